@@ -1,6 +1,5 @@
 //! The command line itself: help, usage errors, and which output goes where.
 
-use std::fmt::Write as _;
 use std::io::Read;
 use std::process::Stdio;
 
@@ -16,22 +15,17 @@ fn subcommands(help: &str) -> Vec<String> {
 }
 
 #[test]
-fn no_flag_of_the_whole_help_changes_unseen() {
+fn the_help_needs_no_home() {
     let env = Environment::cold();
     let mut ahead: Vec<Vec<String>> = vec![Vec::new()];
-    let mut tree = String::new();
     while let Some(command) = ahead.pop() {
         let words: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
         let run = env.run(&words).ok();
-        assert_eq!(run.stderr, "");
-        let _ = writeln!(tree, "$ aiw {}\n{}", words.join(" "), run.stdout);
-        for name in subcommands(&run.stdout).into_iter().rev() {
-            ahead.push(command.iter().cloned().chain([name]).collect());
-        }
+        assert!(run.stderr.is_empty() && run.stdout.contains("Usage: aiw"), "{}", run.whole());
+        // `docs/cli.md` has the whole text, and the house rules compare it.
+        ahead.extend(subcommands(&run.stdout).into_iter().map(|name| [command.clone(), vec![name]].concat()));
     }
-    // Reading the help neither needs nor creates a home.
     assert!(!env.home().exists());
-    insta::assert_snapshot!("help", tree);
 }
 
 #[test]

@@ -893,7 +893,7 @@ fn a_new_registry_builds_and_passes_its_tests() {
     terminal.press("\x03");
     assert_eq!(terminal.ends().exit_code(), 130);
     let missing = env.run(&["extension", "dev", "--project", "server/src", "describe"]);
-    assert!(missing.code == 2 && missing.stderr.contains("is no project of an extension"), "{}", missing.whole());
+    assert!(missing.code == 2 && missing.stderr.contains("is not a project of an extension"), "{}", missing.whole());
 }
 
 #[test]

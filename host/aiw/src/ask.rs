@@ -45,7 +45,7 @@ impl Ask for Person<'_> {
             plan.effects.iter().for_each(|effect| show(&format!("  it {effect}")));
         }
         self.output.flush();
-        // What was typed before is no answer to what it may run, or to what comes up beside other things.
+        // Drop what was typed before: it can't be meant for a question that may run something, or that comes up beside other output.
         if self.beside || plan.effects.iter().any(|effect| matches!(effect, Effect::Runs(_))) {
             terminal::forget_typed();
         }

@@ -42,7 +42,7 @@ impl Failure {
         Self { kind, message: message.into(), hint, code, partial, declined: false, source }
     }
 
-    /// The user said no. That is no error, and yet what was asked for has not happened.
+    /// The user said no. That isn't an error, and yet the request was not carried out.
     pub fn declined(message: impl Into<String>) -> Self {
         Self { declined: true, ..Self::user(message) }
     }

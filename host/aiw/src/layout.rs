@@ -98,7 +98,7 @@ pub fn on_screen(
     let paint = |style: Style| if screen.color { style } else { Style::new() };
     let styled = |row: usize, column: usize| paint(used.get(column).map_or(Style::new(), |used| style(row, *used)));
     let mut widths = widths(rows.iter().chain([&headers]).map(Vec::as_slice));
-    // One name that takes most of a line is no reason to move everything else below.
+    // One name that takes most of a line should not move everything else below.
     let name = named_by(&headers).unwrap_or_default();
     let most = screen.columns.map_or(usize::MAX, |columns| columns * 2 / 3);
     if widths[name] > most && name + 1 < headers.len() {

@@ -30,6 +30,7 @@ use crate::cli::{Cli, Command};
 use crate::failure::Failure;
 use crate::output::Output;
 
+// Long: the order in which a command begins.
 fn main() -> ExitCode {
     // The system calls a process that was started through /proc `exe`.
     #[cfg(target_os = "linux")]

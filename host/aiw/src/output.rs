@@ -119,7 +119,7 @@ impl Output {
     pub fn framed(&self, text: &str) {
         let columns = self.screen.and_then(|screen| screen.columns).map_or(usize::MAX, |columns| columns.max(20) - 3);
         for line in shown_lines(text) {
-            // Nobody knows how far a terminal goes for a tab, but that it is no farther than this.
+            // Nobody knows how far a terminal goes for a tab, but it is at most this far.
             let line = line.replace('\t', "        ");
             layout::pieces(&line, columns).for_each(|piece| self.before_question(format!("│ {piece}").trim_end()));
         }

@@ -178,7 +178,7 @@ pub async fn read_secret(question: &str) -> Result<Secret, Failure> {
     Ok(secret)
 }
 
-/// Forgets what was typed before a question: it is no answer to it.
+/// Drops what was typed before a question: it can't be an answer to it.
 pub fn forget_typed() {
     let _ = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
 }

@@ -93,7 +93,7 @@ impl ClientSession {
     }
 
     /// Describes a client by what surrounds it. Without more, it may use every server and tool. Most verbs need no directory,
-    /// so that one that is gone is no error yet.
+    /// so that a missing one is not an error yet.
     pub fn builder(app: Arc<App>, around: Surroundings) -> Result<Builder, AppError> {
         let (net, executable) = (app.client()?.clone(), lasting_executable()?);
         let cwd = around.directory().map_or_else(|_| "/".into(), Path::to_owned);

@@ -21,8 +21,8 @@ const NOT_WRITTEN_BY_HAND: [&str; 3] = ["target", "dist", "node_modules"];
 /// A project can't be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectError {
-    /// The directory is none.
-    #[error("`{}` is no project of an extension: it has neither `Cargo.toml` nor `build.mjs`", .0.display())]
+    /// The directory is not a project.
+    #[error("`{}` is not a project of an extension: it has neither `Cargo.toml` nor `build.mjs`", .0.display())]
     None(PathBuf),
     /// Its files can't be read.
     #[error("cannot read `{}`: {source}", .path.display())]
@@ -206,7 +206,7 @@ impl Building {
 
 impl Drop for Building {
     fn drop(&mut self) {
-        // One that has ended already is no failure.
+        // It isn't a failure if it has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

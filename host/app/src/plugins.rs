@@ -75,7 +75,7 @@ pub struct PluginSwitch {
 ///
 /// # Errors
 ///
-/// Fails if the person stops. One that can't be installed is no reason not to install the others.
+/// Fails if the person stops. If one can't be installed, the others still are.
 pub async fn install(
     markets: &Markets,
     request: &PluginRequest,
@@ -305,7 +305,7 @@ async fn update_one(
 ///
 /// # Errors
 ///
-/// One that can't be removed is no reason not to remove the others.
+/// If one can't be removed, the others still are.
 pub async fn remove(markets: &Markets, names: &[String], sink: &dyn Sink) -> Several<PluginRemove> {
     let (mut removed, mut failures) = (Vec::new(), Failures::default());
     for name in names {
@@ -331,7 +331,7 @@ pub async fn remove(markets: &Markets, names: &[String], sink: &dyn Sink) -> Sev
 ///
 /// # Errors
 ///
-/// One that can't be switched is no reason not to switch the others.
+/// If one can't be switched, the others still are.
 pub async fn switch(
     markets: &Markets,
     request: &PluginRequest,

@@ -108,7 +108,7 @@ pub enum ServerError {
         /// The way that it was installed with.
         way: String,
     },
-    /// It was started, and is no MCP server that works.
+    /// It was started, and does not work as an MCP server.
     #[error("`{key}` does not work: it {}", .problem.brief())]
     Broken {
         /// Its name in `mcp.json`.

@@ -57,6 +57,7 @@ pub struct SetupAnswer {
 /// # Errors
 ///
 /// Fails if the answer is no, or nothing can be set up. Then nothing is written.
+// Long: one flow from the plan to the commit.
 pub async fn set_up(
     home: &Home,
     places: &ClientPlaces,

@@ -150,7 +150,7 @@ fn mark_told<'a>(tasks: &Tasks, told: impl IntoIterator<Item = &'a Task>) -> Res
     tasks.mark_read(&ended.map(|task| task.id).collect::<Vec<_>>())
 }
 
-/// Reports on a task, with the last lines of its log. If it had ended when it was looked at, that is no news any more.
+/// Reports on a task, with the last lines of its log. If it had ended when it was looked at, that is not new any more.
 pub fn report(tasks: &Tasks, task: &Task, lines: usize) -> Result<WaitedTask, TaskError> {
     let last_lines = tail(tasks, task, lines)?.into_iter().map(|line| line.text).collect();
     mark_told(tasks, [task])?;

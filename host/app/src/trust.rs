@@ -109,7 +109,7 @@ struct Servers {
 ///
 /// # Errors
 ///
-/// Fails if the answer is no, it is no directory, or the settings can't be written.
+/// Fails if the answer is no, it is not a directory, or the settings can't be written.
 pub async fn add(home: &Home, directory: PathBuf, ask: &dyn Ask, sink: &dyn Sink) -> Result<TrustAdd, TrustError> {
     let directory = whole(directory)?;
     let servers = servers(&directory)?;

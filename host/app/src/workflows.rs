@@ -369,7 +369,7 @@ pub async fn run<A: AskForCalls + 'static>(
         let record =
             RunRecord::of(&ended, about.workflow.map(|name| name.to_string()), &about.client, started, keep_arguments);
         let records = RunRecords::new(home.clone());
-        // A trace that can't be kept is no failure of the run.
+        // The run succeeds even if its trace can't be kept.
         aiw_home::blocking(move || record.map(|record| records.add(&record))).await;
     }
     ended
@@ -483,8 +483,8 @@ fn calls_of_a_yes(writes: Writes, tool: &PlannedTool, definition: &Value, argume
 pub struct CallQuestion {
     /// The question.
     pub message: String,
-    /// The choices of the user, each with the number of calls that it covers; the first is the default. There
-    /// is no choice where each call asks.
+    /// The choices of the user, each with the number of calls that it covers; the first is the default. Where
+    /// each call asks, the list is empty.
     pub choices: Vec<(String, usize)>,
 }
 

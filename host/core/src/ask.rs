@@ -56,7 +56,7 @@ impl Plan {
         Self { question: question.into(), text: None, about: Vec::new(), effects: Vec::new() }
     }
 
-    /// Returns the SHA-256 digest of all of it: a yes to a plan is none to another one.
+    /// Returns the SHA-256 digest of all of it: a yes to one plan is not a yes to another.
     pub fn digest(&self) -> String {
         let mut digest = Sha256::new();
         let effects = self.effects.iter().map(|effect| format!("{effect:?}"));
@@ -191,17 +191,17 @@ pub trait Ask: Send + Sync {
         false
     }
 
-    /// Asks for a text, in the verb's words. Nothing typed is none.
+    /// Asks for a text, in the verb's words. An empty line means `None`.
     async fn text(&self, _words: &str) -> Result<Option<String>, AskError> {
         Err(AskError::NotHere)
     }
 
-    /// Asks for a secret, in the verb's words. Nothing typed is none.
+    /// Asks for a secret, in the verb's words. An empty line means `None`.
     async fn secret(&self, _words: &str) -> Result<Option<Secret>, AskError> {
         Err(AskError::NotHere)
     }
 
-    /// Asks for a yes or a no that is no consent. `usual` is the answer of those who type nothing.
+    /// Asks for a yes or a no that does not give consent. `usual` is the answer of those who type nothing.
     async fn decide(&self, _question: &str, _usual: bool) -> Result<bool, AskError> {
         Err(AskError::NotHere)
     }

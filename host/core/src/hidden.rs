@@ -53,7 +53,7 @@ pub fn is_unsafe_in_line(c: char) -> bool {
     c.is_control() || is_unsafe(c)
 }
 
-/// The characters of a text that are unsafe, with their places in bytes. What its writing needs is none of them:
+/// The characters of a text that are unsafe, with their places in bytes. Characters that a text's script needs are not among them:
 ///
 /// - one U+FE0F after an emoji, and between a digit and the key around it;
 /// - a joiner between two emoji, and between a virama and a letter;

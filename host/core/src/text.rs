@@ -157,6 +157,17 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
 
+/// Returns so many random bytes as hexadecimal digits: a word that nobody can guess, if there are 16.
+///
+/// # Errors
+///
+/// The system has no randomness.
+pub fn random_hex<const BYTES: usize>() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes)?;
+    Ok(hex(&bytes))
+}
+
 /// The name that a mistyped word most likely stands for, if one is close.
 pub fn closest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = |name: &'a str| Some((distance(word, name)?, name));

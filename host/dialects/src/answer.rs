@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 /// How much an answer may hold on its way, in bytes, whatever comes: each buffer is one of these.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
-    /// An event that is not whole yet. Within one API, the same for an answer that is no stream.
+    /// An event that is not whole yet. Within one API, the same for an answer that is not a stream.
     pub event: usize,
     /// The bytes kept until the end of an answer, or of one of its parts: its words, thoughts and calls.
     pub answer: usize,

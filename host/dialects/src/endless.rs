@@ -28,6 +28,7 @@ fn question(client: Api, is_streamed: bool) -> Value {
 }
 
 /// Returns what an upstream of an API may send again and again, behind a beginning.
+// Long: one table of answers that never end.
 fn endless(api: Api) -> Vec<(String, String)> {
     let word = "x".repeat(100);
     let event = |value: Value| format!("data: {value}\n\n");

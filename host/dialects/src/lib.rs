@@ -166,7 +166,7 @@ fn seed(body: &[u8]) -> String {
     let mut hash = Sha256::new();
     hash.update(body.len().to_le_bytes());
     hash.update(&body[body.len().saturating_sub(4_096)..]);
-    hash.finalize().iter().take(10).map(|byte| format!("{byte:02x}")).collect()
+    aiw_core::hex(&hash.finalize()[..10])
 }
 
 /// Returns the model that a client asks for, and a word that stays the same within its session.
@@ -187,7 +187,7 @@ pub fn session(request: &ModelRequest<'_>) -> Result<String, RequestError> {
     if let Some(text) = of_user.into_iter().find_map(|(_, part)| part.text()) {
         hash.update(text);
     }
-    Ok(hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    Ok(aiw_core::hex(&hash.finalize()[..16]))
 }
 
 /// Says what gets lost between a client and an upstream, in a sentence each. Nothing is lost within one dialect.

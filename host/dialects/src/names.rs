@@ -94,7 +94,7 @@ fn shortened(whole: &str, namespace: Option<&str>, salt: u32) -> String {
     hash.update([0]);
     hash.update(whole);
     hash.update(salt.to_le_bytes());
-    let digest: String = hash.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let digest = aiw_core::hex(&hash.finalize()[..4]);
     let valid = whole.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' });
     let start: String = std::iter::once('_')
         .filter(|_| !whole.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))

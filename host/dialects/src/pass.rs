@@ -1,6 +1,8 @@
 //! Requests and answers where both sides speak one dialect: bytes pass.
 //!
 //! Only the model's name, the reasoning of other upstreams, and broken ends are changed.
+//!
+//! Long: one pass over bodies of the same API.
 
 use std::borrow::Cow;
 
@@ -78,6 +80,7 @@ struct Message<'a> {
 
 /// Writes the request for the upstream: with its own model, with its own reasoning as it gave it, and without another
 /// one's.
+// Long: one pass over the fields of a body, in their order.
 pub(crate) fn request(body: &[u8], exchange: &Exchange, to: &UpstreamTarget) -> Result<Vec<u8>, RequestError> {
     let (dialect, request) = (exchange.client, serde_json::from_slice::<ModelRequest<'_>>(body)?);
     let strips = to.strips_thoughts;
@@ -672,7 +675,7 @@ fn masked(json: &[u8], exchange: &Exchange) -> Option<Vec<u8>> {
     if masked == value { Some(json.to_vec()) } else { serde_json::to_vec(&masked).ok() }
 }
 
-/// Masks a value, which is no deeper than serde_json reads.
+/// Masks a value, which is at most as deep as serde_json reads.
 fn masked_value(value: &Value, exchange: &Exchange) -> Value {
     match value {
         Value::String(text) => printable(&exchange.mask.text(text)).into(),
@@ -696,7 +699,7 @@ fn without_keys(data: &[u8], exchange: &Exchange) -> Option<Vec<u8>> {
     if has_changed { serde_json::to_vec(&value).ok() } else { None }
 }
 
-/// Masks each id and name in a value, which is no deeper than serde_json reads. Returns whether there was a secret.
+/// Masks each id and name in a value, which is at most as deep as serde_json reads. Returns whether there was a secret.
 fn mask_ids(value: &mut Value, exchange: &Exchange) -> bool {
     let mut has_changed = false;
     match value {

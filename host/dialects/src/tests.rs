@@ -580,7 +580,7 @@ fn whole_answers_are_read_and_written() {
     let mut out = Vec::new();
     answered.read_whole(chat.to_string().as_bytes(), &mut out);
     assert!(String::from_utf8(out).unwrap().ends_with("event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"));
-    // What is no answer is none.
+    // Text that is not an answer is not read as one.
     let mut answered =
         prepared(Api::Messages, &request(Api::Messages, false), false, &upstream(Api::ChatCompletions)).answer;
     answered.read_whole(b"<html>busy</html>", &mut Vec::new());

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use aiw_core::ProcessId;
+use aiw_core::{ProcessId, random_hex};
 use aiw_home::{Home, Mode, PLACES, read_capped, replace};
 use aiw_listen::Listener;
 use aiw_supervisor::{
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::GatewayError;
 use crate::gateway::{Gateway, Voice};
-use crate::proof::{PROOF, hex, proof_of};
+use crate::proof::{PROOF, proof_of};
 use crate::routes::{IsRunning, KeptRoutes, RouteError};
 use crate::serve::serve;
 
@@ -70,7 +70,7 @@ impl Place {
 
     /// Returns whether the gateway answers there.
     fn is_ours(&self) -> bool {
-        let Ok(nonce) = random() else { return false };
+        let Ok(nonce) = random_hex::<16>() else { return false };
         let proof = self.ask(&nonce).unwrap_or_default();
         proof.ends_with(&proof_of(&self.key, &nonce))
     }
@@ -85,12 +85,6 @@ impl Place {
         stream.take(16 << 10).read_to_string(&mut answer)?;
         Ok(answer)
     }
-}
-
-fn random() -> Result<String, getrandom::Error> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)?;
-    Ok(hex(&bytes))
 }
 
 /// The state of the gateway of runs.
@@ -208,7 +202,7 @@ pub fn serve_runs(home: &Home, is_running: IsRunning, voice: Voice) -> BoxFuture
         // The key stays the same for whoever asks meanwhile.
         let key = match Place::read(home) {
             Some(place) if place.address == address => place.key,
-            _ => random().map_err(RouteError::from)?,
+            _ => random_hex::<16>().map_err(RouteError::from)?,
         };
         let place = Place { address, key: key.clone() };
         let bytes = serde_json::to_vec(&place).map_err(RouteError::from)?;

@@ -185,6 +185,7 @@ impl Gateway {
     }
 
     /// Asks one upstream, again without what it refuses and can do without.
+    // Long: one exchange, whose steps share the request.
     async fn ask(
         self: &Arc<Self>,
         route: &Arc<GatewayRoute>,

@@ -383,7 +383,7 @@ impl Fault {
     /// Returns what a failure says of the member. `None`: nothing, the request itself is what is wrong.
     fn of(failure: &UpstreamFailure) -> Option<Self> {
         let said = failure.message.to_ascii_lowercase();
-        // Links tell nothing, nor do parts of words: an explanation is no plan.
+        // Links tell nothing, nor do parts of words: an explanation is not the name of a plan.
         let texts = said.split_whitespace().filter(|word| !word.contains('/'));
         let all: Vec<&str> = texts.flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric())).collect();
         let says = |words: &[&str]| words.iter().any(|word| all.contains(word));

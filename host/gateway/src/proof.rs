@@ -1,5 +1,6 @@
 //! How the gateway of runs proves that it is ours.
 
+use aiw_core::hex;
 use sha2::{Digest, Sha256};
 
 /// The path at which it does, before a word that the asker made up.
@@ -8,8 +9,4 @@ pub(crate) const PROOF: &str = "/aiw-gateway/";
 /// Returns what only a gateway that knows the key can say of a word.
 pub(crate) fn proof_of(key: &str, nonce: &str) -> String {
     hex(&Sha256::digest(format!("{key}\0{nonce}")))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

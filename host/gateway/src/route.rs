@@ -79,9 +79,7 @@ struct Models {
 
 /// Makes a token that nobody can guess.
 pub(crate) fn random_token() -> Result<String, getrandom::Error> {
-    let mut random = [0; 24];
-    getrandom::fill(&mut random)?;
-    Ok(random.iter().fold("aiw-".to_owned(), |token, byte| format!("{token}{byte:02x}")))
+    Ok(format!("aiw-{}", aiw_core::random_hex::<24>()?))
 }
 
 impl fmt::Debug for GatewayRoute {
@@ -223,7 +221,7 @@ impl Upstream {
         for text in [&self.url].into_iter().chain(self.secrets.iter().chain(&self.headers).map(|(_, value)| value)) {
             hash.update(Sha256::digest(text));
         }
-        let digest: String = hash.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let digest = aiw_core::hex(&hash.finalize()[..4]);
         format!("{}#{digest}", self.provider)
     }
 
@@ -232,7 +230,7 @@ impl Upstream {
         let mut hash = Sha256::new();
         hash.update(self.api.label());
         hash.update(&self.url);
-        hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+        aiw_core::hex(&hash.finalize()[..6])
     }
 }
 

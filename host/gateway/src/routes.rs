@@ -193,7 +193,7 @@ impl KeptRoutes {
 
 /// A file's name tells nothing of the token.
 fn name(token: &str) -> String {
-    Sha256::digest(token).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    aiw_core::hex(&Sha256::digest(token)[..16])
 }
 
 fn is_alive(route: &Path, is_running: &IsRunning) -> bool {

@@ -115,7 +115,7 @@ impl Turn {
                 Pick::Wait(time) => {
                     drop(alone);
                     if time > WAITS.saturating_sub(self.begun.elapsed()) {
-                        // What was asked and failed is no limit.
+                        // A failed request is not a limit.
                         let failed = self.failed.as_ref().map(|(_, failure)| failure.kind);
                         return Err(match failed {
                             Some(kind) if kind != FailureKind::RateLimit => self.last_failure(),
@@ -252,5 +252,5 @@ fn session(request: &ModelRequest<'_>, parts: &Parts) -> String {
         Some(name) => name.to_owned(),
         None => aiw_dialects::session(request).unwrap_or_default(),
     };
-    Sha256::digest(word).iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+    aiw_core::hex(&Sha256::digest(word)[..12])
 }

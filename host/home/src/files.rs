@@ -36,9 +36,7 @@ impl Staged {
     fn with(path: &Path, mode: Mode, content: impl FnOnce(&mut File) -> io::Result<()>) -> Result<Self, HomeError> {
         let write = || -> io::Result<Self> {
             let parent = Parent::of(path)?.replaced()?;
-            let mut random = [0; 8];
-            getrandom::fill(&mut random)?;
-            let name = OsString::from(format!(".aiw-{}", aiw_core::hex(&random)));
+            let name = OsString::from(format!(".aiw-{}", aiw_core::random_hex::<8>()?));
             let mut file = parent.open(&name, How::New)?;
             let staged = Self { parent, name, is_published: false, path: path.to_owned() };
             if !staged.parent.keep(&file)? {

@@ -66,7 +66,7 @@ pub(crate) fn complete(journal: &Path) -> Result<(), HomeError> {
 
 /// The file of this name in the directory of the journal.
 fn beside(journal: &Path, path: &Path) -> Result<PathBuf, HomeError> {
-    let name = path.file_name().ok_or_else(|| HomeError::invalid(journal, "names what is no file"))?;
+    let name = path.file_name().ok_or_else(|| HomeError::invalid(journal, "names something that is not a file"))?;
     Ok(journal.with_file_name(name))
 }
 

@@ -70,8 +70,8 @@ impl ExtensionsLock {
     }
 }
 
-/// Reads a file of TOML that aiw alone writes, of at most so many bytes, in the version that this aiw supports; none if there
-/// is no file.
+/// Reads a file of TOML that aiw alone writes, of at most so many bytes, in the version that this aiw supports; `None`
+/// without a file.
 pub(crate) fn read_toml<T: DeserializeOwned>(
     path: &Path,
     limit: u64,

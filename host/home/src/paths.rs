@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use aiw_core::{ExtensionId, MarketName, PluginId};
 
 use crate::{
-    Cache, Document, ExtensionsLock, HomeError, Lock, ModelsLock, Plugins, ProvidersFile, RegistryLock,
-    RegistrySettings, Settings, Surroundings, Turn, Vault, WorkflowsLock, files, vault,
+    Cache, Document, ExtensionsLock, HomeError, Lock, ModelsLock, Plugins, Settings, Surroundings, Turn, Vault,
+    WorkflowsLock, files, vault,
 };
 
 /// aiw's own directory: `AIW_HOME`, else `~/.aiw`.
@@ -245,23 +245,8 @@ impl Home {
     }
 
     /// `providers.json`
-    pub fn providers(&self) -> Result<ProvidersFile, HomeError> {
-        ProvidersFile::load(&self.providers_path())
-    }
-
-    /// `providers.json`
     pub fn providers_path(&self) -> PathBuf {
         self.root.join("providers.json")
-    }
-
-    /// `registry.yaml`
-    pub fn registry_settings(&self) -> Result<RegistrySettings, HomeError> {
-        RegistrySettings::load(&self.root.join("registry.yaml"))
-    }
-
-    /// `registry.lock`
-    pub fn registry_lock(&self) -> Result<RegistryLock, HomeError> {
-        RegistryLock::load(&self.root.join("registry.lock"))
     }
 
     /// The secrets.

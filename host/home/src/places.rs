@@ -3,6 +3,8 @@
 //! People keep configuration in a repository and link to it. aiw's own state is never behind a link: writing it would
 //! replace whatever the link leads to, as root any file. So each directory on the way to it is opened in the one above
 //! it, without following a link, and the file is opened, replaced or removed in that open directory.
+//!
+//! Long: every call on a file that knows what may be a link.
 
 use parking_lot::RwLock;
 use std::collections::BTreeSet;
@@ -694,7 +696,7 @@ mod platform {
         Ok(fchown(file, Some(Uid::from_raw(old.uid())), Some(Gid::from_raw(old.gid())))?)
     }
 
-    /// Makes a directory that is none of ours, or is our root.
+    /// Makes a directory that is not one of ours, or is our root.
     pub(crate) fn make_outside(directory: &Path) -> io::Result<()> {
         let missing: Vec<&Path> = directory.ancestors().take_while(|path| !path.exists()).collect();
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;

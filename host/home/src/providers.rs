@@ -14,7 +14,7 @@ use aiw_core::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::{Document, HomeError, Lock, files};
+use crate::{Document, Home, HomeError, Lock, files};
 
 pub use address::{base_url, origin};
 pub use old::Migration;
@@ -286,6 +286,7 @@ impl Provider {
     }
 
     /// The error is the end of a sentence.
+    // Long: one arm for each field.
     fn from_json(name: &str, value: &Value) -> Result<Self, String> {
         let name: ProviderName = name.parse().map_err(said)?;
         if name.as_str() == OWN {
@@ -434,7 +435,7 @@ impl ProvidersFile {
         let invalid = |problem: String| HomeError::invalid(&path, problem);
         match document.get(&["version"]).map(Value::as_u64) {
             Some(Some(VERSION)) => {}
-            None if old::is_old(document.value()) => {
+            None if is_old(document.value()) => {
                 return Err(HomeError::Old { path: document.path().to_owned() });
             }
             None => {}
@@ -652,6 +653,27 @@ impl ProvidersFile {
     pub fn save(&self, lock: &Lock) -> Result<(), HomeError> {
         self.document.save(lock)?;
         files::make_private_file(self.document.path())
+    }
+}
+
+/// Returns whether a file is of aiw 0.6: without a version, its providers without presets, one of them with a field
+/// that only aiw 0.6 wrote. Any other file is a current one, written by hand with mistakes, and nothing in it may be
+/// dropped.
+fn is_old(value: &Value) -> bool {
+    let Some(providers) = value.get("providers").and_then(Value::as_object) else { return false };
+    let is_sign = |provider: &Value| {
+        let token = provider.get("token").and_then(Value::as_str);
+        token.is_some_and(|token| matches!(Text::parse(token), Text::Literal(_)))
+            || provider.get("base_url").is_some()
+            || provider.get("compatible_with").is_some()
+    };
+    providers.values().all(|provider| provider.get("preset").is_none()) && providers.values().any(is_sign)
+}
+
+impl Home {
+    /// `providers.json`
+    pub fn providers(&self) -> Result<ProvidersFile, HomeError> {
+        ProvidersFile::load(&self.providers_path())
     }
 }
 

@@ -7,7 +7,7 @@ use aiw_core::{ExtensionId, SecretName};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{Document, HomeError, SecretRef, Text, read_capped, yaml};
+use crate::{Document, Home, HomeError, SecretRef, Text, read_capped, yaml};
 
 /// The longest `registry.yaml`.
 const MAX_YAML: u64 = 64 << 10;
@@ -75,7 +75,7 @@ impl RegistrySettings {
                 Ok(Text::Secret(reference)) => Ok(reference),
                 // What is neither is probably the key itself, so it is not repeated.
                 _ => Err(invalid(format!(
-                    "has a key of `{id}` that is no reference: `${{VARIABLE}}`, or `{{secret: NAME}}` after `aiw secret set NAME`"
+                    "has a key of `{id}` that is not a reference: `${{VARIABLE}}`, or `{{secret: NAME}}` after `aiw secret set NAME`"
                 ))),
             };
             let key = key.map(reference).transpose()?;
@@ -153,6 +153,18 @@ impl RegistryLock {
     /// Returns the document, for [`Home::commit`](crate::Home::commit).
     pub fn document(&self) -> &Document {
         &self.0
+    }
+}
+
+impl Home {
+    /// `registry.yaml`
+    pub fn registry_settings(&self) -> Result<RegistrySettings, HomeError> {
+        RegistrySettings::load(&self.root().join("registry.yaml"))
+    }
+
+    /// `registry.lock`
+    pub fn registry_lock(&self) -> Result<RegistryLock, HomeError> {
+        RegistryLock::load(&self.root().join("registry.lock"))
     }
 }
 

@@ -82,7 +82,7 @@ impl Home {
                 continue;
             };
             for name in pending.names.iter().filter(|name| !names(&text, name)) {
-                // One that was not stored yet is no leftover.
+                // One that is still to be stored is not a leftover.
                 let _ = self.vault().remove(lock, name);
             }
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_core::{Secret, hex};
+use aiw_core::{Secret, random_hex};
 
 use crate::{Home, HomeError, Lock, Mode, files, read_capped, replace};
 
@@ -39,9 +39,7 @@ impl Home {
 
     /// Returns a word that nobody can guess.
     pub fn random_token(&self) -> Result<String, HomeError> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(|e| HomeError::io("find random bytes for", self.root(), e.into()))?;
-        Ok(hex(&bytes))
+        random_hex::<32>().map_err(|e| HomeError::io("find random bytes for", self.root(), e.into()))
     }
 
     fn new_mcp_token(&self, _lock: &Lock) -> Result<Secret, HomeError> {

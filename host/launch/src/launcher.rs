@@ -77,6 +77,7 @@ impl Launcher {
 
     /// Returns everything needed to start a run, or the reason why it can't be started. This starts nothing, and writes
     /// nothing but caches and the directory for `--isolated`.
+    // Long: the order in which a run is prepared.
     pub fn prepare<'a>(&'a self, request: &'a RunRequest) -> BoxFuture<'a, Result<PreparedRun, LaunchError>> {
         Box::pin(async move {
             let request = &checked(request)?;
@@ -353,7 +354,7 @@ impl Launcher {
     }
 
     /// Returns an error if nothing answers at an address. A CLI would try again for minutes, Codex for ten. A preset's
-    /// host name that does not resolve is no error, because the CLI may have its own way out: a sentence says so.
+    /// host name that does not resolve is not an error, because the CLI may have its own way out: a sentence says so.
     async fn check_connection(&self, chosen: &Member, family: Family) -> Result<Option<String>, LaunchError> {
         /// How long a connection that worked is not tried again.
         const FRESH: Duration = Duration::from_secs(60);

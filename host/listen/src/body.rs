@@ -100,7 +100,7 @@ pub(crate) fn is_empty(headers: &HeaderMap) -> bool {
     announced(headers) == Some(Some(0))
 }
 
-/// Returns the length that a head announces: `Some(None)` if it will be said in pieces, `None` if it is no length.
+/// Returns the length that a head announces: `Some(None)` if it will be said in pieces, `None` if it is not a length.
 fn announced(headers: &HeaderMap) -> Option<Option<usize>> {
     if headers.contains_key(TRANSFER_ENCODING) {
         return Some(None);

@@ -80,7 +80,7 @@ fn masked(endpoint: &ModelEndpoint, mut text: String) -> String {
     text
 }
 
-/// Returns the error of an answer that is none.
+/// Returns the error for a response that is not an answer.
 pub(crate) fn refused(endpoint: &ModelEndpoint, status: u16, body: &[u8]) -> LlmError {
     let place = endpoint.place();
     let said = serde_json::from_slice::<Value>(body).ok();

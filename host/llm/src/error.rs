@@ -50,7 +50,7 @@ pub enum LlmError {
         /// The server's own words.
         said: String,
     },
-    /// The answer is none of this API.
+    /// The response does not have the form of this API.
     #[error("{place} sent {problem}")]
     Unusable {
         /// Host and port.

@@ -90,6 +90,7 @@ impl Markets {
         blocking(move || change(&markets)).await
     }
 
+    // Long: one change under one lock.
     fn apply(
         &self,
         plan: InstallPlan,

@@ -169,6 +169,7 @@ impl Markets {
     }
 
     /// Resolves a reference: which component reads it, and where it points.
+    // Long: one arm for each form of a reference.
     async fn resolve_reference(&self, reference: &str, options: &AddOptions) -> Result<Resolved, MarketError> {
         let bad = |why: &str, hint: Option<String>| MarketError::Reference {
             reference: without_query(reference).into_owned(),

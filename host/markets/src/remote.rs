@@ -145,6 +145,7 @@ impl Markets {
 
     /// Inspects the remote entries of a listing that are not inspected yet, and those without a commit, which may
     /// have moved; stores the listing. Returns notes, one sentence each. Stopping it loses nothing that was read.
+    // Long: one walk over a tree, whose findings share their limits.
     pub(crate) async fn inspect_remote(
         &self,
         market: &MarketSettings,

@@ -84,6 +84,7 @@ pub fn validate<'a>(trees: &'a Trees, path: &'a Path) -> BoxFuture<'a, Result<Va
     })
 }
 
+// Long: one check after the other, of one document.
 fn marketplace(report: &mut Validation, tree: &aiw_net::Tree, bytes: &[u8]) {
     match aiw_home::json::parse(bytes) {
         Ok(parsed) => {

@@ -15,7 +15,7 @@ const FEW: usize = 100;
 pub struct Arguments(Box<RawValue>);
 
 impl Arguments {
-    /// None if it is no object, or is nested too deeply.
+    /// `None` if it is not an object, or is nested too deeply.
     pub fn written(text: &RawValue) -> Option<Self> {
         let bytes = text.get().as_bytes();
         if bytes.first() != Some(&b'{') {

@@ -148,7 +148,8 @@ impl Rounds {
             open.push((name, answer));
             next = work.questions.try_recv().ok();
         }
-        let state = random().ok_or_else(defect)?;
+        // Whoever knows a state can go on with its request.
+        let state = aiw_core::random_hex::<16>().map_err(|_| defect())?;
         let mut parked = self.parked();
         parked.retain(|_, parked| parked.since.elapsed() < PATIENCE);
         while parked.len() >= MOST {
@@ -165,13 +166,6 @@ pub(crate) const INPUT_REQUIRED: &str = "input_required";
 
 fn defect() -> ErrorData {
     ErrorData::internal_error("a bug in aiw ended this request; see standard error", None)
-}
-
-/// Whoever knows a state can go on with its request.
-fn random() -> Option<String> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).ok()?;
-    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

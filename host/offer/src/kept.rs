@@ -58,7 +58,7 @@ impl Kept {
     /// The handle under which the text is kept. It can't be guessed: clients without a session share what is kept. Without random
     /// numbers nothing is kept.
     fn keep(&self, text: String) -> String {
-        let Some(handle) = random() else { return String::new() };
+        let Ok(handle) = aiw_core::random_hex::<16>() else { return String::new() };
         let mut inner = self.inner.lock();
         inner.size += text.len();
         inner.results.push_back((handle.clone(), text.into()));
@@ -124,13 +124,6 @@ impl Kept {
         result.insert("content".into(), cut.into_iter().chain(others).collect());
         ToolAnswer::foreign(result)
     }
-}
-
-/// 128 random bits.
-pub(crate) fn random() -> Option<String> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).ok()?;
-    Some(aiw_core::hex(&bytes))
 }
 
 /// The texts of a result, those in embedded resources too.

@@ -9,8 +9,6 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::kept::random;
-
 /// How a run has ended, once it has.
 pub(crate) type Outcome = watch::Receiver<Option<Arc<Ended>>>;
 
@@ -56,7 +54,7 @@ impl Runs {
 
     /// Adds a run under a name that can't be guessed: clients without a session share what runs.
     pub(crate) fn add(&self, run: Run) -> Option<String> {
-        let id = random()?;
+        let id = aiw_core::random_hex::<16>().ok()?;
         self.all().insert(id.clone(), run);
         Some(id)
     }

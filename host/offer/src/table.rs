@@ -62,6 +62,7 @@ pub(crate) fn instructions(toolsets: &[Toolset], has_servers: bool) -> String {
     parts.map(|(_, text)| text).collect::<Vec<_>>().join(" ")
 }
 
+// Long: one table of tools.
 pub(crate) fn table() -> Vec<ToolEntry> {
     const LOOKS: ToolEffect = ToolEffect::Reads;
     const STARTS: ToolEffect = ToolEffect::Changes { idempotent: false, open_world: true };

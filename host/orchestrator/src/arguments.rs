@@ -33,7 +33,7 @@ pub fn problem(schema: &Value, arguments: &str) -> Option<String> {
     for name in required.iter().take(NAMES).filter_map(Value::as_str).filter(|name| !arguments.contains_key(*name)) {
         let given = arguments.keys().take(NAMES).map(String::as_str).filter(|given| !known.contains_key(*given));
         let meant = aiw_core::closest(name, given);
-        let instead = meant.map(|given| format!(", and {} is none of its arguments", aiw_core::quoted(given)));
+        let instead = meant.map(|given| format!(", and {} is not one of its arguments", aiw_core::quoted(given)));
         problems.push(format!("{} is missing{}", aiw_core::quoted(name), instead.unwrap_or_default()));
     }
     for (name, value) in arguments.iter().take(NAMES) {
@@ -42,7 +42,7 @@ pub fn problem(schema: &Value, arguments: &str) -> Option<String> {
                 let meant = aiw_core::closest(name, names())
                     .map(|meant| format!(": did you mean {}?", aiw_core::quoted(meant)));
                 problems.push(format!(
-                    "{} is none of its arguments{}",
+                    "{} is not one of its arguments{}",
                     aiw_core::quoted(name),
                     meant.unwrap_or_default()
                 ));
@@ -79,7 +79,7 @@ fn wrong_kind(name: &str, value: &Value, schema: &Value) -> Option<String> {
     }
     let choices = schema["enum"].as_array().filter(|choices| !choices.contains(value))?;
     let shown: Vec<String> = choices.iter().take(8).map(ToString::to_string).collect();
-    Some(format!("{name} is none of {}", aiw_core::one_line(&shown.join(", "), 200)))
+    Some(format!("{name} must be one of {}", aiw_core::one_line(&shown.join(", "), 200)))
 }
 
 #[cfg(test)]
@@ -102,13 +102,16 @@ mod tests {
         let said = |arguments: Value| problem(&forecast, &arguments.to_string());
         assert_eq!(said(json!({"city": "Oslo", "days": 3, "unit": "C", "more": 1})), None);
         assert_eq!(said(json!({"city": "Oslo", "days": 3.0, "unit": null})), None);
-        assert_eq!(said(json!({"citty": "Oslo"})).unwrap(), "`city` is missing, and `citty` is none of its arguments");
+        assert_eq!(
+            said(json!({"citty": "Oslo"})).unwrap(),
+            "`city` is missing, and `citty` is not one of its arguments"
+        );
         assert_eq!(said(json!({"city": 1})).unwrap(), "`city` is not of the type string");
-        assert_eq!(said(json!({"city": "Oslo", "unit": "K"})).unwrap(), "`unit` is none of \"C\", \"F\", null");
+        assert_eq!(said(json!({"city": "Oslo", "unit": "K"})).unwrap(), "`unit` must be one of \"C\", \"F\", null");
         assert_eq!(said(json!([1])).unwrap(), "a tool takes one object with its arguments");
         let strict = json!({"properties": {"city": {}}, "additionalProperties": false});
         let said = problem(&strict, "{\"citty\":1}").unwrap();
-        assert_eq!(said, "`citty` is none of its arguments: did you mean `city`?");
+        assert_eq!(said, "`citty` is not one of its arguments: did you mean `city`?");
         // A schema of nonsense checks nothing.
         for schema in
             [json!(null), json!({"type": 7, "properties": [], "required": {}}), json!({"properties": {"x": 5}})]

@@ -211,7 +211,7 @@ impl KeptWorkflow {
         let sha256 = aiw_core::hex(&Sha256::digest(&bytes));
         let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8")?;
         let front: Front =
-            yaml::parse(front(&text)?).map_err(|problem| format!("has a head that is no YAML: {problem}"))?;
+            yaml::parse(front(&text)?).map_err(|problem| format!("has a head that is not YAML: {problem}"))?;
         let description = front.description.split_whitespace().collect::<Vec<_>>().join(" ");
         let description = aiw_core::printable(&description).into_owned();
         if description.is_empty() || description.len() > DESCRIPTION {

@@ -55,15 +55,13 @@ impl RunRecord {
             arguments: call.arguments.clone().filter(|_| keep_arguments),
             ..call.clone()
         };
-        let mut random = [0; 2];
-        getrandom::fill(&mut random).ok()?;
         let (error, bytes) = match &ended.outcome {
             Ok(result) => (None, result.get().len()),
             Err(error) => (Some(aiw_core::one_line(&error.to_string(), ERROR)), 0),
         };
         Some(Self {
             // Sorted by time.
-            id: format!("{started_millis:011x}{}", aiw_core::hex(&random)),
+            id: format!("{started_millis:011x}{}", aiw_core::random_hex::<2>().ok()?),
             workflow,
             client: aiw_core::one_line(client, 80),
             started_at: rfc3339(started_millis),

@@ -46,7 +46,7 @@ fn out_of_fence(text: &str) -> String {
     for line in text.split_inclusive('\n') {
         let start = at;
         at += line.len();
-        // What stands in a comment is no code, whatever it looks like: whoever writes it there means the rest.
+        // A comment is not code, whatever it looks like.
         in_comment = match in_comment {
             true => !line.contains("*/"),
             false => opened.is_none() && opens_comment(line) && last_end >= at,
@@ -97,7 +97,7 @@ mod tests {
             ("/* It returns 1. */\n  ```javascript\nreturn 1\n  ```", "\n\nreturn 1\n"),
             ("<think>\n```js\nno\n```</think>```ts\nreturn 1\n```", "\n\n\n\nreturn 1\n"),
             ("```json\n{}\n```\n```js\nreturn 1", "\n\n\n\nreturn 1"),
-            // What is no JavaScript stays, and the parser says so.
+            // Leave text that is not JavaScript: the parser reports it.
             ("```python\nreturn 1\n```", "```python\nreturn 1\n```"),
             // A fence in a comment is a comment.
             (

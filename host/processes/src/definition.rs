@@ -361,7 +361,10 @@ impl Definition {
             return Err("has a first pause that is longer than the longest".into());
         }
         if signal_number(&self.stop.signal).is_none() {
-            return Err(format!("has a stop signal `{}`, which is none", aiw_core::one_line(&self.stop.signal, 20)));
+            return Err(format!(
+                "has a stop signal `{}`, which is not a signal",
+                aiw_core::one_line(&self.stop.signal, 20)
+            ));
         }
         if self.log.files > 16 || self.log.file_bytes < 4096 {
             return Err("has a log of more than 16 files, or of files under 4 kB".into());
@@ -384,7 +387,7 @@ impl Definition {
             }
         }
         match self.needs.iter().find(|need| !is_id(&need.id)) {
-            Some(need) => Err(format!("needs `{}`, which is no id", aiw_core::one_line(&need.id, 60))),
+            Some(need) => Err(format!("needs `{}`, which is not an id", aiw_core::one_line(&need.id, 60))),
             None => Ok(()),
         }
     }

@@ -155,7 +155,7 @@ pub enum ProcessError {
         /// The one that it needs.
         need: String,
     },
-    /// The program is there, but it is no program.
+    /// The file is there, but it is not a program.
     #[error("process `{id}`: `{}` is not executable", .path.display())]
     NotExecutable {
         /// The process.

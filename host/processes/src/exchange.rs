@@ -23,7 +23,7 @@ impl Manager {
         // Other programs run what is in their files: hooks of git, settings of editors and of AI CLIs.
         let is_hidden = |part: Component<'_>| matches!(part, Component::Normal(name) if name.as_encoded_bytes().starts_with(b".") && name != ".ichimi");
         let refused = || {
-            let problem = "is no place for an export: its name must end in `.kdl`, and no directory may begin with a dot \
+            let problem = "can't be the place of an export: its name must end in `.kdl`, and no directory may begin with a dot \
                            but `.ichimi`";
             ProcessError::EnvFile { id: "export".into(), path: given.to_owned(), problem: problem.into() }
         };

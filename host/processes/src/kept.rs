@@ -33,7 +33,7 @@ fn definitions(document: &Document, project: &ProcessProject) -> Result<Definiti
             .map_err(|e| invalid(format!("makes no sense in `{}`: {e}", document.path().display())))?;
         definition.check().map_err(invalid)?;
         if !crate::definition::is_id(id) {
-            return Err(invalid("has an id that is none".into()));
+            return Err(invalid("has an invalid id".into()));
         }
         found.insert(id.clone(), definition);
     }

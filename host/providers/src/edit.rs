@@ -1,4 +1,6 @@
 //! Adding, changing and removing providers.
+//!
+//! Long: the verbs that change a provider.
 
 use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
@@ -409,6 +411,7 @@ impl Providers {
     }
 
     /// Fills in everything but the token. A person is asked for a new provider.
+    // Long: one change after the other, of one provider.
     async fn apply(
         &self,
         provider: &mut Provider,

@@ -36,7 +36,7 @@ fn publisher_of(publisher: &str) -> Publisher<'_> {
     Publisher::Domain(labels[at], labels[at + 1..].to_vec())
 }
 
-/// The words of a publisher's name by which it is found. The end of its domain is none, and neither is where its account is.
+/// The words of a publisher's name by which it is found. Neither the end of its domain nor the host of its account is among them.
 pub(crate) fn publisher_words(name: &str) -> String {
     match namespace(name).map(publisher_of) {
         Some(Publisher::Account(account)) => account.to_owned(),

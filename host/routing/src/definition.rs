@@ -215,7 +215,7 @@ pub(crate) fn suspicions(definition: &Value, signs: &Signs, others: &dyn Fn(&str
     let mut found = signs.of(texts);
     let words = said.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.')));
     let own = name(definition).to_lowercase();
-    // A word of prose is no name of a tool.
+    // Ignore ordinary words that are not tool names.
     let mut named = words.filter(|word| word.contains(['_', '.', '-']) && *word != own && word.len() > 4);
     if let Some(other) = named.find(|word| others(word)) {
         found.push(format!("speaks of another server's tool, {}", quoted(other)));

@@ -177,7 +177,7 @@ pub enum PoolError {
     Home(#[from] HomeError),
 }
 
-/// A command about a server, in backticks. One whose name is no ordinary name is not repeated: it could be a sentence.
+/// A command about a server, in backticks. An unusual name is not repeated: it could be a sentence.
 pub(crate) fn shown_command(command: &str, server: &str) -> String {
     let is_plain = server.len() <= 60 && aiw_servers::safe(server) == server;
     format!("`aiw mcp {command} {}`", if is_plain { server } else { "NAME" })

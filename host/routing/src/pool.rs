@@ -1,4 +1,6 @@
 //! The servers of one client session.
+//!
+//! Long: the state of all servers, under its locks.
 
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
@@ -234,11 +236,11 @@ impl Pool {
         ListingLimits::of(&list, &self.inner.profile.read().list)
     }
 
-    /// One sentence for each name in `mcp.list` that is no server's.
+    /// One sentence for each name in `mcp.list` that no server has.
     pub fn unknown_in_list(&self) -> Vec<String> {
         let slots = self.inner.slots();
         let (limits, servers) = (self.limits(), slots.iter().map(|slot| slot.key()));
-        let sentence = |name: &str| format!("`mcp.list` names {}, which is no server", quoted(name));
+        let sentence = |name: &str| format!("`mcp.list` names {}, which is not a server", quoted(name));
         limits.unknown(servers).into_iter().map(sentence).collect()
     }
 

@@ -153,7 +153,7 @@ fn form(schema: &Value, message: &str) -> Result<Value, Problem> {
     let fields = match schema.get("properties") {
         None | Some(Value::Null) => &none,
         Some(Value::Object(fields)) => fields,
-        Some(_) => return Err("has a form that is no list of fields".into()),
+        Some(_) => return Err("has a form that is not a list of fields".into()),
     };
     if fields.len() > MAX_FIELDS {
         return Err(format!("has a form of more than {MAX_FIELDS} fields"));
@@ -201,7 +201,7 @@ fn field(name: &str, asked: &Value, message: &str) -> Result<Value, Problem> {
     // Secrets belong to the provider's own page, never to a form.
     let labels = [name, label(&field, "title"), label(&field, "description")];
     let is_typed = kind != "boolean" && !has_choices;
-    // A number of tokens is none.
+    // A count of tokens is not a token.
     let is_number = kind != "string";
     let is_secret = |label: &str| (!is_number && is_secret_name(label)) || names_secret(label, is_number);
     if is_typed && (labels.into_iter().any(is_secret) || names_secret(message, is_number)) {
@@ -362,7 +362,7 @@ mod tests {
             json!({"password": {"type": "string"}}),
             json!({"api_key": {"type": "string"}}),
             json!({"x": {"type": "string", "title": "Your password"}}),
-            // An empty list is no choice, and numbers are typed, too.
+            // An empty list offers nothing, and numbers are typed, too.
             json!({"x": {"type": "string", "title": "Your password", "enum": []}}),
             json!({"x": {"type": "string", "title": "Your password", "oneOf": []}}),
             json!({"x": {"type": "string", "title": "Your password", "enumNames": ["a"]}}),

@@ -397,7 +397,7 @@ impl Records {
         std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
     }
 
-    /// Notes that a server is called now. It only decides what later sessions list, so a failure is none of the call's.
+    /// Notes that a server is called now. It only decides what later sessions list, so its failure does not fail the call.
     pub(crate) fn note_use(&self, key: &str, now: u64) {
         let _ = make_private_dir(&self.home.servers())
             .and_then(|()| replace(&self.file(key, USED), now.to_string().as_bytes(), Mode::Private));

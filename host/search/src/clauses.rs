@@ -23,7 +23,7 @@ pub fn clauses(text: &str) -> Vec<&str> {
         }
     }
     clauses.push(&text[start..]);
-    // One word that says something is no clause of its own.
+    // A clause has more than one word that means something.
     clauses.retain(|clause| crate::words(clause).len() > 1);
     clauses.truncate(MAX_CLAUSES);
     if clauses.len() > 1 { clauses } else { Vec::new() }

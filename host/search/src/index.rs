@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(alike("administr"), ["admin"]);
         assert_eq!(alike("recogn"), ["recognit"]);
         assert_eq!(alike("recognit"), ["recogn"]);
-        // A short word is no abbreviation, and what is abbreviated is no form of its abbreviation.
+        // A short word is not an abbreviation, and a word is not a form of its own abbreviation.
         assert_eq!(alike("additional"), [""; 0]);
         assert_eq!(alike("admin"), [""; 0]);
         assert_eq!(alike("20230"), [""; 0]);

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use aiw_core::is_unsafe;
 use rust_stemmers::{Algorithm, Stemmer};
 
-/// The longest word, in characters. What is longer is no word, and is cut.
+/// The longest word, in characters. Longer ones are not words, and are cut.
 const MAX_WORD: usize = 40;
 
 /// The most characters that stand together and are looked at.

@@ -40,7 +40,7 @@ pub enum AddError {
         /// The secret.
         name: SecretName,
     },
-    /// A secret's name is none.
+    /// A secret's name is invalid.
     #[error(transparent)]
     Name(#[from] InvalidName),
     /// The name stands for what aiw itself offers.
@@ -123,7 +123,7 @@ pub fn entry_value(value: &str, home: &Home) -> Result<String, AddError> {
 ///
 /// # Errors
 ///
-/// Fails if the text is no entry, has several without saying which, or has no name.
+/// Fails if the text is not an entry, has several without saying which, or has no name.
 pub fn entry_in(text: &str, name: Option<&str>) -> Result<(String, Map<String, Value>), AddError> {
     let wrong = |problem: String| AddError::NoEntry { problem };
     let value: Value = serde_json::from_str(text).map_err(|e| wrong(format!("the entry is not JSON: {e}")))?;

@@ -135,7 +135,7 @@ impl Hiding<'_, '_> {
                 continue;
             }
             // `--token VALUE`, `--token=VALUE`, `/token:VALUE`, `TOKEN=VALUE` as of `docker run -e`, or the value alone.
-            // The end of a key in base64 is no value, and a key is no name.
+            // The end of a key in base64 is not a value, and a key is not a name.
             let is_name = |name: &str| {
                 (name.starts_with('-') || EnvName::from_str(name).is_ok())
                     && !is_secret_value(name.trim_start_matches('-'))
@@ -317,7 +317,7 @@ impl Hiding<'_, '_> {
         Ok(result)
     }
 
-    /// Returns the reference to a secret, and its name in the vault; none if it is no text of its own.
+    /// Returns the reference to a secret, and its name in the vault; `None` if the reference is only a part of the text.
     fn reference(&mut self, key: &str, secret: &str) -> Result<Option<(String, SecretName)>, String> {
         if secret.trim().is_empty() || !placeholders(secret).is_empty() {
             return Ok(None);
@@ -433,7 +433,7 @@ fn with_colon(text: &str) -> Option<(&str, &str)> {
 }
 
 /// The values in a text that a name before them says are keys, with these names: `DB_PASSWORD=VALUE` in a script or in
-/// the query of an address, `"token": "VALUE"` in JSON. What is shorter than four characters is none.
+/// the query of an address, `"token": "VALUE"` in JSON. A value shorter than four characters does not count.
 fn named_values(text: &str) -> Vec<(&str, std::ops::Range<usize>)> {
     const SHORTEST: usize = 4;
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';

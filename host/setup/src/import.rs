@@ -165,6 +165,7 @@ fn begin_at(root: &Path, declaration: &mut Map<String, Value>) -> Result<(), Str
 
 impl Setup {
     /// Moves servers from a client's configuration to `mcp.json`, which may be as other plans will leave it.
+    // Long: one flow from the plan to the commit.
     pub(crate) fn import(
         &self,
         client: &SetupClient,

@@ -128,7 +128,7 @@ fn take(import: &mut Import, keys: &mut Keys<'_>, mcp: &McpFile, name: &str, ent
     read.left.clear();
     import.add(None, name, read, keys, None)?;
     let Some(there) = mcp.get(name) else { return Ok(()) };
-    // What a call that was killed has written is no other server.
+    // A killed call may have written the same server already.
     match import.moved.pop_if(|moved| !is_same(there, &moved.declaration)) {
         Some(_) => Err("has the name of another server in mcp.json".to_owned()),
         None => Ok(()),

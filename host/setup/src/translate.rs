@@ -81,7 +81,7 @@ fn text_of(text: &str, style: Style) -> Result<String, String> {
     if style == Style::BareShell { with_braces(&out) } else { Ok(out) }
 }
 
-/// `$VAR` as `${VAR}`. A key behind the name of a variable is no part of the name: names are shown, and stand in files.
+/// `$VAR` as `${VAR}`. A key behind the name of a variable does not belong to the name: names are shown, and stand in files.
 fn with_braces(text: &str) -> Result<String, String> {
     let (mut out, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(at) = rest.find('$') {
@@ -90,7 +90,9 @@ fn with_braces(text: &str) -> Result<String, String> {
         out.push_str(&rest[..at]);
         match &after[..length] {
             name if is_name(name) && aiw_core::is_secret_value(name) => {
-                return Err("contains a `$` before what looks like a key, which is no name of a variable".to_owned());
+                return Err(
+                    "contains a `$` before what looks like a key, which is not the name of a variable".to_owned()
+                );
             }
             name if is_name(name) => out.push_str(&format!("${{{name}}}")),
             other => out.push_str(&format!("${other}")),

@@ -89,7 +89,7 @@ pub struct OpenRequest {
 }
 
 impl OpenRequest {
-    /// Returns the booking that closes it. One that used nothing is none.
+    /// Returns the booking that closes it. A booking without usage is left out.
     pub fn closed_by(&self, booking: Booking) -> Booking {
         // In the month, day and budget that it was opened in.
         Booking { at: self.at, closes: Some(self.place), open: false, ..booking }
@@ -358,11 +358,11 @@ impl BookTurn<'_> {
         }
         file.seek(SeekFrom::Start(length)).map_err(io("write"))?;
         file.write_all(&line).map_err(|source| {
-            // The disk is full. Half a line is no booking.
+            // The disk is full. Remove the half-written line.
             let _ = file.set_len(length);
             io("write")(source)
         })?;
-        // What is booked is booked: a seal that is behind its book is no loss, and catches up.
+        // What is booked is booked: a seal behind its book loses nothing, and catches up.
         let _ = self.catch_up(month, &mut file, length, (is_sealed && line.len() as u64 <= LONGEST).then_some(&line));
         Ok(OpenRequest { at: booking.at, place })
     }

@@ -106,7 +106,7 @@ impl Spending {
             let concerned = budgets.iter_mut().filter(|(budget, _)| is_in_period(budget, &booking, now));
             let mut cost = None;
             for (_, spent) in concerned.filter(|(budget, _)| concerns(budget, &booking)) {
-                // A price that can't be read is none, and is said by `aiw usage`.
+                // A price that can't be read does not count; `aiw usage` reports it.
                 let cost = *cost.get_or_insert_with(|| booking.cost(settings).ok().flatten());
                 spent.add(&booking, cost);
             }

@@ -1,5 +1,5 @@
 //! What a book knows of itself: how long each of its files is, and a digest of it. It stands beside the book, not in
-//! it, so that a book that is gone, cut, damaged or exchanged is no book in which nothing was spent.
+//! it, so that a book that is gone, cut, damaged or exchanged does not pass for one in which nothing was spent.
 
 use std::collections::BTreeMap;
 use std::fmt;

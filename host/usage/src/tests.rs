@@ -95,7 +95,7 @@ fn a_request_counts_once_whether_it_is_open_or_ended() {
     two.close(&open, 95);
     assert_eq!(one.spent(), 105);
     assert!(matches!(one.open(0), Err(NotOpened::Over(_))));
-    // What used nothing is none.
+    // A booking without usage is left out.
     let mut all = Client::of(dir.path(), 1_000, true);
     let open = all.open(5).unwrap();
     all.close(&open, 0);

@@ -65,7 +65,7 @@ pub(crate) enum BadAnswer {
 /// A problem with a server of a registry, as the end of a sentence about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadServer {
-    #[error("whose name is none")]
+    #[error("whose name is invalid")]
     Name,
     #[error("with control characters where none can be")]
     Control,

@@ -1,6 +1,6 @@
 //! Runs scripts, in the component `orchestrator`: a JavaScript engine that has nothing but the calls of its contract.
 //!
-//! It is no extension: both sides are of one aiw, and it has an engine of its own, because its parser needs a deeper
+//! It is not an extension: both sides are of one aiw, and it has an engine of its own, because its parser needs a deeper
 //! stack than extensions get. A runtime runs one script and is thrown away, whatever came of it.
 
 use futures::future::BoxFuture;

@@ -392,6 +392,7 @@ impl Bench {
         Ok(Row { what: what.into(), ours: self.measure(&self.aiw, ours.0, ours.1)?, limit, peer })
     }
 
+    // Long: one table of rows.
     fn rows(&self) -> Result<Vec<Row>> {
         let market = self.market.to_str().context("a path in UTF-8")?;
         let url = format!("file://{market}");

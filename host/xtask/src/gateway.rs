@@ -1,6 +1,8 @@
 //! `cargo xtask bench gateway`: what the gateway adds to a request and to a stream, beside the same without it, and
 //! beside claude-code-router and LiteLLM: in time, and in what each of them keeps. `cargo xtask setup --peers` installs
 //! both.
+//!
+//! Long: one bench with its peers.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -143,7 +145,7 @@ fn read_request(reader: &mut impl BufRead) -> Option<(String, Vec<u8>)> {
     Some((path, body))
 }
 
-/// A client that keeps its connection, and is no bottleneck: it reads bytes.
+/// A client that keeps its connection, and is not a bottleneck: it reads bytes.
 struct BenchClient {
     stream: TcpStream,
     host: SocketAddr,

@@ -18,7 +18,7 @@ pub const WASI: &str = "wasm32-wasip2";
 /// alone take 90 kB: three functions return whole rows.
 const MAX_BYTES: usize = 250_000;
 
-/// The component that runs scripts. It is no extension: it has no manifest, and is as large as the engine in it.
+/// The component that runs scripts. It is not an extension: it has no manifest, and is as large as the engine in it.
 const ORCHESTRATOR: &str = "orchestrator";
 
 /// Installs missing wasm targets, then builds the components.

@@ -28,6 +28,7 @@ pub fn bench(aiw: Option<PathBuf>) -> Result<bool> {
 }
 
 /// Prints one row for each figure: ours and its limit. Returns whether all are within their limits.
+// Long: one bench, in the order of its rows.
 pub fn run(aiw: &Path) -> Result<bool> {
     let mut good = true;
     let mut row = |what: &str, measured: f64, limit: f64, unit: &str| {

@@ -251,7 +251,7 @@ impl Tour {
         for name in ["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_AUTOUPDATER", "GEMINI_CLI_TRUST_WORKSPACE"] {
             aiw.env(name, "true");
         }
-        aiw.env("TRY_KEY", "the key of a model that is none");
+        aiw.env("TRY_KEY", "the key of a model that does not exist");
         Ok(aiw)
     }
 }

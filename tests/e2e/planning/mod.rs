@@ -244,7 +244,7 @@ fn an_answer_that_is_no_plan_leaves_the_tools_to_the_client_with_the_reason() {
                 plan().replace("mail__send", "mail__sand"),
                 "no tool `mail__sand` among the candidates: did it mean `mail__send`?",
             ),
-            (REQUEST, plan().replace("\"to\"", "\"whom\""), "`to` is missing; `whom` is none of its arguments"),
+            (REQUEST, plan().replace("\"to\"", "\"whom\""), "`to` is missing; `whom` is not one of its arguments"),
             (REQUEST, plan().replace("step1.orders", "step1.order"), "has no `order`: did it mean `orders`?"),
             (REQUEST, plan().replace("step1.orders", "step7.orders"), "step 7 is not before step 2"),
             // Talked into it by a description, or of its own accord.

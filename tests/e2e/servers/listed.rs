@@ -101,7 +101,7 @@ fn the_settings_and_a_profile_choose_and_what_was_used_comes_before_what_is_smal
     until(|| listed(&mut client).0.is_empty());
     // A name that no server has is said, and a file that makes no sense keeps what was.
     set(json!({"always": ["hrose"]}));
-    assert!(servers.env.run(&["mcp", "status"]).stderr.contains("`hrose`, which is no server"));
+    assert!(servers.env.run(&["mcp", "status"]).stderr.contains("`hrose`, which is not a server"));
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn a_script_is_kept_approved_and_called_as_a_tool() {
     let done = mute.good("workflows__sum-city", json!({"city": "Oslo"}));
     assert_eq!(done["result"], json!({"sum": 3, "city": "Oslo"}), "{done:#}");
     let said = mute.bad("workflows__sum-city", json!({"ctiy": "Oslo"}));
-    assert!(said.contains("`city` is missing, and `ctiy` is none of its arguments"), "{said}");
+    assert!(said.contains("`city` is missing, and `ctiy` is not one of its arguments"), "{said}");
 
     // The command line runs it, too, and every run leaves its trace.
     let ran = servers.env.json(&["workflow", "run", "sum-city", "city=Oslo", "--trace-arguments"]);

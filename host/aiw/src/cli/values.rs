@@ -26,7 +26,7 @@ pub fn parse_since(text: &str) -> Result<u64, String> {
     }
     let now = std::time::SystemTime::now();
     let time = match humantime::parse_duration(text) {
-        // A number alone is no time ago: `2026` may be meant for a year.
+        // A number alone doesn't mean a time ago: `2026` may be meant for a year.
         Ok(ago) if !text.bytes().all(|byte| byte.is_ascii_digit()) => now.checked_sub(ago),
         _ => humantime::parse_rfc3339_weak(text).ok(),
     };

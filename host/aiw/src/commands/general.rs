@@ -58,7 +58,7 @@ pub fn completions(shell: Shell) -> Result<(), Failure> {
         let written = shell.write_registration(COMPLETE, "aiw", "aiw", "aiw", &mut script);
         written.map_err(|e| unavailable("the script", &e))?;
     }
-    // A reader that goes away is no failure.
+    // It isn't a failure if the reader goes away.
     output::write(&String::from_utf8_lossy(&script));
     Ok(())
 }
@@ -90,7 +90,7 @@ const OTHER_NAMES: [(&str, &str); 10] = [
     ("serve", "aiw mcp serve"),
 ];
 
-/// Returns the command that was meant by a first word that is none: `aiw add ID` is `aiw process add ID`.
+/// Returns the command that was meant by an unknown first word: `aiw add ID` is `aiw process add ID`.
 pub fn meant(error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
     let mut words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());

@@ -244,6 +244,7 @@ fn groups(word: &str, names: &[String], output: &Output) {
 
 /// Shows what a task does until it has ended. Ctrl-C stops it; a terminal that goes away leaves
 /// it running.
+// Long: one loop, whose steps share the state of the run.
 fn attend(
     tasks: &Tasks,
     task: &Task,

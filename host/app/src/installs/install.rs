@@ -70,7 +70,7 @@ pub struct ServerInstallation {
 ///
 /// # Errors
 ///
-/// Fails if the answer to any question is no, or it can't be installed. Then nothing is written.
+/// Fails if the person declines any question, or it can't be installed. Then nothing is written.
 pub fn install<'a>(
     client: &'a ClientSession,
     found: &'a MergedServer,

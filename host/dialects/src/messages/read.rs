@@ -148,6 +148,7 @@ struct Metadata<'a> {
 const BILLING: &str = "x-anthropic-billing-header:";
 
 /// Reads a request.
+// Long: one arm for each kind of block.
 pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
     let request: ModelRequest<'_> = serde_json::from_slice(body)?;
     let effort = request.output_config.as_ref().and_then(|config| Effort::parse(word(config.effort.as_ref())));

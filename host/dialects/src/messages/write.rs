@@ -16,6 +16,7 @@ const OPENING: &str = "(The beginning of the conversation is not shown.)";
 const BREAKPOINTS: usize = 4;
 
 /// Writes a request.
+// Long: one arm for each kind of part.
 pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &UpstreamTarget) -> Vec<u8> {
     let mut body = Vec::with_capacity(16 << 10);
     let turns = conversation.turns();

@@ -30,6 +30,7 @@ pub(crate) struct AnswerWriter {
 }
 
 impl AnswerWriter {
+    // Long: one arm for each kind of event.
     pub(crate) fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
         match event {
             Event::Usage(usage) => self.usage.grow(usage),

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 pub(super) fn elsewhere(home: &Home, name: &str) -> Option<PathBuf> {
     // Several homes share the directory.
     let digest = Sha256::digest(home.root().as_os_str().as_encoded_bytes());
-    let home: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let home = aiw_core::hex(&digest[..8]);
     Some(aiw_supervisor::runtime_dir()?.join(format!("history-{home}")).join(name))
 }
 

@@ -155,7 +155,7 @@ pub(crate) fn walk(root: &Path, directories: &[&str]) -> Vec<Entry> {
             if seen > MAX_ENTRIES {
                 return found;
             }
-            // A name that is not text is none of a transcript's.
+            // A transcript's name is always text.
             let Ok(name) = file.file_name().into_string() else { continue };
             let path = if directory.is_empty() { name } else { format!("{directory}/{name}") };
             match file.file_type() {

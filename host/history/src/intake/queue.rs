@@ -108,7 +108,7 @@ impl IntakeQueue {
         paths.collect::<BTreeSet<_>>().len()
     }
 
-    /// The requests, the oldest first, each with its file. What is no request is removed, and one of a newer aiw's is
+    /// The requests, the oldest first, each with its file. Files that are not requests are removed, and one of a newer aiw is
     /// left to it. `claude` is
     /// where Claude Code keeps its sessions.
     pub(crate) fn waiting(&self, claude: &Path) -> Vec<(PathBuf, IntakeRequest)> {

@@ -13,7 +13,7 @@ const MAX_TOOL: usize = 1 << 10;
 /// The bytes that are kept of one value in a tool's input.
 const MAX_VALUE: usize = 400;
 
-/// Milliseconds since 1970 of a time in RFC 3339. A clock that says 1970 or 2100 was not set: such a time is none.
+/// Milliseconds since 1970 of a time in RFC 3339. A clock that says 1970 or 2100 was not set: such a time is not used.
 pub(crate) fn milliseconds(text: &str) -> Option<i64> {
     let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
     let millis = i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()?;

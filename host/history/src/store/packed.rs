@@ -37,7 +37,7 @@ fn deflated(text: &str) -> Option<Vec<u8>> {
     if text.len() < LEAST {
         return None;
     }
-    // What needs more is no smaller.
+    // Otherwise packing would save nothing.
     let mut bytes = Vec::with_capacity(text.len());
     COMPRESS.with_borrow_mut(|compress| {
         compress.reset();

@@ -155,7 +155,7 @@ mod fuzz {
             let mut document = before.clone();
             let is_new = document.get(&["s", "new"]).is_none();
             let is_set = document.set(&["s", "new"], &json!({"command": "x", "args": ["a"]}));
-            // Only what is no object refuses.
+            // It refuses only values that are not objects.
             prop_assert_eq!(is_set.is_ok(), before.get(&["s"]).is_none_or(Value::is_object), "{:?}", is_set);
             if is_set.is_ok() && is_new {
                 prop_assert!(only_adds(&text, &document.text), "{:?}", document.text);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use aiw_core::{CliKind, EnvName, Family, ProviderName, Secret, SecretName, is_secret_name};
 use serde_json::Value;
 
-use super::{Provider, ProvidersFile, SecretRef, Text, VERSION};
+use super::{Provider, ProvidersFile, SecretRef, Text, VERSION, is_old};
 use crate::vault::VaultError;
 use crate::{Document, Home, Mode, replace};
 
@@ -25,20 +25,6 @@ pub struct Migration {
 
 /// The fields of a provider of aiw 0.6.
 const FIELDS: [&str; 5] = ["token", "base_url", "scenario", "env", "compatible_with"];
-
-/// Returns whether a file is of aiw 0.6: without a version, its providers without presets, one of them with a field
-/// that only aiw 0.6 wrote. Any other file is a current one, written by hand with mistakes, and nothing in it may be
-/// dropped.
-pub(super) fn is_old(value: &Value) -> bool {
-    let Some(providers) = value.get("providers").and_then(Value::as_object) else { return false };
-    let is_sign = |provider: &Value| {
-        let token = provider.get("token").and_then(Value::as_str);
-        token.is_some_and(|token| matches!(Text::parse(token), Text::Literal(_)))
-            || provider.get("base_url").is_some()
-            || provider.get("compatible_with").is_some()
-    };
-    providers.values().all(|provider| provider.get("preset").is_none()) && providers.values().any(is_sign)
-}
 
 impl Home {
     /// Upgrades the `providers.json` of aiw 0.6: moves tokens to the vault, and turns the old file into an encrypted

@@ -72,7 +72,7 @@ impl PoolMember {
             _ => return Err("has a member that is neither a name nor an object".into()),
         };
         if name == OWN {
-            return Err(format!("has the member `{OWN}`, which is no provider"));
+            return Err(format!("has the member `{OWN}`, which is not a provider"));
         }
         Ok(Self { provider: name.parse().map_err(said)?, model })
     }
@@ -113,7 +113,7 @@ impl ProviderPool {
             order => order
                 .as_str()
                 .and_then(|order| order.parse().ok())
-                .ok_or("has a `choose` that is none of `order`, `round-robin` and `least-busy`")?,
+                .ok_or("has a `choose` that is not `order`, `round-robin` or `least-busy`")?,
         };
         let pool = Self { name, members, order };
         pool.problem().map_or(Ok(pool), Err)

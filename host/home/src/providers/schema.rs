@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::{OWN, PoolOrder, ProviderPool, VERSION};
 
 /// The JSON Schema of `providers.json` (draft 2020-12).
+// Long: one schema.
 pub fn providers_schema() -> Value {
     let clis = CliKind::ALL.map(CliKind::as_str);
     let families = Family::ALL.map(Family::as_str);

@@ -6,6 +6,7 @@ mod budgets;
 mod clis;
 mod history;
 mod known;
+mod known_markets;
 mod markets;
 mod mcp;
 mod models;

@@ -125,7 +125,7 @@ impl PlannerSettings {
             _ => Err(format!("has a `{key}` that is not text")),
         };
         let model = match text("model")? {
-            Some(model) if !is_model(model) => return Err("has a `model` that is no name of a model".into()),
+            Some(model) if !is_model(model) => return Err("has a `model` that is not a valid model name".into()),
             model => model.map(str::to_owned),
         };
         let place = match (text("provider")?, text("api")?) {
@@ -134,7 +134,7 @@ impl PlannerSettings {
             }
             (None, Some(name)) => {
                 let api = PlannerApiName::ALL.into_iter().find(|api| api.as_str() == name);
-                let api = api.ok_or("has an `api` that is none of `ollama`, `chat-completions`, `messages`")?;
+                let api = api.ok_or("has an `api` that is not `ollama`, `chat-completions` or `messages`")?;
                 let url = text("url")?.map(base_url).transpose().map_err(|why| format!("has a `url` that {why}"))?;
                 if url.is_none() && api == PlannerApiName::ChatCompletions {
                     return Err("has no `url`".into());

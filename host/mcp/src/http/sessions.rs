@@ -126,7 +126,7 @@ impl Sessions {
             return Err(STOPPING);
         }
         let end = self.stop.child_token();
-        let id = new_id().ok_or("the system has no random numbers")?;
+        let id = aiw_core::random_hex::<16>().map_err(|_| "the system has no random numbers")?;
         let (session, link) = HttpSession::new(id, end.clone(), self.ticks.clone());
         {
             let mut running = self.running();
@@ -266,11 +266,4 @@ async fn run(handler: Handler, link: Link, session: Arc<HttpSession>, alive: Ali
     session.close_all();
     alive.0.running().remove(session.id());
     drop(alive);
-}
-
-/// Returns an id that can't be guessed.
-fn new_id() -> Option<String> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).ok()?;
-    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -1,7 +1,7 @@
 //! Whether a request asks for what a plan would change.
 //!
-//! This catches a model that was talked into something by a tool's description, or that misread the request. It is no
-//! permission: what changes something asks the user all the same when it is called.
+//! This catches a model that was talked into something by a tool's description, or that misread the request. It does not
+//! replace consent: a call that changes something still asks the user.
 
 use serde_json::Value;
 

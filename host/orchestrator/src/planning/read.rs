@@ -17,7 +17,7 @@ const DEPTH: usize = 16;
 /// How many inputs a plan may have.
 const INPUTS: usize = 12;
 
-/// Why an answer is no plan for a job.
+/// The reason that an answer has no plan for a job.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JobPlanError {
     /// There is no plan in it.
@@ -426,8 +426,8 @@ mod tests {
             (SEND, step("git__list_isues", "{}"), "did it mean `git__list_issues`?"),
             (SEND, step("crm__refund", "{}"), "there is no tool `crm__refund`"),
             (SEND, step("git__list_issues", "{}"), "`repo` is missing"),
-            (SEND, step("git__list_issues", r#"{"repo":"a","state":"all"}"#), "`state` is none of"),
-            (SEND, step("git__list_issues", r#"{"repo":"a","label":"{{x}}"}"#), "`label` is none of its arguments"),
+            (SEND, step("git__list_issues", r#"{"repo":"a","state":"all"}"#), "`state` must be one of"),
+            (SEND, step("git__list_issues", r#"{"repo":"a","label":"{{x}}"}"#), "`label` is not one of its arguments"),
             (SEND, step("git__list_issues", "[]"), "no object"),
             (SEND, step("git__list_issues", r#"{"repo":"{{step1}}"}"#), "step 1 is not before step 1"),
             (SEND, step("git__list_issues", r#"{"repo":"{{a b}}"}"#), "names neither"),

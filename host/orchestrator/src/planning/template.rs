@@ -130,7 +130,7 @@ fn pieces(text: &str, request: &str) -> Result<Vec<Piece>, String> {
                 pieces.push(Piece::Reference(reference(inner.trim())?));
                 rest = after;
             }
-            // What opens a template that is none is text, whole.
+            // Braces that don't form a template are kept as text.
             None => {
                 let opened = if rest.starts_with("{{") { 2 } else { c.len_utf8() };
                 plain.push_str(&rest[..opened]);
@@ -150,12 +150,12 @@ fn reference(text: &str) -> Result<TemplateReference, String> {
     let counted = text.strip_prefix("steps[").and_then(|rest| rest.split_once(']'));
     let counted = counted.and_then(|(number, rest)| Some((number.trim().parse::<usize>().ok()?, rest)));
     if let Some((number, rest)) = counted {
-        let way = way_of(rest).ok_or_else(|| wrong("is no way into a result"))?;
+        let way = way_of(rest).ok_or_else(|| wrong("is not a path into a result"))?;
         return Ok(TemplateReference::Step(number.saturating_add(1), way));
     }
     let end = text.find(['.', '[']).unwrap_or(text.len());
     let (root, way) = text.split_at(end);
-    let way = way_of(way).ok_or_else(|| wrong("is no way into a result"))?;
+    let way = way_of(way).ok_or_else(|| wrong("is not a path into a result"))?;
     let root = root.trim();
     let lower = root.to_lowercase();
     let number = lower.strip_prefix("step").map(|number| number.trim_matches(['_', ' ']).parse::<usize>());

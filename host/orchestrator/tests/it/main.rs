@@ -188,7 +188,7 @@ async fn calls_cross_the_border_as_text() {
         ("await tools.test__ehco({})", "did you mean `test__echo`"),
         ("await tools.echo({})", "did you mean `test__echo`"),
         ("await mcp.call('test', 'nothing', {})", "none of the tools"),
-        ("await tools.test__strict({citty: 'Oslo'})", "`city` is missing, and `citty` is none of its arguments"),
+        ("await tools.test__strict({citty: 'Oslo'})", "`city` is missing, and `citty` is not one of its arguments"),
         ("await tools.test__echo([1])", "one object"),
         ("tools.mine = 1", "can't be changed"),
     ] {

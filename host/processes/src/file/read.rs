@@ -336,6 +336,7 @@ fn fields(definition: &mut Definition, children: &KdlDocument, known: &[&str]) -
     Ok(())
 }
 
+// Long: one arm for each field of a definition.
 fn field(definition: &mut Definition, node: &KdlNode, name: &str) -> Result<(), At> {
     let words = Words::of(node)?;
     if !matches!(name, "env" | "labels" | "state")

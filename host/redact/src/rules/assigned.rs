@@ -2,6 +2,8 @@
 //!
 //! The words that secrets are named with are looked for first. At each, the name around it is read, then what stands
 //! between it and a value, then the value: also where a type, a call or a closing quote comes between.
+//!
+//! Long: one grammar of assignments.
 
 use super::text::{REDACTED, Span, entropy, has_digit, is_amount, is_code, is_mixed, is_word_for_one};
 
@@ -283,6 +285,7 @@ enum Sign {
 }
 
 /// The value of a name, if both are those of a secret.
+// Long: the forms of a value, in the order in which they are tried.
 fn value(text: &str, name: &Name<'_>) -> Option<Span> {
     let bytes = text.as_bytes();
     let mut at = At { text, at: name.end };
@@ -580,7 +583,7 @@ fn fits(value: &str, name: &Name<'_>, kind: Kind) -> bool {
     if kind == Kind::Key {
         return is_random(value);
     }
-    // How many there are is no secret.
+    // The number of secrets may be known.
     if name.text.ends_with(['s', 'S']) && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return false;
     }

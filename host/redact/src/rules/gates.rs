@@ -112,7 +112,7 @@ fn is_value_of_name(bytes: &[u8], (start, end): Span) -> bool {
         .is_some_and(|byte| matches!(byte | 0x20, b'd' | b's' | b'e' | b'y' | b't' | b'n' | b'a' | b'l' | b'w' | b'k'))
 }
 
-/// `://user:X@`: only few URLs have an `@` before their path. A password may have a slash; then what is before it is no
+/// `://user:X@`: only few URLs have an `@` before their path. A password may have a slash; then the text before it is not a
 /// port.
 fn has_login(bytes: &[u8], (_, end): Span) -> bool {
     let mut colon = None;

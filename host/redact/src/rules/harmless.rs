@@ -216,7 +216,7 @@ impl Run<'_> {
         let text = if hex.len().is_multiple_of(2) && hex.iter().all(u8::is_ascii_hexdigit) {
             let digit = |byte: u8| char::from(byte).to_digit(16).unwrap_or_default() as u8;
             let bytes = hex.chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1]));
-            // Of what is no text, most is known by its first bytes.
+            // Most binary data is recognised by its first bytes.
             let bytes = bytes.map(|byte| (byte.is_ascii_graphic() || byte.is_ascii_whitespace()).then_some(byte));
             bytes.collect::<Option<Vec<u8>>>()?
         } else if self.bytes[..self.start].ends_with(b";base64,") {

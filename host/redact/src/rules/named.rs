@@ -1,4 +1,6 @@
 //! Secrets without a form of their own: what is named a password, what stands in a header or a URL, private keys.
+//!
+//! Long: one table of rules.
 
 use regex::Captures;
 
@@ -44,6 +46,7 @@ macro_rules! command {
     };
 }
 
+// Long: one table of rules.
 pub(super) fn steps() -> Vec<Named> {
     vec![
         // A key of PuTTY, to its last line.

@@ -33,6 +33,7 @@ macro_rules! word {
     };
 }
 
+// Long: one table of rules.
 pub(super) fn steps() -> Vec<Named> {
     vec![
         // A user and a password.

@@ -379,7 +379,7 @@ pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) -> usize {
         let count = |is: fn(&u8) -> bool| rest[..follows].iter().filter(|byte| is(byte)).count();
         let is_odd =
             count(u8::is_ascii_digit) > 0 || (count(u8::is_ascii_uppercase) > 1 && count(u8::is_ascii_lowercase) > 0);
-        // The end of a sentence or a word in the next line is none of a token.
+        // A token does not go on over the end of a sentence or into the next line.
         if length < LEAST_JOINED || follows < LEAST_JOINED || !is_odd || next >= most {
             return first;
         }

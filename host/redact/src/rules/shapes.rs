@@ -1,5 +1,7 @@
 //! Shapes in which secrets occur: tokens of services, names and values, code, command lines, files, keys, encodings,
 //! tables and prose, made as products of forms and seeded values. Each is looked for in four places.
+//!
+//! Long: the generator of the tests, with its tables.
 
 use std::collections::BTreeMap;
 
@@ -98,6 +100,7 @@ fn put(form: &str, letter: char, value: &str) -> String {
 }
 
 /// Tokens of services: what is documented of the form, and the part at random.
+// Long: one table of shapes.
 fn tokens(seed: &mut Seed) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for (before, length) in [
@@ -750,6 +753,7 @@ fn encodings(table: &mut Table, seed: &mut Seed) {
     }
 }
 
+// Long: one table of shapes.
 fn commands(table: &mut Table, seed: &mut Seed) {
     for form in [
         "gh secret set NPM --body V",
@@ -960,6 +964,7 @@ fn files(table: &mut Table, seed: &mut Seed) {
     }
 }
 
+// Long: one table of shapes.
 fn prose(table: &mut Table, seed: &mut Seed) {
     for form in [
         "Das Passwort ist V",
@@ -1201,6 +1206,7 @@ fn aws(table: &mut Table, seed: &mut Seed) {
 }
 
 /// Forms that came through once.
+// Long: one table of shapes.
 fn survivors(table: &mut Table, seed: &mut Seed) {
     for form in [
         "the line is localhost:5432:app:me:V, in ~/.pgpass",

@@ -77,7 +77,7 @@ impl Step {
         })
     }
 
-    /// Whether its pattern is none: a test asks for all of them.
+    /// Whether it has no pattern: a test asks for all of them.
     #[cfg(test)]
     pub(super) fn is_broken(&self) -> bool {
         !matches!(self.work, Work::Spans(_)) && self.compiled().is_none()
@@ -197,7 +197,7 @@ fn captured(pattern: &Regex, text: &str, stretches: &[Span], mut take: impl FnMu
             && let Some(whole) = found.get(0)
         {
             take(&found);
-            // A match without signs is none of these patterns'.
+            // These patterns match nothing without signs.
             at = text.ceil_char_boundary(whole.end().max(at + 1));
             after = at;
         }

@@ -108,7 +108,7 @@ fn is_open(around: impl Iterator<Item = u8>, is_behind: bool) -> bool {
     let mut last = 0;
     for byte in around.take(80) {
         match byte {
-            // `│` is no ASCII.
+            // `│` is not ASCII.
             b'\n' | b'\r' | b'|' | b',' | b';' | b'\t' | 0x80.. => return true,
             b' ' if last == b' ' => return true,
             // What a quote closes is the cell.

@@ -155,7 +155,7 @@ impl<'a> Filling<'a> {
         let mut asked = BTreeMap::new();
         for question in questions {
             let given = answers.0.get(&question.name).into_iter().flatten().map(Secret::expose);
-            // An empty answer is none, unless it stands for the flag alone.
+            // An empty answer counts as none, unless it stands for the flag alone.
             let given: Vec<&str> = given.filter(|answer| !answer.is_empty() || question.bare).collect();
             let wrong = |why: String| EntryPlanError::Answer { name: quoted(&question.name), why };
             if given.len() > 1 && !question.repeated {

@@ -75,7 +75,7 @@ pub(super) fn is_host(pieces: &[Piece], at: usize) -> bool {
     before.split_once("://").map_or(at == 0, |(_, rest)| !rest.contains(['/', '?', '#']))
 }
 
-/// The text of a value, and the names in braces in it. What isn't a name stays as it is: `{"a": 1}` is no variable.
+/// The text of a value, and the names in braces in it. Other braces stay as they are: `{"a": 1}` is not a variable.
 pub(super) fn pieces(text: &str) -> Value {
     let (mut found, mut plain, mut rest) = (Vec::new(), String::new(), text);
     while let Some(start) = rest.find('{') {

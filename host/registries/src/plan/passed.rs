@@ -28,7 +28,7 @@ pub(super) fn named(package: &Package) -> Cow<'_, Package> {
         };
         let mut variables = argument.variables.clone();
         variables.extend(next.into_iter().flat_map(|next| next.variables.clone()));
-        // The word `-e` itself is no value of what it passes.
+        // `-e` itself is not a value.
         let own = Input { value: None, ..argument.input.clone() };
         let input = next.map_or(own.clone(), |next| both(own, &next.input));
         let value = match assigned.strip_suffix('=').unwrap_or(assigned) {

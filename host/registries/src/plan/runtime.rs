@@ -82,7 +82,7 @@ pub(super) struct Runtime<'a> {
 /// An option and its value.
 type Given<'a> = (&'a str, Option<&'a str>);
 
-/// The options before the first word that is none, that word, and those after it.
+/// The options before the first other word, that word, and the options after it.
 type Split<'a> = (Vec<Given<'a>>, Option<&'a str>, &'a [Value]);
 
 impl Runtime<'_> {

@@ -517,7 +517,7 @@ fn answers_are_held_to_their_questions_and_never_repeated() {
     let twice = fill(&way, &[("NEEDED", "x"), ("dir", "a"), ("dir", "b")]).unwrap_err().to_string();
     assert!(twice.contains("several times"), "{twice}");
     assert!(matches!(fill(&way, &[("NEEDED", "x"), ("OTHER", "y")]).unwrap_err(), EntryPlanError::Unknown { .. }));
-    // An empty answer is none.
+    // An empty answer counts as none.
     assert!(matches!(fill(&way, &[("NEEDED", "")]).unwrap_err(), EntryPlanError::Missing { .. }));
 }
 
@@ -694,7 +694,7 @@ fn rows_that_change_what_runs_are_refused() {
         let way = way(npm(json!({"packageArguments": [{"type": "named", "name": name, "value": "x"}]})));
         assert!(problem(&way).contains("not a valid name of an argument"), "{name:?}");
     }
-    // A name that can't be one is no reason to give up, if nothing needs it.
+    // An invalid name does not matter if nothing needs it.
     let odd = |required: bool| {
         way(kind(
             "oci",
@@ -1067,7 +1067,7 @@ mod fuzz {
             let (answers, secrets) = all(&way, &hostile);
             if let Ok(entry) = entry(&way, &answers, "srv", |_| false) {
                 prop_assert_eq!(entry.declaration.get("command"), benign.declaration.get("command"));
-                // An empty answer is none.
+                // An empty answer counts as none.
                 if !hostile.is_empty() {
                     prop_assert_eq!(words(&entry).len(), args.len());
                 }

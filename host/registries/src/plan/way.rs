@@ -96,7 +96,7 @@ impl Way {
             Ok(Recipe::Fetch { .. }) | Err(_) => {}
         }
         let (mut questions, notes) = questions.finish(&used);
-        // A default that is no answer would fail whoever agrees to it.
+        // Skip a default that is not a valid answer: accepting it would fail.
         for question in &mut questions {
             question.default = question.default.take().filter(|default| check(question, default).is_ok());
         }

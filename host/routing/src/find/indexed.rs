@@ -36,7 +36,7 @@ const MEANING: f32 = 0.65;
 /// A clause whose best tool fits it less than this, compared with the clause that a tool fits most, asks for no tool.
 const ENOUGH: f32 = 0.4;
 
-/// The share of the best score below which a tool is no answer.
+/// The share of the best score below which a tool is left out.
 const WORST: f32 = 0.2;
 
 /// A server's key, and what is known of it.

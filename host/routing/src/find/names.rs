@@ -18,7 +18,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// The names of an index's tools, each as its words. A number is no word of a name: nobody says the 1 of
+    /// The names of an index's tools, each as its words. A number is not a word of a name: nobody says the 1 of
     /// `Movies_1_Find`, and a request for one ticket asks for no tool with a 1.
     pub(super) fn new<'a, N: IntoIterator<Item = &'a str>>(index: &Index, names: impl Iterator<Item = N>) -> Self {
         let mut this = Self::default();

@@ -19,7 +19,7 @@ rb rs rtf sh sql sqlite srt svg swift tar tex tif tiff toml ts tsv tsx txt wav w
 /// The most characters of an ending.
 const MAX_ENDING: usize = 5;
 
-/// The words that an address stands for, with what each counts. None if it is no address.
+/// The words that an address stands for, with what each counts. `None` if it is not an address.
 pub(super) fn address(token: &str) -> Option<Vec<(String, f32)>> {
     let token = token.trim_matches(|c: char| !(c.is_alphanumeric() || c == '/' || c == '~'));
     let is_url = token.contains("://") || token.starts_with("www.");

@@ -248,7 +248,7 @@ impl Stage {
                 Err(e) => Err(format!("`{}` could not be started: {e}", command.first().map_or("", String::as_str))),
             },
             Check::Http { at, .. } | Check::Tcp { at } => Self::connect(addresses(*at)),
-            // A line is no stage.
+            // A line probe has no stages.
             Check::Line { .. } => Err(String::new()),
         }
     }

@@ -30,6 +30,7 @@ use crate::runtime::RuntimeDir;
 use crate::segment::{Live, Owner, SLOTS, attach};
 
 /// Registers a process. Nobody ever sees a half-registered one.
+// Long: the order in which a process is registered.
 pub(super) fn register(
     identity: Identity,
     request: StartRequest,

@@ -61,6 +61,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    // Long: one arm for each kind of row.
     pub(crate) fn new(plugin: Plugin) -> Self {
         let inspected = plugin.kinds.is_some();
         let kinds: Vec<String> =

@@ -15,7 +15,7 @@ use crate::embed::sha256_of;
 /// How often a download is taken up again in a row without a byte more.
 const TRIES: u32 = 4;
 
-/// A smaller file is asked for as a whole: the rest of one that a server compresses is no rest of the file.
+/// A smaller file is asked for as a whole: a server that compresses would send the rest of the compressed file.
 const MIN_RESUMED: u64 = 1 << 20;
 
 /// Reads from the network. The caller decides what may be reached.

@@ -74,7 +74,7 @@ pub(crate) enum NoResult {
     Refused(RefusedCall),
     /// A limit that the component went beyond, which ends the call.
     Over(OverLimit),
-    /// A handle that is none, which ends the call.
+    /// An invalid handle, which ends the call.
     Handle(ResourceTableError),
 }
 

@@ -2,7 +2,10 @@
 
 mod circles;
 mod contract;
-mod rooms;
+mod length;
+mod names;
+mod prose;
+pub mod rooms;
 mod surroundings;
 mod tree;
 mod views;
@@ -20,6 +23,9 @@ pub fn run() -> Result<bool> {
     problems.extend(tree::check()?);
     problems.extend(surroundings::check()?);
     problems.extend(views::check()?);
+    problems.extend(names::check()?);
+    problems.extend(length::check()?);
+    problems.extend(prose::check()?);
     plugins::setup()?;
     problems.extend(docs::stale()?);
     for problem in &problems {

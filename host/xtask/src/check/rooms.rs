@@ -8,9 +8,23 @@ use serde_json::Value;
 
 use crate::command;
 
-/// The rooms from the top down, each with the rooms that it may depend on.
-const ROOMS: [(&str, &[&str]); 35] = [
-    (
+/// A room: a crate of the host, or one beside it that builds on the host.
+struct Room {
+    /// The crate.
+    name: &'static str,
+    /// Its content, for the map in `host/README.md`. Empty for a crate outside of the host.
+    holds: &'static str,
+    /// The rooms that it may depend on.
+    may_use: &'static [&'static str],
+}
+
+const fn room(name: &'static str, may_use: &'static [&'static str], holds: &'static str) -> Room {
+    Room { name, holds, may_use }
+}
+
+/// The rooms from the top down.
+const ROOMS: [Room; 35] = [
+    room(
         "agentic-warden",
         &[
             "aiw-app",
@@ -36,10 +50,15 @@ const ROOMS: [(&str, &[&str]); 35] = [
             "aiw-tui",
             "aiw-usage",
         ],
+        "the binary: command line → domain calls → output; owns no logic",
     ),
     // Views. The content of a screen comes through a trait.
-    ("aiw-tui", &["aiw-core"]),
-    (
+    room(
+        "aiw-tui",
+        &["aiw-core"],
+        "`aiw plugin browse`, and choosing among past sessions: keys, cells, the terminal; gets what it shows through its trait `Backend`",
+    ),
+    room(
         "aiw-offer",
         &[
             "aiw-app",
@@ -55,9 +74,10 @@ const ROOMS: [(&str, &[&str]); 35] = [
             "aiw-routing",
             "aiw-tasks",
         ],
+        "what `aiw mcp serve` offers: tools over tasks, roles, providers and past sessions, and the servers behind",
     ),
     // The application. It knows neither the command line nor a terminal.
-    (
+    room(
         "aiw-app",
         &[
             "aiw-components",
@@ -84,11 +104,20 @@ const ROOMS: [(&str, &[&str]); 35] = [
             "aiw-vectors",
             "aiw-wasm",
         ],
+        "the application under every view: opens the parts of the host once, and hands them to each client as it may use them; starts tasks and attends to them; verbs of several domains (MCP servers and profiles, servers from registries, plugins, setups, secrets, trust, budgets); the feed, which tells views what has changed; what components reach; results that several views show. Knows neither the command line nor a terminal",
     ),
     // Domains.
-    ("aiw-history", &["aiw-core", "aiw-home", "aiw-redact", "aiw-search", "aiw-supervisor", "aiw-vectors"]),
-    ("aiw-launch", &["aiw-core", "aiw-dialects", "aiw-home", "aiw-providers", "aiw-tasks"]),
-    (
+    room(
+        "aiw-history",
+        &["aiw-core", "aiw-home", "aiw-redact", "aiw-search", "aiw-supervisor", "aiw-vectors"],
+        "past sessions of AI CLIs: reading their transcripts, keeping what was said, finding it again, forgetting it. With `registries` the only user of rusqlite",
+    ),
+    room(
+        "aiw-launch",
+        &["aiw-core", "aiw-dialects", "aiw-home", "aiw-providers", "aiw-tasks"],
+        "AI CLIs: which are installed, whose session this is, roles, providers' intents → what to start; their streams as text",
+    ),
+    room(
         "aiw-gateway",
         &[
             "aiw-core",
@@ -100,15 +129,29 @@ const ROOMS: [(&str, &[&str]); 35] = [
             "aiw-supervisor",
             "aiw-usage",
         ],
+        "what stands between AI CLIs and providers of another API: tokens, requests to providers, pools, errors, the supervised process that serves runs",
     ),
-    ("aiw-processes", &["aiw-core", "aiw-home", "aiw-supervisor"]),
-    ("aiw-orchestrator", &["aiw-core", "aiw-home", "aiw-wasm"]),
-    ("aiw-setup", &["aiw-core", "aiw-home", "aiw-servers"]),
-    (
+    room(
+        "aiw-processes",
+        &["aiw-core", "aiw-home", "aiw-supervisor"],
+        "processes of a project: definitions and their file, what the user allows of it, probes, environments, states, output, and the verbs over them. Only user of kdl",
+    ),
+    room(
+        "aiw-orchestrator",
+        &["aiw-core", "aiw-home", "aiw-wasm"],
+        "scripts over tools: what a run may call, its limits, the check of arguments, the one shape of results, its trace; scripts that are kept, and what the user approved of them; tools as TypeScript declares them; plans of a model, which become scripts. The script itself runs in a component",
+    ),
+    room(
+        "aiw-setup",
+        &["aiw-core", "aiw-home", "aiw-servers"],
+        "registering aiw in MCP clients: where each keeps its servers, edits that touch nothing else, import, undo. Only user of toml_edit",
+    ),
+    room(
         "aiw-markets",
         &["aiw-components", "aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-servers", "aiw-wasm"],
+        "plugin marketplaces: listing, searching, inspecting, installing, removing",
     ),
-    (
+    room(
         "aiw-registries",
         &[
             "aiw-components",
@@ -121,8 +164,9 @@ const ROOMS: [(&str, &[&str]); 35] = [
             "aiw-supervisor",
             "aiw-wasm",
         ],
+        "registries of MCP servers: searching all of them, local copies, and what makes an entry of `mcp.json` of what they say. Uses rusqlite too",
     ),
-    (
+    room(
         "aiw-routing",
         &[
             "aiw-core",
@@ -135,33 +179,106 @@ const ROOMS: [(&str, &[&str]); 35] = [
             "aiw-supervisor",
             "aiw-vectors",
         ],
+        "the MCP servers behind aiw: starting, calling and watching them; pinned definitions, profiles, the registry of tools, finding tools for a request",
     ),
     // Bases.
-    ("aiw-providers", &["aiw-core", "aiw-home"]),
-    ("aiw-servers", &["aiw-core", "aiw-home"]),
-    ("aiw-tasks", &["aiw-core", "aiw-home", "aiw-supervisor"]),
-    ("aiw-usage", &["aiw-core", "aiw-home"]),
-    ("aiw-components", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
-    ("aiw-testkit", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"]),
+    room(
+        "aiw-providers",
+        &["aiw-core", "aiw-home"],
+        "API providers: presets, pinned origins, secrets; adding, editing, choosing, testing",
+    ),
+    room(
+        "aiw-servers",
+        &["aiw-core", "aiw-home"],
+        "declared MCP servers: reading and editing `mcp.json`, who owns a key, `${VAR}`, change notices; starts nothing. Only user of notify",
+    ),
+    room(
+        "aiw-tasks",
+        &["aiw-core", "aiw-home", "aiw-supervisor"],
+        "what a run of an AI CLI is: which CLI does what with which provider, and what its stream says",
+    ),
+    room(
+        "aiw-usage",
+        &["aiw-core", "aiw-home"],
+        "what requests to models used and cost: booked, summed up, held against budgets",
+    ),
+    room(
+        "aiw-components",
+        &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"],
+        "the library of components: reading them from files and URLs, the lock file, adding, updating, loading each once",
+    ),
+    room("aiw-testkit", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net", "aiw-wasm"], ""),
     // The runtime.
-    ("aiw-wasm", &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net"]),
+    room(
+        "aiw-wasm",
+        &["aiw-core", "aiw-extensions", "aiw-home", "aiw-net"],
+        "running components: engine, limits, compiled code, one file per interface of the host and per kind of component, one module per version of the contract. Only user of wasmtime",
+    ),
     // Capabilities. What `mcp` serves comes through a trait; as a client, it uses `net` for the network.
-    ("aiw-llm", &["aiw-core", "aiw-net"]),
-    ("aiw-mcp", &["aiw-core", "aiw-net"]),
-    ("aiw-listen", &["aiw-core"]),
-    ("aiw-net", &["aiw-core", "aiw-home"]),
-    ("aiw-supervisor", &["aiw-core", "aiw-home", "aiw-redact"]),
-    ("aiw-vectors", &["aiw-core", "aiw-home"]),
+    room(
+        "aiw-llm",
+        &["aiw-core", "aiw-net"],
+        "asks a language model one question, by three APIs; bounded in bytes and time",
+    ),
+    room(
+        "aiw-mcp",
+        &["aiw-core", "aiw-net"],
+        "MCP, both sides: serving an offer, a client for one server over streams or HTTP; JSON values pass unchanged. Only user of rmcp",
+    ),
+    room(
+        "aiw-listen",
+        &["aiw-core"],
+        "a loopback HTTP listener that checks host, origin, token and sizes before any work. Only user of hyper's server side",
+    ),
+    room(
+        "aiw-net",
+        &["aiw-core", "aiw-home"],
+        "what leaves the machine: egress policy, HTTP, git; returns trees. Only user of reqwest and git2",
+    ),
+    room(
+        "aiw-supervisor",
+        &["aiw-core", "aiw-home", "aiw-redact"],
+        "supervised processes of any kind: shared memory, the queue, the shim, logs, waiting, stopping. Only user of shared_memory",
+    ),
+    room(
+        "aiw-vectors",
+        &["aiw-core", "aiw-home"],
+        "texts as vectors, by a model that may be missing; vectors kept and searched. Only user of fastembed, ort and memvdb",
+    ),
     // Foundations.
-    ("aiw-dialects", &["aiw-core"]),
-    ("aiw-extensions", &["aiw-core"]),
-    ("aiw-redact", &["aiw-core"]),
-    ("aiw-search", &["aiw-core"]),
-    ("aiw-home", &["aiw-core"]),
-    ("aiw-core", &[]),
-    ("aiw-tests", &[]),
-    ("xtask", &["aiw-extensions", "aiw-tests"]),
-    ("xtask-start", &[]),
+    room(
+        "aiw-dialects",
+        &["aiw-core"],
+        "the four APIs for requests to models, and translation between them: bytes in, bytes out; pure",
+    ),
+    room(
+        "aiw-extensions",
+        &["aiw-core"],
+        "what a component declares and what you allowed: manifest, imports, grants; pure",
+    ),
+    room(
+        "aiw-redact",
+        &["aiw-core"],
+        "secrets in texts: `known` masks values that are known in a stream, `rules` finds secrets by their form; pure. Only user of aho-corasick, anstyle-parse, bip39, regex-automata and secrets_scanner",
+    ),
+    room(
+        "aiw-search",
+        &["aiw-core"],
+        "search by words: a text's terms and clauses, an index in memory; pure. Only user of rust-stemmers",
+    ),
+    room(
+        "aiw-home",
+        &["aiw-core"],
+        "`~/.aiw`, and where AI CLIs keep their files: paths, documents, atomic replacement, locks, caches, the vault",
+    ),
+    room(
+        "aiw-core",
+        &[],
+        "shared types: names that are always valid, error kinds, printable text, what a question shows; no I/O. Only user of icu_properties",
+    ),
+    room("aiw-tests", &[], ""),
+    room("xtask", &["aiw-extensions", "aiw-tests"], "chores: `cargo xtask --help`"),
+    room("xtask-start", &[], ""),
 ];
 
 /// Dependencies that only tests have.
@@ -217,6 +334,22 @@ const DOORS: [(&str, &[&str]); 36] = [
     ("crc32fast", &["aiw-vectors"]),
 ];
 
+/// Returns the map of the rooms, as Markdown.
+pub fn table() -> String {
+    let short = |name: &str| match name {
+        "agentic-warden" => "aiw".to_owned(),
+        name => name.trim_start_matches("aiw-").to_owned(),
+    };
+    let mut table = "| room | holds | may use |\n|---|---|---|\n".to_owned();
+    for room in ROOMS.iter().filter(|room| !room.holds.is_empty()) {
+        let (name, holds) = (short(room.name), room.holds);
+        let may_use: Vec<String> = room.may_use.iter().map(|below| format!("`{}`", short(below))).collect();
+        let may_use = if may_use.is_empty() { "–".to_owned() } else { may_use.join(", ") };
+        table += &format!("| [`{name}`]({name}) | {holds} | {may_use} |\n");
+    }
+    table
+}
+
 /// Returns the violations in the workspace's manifests.
 pub fn check() -> Result<Vec<String>> {
     let metadata = command::output(command::host_cargo().args(["metadata", "--format-version=1", "--no-deps"]))?;
@@ -239,15 +372,15 @@ pub fn check() -> Result<Vec<String>> {
 }
 
 fn edges(room: &str, dependencies: &[(&str, bool)]) -> Vec<String> {
-    let Some((_, allowed)) = ROOMS.iter().find(|(name, _)| *name == room) else {
-        return vec![format!("`{room}` is no room that `cargo xtask check` knows: say what it may depend on")];
+    let Some(Room { may_use, .. }) = ROOMS.iter().find(|known| known.name == room) else {
+        return vec![format!("`{room}` is not a room that `cargo xtask check` knows: say what it may depend on")];
     };
     let mut problems = Vec::new();
     for (dependency, dev) in dependencies {
-        let ours = ROOMS.iter().any(|(name, _)| name == dependency);
+        let ours = ROOMS.iter().any(|known| known.name == *dependency);
         let for_tests = *dev && TESTS.contains(&(room, dependency));
         // A crate depends on itself to enable what only its tests need.
-        if ours && *dependency != room && !allowed.contains(dependency) && !for_tests {
+        if ours && *dependency != room && !may_use.contains(dependency) && !for_tests {
             problems.push(format!("`{room}` may not depend on `{dependency}`"));
         }
         let door = DOORS.iter().find(|(pattern, _)| match pattern.strip_suffix('*') {
@@ -292,10 +425,10 @@ mod tests {
 
     #[test]
     fn the_table_itself_leads_down() {
-        for (position, (room, allowed)) in ROOMS.iter().enumerate().filter(|(_, (room, _))| room.starts_with("aiw-")) {
-            for below in *allowed {
-                let other = ROOMS.iter().position(|(name, _)| name == below);
-                assert!(other > Some(position) || *room == "aiw-tests", "{room} -> {below}");
+        for (position, room) in ROOMS.iter().enumerate().filter(|(_, room)| room.name.starts_with("aiw-")) {
+            for below in room.may_use {
+                let other = ROOMS.iter().position(|known| known.name == *below);
+                assert!(other > Some(position) || room.name == "aiw-tests", "{} -> {below}", room.name);
             }
         }
     }

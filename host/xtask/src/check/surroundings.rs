@@ -34,7 +34,7 @@ const MAY: [(&str, &str); 21] = [
 const ROOMS: [(&str, &str); 3] = [
     ("host/net/", "the way to the network, and git's programs, are those of the machine and its user"),
     ("host/supervisor/", "where memory is shared is the same for all clients of a machine"),
-    ("host/xtask/", "it is no part of the product"),
+    ("host/xtask/", "it is not part of the product"),
 ];
 
 /// Returns the violations.

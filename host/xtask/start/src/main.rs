@@ -6,7 +6,7 @@
 use std::io::IsTerminal;
 use std::process::{Command, ExitCode};
 
-/// What `cargo xtask try` does. The chores count on from the second step.
+/// The help of `cargo xtask try`. The chores count on from the second step.
 const TRY: &str = "\
 This builds aiw and shows what it does, in a home that is removed afterward.
 Nothing of yours is read or changed, and nothing is asked. The first time takes

@@ -175,7 +175,7 @@ fn lines(path: &Path, from: u64, line: &mut dyn FnMut(String)) -> Result<u64, Fa
         Err(e) => return Err(failed(e)),
     };
     file.seek(SeekFrom::Start(from)).map_err(failed)?;
-    // A log is at most this long; a longer file is none of ours.
+    // A log of ours is at most this long.
     let mut input = BufReader::new(file.take(64 << 20));
     let (mut at, mut bytes) = (from, Vec::new());
     loop {

@@ -129,7 +129,7 @@ fn unvalued(pair: &str) -> String {
     }
 }
 
-/// Whether a word of a command line is a flag; `-` by itself is none.
+/// Whether a word of a command line is a flag; `-` by itself isn't.
 pub fn is_flag(word: &str) -> bool {
     word.starts_with('-') && word != "-"
 }
