@@ -31,19 +31,20 @@ pub struct McpSettings {
 
 /// Which servers' tools a client lists: `mcp.list`, or `list` of a profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(!default, !deny_unknown_fields)]
 pub struct ListSettings {
     /// The most tokens of all tools that are listed.
-    #[serde(default, deserialize_with = "limit")]
+    #[serde(deserialize_with = "limit")]
     pub tokens: Option<usize>,
     /// The most tools that are listed.
-    #[serde(default, deserialize_with = "limit")]
+    #[serde(deserialize_with = "limit")]
     pub tools: Option<usize>,
     /// The servers that are listed whatever they cost: names, with `*` for any text.
-    #[serde(default, deserialize_with = "entry::given")]
+    #[serde(deserialize_with = "entry::given")]
     pub always: Option<Vec<String>>,
     /// The servers that are not listed.
-    #[serde(default, deserialize_with = "entry::given")]
+    #[serde(deserialize_with = "entry::given")]
     pub never: Option<Vec<String>>,
 }
 
@@ -82,19 +83,18 @@ impl Default for ServerSettings {
 
 /// Patterns of tools: `mcp.profiles.NAME`. A pattern is `server/tool` with `*` for any text, `server`, or `read-only`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(!default, !deny_unknown_fields)]
 pub struct ProfileSettings {
     /// The allowed patterns; everything, if there is no list.
-    #[serde(default, deserialize_with = "entry::given")]
+    #[serde(deserialize_with = "entry::given")]
     pub allow: Option<Vec<String>>,
     /// The denied patterns, even of allowed tools.
-    #[serde(default)]
     pub deny: Vec<String>,
     /// The patterns of tools that may change something and that scripts call without asking.
-    #[serde(default)]
     pub scripts: Vec<String>,
     /// Which servers' tools are listed, where that differs from `mcp.list`.
-    #[serde(default, deserialize_with = "entry::object")]
+    #[serde(deserialize_with = "entry::object")]
     pub list: ListSettings,
 }
 
