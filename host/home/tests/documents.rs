@@ -1,6 +1,8 @@
 //! Every document that is valid is read, and written back byte for byte where nothing changed. What is wrong is refused
 //! with a sentence that names the place; the snapshots keep these sentences.
 
+#![expect(clippy::unwrap_used, reason = "a test ends by a panic, its helpers too")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
