@@ -18,6 +18,7 @@ mod bundles;
 mod cache;
 mod clis;
 mod document;
+mod entry;
 mod error;
 mod files;
 mod health;

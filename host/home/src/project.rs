@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aiw_core::CliKind;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::providers::Choice;
-use crate::{HomeError, ProfileSettings, TrustSettings, json, nearest, read_capped, read_unlinked};
+use crate::{HomeError, ProfileSettings, TrustSettings, entry, json, nearest, read_capped, read_unlinked};
 
 /// `.aiw.json` of a project: what its authors want aiw to use there. It comes with a repository, so aiw ignores it
 /// until the user trusts the directory.
@@ -66,6 +67,13 @@ impl TrustedProject {
 /// The longest `.aiw.json` that is read.
 const MAX_BYTES: u64 = 1 << 20;
 
+/// The part of `mcp` that a project may have.
+#[derive(Deserialize)]
+struct Profiles {
+    #[serde(default, deserialize_with = "entry::objects")]
+    profiles: BTreeMap<String, ProfileSettings>,
+}
+
 impl Project {
     /// The name of the file.
     pub const FILE: &'static str = ".aiw.json";
@@ -87,8 +95,8 @@ impl Project {
         };
         let provider = Choice::from_json(fields.get("provider"))
             .map_err(|problem| HomeError::invalid(path, format!("has a `provider` that {problem}")))?;
-        let profiles = ProfileSettings::read_all(parsed.value["mcp"].get("profiles"), "mcp.profiles")
-            .map_err(|problem| HomeError::invalid(path, problem))?;
+        let mcp = fields.get("mcp").and_then(Value::as_object).cloned().unwrap_or_default();
+        let Profiles { profiles } = entry::read_at("mcp", mcp).map_err(|problem| HomeError::invalid(path, problem))?;
         // What nobody is asked about is for the user alone to decide.
         if let Some((name, _)) = profiles.iter().find(|(_, profile)| !profile.scripts.is_empty()) {
             let name = aiw_core::one_line(name, 60);

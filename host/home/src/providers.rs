@@ -12,9 +12,11 @@ use aiw_core::{
     Api, CliKind, EnvName, ExtensionId, Family, HeaderName, InvalidName, ProcessId, ProviderName, SecretName, is_model,
     one_line,
 };
-use serde_json::{Map, Value, json};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, json};
 
-use crate::{Document, Home, HomeError, Lock, files};
+use crate::{Document, Home, HomeError, Lock, entry, files};
 
 pub use address::{base_url, origin};
 pub use old::Migration;
@@ -28,7 +30,8 @@ const VERSION: u64 = 1;
 pub const OWN: &str = "own";
 
 /// Where a secret is kept: in the vault, or in a variable of the environment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Value", into = "Value")]
 pub enum SecretRef {
     /// `{"secret": "openrouter"}`
     Vault(SecretName),
@@ -36,16 +39,20 @@ pub enum SecretRef {
     Variable(EnvName),
 }
 
-impl SecretRef {
-    pub(crate) fn to_json(&self) -> Value {
-        match self {
-            Self::Vault(name) => json!({"secret": name}),
-            Self::Variable(name) => format!("${{{name}}}").into(),
+impl From<SecretRef> for Value {
+    fn from(reference: SecretRef) -> Self {
+        match reference {
+            SecretRef::Vault(name) => json!({"secret": name}),
+            SecretRef::Variable(name) => format!("${{{name}}}").into(),
         }
     }
+}
 
-    pub(crate) fn from_json(value: &Value) -> Result<Self, String> {
-        match Text::from_json(value)? {
+impl TryFrom<Value> for SecretRef {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        match Text::try_from(value)? {
             Text::Secret(reference) => Ok(reference),
             // This is probably the secret itself, so don't repeat it.
             Text::Literal(_) => Err("contains a secret instead of a reference to one: `{\"secret\": \"NAME\"}` or `\"${VARIABLE}\"`; `aiw secret set NAME` stores it".into()),
@@ -54,7 +61,8 @@ impl SecretRef {
 }
 
 /// A value of a variable.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Value", into = "Value")]
 pub enum Text {
     /// As it stands.
     Literal(String),
@@ -71,21 +79,27 @@ impl Text {
             None => Self::Literal(text.to_owned()),
         }
     }
+}
 
-    fn to_json(&self) -> Value {
-        match self {
-            Self::Literal(text) => text.clone().into(),
-            Self::Secret(reference) => reference.to_json(),
+impl From<Text> for Value {
+    fn from(text: Text) -> Self {
+        match text {
+            Text::Literal(text) => text.into(),
+            Text::Secret(reference) => reference.into(),
         }
     }
+}
 
-    pub(crate) fn from_json(value: &Value) -> Result<Self, String> {
-        match value {
+impl TryFrom<Value> for Text {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        match &value {
             Value::String(text) => Ok(Self::parse(text)),
-            Value::Object(map) => match (map.get("secret").and_then(Value::as_str), map.len()) {
-                (Some(name), 1) => name.parse().map(|name| Self::Secret(SecretRef::Vault(name))).map_err(said),
-                _ => Err("is neither text nor `{\"secret\": \"NAME\"}`".into()),
-            },
+            Value::Object(map) if map.len() == 1 && value["secret"].is_string() => {
+                let name = value["secret"].as_str().unwrap_or_default();
+                name.parse().map(|name| Self::Secret(SecretRef::Vault(name))).map_err(said)
+            }
             _ => Err("is neither text nor `{\"secret\": \"NAME\"}`".into()),
         }
     }
@@ -132,7 +146,8 @@ impl Choice {
 }
 
 /// The use of one of a provider's models.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum ModelFor {
     /// The jobs that a CLI gives its vendor's largest models.
     Large,
@@ -155,6 +170,20 @@ impl std::fmt::Display for ModelFor {
     }
 }
 
+impl From<ModelFor> for String {
+    fn from(model: ModelFor) -> Self {
+        model.to_string()
+    }
+}
+
+impl TryFrom<String> for ModelFor {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
 impl std::str::FromStr for ModelFor {
     type Err = String;
 
@@ -172,41 +201,53 @@ impl std::str::FromStr for ModelFor {
 }
 
 /// An API provider as the user configured it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provider {
     /// Its name here.
+    #[serde(skip_serializing)]
     pub name: ProviderName,
     /// The preset that it begins with.
+    #[serde(deserialize_with = "line")]
     pub preset: String,
     /// The component that knows the preset; if absent, aiw asks all of them.
     pub component: Option<ExtensionId>,
     /// A random id for places where its name could mean something else, made when it is added: 1 to 64 of `a-z 0-9
     /// -`.
+    #[serde(default, deserialize_with = "id")]
     pub id: Option<String>,
     /// Where the preset led when the user agreed to it: scheme, host and port. Its secrets go nowhere else.
+    #[serde(default, deserialize_with = "urls")]
     pub origins: BTreeMap<Family, String>,
     /// Its addresses, for families that don't use the preset's.
+    #[serde(default, deserialize_with = "urls")]
     pub base_urls: BTreeMap<Family, String>,
     /// The API that its address speaks, where a family has two or the address is not what its preset expects. Other
     /// CLIs reach it through the gateway.
     pub api: Option<Api>,
     /// Whether CLIs that speak its API go through the gateway all the same, which keeps its key.
+    #[serde(default)]
     pub gateway: bool,
     /// The model for its runs.
+    #[serde(default, deserialize_with = "model")]
     pub model: Option<String>,
     /// Its models for what CLIs ask of a vendor by size (`large`, `medium`, `small`), and the main one for single CLIs.
+    #[serde(default, deserialize_with = "models")]
     pub models: BTreeMap<ModelFor, String>,
     /// The CLIs that can use it; if absent, all that it works with.
     pub clis: Option<Vec<CliKind>>,
     /// The user's words for its use.
+    #[serde(default, deserialize_with = "some_line")]
     pub scenario: Option<String>,
     /// Variables that the CLI gets in addition to those that aiw sets.
+    #[serde(default, with = "entry::pairs")]
     pub env: Vec<(EnvName, Text)>,
     /// Headers that its CLIs send with each request.
+    #[serde(default, with = "entry::pairs")]
     pub headers: Vec<(HeaderName, Text)>,
     /// The usual secret.
     pub token: Option<SecretRef>,
     /// Further secrets, for components that take several.
+    #[serde(default)]
     pub secrets: BTreeMap<SecretName, SecretRef>,
     /// The variables with its secrets that runs with other providers must not see; if absent, those whose names end in
     /// `_KEY`.
@@ -256,127 +297,68 @@ impl Provider {
         self.secret_refs().map(|(_, reference)| reference).chain(env).chain(headers)
     }
 
-    /// Each field with its value; unset fields are absent.
-    fn fields(&self) -> [(&'static str, Option<Value>); 16] {
-        let map = |map: Map<String, Value>| (!map.is_empty()).then_some(Value::Object(map));
-        let by_family = |urls: &BTreeMap<Family, String>| {
-            map(urls.iter().map(|(family, url)| (family.to_string(), url.clone().into())).collect())
-        };
-        let env = self.env.iter().map(|(name, text)| (name.to_string(), text.to_json())).collect();
-        let headers = self.headers.iter().map(|(name, text)| (name.to_string(), text.to_json())).collect();
-        let secrets = self.secrets.iter().map(|(name, reference)| (name.to_string(), reference.to_json())).collect();
-        [
-            ("preset", Some(self.preset.clone().into())),
-            ("component", self.component.as_ref().map(|id| id.as_str().into())),
-            ("id", self.id.clone().map(Value::from)),
-            ("origins", by_family(&self.origins)),
-            ("base_urls", by_family(&self.base_urls)),
-            ("api", self.api.map(|api| json!(api))),
-            ("gateway", self.gateway.then_some(Value::Bool(true))),
-            ("model", self.model.clone().map(Value::from)),
-            ("models", map(self.models.iter().map(|(of, model)| (of.to_string(), model.clone().into())).collect())),
-            ("clis", self.clis.as_ref().map(|clis| json!(clis))),
-            ("scenario", self.scenario.clone().map(Value::from)),
-            ("env", map(env)),
-            ("headers", map(headers)),
-            ("token", self.token.as_ref().map(SecretRef::to_json)),
-            ("secrets", map(secrets)),
-            ("withhold", self.withhold.as_ref().map(|names| json!(names))),
-        ]
-    }
-
     /// The error is the end of a sentence.
-    // Long: one arm for each field.
-    fn from_json(name: &str, value: &Value) -> Result<Self, String> {
-        let name: ProviderName = name.parse().map_err(said)?;
-        if name.as_str() == OWN {
+    fn read(name: &str, entry: &Value) -> Result<Self, String> {
+        if name == OWN {
             return Err(format!("is called `{OWN}`, which means the CLI's own configuration"));
         }
-        let object = value.as_object().ok_or("is not an object")?;
-        let text = |key: &str| match object.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) if text.len() <= 4096 && !text.contains(['\0', '\n']) => Ok(Some(text.clone())),
-            Some(_) => Err(format!("has a `{key}` that is not one line of text")),
-        };
-        let map = |key: &str| match object.get(key) {
-            None | Some(Value::Null) => Ok(Vec::new()),
-            Some(Value::Object(map)) => Ok(map.iter().collect::<Vec<_>>()),
-            Some(_) => Err(format!("has a `{key}` that is not an object")),
-        };
-        let mut provider = Self::new(name, text("preset")?.ok_or("has no `preset`")?);
-        provider.component = text("component")?.map(|id| id.parse()).transpose().map_err(said)?;
-        provider.id = text("id")?;
-        if provider.id.as_deref().is_some_and(|id| !is_id(id)) {
-            return Err("has an `id` that is not 1 to 64 of `a-z 0-9 -`".into());
+        let provider: Self = entry::read_named(name, entry)?;
+        for (key, value) in &provider.headers {
+            check_header(key, value).map_err(|problem| format!("has a header `{key}` that {problem}"))?;
         }
-        let urls = |key: &str, what: &str| -> Result<BTreeMap<Family, String>, String> {
-            let url = |(family, url): (&String, &Value)| {
-                let family: Family = family.parse().map_err(said)?;
-                let url = url.as_str().ok_or_else(|| format!("has {what} for `{family}` that is not text"))?;
-                let url = base_url(url).map_err(|problem| format!("has {what} for `{family}` that {problem}"))?;
-                Ok((family, url))
-            };
-            map(key)?.into_iter().map(url).collect()
-        };
-        provider.origins = urls("origins", "an origin")?;
-        provider.base_urls = urls("base_urls", "a base URL")?;
-        let api = text("api")?.map(|api| api.parse().map_err(said)).transpose()?;
-        provider.api = api;
-        provider.gateway = match object.get("gateway") {
-            None | Some(Value::Null) => false,
-            Some(Value::Bool(gateway)) => *gateway,
-            Some(_) => return Err("has a `gateway` that is neither `true` nor `false`".into()),
-        };
-        provider.model = text("model")?;
-        if provider.model.as_deref().is_some_and(|model| !is_model(model)) {
-            return Err("has a `model` that is not a valid model name".into());
+        match provider.withhold.iter().flatten().find(|name| name.is_general()) {
+            Some(name) => Err(format!("withholds `{name}`, which programs of every kind read")),
+            None => Ok(provider),
         }
-        for (key, value) in map("models")? {
-            let of: ModelFor =
-                key.parse().map_err(|problem| format!("has `models` with `{}`: {problem}", one_line(key, 60)))?;
-            let model = value.as_str().filter(|model| is_model(model));
-            let model = model.ok_or_else(|| format!("has a `models.{of}` that is not a valid model name"))?;
-            provider.models.insert(of, model.to_owned());
-        }
-        provider.scenario = text("scenario")?;
-        provider.clis = match object.get("clis") {
-            None | Some(Value::Null) => None,
-            Some(clis) => Some(
-                serde_json::from_value(clis.clone())
-                    .map_err(|_| "has `clis` that are not a list of `claude`, `codex` and `gemini`".to_owned())?,
-            ),
-        };
-        for (key, value) in map("env")? {
-            let key: EnvName = key.parse().map_err(said)?;
-            let value = Text::from_json(value).map_err(|problem| format!("has a variable `{key}` that {problem}"))?;
-            provider.env.push((key, value));
-        }
-        for (key, value) in map("headers")? {
-            let key: HeaderName = key.parse().map_err(said)?;
-            let value = Text::from_json(value).map_err(|problem| format!("has a header `{key}` that {problem}"))?;
-            check_header(&key, &value).map_err(|problem| format!("has a header `{key}` that {problem}"))?;
-            provider.headers.push((key, value));
-        }
-        if let Some(token) = object.get("token").filter(|token| !token.is_null()) {
-            provider.token =
-                Some(SecretRef::from_json(token).map_err(|problem| format!("has a `token` that {problem}"))?);
-        }
-        for (key, value) in map("secrets")? {
-            let key: SecretName = key.parse().map_err(said)?;
-            let value =
-                SecretRef::from_json(value).map_err(|problem| format!("has a secret `{key}` that {problem}"))?;
-            provider.secrets.insert(key, value);
-        }
-        if let Some(names) = object.get("withhold").filter(|names| !names.is_null()) {
-            let names: Vec<EnvName> = serde_json::from_value(names.clone())
-                .map_err(|_| "has a `withhold` that is not a list of variables".to_owned())?;
-            if let Some(name) = names.iter().find(|name| name.is_general()) {
-                return Err(format!("withholds `{name}`, which programs of every kind read"));
-            }
-            provider.withhold = Some(names);
-        }
-        Ok(provider)
     }
+}
+
+fn line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let is_valid = |text: &str| text.len() <= 4096 && !text.contains(['\0', '\n']);
+    entry::text(deserializer, is_valid, "one line of text")
+}
+
+fn some_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    line(deserializer).map(Some)
+}
+
+fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    entry::text(deserializer, is_id, "1 to 64 of `a-z 0-9 -`").map(Some)
+}
+
+fn model<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(deserializer).map(|model| model.map(|ModelName(name)| name))
+}
+
+fn models<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<ModelFor, String>, D::Error> {
+    let models = BTreeMap::<_, ModelName>::deserialize(deserializer)?;
+    Ok(models.into_iter().map(|(of, ModelName(name))| (of, name)).collect())
+}
+
+struct ModelName(String);
+
+impl<'de> Deserialize<'de> for ModelName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        entry::text(deserializer, is_model, "a valid model name").map(Self)
+    }
+}
+
+fn urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Family, String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(try_from = "String")]
+    struct Url(String);
+
+    impl TryFrom<String> for Url {
+        type Error = &'static str;
+
+        fn try_from(url: String) -> Result<Self, &'static str> {
+            base_url(&url).map(Self)
+        }
+    }
+
+    // A key that isn't text has no place in the error.
+    let urls = BTreeMap::<String, Url>::deserialize(deserializer)?.into_iter();
+    urls.map(|(family, Url(url))| Ok((family.parse().map_err(D::Error::custom)?, url))).collect()
 }
 
 /// Checks a header that a user adds to a provider's requests. The error is the end of a sentence.
@@ -414,6 +396,29 @@ pub struct ProviderProblem {
     pub problem: String,
 }
 
+/// The entries that can be read, and those that can't.
+type Entries<T> = (Vec<T>, Vec<ProviderProblem>);
+
+fn read_all<T>(
+    document: &Document,
+    section: &str,
+    read: impl Fn(&str, &Value) -> Result<T, String>,
+) -> Result<Entries<T>, String> {
+    let entries = match document.get(&[section]) {
+        None => return Ok(Entries::default()),
+        Some(Value::Object(entries)) => entries,
+        Some(_) => return Err(format!("has `{section}` that are not an object")),
+    };
+    let (mut good, mut bad) = Entries::default();
+    for (name, value) in entries {
+        match read(name, value) {
+            Ok(entry) => good.push(entry),
+            Err(problem) => bad.push(ProviderProblem { name: name.clone(), problem }),
+        }
+    }
+    Ok((good, bad))
+}
+
 /// `providers.json`
 #[derive(Debug)]
 pub struct ProvidersFile {
@@ -448,36 +453,14 @@ impl ProvidersFile {
         }
         let default = Choice::from_json(document.get(&["default"]))
             .map_err(|problem| invalid(format!("has a `default` that {problem}")))?;
-        let (mut providers, mut problems) = (Vec::new(), Vec::new());
-        match document.get(&["providers"]) {
-            None => {}
-            Some(Value::Object(map)) => {
-                for (name, value) in map {
-                    match Provider::from_json(name, value) {
-                        Ok(provider) => providers.push(provider),
-                        Err(problem) => problems.push(ProviderProblem { name: name.clone(), problem }),
-                    }
-                }
+        let (providers, problems) = read_all(&document, "providers", Provider::read).map_err(invalid)?;
+        let pool = |name: &str, value: &Value| match ProviderPool::read(name, value) {
+            Ok(pool) if providers.iter().any(|provider: &Provider| provider.name == pool.name) => {
+                Err("is called like a provider".to_owned())
             }
-            Some(_) => return Err(invalid("has `providers` that are not an object".into())),
-        }
-        let (mut pools, mut pool_problems) = (Vec::new(), Vec::new());
-        let entries = match document.get(&["pools"]) {
-            None => None,
-            Some(Value::Object(map)) => Some(map),
-            Some(_) => return Err(invalid("has `pools` that are not an object".into())),
+            pool => pool,
         };
-        for (name, value) in entries.into_iter().flatten() {
-            let is_taken = providers.iter().any(|provider| provider.name.as_str() == name);
-            match ProviderPool::from_json(name, value) {
-                Ok(_) if is_taken => {
-                    let problem = "is called like a provider".to_owned();
-                    pool_problems.push(ProviderProblem { name: name.clone(), problem });
-                }
-                Ok(pool) => pools.push(pool),
-                Err(problem) => pool_problems.push(ProviderProblem { name: name.clone(), problem }),
-            }
-        }
+        let (pools, pool_problems) = read_all(&document, "pools", pool).map_err(invalid)?;
         Ok(Self { document, providers, problems, pools, pool_problems, default })
     }
 
@@ -509,8 +492,8 @@ impl ProvidersFile {
     /// Adds or replaces a pool, and keeps unknown fields of its entry.
     pub fn set_pool(&mut self, pool: &ProviderPool) -> Result<(), HomeError> {
         self.document.set(&["version"], &VERSION.into())?;
-        for (key, value) in pool.fields() {
-            self.document.set(&["pools", pool.name.as_str(), key], &value)?;
+        for (key, value) in entry::fields(pool) {
+            self.document.set(&["pools", pool.name.as_str(), &key], &value.unwrap_or_default())?;
         }
         match self.pools.iter_mut().find(|known| known.name == pool.name) {
             Some(known) => *known = pool.clone(),
@@ -574,8 +557,8 @@ impl ProvidersFile {
     /// Adds or replaces a provider, and keeps unknown fields of its entry.
     pub fn set(&mut self, provider: &Provider) -> Result<(), HomeError> {
         self.document.set(&["version"], &VERSION.into())?;
-        for (key, value) in provider.fields() {
-            let path = ["providers", provider.name.as_str(), key];
+        for (key, value) in entry::fields(provider) {
+            let path = ["providers", provider.name.as_str(), &key];
             match value {
                 Some(value) => self.document.set(&path, &value)?,
                 None => drop(self.document.remove(&path)?),
@@ -729,7 +712,7 @@ mod tests {
                 r#"{{"version": 1, "providers": {{"x": {{"preset": "custom", "base_urls": {{"openai": "{bad}"}}}}}}}}"#
             ));
             let error = home.providers().unwrap().get("x").unwrap_err().to_string();
-            assert!(error.contains("base URL for `openai`") && !error.contains("canary"), "{error}");
+            assert!(error.contains("`base_urls.openai`") && !error.contains("canary"), "{error}");
         }
     }
 

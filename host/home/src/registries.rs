@@ -71,7 +71,7 @@ impl RegistrySettings {
             if priority.is_some_and(|priority| !(1..=1000).contains(&priority)) {
                 return Err(invalid(format!("has a priority of `{id}` that is not 1 to 1000")));
             }
-            let reference = |value: Value| match Text::from_json(&value) {
+            let reference = |value: Value| match Text::try_from(value) {
                 Ok(Text::Secret(reference)) => Ok(reference),
                 // What is neither is probably the key itself, so it is not repeated.
                 _ => Err(invalid(format!(

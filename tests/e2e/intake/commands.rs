@@ -491,5 +491,5 @@ fn how_strict_secrets_are_taken_out_is_a_setting() {
     fs::write(&settings, r#"{"history": {"redact": "paranoid"}}"#).unwrap();
     let run = env.run(&["history", "import", "--all"]);
     assert_ne!(run.code, 0);
-    assert!(run.stderr.contains("`history.redact` that is neither `standard` nor `strict`"), "{}", run.whole());
+    assert!(run.stderr.contains("`history.redact` that is not `standard` or `strict`"), "{}", run.whole());
 }

@@ -164,7 +164,7 @@ fn a_profile_is_as_it_is_written_and_nothing_else() {
     let run = servers.env.run(&["mcp", "serve", "--profile", "typo"]);
     assert_eq!(run.code, 3, "{}", run.whole());
     assert!(
-        run.stderr.contains("`mcp.profiles.typo.alow`: a profile has `allow`, `deny`, `scripts` and `list`"),
+        run.stderr.contains("`mcp.profiles.typo.alow`: expected one of `allow`, `deny`, `scripts`, `list`"),
         "{}",
         run.stderr
     );

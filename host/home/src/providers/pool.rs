@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 
 use aiw_core::{ProviderName, is_model};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::{OWN, said};
+use crate::entry;
 
 /// How a pool chooses a member for a new session. A session stays with its member while that works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum PoolOrder {
     /// The first member that works: `order`.
     #[default]
@@ -43,7 +46,8 @@ impl std::str::FromStr for PoolOrder {
 }
 
 /// A member of a pool.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "Value")]
 pub struct PoolMember {
     /// The provider.
     pub provider: ProviderName,
@@ -51,12 +55,14 @@ pub struct PoolMember {
     pub model: Option<String>,
 }
 
-impl PoolMember {
-    fn from_json(value: &Value) -> Result<Self, String> {
-        let (name, model) = match value {
+impl TryFrom<Value> for PoolMember {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let (name, model) = match &value {
             Value::String(name) => (name.as_str(), None),
             Value::Object(fields) => {
-                let name = fields.get("provider").and_then(Value::as_str).ok_or("has a member without a `provider`")?;
+                let name = fields.get("provider").and_then(Value::as_str).ok_or("has no `provider`")?;
                 let model = match fields.get("model") {
                     None | Some(Value::Null) => None,
                     Some(model) => Some(
@@ -64,35 +70,39 @@ impl PoolMember {
                             .as_str()
                             .filter(|model| is_model(model))
                             .map(str::to_owned)
-                            .ok_or("has a member with a `model` that is not a valid model name")?,
+                            .ok_or("has a `model` that is not a valid model name")?,
                     ),
                 };
                 (name, model)
             }
-            _ => return Err("has a member that is neither a name nor an object".into()),
+            _ => return Err("is neither a name nor an object".into()),
         };
         if name == OWN {
-            return Err(format!("has the member `{OWN}`, which is not a provider"));
+            return Err(format!("is `{OWN}`, which means the CLI's own configuration"));
         }
         Ok(Self { provider: name.parse().map_err(said)?, model })
     }
+}
 
-    fn to_json(&self) -> Value {
+impl Serialize for PoolMember {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.model {
-            None => json!(self.provider),
-            Some(model) => json!({"provider": self.provider, "model": model}),
+            None => self.provider.serialize(serializer),
+            Some(model) => json!({"provider": self.provider, "model": model}).serialize(serializer),
         }
     }
 }
 
 /// Several providers or accounts under one name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderPool {
     /// Its name, which no provider has.
+    #[serde(skip_serializing)]
     pub name: ProviderName,
     /// Its members, the preferred one first; none twice.
     pub members: Vec<PoolMember>,
     /// How it chooses.
+    #[serde(default, rename = "choose")]
     pub order: PoolOrder,
 }
 
@@ -101,21 +111,11 @@ impl ProviderPool {
     pub const MOST: usize = 32;
 
     /// The error is the end of a sentence.
-    pub(super) fn from_json(name: &str, value: &Value) -> Result<Self, String> {
-        let name: ProviderName = name.parse().map_err(said)?;
-        if name.as_str() == OWN {
+    pub(super) fn read(name: &str, entry: &Value) -> Result<Self, String> {
+        if name == OWN {
             return Err(format!("is called `{OWN}`, which means the CLI's own configuration"));
         }
-        let members = value["members"].as_array().ok_or("has no list of `members`")?;
-        let members = members.iter().map(PoolMember::from_json).collect::<Result<Vec<_>, _>>()?;
-        let order = match &value["choose"] {
-            Value::Null => PoolOrder::default(),
-            order => order
-                .as_str()
-                .and_then(|order| order.parse().ok())
-                .ok_or("has a `choose` that is not `order`, `round-robin` or `least-busy`")?,
-        };
-        let pool = Self { name, members, order };
+        let pool: Self = entry::read_named(name, entry)?;
         pool.problem().map_or(Ok(pool), Err)
     }
 
@@ -126,12 +126,6 @@ impl ProviderPool {
             return Some(format!("needs 1 to {} members", Self::MOST));
         }
         (distinct.len() < self.members.len()).then(|| "has a member twice".to_owned())
-    }
-
-    /// Each field with its value.
-    pub(super) fn fields(&self) -> [(&'static str, Value); 2] {
-        let members: Vec<Value> = self.members.iter().map(PoolMember::to_json).collect();
-        [("members", members.into()), ("choose", self.order.as_str().into())]
     }
 }
 

@@ -145,9 +145,10 @@ mod tests {
     #[test]
     fn the_schema_knows_each_field_that_is_written_and_no_other() {
         let provider = Provider::new("x".parse().unwrap(), "p");
-        let written: Vec<&str> = provider.fields().iter().map(|(name, _)| *name).collect();
+        let written: Vec<String> = crate::entry::fields(&provider).into_iter().map(|(name, _)| name).collect();
         let schema = providers_schema();
-        let known: Vec<&String> = schema["$defs"]["provider"]["properties"].as_object().unwrap().keys().collect();
+        let known: Vec<String> =
+            schema["$defs"]["provider"]["properties"].as_object().unwrap().keys().cloned().collect();
         assert_eq!(known, written);
     }
 }

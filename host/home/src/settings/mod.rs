@@ -20,6 +20,7 @@ mod updates;
 use std::path::Path;
 
 use aiw_core::one_line;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use budgets::{Budget, BudgetLimit, BudgetPeriod};
@@ -36,7 +37,7 @@ pub use tasks::TaskSettings;
 pub use trust::{FileTrust, TrustSettings};
 pub use updates::UpdateSettings;
 
-use crate::{Document, HomeError, Lock};
+use crate::{Document, HomeError, Lock, entry};
 
 /// `settings.json`. Each section has a file in this folder.
 #[derive(Debug)]
@@ -61,6 +62,12 @@ impl Settings {
         let document = Document::fresh(path, "{}\n")?;
         let (markets, problems) = markets::read(&document)?;
         Ok(Self { document, markets, problems })
+    }
+
+    /// Reads a section; one that is absent is like one without fields.
+    fn section<T: DeserializeOwned>(&self, name: &str) -> Result<T, HomeError> {
+        let fields = self.document.get(&[name]).and_then(Value::as_object).cloned().unwrap_or_default();
+        entry::read_at(name, fields).map_err(|problem| HomeError::invalid(self.document.path(), problem))
     }
 
     /// The document itself, for [`Home::commit`](crate::Home::commit).
@@ -185,7 +192,7 @@ mod tests {
             (r#"{"tools": 1.5}"#, "`mcp.list.tools`"),
             (r#"{"tools": 1000001}"#, "`mcp.list.tools`"),
             (r#"{"always": "git"}"#, "`mcp.list.always`"),
-            (r#"{"never": [1]}"#, "`mcp.list.never`"),
+            (r#"{"never": [1]}"#, "`mcp.list.never[0]`"),
             (r#"{"pinned": ["git"]}"#, "`mcp.list.pinned`"),
             ("[]", "`mcp.list`"),
         ] {

@@ -144,7 +144,7 @@ impl PlannerSettings {
                 }
                 let key = match &value["key"] {
                     Value::Null => None,
-                    key => Some(SecretRef::from_json(key).map_err(|why| format!("has a `key` that {why}"))?),
+                    key => Some(SecretRef::try_from(key.clone()).map_err(|why| format!("has a `key` that {why}"))?),
                 };
                 PlannerPlace::Url { api, url, key }
             }
@@ -222,7 +222,7 @@ impl Settings {
         for (field, value) in [
             ("api", api.map(|api| json!(api))),
             ("url", url.map(|url| json!(url))),
-            ("key", key.map(SecretRef::to_json)),
+            ("key", key.map(|key| json!(key))),
             ("provider", provider.map(|name| json!(name))),
             ("model", planner.model.as_ref().map(|model| json!(model))),
             ("seconds", Some(json!(planner.plan_time.as_secs()))),
@@ -315,7 +315,7 @@ mod tests {
             ("3", "not an object"),
             ("{}", "neither"),
             (r#"{"api": "ollama", "provider": "x"}"#, "both"),
-            (r#"{"api": "x"}"#, "none of"),
+            (r#"{"api": "x"}"#, "is not `ollama`"),
             (r#"{"api": "chat-completions", "model": "m"}"#, "no `url`"),
             (r#"{"api": "chat-completions", "url": "https://h/v1"}"#, "no `model`"),
             (r#"{"api": "ollama", "url": "http://u:canary@h"}"#, "credentials"),

@@ -1,12 +1,16 @@
 //! `tasks`: settings of tasks.
 
+use serde::Deserialize;
+
 use super::Settings;
-use crate::HomeError;
+use crate::{HomeError, entry};
 
 /// Settings of tasks: `tasks`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct TaskSettings {
     /// How many tasks of a session run at once; the others wait for their turn.
+    #[serde(deserialize_with = "entry::number::<1, 1000, _, _>")]
     pub limit: u32,
 }
 
@@ -19,11 +23,6 @@ impl Default for TaskSettings {
 impl Settings {
     /// `tasks`
     pub fn tasks(&self) -> Result<TaskSettings, HomeError> {
-        let Some(limit) = self.document.get(&["tasks", "limit"]) else { return Ok(TaskSettings::default()) };
-        let number = limit.as_u64().and_then(|limit| u32::try_from(limit).ok());
-        let limit = number.filter(|limit| (1..=1000).contains(limit)).ok_or_else(|| {
-            HomeError::invalid(self.document.path(), "has a `tasks.limit` that is not a number from 1 to 1000")
-        })?;
-        Ok(TaskSettings { limit })
+        self.section("tasks")
     }
 }

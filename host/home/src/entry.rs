@@ -1,0 +1,178 @@
+//! Entries of documents: what their types say is read and written here, and each refusal names the place and no value.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use aiw_core::one_line;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+/// Reads an entry, in which `null` is like an absent field. The error is the end of a sentence.
+pub(crate) fn read<T: DeserializeOwned>(mut entry: Map<String, Value>) -> Result<T, String> {
+    entry.retain(|_, value| !value.is_null());
+    read_at("", entry)
+}
+
+/// Reads an entry, and names its fields by their place in the document.
+pub(crate) fn read_at<T: DeserializeOwned>(place: &str, entry: Map<String, Value>) -> Result<T, String> {
+    serde_path_to_error::deserialize(Value::Object(entry))
+        .map_err(|error| sentence(&format!("{place}.{}", error.path()), &error.inner().to_string()))
+}
+
+/// Reads an entry of a type that holds its own name.
+pub(crate) fn read_named<T: DeserializeOwned>(name: &str, entry: &Value) -> Result<T, String> {
+    let mut fields = entry.as_object().ok_or("is not an object")?.clone();
+    fields.insert("name".to_owned(), name.into());
+    read(fields)
+}
+
+/// Each field of an entry; `None` for one that is not set.
+pub(crate) fn fields(entry: &impl Serialize) -> Vec<(String, Option<Value>)> {
+    let Ok(Value::Object(fields)) = serde_json::to_value(entry) else { return Vec::new() };
+    let is_set = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Object(fields) => !fields.is_empty(),
+        _ => true,
+    };
+    fields.into_iter().map(|(key, value)| (key, Some(value).filter(is_set))).collect()
+}
+
+/// Serde's errors repeat values, of which one may be a secret; only what was expected is said.
+fn sentence(path: &str, error: &str) -> String {
+    let path = one_line(path.trim_matches('.'), 80);
+    let quoted = |text: &str| text.split('`').nth(1).unwrap_or_default().to_owned();
+    let below = |field: String| if path.is_empty() { field } else { format!("{path}.{field}") };
+    if error.starts_with("missing field") {
+        return format!("has no `{}`", below(quoted(error)));
+    }
+    if error.starts_with("unknown field") {
+        let wanted = error.rsplit_once(", expected ").map_or("no field", |(_, wanted)| wanted);
+        let field = quoted(error);
+        let place = if path.ends_with(&field) { path } else { below(field) };
+        return format!("has a `{place}`: expected {wanted}");
+    }
+    let problem = match error.rsplit_once(", expected ") {
+        Some((start, wanted)) if start.starts_with("invalid ") || start.starts_with("unknown ") => {
+            format!("is not {}", in_words(wanted))
+        }
+        _ if ["is ", "are ", "has ", "contains ", "needs "].iter().any(|verb| error.starts_with(verb)) => {
+            error.to_owned()
+        }
+        _ => format!("is wrong: {error}"),
+    };
+    let article = if path.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    if path.is_empty() || path == "name" { problem } else { format!("has {article} `{path}` that {problem}") }
+}
+
+fn in_words(wanted: &str) -> String {
+    match wanted {
+        "a string" | "string or map" => "text".to_owned(),
+        "a sequence" => "a list".to_owned(),
+        "a boolean" => "`true` or `false`".to_owned(),
+        "a map" => "an object".to_owned(),
+        "u32" | "u64" | "usize" | "f64" => "a number".to_owned(),
+        wanted if wanted.starts_with("struct ") => "an object".to_owned(),
+        wanted => wanted.to_owned(),
+    }
+}
+
+/// Reads a field in which `null` is like an absent one.
+pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {
+    Option::deserialize(d).map(Option::unwrap_or_default)
+}
+
+/// Reads an object by its type, which serde would read from a list too. `null` is like an absent one.
+pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {
+    Ok(Option::<Object<T>>::deserialize(d)?.map(|Object(entry)| entry).unwrap_or_default())
+}
+
+/// Reads objects by their names. `null` is like none.
+pub(crate) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<BTreeMap<String, T>, D::Error> {
+    let entries = Option::<BTreeMap<_, Object<T>>>::deserialize(d)?.unwrap_or_default();
+    Ok(entries.into_iter().map(|(name, Object(entry))| (name, entry)).collect())
+}
+
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData))
+    }
+}
+
+/// Reads a field in which `null` is not like an absent one.
+pub(crate) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(d).map(Some)
+}
+
+/// Reads a number within limits.
+pub(crate) fn number<'de, const LEAST: u64, const MOST: u64, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<u64>,
+{
+    let number = Value::deserialize(deserializer)?.as_u64().filter(|number| (LEAST..=MOST).contains(number));
+    let number = number.and_then(|number| T::try_from(number).ok());
+    number.ok_or_else(|| D::Error::custom(format!("is not a number from {LEAST} to {MOST}")))
+}
+
+/// Reads text that passes a check.
+pub(crate) fn text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    is_valid: fn(&str) -> bool,
+    wanted: &str,
+) -> Result<String, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::String(text) if is_valid(&text) => Ok(text),
+        _ => Err(D::Error::custom(format!("is not {wanted}"))),
+    }
+}
+
+/// Pairs that are an object in the document, in its order.
+pub(crate) mod pairs {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    struct Pairs<K, V>(std::marker::PhantomData<(K, V)>);
+
+    impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> de::Visitor<'de> for Pairs<K, V> {
+        type Value = Vec<(K, V)>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a map")
+        }
+
+        fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            std::iter::from_fn(|| map.next_entry().transpose()).collect()
+        }
+    }
+
+    pub(crate) fn serialize<S: Serializer, K: Serialize, V: Serialize>(
+        pairs: &[(K, V)],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(pairs.iter().map(|(key, value)| (key, value)))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>, K: Deserialize<'de>, V: Deserialize<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<(K, V)>, D::Error> {
+        deserializer.deserialize_map(Pairs(std::marker::PhantomData))
+    }
+}
