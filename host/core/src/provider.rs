@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{Api, CliKind, Family, HeaderName, ProviderName};
 
 /// The description of a component for providers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProviderInfo {
     /// In a few words: `Anthropic`.
     pub label: String,
@@ -16,7 +16,7 @@ pub struct ProviderInfo {
 }
 
 /// A provider that a component knows by name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Preset {
     /// 1 to 64 of `a-z 0-9 -`, starting with a letter.
     pub id: String,
@@ -146,7 +146,7 @@ pub enum Value {
 }
 
 /// The names of models by size. If one is missing, `main` is used.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Models {
     /// The main model.
     pub main: Option<String>,
@@ -159,7 +159,7 @@ pub struct Models {
 }
 
 /// Limits, and what the server does not support.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Tuning {
     /// The most tokens that the model reads.
     pub context_tokens: Option<u32>,
@@ -176,7 +176,7 @@ pub struct Tuning {
 }
 
 /// The result of a check.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Health {
     /// Whether the key is valid.
     pub key: KeyState,
@@ -197,7 +197,7 @@ pub enum KeyState {
 }
 
 /// A model that a provider offers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Model {
     /// The name that a CLI takes.
     pub id: String,

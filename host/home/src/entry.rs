@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use aiw_core::one_line;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, Error, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Error, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
@@ -143,6 +143,11 @@ pub(crate) fn text<'de, D: Deserializer<'de>>(
         Value::String(text) if is_valid(&text) => Ok(text),
         _ => Err(D::Error::custom(format!("is not {wanted}"))),
     }
+}
+
+/// Reads a word of an enum, which serde would read from an object with the word as its key too.
+pub(crate) fn word<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    T::deserialize(String::deserialize(deserializer)?.into_deserializer())
 }
 
 /// Pairs that are an object in the document, in its order.

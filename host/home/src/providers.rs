@@ -223,6 +223,7 @@ pub struct Provider {
     pub base_urls: BTreeMap<Family, String>,
     /// The API that its address speaks, where a family has two or the address is not what its preset expects. Other
     /// CLIs reach it through the gateway.
+    #[serde(default, deserialize_with = "api")]
     pub api: Option<Api>,
     /// Whether CLIs that speak its API go through the gateway all the same, which keeps its key.
     #[serde(default)]
@@ -320,6 +321,10 @@ fn line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
 
 fn some_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     line(deserializer).map(Some)
+}
+
+fn api<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Api>, D::Error> {
+    entry::word(deserializer).map(Some)
 }
 
 fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

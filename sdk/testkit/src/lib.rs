@@ -30,7 +30,6 @@ mod played;
 pub mod provider;
 pub mod registry_source;
 mod tasks;
-mod words;
 
 pub use answers::{Answer, Answers};
 pub use driver::Driver;

@@ -4,9 +4,11 @@ use aiw_core::RelPath;
 use aiw_wasm::market_source as host;
 use serde::Serialize;
 
+use crate::error::invalid;
 use crate::{CallError, Driver};
 
 pub use aiw_core::ReferenceForm;
+pub use aiw_wasm::market_source::{EntryRef, EntrySource, Snapshot, SourceField as Field};
 
 /// What a source reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -29,49 +31,6 @@ pub struct Registration {
     /// A branch or tag.
     #[serde(rename = "ref")]
     pub reference: Option<String>,
-}
-
-/// The current document of a marketplace.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The bytes of the document.
-    pub document: Vec<u8>,
-    /// A text that changes when the document, or anything that it refers to, changes.
-    pub revision: String,
-}
-
-/// A field of an entry's source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Field {
-    /// The name.
-    pub name: String,
-    /// The value as text.
-    pub value: String,
-}
-
-/// The location of an entry's files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EntrySource {
-    /// A path below the marketplace's root; empty for the root itself.
-    Relative(String),
-    /// A form that the component defines.
-    Own {
-        /// The name of the form.
-        form: String,
-        /// The fields with text, numbers and booleans.
-        fields: Vec<Field>,
-    },
-}
-
-/// One entry of a marketplace.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EntryRef {
-    /// The name of the entry.
-    pub name: String,
-    /// The location of the files.
-    pub source: EntrySource,
-    /// The revision of the snapshot that contains the entry.
-    pub revision: String,
 }
 
 /// The parts of a plugin that could be read most cheaply.
@@ -98,15 +57,15 @@ impl Files {
 
     /// Returns the names in a directory, sorted. `""` is the root.
     pub fn list(&self, path: &str) -> Result<Vec<String>, CallError> {
-        let path = RelPath::parse(path).map_err(CallError::invalid)?;
-        let items = self.0.list(&path).map_err(CallError::invalid)?;
+        let path = RelPath::parse(path).map_err(invalid)?;
+        let items = self.0.list(&path).map_err(invalid)?;
         Ok(items.into_iter().map(|item| item.name).collect())
     }
 
     /// Returns the content of a file.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, CallError> {
-        let path = RelPath::parse(path).map_err(CallError::invalid)?;
-        self.0.read(&path, MAX_FILE).map_err(CallError::invalid)
+        let path = RelPath::parse(path).map_err(invalid)?;
+        self.0.read(&path, MAX_FILE).map_err(invalid)
     }
 }
 
@@ -122,7 +81,7 @@ impl Driver {
 
 impl MarketSource<'_> {
     fn component(&self) -> Result<aiw_wasm::MarketSource<'_>, CallError> {
-        Ok(self.0.component.market_source()?)
+        self.0.component.market_source()
     }
 
     /// Returns what the source reads.
@@ -139,54 +98,36 @@ impl MarketSource<'_> {
 
     /// Fetches the marketplace document and its revision.
     pub async fn fetch_marketplace(&self, at: &Registration) -> Result<Snapshot, CallError> {
-        Ok(snapshot(self.component()?.fetch_marketplace(&self.0.reach, &registration(at)?).await?))
+        self.component()?.fetch_marketplace(&self.0.reach, &registration(at)?).await
     }
 
     /// Fetches an entry's manifests.
     pub async fn fetch_plugin(&self, at: &Registration, entry: &EntryRef) -> Result<Manifests, CallError> {
-        let (at, entry) = (registration(at)?, entry_ref(entry));
-        let found = self.component()?.fetch_plugin(&self.0.reach, &at, &entry).await?;
+        let at = registration(at)?;
+        let found = self.component()?.fetch_plugin(&self.0.reach, &at, entry).await?;
         let files = found.files.map(Files);
         Ok(Manifests { plugin_json: found.plugin_json, mcp_json: found.mcp_json, files })
     }
 
     /// Fetches all files of an entry.
     pub async fn download_plugin(&self, at: &Registration, entry: &EntryRef) -> Result<Files, CallError> {
-        let (at, entry) = (registration(at)?, entry_ref(entry));
-        Ok(Files(self.component()?.download_plugin(&self.0.reach, &at, &entry).await?))
+        let at = registration(at)?;
+        Ok(Files(self.component()?.download_plugin(&self.0.reach, &at, entry).await?))
     }
 
     /// Returns the current document, or `None` if `known` is still its revision.
     pub async fn update(&self, at: &Registration, known: &str) -> Result<Option<Snapshot>, CallError> {
-        Ok(self.component()?.update(&self.0.reach, &registration(at)?, known).await?.map(snapshot))
+        self.component()?.update(&self.0.reach, &registration(at)?, known).await
     }
 
     /// Measures `count` calls of `describe` in one instance, for `cargo xtask bench`.
     #[doc(hidden)]
     pub async fn time_calls(&self, count: u32) -> Result<std::time::Duration, CallError> {
-        Ok(self.component()?.time_calls(count).await?)
+        self.component()?.time_calls(count).await
     }
-}
-
-fn snapshot(host::Snapshot { document, revision }: host::Snapshot) -> Snapshot {
-    Snapshot { document, revision }
 }
 
 fn registration(at: &Registration) -> Result<host::Registration, CallError> {
-    let kind = at.kind.parse().map_err(CallError::invalid::<aiw_core::InvalidName>)?;
+    let kind = at.kind.parse().map_err(invalid::<aiw_core::InvalidName>)?;
     Ok(host::Registration { kind, location: at.location.clone(), reference: at.reference.clone() })
-}
-
-fn entry_ref(entry: &EntryRef) -> host::EntryRef {
-    let field = |field: &Field| host::SourceField { name: field.name.clone(), value: field.value.clone() };
-    host::EntryRef {
-        name: entry.name.clone(),
-        source: match &entry.source {
-            EntrySource::Relative(path) => host::EntrySource::Relative(path.clone()),
-            EntrySource::Own { form, fields } => {
-                host::EntrySource::Own { form: form.clone(), fields: fields.iter().map(field).collect() }
-            }
-        },
-        revision: entry.revision.clone(),
-    }
 }

@@ -9,15 +9,16 @@ use std::time::{Duration, SystemTime};
 use aiw_core::{ProcessId as TaskId, ProcessState as TaskState};
 use aiw_net::{Denier, Hosts, HttpRequest, Method, NetError, Policy, Response, Tree, host_and_port};
 use aiw_wasm::host::{
-    Clock, ComponentLog, ComponentTask, Http, LogLevel as HostLevel, SettingsSource, StartTask, TaskCapability,
-    TaskStarts, TreeCapability, TreeOrigin,
+    Clock, ComponentLog, ComponentTask, Http, SettingsSource, StartTask, TaskCapability, TaskStarts, TreeCapability,
+    TreeOrigin,
 };
 use aiw_wasm::{ComponentRefusal, RefusedCall};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
+pub use aiw_wasm::host::LogLevel;
+
 use crate::Answers;
-use crate::words::{Word, words};
 
 /// A list that is written while the component runs and read by the test.
 pub(crate) struct Notes<T>(Mutex<Vec<T>>);
@@ -151,20 +152,6 @@ impl Clock for Standing {
     }
 }
 
-words! {
-    /// The severity of a log line.
-    LogLevel = HostLevel {
-        /// Details for the component's author.
-        Debug,
-        /// Information for anyone who reads the log.
-        Info,
-        /// Something is wrong.
-        Warn,
-        /// Something failed.
-        Error,
-    }
-}
-
 /// A line that the component logged, as the host passed it on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
@@ -176,7 +163,7 @@ pub struct LogLine {
 
 impl fmt::Display for LogLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.level.into_host().as_str(), self.line)
+        write!(f, "{}: {}", self.level.as_str(), self.line)
     }
 }
 
@@ -185,8 +172,8 @@ impl fmt::Display for LogLine {
 pub(crate) struct Kept(pub(crate) Notes<LogLine>);
 
 impl ComponentLog for Kept {
-    fn write(&self, _component: &str, level: HostLevel, line: &str) {
-        self.0.add(LogLine { level: LogLevel::of(level), line: line.to_owned() });
+    fn write(&self, _component: &str, level: LogLevel, line: &str) {
+        self.0.add(LogLine { level, line: line.to_owned() });
     }
 }
 

@@ -1,102 +1,15 @@
 //! Providers, as a test sees them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use aiw_core::provider as host;
 use serde::Serialize;
 
-use crate::words::{Word, words};
+use crate::error::invalid;
 use crate::{CallError, Cli, Driver};
 
-words! {
-    /// A family of APIs with one address.
-    #[derive(PartialOrd, Ord)]
-    Family = aiw_core::Family {
-        /// Anthropic Messages.
-        Anthropic,
-        /// OpenAI Responses and Chat Completions.
-        Openai,
-        /// The Gemini API.
-        Gemini,
-    }
-}
-
-words! {
-    /// An API for requests to models.
-    Api = aiw_core::Api {
-        /// Anthropic Messages.
-        Messages,
-        /// OpenAI Responses.
-        Responses,
-        /// OpenAI Chat Completions.
-        ChatCompletions,
-        /// The Gemini API.
-        GenerateContent,
-    }
-}
-
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.into_host().fmt(f)
-    }
-}
-
-impl fmt::Display for Api {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.into_host().fmt(f)
-    }
-}
-
-words! {
-    /// Whether something is required.
-    Need = host::Need {
-        /// Required.
-        Required,
-        /// Optional.
-        Optional,
-        /// There is none.
-        Never,
-    }
-}
-
-words! {
-    /// Whether a key is valid.
-    KeyState = host::KeyState {
-        /// Valid.
-        Accepted,
-        /// Not valid.
-        Refused,
-        /// The answer does not tell.
-        Unknown,
-    }
-}
-
-/// What a component connects to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ProviderInfo {
-    /// In a few words: `Anthropic`.
-    pub label: String,
-    /// The presets that it knows.
-    pub presets: Vec<Preset>,
-}
-
-/// A provider that a component knows by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Preset {
-    /// The value of `--preset`.
-    pub id: String,
-    /// A few words for people.
-    pub label: String,
-    /// The addresses by family. The user must give one that is `None`.
-    pub base_urls: BTreeMap<Family, Option<String>>,
-    /// Whether it takes a token (the secret `token`).
-    pub token: Need,
-    /// The page where users get tokens.
-    pub token_page: Option<String>,
-    /// The model if the user names none.
-    pub model: Option<String>,
-}
+pub use aiw_core::provider::{Health, KeyState, Model, Models, Need, Preset, ProviderInfo, Tuning};
+pub use aiw_core::{Api, Family};
 
 /// A provider as the user configured it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,54 +113,6 @@ pub enum Value {
     },
 }
 
-/// The names of models by size.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct Models {
-    /// The main model.
-    pub main: Option<String>,
-    /// For hard work.
-    pub large: Option<String>,
-    /// For everyday work.
-    pub medium: Option<String>,
-    /// For small, quick work.
-    pub small: Option<String>,
-}
-
-/// Limits, and what the server does not support.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Tuning {
-    /// The most tokens that the model reads.
-    pub context_tokens: Option<u32>,
-    /// The most tokens that it writes in one answer.
-    pub output_tokens: Option<u32>,
-    /// How long the CLI waits for an answer.
-    pub timeout_seconds: Option<u32>,
-    /// The server does not support experimental features of the API.
-    pub no_betas: bool,
-    /// The server does not support prompt caching.
-    pub no_prompt_caching: bool,
-    /// The server does not support tools that are looked up instead of sent.
-    pub no_tool_search: bool,
-}
-
-/// What a check found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Health {
-    /// Whether the key is valid.
-    pub key: KeyState,
-    /// One sentence.
-    pub message: String,
-}
-
-/// A model that a provider offers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Model {
-    /// The name that a CLI takes.
-    pub id: String,
-    /// A few words for people.
-    pub label: Option<String>,
-}
-
 /// A driven component as a provider. If it is none, each call says so.
 pub struct Provider<'d>(&'d Driver);
 
@@ -260,29 +125,20 @@ impl Driver {
 
 impl Provider<'_> {
     fn component(&self) -> Result<aiw_wasm::Provider<'_>, CallError> {
-        Ok(self.0.component.provider()?)
+        self.0.component.provider()
     }
 
     /// Returns what the component connects to.
     pub async fn describe(&self) -> Result<ProviderInfo, CallError> {
-        let info = self.component()?.describe().await?;
-        let preset = |preset: host::Preset| Preset {
-            id: preset.id,
-            label: preset.label,
-            base_urls: preset.base_urls.into_iter().map(|(family, url)| (Family::of(family), url)).collect(),
-            token: Need::of(preset.token),
-            token_page: preset.token_page,
-            model: preset.model,
-        };
-        Ok(ProviderInfo { label: info.label, presets: info.presets.into_iter().map(preset).collect() })
+        self.component()?.describe().await
     }
 
     /// Returns what to tell a CLI so that it reaches a provider.
     pub async fn plan(&self, account: &Account, target: &Target) -> Result<Intent, CallError> {
         let target = host::Target {
-            cli: Some(target.cli.into_host()),
+            cli: Some(target.cli),
             version: target.version.clone(),
-            speaks: target.speaks.iter().map(|api| api.into_host()).collect(),
+            speaks: target.speaks.clone(),
             model: target.model.clone(),
         };
         Ok(intent(self.component()?.plan(&host_account(account)?, &target).await?))
@@ -290,23 +146,21 @@ impl Provider<'_> {
 
     /// Checks whether a provider is reachable and accepts the key, with the kit's secrets.
     pub async fn check(&self, account: &Account) -> Result<Health, CallError> {
-        let health = self.component()?.check(&host_account(account)?, &self.0.secrets).await?;
-        Ok(Health { key: KeyState::of(health.key), message: health.message })
+        self.component()?.check(&host_account(account)?, &self.0.secrets).await
     }
 
     /// Returns the models of a provider, with the kit's secrets.
     pub async fn models(&self, account: &Account) -> Result<Vec<Model>, CallError> {
-        let models = self.component()?.models(&host_account(account)?, &self.0.secrets).await?;
-        Ok(models.into_iter().map(|model| Model { id: model.id, label: model.label }).collect())
+        self.component()?.models(&host_account(account)?, &self.0.secrets).await
     }
 }
 
 fn host_account(account: &Account) -> Result<host::Account, CallError> {
     Ok(host::Account {
-        name: account.name.parse().map_err(CallError::invalid::<aiw_core::InvalidName>)?,
+        name: account.name.parse().map_err(invalid::<aiw_core::InvalidName>)?,
         preset: account.preset.clone(),
-        base_urls: account.base_urls.iter().map(|(family, url)| (family.into_host(), url.clone())).collect(),
-        granted: account.typed.iter().map(|family| family.into_host()).collect(),
+        base_urls: account.base_urls.clone(),
+        granted: account.typed.clone(),
         model: account.model.clone(),
         secrets: account.secrets.clone(),
     })
@@ -320,9 +174,8 @@ fn intent(intent: host::Intent) -> Intent {
             host::Value::Secret { name: secret, prefix } => Value::Secret { secret, prefix },
         },
     };
-    let (models, tuning) = (intent.models, intent.tuning);
     Intent {
-        api: Api::of(intent.api),
+        api: intent.api,
         auth: match intent.auth {
             host::Auth::None => Auth::None,
             host::Auth::Bearer(secret) => Auth::Bearer { secret },
@@ -330,15 +183,8 @@ fn intent(intent: host::Intent) -> Intent {
             host::Auth::Header { header, secret } => Auth::Header { header: header.to_string(), secret },
         },
         headers: intent.headers.into_iter().map(header).collect(),
-        models: Models { main: models.main, large: models.large, medium: models.medium, small: models.small },
-        tuning: Tuning {
-            context_tokens: tuning.context_tokens,
-            output_tokens: tuning.output_tokens,
-            timeout_seconds: tuning.timeout_seconds,
-            no_betas: tuning.no_betas,
-            no_prompt_caching: tuning.no_prompt_caching,
-            no_tool_search: tuning.no_tool_search,
-        },
+        models: intent.models,
+        tuning: intent.tuning,
         tag: intent.tag,
         notes: intent.notes,
     }

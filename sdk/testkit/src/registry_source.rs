@@ -22,7 +22,7 @@ impl Driver {
 
 impl RegistrySource<'_> {
     fn component(&self) -> Result<aiw_wasm::RegistrySource<'_>, CallError> {
-        Ok(self.0.component.registry_source()?)
+        self.0.component.registry_source()
     }
 
     /// Returns the reach of a call: the kit's, and its secrets, bound to the hosts that the manifest names.
@@ -35,7 +35,7 @@ impl RegistrySource<'_> {
 
     /// Returns what the registry is.
     pub async fn describe(&self) -> Result<RegistryInfo, CallError> {
-        Ok(self.component()?.describe().await?)
+        self.component()?.describe().await
     }
 
     /// Returns what the registry finds. A malformed server is left out.
@@ -45,11 +45,11 @@ impl RegistrySource<'_> {
 
     /// Returns a page of what changed since a time (milliseconds since 1970), or of all that there is.
     pub async fn changes(&self, since: Option<u64>, cursor: Option<&str>) -> Result<Page, CallError> {
-        Ok(self.component()?.changes(&self.reach(), since, cursor).await?)
+        self.component()?.changes(&self.reach(), since, cursor).await
     }
 
     /// Returns a version of a server, or the latest.
     pub async fn server(&self, name: &str, version: Option<&str>) -> Result<ServerVersion, CallError> {
-        Ok(self.component()?.server(&self.reach(), name, version).await?)
+        self.component()?.server(&self.reach(), name, version).await
     }
 }

@@ -6,51 +6,7 @@ use std::time::SystemTime;
 use aiw_core::InvalidName;
 use aiw_wasm::host;
 
-use crate::words::{Word, words};
-
-words! {
-    /// An AI CLI.
-    Cli = aiw_core::CliKind {
-        /// Claude Code.
-        Claude,
-        /// Codex.
-        Codex,
-        /// Gemini CLI.
-        Gemini,
-    }
-}
-
-words! {
-    /// The state of a task.
-    TaskState = aiw_core::ProcessState {
-        /// Waits for its turn.
-        Queued,
-        /// Is about to run its CLI.
-        Starting,
-        /// Runs its CLI.
-        Running,
-        /// Is being stopped.
-        Stopping,
-        /// Has ended.
-        Ended,
-    }
-}
-
-words! {
-    /// How a task ended.
-    TaskOutcome = aiw_core::ProcessOutcome {
-        /// With exit code 0.
-        Succeeded,
-        /// With another exit code.
-        Failed,
-        /// By a signal.
-        Signalled,
-        /// By its time limit.
-        Timeout,
-        /// Without anyone knowing how.
-        Lost,
-    }
-}
+pub use aiw_core::{CliKind as Cli, ProcessOutcome as TaskOutcome, ProcessState as TaskState};
 
 /// A task that a component sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,12 +37,12 @@ impl Task {
     pub(crate) fn into_host(self) -> Result<host::ComponentTask, InvalidName> {
         Ok(host::ComponentTask {
             id: self.id.parse()?,
-            cli: self.cli.into_host(),
+            cli: self.cli,
             provider: self.provider.map(|name| name.parse()).transpose()?,
             role: self.role,
             tag: self.tag,
-            state: self.state.into_host(),
-            outcome: self.outcome.map(TaskOutcome::into_host),
+            state: self.state,
+            outcome: self.outcome,
             exit_code: self.exit_code,
             started: self.started,
             ended: self.ended,
@@ -114,7 +70,7 @@ pub struct StartTask {
 impl StartTask {
     pub(crate) fn of(request: &host::StartTask) -> Self {
         Self {
-            cli: Cli::of(request.cli),
+            cli: request.cli,
             prompt: request.prompt.clone(),
             provider: request.provider.as_ref().map(ToString::to_string),
             role: request.role.as_ref().map(ToString::to_string),

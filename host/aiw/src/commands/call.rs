@@ -117,7 +117,7 @@ async fn account(driver: &Driver, args: &FunctionArgs) -> Result<Account, Failur
         })?,
         None => presets.first().ok_or_else(|| Failure::user("the component has no preset"))?,
     };
-    let given: BTreeMap<Family, String> = args.base_url.iter().map(|(of, url)| ((*of).into(), url.clone())).collect();
+    let given: BTreeMap<Family, String> = args.base_url.iter().map(|(of, url)| (*of, url.clone())).collect();
     let own = preset.base_urls.iter().filter_map(|(family, url)| Some((*family, url.clone()?)));
     let secrets: BTreeSet<String> = match preset.token {
         _ if !args.secret.is_empty() => args.secret.iter().cloned().collect(),
@@ -135,11 +135,10 @@ async fn account(driver: &Driver, args: &FunctionArgs) -> Result<Account, Failur
 }
 
 fn target(account: &Account, args: &FunctionArgs) -> Target {
-    let fits =
-        |cli: &CliKind| aiw_launch::speaks(*cli).iter().any(|api| account.base_urls.contains_key(&api.family().into()));
+    let fits = |cli: &CliKind| aiw_launch::speaks(*cli).iter().any(|api| account.base_urls.contains_key(&api.family()));
     let cli = args.cli.or_else(|| CliKind::ALL.into_iter().find(fits)).unwrap_or(CliKind::Claude);
-    let speaks = aiw_launch::speaks(cli).iter().copied().map(Into::into).collect();
-    Target { cli: cli.into(), version: None, speaks, model: args.model.clone() }
+    let speaks = aiw_launch::speaks(cli).to_vec();
+    Target { cli, version: None, speaks, model: args.model.clone() }
 }
 
 fn object(value: &impl Serialize) -> Map<String, Value> {

@@ -102,7 +102,7 @@ pub struct ProviderPool {
     /// Its members, the preferred one first; none twice.
     pub members: Vec<PoolMember>,
     /// How it chooses.
-    #[serde(default, rename = "choose")]
+    #[serde(default, deserialize_with = "entry::word", rename = "choose")]
     pub order: PoolOrder,
 }
 
