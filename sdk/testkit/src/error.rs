@@ -33,7 +33,7 @@ pub enum TestkitError {
     #[error("the component {0}")]
     Component(#[source] HostError),
     /// A task of the test is not one that can be.
-    #[error("a task of the test has a name that is none: {0}")]
+    #[error("a task of the test has an invalid name: {0}")]
     Task(#[source] HostError),
     /// The component can't be loaded, or the host can't start.
     #[error("{0}")]
