@@ -44,7 +44,7 @@ pub enum PlannerSetError {
     #[error("the provider `{0}` has a key of its own")]
     OwnKey(ProviderName),
     /// The key can't be asked for.
-    #[error(transparent)]
+    #[error("{}", .0.or_done("nothing was changed"))]
     Ask(#[from] AskError),
     /// No key was typed.
     #[error("you typed nothing")]

@@ -40,7 +40,7 @@ pub trait Fault: Error + Send + Sync + 'static {
 
     /// Returns the exit code.
     fn exit_code(&self) -> u8 {
-        self.kind().exit_code()
+        self.below().map_or_else(|| self.kind().exit_code(), |below| below.exit_code())
     }
 }
 

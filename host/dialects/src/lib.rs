@@ -5,11 +5,11 @@
 //! what an upstream wants back travels through the client. This room opens no connection and knows no key.
 //!
 //! ```
-//! use aiw_dialects::{Api, Request, Upstream, prepare};
+//! use aiw_dialects::{Api, ModelRequest, UpstreamTarget, prepare};
 //!
 //! let body = br#"{"model":"claude-x","max_tokens":100,"stream":true,"messages":[{"role":"user","content":"Hi"}]}"#;
-//! let upstream = Upstream::new(Api::ChatCompletions, "deepseek-chat", "deepseek");
-//! let mut prepared = prepare(&Request::new(Api::Messages, body), &upstream)?;
+//! let upstream = UpstreamTarget::new(Api::ChatCompletions, "deepseek-chat", "deepseek");
+//! let mut prepared = prepare(&ModelRequest::new(Api::Messages, body), &upstream)?;
 //! assert!(prepared.body.starts_with(br#"{"model":"deepseek-chat","#));
 //!
 //! let mut out = Vec::new();

@@ -7,9 +7,9 @@
 //!
 //! ```no_run
 //! # fn main() -> Result<(), aiw_history::HistoryError> {
-//! use aiw_history::{Query, Store};
+//! use aiw_history::{HistoryQuery, Store};
 //! let store = Store::open("/home/me/.aiw/history".as_ref())?;
-//! for hit in store.search(&Query { text: "TLS handshake in March", ..Query::default() }, None)? {
+//! for hit in store.search(&HistoryQuery { text: "TLS handshake in March", ..HistoryQuery::default() }, None)? {
 //!     println!("{} {}", hit.session, hit.snippet.text);
 //! }
 //! # Ok(()) }

@@ -48,9 +48,10 @@ fn sentence(path: &str, error: &str) -> String {
     if error.starts_with("missing field") {
         return format!("has no `{}`", below(quoted(error)));
     }
-    if error.starts_with("unknown field") {
-        let wanted = error.rsplit_once(", expected ").map_or("no field", |(_, wanted)| wanted);
-        let field = quoted(error);
+    if let Some(rest) = error.strip_prefix("unknown field `") {
+        // The field may be anything: it ends before what was expected, not at its first backtick.
+        let (field, wanted) = rest.rsplit_once("`, expected ").unwrap_or((rest, "no field"));
+        let field = one_line(field, 60);
         let place = if path.ends_with(&field) { path } else { below(field) };
         return format!("has a `{place}`: expected {wanted}");
     }
@@ -128,7 +129,8 @@ where
     D: Deserializer<'de>,
     T: TryFrom<u64>,
 {
-    let number = Value::deserialize(deserializer)?.as_u64().filter(|number| (LEAST..=MOST).contains(number));
+    // Not through `Value`: with serde_json's `raw_value`, that would parse text which an object holds under its own key.
+    let number = u64::deserialize(deserializer).ok().filter(|number| (LEAST..=MOST).contains(number));
     let number = number.and_then(|number| T::try_from(number).ok());
     number.ok_or_else(|| D::Error::custom(format!("is not a number from {LEAST} to {MOST}")))
 }
@@ -139,8 +141,8 @@ pub(crate) fn text<'de, D: Deserializer<'de>>(
     is_valid: fn(&str) -> bool,
     wanted: &str,
 ) -> Result<String, D::Error> {
-    match Value::deserialize(deserializer)? {
-        Value::String(text) if is_valid(&text) => Ok(text),
+    match String::deserialize(deserializer) {
+        Ok(text) if is_valid(&text) => Ok(text),
         _ => Err(D::Error::custom(format!("is not {wanted}"))),
     }
 }
@@ -148,6 +150,12 @@ pub(crate) fn text<'de, D: Deserializer<'de>>(
 /// Reads a word of an enum, which serde would read from an object with the word as its key too.
 pub(crate) fn word<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     T::deserialize(String::deserialize(deserializer)?.into_deserializer())
+}
+
+/// Reads a list of such words.
+pub(crate) fn words<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let words = Vec::<String>::deserialize(deserializer)?;
+    words.into_iter().map(|word| T::deserialize(word.into_deserializer())).collect()
 }
 
 /// Pairs that are an object in the document, in its order.

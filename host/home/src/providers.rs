@@ -235,6 +235,7 @@ pub struct Provider {
     #[serde(default, deserialize_with = "models")]
     pub models: BTreeMap<ModelFor, String>,
     /// The CLIs that can use it; if absent, all that it works with.
+    #[serde(default, deserialize_with = "clis")]
     pub clis: Option<Vec<CliKind>>,
     /// The user's words for its use.
     #[serde(default, deserialize_with = "some_line")]
@@ -252,6 +253,7 @@ pub struct Provider {
     pub secrets: BTreeMap<SecretName, SecretRef>,
     /// The variables with its secrets that runs with other providers must not see; if absent, those whose names end in
     /// `_KEY`.
+    #[serde(default, deserialize_with = "variables")]
     pub withhold: Option<Vec<EnvName>>,
 }
 
@@ -325,6 +327,17 @@ fn some_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String
 
 fn api<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Api>, D::Error> {
     entry::word(deserializer).map(Some)
+}
+
+fn clis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<CliKind>>, D::Error> {
+    entry::words(deserializer).map(Some)
+}
+
+/// A name that can't be one may be a secret, so the error has none.
+fn variables<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<EnvName>>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    let name = |name: &String| name.parse().map_err(|_| D::Error::custom("has a name that no variable can have"));
+    names.iter().map(name).collect::<Result<_, _>>().map(Some)
 }
 
 fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

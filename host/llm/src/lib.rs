@@ -5,15 +5,15 @@
 //! business.
 //!
 //! ```no_run
-//! # async fn example(client: &aiw_net::Client) -> Result<(), aiw_llm::LlmError> {
+//! # async fn example(client: &aiw_net::HttpClient) -> Result<(), aiw_llm::LlmError> {
 //! use std::time::Duration;
 //!
-//! use aiw_llm::{Endpoint, LlmApi, Message, Model, Question, Role};
+//! use aiw_llm::{ChatMessage, LanguageModel, LlmApi, ModelEndpoint, ModelQuestion, Speaker};
 //!
-//! let model = Model::new(Endpoint::typed(LlmApi::Ollama, "http://127.0.0.1:11434", "qwen3:1.7b"));
-//! let question = Question {
+//! let model = LanguageModel::new(ModelEndpoint::typed(LlmApi::Ollama, "http://127.0.0.1:11434", "qwen3:1.7b"));
+//! let question = ModelQuestion {
 //!     system: "Answer with one word.",
-//!     messages: vec![Message { role: Role::User, text: "The capital of Norway?".into() }],
+//!     messages: vec![ChatMessage { role: Speaker::User, text: "The capital of Norway?".into() }],
 //!     schema: None,
 //!     tokens: 10,
 //!     context: 4096,

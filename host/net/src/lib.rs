@@ -1,6 +1,6 @@
 //! Everything that leaves the machine: the egress policy, HTTP and git. Sets of files are provided as trees.
 //!
-//! A [`Policy`] says what one caller may reach. [`Client`] reads over HTTP under a policy. [`Trees`] opens
+//! A [`Policy`] says what one caller may reach. [`HttpClient`] reads over HTTP under a policy. [`Trees`] opens
 //! immutable sets of files: a git repository at a commit, or a directory that the user named. A [`Tree`] is read in
 //! place, or written out by [`Tree::materialize`].
 //!
@@ -9,9 +9,9 @@
 //! ```no_run
 //! # async fn example() -> Result<(), aiw_net::NetError> {
 //! use aiw_core::RelPath;
-//! use aiw_net::{Client, GitOrigin, Policy, Trees};
+//! use aiw_net::{GitOrigin, HttpClient, Policy, Trees};
 //!
-//! let trees = Trees::new(Client::new()?, "/home/me/.aiw/cache/git".into());
+//! let trees = Trees::new(HttpClient::new()?, "/home/me/.aiw/cache/git".into());
 //! let origin = GitOrigin::new("https://github.com/anthropics/claude-plugins-official");
 //! let tree = trees.open_git(&Policy::public(), &origin).await?;
 //! let document = tree.read(&RelPath::parse(".claude-plugin/marketplace.json").unwrap(), 1 << 20)?;

@@ -4,7 +4,7 @@
 //! command line.
 //!
 //! ```no_run
-//! # fn f(setting: aiw_offer::Setting) {
+//! # fn f(setting: aiw_offer::SessionSetting) {
 //! let offer: std::sync::Arc<dyn aiw_mcp::Offer> = std::sync::Arc::new(aiw_offer::ClientOffer::new(setting));
 //! # }
 //! ```

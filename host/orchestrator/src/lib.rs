@@ -7,8 +7,8 @@
 //! trace.
 //!
 //! ```no_run
-//! # use aiw_orchestrator::{Orchestrator, Plan, Tools};
-//! # async fn run(orchestrator: &Orchestrator, tools: std::sync::Arc<dyn Tools>, plan: Plan) {
+//! # use aiw_orchestrator::{Orchestrator, ScriptPlan, Tools};
+//! # async fn run(orchestrator: &Orchestrator, tools: std::sync::Arc<dyn Tools>, plan: ScriptPlan) {
 //! let ended = orchestrator.run(plan, tools).await;
 //! println!("{:?} after {} calls", ended.outcome, ended.trace.calls.len());
 //! # }

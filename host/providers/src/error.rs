@@ -20,7 +20,7 @@ pub enum ProviderError {
     #[error(transparent)]
     Component(#[from] ProviderComponentError),
     /// An unanswered question.
-    #[error(transparent)]
+    #[error("{}", .0.or_done("nothing was changed"))]
     Ask(#[from] AskError),
     /// No provider has that name.
     #[error("there is no provider `{}`", one_line(.name, 80))]

@@ -11,12 +11,12 @@
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use aiw_supervisor::{Names, NewProcess, Processes, Program, Queue, Root, Scope};
+//! use aiw_supervisor::{Names, NewProcess, ProcessScope, Processes, Program, QueueLimit, Root};
 //! const SERVERS: Names = Names::new("servers", "server.json", "server", ["AIW_SERVER_ID", "AIW_SERVER_INSTANCE"]);
 //! let home = aiw_home::Home::find(aiw_home::Surroundings::of_process())?;
-//! let servers = Processes::open(&home, SERVERS, Scope::Root(Root::of(4711)))?;
+//! let servers = Processes::open(&home, SERVERS, ProcessScope::Root(Root::of(4711)))?;
 //! let program = Program { arguments: vec!["-m".into(), "http.server".into()], ..Program::of("/usr/bin/python3") };
-//! let server = servers.start("aiw".as_ref(), NewProcess::within("/srv"), program, Queue::default())?;
+//! let server = servers.start("aiw".as_ref(), NewProcess::within("/srv"), program, QueueLimit::default())?;
 //! eprintln!("{} {}", server.record.id, server.record.state);
 //! # Ok(()) }
 //! ```

@@ -8,9 +8,9 @@
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use aiw_tasks::{Root, Scope, Tasks};
+//! use aiw_tasks::{ProcessScope, Root, Tasks};
 //! let home = aiw_home::Home::find(aiw_home::Surroundings::of_process())?;
-//! let tasks = Tasks::open(&home, Scope::Root(Root::of(4711)))?;
+//! let tasks = Tasks::open(&home, ProcessScope::Root(Root::of(4711)))?;
 //! for task in tasks.list()? {
 //!     eprintln!("{} {} {}", task.id, task.state, task.about.prompt);
 //! }

@@ -7,7 +7,7 @@
 //! use std::sync::Arc;
 //!
 //! # fn go(markets: Arc<dyn aiw_tui::Backend>) -> Result<(), aiw_tui::ScreenError> {
-//! let options = aiw_tui::Options { color: std::env::var_os("NO_COLOR").is_none(), ..Default::default() };
+//! let options = aiw_tui::BrowserOptions { color: std::env::var_os("NO_COLOR").is_none(), ..Default::default() };
 //! aiw_tui::browse(markets, options)
 //! # }
 //! ```

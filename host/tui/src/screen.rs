@@ -77,7 +77,7 @@ pub enum ScreenError {
     },
     /// A signal asked the process to end (2 also if Ctrl-C abandoned work under way). The terminal has been restored;
     /// exiting with 128 + the number is up to the caller.
-    #[error("stopped by signal {0}")]
+    #[error("stopped")]
     Signal(i32),
 }
 

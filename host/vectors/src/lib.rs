@@ -8,13 +8,13 @@
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use aiw_vectors::{Embedder, Entry, FileVectors, ModelFiles, VectorStore};
+//! use aiw_vectors::{Embedder, FileVectors, ModelFiles, VectorEntry, VectorStore};
 //! let files = ModelFiles::new("/models/all-MiniLM-L6-v2", "/models/libonnxruntime.so");
 //! let embedder = Embedder::load(&files)?;
 //! let texts = ["find news on the web", "convert a PDF file to Word"];
 //! let vectors = embedder.embed(&texts)?;
 //! let store = FileVectors::open("/cache/texts.vec", embedder.dimensions())?;
-//! let entries: Vec<Entry> = texts.iter().zip(&vectors).map(|(id, vector)| Entry { id, vector }).collect();
+//! let entries: Vec<VectorEntry> = texts.iter().zip(&vectors).map(|(id, vector)| VectorEntry { id, vector }).collect();
 //! store.upsert(&entries)?;
 //! let nearest = store.search(&embedder.embed(&["look up headlines"])?[0], 1, None)?;
 //! assert_eq!(nearest[0].id, texts[0]);

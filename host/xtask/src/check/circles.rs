@@ -117,7 +117,7 @@ fn named(code: &str) -> Vec<(bool, String)> {
         }
         let end = code[at..].find(';').map_or(code.len(), |end| at + end);
         found.extend(paths(&code[at + 4..end]).into_iter().map(|path| (public, path)));
-        rest.push_str(&code[from..line]);
+        rest.push_str(&code[from..line.max(from)]);
         from = end;
     }
     rest.push_str(&code[from..]);

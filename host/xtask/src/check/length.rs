@@ -35,7 +35,7 @@ fn problems(name: &str, text: &str) -> Vec<String> {
     }
     for (at, line) in lines.iter().enumerate() {
         let indent = &line[..line.len() - line.trim_start().len()];
-        let Some(function) = function(line.trim_start()) else { continue };
+        let Some(function) = function(line.trim_start()).filter(|_| !line.ends_with('}')) else { continue };
         let signature = lines[at..].iter().find(|line| line.ends_with('{') || line.ends_with(';'));
         if signature.is_none_or(|line| line.ends_with(';')) {
             continue;

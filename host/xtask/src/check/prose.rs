@@ -40,6 +40,7 @@ fn problem(line: &str) -> Option<String> {
 
 /// Whether a line has a phrase as words of their own. "There is no name" is plain.
 fn is_riddle(line: &str, phrase: &str) -> bool {
+    let line = &format!("{} ", line.trim_end());
     line.match_indices(phrase).any(|(at, _)| {
         let (before, after) = (&line[..at], &line[at + phrase.len()..]);
         let is_plain = before.ends_with("there ") || before.ends_with("There ") || after.starts_with("longer");

@@ -71,7 +71,12 @@ fn openers(name: &str, text: &str) -> Vec<usize> {
 
 /// Returns the code of a file before its tests.
 pub(super) fn until_tests(text: &str) -> &str {
-    let tests = ["\n#[cfg(test)]", "\n#[cfg(all(test"].into_iter().filter_map(|tests| text.find(tests)).min();
+    let begins = |(at, _): &(usize, &str)| {
+        let mut after = text[at + 1..].lines().skip_while(|line| line.starts_with("#["));
+        after.next().is_some_and(|line| !(line.starts_with("mod ") && line.ends_with(';')))
+    };
+    let tests = ["\n#[cfg(test)]", "\n#[cfg(all(test"];
+    let tests = tests.into_iter().filter_map(|tests| text.match_indices(tests).find(begins)).map(|(at, _)| at).min();
     text.get(..tests.unwrap_or(text.len())).unwrap_or(text)
 }
 
