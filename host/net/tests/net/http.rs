@@ -271,7 +271,8 @@ fn an_announced_length_beyond_the_limit_is_not_read() {
     let start = Instant::now();
     let error = get(&server.granted(), &HttpRequest::new(server.url("/"))).unwrap_err();
     assert!(matches!(error, NetError::TooLarge { .. }), "{error}");
-    assert!(start.elapsed() < Duration::from_millis(250));
+    // The server says nothing more for five seconds, and nobody waits for it.
+    assert!(start.elapsed() < Duration::from_secs(4));
 }
 
 #[test]
