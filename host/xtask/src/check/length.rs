@@ -1,8 +1,6 @@
 //! Checks that a long function or file has its reason beside it.
 
-use anyhow::Result;
-
-use super::tree::{files, until_tests};
+use super::tree::{File, is_product, until_tests};
 
 /// How many lines a function may have without a reason, with its first and its last one.
 const FUNCTION: usize = 80;
@@ -14,13 +12,8 @@ const FILE: usize = 600;
 const REASON: &str = "Long: ";
 
 /// Returns the violations.
-pub fn check() -> Result<Vec<String>> {
-    let is_product = |name: &str| {
-        let is_test = name.contains("/tests/") || name.ends_with("/tests.rs");
-        name.starts_with("host/") && name.contains("/src/") && name.ends_with(".rs") && !is_test
-    };
-    let all = files()?;
-    Ok(all.iter().filter(|(name, _)| is_product(name)).flat_map(|(name, text)| problems(name, text)).collect())
+pub fn check(all: &[File]) -> Vec<String> {
+    all.iter().filter(|(name, _)| is_product(name)).flat_map(|(name, text)| problems(name, text)).collect()
 }
 
 fn problems(name: &str, text: &str) -> Vec<String> {

@@ -20,12 +20,10 @@ pub fn run() -> Result<bool> {
     problems.extend(rooms::check()?);
     problems.extend(circles::check()?);
     problems.extend(contract::check()?);
-    problems.extend(tree::check()?);
-    problems.extend(surroundings::check()?);
-    problems.extend(views::check()?);
-    problems.extend(names::check()?);
-    problems.extend(length::check()?);
-    problems.extend(prose::check()?);
+    let all = tree::files()?;
+    for check in [tree::check, surroundings::check, views::check, names::check, length::check, prose::check] {
+        problems.extend(check(&all));
+    }
     plugins::setup()?;
     problems.extend(docs::stale()?);
     for problem in &problems {

@@ -2,19 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Result;
-
-use super::tree::{files, until_tests};
+use super::tree::{File, is_product, until_tests};
 
 /// Names that two rooms have, and why.
 const SHARED: [(&str, &str); 1] =
     [("Provider", "the user's account, and a component of the kind `provider`, which the contract names so")];
 
 /// Returns the violations.
-pub fn check() -> Result<Vec<String>> {
+pub fn check(all: &[File]) -> Vec<String> {
     let mut rooms: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (file, text) in files()? {
-        for name in types(&file, &text) {
+    for (file, text) in all {
+        for name in types(file, text) {
             let room = file.split('/').nth(1).unwrap_or_default();
             rooms.entry(name).or_default().insert(room.to_owned());
         }
@@ -29,13 +27,12 @@ pub fn check() -> Result<Vec<String>> {
         .collect();
     let idle = SHARED.iter().filter(|(name, _)| rooms.get(*name).is_none_or(|rooms| rooms.len() < 2));
     problems.extend(idle.map(|(name, _)| format!("`{name}` may be a type of two rooms and isn't")));
-    Ok(problems)
+    problems
 }
 
 /// Returns the names of the public types of a room's file.
 fn types(file: &str, text: &str) -> Vec<String> {
-    let is_product = file.starts_with("host/") && file.contains("/src/") && !file.ends_with("/tests.rs");
-    if !is_product || !file.ends_with(".rs") {
+    if !is_product(file) {
         return Vec::new();
     }
     let name = |line: &str| {

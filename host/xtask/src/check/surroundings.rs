@@ -1,9 +1,7 @@
 //! Checks that only a view asks its own process for variables, for the directory and for arguments: what is below works for
 //! the client that it is given, and there may be several.
 
-use anyhow::Result;
-
-use super::tree::{files, until_tests};
+use super::tree::{File, until_tests};
 
 /// The files that may, and why.
 const MAY: [(&str, &str); 21] = [
@@ -38,8 +36,7 @@ const ROOMS: [(&str, &str); 3] = [
 ];
 
 /// Returns the violations.
-pub fn check() -> Result<Vec<String>> {
-    let all = files()?;
+pub fn check(all: &[File]) -> Vec<String> {
     let product = all.iter().filter(|(name, _)| name.starts_with("host/") && name.contains("/src/"));
     let asked = product.flat_map(|(name, text)| found(name, text).into_iter().map(move |line| (name, line)));
     let mut violations: Vec<String> = asked
@@ -49,7 +46,7 @@ pub fn check() -> Result<Vec<String>> {
         .collect();
     let is_idle = |(name, _): &&(&str, &str)| !all.iter().any(|(known, text)| known == name && !lines(text).is_empty());
     violations.extend(MAY.iter().filter(is_idle).map(|(name, _)| format!("{name} may ask the process and doesn't")));
-    Ok(violations)
+    violations
 }
 
 /// Returns the lines at which a file asks the process though it may not.
