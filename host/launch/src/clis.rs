@@ -4,8 +4,6 @@
 mod claude;
 mod cli;
 mod codex;
-#[cfg(test)]
-mod fuzz;
 pub(crate) mod gemini;
 #[cfg(test)]
 mod tests;

@@ -210,7 +210,7 @@ impl PluginEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::anything::{self, is_line};
+    use crate::tests::anything::{self, is_line};
     use proptest::prelude::*;
     use serde_json::json;
 

@@ -224,8 +224,8 @@ fn options(value: Option<&Value>) -> BTreeMap<String, UserOption> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::anything::{self, is_line};
     use crate::document::MarketDocument;
+    use crate::tests::anything::{self, is_line};
     use proptest::prelude::*;
     use serde_json::json;
 

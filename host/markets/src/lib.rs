@@ -7,8 +7,6 @@
 //! is planned from a tree, shown, and committed under the home's lock.
 
 mod answers;
-#[cfg(test)]
-mod anything;
 mod context;
 mod document;
 mod documents;
@@ -45,3 +43,8 @@ pub use summary::{
 };
 pub use update::UpdateCheck;
 pub use validate::Validation;
+
+#[cfg(test)]
+mod tests {
+    pub(crate) mod anything;
+}

@@ -460,6 +460,4 @@ fn around_taken(text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod shapes;
-#[cfg(test)]
 mod tests;

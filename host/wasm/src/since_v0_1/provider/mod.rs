@@ -1,7 +1,7 @@
 //! The exports of a provider. Its answers are parsed into types that cannot hold invalid values.
 
 #[cfg(test)]
-mod fuzz;
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

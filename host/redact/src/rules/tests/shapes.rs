@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Redactor;
+use super::super::Redactor;
 
 /// Where secrets would come from at random, the same in every run.
 struct Seed(u64);

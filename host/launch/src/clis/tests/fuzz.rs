@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use proptest::{collection, option, sample};
 use serde_json::Value;
 
-use super::speaks;
-use super::tests::{arguments, draft, express, variable};
+use super::super::speaks;
+use super::{arguments, draft, express, variable};
 
 /// Generates names that the contract allows.
 fn header_name() -> impl Strategy<Value = HeaderName> {
