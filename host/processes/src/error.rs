@@ -132,6 +132,12 @@ pub enum ProcessError {
         /// The process.
         id: String,
     },
+    /// The process was started by a version of aiw whose processes nobody can attach to.
+    #[error("process `{id}` was started by an older aiw, to whose processes nobody can attach")]
+    OlderShim {
+        /// The process.
+        id: String,
+    },
     /// More is to be written than a person or a script types at once.
     #[error("there is more than 1 MB of input, and nothing was written")]
     TooMuchInput,
@@ -250,6 +256,7 @@ impl Fault for ProcessError {
             Self::NotSaved { copy, .. } => format!("your version is in `{}`", one_line(&copy.to_string_lossy(), 1000)),
             Self::Runs { id } => format!("stop it first: `aiw stop {id}`"),
             Self::NotRunning { id } => format!("`aiw process start {id}` starts it"),
+            Self::OlderShim { id } => format!("`aiw restart {id}` starts it with this one"),
             Self::NoInput { .. } => "`input #true` in its definition lets it, once it is restarted".into(),
             Self::NoSecret { secret, .. } => format!("`aiw secret set {}` stores it", shell_word_in_line(secret)),
             Self::NotExecutable { path, .. } => {

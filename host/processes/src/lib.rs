@@ -15,6 +15,7 @@
 //! # Ok(()) }
 //! ```
 
+mod attach;
 mod check;
 mod consent;
 mod define;
@@ -25,6 +26,7 @@ mod error;
 mod exchange;
 mod file;
 mod follow;
+mod graph;
 mod kept;
 mod manager;
 mod output;
@@ -39,12 +41,14 @@ mod stop;
 mod summary;
 mod wait;
 
-pub use aiw_supervisor::{FollowFrom, LogEntry, Stream, Watch};
+pub use aiw_supervisor::{Attachment, Follow, FollowFrom, LogEntry, Stream, Terminal, Watch};
+pub use attach::AttachedProcess;
 pub use define::{AddedProcess, Author, DefineRequest, RedefineRequest, RemovedProcesses};
 pub use definition::is_id;
 pub use edit::EditedFile;
 pub use error::{FileProblem, ProcessError};
 pub use follow::ChangedFile;
+pub use graph::{GraphNode, ProcessGraph};
 pub use manager::{Loaded, Manager};
 pub use output::{OutputRequest, ProcessLine, ProcessLog, ProcessLogs, ProcessOutput, anywhere};
 pub use project::ProcessProject;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use aiw_core::{ProcessId, Sink};
@@ -100,11 +101,14 @@ impl Manager {
 }
 
 /// Returns an error that names the process as its project does.
-fn named(id: &str, error: SupervisorError) -> ProcessError {
+pub(crate) fn named(id: &str, error: SupervisorError) -> ProcessError {
     match error {
         SupervisorError::NotRunning { .. } => ProcessError::NotRunning { id: id.to_owned() },
         SupervisorError::NoInput { .. } => ProcessError::NoInput { id: id.to_owned() },
-        SupervisorError::Io { source, .. } if source.kind() == std::io::ErrorKind::WouldBlock => {
+        SupervisorError::OlderShim { .. } => ProcessError::OlderShim { id: id.to_owned() },
+        SupervisorError::Io { source, .. }
+            if matches!(source.kind(), ErrorKind::WouldBlock | ErrorKind::BrokenPipe) =>
+        {
             ProcessError::NotRead { id: id.to_owned() }
         }
         error => error.into(),

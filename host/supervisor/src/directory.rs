@@ -29,7 +29,7 @@ pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The complete standard input.
 pub(crate) const PROMPT: &str = "prompt";
-/// The FIFO for input while the process runs.
+/// The FIFO that shims had before they had a socket.
 pub(crate) const INPUT: &str = "input";
 /// The file of other processes' remarks, which go into the log.
 const REMARKS: &str = "remarks";

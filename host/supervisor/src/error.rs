@@ -138,6 +138,14 @@ pub enum SupervisorError {
         /// The process.
         id: ProcessId,
     },
+    /// The process has the shim of a version of aiw to which nobody can connect.
+    #[error("{noun} `{id}` runs under an older aiw, to which nobody can attach")]
+    OlderShim {
+        /// The noun.
+        noun: Noun,
+        /// The process.
+        id: ProcessId,
+    },
     /// The process cannot be signaled.
     #[error("{noun} `{id}` runs where it cannot be reached: {source}")]
     OutOfReach {
@@ -210,6 +218,7 @@ impl Fault for SupervisorError {
             | Self::StillRunning { .. }
             | Self::NotRunning { .. }
             | Self::NoInput { .. }
+            | Self::OlderShim { .. }
             | Self::Cwd { .. }
             | Self::Invalid { .. } => ErrorKind::User,
             Self::Runtime { .. } | Self::RelativeRuntime { .. } => ErrorKind::Config,

@@ -24,6 +24,8 @@
 #[cfg(unix)]
 mod attached;
 #[cfg(unix)]
+mod control;
+#[cfg(unix)]
 mod directory;
 mod error;
 #[cfg(unix)]
@@ -72,7 +74,7 @@ pub use new::{
 };
 #[cfg(unix)]
 pub use platform::Seen;
-pub use processes::{Keep, ProcessUsage, Processes, Stopped, Supervised, WaitMode, Waited};
+pub use processes::{Attachment, Keep, ProcessUsage, Processes, Stopped, Supervised, WaitMode, Waited};
 pub use program::{Enforced, NamedFile, PassedFile, Program, Resource, ResourceLimits};
 pub use record::{Labels, MAX_CAUSES, ProcessRecord, RestartRecord};
 pub use root::{ProcessScope, Root, digest};

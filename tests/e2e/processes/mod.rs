@@ -1,5 +1,6 @@
 //! Processes of a project: the command line, the policy that the shim carries, the file, and the tools.
 
+mod attach;
 mod command_line;
 mod crash;
 mod file;

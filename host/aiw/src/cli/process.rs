@@ -1,6 +1,7 @@
 //! `aiw up`, `down`, `ps`, `restart` and `aiw process …`, as they are typed.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -24,6 +25,13 @@ pub enum ProcessCommand {
     Signal(SignalArgs),
     /// Write to the standard input of a process
     Input(InputArgs),
+    /// See a process's terminal in yours, and type at it
+    ///
+    /// It runs on when you leave. Several may be attached at once; its terminal is then as large as the smallest of
+    /// theirs. Of a process without a terminal you see the log, and with `input #true` it gets the lines that you type.
+    Attach(AttachArgs),
+    /// Draw what needs what, with states
+    Graph(GraphArgs),
 }
 
 #[derive(Debug, Args)]
@@ -101,6 +109,66 @@ pub struct InputArgs {
     pub id: String,
     /// A line for it [default: all of standard input]
     pub line: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct GraphArgs {
+    /// Print it in the language of Graphviz: `aiw process graph --dot | dot -Tsvg`
+    #[arg(long)]
+    pub dot: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct AttachArgs {
+    /// The id of a process that runs
+    #[arg(add = complete::processes())]
+    pub id: String,
+    /// Only look: send it no keys, and leave its terminal at its size
+    #[arg(long)]
+    pub read_only: bool,
+    /// The key that leaves: `ctrl-` and a letter, or one of `[ \\ ] ^ _`
+    #[arg(long, value_name = "KEY", default_value_t, value_parser = DetachKey::parse)]
+    pub detach_key: DetachKey,
+}
+
+/// A key that is pressed with Ctrl.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DetachKey(u8);
+
+impl DetachKey {
+    fn parse(text: &str) -> Result<Self, String> {
+        let letter = text.to_ascii_lowercase();
+        let letter = letter.strip_prefix("ctrl-").or_else(|| letter.strip_prefix('^')).map(str::as_bytes);
+        match letter {
+            Some([b'm' | b'j' | b'i']) => Err("this is Enter or Tab".into()),
+            Some([letter @ (b'a'..=b'z' | b'[' | b'\\' | b']' | b'^' | b'_')]) => Ok(Self(*letter)),
+            _ => Err("expected a key such as `ctrl-]` or `ctrl-q`".into()),
+        }
+    }
+
+    /// Returns what a terminal sends for it.
+    pub fn byte(self) -> u8 {
+        self.0 & 0x1f
+    }
+
+    /// Returns where it stands in what was typed. Programs may ask a terminal to report keys in full, in one of two ways.
+    pub fn find(self, typed: &[u8]) -> Option<usize> {
+        let forms = [vec![self.byte()], format!("\x1b[{};5u", self.0).into(), format!("\x1b[27;5;{}~", self.0).into()];
+        let at = |form: &Vec<u8>| typed.windows(form.len()).position(|bytes| bytes == form.as_slice());
+        forms.iter().filter_map(at).min()
+    }
+}
+
+impl Default for DetachKey {
+    fn default() -> Self {
+        Self(b']')
+    }
+}
+
+impl fmt::Display for DetachKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ctrl-{}", char::from(self.0.to_ascii_uppercase()))
+    }
 }
 
 #[derive(Debug, Args)]

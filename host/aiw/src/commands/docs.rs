@@ -71,7 +71,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         }
         aiw_orchestrator { CallTrace RunRecord WorkflowSummary }
         aiw_processes {
-            AddedProcess EditedFile ProcessLine ProcessLog ProcessSummaries ProcessSummary RemovedProcesses
+            AddedProcess EditedFile GraphNode ProcessGraph ProcessLine ProcessLog ProcessSummaries ProcessSummary RemovedProcesses
             SignalledProcesses StoppedProcesses WrittenInput
         }
         aiw_providers {

@@ -82,6 +82,8 @@ pub(super) struct Assembler {
     /// Whether reading began in the middle of the log. A piece without a beginning then belongs to a line that is
     /// left out. At the start of a log it is the rest of a line that rotation has cut.
     midway: bool,
+    /// Whether pieces are returned as they are.
+    as_written: bool,
 }
 
 impl Assembler {
@@ -90,8 +92,17 @@ impl Assembler {
         Self { midway: true, ..Self::default() }
     }
 
+    /// Returns this assembler, which joins nothing: each piece is an entry.
+    pub fn piecewise(self, as_written: bool) -> Self {
+        Self { as_written, ..self }
+    }
+
     /// Takes a piece, and appends the line to `out` if it is complete.
     pub fn take(&mut self, piece: Piece<'_>, out: &mut Vec<LogEntry>) {
+        if self.as_written {
+            let Piece { time, stream, ends, bytes, .. } = piece;
+            return out.push(LogEntry { time, stream, bytes: bytes.to_vec(), whole: ends });
+        }
         let open = &mut self.open[piece.stream as usize];
         if piece.begins
             && let Some((time, bytes)) = open.take()

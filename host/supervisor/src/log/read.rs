@@ -100,8 +100,9 @@ struct End {
 }
 
 impl Log {
-    /// Reads backwards in growing windows, until `enough` accepts the entries or everything is read.
-    fn end(&self, enough: impl Fn(&[LogEntry]) -> bool) -> Result<End, SupervisorError> {
+    /// Reads backwards in growing windows, until `enough` accepts the entries or everything is read. `as_written`: each
+    /// piece of a line is an entry.
+    fn end(&self, as_written: bool, enough: impl Fn(&[LogEntry]) -> bool) -> Result<End, SupervisorError> {
         let path = self.path();
         let fail = |e| SupervisorError::io("read", &path, e);
         let mut files = files(&path)?;
@@ -123,7 +124,8 @@ impl Log {
                 }
             }
             let cut = window < total;
-            let mut assembler = if cut { Assembler::midway() } else { Assembler::default() };
+            let assembler = if cut { Assembler::midway() } else { Assembler::default() };
+            let mut assembler = assembler.piecewise(as_written);
             let mut entries = Vec::new();
             let mut live_end = 0;
             for (age, part) in parts.iter().enumerate().rev() {
@@ -150,7 +152,7 @@ impl Log {
 
     /// Returns the last lines as [`Self::tail`] does, and the position where a page goes on behind them.
     pub fn tail_with_position(&self, lines: usize) -> Result<(Vec<LogEntry>, u64), SupervisorError> {
-        let End { mut entries, assembler, position, .. } = self.end(|entries| entries.len() >= lines)?;
+        let End { mut entries, assembler, position, .. } = self.end(false, |entries| entries.len() >= lines)?;
         entries.extend(assembler.rest());
         entries.drain(..entries.len().saturating_sub(lines));
         Ok((entries, position))
@@ -158,33 +160,31 @@ impl Log {
 
     /// Returns a reader of the lines from a position on, including those still to be written.
     pub fn follow(&self, from: FollowFrom) -> Result<Follow, SupervisorError> {
-        let mut follow = Follow {
-            path: self.path(),
-            watch: None,
-            is_heard: false,
-            ready: Vec::new(),
-            assembler: Assembler::default(),
-            current: None,
-            newer: VecDeque::new(),
-            until: None,
-            missed: false,
-        };
+        let mut follow = Follow::of(self.path());
         match from {
             // Opened now, they stay readable, however often the log is rotated.
             FollowFrom::Start => follow.look()?,
             FollowFrom::Tail(lines) => {
-                let End { mut entries, assembler, live, .. } = self.end(|entries| entries.len() >= lines)?;
+                let End { mut entries, assembler, live, .. } = self.end(false, |entries| entries.len() >= lines)?;
                 entries.drain(..entries.len().saturating_sub(lines));
                 (follow.ready, follow.assembler, follow.current) = (entries, assembler, live);
             }
             FollowFrom::Since(time) => {
                 let old = |entries: &[LogEntry]| entries.first().is_some_and(|entry| entry.time < time);
-                let End { mut entries, assembler, live, .. } = self.end(old)?;
+                let End { mut entries, assembler, live, .. } = self.end(false, old)?;
                 entries.retain(|entry| entry.time >= time);
                 (follow.ready, follow.assembler, follow.current) = (entries, assembler, live);
             }
         }
         Ok(follow)
+    }
+
+    /// Returns a reader of the output as it was written, in pieces that need not be whole lines, and begins with at least
+    /// this many bytes of what is there.
+    pub fn follow_output(&self, bytes: usize) -> Result<Follow, SupervisorError> {
+        let enough = |entries: &[LogEntry]| entries.iter().map(|entry| entry.bytes.len()).sum::<usize>() >= bytes;
+        let End { entries, assembler, live, .. } = self.end(true, enough)?;
+        Ok(Follow { ready: entries, assembler, current: live, ..Follow::of(self.path()) })
     }
 
     /// Returns a reader of the lines that are there now, however much is written meanwhile.
@@ -224,6 +224,20 @@ pub struct Follow {
 }
 
 impl Follow {
+    fn of(path: PathBuf) -> Self {
+        Self {
+            path,
+            watch: None,
+            is_heard: false,
+            ready: Vec::new(),
+            assembler: Assembler::default(),
+            current: None,
+            newer: VecDeque::new(),
+            until: None,
+            missed: false,
+        }
+    }
+
     /// Returns the directory that the files of the log are in.
     pub fn directory(&self) -> &Path {
         self.path.parent().unwrap_or(&self.path)

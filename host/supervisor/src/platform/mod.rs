@@ -41,7 +41,7 @@ pub(crate) use other::*;
 #[cfg(target_os = "linux")]
 use procfs as source;
 #[cfg(unix)]
-pub(crate) use raw::{Entrance, Fork, close_inherited, dup_to, fork, make_fifo, pass, passed, prepare};
+pub(crate) use raw::{Entrance, Fork, close_inherited, dup_to, fork, pass, passed, prepare};
 #[cfg(unix)]
 pub use seen::Seen;
 #[cfg(unix)]
@@ -52,4 +52,4 @@ pub(crate) use seen::{
 #[cfg(unix)]
 pub(crate) use source::{Listeners, has_mark};
 #[cfg(unix)]
-pub(crate) use unix::{Condition, Opened, Signal, same_file, timespec};
+pub(crate) use unix::{Condition, Opened, Signal, peer, same_file, timespec};

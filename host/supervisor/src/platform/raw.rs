@@ -149,23 +149,3 @@ pub(crate) fn passed(fd: RawFd) -> OwnedFd {
         OwnedFd::from_raw_fd(fd)
     }
 }
-
-/// Makes a FIFO that only this user may use.
-#[cfg(not(target_vendor = "apple"))]
-pub(crate) fn make_fifo(path: &std::path::Path) -> io::Result<()> {
-    use rustix::fs::{CWD, FileType, Mode, mknodat};
-    Ok(mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?)
-}
-
-/// Makes a FIFO that only this user may use.
-#[cfg(target_vendor = "apple")]
-pub(crate) fn make_fifo(path: &std::path::Path) -> io::Result<()> {
-    use std::os::unix::ffi::OsStrExt;
-    let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
-    #[expect(unsafe_code, reason = "no safe crate offers it here")]
-    // SAFETY: the path ends with a NUL and lives through the call.
-    match unsafe { libc::mkfifo(path.as_ptr(), 0o600) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}

@@ -1,7 +1,9 @@
 //! Code that Linux and macOS share.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use rustix::event::Timespec;
@@ -45,6 +47,25 @@ pub(crate) fn not_enforced(limits: ResourceLimits, reason: &str) -> Option<Strin
 pub(crate) fn same_file(one: &File, other: &File) -> bool {
     let identity = |file: &File| file.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
     identity(one).is_some() && identity(one) == identity(other)
+}
+
+/// Returns the user at the other end of a socket.
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) fn peer(stream: &UnixStream) -> io::Result<u32> {
+    Ok(rustix::net::sockopt::socket_peercred(stream)?.uid.as_raw())
+}
+
+/// Returns the user at the other end of a socket.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn peer(stream: &UnixStream) -> io::Result<u32> {
+    use std::os::fd::AsRawFd;
+    let (mut uid, mut gid) = (0, 0);
+    #[expect(unsafe_code, reason = "no safe crate offers it here")]
+    // SAFETY: the descriptor is open, and both numbers live through the call.
+    match unsafe { libc::getpeereid(stream.as_raw_fd(), &raw mut uid, &raw mut gid) } {
+        0 => Ok(uid),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 #[cfg(test)]

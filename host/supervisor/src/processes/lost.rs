@@ -68,6 +68,7 @@ impl Processes {
             record.note("it ran in another container: processes that it left cannot be seen from here");
         }
         crate::memory::remove_all(&mut record.files, self.runtime.path());
+        let _ = aiw_home::remove_file(&crate::control::socket(self.runtime.path(), record.id));
         record.ended = Some(now_millis());
         // If the record cannot be written, this code runs again for every caller, so the line may be there already.
         let last = Log::of(&directory).tail(1).ok().and_then(|mut entries| entries.pop());

@@ -1,6 +1,8 @@
 //! The operations on supervised processes.
 
 #[cfg(unix)]
+mod attach;
+#[cfg(unix)]
 mod keep;
 #[cfg(unix)]
 mod kept;
@@ -26,8 +28,10 @@ mod unsupported;
 #[cfg(unix)]
 mod wait;
 
+#[cfg(unix)]
+pub use attach::Attachment;
 pub use outcome::{Keep, ProcessUsage, Stopped, Supervised, WaitMode, Waited};
 #[cfg(unix)]
 pub use table::Processes;
 #[cfg(not(unix))]
-pub use unsupported::Processes;
+pub use unsupported::{Attachment, Processes};

@@ -1,24 +1,17 @@
-//! Reaching a running process: signals, input, and what it uses.
+//! Reaching a running process: signals, and what it uses.
 
 use std::collections::BTreeSet;
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::time::{Duration, Instant};
 
 use aiw_core::{ProcessId, ProcessState as State};
 
 use super::outcome::ProcessUsage;
 use super::table::Processes;
-use crate::directory::{INPUT, add_remark};
+use crate::directory::add_remark;
 use crate::error::{SignalRefusal, SupervisorError};
 use crate::platform::{self, Signal};
 use crate::record::ProcessRecord;
 use crate::side_by_side::side_by_side;
 use crate::signal::{Proof, Target};
-
-/// How long a process may take to read its input.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Processes {
     /// Sends a signal to a running process itself, not to its descendants.
@@ -40,41 +33,6 @@ impl Processes {
     pub fn remark(&self, id: ProcessId, sentence: &str) -> Result<(), SupervisorError> {
         let directory = self.records.directory(id);
         add_remark(&directory, sentence).map_err(|e| SupervisorError::io("write", &directory, e))
-    }
-
-    /// Writes to the standard input of a process that takes input while it runs. Returns once the process's shim has
-    /// all of it.
-    pub fn write_input(&self, id: ProcessId, bytes: &[u8]) -> Result<(), SupervisorError> {
-        let record = self.settled(id)?;
-        let noun = self.records.noun();
-        if record.state != State::Running {
-            return Err(SupervisorError::NotRunning { noun, id });
-        }
-        let path = self.records.directory(id).join(INPUT);
-        let fail = |e: io::Error| SupervisorError::io("write", &path, e);
-        let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
-        let mut fifo = match OpenOptions::new().write(true).custom_flags(flags).open(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(SupervisorError::NoInput { noun, id }),
-            // Nobody has it open for reading.
-            Err(e) if e.raw_os_error() == Some(libc::ENXIO) => return Err(SupervisorError::NotRunning { noun, id }),
-            Err(e) => return Err(fail(e)),
-        };
-        if !fifo.metadata().map_err(fail)?.file_type().is_fifo() {
-            return Err(SupervisorError::NoInput { noun, id });
-        }
-        let (mut left, start) = (bytes, Instant::now());
-        while !left.is_empty() {
-            match fifo.write(left) {
-                Ok(written) => left = &left[written..],
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock && start.elapsed() < PATIENCE => {
-                    std::thread::sleep(Duration::from_millis(10));
-                }
-                Err(e) => return Err(fail(e)),
-            }
-        }
-        Ok(())
     }
 
     /// Returns the TCP ports that running processes and their descendants listen on, in the order of these records.

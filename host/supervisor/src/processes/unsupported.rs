@@ -1,5 +1,6 @@
 //! Systems without supervised processes: every operation is refused.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use super::outcome::{Keep, ProcessUsage, Stopped, Supervised, WaitMode, Waited};
 use crate::error::SupervisorError;
 use crate::log::Log;
 use crate::names::{Names, Noun};
-use crate::new::{NewProcess, QueueLimit};
+use crate::new::{NewProcess, QueueLimit, Terminal};
 use crate::program::Program;
 use crate::record::{Labels, ProcessRecord};
 use crate::root::ProcessScope;
@@ -144,6 +145,10 @@ impl Processes {
         self.refuse()
     }
     /// Always refused.
+    pub fn attach(&self, _id: ProcessId) -> Answer<Attachment> {
+        self.refuse()
+    }
+    /// Always refused.
     pub fn write_input(&self, _id: ProcessId, _bytes: &[u8]) -> Answer<()> {
         self.refuse()
     }
@@ -166,5 +171,28 @@ impl Processes {
     /// Returns nothing for each: no process runs.
     pub fn usage(&self, records: &[&ProcessRecord]) -> Vec<Option<ProcessUsage>> {
         records.iter().map(|_| None).collect()
+    }
+}
+
+/// A connection to the shim of a process. There are none on this system.
+#[derive(Debug)]
+pub enum Attachment {}
+
+impl Attachment {
+    /// Never called.
+    pub fn terminal(&self) -> Option<Terminal> {
+        match *self {}
+    }
+    /// Never called.
+    pub fn wait_for_ever(&self) -> io::Result<()> {
+        match *self {}
+    }
+    /// Never called.
+    pub fn write(&self, _bytes: &[u8]) -> io::Result<()> {
+        match *self {}
+    }
+    /// Never called.
+    pub fn resize(&self, _terminal: Terminal) -> io::Result<()> {
+        match *self {}
     }
 }

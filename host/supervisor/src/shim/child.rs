@@ -148,9 +148,13 @@ fn terminal(size: Terminal) -> io::Result<(File, File)> {
     unlockpt(&master)?;
     let name = ptsname(&master, Vec::new())?;
     let slave = rustix::fs::open(name.as_c_str(), OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
-    let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
-    tcsetwinsize(&slave, size)?;
+    tcsetwinsize(&slave, winsize(size))?;
     Ok((File::from(master), File::from(slave)))
+}
+
+/// Returns the size of a terminal as the kernel wants it.
+pub(super) fn winsize(size: Terminal) -> Winsize {
+    Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 }
 }
 
 /// Runs a command beside a process, with its environment, and with nothing to read or write.

@@ -1,57 +1,54 @@
-//! Input for a running process: a FIFO in its directory, which other processes of the user write to.
+//! What others type at a process, on its way to the standard input.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 
-use rustix::event::PollFlags;
-
-use crate::platform;
-
-/// The FIFO and where its bytes go.
+/// The standard input of a process, and what waits for it.
 pub(super) struct Input {
-    fifo: File,
     to: Option<File>,
     waiting: Vec<u8>,
+    /// Who sent what waits.
+    from: Option<u64>,
 }
 
 impl Input {
-    /// Makes the FIFO. What was written to it before is lost.
-    pub fn open(path: &Path, to: File) -> io::Result<Self> {
-        let _ = std::fs::remove_file(path);
-        platform::make_fifo(path)?;
-        // Open for writing as well, so that it has no end when a writer goes.
-        let options =
-            OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW).open(path);
-        Ok(Self { fifo: options?, to: Some(to), waiting: Vec::new() })
+    pub fn of(to: File) -> Self {
+        Self { to: Some(to), waiting: Vec::new(), from: None }
     }
 
-    /// Returns what to wait for.
-    pub fn awaits(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
-        let to = self.to.as_ref()?;
-        Some(if self.waiting.is_empty() { (self.fifo.as_fd(), PollFlags::IN) } else { (to.as_fd(), PollFlags::OUT) })
+    /// Returns whether the next frame can be given.
+    pub fn is_free(&self) -> bool {
+        self.from.is_none()
     }
 
-    /// Passes on what is there, as far as the process takes it.
-    pub fn pass(&mut self) {
-        let mut buffer = [0; 4096];
-        loop {
-            let Some(to) = &mut self.to else { return };
-            if self.waiting.is_empty() {
-                match self.fifo.read(&mut buffer) {
-                    Ok(length) if length > 0 => self.waiting.extend_from_slice(&buffer[..length]),
-                    _ => return,
-                }
-            }
+    /// Takes what the viewer of this number sends.
+    pub fn give(&mut self, bytes: &[u8], number: u64) {
+        self.waiting.extend_from_slice(bytes);
+        self.from = Some(number);
+    }
+
+    /// Returns what to wait for until more can be written.
+    pub fn awaits(&self) -> Option<BorrowedFd<'_>> {
+        self.to.as_ref().filter(|_| !self.waiting.is_empty()).map(AsFd::as_fd)
+    }
+
+    /// Writes what waits, as far as the process takes it. Returns who sent it, and whether the process got it, once that is
+    /// settled.
+    pub fn pass(&mut self) -> Option<(u64, bool)> {
+        let number = self.from?;
+        while let Some(to) = self.to.as_mut().filter(|_| !self.waiting.is_empty()) {
             match to.write(&self.waiting) {
                 Ok(written) => drop(self.waiting.drain(..written)),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return None,
                 // Nobody is left to read it.
                 Err(_) => self.to = None,
             }
         }
+        let is_taken = self.waiting.is_empty();
+        self.waiting.clear();
+        self.from = None;
+        Some((number, is_taken))
     }
 }

@@ -3,6 +3,8 @@
 #[cfg(unix)]
 mod child;
 #[cfg(unix)]
+mod control;
+#[cfg(unix)]
 mod end;
 #[cfg(unix)]
 mod enter;

@@ -118,6 +118,7 @@ pub(super) fn register(
         slot: Some(slot),
         records,
         runtime,
+        control: None,
         queue: head.queue,
         remarked: 0,
     })

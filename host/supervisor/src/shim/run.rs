@@ -1,23 +1,26 @@
 //! A process while it runs.
 
+use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{WaitOptions, WaitStatus, wait};
+use rustix::termios::tcsetwinsize;
 
 use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 
-use super::child::{Setting, Started, spawn, spawn_beside};
+use super::child::{Setting, Started, spawn, spawn_beside, winsize};
+use super::control::Control;
 use super::input::Input;
 use super::probes::{Probed, Probes, Verdict, taken};
 use super::starter::Starter;
 use super::supervisor::Supervisor;
 use super::watched::Watched;
-use crate::directory::{INPUT, LOOK_AGAIN, PROMPT};
+use crate::directory::{LOOK_AGAIN, PROMPT};
 use crate::log::Stream;
 use crate::memory::Named;
-use crate::new::RestartAfter;
+use crate::new::{RestartAfter, Terminal};
 use crate::platform::{self, Group, Signal, timespec};
 use crate::record::{MAX_CAUSES, Pid, RestartRecord};
 use crate::request::Answer;
@@ -149,7 +152,7 @@ impl Supervisor {
             cwd: &self.record.cwd,
             files: &self.files,
             prompt: &self.directory.join(PROMPT),
-            terminal: self.new.terminal,
+            terminal: self.size(),
             takes_input: self.new.takes_input,
             listener: self.listener.as_ref(),
             core: self.core,
@@ -188,10 +191,7 @@ impl Supervisor {
         (self.record.exit_code, self.record.signal, self.record.trouble) = (None, None, None);
         self.record.ready = self.new.ready.is_some().then_some(false);
         let now = Instant::now();
-        let input = started.stdin.take().and_then(|stdin| {
-            let opened = Input::open(&self.directory.join(INPUT), stdin);
-            opened.map_err(|e| self.streams.say(&format!("it takes no input: {e}"))).ok()
-        });
+        let input = started.stdin.take().filter(|_| self.is_reachable()).map(Input::of);
         let watched = Watched::of(self.program.limits, &self.record.limits, now);
         let probes = Probes::new(self.new.ready.as_ref(), self.new.live.as_ref(), now);
         // Published first, so that a starter that gets the answer finds the process running.
@@ -359,8 +359,9 @@ impl Supervisor {
         if let Some((terminal, _)) = &started.typed {
             fds.push(PollFd::new(terminal, PollFlags::OUT));
         }
-        if let Some((fd, flags)) = input.as_ref().and_then(Input::awaits) {
-            fds.push(PollFd::from_borrowed_fd(fd, flags));
+        if let (Some(control), Some(input)) = (&self.control, input.as_ref()) {
+            fds.extend(control.awaits().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+            fds.extend(input.awaits().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::OUT)));
         }
         if stop.is_none() {
             fds.extend(probes.fds().map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
@@ -384,8 +385,34 @@ impl Supervisor {
         if started.typed.as_ref().is_some_and(|(terminal, _)| ready.contains(&terminal.as_raw_fd())) {
             started.type_on();
         }
-        if let Some(input) = input {
-            input.pass();
+        let before = self.size();
+        if let (Some(control), Some(input)) = (&mut self.control, input) {
+            control.serve(input, before);
+            self.resize(&started.stdout, before);
+        }
+    }
+
+    /// Makes the socket through which others type at the process, if it isn't there yet. Returns whether there is one.
+    fn is_reachable(&mut self) -> bool {
+        if self.control.is_none() {
+            match Control::open(self.runtime.path(), self.record.id) {
+                Ok(control) => self.control = Some(control),
+                Err(error) => self.streams.say(&format!("it takes no input: {error}")),
+            }
+        }
+        self.control.is_some()
+    }
+
+    /// Returns the size of the process's terminal: as large as that of who looks at it, else as it is defined.
+    fn size(&self) -> Option<Terminal> {
+        let defined = self.new.terminal?;
+        Some(self.control.as_ref().and_then(Control::size).unwrap_or(defined))
+    }
+
+    /// Changes the size of the terminal, if it was another one before.
+    fn resize(&self, terminal: &File, before: Option<Terminal>) {
+        if let Some(size) = self.size().filter(|size| Some(*size) != before) {
+            let _ = tcsetwinsize(terminal, winsize(size));
         }
     }
 

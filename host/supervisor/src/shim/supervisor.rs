@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 use rustix::process::Rlimit;
 
+use super::control::Control;
 use super::signals::Signals;
 use super::streams::Streams;
 use crate::directory::{Alive, is_asked_to_stop, remarks};
@@ -42,6 +43,8 @@ pub(super) struct Supervisor {
     pub slot: Option<Slot>,
     pub records: Records,
     pub runtime: RuntimeDir,
+    /// The socket for those who type at the process, once it has taken input.
+    pub control: Option<Control>,
     pub queue: QueueLimit,
     /// How far the remarks of others were read.
     pub remarked: usize,

@@ -29,6 +29,16 @@ pub(super) fn named(ids: &[String], n: usize, entry: &LogEntry, is_coloured: boo
     format!("{on}{:width$} {mark}{off} {}\n", ids[n], entry.shown(is_coloured))
 }
 
+/// Returns a line of a single process.
+pub(super) fn shown(entry: &LogEntry, is_coloured: bool) -> String {
+    let dim = Style::new().dimmed();
+    match entry.stream {
+        Stream::Aiw if is_coloured => format!("{dim}· {}{dim:#}\n", entry.shown(true)),
+        Stream::Aiw => format!("· {}\n", entry.shown(false)),
+        _ => format!("{}\n", entry.shown(is_coloured)),
+    }
+}
+
 /// The lines as they are printed, or kept for JSON.
 struct Printer<'a> {
     ids: Vec<String>,
@@ -48,15 +58,13 @@ impl Printer<'_> {
             self.lines.push_back(ProcessLine::of(&self.ids[n], entry));
             return Ok(());
         }
-        let (dim, is_coloured) = (Style::new().dimmed(), output::color_on(&io::stdout()));
+        let is_coloured = output::color_on(&io::stdout());
         let mut stdout = io::stdout().lock();
         match (self.args.raw, entry.stream) {
             (true, Stream::Aiw) => Ok(()),
             (true, _) => stdout.write_all(&entry.bytes).and_then(|()| stdout.write_all(b"\n")),
             (false, _) if self.ids.len() > 1 => write!(stdout, "{}", named(&self.ids, n, entry, is_coloured)),
-            (false, Stream::Aiw) if is_coloured => writeln!(stdout, "{dim}· {}{dim:#}", entry.shown(true)),
-            (false, Stream::Aiw) => writeln!(stdout, "· {}", entry.shown(false)),
-            (false, _) => writeln!(stdout, "{}", entry.shown(is_coloured)),
+            (false, _) => write!(stdout, "{}", shown(entry, is_coloured)),
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::output::Output;
 use crate::times::{since_rfc3339, took};
 use crate::{runtime, terminal};
 
+mod attach;
 mod log;
 mod up;
 
@@ -46,6 +47,17 @@ pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(),
             Ok(())
         }
         ProcessCommand::Input(args) => input(args, home, output),
+        ProcessCommand::Graph(args) => {
+            let graph = manager(home)?.graph()?;
+            let drawn = if args.dot { graph.dot() } else { graph.tree() };
+            if drawn.is_empty() {
+                output.line("no processes: `aiw process add ID -- COMMAND` defines one");
+            }
+            drawn.lines().for_each(|line| output.line(line));
+            output.answer(graph);
+            Ok(())
+        }
+        ProcessCommand::Attach(args) => attach::attach(args, home),
     }
 }
 

@@ -1,0 +1,116 @@
+//! What goes over a shim's socket: what others type at its process, and how large their terminals are.
+//!
+//! The shim says its version and the size of the process's terminal once, in [`HELLO`] bytes. From then on it gets
+//! frames: a letter, the length of what follows in two bytes, and that. It answers each frame of input with one byte, once
+//! the process has got all of it.
+
+use std::path::{Path, PathBuf};
+
+use aiw_core::ProcessId;
+
+use crate::new::Terminal;
+
+/// The version of these frames.
+pub(crate) const VERSION: u8 = 1;
+/// A version, then the size of the terminal, or four zeros.
+pub(crate) const HELLO: usize = 5;
+/// The most bytes in a frame.
+pub(crate) const LONGEST: usize = 4096;
+/// The bytes before those of a frame.
+pub(crate) const HEAD: usize = 3;
+/// The process has got the input.
+pub(crate) const TAKEN: u8 = b'k';
+/// Nobody will read the input.
+pub(crate) const REFUSED: u8 = b'x';
+
+/// A frame to a shim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Frame<'a> {
+    /// Bytes for the standard input of the process.
+    Input(&'a [u8]),
+    /// The size of the sender's terminal.
+    Size(Terminal),
+}
+
+/// The sender doesn't speak this protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Broken;
+
+impl<'a> Frame<'a> {
+    /// Returns the frame as it is sent. Input has at most [`LONGEST`] bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let size;
+        let (letter, bytes) = match self {
+            Self::Input(bytes) => (b'i', &bytes[..bytes.len().min(LONGEST)]),
+            Self::Size(terminal) => {
+                size = encode_size(Some(*terminal));
+                (b's', size.as_slice())
+            }
+        };
+        let length = u16::try_from(bytes.len()).unwrap_or(0).to_be_bytes();
+        [&[letter], length.as_slice(), bytes].concat()
+    }
+
+    /// Returns the first frame of what was received, if all of it is there, and its length.
+    pub fn first(received: &'a [u8]) -> Result<Option<(Self, usize)>, Broken> {
+        let [letter, high, low, rest @ ..] = received else { return Ok(None) };
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        if length > LONGEST || !matches!((letter, length), (b'i', _) | (b's', 4)) {
+            return Err(Broken);
+        }
+        let Some(bytes) = rest.get(..length) else { return Ok(None) };
+        let frame = match letter {
+            b'i' => Self::Input(bytes),
+            _ => Self::Size(decode_size(bytes).ok_or(Broken)?),
+        };
+        Ok(Some((frame, HEAD + length)))
+    }
+}
+
+/// Returns what a shim says first.
+pub(crate) fn hello(terminal: Option<Terminal>) -> [u8; HELLO] {
+    let [a, b, c, d] = encode_size(terminal);
+    [VERSION, a, b, c, d]
+}
+
+fn encode_size(terminal: Option<Terminal>) -> [u8; 4] {
+    let Some(Terminal { rows, columns }) = terminal else { return [0; 4] };
+    let ([a, b], [c, d]) = (rows.to_be_bytes(), columns.to_be_bytes());
+    [a, b, c, d]
+}
+
+/// Returns a size, or `None` if it has no rows or columns.
+pub(crate) fn decode_size(bytes: &[u8]) -> Option<Terminal> {
+    let [a, b, c, d] = *bytes else { return None };
+    let (rows, columns) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+    (rows > 0 && columns > 0).then_some(Terminal { rows, columns })
+}
+
+/// Returns the path of the socket of a process's shim.
+pub(crate) fn socket(runtime: &Path, id: ProcessId) -> PathBuf {
+    runtime.join(format!("{id}.sock"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_frame_or_refused(bytes: Vec<u8>) {
+            if let Ok(Some((frame, length))) = Frame::first(&bytes) {
+                prop_assert_eq!(frame.encode(), &bytes[..length]);
+            }
+        }
+
+        #[test]
+        fn a_frame_arrives_as_it_was_sent(bytes in proptest::collection::vec(0u8.., 0..LONGEST), rows in 1u16.., columns in 1u16.., cut: usize) {
+            for frame in [Frame::Input(&bytes), Frame::Size(Terminal { rows, columns })] {
+                let sent = frame.encode();
+                prop_assert_eq!(Frame::first(&sent), Ok(Some((frame, sent.len()))));
+                prop_assert_eq!(Frame::first(&sent[..cut % sent.len()]), Ok(None));
+            }
+        }
+    }
+}

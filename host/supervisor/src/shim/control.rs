@@ -1,0 +1,148 @@
+//! The socket of a shim, through which others type at its process. It stays while the process is started again.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use aiw_core::ProcessId;
+use aiw_home::remove_file;
+use rustix::process::geteuid;
+
+use super::input::Input;
+use crate::control::{Frame, HEAD, LONGEST, REFUSED, TAKEN, hello, socket};
+use crate::new::Terminal;
+use crate::platform;
+
+/// So many may be connected at once.
+const MOST: usize = 64;
+
+/// The socket, and who is connected to it.
+pub(super) struct Control {
+    listener: UnixListener,
+    path: PathBuf,
+    viewers: Vec<Viewer>,
+    /// The number of the next viewer.
+    next: u64,
+}
+
+/// Somebody who is connected.
+struct Viewer {
+    number: u64,
+    stream: UnixStream,
+    received: Vec<u8>,
+    size: Option<Terminal>,
+    has_left: bool,
+}
+
+impl Control {
+    /// Makes the socket of a process. The runtime directory is ours alone.
+    pub fn open(runtime: &Path, id: ProcessId) -> io::Result<Self> {
+        let path = socket(runtime, id);
+        // That of a shim which was killed.
+        let _ = remove_file(&path);
+        let listener = UnixListener::bind(&path)?;
+        listener.set_nonblocking(true)?;
+        Ok(Self { listener, path, viewers: Vec::new(), next: 0 })
+    }
+
+    /// Returns what to wait for. Nobody is listened to whose frame has to wait for the process.
+    pub fn awaits(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let viewers = self.viewers.iter().filter(|viewer| viewer.has_room()).map(|viewer| viewer.stream.as_fd());
+        viewers.chain(std::iter::once(self.listener.as_fd()))
+    }
+
+    /// Returns the smallest size of those who look at the process.
+    pub fn size(&self) -> Option<Terminal> {
+        let sizes = || self.viewers.iter().filter_map(|viewer| viewer.size);
+        let rows = sizes().map(|size| size.rows).min()?;
+        let columns = sizes().map(|size| size.columns).min()?;
+        Some(Terminal { rows, columns })
+    }
+
+    /// Lets in who wants to connect, and passes on what is there, as far as the process takes it. `terminal` is the
+    /// terminal of the process now.
+    pub fn serve(&mut self, input: &mut Input, terminal: Option<Terminal>) {
+        self.accept(terminal);
+        self.viewers.iter_mut().for_each(Viewer::receive);
+        loop {
+            if let Some((number, answer)) = input.pass() {
+                self.answer(number, answer);
+            }
+            let mut has_passed = false;
+            for viewer in &mut self.viewers {
+                has_passed |= viewer.pass(input);
+            }
+            if !has_passed {
+                break;
+            }
+        }
+        self.viewers.retain(|viewer| !viewer.has_left);
+    }
+
+    fn accept(&mut self, terminal: Option<Terminal>) {
+        while let Ok((mut stream, _)) = self.listener.accept() {
+            // Too many, or another user: root may open the directory to others.
+            let is_ours = platform::peer(&stream).is_ok_and(|uid| uid == geteuid().as_raw());
+            let is_good = is_ours && self.viewers.len() < MOST && stream.set_nonblocking(true).is_ok();
+            if is_good && stream.write_all(&hello(terminal)).is_ok() {
+                let number = self.next;
+                self.next += 1;
+                self.viewers.push(Viewer { number, stream, received: Vec::new(), size: None, has_left: false });
+            }
+        }
+    }
+
+    /// Tells who sent a frame what became of it. Who reads no answers gets none.
+    fn answer(&mut self, number: u64, is_taken: bool) {
+        let viewer = self.viewers.iter_mut().find(|viewer| viewer.number == number);
+        let _ = viewer.map(|viewer| viewer.stream.write(&[if is_taken { TAKEN } else { REFUSED }]));
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        let _ = remove_file(&self.path);
+    }
+}
+
+impl Viewer {
+    fn has_room(&self) -> bool {
+        !self.has_left && self.received.len() < HEAD + LONGEST
+    }
+
+    fn receive(&mut self) {
+        let mut buffer = [0; HEAD + LONGEST];
+        while self.has_room() {
+            let room = buffer.len() - self.received.len();
+            match self.stream.read(&mut buffer[..room]) {
+                Ok(0) => self.has_left = true,
+                Ok(length) => self.received.extend_from_slice(&buffer[..length]),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => self.has_left = true,
+            }
+        }
+    }
+
+    /// Passes on the first frame, if it can be passed on now. Returns whether there was one.
+    fn pass(&mut self, input: &mut Input) -> bool {
+        let length = match Frame::first(&self.received) {
+            Ok(Some((Frame::Size(size), length))) => {
+                self.size = Some(size);
+                length
+            }
+            Ok(Some((Frame::Input(bytes), length))) if input.is_free() => {
+                input.give(bytes, self.number);
+                length
+            }
+            Ok(_) => return false,
+            Err(_) => {
+                (self.has_left, self.size) = (true, None);
+                self.received.len()
+            }
+        };
+        self.received.drain(..length);
+        length > 0
+    }
+}
