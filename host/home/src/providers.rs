@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use aiw_core::{
-    Api, CliKind, EnvName, ExtensionId, Family, HeaderName, InvalidName, ProcessId, ProviderName, SecretName, is_model,
-    one_line,
+    Api, CliKind, EnvName, ExtensionId, Family, HeaderName, InvalidName, ProcessId, ProviderName, SecretName, one_line,
 };
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -223,13 +222,13 @@ pub struct Provider {
     pub base_urls: BTreeMap<Family, String>,
     /// The API that its address speaks, where a family has two or the address is not what its preset expects. Other
     /// CLIs reach it through the gateway.
-    #[serde(default, deserialize_with = "api")]
+    #[serde(default, deserialize_with = "entry::some_word")]
     pub api: Option<Api>,
     /// Whether CLIs that speak its API go through the gateway all the same, which keeps its key.
     #[serde(default)]
     pub gateway: bool,
     /// The model for its runs.
-    #[serde(default, deserialize_with = "model")]
+    #[serde(default, deserialize_with = "entry::model")]
     pub model: Option<String>,
     /// Its models for what CLIs ask of a vendor by size (`large`, `medium`, `small`), and the main one for single CLIs.
     #[serde(default, deserialize_with = "models")]
@@ -238,7 +237,7 @@ pub struct Provider {
     #[serde(default, deserialize_with = "clis")]
     pub clis: Option<Vec<CliKind>>,
     /// The user's words for its use.
-    #[serde(default, deserialize_with = "some_line")]
+    #[serde(default, deserialize_with = "line")]
     pub scenario: Option<String>,
     /// Variables that the CLI gets in addition to those that aiw sets.
     #[serde(default, with = "entry::pairs")]
@@ -316,17 +315,9 @@ impl Provider {
     }
 }
 
-fn line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+fn line<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) -> Result<T, D::Error> {
     let is_valid = |text: &str| text.len() <= 4096 && !text.contains(['\0', '\n']);
     entry::text(deserializer, is_valid, "one line of text")
-}
-
-fn some_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    line(deserializer).map(Some)
-}
-
-fn api<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Api>, D::Error> {
-    entry::word(deserializer).map(Some)
 }
 
 fn clis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<CliKind>>, D::Error> {
@@ -341,38 +332,20 @@ fn variables<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<En
 }
 
 fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    entry::text(deserializer, is_id, "1 to 64 of `a-z 0-9 -`").map(Some)
-}
-
-fn model<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Option::deserialize(deserializer).map(|model| model.map(|ModelName(name)| name))
+    entry::text(deserializer, is_id, "1 to 64 of `a-z 0-9 -`")
 }
 
 fn models<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<ModelFor, String>, D::Error> {
-    let models = BTreeMap::<_, ModelName>::deserialize(deserializer)?;
-    Ok(models.into_iter().map(|(of, ModelName(name))| (of, name)).collect())
-}
+    #[derive(Deserialize)]
+    struct Model(#[serde(deserialize_with = "entry::model")] String);
 
-struct ModelName(String);
-
-impl<'de> Deserialize<'de> for ModelName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        entry::text(deserializer, is_model, "a valid model name").map(Self)
-    }
+    let models = BTreeMap::<_, Model>::deserialize(deserializer)?;
+    Ok(models.into_iter().map(|(of, Model(name))| (of, name)).collect())
 }
 
 fn urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Family, String>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(try_from = "String")]
-    struct Url(String);
-
-    impl TryFrom<String> for Url {
-        type Error = &'static str;
-
-        fn try_from(url: String) -> Result<Self, &'static str> {
-            base_url(&url).map(Self)
-        }
-    }
+    struct Url(#[serde(deserialize_with = "entry::url")] String);
 
     // A key that isn't text has no place in the error.
     let urls = BTreeMap::<String, Url>::deserialize(deserializer)?.into_iter();
