@@ -22,37 +22,15 @@ pub enum BudgetLimit {
     Tokens(u64),
 }
 
-/// How long a budget lasts. Periods begin at midnight in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum BudgetPeriod {
-    /// `day`
-    Day,
-    /// `month`
-    Month,
-}
-
-impl BudgetPeriod {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Day, Self::Month];
-
-    /// Returns its name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Day => "day",
-            Self::Month => "month",
-        }
-    }
-}
-
-impl std::str::FromStr for BudgetPeriod {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|period| period.as_str() == text)
-            .ok_or_else(|| "expected `day` or `month`".to_owned())
+aiw_core::words! {
+    /// How long a budget lasts. Periods begin at midnight in UTC.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum BudgetPeriod, "period" {
+        /// `day`
+        Day = "day",
+        /// `month`
+        Month = "month",
     }
 }
 

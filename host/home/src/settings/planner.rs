@@ -17,26 +17,17 @@ const DEFAULT_MODEL: &str = "qwen3:1.7b";
 /// Anthropic's own address.
 const ANTHROPIC: &str = "https://api.anthropic.com";
 
-/// The APIs by which a model is asked at an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum PlannerApiName {
-    /// `ollama`
-    Ollama,
-    /// `chat-completions`: OpenAI's, which many servers speak.
-    ChatCompletions,
-    /// `messages`: Anthropic's.
-    Messages,
-}
-
-impl PlannerApiName {
-    /// Returns its name in the settings.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ollama => "ollama",
-            Self::ChatCompletions => "chat-completions",
-            Self::Messages => "messages",
-        }
+aiw_core::words! {
+    /// The APIs by which a model is asked at an address.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum PlannerApiName {
+        /// `ollama`
+        Ollama = "ollama",
+        /// `chat-completions`: OpenAI's, which many servers speak.
+        ChatCompletions = "chat-completions",
+        /// `messages`: Anthropic's.
+        Messages = "messages",
     }
 }
 
