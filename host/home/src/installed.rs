@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::{Document, HomeError, Lock};
 
 /// The version of `plugins.json` that we write.
-const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 1;
 
 /// One server that an installed plugin brought.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

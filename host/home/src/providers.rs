@@ -5,12 +5,13 @@ mod old;
 mod pool;
 mod schema;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use aiw_core::{
     Api, CliKind, EnvName, ExtensionId, Family, HeaderName, InvalidName, ProcessId, ProviderName, SecretName, one_line,
 };
+use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
@@ -23,7 +24,7 @@ pub use pool::{PoolMember, PoolOrder, ProviderPool};
 pub use schema::providers_schema;
 
 /// The version of `providers.json` that aiw writes.
-const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 1;
 
 /// The name for the CLI's own configuration; no provider can have it.
 pub const OWN: &str = "own";
@@ -200,29 +201,35 @@ impl std::str::FromStr for ModelFor {
 }
 
 /// An API provider as the user configured it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Provider {
     /// Its name here.
     #[serde(skip_serializing)]
+    #[schemars(skip)]
     pub name: ProviderName,
     /// The preset that it begins with.
     #[serde(deserialize_with = "line")]
     pub preset: String,
     /// The component that knows the preset; if absent, aiw asks all of them.
+    #[schemars(with = "Option<String>")]
     pub component: Option<ExtensionId>,
     /// A random id for places where its name could mean something else, made when it is added: 1 to 64 of `a-z 0-9
     /// -`.
     #[serde(default, deserialize_with = "id")]
+    #[schemars(regex(pattern = "^[a-z0-9-]{1,64}$"))]
     pub id: Option<String>,
     /// Where the preset led when the user agreed to it: scheme, host and port. Its secrets go nowhere else.
     #[serde(default, deserialize_with = "urls")]
+    #[schemars(with = "BTreeMap<schema::FamilyWord, schema::Url>")]
     pub origins: BTreeMap<Family, String>,
     /// Its addresses, for families that don't use the preset's.
     #[serde(default, deserialize_with = "urls")]
+    #[schemars(with = "BTreeMap<schema::FamilyWord, schema::Url>")]
     pub base_urls: BTreeMap<Family, String>,
     /// The API that its address speaks, where a family has two or the address is not what its preset expects. Other
     /// CLIs reach it through the gateway.
     #[serde(default, deserialize_with = "entry::some_word")]
+    #[schemars(with = "Option<schema::ApiWord>")]
     pub api: Option<Api>,
     /// Whether CLIs that speak its API go through the gateway all the same, which keeps its key.
     #[serde(default)]
@@ -232,27 +239,33 @@ pub struct Provider {
     pub model: Option<String>,
     /// Its models for what CLIs ask of a vendor by size (`large`, `medium`, `small`), and the main one for single CLIs.
     #[serde(default, deserialize_with = "models")]
+    #[schemars(with = "BTreeMap<schema::ModelUse, String>")]
     pub models: BTreeMap<ModelFor, String>,
     /// The CLIs that can use it; if absent, all that it works with.
     #[serde(default, deserialize_with = "clis")]
+    #[schemars(with = "Option<BTreeSet<schema::CliWord>>")]
     pub clis: Option<Vec<CliKind>>,
     /// The user's words for its use.
     #[serde(default, deserialize_with = "line")]
     pub scenario: Option<String>,
     /// Variables that the CLI gets in addition to those that aiw sets.
     #[serde(default, with = "entry::pairs")]
+    #[schemars(with = "BTreeMap<schema::Variable, Text>")]
     pub env: Vec<(EnvName, Text)>,
     /// Headers that its CLIs send with each request.
     #[serde(default, with = "entry::pairs")]
+    #[schemars(with = "BTreeMap<schema::Header, Text>")]
     pub headers: Vec<(HeaderName, Text)>,
     /// The usual secret.
     pub token: Option<SecretRef>,
     /// Further secrets, for components that take several.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<schema::Name, SecretRef>")]
     pub secrets: BTreeMap<SecretName, SecretRef>,
     /// The variables with its secrets that runs with other providers must not see; if absent, those whose names end in
     /// `_KEY`.
     #[serde(default, deserialize_with = "variables")]
+    #[schemars(with = "Option<BTreeSet<schema::Variable>>")]
     pub withhold: Option<Vec<EnvName>>,
 }
 

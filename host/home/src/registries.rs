@@ -13,7 +13,7 @@ use crate::{Document, Home, HomeError, SecretRef, Text, read_capped, yaml};
 const MAX_YAML: u64 = 64 << 10;
 
 /// The version of `registry.lock` that aiw writes.
-const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 1;
 
 /// The user's settings of registries of MCP servers. aiw never writes them.
 ///
