@@ -87,13 +87,8 @@ impl Plugins {
             path,
             &format!("{{\n  \"version\": {VERSION},\n  \"plugins\": {{}},\n  \"servers\": {{}}\n}}\n"),
         )?;
-        match document.get(&["version"]).map(Value::as_u64) {
-            Some(Some(VERSION)) | None => Ok(Self { document }),
-            Some(_) => Err(HomeError::invalid(
-                path,
-                format!("has a `version` that this aiw does not know (it knows {VERSION}); a newer aiw wrote it"),
-            )),
-        }
+        document.has_version(VERSION)?;
+        Ok(Self { document })
     }
 
     fn map(&self, key: &str) -> Option<&Map<String, Value>> {

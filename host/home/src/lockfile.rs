@@ -7,6 +7,7 @@ use aiw_core::ExtensionId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::document::other_version;
 use crate::{HomeError, Lock, Mode, read_capped, replace};
 
 /// The version of `extensions.lock` that aiw writes.
@@ -84,9 +85,7 @@ pub(crate) fn read_toml<T: DeserializeOwned>(
     let file: T = toml::from_str(&text).map_err(|e| invalid(format!("cannot be read: {}", e.message())))?;
     match version(&file) {
         version if version == supported => Ok(Some(file)),
-        version => {
-            Err(invalid(format!("has version {version}, but this aiw supports {supported}; a newer aiw wrote it")))
-        }
+        version => Err(invalid(other_version(version, supported))),
     }
 }
 

@@ -442,18 +442,8 @@ impl ProvidersFile {
     fn from_document(document: Document) -> Result<Self, HomeError> {
         let path = document.path().to_owned();
         let invalid = |problem: String| HomeError::invalid(&path, problem);
-        match document.get(&["version"]).map(Value::as_u64) {
-            Some(Some(VERSION)) => {}
-            None if is_old(document.value()) => {
-                return Err(HomeError::Old { path: document.path().to_owned() });
-            }
-            None => {}
-            Some(Some(other)) => {
-                return Err(invalid(format!(
-                    "has version {other}, but this aiw supports {VERSION}; a newer aiw wrote it"
-                )));
-            }
-            Some(None) => return Err(invalid("has a `version` that is not a number".into())),
+        if !document.has_version(VERSION)? && is_old(document.value()) {
+            return Err(HomeError::Old { path });
         }
         let default = Choice::from_json(document.get(&["default"]))
             .map_err(|problem| invalid(format!("has a `default` that {problem}")))?;

@@ -121,12 +121,9 @@ pub struct RegistryLock(Document);
 impl RegistryLock {
     pub(crate) fn load(path: &Path) -> Result<Self, HomeError> {
         let document = Document::load(path, &format!("{{\n  \"version\": {VERSION},\n  \"servers\": {{}}\n}}\n"))?;
-        match document.get(&["version"]).and_then(Value::as_u64) {
-            Some(VERSION) => Ok(Self(document)),
-            _ => Err(HomeError::invalid(
-                path,
-                format!("has another version than {VERSION}, which this aiw supports; a newer aiw wrote it"),
-            )),
+        match document.has_version(VERSION)? {
+            true => Ok(Self(document)),
+            false => Err(HomeError::invalid(path, "has no `version`")),
         }
     }
 

@@ -132,7 +132,7 @@ mod tests {
             (r#"{"extraKnownMarketplaces": null}"#, "`extraKnownMarketplaces`"),
         ] {
             std::fs::write(home.settings_path(), text).unwrap();
-            let error = home.settings().unwrap_err().to_string();
+            let error = home.settings().and_then(|settings| settings.mcp()).unwrap_err().to_string();
             assert!(error.contains(said), "{text}: {error}");
         }
         std::fs::write(home.settings_path(), r#"{"clis": null, "mine": 1}"#).unwrap();

@@ -308,7 +308,7 @@ mod tests {
             ("3", "not an object"),
             ("{}", "neither"),
             (r#"{"api": "ollama", "provider": "x"}"#, "both"),
-            (r#"{"api": "x"}"#, "is not `ollama`"),
+            (r#"{"api": "x"}"#, "is not one of `ollama`"),
             (r#"{"api": "chat-completions", "model": "m"}"#, "no `url`"),
             (r#"{"api": "chat-completions", "url": "https://h/v1"}"#, "no `model`"),
             (r#"{"api": "ollama", "url": "http://u:canary@h"}"#, "credentials"),
