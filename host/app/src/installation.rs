@@ -26,59 +26,39 @@ const MOST_ANSWER: u64 = 1 << 20;
 /// The version of this binary.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// How aiw was installed
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum InstalledBy {
-    /// A package for Debian
-    Dpkg,
-    /// A package for Arch Linux
-    Pacman,
-    /// `npm install`
-    Npm,
-    /// npx, or another runner of npm's packages, which keeps them for a while
-    Npx,
-    /// `pip install`
-    Pip,
-    /// `pipx install`
-    Pipx,
-    /// `pipx run`, which keeps packages for a while
-    PipxRun,
-    /// `uv tool install`
-    Uv,
-    /// uvx, which keeps packages for a while
-    Uvx,
-    /// Homebrew
-    Homebrew,
-    /// Scoop
-    Scoop,
-    /// `cargo install` or `cargo binstall`
-    Cargo,
-    /// The script `install.sh`, or an archive unpacked by hand
-    Script,
-    /// A build in a clone of the repository
-    Source,
-}
-
-impl InstalledBy {
-    /// Its name in a sentence.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Dpkg => "dpkg",
-            Self::Pacman => "pacman",
-            Self::Npm => "npm",
-            Self::Npx => "npx",
-            Self::Pip => "pip",
-            Self::Pipx => "pipx",
-            Self::PipxRun => "pipx run",
-            Self::Uv => "uv",
-            Self::Uvx => "uvx",
-            Self::Homebrew => "Homebrew",
-            Self::Scoop => "Scoop",
-            Self::Cargo => "cargo",
-            Self::Script => "install.sh or from an archive",
-            Self::Source => "a build from source",
-        }
+aiw_core::words! {
+    /// How aiw was installed
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum InstalledBy {
+        /// A package for Debian
+        Dpkg = "dpkg",
+        /// A package for Arch Linux
+        Pacman = "pacman",
+        /// `npm install`
+        Npm = "npm",
+        /// npx, or another runner of npm's packages, which keeps them for a while
+        Npx = "npx",
+        /// `pip install`
+        Pip = "pip",
+        /// `pipx install`
+        Pipx = "pipx",
+        /// `pipx run`, which keeps packages for a while
+        PipxRun = "pipx run",
+        /// `uv tool install`
+        Uv = "uv",
+        /// uvx, which keeps packages for a while
+        Uvx = "uvx",
+        /// Homebrew
+        Homebrew = "Homebrew",
+        /// Scoop
+        Scoop = "Scoop",
+        /// `cargo install` or `cargo binstall`
+        Cargo = "cargo",
+        /// The script `install.sh`, or an archive unpacked by hand
+        Script = "install.sh or from an archive",
+        /// A build in a clone of the repository
+        Source = "a build from source",
     }
 }
 
@@ -251,7 +231,7 @@ impl Installation {
             InstalledBy::Uvx => format!("uv tool install {CRATE}"),
             _ => return Ok(self.stable.as_deref().unwrap_or(&self.path)),
         };
-        Err(NoExecutable::InCache { by: self.by.name(), lasting })
+        Err(NoExecutable::InCache { by: self.by.as_str(), lasting })
     }
 
     fn of(path: PathBuf, ground: &Ground) -> Self {

@@ -7,47 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::InvalidName;
 
-/// An API maker that an AI CLI can be pointed at. OpenAI's two APIs share one address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Family {
-    /// Anthropic Messages.
-    Anthropic,
-    /// OpenAI Responses and Chat Completions.
-    Openai,
-    /// Gemini API.
-    Gemini,
-}
-
-impl Family {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Anthropic, Self::Openai, Self::Gemini];
-
-    /// Its name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Anthropic => "anthropic",
-            Self::Openai => "openai",
-            Self::Gemini => "gemini",
-        }
-    }
-}
-
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Family {
-    type Err = InvalidName;
-    fn from_str(name: &str) -> Result<Self, InvalidName> {
-        let known = Self::ALL.into_iter().find(|family| family.as_str() == name);
-        known.ok_or(InvalidName {
-            what: "API family",
-            name: name.to_owned(),
-            why: "is not `anthropic`, `openai` or `gemini`",
-        })
+crate::words! {
+    /// An API maker that an AI CLI can be pointed at. OpenAI's two APIs share one address.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Family, "API family" {
+        /// Anthropic Messages.
+        Anthropic = "anthropic",
+        /// OpenAI Responses and Chat Completions.
+        Openai = "openai",
+        /// Gemini API.
+        Gemini = "gemini",
     }
 }
 

@@ -1,20 +1,22 @@
 //! Kinds of errors, and the exit code of each.
 
-/// The kind of failure. It decides the exit code and the `kind` of a JSON error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ErrorKind {
-    /// The request can't be carried out.
-    User,
-    /// One of aiw's own files, or a setting, is invalid.
-    Config,
-    /// The command line is invalid.
-    Usage,
-    /// Something outside aiw (network, server, disk) is unavailable.
-    Unavailable,
-    /// A bug in aiw or in a component.
-    Internal,
-    /// Stopped by the user.
-    Interrupted,
+crate::words! {
+    /// The kind of failure. It decides the exit code and the `kind` of a JSON error.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum ErrorKind {
+        /// The request can't be carried out.
+        User = "user",
+        /// One of aiw's own files, or a setting, is invalid.
+        Config = "config",
+        /// The command line is invalid.
+        Usage = "usage",
+        /// Something outside aiw (network, server, disk) is unavailable.
+        Unavailable = "unavailable",
+        /// A bug in aiw or in a component.
+        Internal = "internal",
+        /// Stopped by the user.
+        Interrupted = "interrupted",
+    }
 }
 
 impl ErrorKind {
@@ -27,18 +29,6 @@ impl ErrorKind {
             Self::Unavailable => 69,
             Self::Internal => 70,
             Self::Interrupted => 130,
-        }
-    }
-
-    /// The word in `{"error":{"kind":…}}`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Config => "config",
-            Self::Usage => "usage",
-            Self::Unavailable => "unavailable",
-            Self::Internal => "internal",
-            Self::Interrupted => "interrupted",
         }
     }
 }

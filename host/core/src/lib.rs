@@ -27,6 +27,7 @@ mod secret;
 mod shown;
 mod text;
 mod variables;
+mod words;
 
 pub use address::{is_inner, is_loopback, is_public};
 pub use api::{Api, Family};

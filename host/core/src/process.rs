@@ -62,76 +62,39 @@ impl<'de> Deserialize<'de> for ProcessId {
     }
 }
 
-/// The state of a supervised process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ProcessState {
-    /// Its shim is waiting for its turn.
-    Queued,
-    /// Its program is being started.
-    Starting,
-    /// Its program runs.
-    Running,
-    /// A request to end was sent, and the process has not ended yet.
-    Stopping,
-    /// The process has ended; its outcome says how.
-    Ended,
-}
-
-impl ProcessState {
-    /// All of them, in the order of a life.
-    pub const ALL: [Self; 5] = [Self::Queued, Self::Starting, Self::Running, Self::Stopping, Self::Ended];
-
-    /// The word in lists and in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Starting => "starting",
-            Self::Running => "running",
-            Self::Stopping => "stopping",
-            Self::Ended => "ended",
-        }
+crate::words! {
+    /// The state of a supervised process.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum ProcessState {
+        /// Its shim is waiting for its turn.
+        Queued = "queued",
+        /// Its program is being started.
+        Starting = "starting",
+        /// Its program runs.
+        Running = "running",
+        /// A request to end was sent, and the process has not ended yet.
+        Stopping = "stopping",
+        /// The process has ended; its outcome says how.
+        Ended = "ended",
     }
 }
 
-impl fmt::Display for ProcessState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// How a supervised process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ProcessOutcome {
-    /// The program exited with 0, and its output reports no failure.
-    Succeeded,
-    /// The program reported a failure, or could not start.
-    Failed,
-    /// A signal, or a request to stop, ended it.
-    Signalled,
-    /// The process ran out of time.
-    Timeout,
-    /// Its shim died: nobody saw how it ended.
-    Lost,
-}
-
-impl ProcessOutcome {
-    /// The word in lists and in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Signalled => "signalled",
-            Self::Timeout => "timeout",
-            Self::Lost => "lost",
-        }
-    }
-}
-
-impl fmt::Display for ProcessOutcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+crate::words! {
+    /// How a supervised process ended.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum ProcessOutcome {
+        /// The program exited with 0, and its output reports no failure.
+        Succeeded = "succeeded",
+        /// The program reported a failure, or could not start.
+        Failed = "failed",
+        /// A signal, or a request to stop, ended it.
+        Signalled = "signalled",
+        /// The process ran out of time.
+        Timeout = "timeout",
+        /// Its shim died: nobody saw how it ended.
+        Lost = "lost",
     }
 }
 

@@ -8,49 +8,32 @@ use aiw_core::{Api, printable};
 
 use crate::request::SecretMask;
 
-/// Why an upstream gave no answer, or no whole one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailureKind {
-    /// The request is wrong.
-    Invalid,
-    /// The conversation is longer than the model reads.
-    TooLong,
-    /// The key is refused.
-    Key,
-    /// The key may not do this.
-    Permission,
-    /// There is no such model, or no such address.
-    NotFound,
-    /// The request has too many bytes.
-    TooLarge,
-    /// Too many requests; later ones are answered.
-    RateLimit,
-    /// The account has nothing left; waiting does not help.
-    Quota,
-    /// The upstream has too much to do.
-    Overloaded,
-    /// The upstream does not answer in time.
-    Timeout,
-    /// The upstream failed, broke its answer off, or said what makes no sense.
-    Upstream,
-}
-
-impl FailureKind {
-    /// Returns a few words for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Invalid => "the request is wrong",
-            Self::TooLong => "the prompt is too long",
-            Self::Key => "the key is refused",
-            Self::Permission => "the key may not do this",
-            Self::NotFound => "there is no such model",
-            Self::TooLarge => "the request is too large",
-            Self::RateLimit => "its limit is reached",
-            Self::Quota => "the account has nothing left",
-            Self::Overloaded => "it has too much to do",
-            Self::Timeout => "it did not answer in time",
-            Self::Upstream => "it failed",
-        }
+aiw_core::words! {
+    /// Why an upstream gave no answer, or no whole one.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum FailureKind {
+        /// The request is wrong.
+        Invalid = "the request is wrong",
+        /// The conversation is longer than the model reads.
+        TooLong = "the prompt is too long",
+        /// The key is refused.
+        Key = "the key is refused",
+        /// The key may not do this.
+        Permission = "the key may not do this",
+        /// There is no such model, or no such address.
+        NotFound = "there is no such model",
+        /// The request has too many bytes.
+        TooLarge = "the request is too large",
+        /// Too many requests; later ones are answered.
+        RateLimit = "its limit is reached",
+        /// The account has nothing left; waiting does not help.
+        Quota = "the account has nothing left",
+        /// The upstream has too much to do.
+        Overloaded = "it has too much to do",
+        /// The upstream does not answer in time.
+        Timeout = "it did not answer in time",
+        /// The upstream failed, broke its answer off, or said what makes no sense.
+        Upstream = "it failed",
     }
 }
 

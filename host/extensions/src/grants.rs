@@ -5,38 +5,22 @@ use std::fmt;
 
 use crate::{ComponentFacts, INTERFACES};
 
-/// The kind of a capability: a list in the manifest, or the imports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CapabilityKind {
-    /// The component's own collections of vectors.
-    Collections,
-    /// Hosts that the component contacts over HTTPS.
-    Hosts,
-    /// Interfaces that the component imports.
-    Imports,
-    /// Tools of MCP servers, as `server/tool`.
-    Mcp,
-    /// Kinds of places that the component reads files from.
-    Origins,
-    /// The component's settings.
-    Settings,
-}
-
-impl CapabilityKind {
-    /// All kinds, sorted by name.
-    pub const ALL: [Self; 6] =
-        [Self::Collections, Self::Hosts, Self::Imports, Self::Mcp, Self::Origins, Self::Settings];
-
-    /// Returns the name used in manifests and in the lock file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Collections => "collections",
-            Self::Hosts => "hosts",
-            Self::Imports => "imports",
-            Self::Mcp => "mcp",
-            Self::Origins => "origins",
-            Self::Settings => "settings",
-        }
+aiw_core::words! {
+    /// The kind of a capability: a list in the manifest, or the imports.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum CapabilityKind {
+        /// The component's own collections of vectors.
+        Collections = "collections",
+        /// Hosts that the component contacts over HTTPS.
+        Hosts = "hosts",
+        /// Interfaces that the component imports.
+        Imports = "imports",
+        /// Tools of MCP servers, as `server/tool`.
+        Mcp = "mcp",
+        /// Kinds of places that the component reads files from.
+        Origins = "origins",
+        /// The component's settings.
+        Settings = "settings",
     }
 }
 

@@ -10,27 +10,20 @@ use crate::{CONTRACT, INTERFACES, Manifest};
 /// The maximum nesting of modules and components inside a component. A composed component has three levels.
 const MAX_DEPTH: usize = 16;
 
-/// A kind of component. It exports the interface of its name, and imports at most those of the world `NAME-extension`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum World {
-    /// Reads one kind of plugin marketplace.
-    MarketSource,
-    /// Makes AI CLIs work with one kind of API provider.
-    Provider,
-    /// Reads a registry of MCP servers.
-    RegistrySource,
+aiw_core::words! {
+    /// A kind of component. It exports the interface of its name, and imports at most those of the world `NAME-extension`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum World {
+        /// Reads one kind of plugin marketplace.
+        MarketSource = "market-source",
+        /// Makes AI CLIs work with one kind of API provider.
+        Provider = "provider",
+        /// Reads a registry of MCP servers.
+        RegistrySource = "registry-source",
+    }
 }
 
 impl World {
-    /// Returns the name in the contract.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::MarketSource => "market-source",
-            Self::Provider => "provider",
-            Self::RegistrySource => "registry-source",
-        }
-    }
-
     /// Returns the interfaces of the host that a component of this kind may import, besides `types`.
     pub const fn imports(self) -> &'static [&'static str] {
         match self {
@@ -40,8 +33,6 @@ impl World {
         }
     }
 
-    /// All worlds.
-    pub const ALL: [Self; 3] = [Self::MarketSource, Self::Provider, Self::RegistrySource];
 }
 
 /// The facts that can be read from a component before any of it is compiled or run.

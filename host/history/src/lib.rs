@@ -30,7 +30,7 @@ pub use intake::{
     VectorCoverage, detached_main, excluded, give_meaning, is_off, is_outdated, is_word_for_off, keep_private,
     keep_private_since, log, meaning, note_launch, redactor, take_out_excluded, todos,
 };
-pub use message::{MAX_TEXT, MessageAuthor, SessionMessage, UnknownRole};
+pub use message::{MAX_TEXT, MessageAuthor, SessionMessage};
 pub use readers::Launch;
 pub use search::{HistoryQuery, SessionHit, Snippet};
 #[doc(hidden)]

@@ -1,6 +1,5 @@
 //! What a reader of transcripts hands to the store.
 
-use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,47 +7,17 @@ use serde::{Deserialize, Serialize};
 /// The most bytes of a message's text that are kept.
 pub const MAX_TEXT: usize = 256 << 10;
 
-/// The author of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum MessageAuthor {
-    /// The person.
-    User,
-    /// The model.
-    Assistant,
-    /// A tool that the model called.
-    Tool,
-}
-
-impl MessageAuthor {
-    /// Every one.
-    pub const ALL: [Self; 3] = [Self::User, Self::Assistant, Self::Tool];
-
-    /// Its name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Assistant => "assistant",
-            Self::Tool => "tool",
-        }
-    }
-}
-
-/// A word that names no role.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{word}` is not `user`, `assistant` or `tool`")]
-pub struct UnknownRole {
-    word: String,
-}
-
-impl FromStr for MessageAuthor {
-    type Err = UnknownRole;
-
-    fn from_str(word: &str) -> Result<Self, UnknownRole> {
-        Self::ALL
-            .into_iter()
-            .find(|role| role.as_str() == word)
-            .ok_or_else(|| UnknownRole { word: aiw_core::one_line(word, 80) })
+aiw_core::words! {
+    /// The author of a message.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum MessageAuthor, "role" {
+        /// The person.
+        User = "user",
+        /// The model.
+        Assistant = "assistant",
+        /// A tool that the model called.
+        Tool = "tool",
     }
 }
 

@@ -63,6 +63,17 @@ impl Document {
         self.content.remove(path).map_err(|problem| HomeError::invalid(&self.path, problem))
     }
 
+    /// Refuses a document of another version than this aiw supports. Returns whether it says its version.
+    pub(crate) fn has_version(&self, supported: u64) -> Result<bool, HomeError> {
+        let problem = match self.get(&["version"]).map(Value::as_u64) {
+            None => return Ok(false),
+            Some(Some(version)) if version == supported => return Ok(true),
+            Some(Some(version)) => other_version(version, supported),
+            Some(None) => "has a `version` that is not a number".to_owned(),
+        };
+        Err(HomeError::invalid(&self.path, problem))
+    }
+
     /// The document as text.
     pub fn text(&self) -> String {
         self.content.text()
@@ -83,6 +94,11 @@ impl Document {
             None => Ok(()),
         }
     }
+}
+
+/// Says that a file has a version which this aiw does not know, as the end of a sentence.
+pub(crate) fn other_version(version: u64, supported: u64) -> String {
+    format!("has version {version}, but this aiw supports {supported}; a newer aiw wrote it")
 }
 
 /// One file of a change to several files.

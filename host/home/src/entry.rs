@@ -4,19 +4,22 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use aiw_core::one_line;
+use aiw_core::{is_model, one_line};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Error, IntoDeserializer, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-/// Reads an entry, in which `null` is like an absent field. The error is the end of a sentence.
-pub(crate) fn read<T: DeserializeOwned>(mut entry: Map<String, Value>) -> Result<T, String> {
+use crate::base_url;
+
+/// Reads an entry, in which `null` is like an absent field, and names its fields by their place in the document. The
+/// error is the end of a sentence.
+pub(crate) fn read<T: DeserializeOwned>(place: &str, mut entry: Map<String, Value>) -> Result<T, String> {
     entry.retain(|_, value| !value.is_null());
-    read_at("", entry)
+    read_at(place, entry)
 }
 
-/// Reads an entry, and names its fields by their place in the document.
+/// Reads an entry in which `null` is a value.
 pub(crate) fn read_at<T: DeserializeOwned>(place: &str, entry: Map<String, Value>) -> Result<T, String> {
     serde_path_to_error::deserialize(Value::Object(entry))
         .map_err(|error| sentence(&format!("{place}.{}", error.path()), &error.inner().to_string()))
@@ -26,7 +29,7 @@ pub(crate) fn read_at<T: DeserializeOwned>(place: &str, entry: Map<String, Value
 pub(crate) fn read_named<T: DeserializeOwned>(name: &str, entry: &Value) -> Result<T, String> {
     let mut fields = entry.as_object().ok_or("is not an object")?.clone();
     fields.insert("name".to_owned(), name.into());
-    read(fields)
+    read("", fields)
 }
 
 /// Each field of an entry; `None` for one that is not set.
@@ -135,14 +138,30 @@ where
     number.ok_or_else(|| D::Error::custom(format!("is not a number from {LEAST} to {MOST}")))
 }
 
+/// Reads an amount of dollars.
+pub(crate) fn dollars<'de, const MOST: u32, D: Deserializer<'de>, T: From<f64>>(d: D) -> Result<T, D::Error> {
+    let dollars = f64::deserialize(d).ok().filter(|dollars| (0.0..=f64::from(MOST)).contains(dollars));
+    dollars.map(T::from).ok_or_else(|| D::Error::custom("is not a number of dollars"))
+}
+
+/// Reads the name of a model.
+pub(crate) fn model<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) -> Result<T, D::Error> {
+    text(deserializer, is_model, "a valid model name")
+}
+
+/// Reads the base URL of an API.
+pub(crate) fn url<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) -> Result<T, D::Error> {
+    base_url(&String::deserialize(deserializer)?).map(T::from).map_err(D::Error::custom)
+}
+
 /// Reads text that passes a check.
-pub(crate) fn text<'de, D: Deserializer<'de>>(
+pub(crate) fn text<'de, D: Deserializer<'de>, T: From<String>>(
     deserializer: D,
     is_valid: fn(&str) -> bool,
     wanted: &str,
-) -> Result<String, D::Error> {
+) -> Result<T, D::Error> {
     match String::deserialize(deserializer) {
-        Ok(text) if is_valid(&text) => Ok(text),
+        Ok(text) if is_valid(&text) => Ok(text.into()),
         _ => Err(D::Error::custom(format!("is not {wanted}"))),
     }
 }
@@ -150,6 +169,13 @@ pub(crate) fn text<'de, D: Deserializer<'de>>(
 /// Reads a word of an enum, which serde would read from an object with the word as its key too.
 pub(crate) fn word<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     T::deserialize(String::deserialize(deserializer)?.into_deserializer())
+}
+
+/// Reads such a word of a field that may be absent.
+pub(crate) fn some_word<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    word(deserializer).map(Some)
 }
 
 /// Reads a list of such words.

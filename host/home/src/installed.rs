@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::{Document, HomeError, Lock};
 
 /// The version of `plugins.json` that we write.
-const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 1;
 
 /// One server that an installed plugin brought.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,13 +87,8 @@ impl Plugins {
             path,
             &format!("{{\n  \"version\": {VERSION},\n  \"plugins\": {{}},\n  \"servers\": {{}}\n}}\n"),
         )?;
-        match document.get(&["version"]).map(Value::as_u64) {
-            Some(Some(VERSION)) | None => Ok(Self { document }),
-            Some(_) => Err(HomeError::invalid(
-                path,
-                format!("has a `version` that this aiw does not know (it knows {VERSION}); a newer aiw wrote it"),
-            )),
-        }
+        document.has_version(VERSION)?;
+        Ok(Self { document })
     }
 
     fn map(&self, key: &str) -> Option<&Map<String, Value>> {

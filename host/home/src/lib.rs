@@ -18,6 +18,7 @@ mod bundles;
 mod cache;
 mod clis;
 mod document;
+mod documents;
 mod entry;
 mod error;
 mod files;
@@ -49,6 +50,7 @@ pub use bundles::BundleUse;
 pub use cache::Cache;
 pub use clis::{CLAUDE_AGENTS, CLAUDE_RUNNING, CliFiles, CliPlaces, GivenDirectory, PLACES};
 pub use document::Document;
+pub use documents::{KEPT_PATHS, KeptPath, Links};
 pub use error::HomeError;
 pub use files::{
     Mode, check_writable, created, find_program, inherit_owner, is_program, make_private_dir, open_owned, open_plain,

@@ -7,10 +7,11 @@ use aiw_core::ExtensionId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::document::other_version;
 use crate::{HomeError, Lock, Mode, read_capped, replace};
 
 /// The version of `extensions.lock` that aiw writes.
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u64 = 1;
 
 /// A third-party component: what it is, and what the user agreed to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +36,7 @@ pub struct LockedExtension {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct File {
-    version: u32,
+    version: u64,
     #[serde(default, rename = "extension")]
     extensions: Vec<LockedExtension>,
 }
@@ -75,8 +76,8 @@ impl ExtensionsLock {
 pub(crate) fn read_toml<T: DeserializeOwned>(
     path: &Path,
     limit: u64,
-    supported: u32,
-    version: impl FnOnce(&T) -> u32,
+    supported: u64,
+    version: impl FnOnce(&T) -> u64,
 ) -> Result<Option<T>, HomeError> {
     let invalid = |problem: String| HomeError::invalid(path, problem);
     let Some(bytes) = read_capped(path, limit)? else { return Ok(None) };
@@ -84,9 +85,7 @@ pub(crate) fn read_toml<T: DeserializeOwned>(
     let file: T = toml::from_str(&text).map_err(|e| invalid(format!("cannot be read: {}", e.message())))?;
     match version(&file) {
         version if version == supported => Ok(Some(file)),
-        version => {
-            Err(invalid(format!("has version {version}, but this aiw supports {supported}; a newer aiw wrote it")))
-        }
+        version => Err(invalid(other_version(version, supported))),
     }
 }
 

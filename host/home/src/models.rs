@@ -9,7 +9,7 @@ use crate::lockfile::{read_toml, write_toml};
 use crate::{HomeError, Lock};
 
 /// The version of `models.lock` that aiw writes.
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u64 = 1;
 
 /// A file and what it must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ pub struct LockedModel {
 /// `models.lock` (TOML), written only by aiw.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct ModelsLock {
-    version: u32,
+    version: u64,
     /// The name of the model in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used: Option<String>,

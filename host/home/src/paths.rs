@@ -9,36 +9,7 @@ use crate::{
     WorkflowsLock, files, vault,
 };
 
-/// aiw's own directory: `AIW_HOME`, else `~/.aiw`.
-///
-/// ```text
-/// settings.json        marketplaces, sources, enabled plugins (Claude Code's shape)
-/// mcp.json             mcpServers, as Claude Code loads it
-/// plugins.json         what is installed, and what it added to mcp.json
-/// extensions.lock      third-party components: digests and grants
-/// registry.yaml        which registries of MCP servers are asked (written by the user alone)
-/// registry.lock        which servers of mcp.json came from them
-/// models.lock          sentence models: digests, and which is in use
-/// vectors/<id>/        the collections of components
-/// extensions/          their files, by digest
-/// plugins/<digest>/    installed plugin trees; not a cache
-/// bundles/<digest>/    unpacked MCP bundles; not a cache
-/// isolated/<cli>/      directories of CLIs that are run with `--isolated`
-/// gemini/<provider>/   homes of Gemini CLI under a provider
-/// providers.json       API providers; their secrets are references
-/// vault/               the secrets, encrypted, and their key
-/// mcp-token            the token of `aiw mcp serve --http`
-/// history/             past sessions: their index, and what was forgotten
-/// tasks/<id>/          what ran: its record, its prompt, its log
-/// role/                roles
-/// history/             past sessions: the database, requests to read transcripts, sessions in private mode
-/// data/<id>/           what installed plugins keep (`CLAUDE_PLUGIN_DATA`)
-/// workflows/           scripts that are offered as tools, and traces of runs
-/// workflows.lock       which of them the user has approved, by digest
-/// cache/               may be deleted at any time
-/// .lock                held while a document changes
-/// .turn                held while a task starts whose provider looks at the others
-/// ```
+/// aiw's own directory: `AIW_HOME`, else `~/.aiw`. What it holds is in [`KEPT_PATHS`](crate::KEPT_PATHS) and docs/files.md.
 #[derive(Debug, Clone)]
 pub struct Home {
     root: PathBuf,

@@ -13,38 +13,11 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 
+use crate::documents::{KEPT_PATHS, Links};
+
 #[cfg(unix)]
 pub(crate) use platform::STEP;
 pub(crate) use platform::{Parent, check_named};
-
-/// The kind of a path below the home.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// It may be a link, or be in a linked directory.
-    Configuration,
-    /// Everything else: no part of the path may be a link, and the file is ours.
-    State,
-    /// Other programs write in this directory. It is not a link itself; what is in it is left to them.
-    Others,
-}
-
-/// Paths from the home's root, each with everything below it. `*` is any one name. The longest match decides, and the
-/// later one of two that are equally long. What matches none is state.
-const TABLE: [(&str, Kind); 13] = [
-    ("mcp.json", Kind::Configuration),
-    ("settings.json", Kind::Configuration),
-    ("providers.json", Kind::Configuration),
-    ("registry.yaml", Kind::Configuration),
-    ("mcp_servers.yaml", Kind::Configuration),
-    ("role", Kind::Configuration),
-    ("workflows/*", Kind::Configuration),
-    ("workflows/runs", Kind::State),
-    ("workflows/tools.d.ts", Kind::State),
-    ("isolated/*", Kind::Others),
-    ("gemini/*", Kind::Others),
-    ("gemini/*/.gemini/settings.json", Kind::State),
-    ("data/*", Kind::Others),
-];
 
 /// The directories in which paths are found in the table: homes, and the runtime directories, which hold only state.
 static ROOTS: RwLock<BTreeSet<PathBuf>> = RwLock::new(BTreeSet::new());
@@ -85,16 +58,11 @@ impl Place {
 
 /// Returns how many names of a path from the home's root may not be links.
 fn unlinked(names: &[OsString]) -> usize {
-    let matches = |pattern: &str| {
-        let parts: Vec<&str> = pattern.split('/').collect();
-        let is_same = |(part, name): (&&str, &OsString)| *part == "*" || name.as_encoded_bytes() == part.as_bytes();
-        (parts.len() <= names.len() && parts.iter().zip(names).all(is_same)).then_some(parts.len())
-    };
-    let found = TABLE.iter().filter_map(|(pattern, kind)| Some((matches(pattern)?, *kind)));
+    let found = KEPT_PATHS.iter().filter_map(|kept| Some((kept.matches(names)?, kept.links)));
     match found.max_by_key(|(length, _)| *length) {
-        Some((length, Kind::Configuration)) => length - 1,
-        Some((length, Kind::Others)) => length,
-        Some((_, Kind::State)) | None => names.len(),
+        Some((length, Links::Allowed)) => length - 1,
+        Some((length, Links::LeftToOthers)) => length,
+        Some((_, Links::Refused)) | None => names.len(),
     }
 }
 
@@ -998,21 +966,6 @@ mod tests {
         replace(&home.root().join("servers"), b"ours", Mode::Private).unwrap();
         assert_eq!(fs::read(moved.join("servers")).unwrap(), b"ours");
         assert_eq!(unlinked_path(&home.root().join("x")).unwrap(), fs::canonicalize(&moved).unwrap().join("x"));
-    }
-
-    #[test]
-    fn the_table_is_in_the_documentation() {
-        let docs = include_str!("../../../docs/files.md");
-        for (pattern, kind) in TABLE {
-            let row = docs.lines().find(|line| {
-                line.starts_with('|') && line.contains(&format!("`{pattern}`")) && {
-                    let cells: Vec<&str> = line.split('|').collect();
-                    cells.len() == 4 && cells[2].trim().starts_with(['y', 'n'])
-                }
-            });
-            let row = row.unwrap_or_else(|| panic!("{pattern}"));
-            assert_eq!(row.split('|').nth(2).unwrap().trim().starts_with("yes"), kind == Kind::Configuration, "{row}");
-        }
     }
 
     #[test]

@@ -5,13 +5,13 @@ mod old;
 mod pool;
 mod schema;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use aiw_core::{
-    Api, CliKind, EnvName, ExtensionId, Family, HeaderName, InvalidName, ProcessId, ProviderName, SecretName, is_model,
-    one_line,
+    Api, CliKind, EnvName, ExtensionId, Family, HeaderName, InvalidName, ProcessId, ProviderName, SecretName, one_line,
 };
+use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ pub use pool::{PoolMember, PoolOrder, ProviderPool};
 pub use schema::providers_schema;
 
 /// The version of `providers.json` that aiw writes.
-const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 1;
 
 /// The name for the CLI's own configuration; no provider can have it.
 pub const OWN: &str = "own";
@@ -201,59 +201,71 @@ impl std::str::FromStr for ModelFor {
 }
 
 /// An API provider as the user configured it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Provider {
     /// Its name here.
     #[serde(skip_serializing)]
+    #[schemars(skip)]
     pub name: ProviderName,
     /// The preset that it begins with.
     #[serde(deserialize_with = "line")]
     pub preset: String,
     /// The component that knows the preset; if absent, aiw asks all of them.
+    #[schemars(with = "Option<String>")]
     pub component: Option<ExtensionId>,
     /// A random id for places where its name could mean something else, made when it is added: 1 to 64 of `a-z 0-9
     /// -`.
     #[serde(default, deserialize_with = "id")]
+    #[schemars(regex(pattern = "^[a-z0-9-]{1,64}$"))]
     pub id: Option<String>,
     /// Where the preset led when the user agreed to it: scheme, host and port. Its secrets go nowhere else.
     #[serde(default, deserialize_with = "urls")]
+    #[schemars(with = "BTreeMap<schema::FamilyWord, schema::Url>")]
     pub origins: BTreeMap<Family, String>,
     /// Its addresses, for families that don't use the preset's.
     #[serde(default, deserialize_with = "urls")]
+    #[schemars(with = "BTreeMap<schema::FamilyWord, schema::Url>")]
     pub base_urls: BTreeMap<Family, String>,
     /// The API that its address speaks, where a family has two or the address is not what its preset expects. Other
     /// CLIs reach it through the gateway.
-    #[serde(default, deserialize_with = "api")]
+    #[serde(default, deserialize_with = "entry::some_word")]
+    #[schemars(with = "Option<schema::ApiWord>")]
     pub api: Option<Api>,
     /// Whether CLIs that speak its API go through the gateway all the same, which keeps its key.
     #[serde(default)]
     pub gateway: bool,
     /// The model for its runs.
-    #[serde(default, deserialize_with = "model")]
+    #[serde(default, deserialize_with = "entry::model")]
     pub model: Option<String>,
     /// Its models for what CLIs ask of a vendor by size (`large`, `medium`, `small`), and the main one for single CLIs.
     #[serde(default, deserialize_with = "models")]
+    #[schemars(with = "BTreeMap<schema::ModelUse, String>")]
     pub models: BTreeMap<ModelFor, String>,
     /// The CLIs that can use it; if absent, all that it works with.
     #[serde(default, deserialize_with = "clis")]
+    #[schemars(with = "Option<BTreeSet<schema::CliWord>>")]
     pub clis: Option<Vec<CliKind>>,
     /// The user's words for its use.
-    #[serde(default, deserialize_with = "some_line")]
+    #[serde(default, deserialize_with = "line")]
     pub scenario: Option<String>,
     /// Variables that the CLI gets in addition to those that aiw sets.
     #[serde(default, with = "entry::pairs")]
+    #[schemars(with = "BTreeMap<schema::Variable, Text>")]
     pub env: Vec<(EnvName, Text)>,
     /// Headers that its CLIs send with each request.
     #[serde(default, with = "entry::pairs")]
+    #[schemars(with = "BTreeMap<schema::Header, Text>")]
     pub headers: Vec<(HeaderName, Text)>,
     /// The usual secret.
     pub token: Option<SecretRef>,
     /// Further secrets, for components that take several.
     #[serde(default)]
+    #[schemars(with = "BTreeMap<schema::Name, SecretRef>")]
     pub secrets: BTreeMap<SecretName, SecretRef>,
     /// The variables with its secrets that runs with other providers must not see; if absent, those whose names end in
     /// `_KEY`.
     #[serde(default, deserialize_with = "variables")]
+    #[schemars(with = "Option<BTreeSet<schema::Variable>>")]
     pub withhold: Option<Vec<EnvName>>,
 }
 
@@ -316,17 +328,9 @@ impl Provider {
     }
 }
 
-fn line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+fn line<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) -> Result<T, D::Error> {
     let is_valid = |text: &str| text.len() <= 4096 && !text.contains(['\0', '\n']);
     entry::text(deserializer, is_valid, "one line of text")
-}
-
-fn some_line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    line(deserializer).map(Some)
-}
-
-fn api<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Api>, D::Error> {
-    entry::word(deserializer).map(Some)
 }
 
 fn clis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<CliKind>>, D::Error> {
@@ -341,38 +345,20 @@ fn variables<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<En
 }
 
 fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    entry::text(deserializer, is_id, "1 to 64 of `a-z 0-9 -`").map(Some)
-}
-
-fn model<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Option::deserialize(deserializer).map(|model| model.map(|ModelName(name)| name))
+    entry::text(deserializer, is_id, "1 to 64 of `a-z 0-9 -`")
 }
 
 fn models<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<ModelFor, String>, D::Error> {
-    let models = BTreeMap::<_, ModelName>::deserialize(deserializer)?;
-    Ok(models.into_iter().map(|(of, ModelName(name))| (of, name)).collect())
-}
+    #[derive(Deserialize)]
+    struct Model(#[serde(deserialize_with = "entry::model")] String);
 
-struct ModelName(String);
-
-impl<'de> Deserialize<'de> for ModelName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        entry::text(deserializer, is_model, "a valid model name").map(Self)
-    }
+    let models = BTreeMap::<_, Model>::deserialize(deserializer)?;
+    Ok(models.into_iter().map(|(of, Model(name))| (of, name)).collect())
 }
 
 fn urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Family, String>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(try_from = "String")]
-    struct Url(String);
-
-    impl TryFrom<String> for Url {
-        type Error = &'static str;
-
-        fn try_from(url: String) -> Result<Self, &'static str> {
-            base_url(&url).map(Self)
-        }
-    }
+    struct Url(#[serde(deserialize_with = "entry::url")] String);
 
     // A key that isn't text has no place in the error.
     let urls = BTreeMap::<String, Url>::deserialize(deserializer)?.into_iter();
@@ -456,18 +442,8 @@ impl ProvidersFile {
     fn from_document(document: Document) -> Result<Self, HomeError> {
         let path = document.path().to_owned();
         let invalid = |problem: String| HomeError::invalid(&path, problem);
-        match document.get(&["version"]).map(Value::as_u64) {
-            Some(Some(VERSION)) => {}
-            None if is_old(document.value()) => {
-                return Err(HomeError::Old { path: document.path().to_owned() });
-            }
-            None => {}
-            Some(Some(other)) => {
-                return Err(invalid(format!(
-                    "has version {other}, but this aiw supports {VERSION}; a newer aiw wrote it"
-                )));
-            }
-            Some(None) => return Err(invalid("has a `version` that is not a number".into())),
+        if !document.has_version(VERSION)? && is_old(document.value()) {
+            return Err(HomeError::Old { path });
         }
         let default = Choice::from_json(document.get(&["default"]))
             .map_err(|problem| invalid(format!("has a `default` that {problem}")))?;

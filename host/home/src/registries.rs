@@ -13,7 +13,7 @@ use crate::{Document, Home, HomeError, SecretRef, Text, read_capped, yaml};
 const MAX_YAML: u64 = 64 << 10;
 
 /// The version of `registry.lock` that aiw writes.
-const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 1;
 
 /// The user's settings of registries of MCP servers. aiw never writes them.
 ///
@@ -121,12 +121,9 @@ pub struct RegistryLock(Document);
 impl RegistryLock {
     pub(crate) fn load(path: &Path) -> Result<Self, HomeError> {
         let document = Document::load(path, &format!("{{\n  \"version\": {VERSION},\n  \"servers\": {{}}\n}}\n"))?;
-        match document.get(&["version"]).and_then(Value::as_u64) {
-            Some(VERSION) => Ok(Self(document)),
-            _ => Err(HomeError::invalid(
-                path,
-                format!("has another version than {VERSION}, which this aiw supports; a newer aiw wrote it"),
-            )),
+        match document.has_version(VERSION)? {
+            true => Ok(Self(document)),
+            false => Err(HomeError::invalid(path, "has no `version`")),
         }
     }
 

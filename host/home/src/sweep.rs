@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use aiw_core::SecretName;
 use serde::{Deserialize, Serialize};
 
+use crate::documents::KEPT_PATHS;
 use crate::{Home, HomeError, Lock, Mode, json, read_capped, read_dir, remove_file, replace};
 
 /// The age at which a temporary file belongs to no process that still runs.
@@ -114,16 +115,14 @@ impl Home {
     pub fn leftovers(&self) -> Vec<PathBuf> {
         let root = self.root();
         let mut dirs = vec![root.to_owned(), self.cache("market"), self.cache("trials")];
-        for below in ["vault", "servers", "extensions", "role", "setup", "models", "history", "history/queue", "tasks"]
-        {
-            dirs.push(root.join(below));
-        }
+        let ours = KEPT_PATHS.iter().filter(|kept| kept.is_our_directory());
+        dirs.extend(ours.map(|kept| root.join(kept.path)).chain([root.join("role"), root.join("history/queue")]));
         let is_file = |name: &str| name.starts_with(".aiw-");
         // A question about what is in it may be open for long.
         let is_tree = |name: &str| name.starts_with(".new-");
         let mut found: Vec<PathBuf> = dirs.iter().flat_map(|dir| old_entries(dir, OLD, &is_file)).collect();
         let trees = self.trees();
-        found.extend(dirs.iter().chain([&trees]).flat_map(|dir| old_entries(dir, VERY_OLD, &is_tree)));
+        found.extend(dirs.iter().flat_map(|dir| old_entries(dir, VERY_OLD, &is_tree)));
         // A plugin's tree is there before the record of the plugin. If the file of records is gone, it may come back.
         if root.join("plugins.json").exists()
             && let Ok(plugins) = self.plugins().and_then(|plugins| plugins.all())

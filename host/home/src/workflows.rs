@@ -10,7 +10,7 @@ use crate::lockfile::{read_toml, write_toml};
 use crate::{HomeError, Lock};
 
 /// The version of `workflows.lock` that aiw writes.
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u64 = 1;
 
 /// A workflow that the user has seen and approved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct ApprovedWorkflow {
 /// `workflows.lock` (TOML), written only by aiw.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct WorkflowsLock {
-    version: u32,
+    version: u64,
     /// By name.
     #[serde(default)]
     pub workflows: BTreeMap<WorkflowName, ApprovedWorkflow>,

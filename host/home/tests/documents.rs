@@ -3,9 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends by a panic, its helpers too")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use aiw_core::CliKind;
 use aiw_home::{Home, HomeError};
 use serde_json::{Value, json};
 
@@ -83,6 +85,57 @@ const SETTINGS: &str = r#"{
 }
 "#;
 
+/// What excludes something of the other document: a planning model of a provider's, and an older name.
+const OTHER_SETTINGS: &str = r#"{
+  "planner": {"provider": "router", "model": "m", "seconds": 5, "url": "not read", "key": "not read"},
+  "models": {"m": {"price": {"input": 1, "output": 2}}, "m*": {"context": 5}},
+  "offerDefaultMarketplace": false,
+  "extraKnownMarketplaces": {"claude-code-official": {"source": {"source": "url", "url": "https://h/m.json"}}}
+}
+"#;
+
+/// The records of plugins with each field.
+const PLUGINS: &str = r#"{
+  "version": 1,
+  "mine": 1,
+  "plugins": {
+    "git@team": {
+      "version": "1.2", "commit": "0123456789abcdef0123456789abcdef01234567", "digest": "0a", "installed_at": "t",
+      "enabled": true, "source": "s", "note": "kept",
+      "servers": [
+        {"name": "n", "key": "k", "declaration": {"a": 1}, "written": {"b": 2}, "skipped": true, "left_to_user": true}
+      ],
+      "values": {"A": "b"}, "defaults": {"C": "d"}
+    }
+  },
+  "servers": {"k": {"owners": ["git@team"], "written": {"b": 2}, "original": {"c": 3}}}
+}
+"#;
+
+/// The records of servers from registries with each field.
+const REGISTRY_LOCK: &str = r#"{
+  "version": 1,
+  "servers": {
+    "k": {
+      "source": "registry-official", "name": "io.x/y", "version": "1", "publisher": "p", "digest": "00",
+      "written": {"a": 1}, "way": "w", "answers": {"q": ["a"]}, "secrets": ["s"], "installedAt": "t"
+    }
+  }
+}
+"#;
+
+/// The providers of aiw 0.6 with each field.
+const OLD_PROVIDERS: &str = r#"{
+  "providers": {
+    "router": {
+      "token": "sk-old", "base_url": "https://llm.example.com/v1", "scenario": "cheap",
+      "env": {"REGION": "eu", "EXTRA_KEY": "${OTHER}", "MORE_KEY": "sk-more"}, "compatible_with": ["claude", "codex"]
+    }
+  },
+  "default_provider": "router"
+}
+"#;
+
 /// A registry's settings with each field.
 const REGISTRIES: &str = "sources:\n  acme:\n    enabled: false\n    priority: 7\n    key: ${ACME_KEY}\n  other:\n";
 
@@ -119,6 +172,30 @@ fn read_settings(home: &Home) -> Result<Vec<String>, HomeError> {
     settings.model_limits("m")?;
     settings.model_price("m")?;
     Ok(settings.problems().to_vec())
+}
+
+/// What everything in `settings.json` is read as.
+fn as_read(home: &Home) -> Vec<String> {
+    let settings = home.settings().unwrap();
+    let plugin = |id: &str| settings.plugins().enabled(&id.parse().unwrap());
+    let mut read = vec![
+        format!("clis {:?}", CliKind::ALL.map(|cli| settings.cli(cli).permission)),
+        format!("plugins {:?}", plugin("github@claude-plugins-official")),
+        format!("source {:?}", settings.source("market-github").get("base_url")),
+        format!("trust {:?}", settings.trust()),
+        format!("offers {:?}", settings.offers_default()),
+        format!("limits {:?}", settings.model_limits("m").unwrap()),
+        format!("price {:?}", settings.model_price("m").unwrap()),
+        format!("planner {:?}", settings.written_planner().unwrap()),
+        format!("updates {:?}", settings.updates().unwrap()),
+        format!("history {:?}", settings.history().unwrap()),
+        format!("tasks {:?}", settings.tasks().unwrap()),
+        format!("mcp {:?}", settings.mcp().unwrap()),
+        format!("unknown {:?}", settings.unknown_keys()),
+    ];
+    read.extend(settings.budgets().unwrap().iter().map(|budget| format!("{budget:?}")));
+    read.extend(settings.markets().iter().map(|market| format!("{market:?}")));
+    read
 }
 
 /// Writes everything that was read of `providers.json`, as if it had been edited.
@@ -165,6 +242,9 @@ fn what_is_written_unchanged_stays_as_it_is_byte_for_byte() {
     rewrite_settings(&home);
     assert_eq!(fs::read_to_string(home.providers_path()).unwrap(), PROVIDERS);
     assert_eq!(fs::read_to_string(home.settings_path()).unwrap(), SETTINGS);
+    write(&home.settings_path(), OTHER_SETTINGS);
+    rewrite_settings(&home);
+    insta::assert_snapshot!(fs::read_to_string(home.settings_path()).unwrap());
 }
 
 /// The examples of the documentation, and the documents of the corpora.
@@ -249,8 +329,11 @@ fn refusals(text: &str, read: impl Fn(&str) -> Result<String, String>) -> String
 }
 
 fn without_path(error: &HomeError) -> String {
-    let text = error.to_string();
-    text.split_once("` ").map_or(text.clone(), |(_, rest)| rest.to_owned())
+    without_path_of(&error.to_string())
+}
+
+fn without_path_of(error: &str) -> String {
+    error.split_once("` ").map_or(error, |(_, rest)| rest).to_owned()
 }
 
 #[test]
@@ -264,17 +347,77 @@ fn a_wrong_value_in_the_providers_is_named_with_its_place() {
     insta::assert_snapshot!(said);
 }
 
-#[test]
-fn a_wrong_value_in_the_settings_is_named_with_its_place() {
+/// What is said of wrong values in settings, and what those that are not wrong are read as.
+fn settings_refusals(text: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let home = home(dir.path());
-    let said = refusals(SETTINGS, |text| {
+    write(&home.settings_path(), text);
+    read_settings(&home).unwrap();
+    let usual: BTreeSet<String> = as_read(&home).into_iter().collect();
+    refusals(text, |text| {
         write(&home.settings_path(), text);
-        let read = read_settings(&home).map_err(|error| without_path(&error))?;
+        let problems = read_settings(&home).map_err(|error| without_path(&error))?;
         let file = home.settings_path().display().to_string();
-        Ok(if read.is_empty() { "read".to_owned() } else { read.join("; ").replace(&file, "settings.json") })
-    });
-    insta::assert_snapshot!(said);
+        let differs = as_read(&home).into_iter().filter(|read| !usual.contains(read));
+        let said: Vec<String> =
+            problems.iter().map(|problem| problem.replace(&file, "settings.json")).chain(differs).collect();
+        Ok(if said.is_empty() { "read".to_owned() } else { said.join("; ") })
+    })
+}
+
+#[test]
+fn a_wrong_value_in_the_settings_is_named_with_its_place() {
+    insta::assert_snapshot!(settings_refusals(SETTINGS));
+}
+
+#[test]
+fn a_wrong_value_in_other_settings_is_named_with_its_place() {
+    insta::assert_snapshot!(settings_refusals(OTHER_SETTINGS));
+}
+
+#[test]
+fn a_wrong_value_in_the_records_of_plugins_is_named_or_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = home(dir.path());
+    let read = |text: &str| {
+        write(&home.root().join("plugins.json"), text);
+        let plugins = home.plugins().map_err(|error| without_path(&error))?;
+        let all = plugins.all().map_err(|error| without_path(&error))?;
+        Ok(format!("{all:?} {:?}", plugins.key("k")))
+    };
+    let usual = read(PLUGINS).unwrap();
+    insta::assert_snapshot!(refusals(PLUGINS, |text| read(text).map(|read| read.replace(&usual, "read"))));
+}
+
+#[test]
+fn a_wrong_value_in_the_records_of_registries_is_named_or_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = home(dir.path());
+    let read = |text: &str| {
+        write(&home.root().join("registry.lock"), text);
+        let lock = home.registry_lock().map_err(|error| without_path(&error))?;
+        assert_eq!(lock.get("k"), lock.all().remove("k"));
+        Ok(format!("{:?}", lock.all()))
+    };
+    let usual = read(REGISTRY_LOCK).unwrap();
+    insta::assert_snapshot!(refusals(REGISTRY_LOCK, |text| read(text).map(|read| read.replace(&usual, "read"))));
+}
+
+#[test]
+fn a_wrong_value_in_the_providers_of_an_older_aiw_is_left_out_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = home(dir.path());
+    let read = |text: &str| {
+        let _ = fs::remove_dir_all(home.root());
+        write(&home.providers_path(), text);
+        let Some(migration) = home.migrate_providers().map_err(|error| without_path_of(&error.to_string()))? else {
+            return Ok("not old".to_owned());
+        };
+        let written: Value = serde_json::from_str(&fs::read_to_string(home.providers_path()).unwrap()).unwrap();
+        Ok(format!("{written} {:?} {}", migration.secrets, migration.left.join("; ")))
+    };
+    let usual = read(OLD_PROVIDERS).unwrap();
+    insta::assert_snapshot!(refusals(OLD_PROVIDERS, |text| read(text).map(|read| read.replace(&usual, "read"))));
 }
 
 #[test]

@@ -15,32 +15,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::clis;
 
-/// How a CLI was installed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Install {
-    /// By its own installer.
-    Native,
-    /// `npm install -g`.
-    NpmGlobal,
-    /// In a project's `node_modules`.
-    NpmLocal,
-    /// By Homebrew.
-    Brew,
-    /// In some other way.
-    Unknown,
-}
-
-impl Install {
-    /// Returns the word in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Native => "native",
-            Self::NpmGlobal => "npm-global",
-            Self::NpmLocal => "npm-local",
-            Self::Brew => "brew",
-            Self::Unknown => "unknown",
-        }
+aiw_core::words! {
+    /// How a CLI was installed.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum Install {
+        /// By its own installer.
+        Native = "native",
+        /// `npm install -g`.
+        NpmGlobal = "npm-global",
+        /// In a project's `node_modules`.
+        NpmLocal = "npm-local",
+        /// By Homebrew.
+        Brew = "brew",
+        /// In some other way.
+        Unknown = "unknown",
     }
 }
 

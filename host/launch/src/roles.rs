@@ -25,25 +25,16 @@ pub use parse::DELIMITER;
 use folder::{File, Folder};
 use parse::LogText;
 
-/// Where a role comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RoleSource {
-    /// aiw's own.
-    Aiw,
-    /// A subagent of the current directory.
-    Project,
-    /// A subagent of the user.
-    User,
-}
-
-impl RoleSource {
-    /// Returns the word in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Aiw => "aiw",
-            Self::Project => "project",
-            Self::User => "user",
-        }
+aiw_core::words! {
+    /// Where a role comes from.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum RoleSource {
+        /// aiw's own.
+        Aiw = "aiw",
+        /// A subagent of the current directory.
+        Project = "project",
+        /// A subagent of the user.
+        User = "user",
     }
 }
 

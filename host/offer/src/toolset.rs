@@ -1,34 +1,31 @@
 //! Which of aiw's own tools a server offers.
 
-use std::fmt;
 use std::str::FromStr;
 
 use aiw_core::one_line;
 
-/// Tools that belong together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Toolset {
-    /// AI CLIs as tasks.
-    Tasks,
-    /// The tools of other MCP servers.
-    Servers,
-    /// Finding them by what they do.
-    Routing,
-    /// Past sessions.
-    History,
-    /// Finding MCP servers that are not installed.
-    Registries,
-    /// The project's processes.
-    Processes,
-    /// Scripts over the tools of other MCP servers.
-    Workflows,
+aiw_core::words! {
+    /// Tools that belong together.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Toolset {
+        /// AI CLIs as tasks.
+        Tasks = "tasks",
+        /// The tools of other MCP servers.
+        Servers = "servers",
+        /// Finding them by what they do.
+        Routing = "routing",
+        /// Past sessions.
+        History = "history",
+        /// Finding MCP servers that are not installed.
+        Registries = "registries",
+        /// The project's processes.
+        Processes = "processes",
+        /// Scripts over the tools of other MCP servers.
+        Workflows = "workflows",
+    }
 }
 
 impl Toolset {
-    /// Every toolset.
-    pub const ALL: [Self; 7] =
-        [Self::Tasks, Self::Servers, Self::Routing, Self::History, Self::Registries, Self::Processes, Self::Workflows];
-
     /// The toolsets that are offered by default.
     pub const DEFAULT: [Self; 4] = [Self::Tasks, Self::Servers, Self::Routing, Self::History];
 
@@ -51,25 +48,6 @@ impl Toolset {
     pub(crate) fn is_about_servers(self) -> bool {
         matches!(self, Self::Servers | Self::Routing | Self::Workflows)
     }
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tasks => "tasks",
-            Self::Servers => "servers",
-            Self::Routing => "routing",
-            Self::History => "history",
-            Self::Registries => "registries",
-            Self::Processes => "processes",
-            Self::Workflows => "workflows",
-        }
-    }
-}
-
-impl fmt::Display for Toolset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 /// No toolset has this name.
@@ -85,7 +63,7 @@ impl UnknownToolset {
     pub fn hint(&self) -> String {
         format!(
             "the toolsets are: {}, and `{}` for the usual ones",
-            Toolset::ALL.map(Toolset::name).join(", "),
+            Toolset::ALL.map(Toolset::as_str).join(", "),
             Toolset::DEFAULT_NAME
         )
     }
@@ -95,7 +73,7 @@ impl FromStr for Toolset {
     type Err = UnknownToolset;
 
     fn from_str(name: &str) -> Result<Self, UnknownToolset> {
-        let known = Self::ALL.into_iter().find(|toolset| toolset.name() == name);
+        let known = Self::ALL.into_iter().find(|toolset| toolset.as_str() == name);
         known.ok_or_else(|| UnknownToolset { name: name.to_owned() })
     }
 }

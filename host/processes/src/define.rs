@@ -112,8 +112,8 @@ impl DefineRequest {
             definition.env.insert(name.clone(), value);
         }
         if let Some(when) = &self.restart {
-            definition.restart.when = RestartWhen::named(when).ok_or_else(|| {
-                let known = RestartWhen::ALL.map(|(_, name)| name).join(", ");
+            definition.restart.when = when.parse().map_err(|_| {
+                let known = RestartWhen::ALL.map(RestartWhen::as_str).join(", ");
                 problem(format!("has the restart policy `{}`, which is not one of {known}", one_line(when, 40)))
             })?;
         }

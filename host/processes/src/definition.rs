@@ -161,37 +161,19 @@ pub enum EnvValue {
     Secret(SecretName),
 }
 
-/// After which ends a process is started again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RestartWhen {
-    /// After none.
-    No,
-    /// After a failure.
-    OnFailure,
-    /// After each, and by `aiw up` after it was stopped.
-    Always,
-    /// After each, until somebody stops it.
-    UnlessStopped,
-}
-
-impl RestartWhen {
-    /// The names, as definitions have them.
-    pub const ALL: [(Self, &'static str); 4] = [
-        (Self::No, "no"),
-        (Self::OnFailure, "on-failure"),
-        (Self::Always, "always"),
-        (Self::UnlessStopped, "unless-stopped"),
-    ];
-
-    /// Returns the one with this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|(_, known)| *known == name).map(|(when, _)| when)
-    }
-
-    /// Returns its name.
-    pub fn as_str(self) -> &'static str {
-        Self::ALL.into_iter().find(|(when, _)| *when == self).map_or("no", |(_, name)| name)
+aiw_core::words! {
+    /// After which ends a process is started again.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum RestartWhen, "restart policy" {
+        /// After none.
+        No = "no",
+        /// After a failure.
+        OnFailure = "on-failure",
+        /// After each, and by `aiw up` after it was stopped.
+        Always = "always",
+        /// After each, until somebody stops it.
+        UnlessStopped = "unless-stopped",
     }
 }
 

@@ -1,7 +1,6 @@
 //! The state of a process, in one word and in detail.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 
 use aiw_core::{ProcessId, ProcessOutcome, ProcessState};
@@ -13,26 +12,28 @@ use crate::definition::{Definition, DefinitionSource, RestartPolicy};
 /// From how many restarts in a row on a process is in a loop of crashes.
 const LOOPING: u32 = 3;
 
-/// The state of a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RunState {
-    /// It was not started, or not since the system was.
-    NotStarted,
-    /// It waits for what it needs or for its turn, is being started, or is not ready yet.
-    Starting,
-    /// It was started again several times in a row, and has not lived long since.
-    CrashLooping,
-    /// It runs, and is ready.
-    Running,
-    /// It runs, and its probe fails.
-    Unhealthy,
-    /// It was asked to end.
-    Stopping,
-    /// It has ended with success, or because somebody asked for it.
-    Stopped,
-    /// It has ended otherwise, and is not started again.
-    Failed,
+aiw_core::words! {
+    /// The state of a process.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum RunState {
+        /// It was not started, or not since the system was.
+        NotStarted = "not started",
+        /// It waits for what it needs or for its turn, is being started, or is not ready yet.
+        Starting = "starting",
+        /// It was started again several times in a row, and has not lived long since.
+        CrashLooping = "crash looping",
+        /// It runs, and is ready.
+        Running = "running",
+        /// It runs, and its probe fails.
+        Unhealthy = "unhealthy",
+        /// It was asked to end.
+        Stopping = "stopping",
+        /// It has ended with success, or because somebody asked for it.
+        Stopped = "stopped",
+        /// It has ended otherwise, and is not started again.
+        Failed = "failed",
+    }
 }
 
 impl RunState {
@@ -57,21 +58,6 @@ impl RunState {
             ProcessState::Ended if record.stopped || record.outcome == Some(ProcessOutcome::Succeeded) => Self::Stopped,
             ProcessState::Ended => Self::Failed,
         }
-    }
-}
-
-impl fmt::Display for RunState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::NotStarted => "not started",
-            Self::Starting => "starting",
-            Self::CrashLooping => "crash looping",
-            Self::Running => "running",
-            Self::Unhealthy => "unhealthy",
-            Self::Stopping => "stopping",
-            Self::Stopped => "stopped",
-            Self::Failed => "failed",
-        })
     }
 }
 

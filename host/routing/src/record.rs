@@ -174,7 +174,7 @@ impl ServerRecord {
     pub fn withheld_texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let of = move |kind: Kind| {
             let items = self.items(kind).iter().filter(move |item| !self.is_known_text(kind, item));
-            items.map(move |item| (kind.word(), kind.id_of(item)))
+            items.map(move |item| (kind.as_str(), kind.id_of(item)))
         };
         Kind::ALL.into_iter().flat_map(of)
     }
@@ -222,7 +222,7 @@ impl ServerRecord {
                 && !is_known
                 && !signs.of([words_of_uri(kind.id_of(item)).as_str()]).is_empty();
             if speaks {
-                left_out.push(format!("a {} is left out: its URI reads like an order to a model", kind.word()));
+                left_out.push(format!("a {} is left out: its URI reads like an order to a model", kind.as_str()));
             }
             !speaks
         });
@@ -287,7 +287,7 @@ fn usable(kind: Kind, items: Vec<Value>, most: usize, left_out: &mut Vec<String>
     let (mut seen, mut size, mut usable) = (HashSet::new(), 0, Vec::new());
     for item in items {
         let id = kind.id_of(&item).to_owned();
-        let mut leave_out = |why: &str| left_out.push(format!("{} {} is left out: it {why}", kind.word(), quoted(&id)));
+        let mut leave_out = |why: &str| left_out.push(format!("{} {} is left out: it {why}", kind.as_str(), quoted(&id)));
         if let Some(problem) = definition::unusable(kind, &item) {
             leave_out(&problem);
             continue;
@@ -295,7 +295,7 @@ fn usable(kind: Kind, items: Vec<Value>, most: usize, left_out: &mut Vec<String>
         let item = kind.passable(&item);
         size += item.to_string().len();
         if usable.len() == MAX_ITEMS || size > most {
-            left_out.push(format!("further {}s are left out: there are too many", kind.word()));
+            left_out.push(format!("further {}s are left out: there are too many", kind.as_str()));
             break;
         }
         if seen.insert(id.clone()) {
@@ -309,7 +309,7 @@ fn usable(kind: Kind, items: Vec<Value>, most: usize, left_out: &mut Vec<String>
 
 /// Returns the key under which a text is pinned.
 fn text_key(kind: Kind, item: &Value) -> String {
-    format!("{} {}", kind.word(), kind.id_of(item))
+    format!("{} {}", kind.as_str(), kind.id_of(item))
 }
 
 fn text_digest(item: &Value) -> String {
@@ -318,7 +318,7 @@ fn text_digest(item: &Value) -> String {
 
 fn change(kind: Kind, before: Option<&Value>, now: &Value, signs: &Signs) -> DefinitionChange {
     DefinitionChange {
-        kind: kind.word(),
+        kind: kind.as_str(),
         name: kind.id_of(now).to_owned(),
         is_new: before.is_none(),
         signs: signs_in(now, signs),

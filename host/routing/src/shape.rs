@@ -13,16 +13,18 @@ const MAX_URI: usize = 2048;
 /// The scheme of the URIs by which aiw tells servers apart.
 pub(crate) const OWN_SCHEME: &str = "aiw";
 
-/// A kind of item that a server lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
-    Tool,
-    Prompt,
-    Resource,
-    Template,
-    /// A server's instructions about all of its tools.
-    Instructions,
+aiw_core::words! {
+    /// A kind of item that a server lists, with the word for one of them.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub(crate) enum Kind {
+        Tool = "tool",
+        Prompt = "prompt",
+        Resource = "resource",
+        Template = "resource template",
+        /// A server's instructions about all of its tools.
+        Instructions = "text",
+    }
 }
 
 /// The required shape of a field. `null` stands for an absent field: several SDKs write it.
@@ -140,9 +142,6 @@ const TEMPLATE: &[Field] = &[
 const INSTRUCTIONS: &[Field] = &[Field("name", Name, Must, On), Field("description", Text, Must, On)];
 
 impl Kind {
-    /// Every kind.
-    pub(crate) const ALL: [Self; 5] = [Self::Tool, Self::Prompt, Self::Resource, Self::Template, Self::Instructions];
-
     fn fields(self) -> &'static [Field] {
         match self {
             Self::Tool => TOOL,
@@ -150,17 +149,6 @@ impl Kind {
             Self::Resource => RESOURCE,
             Self::Template => TEMPLATE,
             Self::Instructions => INSTRUCTIONS,
-        }
-    }
-
-    /// The word for one of them.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Tool => "tool",
-            Self::Prompt => "prompt",
-            Self::Resource => "resource",
-            Self::Template => "resource template",
-            Self::Instructions => "text",
         }
     }
 

@@ -4,22 +4,14 @@ use serde_json::{Map, Value};
 
 use crate::declaration::{DeclaredServer, server, without_secrets};
 
-/// The file that holds a declaration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ServerScope {
-    /// `~/.aiw/mcp.json`.
-    Aiw,
-    /// `.mcp.json` of the project. It comes with a repository, so nothing in it runs until the user trusts it.
-    Project,
-}
-
-impl ServerScope {
-    /// Returns the word for it in JSON and lists.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Aiw => "aiw",
-            Self::Project => "project",
-        }
+aiw_core::words! {
+    /// The file that holds a declaration.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum ServerScope {
+        /// `~/.aiw/mcp.json`.
+        Aiw = "aiw",
+        /// `.mcp.json` of the project. It comes with a repository, so nothing in it runs until the user trusts it.
+        Project = "project",
     }
 }
 

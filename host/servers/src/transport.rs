@@ -4,31 +4,23 @@ use aiw_core::one_line;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// How a server is reached: the `type` of a declaration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Transport {
-    /// A process, over its standard input and output.
-    Stdio,
-    /// Streamable HTTP.
-    Http,
-    /// HTTP with server-sent events, as before 2025-03-26.
-    Sse,
-    /// WebSocket.
-    Ws,
+aiw_core::words! {
+    /// How a server is reached: the `type` of a declaration.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Transport {
+        /// A process, over its standard input and output.
+        Stdio = "stdio",
+        /// Streamable HTTP.
+        Http = "http",
+        /// HTTP with server-sent events, as before 2025-03-26.
+        Sse = "sse",
+        /// WebSocket.
+        Ws = "ws",
+    }
 }
 
 impl Transport {
-    /// The word in a declaration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Stdio => "stdio",
-            Self::Http => "http",
-            Self::Sse => "sse",
-            Self::Ws => "ws",
-        }
-    }
-
     /// The transport of a declaration, including the terms that only some clients use.
     ///
     /// # Errors
@@ -45,12 +37,6 @@ impl Transport {
             None if text_of(declaration, "url")?.is_some() => Ok(Self::Http),
             None => Err("has neither a `command` nor a `url`".into()),
         }
-    }
-}
-
-impl std::fmt::Display for Transport {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
     }
 }
 

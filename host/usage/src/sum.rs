@@ -10,40 +10,27 @@ use serde::Serialize;
 use crate::book::{Book, UsageError};
 use crate::booking::{Booking, BookingSource};
 
-/// A key to sum bookings up by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum By {
-    /// The provider that answered.
-    #[default]
-    Provider,
-    /// The pool that chose the provider.
-    Pool,
-    /// The model that answered.
-    Model,
-    /// The task.
-    Task,
-    /// The directory of the run.
-    Project,
-    /// The day in UTC.
-    Day,
+aiw_core::words! {
+    /// A key to sum bookings up by.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub enum By, "grouping" {
+        /// The provider that answered.
+        #[default]
+        Provider = "provider",
+        /// The pool that chose the provider.
+        Pool = "pool",
+        /// The model that answered.
+        Model = "model",
+        /// The task.
+        Task = "task",
+        /// The directory of the run.
+        Project = "project",
+        /// The day in UTC.
+        Day = "day",
+    }
 }
 
 impl By {
-    /// All of them.
-    pub const ALL: [Self; 6] = [Self::Provider, Self::Pool, Self::Model, Self::Task, Self::Project, Self::Day];
-
-    /// Returns its name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Provider => "provider",
-            Self::Pool => "pool",
-            Self::Model => "model",
-            Self::Task => "task",
-            Self::Project => "project",
-            Self::Day => "day",
-        }
-    }
-
     fn key(self, booking: &Booking) -> Option<String> {
         match self {
             // What a CLI asks without a provider of aiw's goes to its own login.
@@ -54,15 +41,6 @@ impl By {
             Self::Project => booking.project.clone(),
             Self::Day => Some(rfc3339(booking.at).chars().take(10).collect()),
         }
-    }
-}
-
-impl std::str::FromStr for By {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let named = Self::ALL.into_iter().find(|by| by.as_str() == text);
-        named.ok_or_else(|| "expected `provider`, `pool`, `model`, `task`, `project` or `day`".to_owned())
     }
 }
 

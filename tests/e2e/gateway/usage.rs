@@ -167,7 +167,7 @@ fn a_budget_warns_or_stops_new_runs_and_requests() {
         (vec!["budget", "set", "x"], "--usd"),
         (vec!["budget", "set", "x", "--usd", "-1"], "unexpected argument '-1'"),
         (vec!["budget", "set", "x", "--usd", "much"], "expected a number of dollars"),
-        (vec!["budget", "set", "x", "--usd", "1", "--per", "week"], "expected `day` or `month`"),
+        (vec!["budget", "set", "x", "--usd", "1", "--per", "week"], "is not `day` or `month`"),
         (vec!["budget", "set", "x", "--usd", "1", "-p", "none"], "there is no provider or pool `none`"),
         (vec!["budget", "remove", "x"], "there is no budget `x`"),
     ] {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use aiw_core::ErrorKind;
+use aiw_home::{KEPT_PATHS, Links};
 use clap::Command;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -24,12 +25,37 @@ pub fn write(directory: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(directory).map_err(io)?;
     std::fs::write(directory.join("cli.md"), text).map_err(io)?;
     std::fs::write(directory.join("json.md"), with_fields(JSON)).map_err(io)?;
+    std::fs::write(directory.join("files.md"), with_paths(FILES)).map_err(io)?;
     let schema = format!("{:#}\n", aiw_home::providers_schema());
     std::fs::write(directory.join("providers.schema.json"), schema).map_err(io)
 }
 
 /// The document with the fields of each shape between its marks: `<!-- fields: NAME -->` … `<!-- end -->`.
 const JSON: &str = include_str!("../../../../docs/json.md");
+
+/// The document with the table of the home's paths between its marks: `<!-- paths -->` … `<!-- end -->`.
+const FILES: &str = include_str!("../../../../docs/files.md");
+
+fn with_paths(document: &str) -> String {
+    let (before, rest) = document.split_once("<!-- paths -->").unwrap_or((document, ""));
+    let after = rest.split_once("<!-- end -->").map_or("", |(_, after)| after);
+    let mut table =
+        String::from("| path | room | version | may be a link | secret | trust |\n|---|---|---|---|---|---|\n");
+    for kept in KEPT_PATHS {
+        let version = kept.version.map(|version| version.to_string()).unwrap_or_default();
+        let links = match kept.links {
+            Links::Allowed => "yes",
+            Links::Refused => "no",
+            Links::LeftToOthers => "no; what is in it is left to the programs that write there",
+        };
+        let _ = writeln!(
+            table,
+            "| `{}` | {} | {version} | {links} | {} | {} |",
+            kept.path, kept.room, kept.secret, kept.trust
+        );
+    }
+    format!("{before}<!-- paths -->\n{table}<!-- end -->{after}")
+}
 
 /// The shapes that commands print, by name. Their schemas are those of the MCP tools.
 fn shapes() -> Vec<(&'static str, Value)> {

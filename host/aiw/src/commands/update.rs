@@ -8,7 +8,7 @@ use crate::output::Output;
 pub async fn run(check: bool, output: &Output) -> Result<(), Failure> {
     let update = Update::look(check).await?;
     let path = update.path.display();
-    output.line(format!("aiw {} was installed by {}: `{path}`", update.version, update.installed_by.name()));
+    output.line(format!("aiw {} was installed by {}: `{path}`", update.version, update.installed_by.as_str()));
     match (&update.newest, update.is_newer) {
         (Some(newest), Some(true)) => output.line(format!("{newest} is out")),
         (Some(newest), _) => output.line(format!("there is no newer version: the release is {newest}")),

@@ -4,38 +4,28 @@ use std::collections::BTreeMap;
 
 use aiw_core::counted;
 
-/// Why a line was left out, or something in it: the end of a sentence about lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Junk {
-    /// The line is not JSON: damaged, or nested too deep.
-    NotJson,
-    /// The line is not UTF-8.
-    NotUtf8,
-    /// The line is longer than allowed.
-    TooLong,
-    /// A field that a message needs is absent or of another type.
-    Misshapen,
-    /// The line names no valid session.
-    NoSession,
-    /// Its time is in 1970 or in 2100. The message is kept, without a time.
-    NoTime,
-    /// The message follows itself. It is kept.
-    Circle,
+aiw_core::words! {
+    /// Why a line was left out, or something in it: the end of a sentence about lines.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub(crate) enum Junk {
+        /// The line is not JSON: damaged, or nested too deep.
+        NotJson = "not JSON",
+        /// The line is not UTF-8.
+        NotUtf8 = "not UTF-8",
+        /// The line is longer than allowed.
+        TooLong = "longer than 16 MiB",
+        /// A field that a message needs is absent or of another type.
+        Misshapen = "without the fields of a message",
+        /// The line names no valid session.
+        NoSession = "without a session id",
+        /// Its time is in 1970 or in 2100. The message is kept, without a time.
+        NoTime = "with an impossible time",
+        /// The message follows itself. It is kept.
+        Circle = "that follow themselves",
+    }
 }
 
 impl Junk {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::NotJson => "not JSON",
-            Self::NotUtf8 => "not UTF-8",
-            Self::TooLong => "longer than 16 MiB",
-            Self::Misshapen => "without the fields of a message",
-            Self::NoSession => "without a session id",
-            Self::NoTime => "with an impossible time",
-            Self::Circle => "that follow themselves",
-        }
-    }
-
     /// Returns the problem of a line that serde_json refused.
     pub(crate) fn of(line: &[u8], error: &serde_json::Error) -> Self {
         match error.classify() {

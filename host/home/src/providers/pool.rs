@@ -3,45 +3,25 @@
 use std::collections::BTreeSet;
 
 use aiw_core::{ProviderName, is_model};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::{OWN, said};
 use crate::entry;
 
-/// How a pool chooses a member for a new session. A session stays with its member while that works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PoolOrder {
-    /// The first member that works: `order`.
-    #[default]
-    Order,
-    /// The next one each time: `round-robin`.
-    RoundRobin,
-    /// The one with the fewest open requests: `least-busy`.
-    LeastBusy,
-}
-
-impl PoolOrder {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Order, Self::RoundRobin, Self::LeastBusy];
-
-    /// Returns its name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Order => "order",
-            Self::RoundRobin => "round-robin",
-            Self::LeastBusy => "least-busy",
-        }
-    }
-}
-
-impl std::str::FromStr for PoolOrder {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let named = Self::ALL.into_iter().find(|order| order.as_str() == text);
-        named.ok_or_else(|| "expected `order`, `round-robin` or `least-busy`".to_owned())
+aiw_core::words! {
+    /// How a pool chooses a member for a new session. A session stays with its member while that works.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum PoolOrder, "order" {
+        /// The first member that works: `order`.
+        #[default]
+        Order = "order",
+        /// The next one each time: `round-robin`.
+        RoundRobin = "round-robin",
+        /// The one with the fewest open requests: `least-busy`.
+        LeastBusy = "least-busy",
     }
 }
 
@@ -94,12 +74,14 @@ impl Serialize for PoolMember {
 }
 
 /// Several providers or accounts under one name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProviderPool {
     /// Its name, which no provider has.
     #[serde(skip_serializing)]
+    #[schemars(skip)]
     pub name: ProviderName,
     /// Its members, the preferred one first; none twice.
+    #[schemars(length(min = 1, max = Self::MOST))]
     pub members: Vec<PoolMember>,
     /// How it chooses.
     #[serde(default, deserialize_with = "entry::word", rename = "choose")]

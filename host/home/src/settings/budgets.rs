@@ -1,115 +1,98 @@
 //! `budgets`: how much requests to models may cost.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aiw_core::one_line;
+use schemars::JsonSchema;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::Settings;
-use crate::HomeError;
+use crate::{HomeError, entry};
 
 /// The unit of a budget.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum BudgetLimit {
     /// US dollars: `usd`.
+    #[serde(rename = "usd", deserialize_with = "dollars")]
     Dollars(f64),
     /// Tokens, read and written: `tokens`.
+    #[serde(rename = "tokens", deserialize_with = "tokens")]
     Tokens(u64),
 }
 
-/// How long a budget lasts. Periods begin at midnight in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BudgetPeriod {
-    /// `day`
-    Day,
-    /// `month`
-    Month,
-}
-
-impl BudgetPeriod {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Day, Self::Month];
-
-    /// Returns its name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Day => "day",
-            Self::Month => "month",
-        }
-    }
-}
-
-impl std::str::FromStr for BudgetPeriod {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|period| period.as_str() == text)
-            .ok_or_else(|| "expected `day` or `month`".to_owned())
+aiw_core::words! {
+    /// How long a budget lasts. Periods begin at midnight in UTC.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum BudgetPeriod, "period" {
+        /// `day`
+        Day = "day",
+        /// `month`
+        Month = "month",
     }
 }
 
 /// How much requests may cost in a day or a month.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Budget {
     /// Its name.
+    #[serde(skip_serializing)]
+    #[schemars(skip)]
     pub name: String,
     /// How much.
+    #[serde(flatten)]
     pub limit: BudgetLimit,
     /// In which time.
+    #[serde(rename = "per", deserialize_with = "entry::word")]
     pub period: BudgetPeriod,
     /// Only what this provider, or this pool, was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
     /// Only what was asked in this directory or below.
+    #[serde(default, deserialize_with = "directory", skip_serializing_if = "Option::is_none")]
     pub project: Option<PathBuf>,
     /// Whether nothing new begins once it is used up; otherwise that is only said.
+    #[serde(default, rename = "then", deserialize_with = "refuses", serialize_with = "then")]
+    #[schemars(with = "String")]
     pub refuses: bool,
 }
 
 impl Budget {
     /// The error is the end of a sentence.
-    fn from_json(name: &str, value: &Value) -> Result<Self, String> {
-        let limit = match (&value["usd"], &value["tokens"]) {
-            (usd, Value::Null) if !usd.is_null() => {
-                let usd = usd.as_f64().filter(|usd| (0.0..=1e9).contains(usd));
-                BudgetLimit::Dollars(usd.ok_or("has a `usd` that is not a number of dollars")?)
-            }
-            (Value::Null, tokens) if !tokens.is_null() => {
-                BudgetLimit::Tokens(tokens.as_u64().ok_or("has `tokens` that are not a number")?)
-            }
-            _ => return Err("has neither `usd` nor `tokens`, or both".into()),
-        };
-        let text = |key: &str| match &value[key] {
-            Value::Null => Ok(None),
-            Value::String(text) => Ok(Some(text.clone())),
-            _ => Err(format!("has a `{key}` that is not text")),
-        };
-        let period = text("per")?.and_then(|per| per.parse().ok()).ok_or("has no `per` that is `day` or `month`")?;
-        let refuses = match text("then")?.as_deref() {
-            None | Some("warn") => false,
-            Some("refuse") => true,
-            Some(_) => return Err("has a `then` that is neither `warn` nor `refuse`".into()),
-        };
-        let project = text("project")?.map(PathBuf::from);
-        if project.as_ref().is_some_and(|project| !project.is_absolute()) {
-            return Err("has a `project` that is not an absolute path".into());
+    fn read(name: &str, entry: &Value) -> Result<Self, String> {
+        if entry["usd"].is_null() == entry["tokens"].is_null() {
+            return Err("has neither `usd` nor `tokens`, or both".into());
         }
-        Ok(Self { name: name.to_owned(), limit, period, provider: text("provider")?, project, refuses })
+        entry::read_named(name, entry)
     }
+}
 
-    fn to_json(&self) -> Value {
-        let mut fields = serde_json::Map::new();
-        match self.limit {
-            BudgetLimit::Dollars(usd) => fields.insert("usd".into(), json!(usd)),
-            BudgetLimit::Tokens(tokens) => fields.insert("tokens".into(), json!(tokens)),
-        };
-        fields.insert("per".into(), self.period.as_str().into());
-        fields.extend(self.provider.clone().map(|provider| ("provider".to_owned(), provider.into())));
-        fields.extend(self.project.as_ref().map(|project| ("project".to_owned(), json!(project))));
-        fields.insert("then".into(), if self.refuses { "refuse" } else { "warn" }.into());
-        fields.into()
-    }
+// An error in a field that is flattened has no place.
+
+fn dollars<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    entry::dollars::<1_000_000_000, _, _>(deserializer)
+        .map_err(|error| D::Error::custom(format!("has a `usd` that {error}")))
+}
+
+fn tokens<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    u64::deserialize(deserializer).map_err(|_| D::Error::custom("has `tokens` that are not a number"))
+}
+
+fn directory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    let path: String = entry::text(deserializer, |path| Path::new(path).is_absolute(), "an absolute path")?;
+    Ok(Some(path.into()))
+}
+
+fn refuses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    let word: String = entry::text(deserializer, |word| ["warn", "refuse"].contains(&word), "`warn` or `refuse`")?;
+    Ok(word == "refuse")
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn then<S: Serializer>(refuses: &bool, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(if *refuses { "refuse" } else { "warn" })
 }
 
 impl Settings {
@@ -121,7 +104,7 @@ impl Settings {
     pub fn budgets(&self) -> Result<Vec<Budget>, HomeError> {
         let Some(Value::Object(entries)) = self.document.get(&["budgets"]) else { return Ok(Vec::new()) };
         let budget = |(name, value): (&String, &Value)| {
-            Budget::from_json(name, value).map_err(|problem| {
+            Budget::read(name, value).map_err(|problem| {
                 let name = one_line(name, 60);
                 HomeError::invalid(self.document.path(), format!("has a budget `{name}` that {problem}"))
             })
@@ -131,7 +114,7 @@ impl Settings {
 
     /// Adds or replaces a budget.
     pub fn set_budget(&mut self, budget: &Budget) -> Result<(), HomeError> {
-        self.document.set(&["budgets", &budget.name], &budget.to_json())
+        self.document.set(&["budgets", &budget.name], &json!(budget))
     }
 
     /// Gives budgets the new name of their provider. Returns whether there are any.
@@ -180,7 +163,7 @@ mod tests {
             project: None,
             refuses: false,
         };
-        let text = json!({"budgets": {"day": day.to_json(), "month": month.to_json()}}).to_string();
+        let text = json!({"budgets": {"day": day, "month": month}}).to_string();
         assert_eq!(budgets(&text).unwrap(), [day, month]);
         assert!(budgets("{}").unwrap().is_empty());
         for wrong in [

@@ -1,15 +1,25 @@
 //! `clis`: settings of each AI CLI.
 
 use aiw_core::CliKind;
+use schemars::JsonSchema;
 use serde_json::Value;
 
 use super::Settings;
 
 /// Settings of one AI CLI: `clis.<cli>`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
 pub struct CliSettings {
     /// `default` or `edit`, for runs that don't say. A value that isn't text appears as JSON.
     pub permission: Option<String>,
+}
+
+/// `clis`
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "its schema is used")]
+pub(super) struct Clis {
+    claude: CliSettings,
+    codex: CliSettings,
+    gemini: CliSettings,
 }
 
 impl Settings {

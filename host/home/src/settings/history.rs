@@ -1,12 +1,13 @@
 //! `history`: settings of past sessions.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::Settings;
 use crate::{HomeError, entry};
 
 /// Settings of past sessions: `history`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct HistorySettings {
     /// The projects whose sessions are not kept: directories, in which `*` and `**` stand for any names.
@@ -14,12 +15,14 @@ pub struct HistorySettings {
     pub exclude: Vec<String>,
     /// Whether what only looks random is taken out of texts too: `history.redact` is `strict`.
     #[serde(rename = "redact", deserialize_with = "redact")]
+    #[schemars(with = "String")]
     pub is_strict: bool,
 }
 
 fn redact<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     let is_word = |word: &str| ["standard", "strict"].contains(&word);
-    Ok(entry::text(deserializer, is_word, "`standard` or `strict`")? == "strict")
+    let word: String = entry::text(deserializer, is_word, "`standard` or `strict`")?;
+    Ok(word == "strict")
 }
 
 impl Settings {

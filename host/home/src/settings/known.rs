@@ -1,59 +1,60 @@
 //! Keys of `settings.json` that mean nothing.
 
+use std::collections::BTreeMap;
+
 use aiw_core::closest;
-use serde_json::Value;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::Deserialize;
+use serde_json::{Map, Value};
 
-use super::Settings;
+use super::clis::Clis;
+use super::planner::Written;
+use super::{Budget, HistorySettings, McpSettings, ModelLimits, ModelPrice, Settings, TaskSettings, UpdateSettings};
 
-/// The keys of the settings. `*` is any name, and others know the keys under a path that ends in `**`.
-const KNOWN: &[&str] = &[
-    "$schema",
-    "budgets.*.per",
-    "budgets.*.project",
-    "budgets.*.provider",
-    "budgets.*.then",
-    "budgets.*.tokens",
-    "budgets.*.usd",
-    "clis.claude.permission",
-    "clis.codex.permission",
-    "clis.gemini.permission",
-    "enabledPlugins.**",
-    "extraKnownMarketplaces.**",
-    "history.exclude",
-    "history.redact",
-    "mcp.list",
-    "mcp.list.**",
-    "mcp.profiles.**",
-    "mcp.scripts",
-    "mcp.servers.*.enabled",
-    "mcp.servers.*.idle",
-    "mcp.servers.*.shared",
-    "mcp.servers.*.timeout",
-    "mcp.toolsets",
-    "models.*.context",
-    "models.*.output",
-    "models.*.price.cache_written",
-    "models.*.price.cache_written_1h",
-    "models.*.price.cached",
-    "models.*.price.input",
-    "models.*.price.output",
-    "offerDefaultMarketplace",
-    "planner.api",
-    "planner.code_seconds",
-    "planner.context_tokens",
-    "planner.key",
-    "planner.key.**",
-    "planner.model",
-    "planner.plan_tokens",
-    "planner.provider",
-    "planner.seconds",
-    "planner.url",
-    "sources.**",
-    "tasks.limit",
-    "trustedDirectories",
-    "trustedFiles.**",
-    "updates.url",
-];
+type Section = Map<String, Value>;
+type Named = BTreeMap<String, Section>;
+
+/// The sections of `settings.json`: their shape, and the types that know their fields.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Sections {
+    #[serde(rename = "$schema")]
+    #[schemars(with = "String")]
+    schema: Value,
+    #[schemars(with = "BTreeMap<String, Budget>")]
+    budgets: Named,
+    #[schemars(with = "Clis")]
+    clis: Named,
+    enabled_plugins: Section,
+    extra_known_marketplaces: Value,
+    #[schemars(with = "HistorySettings")]
+    history: Section,
+    #[schemars(with = "McpSettings")]
+    mcp: Section,
+    #[schemars(with = "BTreeMap<String, Model>")]
+    models: Named,
+    #[schemars(with = "bool")]
+    offer_default_marketplace: Value,
+    #[schemars(with = "Written")]
+    planner: Section,
+    sources: Named,
+    #[schemars(with = "TaskSettings")]
+    tasks: Section,
+    trusted_directories: Vec<String>,
+    trusted_files: Section,
+    #[schemars(with = "UpdateSettings")]
+    updates: Section,
+}
+
+/// An entry of `models`.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "limits and price are read apart")]
+struct Model {
+    #[schemars(flatten)]
+    limits: ModelLimits,
+    price: Option<ModelPrice>,
+}
 
 /// A key of the settings that means nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,48 +69,47 @@ impl Settings {
     /// Returns the keys that mean nothing. Where any name is good, none is unknown.
     pub fn unknown_keys(&self) -> Vec<UnknownKey> {
         let mut found = Vec::new();
-        unknown(self.document.value(), &mut Vec::new(), &mut found);
+        unknown(self.document.value(), &schema(), &mut Vec::new(), &mut found);
         found
     }
 }
 
-fn unknown<'a>(value: &'a Value, path: &mut Vec<&'a str>, found: &mut Vec<UnknownKey>) {
+/// The JSON Schema of the settings.
+fn schema() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    settings.into_generator().into_root_schema_for::<Sections>().to_value()
+}
+
+fn unknown<'a>(value: &'a Value, schema: &Value, path: &mut Vec<&'a str>, found: &mut Vec<UnknownKey>) {
+    let (known, others) = (named(schema), &schema["additionalProperties"]);
+    let is_open = *others == Value::Bool(true) || schema["type"].is_null();
+    if known.is_empty() && is_open {
+        return;
+    }
     for (key, value) in value.as_object().into_iter().flatten() {
         path.push(key);
-        let at = path.len() - 1;
-        let beside = || KNOWN.iter().filter_map(|known| next(known, &path[..at]));
-        match beside().find(|(name, _)| *name == "*" || *name == "**" || name == key) {
-            Some(("**", _)) => {}
-            Some(_) => unknown(value, path, found),
-            None => {
-                let meant = closest(key, beside().map(|(name, _)| name));
-                let meant = meant.map(|name| [&path[..at], &[name]].concat().join("."));
+        match known.iter().find(|(name, _)| *name == key).map_or(others, |(_, schema)| schema) {
+            Value::Null => {
+                let meant = closest(key, known.iter().map(|(name, _)| name.as_str()));
+                let meant = meant.map(|name| [&path[..path.len() - 1], &[name]].concat().join("."));
                 found.push(UnknownKey { path: path.join("."), meant });
             }
+            schema => unknown(value, schema, path, found),
         }
         path.pop();
     }
 }
 
-/// The name that a known path has behind a path, and the rest of it.
-fn next<'a>(known: &'a str, path: &[&str]) -> Option<(&'a str, Option<&'a str>)> {
-    let mut rest = Some(known);
-    for name in path {
-        let (first, more) = split(rest?);
-        if first != "*" && first != *name {
-            return None;
-        }
-        rest = more;
-    }
-    rest.map(split)
-}
-
-fn split(path: &str) -> (&str, Option<&str>) {
-    path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)))
+/// The fields that a schema names.
+fn named(schema: &Value) -> Vec<(&String, &Value)> {
+    let choices = ["anyOf", "oneOf"].into_iter().filter_map(|key| schema[key].as_array()).flatten();
+    schema["properties"].as_object().into_iter().flatten().chain(choices.flat_map(named)).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::Home;
 
@@ -148,9 +148,25 @@ mod tests {
         let example = section.split("```").nth(1).unwrap().trim_start_matches("json");
         assert_eq!(unknown_keys(example), []);
         let (section, _) = section.split_once("\n## ").unwrap();
-        for known in KNOWN.iter().filter(|known| **known != "$schema") {
-            let last = known.trim_end_matches(".**").rsplit('.').next().unwrap();
-            assert!(section.contains(last), "docs/files.md says nothing of `{known}`");
+        fn each(schema: &Value, found: &mut BTreeSet<String>) {
+            for (name, schema) in named(schema) {
+                found.insert(name.clone());
+                each(schema, found);
+            }
+            if schema["additionalProperties"].is_object() {
+                each(&schema["additionalProperties"], found);
+            }
+        }
+        let mut names = BTreeSet::new();
+        each(&schema(), &mut names);
+        assert!(
+            names.contains("cache_written_1h") && names.contains("permission") && names.contains("usd"),
+            "{names:?}"
+        );
+        // The manual says `<cli>` for their names.
+        let is_cli = |name: &str| name.parse::<aiw_core::CliKind>().is_ok();
+        for name in names.iter().filter(|name| *name != "$schema" && !is_cli(name)) {
+            assert!(section.contains(name.as_str()), "docs/files.md says nothing of `{name}`");
         }
     }
 }

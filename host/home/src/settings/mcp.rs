@@ -11,8 +11,9 @@ use super::Settings;
 use crate::{HomeError, entry};
 
 /// Settings of the MCP server: `mcp`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(!default)]
 pub struct McpSettings {
     /// The names of the toolsets that it offers; none for the usual ones.
     pub toolsets: Option<Vec<String>>,
@@ -60,8 +61,9 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Er
 }
 
 /// Settings of one server behind aiw: `mcp.servers.KEY`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(!default)]
 pub struct ServerSettings {
     /// Whether it is offered to clients.
     pub enabled: bool,
@@ -69,9 +71,11 @@ pub struct ServerSettings {
     pub shared: bool,
     /// How long a call may take: `timeout`, in seconds.
     #[serde(deserialize_with = "seconds")]
+    #[schemars(with = "u64")]
     pub timeout: Duration,
     /// How long an unused server keeps running: `idle`, in seconds.
     #[serde(deserialize_with = "seconds")]
+    #[schemars(with = "u64")]
     pub idle: Duration,
 }
 

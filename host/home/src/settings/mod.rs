@@ -21,7 +21,7 @@ use std::path::Path;
 
 use aiw_core::one_line;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use budgets::{Budget, BudgetLimit, BudgetPeriod};
 pub use clis::CliSettings;
@@ -38,6 +38,7 @@ pub use trust::{FileTrust, TrustSettings};
 pub use updates::UpdateSettings;
 
 use crate::{Document, HomeError, Lock, entry};
+use known::Sections;
 
 /// `settings.json`. Each section has a file in this folder.
 #[derive(Debug)]
@@ -50,9 +51,9 @@ pub struct Settings {
 impl Settings {
     pub(crate) fn load(path: &Path) -> Result<Self, HomeError> {
         let document = Document::load(path, "{}\n")?;
-        if let Some(problem) = misshapen(document.value()) {
-            return Err(HomeError::invalid(path, problem));
-        }
+        // A section of the wrong shape that was ignored would not do what its author meant.
+        let sections = document.value().as_object().cloned().unwrap_or_default();
+        entry::read::<Sections>("", sections).map_err(|problem| HomeError::invalid(path, problem))?;
         let (markets, problems) = markets::read(&document)?;
         Ok(Self { document, markets, problems })
     }
@@ -70,6 +71,17 @@ impl Settings {
         entry::read_at(name, fields).map_err(|problem| HomeError::invalid(self.document.path(), problem))
     }
 
+    /// Reads what is at a path, where `null` is like an absent field.
+    fn entry<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, HomeError> {
+        let place = path.join(".");
+        let read = match self.document.get(path) {
+            None | Some(Value::Null) => entry::read(&place, Map::new()),
+            Some(Value::Object(fields)) => entry::read(&place, fields.clone()),
+            Some(_) => Err(format!("has a `{}` that is not an object", one_line(&place, 80))),
+        };
+        read.map_err(|problem| HomeError::invalid(self.document.path(), problem))
+    }
+
     /// The document itself, for [`Home::commit`](crate::Home::commit).
     pub fn document(&self) -> &Document {
         &self.document
@@ -79,40 +91,6 @@ impl Settings {
     pub fn save(&self, lock: &Lock) -> Result<(), HomeError> {
         self.document.save(lock)
     }
-}
-
-/// Returns a field that has the wrong shape, as the end of a sentence. Ignoring it would not do what its author meant.
-fn misshapen(settings: &Value) -> Option<String> {
-    let is_set = |key: &&str| settings.get(key).is_some_and(|value| !value.is_null());
-    let objects = [
-        "enabledPlugins",
-        "sources",
-        "clis",
-        "tasks",
-        "mcp",
-        "history",
-        "planner",
-        "models",
-        "budgets",
-        "trustedFiles",
-        "updates",
-    ];
-    if let Some(key) = objects.into_iter().filter(is_set).find(|key| !settings[*key].is_object()) {
-        return Some(format!("has a `{key}` that is not an object"));
-    }
-    for key in ["sources", "clis", "models", "budgets"] {
-        let mut fields = settings[key].as_object().into_iter().flatten();
-        if let Some((name, _)) = fields.find(|(_, value)| !value.is_object()) {
-            return Some(format!("has a `{key}.{}` that is not an object", one_line(name, 60)));
-        }
-    }
-    let is_list = |value: &Value| value.as_array().is_some_and(|list| list.iter().all(Value::is_string));
-    let toolsets = &settings["mcp"]["toolsets"];
-    if !toolsets.is_null() && !is_list(toolsets) {
-        return Some("has a `mcp.toolsets` that is not a list of names".into());
-    }
-    let trusted = &settings["trustedDirectories"];
-    (!trusted.is_null() && !is_list(trusted)).then(|| "has a `trustedDirectories` that is not a list of paths".into())
 }
 
 #[cfg(test)]
@@ -154,7 +132,7 @@ mod tests {
             (r#"{"extraKnownMarketplaces": null}"#, "`extraKnownMarketplaces`"),
         ] {
             std::fs::write(home.settings_path(), text).unwrap();
-            let error = home.settings().unwrap_err().to_string();
+            let error = home.settings().and_then(|settings| settings.mcp()).unwrap_err().to_string();
             assert!(error.contains(said), "{text}: {error}");
         }
         std::fs::write(home.settings_path(), r#"{"clis": null, "mine": 1}"#).unwrap();

@@ -1,22 +1,32 @@
 //! `models`: how much models read and write, and what they cost.
 
-use aiw_core::one_line;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::Settings;
-use crate::HomeError;
+use crate::{HomeError, entry};
 
 /// How much a model reads and writes, as far as it is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct ModelLimits {
     /// The most tokens that it reads: `context`.
+    #[serde(deserialize_with = "tokens")]
     pub context: Option<u32>,
     /// The most tokens of an answer: `output`.
+    #[serde(deserialize_with = "tokens")]
     pub output: Option<u32>,
 }
 
+fn tokens<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    const MOST: u64 = u32::MAX as u64;
+    entry::number::<1, MOST, _, _>(deserializer).map(Some)
+}
+
 /// The price of a model, in US dollars for a million tokens: `price`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(from = "Written")]
 pub struct ModelPrice {
     /// Read: `input`.
     pub input: f64,
@@ -36,23 +46,32 @@ impl ModelPrice {
         let cache_written_1h = if cache_written > input { 2.0 * input } else { cache_written };
         Self { input, cached, cache_written, cache_written_1h, output }
     }
+}
 
-    /// The error is the end of a sentence.
-    fn from_json(price: &Value) -> Result<Self, String> {
-        let number = |key: &str| match &price[key] {
-            Value::Null => Ok(None),
-            value => match value.as_f64().filter(|number| (0.0..=1e6).contains(number)) {
-                Some(number) => Ok(Some(number)),
-                None => Err(format!("has a `price.{key}` that is not a number of dollars")),
-            },
-        };
-        let (input, output) = (number("input")?, number("output")?);
-        let (Some(input), Some(output)) = (input, output) else {
-            return Err("has a `price` without `input` and `output`".into());
-        };
-        let or_input = |given: Option<f64>| given.unwrap_or(input);
-        let price = Self::of(input, or_input(number("cached")?), or_input(number("cache_written")?), output);
-        Ok(Self { cache_written_1h: number("cache_written_1h")?.unwrap_or(price.cache_written_1h), ..price })
+/// A price as it is written.
+#[derive(Deserialize, JsonSchema)]
+struct Written {
+    #[serde(deserialize_with = "dollars")]
+    input: f64,
+    #[serde(default, deserialize_with = "dollars")]
+    cached: Option<f64>,
+    #[serde(default, deserialize_with = "dollars")]
+    cache_written: Option<f64>,
+    #[serde(default, deserialize_with = "dollars")]
+    cache_written_1h: Option<f64>,
+    #[serde(deserialize_with = "dollars")]
+    output: f64,
+}
+
+fn dollars<'de, D: Deserializer<'de>, T: From<f64>>(deserializer: D) -> Result<T, D::Error> {
+    entry::dollars::<1_000_000, _, _>(deserializer)
+}
+
+impl From<Written> for ModelPrice {
+    fn from(written: Written) -> Self {
+        let or_input = |given: Option<f64>| given.unwrap_or(written.input);
+        let price = Self::of(written.input, or_input(written.cached), or_input(written.cache_written), written.output);
+        Self { cache_written_1h: written.cache_written_1h.unwrap_or(price.cache_written_1h), ..price }
     }
 }
 
@@ -173,25 +192,15 @@ impl Settings {
     ///
     /// An entry of `models` is not what it should be.
     pub fn model_limits(&self, model: &str) -> Result<ModelLimits, HomeError> {
-        let invalid = |problem: String| HomeError::invalid(self.document.path(), problem);
-        let own = self.model_entry(model, |_| true);
         let known = KNOWN.iter().filter(|(start, ..)| bare(model).starts_with(start) || model.starts_with(start));
         let known = known.max_by_key(|(start, ..)| start.len());
         let known = known.map_or_else(ModelLimits::default, |(_, context, output)| ModelLimits {
             context: Some(*context),
             output: Some(*output),
         });
-        let Some((name, entry)) = own else { return Ok(known) };
-        let number = |key: &str| match entry.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => {
-                let number = value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0);
-                let name = one_line(name, 80);
-                let problem = format!("has `models.{name}.{key}`, which is not a number of tokens");
-                number.map(Some).ok_or_else(|| invalid(problem))
-            }
-        };
-        Ok(ModelLimits { context: number("context")?.or(known.context), output: number("output")?.or(known.output) })
+        let Some(name) = self.model_entry(model, |_| true) else { return Ok(known) };
+        let own: ModelLimits = self.entry(&["models", name])?;
+        Ok(ModelLimits { context: own.context.or(known.context), output: own.output.or(known.output) })
     }
 
     /// Returns what a model costs: what `models` says, else its vendor's list price. `None` if neither is known.
@@ -200,12 +209,8 @@ impl Settings {
     ///
     /// An entry of `models` is not what it should be.
     pub fn model_price(&self, model: &str) -> Result<Option<ModelPrice>, HomeError> {
-        if let Some((name, entry)) = self.model_entry(model, |entry| !entry["price"].is_null()) {
-            let invalid = |problem| {
-                let name = one_line(name, 80);
-                HomeError::invalid(self.document.path(), format!("has a model `{name}` that {problem}"))
-            };
-            return ModelPrice::from_json(&entry["price"]).map(Some).map_err(invalid);
+        if let Some(name) = self.model_entry(model, |entry| !entry["price"].is_null()) {
+            return self.entry(&["models", name, "price"]).map(Some);
         }
         // What a router gives away is marked so.
         if model.ends_with(":free") {
@@ -215,11 +220,11 @@ impl Settings {
         Ok(PRICES.iter().find(|(known, _)| is_version_of(name, known)).map(|(_, price)| *price))
     }
 
-    /// Returns the entry of `models` for a model: the one with its name, else the one with the longest beginning of it.
-    fn model_entry(&self, model: &str, is_wanted: impl Fn(&Value) -> bool) -> Option<(&String, &Value)> {
+    /// Returns the name in `models` that is for a model: its own, else the longest beginning of it.
+    fn model_entry(&self, model: &str, is_wanted: impl Fn(&Value) -> bool) -> Option<&str> {
         let entries = self.document.get(&["models"])?.as_object()?;
         let fits = entries.iter().filter(|(name, entry)| is_for(name, model) && is_wanted(entry));
-        fits.max_by_key(|(name, _)| (!name.ends_with('*'), name.len()))
+        fits.map(|(name, _)| name.as_str()).max_by_key(|name| (!name.ends_with('*'), name.len()))
     }
 }
 

@@ -4,10 +4,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use aiw_core::{ProviderName, is_model, one_line};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Settings;
-use crate::{HomeError, SecretRef, Surroundings, base_url};
+use crate::{HomeError, SecretRef, Surroundings, base_url, entry};
 
 /// The model that Ollama is asked for, if none is named.
 const DEFAULT_MODEL: &str = "qwen3:1.7b";
@@ -15,27 +17,17 @@ const DEFAULT_MODEL: &str = "qwen3:1.7b";
 /// Anthropic's own address.
 const ANTHROPIC: &str = "https://api.anthropic.com";
 
-/// The APIs by which a model is asked at an address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PlannerApiName {
-    /// `ollama`
-    Ollama,
-    /// `chat-completions`: OpenAI's, which many servers speak.
-    ChatCompletions,
-    /// `messages`: Anthropic's.
-    Messages,
-}
-
-impl PlannerApiName {
-    const ALL: [Self; 3] = [Self::Ollama, Self::ChatCompletions, Self::Messages];
-
-    /// Returns its name in the settings.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ollama => "ollama",
-            Self::ChatCompletions => "chat-completions",
-            Self::Messages => "messages",
-        }
+aiw_core::words! {
+    /// The APIs by which a model is asked at an address.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum PlannerApiName {
+        /// `ollama`
+        Ollama = "ollama",
+        /// `chat-completions`: OpenAI's, which many servers speak.
+        ChatCompletions = "chat-completions",
+        /// `messages`: Anthropic's.
+        Messages = "messages",
     }
 }
 
@@ -72,11 +64,61 @@ pub struct PlannerSettings {
     pub context: u32,
 }
 
+/// `planner` as it is written.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(!default)]
+pub(super) struct Written {
+    #[serde(deserialize_with = "entry::some_word")]
+    api: Option<PlannerApiName>,
+    #[serde(deserialize_with = "entry::url")]
+    url: Option<String>,
+    #[schemars(with = "Value")]
+    key: Option<SecretRef>,
+    #[schemars(with = "String")]
+    provider: Option<ProviderName>,
+    #[serde(deserialize_with = "entry::model")]
+    model: Option<String>,
+    #[serde(deserialize_with = "entry::number::<1, 120, _, _>")]
+    seconds: u64,
+    #[serde(deserialize_with = "entry::number::<1, 120, _, _>")]
+    code_seconds: u64,
+    #[serde(deserialize_with = "entry::number::<50, 4000, _, _>")]
+    plan_tokens: u32,
+    #[serde(deserialize_with = "entry::number::<1024, 200_000, _, _>", skip_serializing)]
+    context_tokens: u32,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        let (api, url, key, provider, model) = Default::default();
+        let (plan_tokens, context_tokens) = (120, 4096);
+        Self { api, url, key, provider, model, seconds: 3, code_seconds: 3, plan_tokens, context_tokens }
+    }
+}
+
+impl From<&PlannerSettings> for Written {
+    fn from(planner: &PlannerSettings) -> Self {
+        let (api, url, key, provider) = match planner.place.clone() {
+            PlannerPlace::Url { api, url, key } => (Some(api), url, key, None),
+            PlannerPlace::Provider(name) => (None, None, None, Some(name)),
+        };
+        let (seconds, code_seconds) = (planner.plan_time.as_secs(), planner.code_time.as_secs());
+        let (plan_tokens, context_tokens) = (planner.plan_tokens, planner.context);
+        let model = planner.model.clone();
+        Self { api, url, key, provider, model, seconds, code_seconds, plan_tokens, context_tokens }
+    }
+}
+
 impl PlannerSettings {
     /// A model at a place, with the usual limits.
     pub fn new(place: PlannerPlace, model: Option<String>) -> Self {
-        let time = Duration::from_secs(3);
-        Self { place, model, plan_time: time, code_time: time, plan_tokens: 120, context: 4096 }
+        Self::limited(place, model, &Written::default())
+    }
+
+    fn limited(place: PlannerPlace, model: Option<String>, by: &Written) -> Self {
+        let (plan_time, code_time) = (Duration::from_secs(by.seconds), Duration::from_secs(by.code_seconds));
+        Self { place, model, plan_time, code_time, plan_tokens: by.plan_tokens, context: by.context_tokens }
     }
 
     /// Returns the name of the model, if it is known without asking the provider.
@@ -118,58 +160,18 @@ impl PlannerSettings {
     }
 
     /// The error is the end of a sentence about `planner`.
-    fn from_json(value: &Value) -> Result<Self, String> {
-        let text = |key: &str| match &value[key] {
-            Value::Null => Ok(None),
-            Value::String(text) => Ok(Some(text.as_str())),
-            _ => Err(format!("has a `{key}` that is not text")),
+    fn read(mut written: Written) -> Result<Self, &'static str> {
+        use PlannerApiName::{ChatCompletions, Ollama};
+
+        let model = written.model.take();
+        let place = match (written.provider.take(), written.api) {
+            (Some(name), None) => PlannerPlace::Provider(name),
+            (None, Some(ChatCompletions)) if written.url.is_none() => return Err("has no `url`"),
+            (None, Some(api)) if api != Ollama && model.is_none() => return Err("has no `model`"),
+            (None, Some(api)) => PlannerPlace::Url { api, url: written.url.take(), key: written.key.take() },
+            _ => return Err("has neither an `api` nor a `provider`, or both"),
         };
-        let model = match text("model")? {
-            Some(model) if !is_model(model) => return Err("has a `model` that is not a valid model name".into()),
-            model => model.map(str::to_owned),
-        };
-        let place = match (text("provider")?, text("api")?) {
-            (Some(name), None) => {
-                PlannerPlace::Provider(name.parse().map_err(|e| format!("has a `provider` that is wrong: {e}"))?)
-            }
-            (None, Some(name)) => {
-                let api = PlannerApiName::ALL.into_iter().find(|api| api.as_str() == name);
-                let api = api.ok_or("has an `api` that is not `ollama`, `chat-completions` or `messages`")?;
-                let url = text("url")?.map(base_url).transpose().map_err(|why| format!("has a `url` that {why}"))?;
-                if url.is_none() && api == PlannerApiName::ChatCompletions {
-                    return Err("has no `url`".into());
-                }
-                if model.is_none() && api != PlannerApiName::Ollama {
-                    return Err("has no `model`".into());
-                }
-                let key = match &value["key"] {
-                    Value::Null => None,
-                    key => Some(SecretRef::try_from(key.clone()).map_err(|why| format!("has a `key` that {why}"))?),
-                };
-                PlannerPlace::Url { api, url, key }
-            }
-            _ => return Err("has neither an `api` nor a `provider`, or both".into()),
-        };
-        let number = |key: &str, usual: u64, least: u64, most: u64| match &value[key] {
-            Value::Null => Ok(usual),
-            number => number
-                .as_u64()
-                .filter(|number| (least..=most).contains(number))
-                .ok_or_else(|| format!("has a `{key}` that is not a number from {least} to {most}")),
-        };
-        let usual = Self::new(place, model);
-        let seconds = |key: &str| number(key, 3, 1, 120).map(Duration::from_secs);
-        let tokens = |key: &str, usual: u32, least, most| {
-            let number = number(key, u64::from(usual), least, most)?;
-            Ok::<_, String>(u32::try_from(number).unwrap_or(usual))
-        };
-        Ok(Self {
-            plan_time: seconds("seconds")?,
-            code_time: seconds("code_seconds")?,
-            plan_tokens: tokens("plan_tokens", usual.plan_tokens, 50, 4000)?,
-            context: tokens("context_tokens", usual.context, 1024, 200_000)?,
-            ..usual
-        })
+        Ok(Self::limited(place, model, &written))
     }
 }
 
@@ -200,12 +202,16 @@ impl Settings {
 
     /// Returns the model that is written in the settings.
     pub fn written_planner(&self) -> Result<Option<PlannerSettings>, HomeError> {
-        match self.document.get(&["planner"]) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => PlannerSettings::from_json(value)
-                .map(Some)
-                .map_err(|problem| HomeError::invalid(self.document.path(), format!("has a `planner` that {problem}"))),
+        let Some(Value::Object(fields)) = self.document.get(&["planner"]) else { return Ok(None) };
+        let invalid = |problem| HomeError::invalid(self.document.path(), problem);
+        let mut fields = fields.clone();
+        if fields.get("provider").is_some_and(|provider| !provider.is_null()) {
+            // A provider has its own address and key.
+            fields.retain(|field, _| field != "url" && field != "key");
         }
+        let written = entry::read("planner", fields).map_err(invalid)?;
+        let problem = |problem| invalid(format!("has a `planner` that {problem}"));
+        PlannerSettings::read(written).map(Some).map_err(problem)
     }
 
     /// Writes which model plans jobs, or that none does. Limits that are written stay.
@@ -215,23 +221,10 @@ impl Settings {
             self.document.remove(&["planner"])?;
         }
         let Some(planner) = planner else { return Ok(()) };
-        let (api, url, key, provider) = match &planner.place {
-            PlannerPlace::Url { api, url, key } => (Some(api.as_str()), url.clone(), key.as_ref(), None),
-            PlannerPlace::Provider(name) => (None, None, None, Some(name.to_string())),
-        };
-        for (field, value) in [
-            ("api", api.map(|api| json!(api))),
-            ("url", url.map(|url| json!(url))),
-            ("key", key.map(|key| json!(key))),
-            ("provider", provider.map(|name| json!(name))),
-            ("model", planner.model.as_ref().map(|model| json!(model))),
-            ("seconds", Some(json!(planner.plan_time.as_secs()))),
-            ("code_seconds", Some(json!(planner.code_time.as_secs()))),
-            ("plan_tokens", Some(json!(planner.plan_tokens))),
-        ] {
+        for (field, value) in entry::fields(&Written::from(planner)) {
             match value {
-                Some(value) => self.document.set(&["planner", field], &value)?,
-                None => drop(self.document.remove(&["planner", field])?),
+                Some(value) => self.document.set(&["planner", &field], &value)?,
+                None => drop(self.document.remove(&["planner", &field])?),
             }
         }
         Ok(())
@@ -315,7 +308,7 @@ mod tests {
             ("3", "not an object"),
             ("{}", "neither"),
             (r#"{"api": "ollama", "provider": "x"}"#, "both"),
-            (r#"{"api": "x"}"#, "is not `ollama`"),
+            (r#"{"api": "x"}"#, "is not one of `ollama`"),
             (r#"{"api": "chat-completions", "model": "m"}"#, "no `url`"),
             (r#"{"api": "chat-completions", "url": "https://h/v1"}"#, "no `model`"),
             (r#"{"api": "ollama", "url": "http://u:canary@h"}"#, "credentials"),

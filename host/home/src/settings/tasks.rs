@@ -1,12 +1,13 @@
 //! `tasks`: settings of tasks.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Settings;
 use crate::{HomeError, entry};
 
 /// Settings of tasks: `tasks`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TaskSettings {
     /// How many tasks of a session run at once; the others wait for their turn.

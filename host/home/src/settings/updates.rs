@@ -1,26 +1,28 @@
 //! `updates`: where the newest version is asked for.
 
-use serde_json::Value;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
 
 use super::Settings;
-use crate::HomeError;
+use crate::{HomeError, entry};
 
 /// Where the newest version is asked for: `updates`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct UpdateSettings {
     /// The address that `aiw update --check` asks. Nothing else asks it.
+    #[serde(deserialize_with = "address")]
     pub url: Option<String>,
+}
+
+fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let is_address = |url: &str| url.starts_with("https://") || url.starts_with("http://");
+    entry::text(deserializer, is_address, "an address")
 }
 
 impl Settings {
     /// `updates`
     pub fn updates(&self) -> Result<UpdateSettings, HomeError> {
-        match self.document.get(&["updates", "url"]) {
-            None | Some(Value::Null) => Ok(UpdateSettings::default()),
-            Some(Value::String(url)) if url.starts_with("https://") || url.starts_with("http://") => {
-                Ok(UpdateSettings { url: Some(url.clone()) })
-            }
-            Some(_) => Err(HomeError::invalid(self.document.path(), "has an `updates.url` that is not an address")),
-        }
+        self.entry(&["updates"])
     }
 }

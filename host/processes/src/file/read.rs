@@ -422,7 +422,7 @@ fn field(definition: &mut Definition, node: &KdlNode, name: &str) -> Result<(), 
         "restart" => {
             words.expect(1, 1, &["max", "within", "backoff"])?;
             let restart = &mut definition.restart;
-            restart.when = one_of(words.arguments[0], &RestartWhen::ALL)?;
+            restart.when = one_of(words.arguments[0], &RestartWhen::ALL.map(|when| (when, when.as_str())))?;
             restart.max = words.property("max", number)?.or(restart.max);
             restart.within = words.property("within", time)?.or(restart.within);
             if let Some((pause, longest)) = words.property("backoff", backoff)? {

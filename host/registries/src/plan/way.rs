@@ -12,23 +12,25 @@ use super::inputs::Questions;
 use super::making::Run;
 use super::remote::Reach;
 
-/// Where a server runs, and what brings it there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum WayKind {
-    /// At an address, already.
-    Remote,
-    /// An npm package, by `npx`.
-    Npm,
-    /// A Python package, by `uvx`.
-    Pypi,
-    /// An image, by `docker`.
-    Oci,
-    /// A NuGet package, by `dnx`.
-    Nuget,
-    /// An MCP bundle, which aiw unpacks.
-    Bundle,
-    /// Anything else.
-    Other,
+aiw_core::words! {
+    /// Where a server runs, and what brings it there.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum WayKind {
+        /// At an address, already.
+        Remote = "remote",
+        /// An npm package, by `npx`.
+        Npm = "npm",
+        /// A Python package, by `uvx`.
+        Pypi = "pypi",
+        /// An image, by `docker`.
+        Oci = "oci",
+        /// A NuGet package, by `dnx`.
+        Nuget = "nuget",
+        /// An MCP bundle, which aiw unpacks.
+        Bundle = "mcpb",
+        /// Anything else.
+        Other = "other",
+    }
 }
 
 impl WayKind {
@@ -40,19 +42,6 @@ impl WayKind {
             "nuget" => Self::Nuget,
             "mcpb" => Self::Bundle,
             _ => Self::Other,
-        }
-    }
-
-    /// Returns the word for it in JSON and on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Remote => "remote",
-            Self::Npm => "npm",
-            Self::Pypi => "pypi",
-            Self::Oci => "oci",
-            Self::Nuget => "nuget",
-            Self::Bundle => "mcpb",
-            Self::Other => "other",
         }
     }
 }

@@ -17,28 +17,18 @@ impl ComponentLog for NoCapability {
     fn write(&self, _component: &str, _level: LogLevel, _line: &str) {}
 }
 
-/// The severity of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// Details for the component's author.
-    Debug,
-    /// Information for anyone who reads the log.
-    Info,
-    /// Something is wrong.
-    Warn,
-    /// Something failed.
-    Error,
-}
-
-impl LogLevel {
-    /// Returns the name used in the log.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Debug => "debug",
-            Self::Info => "info",
-            Self::Warn => "warn",
-            Self::Error => "error",
-        }
+aiw_core::words! {
+    /// The severity of a log line.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum LogLevel {
+        /// Details for the component's author.
+        Debug = "debug",
+        /// Information for anyone who reads the log.
+        Info = "info",
+        /// Something is wrong.
+        Warn = "warn",
+        /// Something failed.
+        Error = "error",
     }
 }
 
