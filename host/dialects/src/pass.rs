@@ -56,25 +56,22 @@ fn quoted(text: &str) -> Vec<u8> {
     bytes
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct ModelRequest<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     model: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     messages: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     stream_options: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     input: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     contents: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Message<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     parts: Option<&'a RawValue>,
 }
 
@@ -317,19 +314,19 @@ fn rewritten(body: &[u8], array: &RawValue, keeps: impl Fn(&mut Value, &str) -> 
 /// The words that items with reasoning hold.
 const REASONING: [&str; 5] = ["thinking", "reasoning", "compaction", "thoughtSignature", "\"thought\""];
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Named<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     model: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct EventNames<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     message: Option<Named<'a>>,
-    #[serde(borrow, default)]
     response: Option<Named<'a>>,
-    #[serde(borrow, default)]
     model: Option<&'a RawValue>,
 }
 
@@ -620,13 +617,12 @@ fn pass_event(
 /// Returns whether an event says tokens alone that the client has not asked for: not each client expects one without
 /// choices.
 fn hides(data: &[u8], exchange: &Exchange) -> bool {
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Counts<'a> {
-        #[serde(default)]
         choices: Option<Vec<serde::de::IgnoredAny>>,
-        #[serde(borrow, default)]
+        #[serde(borrow)]
         usage: Option<&'a RawValue>,
-        #[serde(borrow, default)]
         error: Option<&'a RawValue>,
     }
     exchange.client == Api::ChatCompletions

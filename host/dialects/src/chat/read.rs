@@ -17,46 +17,26 @@ use crate::request::RequestError;
 struct ModelRequest<'a> {
     #[serde(borrow)]
     model: Text<'a>,
-    #[serde(borrow)]
     messages: Vec<Message<'a>>,
-    #[serde(borrow, default)]
     tools: Option<Vec<ToolOf<'a>>>,
     /// The tools of clients from before `tools`.
-    #[serde(borrow, default)]
     functions: Option<Vec<Function<'a>>>,
-    #[serde(borrow, default)]
     tool_choice: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     function_call: Option<&'a RawValue>,
-    #[serde(default)]
     parallel_tool_calls: Option<bool>,
-    #[serde(borrow, default)]
     reasoning_effort: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     reasoning: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     thinking: Option<&'a RawValue>,
-    #[serde(default)]
     max_completion_tokens: Option<u64>,
-    #[serde(default)]
     max_tokens: Option<u64>,
-    #[serde(borrow, default)]
     temperature: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     top_p: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     top_k: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     seed: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     stop: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     response_format: Option<FormatOf<'a>>,
-    #[serde(borrow, default)]
     prompt_cache_key: Option<Text<'a>>,
-    #[serde(default)]
     stream: Option<bool>,
-    #[serde(default)]
     stream_options: Option<StreamOptions>,
 }
 
@@ -64,39 +44,26 @@ struct ModelRequest<'a> {
 struct Message<'a> {
     #[serde(borrow)]
     role: Text<'a>,
-    #[serde(borrow, default)]
     content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     refusal: Option<Text<'a>>,
-    #[serde(borrow, default)]
     reasoning_content: Option<Text<'a>>,
-    #[serde(borrow, default)]
     reasoning: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     reasoning_details: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     tool_calls: Option<Vec<CallOf<'a>>>,
-    #[serde(borrow, default)]
     function_call: Option<Function<'a>>,
-    #[serde(borrow, default)]
     tool_call_id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     name: Option<Text<'a>>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Content<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     text: Option<Text<'a>>,
-    #[serde(borrow, default)]
     refusal: Option<Text<'a>>,
-    #[serde(borrow, default)]
     image_url: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     file: Option<FileOf<'a>>,
-    #[serde(borrow, default)]
     input_audio: Option<Audio<'a>>,
 }
 
@@ -106,11 +73,11 @@ struct ImageUrl<'a> {
     url: Text<'a>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct FileOf<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     file_data: Option<Text<'a>>,
-    #[serde(borrow, default)]
     filename: Option<Text<'a>>,
 }
 
@@ -118,122 +85,114 @@ struct FileOf<'a> {
 struct Audio<'a> {
     #[serde(borrow)]
     data: Text<'a>,
-    #[serde(borrow, default)]
     format: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct CallOf<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     function: Option<Function<'a>>,
-    #[serde(borrow, default)]
     custom: Option<Custom<'a>>,
 }
 
 /// A function as it is declared, or as it is called.
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Function<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     description: Option<Text<'a>>,
-    #[serde(borrow, default)]
     parameters: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     arguments: Option<&'a RawValue>,
-    #[serde(default)]
     strict: Option<bool>,
 }
 
 /// A tool that takes a text, as it is declared, or as it is called.
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Custom<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     description: Option<Text<'a>>,
-    #[serde(borrow, default)]
     format: Option<CustomFormat<'a>>,
-    #[serde(borrow, default)]
     input: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct CustomFormat<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     grammar: Option<Grammar<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Grammar<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     syntax: Option<Text<'a>>,
-    #[serde(borrow, default)]
     definition: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct ToolOf<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     function: Option<Function<'a>>,
-    #[serde(borrow, default)]
     custom: Option<Custom<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Chosen<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     function: Option<Function<'a>>,
-    #[serde(borrow, default)]
     custom: Option<Custom<'a>>,
-    #[serde(borrow, default)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     allowed_tools: Option<Allowed<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Allowed<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     mode: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct FormatOf<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     json_schema: Option<Schema<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Schema<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     schema: Option<&'a RawValue>,
 }
 
 /// How much to think, as OpenRouter's `reasoning` and others' `thinking` say it.
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct ThinkingOf<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Option<Text<'a>>,
-    #[serde(borrow, default)]
     effort: Option<Text<'a>>,
-    #[serde(default)]
     enabled: Option<bool>,
-    #[serde(default, alias = "budget_tokens")]
+    #[serde(alias = "budget_tokens")]
     max_tokens: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Detail<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     data: Option<Text<'a>>,
-    #[serde(borrow, default)]
     id: Option<Text<'a>>,
 }
 

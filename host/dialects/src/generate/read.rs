@@ -19,88 +19,73 @@ use crate::request::RequestError;
 struct ModelRequest<'a> {
     #[serde(borrow)]
     contents: Vec<Content<'a>>,
-    #[serde(borrow, default)]
     system_instruction: Option<Content<'a>>,
-    #[serde(borrow, default)]
+    #[serde(default)]
     tools: Vec<ToolOf<'a>>,
-    #[serde(borrow, default)]
     tool_config: Option<ToolConfig<'a>>,
-    #[serde(borrow, default)]
     generation_config: Option<Generation<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Content<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     role: Option<Text<'a>>,
-    #[serde(borrow, default)]
     parts: Vec<PartOf<'a>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct PartOf<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     text: Option<Text<'a>>,
-    #[serde(default)]
     thought: Option<bool>,
-    #[serde(borrow, default)]
     thought_signature: Option<Text<'a>>,
-    #[serde(borrow, default)]
     inline_data: Option<Data<'a>>,
-    #[serde(borrow, default)]
     file_data: Option<Data<'a>>,
-    #[serde(borrow, default)]
     function_call: Option<FunctionCall<'a>>,
-    #[serde(borrow, default)]
     function_response: Option<FunctionResponse<'a>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Data<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     mime_type: Option<Text<'a>>,
-    #[serde(borrow, default)]
     data: Option<Text<'a>>,
-    #[serde(borrow, default)]
     file_uri: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
 struct FunctionCall<'a> {
-    #[serde(borrow, default)]
-    id: Option<Text<'a>>,
     #[serde(borrow)]
+    id: Option<Text<'a>>,
     name: Text<'a>,
-    #[serde(borrow, default)]
     args: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
 struct FunctionResponse<'a> {
-    #[serde(borrow, default)]
-    id: Option<Text<'a>>,
     #[serde(borrow)]
+    id: Option<Text<'a>>,
     name: Text<'a>,
-    #[serde(borrow, default)]
     response: Option<&'a RawValue>,
-    #[serde(borrow, default)]
+    #[serde(default)]
     parts: Vec<PartOf<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Response<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     output: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct ToolOf<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     function_declarations: Vec<Declaration<'a>>,
 }
 
@@ -109,61 +94,47 @@ struct ToolOf<'a> {
 struct Declaration<'a> {
     #[serde(borrow)]
     name: Text<'a>,
-    #[serde(borrow, default)]
     description: Option<Text<'a>>,
-    #[serde(borrow, default)]
     parameters: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     parameters_json_schema: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct ToolConfig<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     function_calling_config: Option<CallingConfig<'a>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct CallingConfig<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     mode: Option<Text<'a>>,
-    #[serde(borrow, default)]
     allowed_function_names: Vec<Text<'a>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Generation<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     temperature: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     top_p: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     top_k: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     seed: Option<&'a RawValue>,
-    #[serde(default)]
     max_output_tokens: Option<u64>,
-    #[serde(borrow, default)]
     stop_sequences: Vec<Text<'a>>,
-    #[serde(borrow, default)]
     response_mime_type: Option<Text<'a>>,
-    #[serde(borrow, default)]
     response_json_schema: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     response_schema: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     thinking_config: Option<ThinkingConfig<'a>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct ThinkingConfig<'a> {
-    #[serde(default)]
     thinking_budget: Option<i64>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     thinking_level: Option<Text<'a>>,
 }
 

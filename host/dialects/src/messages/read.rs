@@ -16,31 +16,20 @@ use crate::request::RequestError;
 struct ModelRequest<'a> {
     #[serde(borrow)]
     model: Text<'a>,
-    #[serde(borrow)]
     messages: Vec<Message<'a>>,
-    #[serde(borrow, default)]
     system: Option<&'a RawValue>,
-    #[serde(borrow, default)]
+    #[serde(default)]
     tools: Vec<ToolOf<'a>>,
-    #[serde(borrow, default)]
     tool_choice: Option<ToolChoice<'a>>,
-    #[serde(borrow, default)]
     thinking: Option<ThinkingOf<'a>>,
-    #[serde(borrow, default)]
     output_config: Option<OutputConfig<'a>>,
-    #[serde(borrow, default)]
     metadata: Option<Metadata<'a>>,
-    #[serde(default)]
     max_tokens: Option<u64>,
-    #[serde(borrow, default)]
     temperature: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     top_p: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     top_k: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    stop_sequences: Vec<Text<'a>>,
     #[serde(default)]
+    stop_sequences: Vec<Text<'a>>,
     stream: Option<bool>,
 }
 
@@ -48,51 +37,36 @@ struct ModelRequest<'a> {
 struct Message<'a> {
     #[serde(borrow)]
     role: Text<'a>,
-    #[serde(borrow)]
     content: &'a RawValue,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Block<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     text: Option<Text<'a>>,
-    #[serde(borrow, default)]
     source: Option<SourceOf<'a>>,
-    #[serde(borrow, default)]
     id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     input: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     tool_use_id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     content: Option<&'a RawValue>,
-    #[serde(default)]
     is_error: Option<bool>,
-    #[serde(borrow, default)]
     thinking: Option<Text<'a>>,
-    #[serde(borrow, default)]
     signature: Option<Text<'a>>,
-    #[serde(borrow, default)]
     data: Option<Text<'a>>,
-    #[serde(borrow, default)]
     tool_name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     title: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct SourceOf<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     media_type: Option<Text<'a>>,
-    #[serde(borrow, default)]
     data: Option<Text<'a>>,
-    #[serde(borrow, default)]
     url: Option<Text<'a>>,
 }
 
@@ -100,9 +74,7 @@ struct SourceOf<'a> {
 struct ToolOf<'a> {
     #[serde(borrow)]
     name: Text<'a>,
-    #[serde(borrow, default)]
     description: Option<Text<'a>>,
-    #[serde(borrow, default)]
     input_schema: Option<&'a RawValue>,
 }
 
@@ -110,9 +82,7 @@ struct ToolOf<'a> {
 struct ToolChoice<'a> {
     #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     name: Option<Text<'a>>,
-    #[serde(default)]
     disable_parallel_tool_use: Option<bool>,
 }
 
@@ -120,27 +90,28 @@ struct ToolChoice<'a> {
 struct ThinkingOf<'a> {
     #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(default)]
     budget_tokens: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct OutputConfig<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     effort: Option<Text<'a>>,
-    #[serde(borrow, default)]
     format: Option<FormatOf<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct FormatOf<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     schema: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Metadata<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     user_id: Option<Text<'a>>,
 }
 

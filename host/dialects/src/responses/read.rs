@@ -16,75 +16,49 @@ use crate::request::RequestError;
 struct ModelRequest<'a> {
     #[serde(borrow)]
     model: Text<'a>,
-    #[serde(borrow, default)]
     instructions: Option<Text<'a>>,
-    #[serde(borrow)]
     input: &'a RawValue,
-    #[serde(borrow, default)]
+    #[serde(default)]
     tools: Vec<ToolOf<'a>>,
-    #[serde(borrow, default)]
     tool_choice: Option<&'a RawValue>,
-    #[serde(default)]
     parallel_tool_calls: Option<bool>,
-    #[serde(borrow, default)]
     reasoning: Option<Reasoning<'a>>,
-    #[serde(borrow, default)]
     text: Option<TextOf<'a>>,
-    #[serde(borrow, default)]
     prompt_cache_key: Option<Text<'a>>,
-    #[serde(default)]
     max_output_tokens: Option<u64>,
-    #[serde(borrow, default)]
     temperature: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     top_p: Option<&'a RawValue>,
-    #[serde(default)]
     stream: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Item<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Option<Text<'a>>,
-    #[serde(borrow, default)]
     role: Option<Text<'a>>,
-    #[serde(borrow, default)]
     content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     call_id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     namespace: Option<Text<'a>>,
-    #[serde(borrow, default)]
     arguments: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     input: Option<Text<'a>>,
-    #[serde(borrow, default)]
     output: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     summary: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     encrypted_content: Option<Text<'a>>,
-    #[serde(borrow, default)]
     tools: Vec<ToolOf<'a>>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Content<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     text: Option<Text<'a>>,
-    #[serde(borrow, default)]
     refusal: Option<Text<'a>>,
-    #[serde(borrow, default)]
     image_url: Option<Text<'a>>,
-    #[serde(borrow, default)]
     file_data: Option<Text<'a>>,
-    #[serde(borrow, default)]
     file_url: Option<Text<'a>>,
-    #[serde(borrow, default)]
     filename: Option<Text<'a>>,
 }
 
@@ -92,53 +66,50 @@ struct Content<'a> {
 struct ToolOf<'a> {
     #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     description: Option<Text<'a>>,
-    #[serde(borrow, default)]
     parameters: Option<&'a RawValue>,
-    #[serde(default)]
     strict: Option<bool>,
-    #[serde(borrow, default)]
     format: Option<Grammar<'a>>,
-    #[serde(borrow, default)]
+    #[serde(default)]
     tools: Vec<ToolOf<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Grammar<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     syntax: Option<Text<'a>>,
-    #[serde(borrow, default)]
     definition: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Chosen<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     name: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Reasoning<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     effort: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct TextOf<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     format: Option<FormatOf<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct FormatOf<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     schema: Option<&'a RawValue>,
 }
 
