@@ -6,6 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use serde_json::value::RawValue;
 
 use crate::carrier::Carried;
+use crate::json::is_object;
 
 /// Everything that a request to a model says.
 #[derive(Debug, Default)]
@@ -108,6 +109,13 @@ pub(crate) struct Call<'a> {
     pub carried: Option<Carried>,
 }
 
+impl Call<'_> {
+    /// Returns the arguments as an object, for upstreams that take no other JSON.
+    pub(crate) fn object(&self) -> &str {
+        if is_object(&self.arguments) { &self.arguments } else { "{}" }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct ToolResult<'a> {
     pub id: Cow<'a, str>,
@@ -136,6 +144,9 @@ pub(crate) struct Tool<'a> {
     pub is_strict: bool,
 }
 
+/// The schema of a tool that says nothing of its arguments, for upstreams that demand one.
+const ANY_ARGUMENTS: &str = r#"{"type":"object","properties":{}}"#;
+
 /// The schema of a tool that takes a text, for upstreams that know functions only.
 const FREE_FORM: &str = r#"{"type":"object","properties":{"input":{"type":"string","description":"The whole input of the tool"}},"required":["input"],"additionalProperties":false}"#;
 
@@ -158,6 +169,11 @@ impl<'a> Tool<'a> {
             None => description,
         };
         Self { kind: ToolKind::FreeForm, ..Self::function(name, description, Some(FREE_FORM.into())) }
+    }
+
+    /// Returns its schema, for upstreams that demand one.
+    pub(crate) fn schema_or_any(&self) -> &str {
+        self.schema.as_deref().unwrap_or(ANY_ARGUMENTS)
     }
 
     /// Returns the arguments of a call of a tool that takes a text, as JSON.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// A string that is borrowed where it holds no escapes. Unlike a bare `Cow`, it is also borrowed inside an `Option` or a `Vec`.
@@ -69,11 +70,18 @@ pub(crate) struct Array<'o> {
     is_empty: bool,
 }
 
-/// Writes an object.
-pub(crate) fn object(out: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>)) {
+/// Writes an object. `fill` gives it back, so that a chain of fields is enough.
+pub(crate) fn object(out: &mut Vec<u8>, fill: impl for<'x, 'y> FnOnce(&'x mut Object<'y>) -> &'x mut Object<'y>) {
     out.push(b'{');
     fill(&mut Object { out, is_empty: true });
     out.push(b'}');
+}
+
+/// Makes an object.
+pub(crate) fn made(fill: impl for<'x, 'y> FnOnce(&'x mut Object<'y>) -> &'x mut Object<'y>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    object(&mut bytes, fill);
+    bytes
 }
 
 /// Writes an array.
@@ -121,6 +129,11 @@ impl Object<'_> {
         self
     }
 
+    /// Writes a value.
+    pub(crate) fn value(&mut self, key: &str, value: &Value) -> &mut Self {
+        self.raw(key, &value.to_string())
+    }
+
     pub(crate) fn number(&mut self, key: &str, number: u64) -> &mut Self {
         self.raw(key, &number.to_string())
     }
@@ -129,7 +142,11 @@ impl Object<'_> {
         self.raw(key, if is_set { "true" } else { "false" })
     }
 
-    pub(crate) fn object(&mut self, key: &str, fill: impl FnOnce(&mut Object<'_>)) -> &mut Self {
+    pub(crate) fn object(
+        &mut self,
+        key: &str,
+        fill: impl for<'x, 'y> FnOnce(&'x mut Object<'y>) -> &'x mut Object<'y>,
+    ) -> &mut Self {
         object(self.key(key), fill);
         self
     }
@@ -157,7 +174,12 @@ impl Array<'_> {
         self.item().extend_from_slice(json.as_bytes());
     }
 
-    pub(crate) fn object(&mut self, fill: impl FnOnce(&mut Object<'_>)) {
+    /// Writes items that were made before.
+    pub(crate) fn items(&mut self, made: impl IntoIterator<Item = Vec<u8>>) {
+        made.into_iter().for_each(|one| self.item().extend_from_slice(&one));
+    }
+
+    pub(crate) fn object(&mut self, fill: impl for<'x, 'y> FnOnce(&'x mut Object<'y>) -> &'x mut Object<'y>) {
         object(self.item(), fill);
     }
 }

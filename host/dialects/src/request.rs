@@ -106,6 +106,11 @@ impl UpstreamTarget {
         }
     }
 
+    /// Returns a client's limit of an answer, as far as the model reaches.
+    pub(crate) fn limited(&self, tokens: u64) -> u64 {
+        self.output_tokens.map_or(tokens, |most| tokens.min(most))
+    }
+
     pub(crate) fn output_tokens_or_default(&self) -> u64 {
         self.output_tokens.unwrap_or(OUTPUT_TOKENS)
     }
