@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::carrier::Proof;
 use crate::failure::UpstreamFailure;
+use crate::request::SecretMask;
 
 /// A step of an answer. Calls and thoughts come one after the other, never side by side.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,20 @@ pub(crate) enum Event<'a> {
     Failed(UpstreamFailure),
     /// The upstream ended its answer as its dialect demands.
     End,
+}
+
+impl Event<'_> {
+    /// Takes secrets out of what an upstream says of a failure, and out of ids and names.
+    pub(crate) fn masked(self, mask: &SecretMask) -> Self {
+        match self {
+            Self::Failed(failure) => Self::Failed(failure.masked(mask)),
+            Self::Call { id, name } => Self::Call { id: mask.id(id), name: mask.id(name) },
+            Self::Proof(Proof::Encrypted { id, content }) => {
+                Self::Proof(Proof::Encrypted { id: mask.id(id.into()).into_owned(), content })
+            }
+            event => event,
+        }
+    }
 }
 
 /// Why an answer ended.

@@ -12,6 +12,7 @@ use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::json::write_string;
 use crate::names::Named;
+use crate::sides::Writer;
 
 /// A call that is open.
 #[derive(Debug)]
@@ -36,8 +37,8 @@ pub(crate) struct AnswerWriter {
     stop: Option<Stop>,
 }
 
-impl AnswerWriter {
-    pub(crate) fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
+impl Writer for AnswerWriter {
+    fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
         match event {
             Event::Usage(usage) => self.usage.grow(usage),
             Event::Stop(stop) => self.stop = Some(stop),
@@ -93,11 +94,12 @@ impl AnswerWriter {
         }
     }
 
-    /// Writes a sign of life.
-    pub(crate) fn keep_alive(&mut self, out: &mut Vec<u8>) {
+    fn keep_alive(&mut self, _: &Exchange, out: &mut Vec<u8>) {
         out.extend_from_slice(b": waiting\n\n");
     }
+}
 
+impl AnswerWriter {
     fn begin(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
         if !std::mem::replace(&mut self.is_begun, true) {
             send(&chunk(json!({"role": "assistant", "content": ""}), None, exchange), out);

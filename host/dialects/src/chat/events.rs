@@ -9,6 +9,7 @@ use crate::carrier::Proof;
 use crate::event::{Event, JsonEnd, RequestUsage, Stop};
 use crate::failure::UpstreamFailure;
 use crate::json::{Text, parse, string, word};
+use crate::sides::Reader;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -117,8 +118,8 @@ pub(crate) struct EventReader {
     is_over: bool,
 }
 
-impl EventReader {
-    pub(crate) fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
+impl Reader for EventReader {
+    fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
         if data.trim_ascii() == b"[DONE]" {
             return self.ends(sink);
         }
@@ -160,12 +161,23 @@ impl EventReader {
         }
     }
 
-    pub(crate) fn holds(&self) -> usize {
+    fn holds(&self) -> usize {
         /// The memory of a call beside its words, in bytes. Each new call is compared with those before it.
         const CALL: usize = 4 << 10;
         self.calls.iter().map(|call| call.id.len() + call.name.len() + call.waiting.len() + CALL).sum()
     }
 
+    /// Ends the stream of bytes. Some servers leave out `[DONE]`.
+    fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        if self.stop.is_some() {
+            self.ends(sink);
+        } else if !self.is_over {
+            sink(Event::Failed(UpstreamFailure::cut()));
+        }
+    }
+}
+
+impl EventReader {
     fn delta(&mut self, delta: Delta<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         let reasoning = delta.reasoning.and_then(string).map(Text);
         let thought = delta.reasoning_content.filter(|text| !text.as_str().is_empty()).or(reasoning);
@@ -313,15 +325,6 @@ impl EventReader {
             // Some servers give no reason; `[DONE]` alone says that all was said.
             None if self.has_content || self.has_calls => sink(Event::End),
             None => sink(Event::Failed(UpstreamFailure::cut())),
-        }
-    }
-
-    /// Ends the stream of bytes. Some servers leave out `[DONE]`.
-    pub(crate) fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
-        if self.stop.is_some() {
-            self.ends(sink);
-        } else if !self.is_over {
-            sink(Event::Failed(UpstreamFailure::cut()));
         }
     }
 }

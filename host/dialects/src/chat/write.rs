@@ -7,7 +7,6 @@ use crate::conversation::{Choice, Conversation, Effort, Ids, NO_RESULT, Part, To
 use crate::exchange::Exchange;
 use crate::json::{Array, object};
 use crate::request::UpstreamTarget;
-use crate::responses::remove;
 
 /// Writes a request.
 pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &UpstreamTarget) -> Vec<u8> {
@@ -56,7 +55,7 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
         }
         request
     });
-    remove(body, &to.refused)
+    to.without_refused(body)
 }
 
 fn write_tool(tools: &mut Array<'_>, tool: &Tool<'_>, exchange: &Exchange) {

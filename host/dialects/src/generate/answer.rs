@@ -9,6 +9,7 @@ use crate::collected::{Collected, CollectedPart, object_of};
 use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::json::write_string;
+use crate::sides::Writer;
 
 /// Writes chunks, one after the other. Calls are written whole.
 #[derive(Debug, Default)]
@@ -21,8 +22,8 @@ pub(crate) struct AnswerWriter {
     stop: Option<Stop>,
 }
 
-impl AnswerWriter {
-    pub(crate) fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
+impl Writer for AnswerWriter {
+    fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
         match event {
             Event::Usage(usage) => self.usage.grow(usage),
             Event::Stop(stop) => self.stop = Some(stop),
@@ -64,11 +65,12 @@ impl AnswerWriter {
         }
     }
 
-    /// Writes a sign of life.
-    pub(crate) fn keep_alive(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
+    fn keep_alive(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
         send(&json!({"modelVersion": exchange.asked}), out);
     }
+}
 
+impl AnswerWriter {
     fn proof(&mut self, proof: Proof, exchange: &Exchange) {
         self.waiting.push(exchange.record(proof, std::mem::take(&mut self.thought)));
     }

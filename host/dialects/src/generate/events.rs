@@ -7,6 +7,7 @@ use crate::carrier::Proof;
 use crate::event::{Event, RequestUsage, Stop};
 use crate::failure::{FailureKind, UpstreamFailure};
 use crate::json::{Text, word};
+use crate::sides::Reader;
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -78,8 +79,8 @@ pub(crate) struct EventReader {
     is_over: bool,
 }
 
-impl EventReader {
-    pub(crate) fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
+impl Reader for EventReader {
+    fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
         let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return };
         if chunk.error.is_some_and(|error| error.get() != "null") {
             self.is_over = true;
@@ -115,6 +116,23 @@ impl EventReader {
         }
     }
 
+    /// Ends the stream of bytes. Counts may follow the reason to stop, so only this is the end.
+    fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        if self.is_over {
+            return;
+        }
+        self.thought_ends(None, sink);
+        match self.stop {
+            Some(stop) => {
+                sink(Event::Stop(stop));
+                sink(Event::End);
+            }
+            None => sink(Event::Failed(UpstreamFailure::cut())),
+        }
+    }
+}
+
+impl EventReader {
     fn part(&mut self, part: PartOf<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         let signature = part.thought_signature.filter(|signature| !signature.as_str().is_empty());
         let proof = signature.map(|signature| Proof::OfPart(signature.0.into_owned()));
@@ -148,21 +166,6 @@ impl EventReader {
         let in_thought = std::mem::take(&mut self.in_thought);
         if in_thought || proof.is_some() {
             sink(Event::Proof(proof.unwrap_or(Proof::Nothing)));
-        }
-    }
-
-    /// Ends the stream of bytes. Counts may follow the reason to stop, so only this is the end.
-    pub(crate) fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
-        if self.is_over {
-            return;
-        }
-        self.thought_ends(None, sink);
-        match self.stop {
-            Some(stop) => {
-                sink(Event::Stop(stop));
-                sink(Event::End);
-            }
-            None => sink(Event::Failed(UpstreamFailure::cut())),
         }
     }
 }

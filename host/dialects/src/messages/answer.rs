@@ -8,6 +8,7 @@ use crate::collected::Collected;
 use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::json::{Object, object, write_string};
+use crate::sides::Writer;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Open {
@@ -27,8 +28,8 @@ pub(crate) struct AnswerWriter {
     has_calls: bool,
 }
 
-impl AnswerWriter {
-    pub(crate) fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
+impl Writer for AnswerWriter {
+    fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
         match event {
             Event::Usage(usage) => self.usage.grow(usage),
             Event::Stop(stop) => self.stop = Some(stop),
@@ -73,13 +74,14 @@ impl AnswerWriter {
         }
     }
 
-    /// Writes a sign of life.
-    pub(crate) fn keep_alive(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
+    fn keep_alive(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
         self.begin(exchange, out);
         send(out, "ping", |data| data);
     }
+}
 
-    pub(crate) fn begin(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
+impl AnswerWriter {
+    fn begin(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
         if std::mem::replace(&mut self.is_begun, true) {
             return;
         }

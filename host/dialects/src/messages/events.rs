@@ -8,6 +8,7 @@ use crate::carrier::Proof;
 use crate::event::{Event, RequestUsage, Stop};
 use crate::failure::{FailureKind, UpstreamFailure};
 use crate::json::{Text, word};
+use crate::sides::Reader;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -109,8 +110,8 @@ pub(crate) struct EventReader {
     signature: String,
 }
 
-impl EventReader {
-    pub(crate) fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
+impl Reader for EventReader {
+    fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
         let Ok(event) = serde_json::from_slice::<Data<'_>>(data) else {
             // Claude Code passes over what it does not know, and so do we: an end that never comes is an error anyway.
             return;
@@ -176,10 +177,16 @@ impl EventReader {
         }
     }
 
-    pub(crate) fn holds(&self) -> usize {
+    fn holds(&self) -> usize {
         self.signature.len()
     }
 
+    fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        sink(Event::Failed(UpstreamFailure::new(FailureKind::Upstream, UpstreamFailure::cut().message)));
+    }
+}
+
+impl EventReader {
     fn stop(&mut self, reason: Option<Text<'_>>, sink: &mut dyn FnMut(Event<'_>)) {
         let Some(reason) = reason else { return };
         self.block_ends(sink);
@@ -234,11 +241,6 @@ impl EventReader {
                 sink(Event::CallEnd);
             }
         }
-    }
-
-    /// Ends the stream of bytes.
-    pub(crate) fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
-        sink(Event::Failed(UpstreamFailure::new(FailureKind::Upstream, UpstreamFailure::cut().message)));
     }
 }
 

@@ -9,6 +9,7 @@ use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::json::{Object, object, write_string};
 use crate::names::Named;
+use crate::sides::Writer;
 
 /// The fields that count the parts of an item.
 const CONTENT: &str = "content_index";
@@ -33,9 +34,9 @@ pub(crate) struct AnswerWriter {
     stop: Option<Stop>,
 }
 
-impl AnswerWriter {
+impl Writer for AnswerWriter {
     // Long: one arm for each kind of event.
-    pub(crate) fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
+    fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
         match event {
             Event::Usage(usage) => self.usage.grow(usage),
             Event::Stop(stop) => self.stop = Some(stop),
@@ -102,18 +103,18 @@ impl AnswerWriter {
         }
     }
 
-    /// Writes a sign of life.
-    pub(crate) fn keep_alive(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
+    fn keep_alive(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
         self.begin(exchange, out);
         out.extend_from_slice(b": waiting\n\n");
     }
 
-    /// Leaves out the events of the beginning.
-    pub(crate) fn go_on(&mut self) {
+    fn go_on(&mut self) {
         self.is_begun = true;
     }
+}
 
-    pub(crate) fn begin(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
+impl AnswerWriter {
+    fn begin(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
         if std::mem::replace(&mut self.is_begun, true) {
             return;
         }

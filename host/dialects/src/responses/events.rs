@@ -10,6 +10,7 @@ use crate::conversation::Tool;
 use crate::event::{Event, RequestUsage, Stop};
 use crate::failure::{FailureKind, UpstreamFailure};
 use crate::json::{Text, parse, string, word};
+use crate::sides::Reader;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -99,8 +100,8 @@ pub(crate) struct EventReader {
     was_refused: bool,
 }
 
-impl EventReader {
-    pub(crate) fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
+impl Reader for EventReader {
+    fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
         let Ok(event) = serde_json::from_slice::<Data<'_>>(data) else { return };
         let delta = || event.delta.and_then(string).filter(|delta| !delta.is_empty());
         match word(event.kind.as_ref()) {
@@ -144,6 +145,12 @@ impl EventReader {
         }
     }
 
+    fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        sink(Event::Failed(UpstreamFailure::cut()));
+    }
+}
+
+impl EventReader {
     fn ends(&mut self, response: Response<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         // Some servers say everything at the end only.
         let output = response.output.unwrap_or_default();
@@ -226,11 +233,6 @@ impl EventReader {
             }
             _ => {}
         }
-    }
-
-    /// Ends the stream of bytes.
-    pub(crate) fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
-        sink(Event::Failed(UpstreamFailure::cut()));
     }
 }
 

@@ -66,21 +66,7 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
         }
         request.some_raw("temperature", conversation.temperature).some_raw("top_p", conversation.top_p)
     });
-    remove(body, &to.refused)
-}
-
-/// Takes out what the upstream has refused before.
-pub(crate) fn remove(body: Vec<u8>, refused: &[String]) -> Vec<u8> {
-    if refused.is_empty() {
-        return body;
-    }
-    let Ok(mut request) = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&body) else {
-        return body;
-    };
-    refused.iter().for_each(|field| {
-        request.shift_remove(field);
-    });
-    serde_json::to_vec(&request).unwrap_or(body)
+    to.without_refused(body)
 }
 
 fn write_items(items: &mut Array<'_>, conversation: &Conversation<'_>, exchange: &Exchange) {
