@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::carrier::Carried;
-use crate::json::is_object;
+use crate::json::{Text, is_object};
 
 /// Everything that a request to a model says.
 #[derive(Debug, Default)]
@@ -144,6 +145,15 @@ pub(crate) struct Tool<'a> {
     pub is_strict: bool,
 }
 
+/// The grammar of a tool that takes a text, as OpenAI's APIs say it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Grammar<'a> {
+    #[serde(borrow)]
+    syntax: Option<Text<'a>>,
+    definition: Option<Text<'a>>,
+}
+
 /// The schema of a tool that says nothing of its arguments, for upstreams that demand one.
 const ANY_ARGUMENTS: &str = r#"{"type":"object","properties":{}}"#;
 
@@ -156,12 +166,9 @@ impl<'a> Tool<'a> {
         Self { kind: ToolKind::Function, namespace: None, name, description, schema, is_strict: false }
     }
 
-    /// Makes a tool that takes a text. `grammar` is a syntax and what the text must follow.
-    pub(crate) fn free_form(
-        name: Cow<'a, str>,
-        description: Cow<'a, str>,
-        grammar: Option<(Cow<'a, str>, Cow<'a, str>)>,
-    ) -> Self {
+    /// Makes a tool that takes a text, which must follow a grammar if there is one.
+    pub(crate) fn free_form(name: Cow<'a, str>, description: Cow<'a, str>, grammar: Option<Grammar<'a>>) -> Self {
+        let grammar = grammar.and_then(|of| Some((of.syntax.unwrap_or_default().0, of.definition?.0)));
         let description = match grammar {
             Some((syntax, grammar)) => {
                 format!("{description}\n\n`input` must follow this grammar ({syntax}):\n{grammar}").into()
@@ -191,6 +198,17 @@ pub(crate) enum Choice<'a> {
     Any,
     None,
     Tool(Cow<'a, str>),
+}
+
+impl Choice<'_> {
+    /// Reads the words of OpenAI's APIs.
+    pub(crate) fn of_word(word: &str) -> Self {
+        match word {
+            "none" => Self::None,
+            "required" => Self::Any,
+            _ => Self::Auto,
+        }
+    }
 }
 
 /// How much the model thinks before it answers.
@@ -275,6 +293,13 @@ pub(crate) struct Format<'a> {
     pub schema: Option<Cow<'a, str>>,
 }
 
+impl<'a> Format<'a> {
+    /// Makes one, with a name where the client has none.
+    pub(crate) fn new(name: Option<Text<'a>>, schema: Option<&'a RawValue>) -> Self {
+        Self { name: name.map_or("answer".into(), |name| name.0), schema: schema.map(|raw| raw.get().into()) }
+    }
+}
+
 /// A stretch of a conversation in which one side speaks.
 #[derive(Debug)]
 pub(crate) enum Turn<'c, 'a> {
@@ -293,10 +318,22 @@ pub(crate) struct Answered<'c, 'a> {
     pub result: Option<&'c ToolResult<'a>>,
 }
 
+/// Opens a conversation that begins with the model's words, which not each dialect takes.
+pub(crate) const OPENING: &str = "(The beginning of the conversation is not shown.)";
+
 /// Stands for the result of a call that has none. Each dialect demands one.
 pub(crate) const NO_RESULT: &str = "error: there is no result of this call";
 
 impl<'a> Conversation<'a> {
+    /// Takes in the choice of a tool. Of one that is left out, nothing can be demanded.
+    pub(crate) fn choose(&mut self, choice: Choice<'a>) {
+        let is_there = |name: &str| self.tools.iter().any(|tool| tool.name == name);
+        self.choice = match choice {
+            Choice::Tool(name) if !is_there(&name) => Choice::Unsaid,
+            choice => choice,
+        };
+    }
+
     /// Returns the turns as every dialect accepts them: results stand directly behind their calls, each call has
     /// one, and a result without a call is a text of the user.
     pub(crate) fn turns(&self) -> Vec<Turn<'_, 'a>> {

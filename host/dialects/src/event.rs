@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use crate::carrier::Proof;
 use crate::failure::UpstreamFailure;
 use crate::request::SecretMask;
@@ -59,7 +61,7 @@ pub enum Stop {
 }
 
 /// Tokens of one request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestUsage {
     /// Read, without those that came out of a cache or went into one.
     pub input: u64,
@@ -98,6 +100,21 @@ impl RequestUsage {
         self.output = self.output.max(later.output);
         self.thinking = self.thinking.max(later.thinking);
     }
+}
+
+/// Counts of what was read, as OpenAI's APIs tell them apart.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct InputDetails {
+    pub cached_tokens: Option<u64>,
+    pub cache_write_tokens: Option<u64>,
+}
+
+/// Counts of what was written, as OpenAI's APIs tell them apart.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct OutputDetails {
+    pub reasoning_tokens: Option<u64>,
 }
 
 /// Follows the JSON of a call's arguments, to know when it is whole.

@@ -8,6 +8,8 @@ mod read;
 mod schema;
 mod write;
 
+pub(crate) use write::NO_SIGNATURE;
+
 use crate::sides::Dialect;
 
 pub(crate) const DIALECT: Dialect = Dialect {

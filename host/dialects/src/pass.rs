@@ -16,6 +16,7 @@ use crate::chat::detail;
 use crate::event::Event;
 use crate::exchange::Exchange;
 use crate::failure::UpstreamFailure;
+use crate::generate::NO_SIGNATURE;
 use crate::json;
 use crate::request::{RequestError, UpstreamTarget};
 use crate::sides::{Reader, dialect};
@@ -157,7 +158,7 @@ pub(crate) fn request(body: &[u8], exchange: &Exchange, to: &UpstreamTarget) -> 
                         }
                         Back::Own(Proof::OfPart(given)) => part["thoughtSignature"] = given.into(),
                         // Gemini CLI itself puts this where there is no signature.
-                        Back::Own(_) | Back::Nothing => part["thoughtSignature"] = UNSIGNED.into(),
+                        Back::Own(_) | Back::Nothing => part["thoughtSignature"] = NO_SIGNATURE.into(),
                     }
                     true
                 }));
@@ -251,9 +252,6 @@ fn own_proof(field: &str, exchange: &Exchange) -> Option<Proof> {
     }
     (starts.len() > 1 && starts[0] == 0).then_some(Proof::Signature(joined))
 }
-
-/// The value that Gemini takes in place of a signature.
-const UNSIGNED: &str = "skip_thought_signature_validator";
 
 /// The treatment of reasoning that a client gives back.
 enum Back {

@@ -13,6 +13,7 @@ use crate::exchange::Exchange;
 use crate::json::write_string;
 use crate::names::Named;
 use crate::sides::Writer;
+use crate::sse::send;
 
 /// A call that is open.
 #[derive(Debug)]
@@ -164,12 +165,6 @@ fn chunk(delta: Value, stop: Option<&str>, exchange: &Exchange) -> Value {
         "id": format!("chatcmpl-{}", exchange.seed), "object": "chat.completion.chunk", "created": 0,
         "model": exchange.asked, "choices": [{"index": 0, "delta": delta, "finish_reason": stop}],
     })
-}
-
-fn send(chunk: &Value, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"data: ");
-    out.extend_from_slice(chunk.to_string().as_bytes());
-    out.extend_from_slice(b"\n\n");
 }
 
 fn call(id: &str, named: &Named, arguments: &str) -> Value {

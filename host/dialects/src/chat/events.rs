@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::carrier::Proof;
-use crate::event::{Event, JsonEnd, RequestUsage, Stop};
+use crate::event::{Event, InputDetails, JsonEnd, OutputDetails, RequestUsage, Stop};
 use crate::failure::UpstreamFailure;
 use crate::json::{Text, parse, string, word};
 use crate::sides::Reader;
@@ -71,23 +71,10 @@ struct TextPart<'a> {
 struct UsageOf {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
-    prompt_tokens_details: Option<PromptDetails>,
-    completion_tokens_details: Option<CompletionDetails>,
+    prompt_tokens_details: Option<InputDetails>,
+    completion_tokens_details: Option<OutputDetails>,
     /// DeepSeek's.
     prompt_cache_hit_tokens: Option<u64>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct PromptDetails {
-    cached_tokens: Option<u64>,
-    cache_write_tokens: Option<u64>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct CompletionDetails {
-    reasoning_tokens: Option<u64>,
 }
 
 /// A call whose pieces come in.
@@ -124,7 +111,7 @@ impl Reader for EventReader {
             return self.ends(sink);
         }
         let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return };
-        if chunk.error.is_some_and(|error| error.get() != "null") {
+        if chunk.error.is_some() {
             self.is_over = true;
             return sink(Event::Failed(UpstreamFailure::read(200, data)));
         }
@@ -231,7 +218,7 @@ impl EventReader {
             None => ("", None),
         };
         // An object instead of a string is not as it should be, but its meaning is clear.
-        let arguments = arguments.filter(|raw| raw.get() != "null").map(|raw| string(raw).unwrap_or(raw.get().into()));
+        let arguments = arguments.map(|raw| string(raw).unwrap_or(raw.get().into()));
         let arguments = arguments.as_deref().unwrap_or_default();
         let index = call.index.unwrap_or_else(|| match (id.is_empty(), self.calls.back()) {
             (true, Some(last)) => last.index,
@@ -331,15 +318,14 @@ impl EventReader {
 
 impl UsageOf {
     fn usage(self) -> RequestUsage {
-        let details = self.prompt_tokens_details.map_or((None, None), |of| (of.cached_tokens, of.cache_write_tokens));
-        let cached = details.0.or(self.prompt_cache_hit_tokens).unwrap_or_default();
-        let thinking = self.completion_tokens_details.and_then(|of| of.reasoning_tokens).unwrap_or_default();
+        let input = self.prompt_tokens_details.unwrap_or_default();
+        let output = self.completion_tokens_details.unwrap_or_default();
         RequestUsage::with_cache_inside(
             self.prompt_tokens.unwrap_or_default(),
-            cached,
-            details.1.unwrap_or_default(),
+            input.cached_tokens.or(self.prompt_cache_hit_tokens).unwrap_or_default(),
+            input.cache_write_tokens.unwrap_or_default(),
             self.completion_tokens.unwrap_or_default(),
-            thinking,
+            output.reasoning_tokens.unwrap_or_default(),
         )
     }
 }

@@ -8,7 +8,9 @@ use serde_json::value::RawValue;
 
 use crate::StreamOptions;
 use crate::carrier::Carried;
-use crate::conversation::{Call, Choice, Conversation, Format, Media, Part, Role, Source, Thinking, Tool, ToolResult};
+use crate::conversation::{
+    Call, Choice, Conversation, Format, Grammar, Media, Part, Role, Source, Thinking, Tool, ToolResult,
+};
 use crate::json::{Text, parse, string, text_or_list, word};
 use crate::request::RequestError;
 
@@ -129,14 +131,6 @@ struct CustomFormat<'a> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Grammar<'a> {
-    #[serde(borrow)]
-    syntax: Option<Text<'a>>,
-    definition: Option<Text<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
 struct ToolOf<'a> {
     #[serde(borrow)]
     function: Option<Function<'a>>,
@@ -216,12 +210,8 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         ..Conversation::default()
     };
     conversation.format = request.response_format.and_then(|format| match format.kind.as_str() {
-        "json_object" => Some(Format { name: "answer".into(), schema: None }),
-        "json_schema" => {
-            let schema = format.json_schema?;
-            let name = schema.name.map_or("answer".into(), |name| name.0);
-            Some(Format { name, schema: schema.schema.map(|schema| Cow::Borrowed(schema.get())) })
-        }
+        "json_object" => Some(Format::new(None, None)),
+        "json_schema" => format.json_schema.map(|of| Format::new(of.name, of.schema)),
         _ => None,
     });
     for tool in request.tools.unwrap_or_default() {
@@ -235,12 +225,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         read_message(message, &mut conversation)?;
     }
     if let Some(choice) = request.tool_choice.or(request.function_call) {
-        conversation.choice = chosen(choice);
-        // Of a tool that is left out, nothing can be demanded.
-        let is_there = |name: &str| conversation.tools.iter().any(|tool| tool.name == name);
-        if matches!(&conversation.choice, Choice::Tool(name) if !is_there(name)) {
-            conversation.choice = Choice::Unsaid;
-        }
+        conversation.choose(chosen(choice));
     }
     Ok(conversation)
 }
@@ -261,11 +246,8 @@ fn thinking(request: &ModelRequest<'_>) -> Thinking {
 }
 
 fn chosen(choice: &RawValue) -> Choice<'_> {
-    match string(choice).as_deref() {
-        Some("none") => return Choice::None,
-        Some("required") => return Choice::Any,
-        Some(_) => return Choice::Auto,
-        None => {}
+    if let Some(word) = string(choice) {
+        return Choice::of_word(&word);
     }
     let Some(choice) = parse::<Chosen<'_>>(choice) else { return Choice::Unsaid };
     let function = choice.function.and_then(|function| function.name);
@@ -285,7 +267,6 @@ fn declared(function: Function<'_>) -> Tool<'_> {
 
 fn declared_text(custom: Custom<'_>) -> Tool<'_> {
     let grammar = custom.format.and_then(|format| format.grammar);
-    let grammar = grammar.and_then(|grammar| Some((grammar.syntax.unwrap_or_default().0, grammar.definition?.0)));
     Tool::free_form(custom.name.unwrap_or_default().0, custom.description.unwrap_or_default().0, grammar)
 }
 

@@ -10,6 +10,7 @@ use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::json::write_string;
 use crate::sides::Writer;
+use crate::sse::send;
 
 /// Writes chunks, one after the other. Calls are written whole.
 #[derive(Debug, Default)]
@@ -107,12 +108,6 @@ fn piece(kind: &str, text: &str, exchange: &Exchange, out: &mut Vec<u8>) {
 
 fn chunk(parts: &[Value], exchange: &Exchange) -> Value {
     json!({"candidates": [{"content": {"role": "model", "parts": parts}, "index": 0}], "modelVersion": exchange.asked})
-}
-
-fn send(chunk: &Value, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"data: ");
-    out.extend_from_slice(chunk.to_string().as_bytes());
-    out.extend_from_slice(b"\n\n");
 }
 
 fn stop(stop: Option<Stop>) -> &'static str {

@@ -82,7 +82,7 @@ pub(crate) struct EventReader {
 impl Reader for EventReader {
     fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
         let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return };
-        if chunk.error.is_some_and(|error| error.get() != "null") {
+        if chunk.error.is_some() {
             self.is_over = true;
             return sink(Event::Failed(UpstreamFailure::read(200, data)));
         }
@@ -140,7 +140,7 @@ impl EventReader {
             self.thought_ends(proof, sink);
             self.has_calls = true;
             sink(Event::Call { id: call.id.unwrap_or_default().0, name: call.name.0 });
-            sink(Event::Arguments(call.args.map(RawValue::get).filter(|args| *args != "null").unwrap_or("{}").into()));
+            sink(Event::Arguments(call.args.map_or("{}", RawValue::get).into()));
             sink(Event::CallEnd);
             return;
         }

@@ -2,7 +2,7 @@
 
 use crate::carrier::Proof;
 use crate::conversation::{
-    Answered, Choice, Conversation, Effort, Ids, Media, NO_RESULT, Part, Source, Thinking, Turn, reminder,
+    Answered, Choice, Conversation, Effort, Ids, Media, NO_RESULT, OPENING, Part, Source, Thinking, Turn, reminder,
 };
 use crate::exchange::Exchange;
 use crate::generate::schema::{inlined, subset};
@@ -12,7 +12,7 @@ use crate::request::UpstreamTarget;
 /// Stands for the signature of a call that another model made. Google documents it for this.
 ///
 /// Source: <https://ai.google.dev/gemini-api/docs/thought-signatures>.
-const NO_SIGNATURE: &str = "skip_thought_signature_validator";
+pub(crate) const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 
 /// The field that older servers refuse.
 const JSON_SCHEMA: &str = "parametersJsonSchema";
@@ -129,7 +129,7 @@ fn write_turns(contents: &mut Array<'_>, conversation: &Conversation<'_>, exchan
         }
     }
     if groups.first().is_none_or(|(role, _)| *role == "model") {
-        groups.insert(0, ("user", vec![text_part("(The beginning of the conversation is not shown.)")]));
+        groups.insert(0, ("user", vec![text_part(OPENING)]));
     }
     for (role, parts) in groups {
         contents.object(|out| {

@@ -144,10 +144,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         ..Conversation::default()
     };
     let format = request.output_config.and_then(|config| config.format);
-    conversation.format = format.map(|format| Format {
-        name: "answer".into(),
-        schema: format.schema.map(|schema| Cow::Borrowed(schema.get())),
-    });
+    conversation.format = format.map(|format| Format::new(None, format.schema));
     let blocks =
         request.system.map(|raw| text_or_list(raw, of_text).ok_or(RequestError::Shape("system"))).transpose()?;
     for block in blocks.unwrap_or_default() {
@@ -188,17 +185,12 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
     conversation.tools = tools.collect();
     if let Some(choice) = request.tool_choice {
         conversation.one_call = choice.disable_parallel_tool_use.unwrap_or_default();
-        conversation.choice = match (choice.kind.as_str(), choice.name) {
+        conversation.choose(match (choice.kind.as_str(), choice.name) {
             ("any", _) => Choice::Any,
             ("none", _) => Choice::None,
             ("tool", Some(name)) => Choice::Tool(name.0),
             _ => Choice::Auto,
-        };
-        // Of a tool that is left out, nothing can be demanded.
-        let is_there = |name: &str| conversation.tools.iter().any(|tool| tool.name == name);
-        if matches!(&conversation.choice, Choice::Tool(name) if !is_there(name)) {
-            conversation.choice = Choice::Unsaid;
-        }
+        });
     }
     Ok(conversation)
 }

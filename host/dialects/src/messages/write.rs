@@ -2,15 +2,13 @@
 
 use crate::carrier::{Carried, Proof};
 use crate::conversation::{
-    Answered, Choice, Conversation, Effort, Ids, Media, NO_RESULT, Part, Source, Thinking, ToolKind, Turn, reminder,
+    Answered, Choice, Conversation, Effort, Ids, Media, NO_RESULT, OPENING, Part, Source, Thinking, ToolKind, Turn,
+    reminder,
 };
 use crate::exchange::Exchange;
 use crate::json::{Array, Object, made, object};
 use crate::names::Names;
 use crate::request::UpstreamTarget;
-
-/// Opens a conversation that begins with the model's words, which Messages does not take.
-const OPENING: &str = "(The beginning of the conversation is not shown.)";
 
 /// Where a cache may end, at most.
 const BREAKPOINTS: usize = 4;

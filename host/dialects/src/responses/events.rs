@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::carrier::Proof;
 use crate::conversation::Tool;
-use crate::event::{Event, RequestUsage, Stop};
+use crate::event::{Event, InputDetails, OutputDetails, RequestUsage, Stop};
 use crate::failure::{FailureKind, UpstreamFailure};
 use crate::json::{Text, parse, string, word};
 use crate::sides::Reader;
@@ -50,19 +50,6 @@ struct UsageOf {
     output_tokens: u64,
     input_tokens_details: Option<InputDetails>,
     output_tokens_details: Option<OutputDetails>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct InputDetails {
-    cached_tokens: Option<u64>,
-    cache_write_tokens: Option<u64>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct OutputDetails {
-    reasoning_tokens: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -158,15 +145,14 @@ impl EventReader {
             output[self.items..].iter().for_each(|item| self.item(item, sink));
         }
         if let Some(usage) = response.usage {
-            let input = usage.input_tokens_details.map_or((None, None), |of| (of.cached_tokens, of.cache_write_tokens));
-            let thinking = usage.output_tokens_details.and_then(|of| of.reasoning_tokens).unwrap_or_default();
-            let (cached, written) = (input.0.unwrap_or_default(), input.1.unwrap_or_default());
+            let input = usage.input_tokens_details.unwrap_or_default();
+            let output = usage.output_tokens_details.unwrap_or_default();
             sink(Event::Usage(RequestUsage::with_cache_inside(
                 usage.input_tokens,
-                cached,
-                written,
+                input.cached_tokens.unwrap_or_default(),
+                input.cache_write_tokens.unwrap_or_default(),
                 usage.output_tokens,
-                thinking,
+                output.reasoning_tokens.unwrap_or_default(),
             )));
         }
         match word(response.status.as_ref()) {
@@ -217,18 +203,14 @@ impl EventReader {
                     None => Proof::Nothing,
                 }));
             }
-            "function_call" => {
+            kind @ ("function_call" | "custom_tool_call") => {
                 self.has_calls = true;
                 sink(Event::Call { id: item.call_id.unwrap_or_default().0, name: item.name.unwrap_or_default().0 });
-                let arguments = item.arguments.and_then(string).filter(|arguments| !arguments.trim().is_empty());
+                let arguments = match kind {
+                    "function_call" => item.arguments.and_then(string).filter(|text| !text.trim().is_empty()),
+                    _ => Some(Tool::free_form_arguments(word(item.input.as_ref())).into()),
+                };
                 sink(Event::Arguments(arguments.unwrap_or("{}".into())));
-                sink(Event::CallEnd);
-            }
-            "custom_tool_call" => {
-                self.has_calls = true;
-                sink(Event::Call { id: item.call_id.unwrap_or_default().0, name: item.name.unwrap_or_default().0 });
-                let input = item.input.unwrap_or_default();
-                sink(Event::Arguments(Tool::free_form_arguments(input.as_str()).into()));
                 sink(Event::CallEnd);
             }
             _ => {}

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::carrier::Carried;
 use crate::conversation::{
-    Call, Choice, Conversation, Format, Media, Part, Role, Thinking, Tool, ToolKind, ToolResult,
+    Call, Choice, Conversation, Format, Grammar, Media, Part, Role, Thinking, Tool, ToolKind, ToolResult,
 };
 use crate::json::{Text, parse, string, text_or_list, word};
 use crate::request::RequestError;
@@ -77,14 +77,6 @@ struct ToolOf<'a> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Grammar<'a> {
-    #[serde(borrow)]
-    syntax: Option<Text<'a>>,
-    definition: Option<Text<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
 struct Chosen<'a> {
     #[serde(borrow)]
     name: Option<Text<'a>>,
@@ -136,10 +128,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         ..Conversation::default()
     };
     conversation.format = request.text.and_then(|text| text.format).and_then(|format| match format.kind.as_str() {
-        "json_schema" | "json_object" => Some(Format {
-            name: format.name.map_or("answer".into(), |name| name.0),
-            schema: format.schema.map(|schema| Cow::Borrowed(schema.get())),
-        }),
+        "json_schema" | "json_object" => Some(Format::new(format.name, format.schema)),
         _ => None,
     });
     conversation.system.extend(request.instructions.filter(|text| !text.as_str().trim().is_empty()).map(|text| text.0));
@@ -151,14 +140,10 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         read_item(item, &mut conversation);
     }
     if let Some(choice) = request.tool_choice {
-        conversation.choice = match string(choice).as_deref() {
-            Some("required") => Choice::Any,
-            Some("none") => Choice::None,
-            Some(_) => Choice::Auto,
-            None => match parse::<Chosen<'_>>(choice).and_then(|chosen| chosen.name) {
-                Some(name) if conversation.tools.iter().any(|tool| tool.name == name.0) => Choice::Tool(name.0),
-                _ => Choice::Auto,
-            },
+        conversation.choice = match (string(choice), parse::<Chosen<'_>>(choice).and_then(|chosen| chosen.name)) {
+            (Some(word), _) => Choice::of_word(&word),
+            (None, Some(name)) if conversation.tools.iter().any(|tool| tool.name == name.0) => Choice::Tool(name.0),
+            (None, _) => Choice::Auto,
         };
     }
     Ok(conversation)
@@ -171,11 +156,7 @@ fn tools<'a>(given: Vec<ToolOf<'a>>, namespace: Option<&Cow<'a, str>>, depth: us
         let parameters = tool.parameters.map(|raw| Cow::Borrowed(raw.get()));
         let made = match tool.kind.as_str() {
             "function" => Tool::function(name, description, parameters),
-            "custom" => {
-                let grammar =
-                    tool.format.and_then(|format| Some((format.syntax.unwrap_or_default().0, format.definition?.0)));
-                Tool::free_form(name, description, grammar)
-            }
+            "custom" => Tool::free_form(name, description, tool.format),
             SEARCH => Tool { kind: ToolKind::Search, ..Tool::function(SEARCH.into(), description, parameters) },
             "namespace" if depth > 0 => {
                 tools(tool.tools, Some(&name), depth - 1, into);
