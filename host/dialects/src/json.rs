@@ -22,6 +22,11 @@ pub(crate) fn word<'t>(text: Option<&'t Text<'_>>) -> &'t str {
     text.map_or("", Text::as_str)
 }
 
+/// Returns the text of an optional field, if it says anything.
+pub(crate) fn filled(text: Option<Text<'_>>) -> Option<Cow<'_, str>> {
+    text.map(|text| text.0).filter(|text| !text.is_empty())
+}
+
 /// Parses a JSON string.
 pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     if !raw.get().starts_with('"') {

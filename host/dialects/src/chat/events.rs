@@ -1,5 +1,6 @@
 //! Answers of upstreams.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use serde::Deserialize;
@@ -8,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::carrier::Proof;
 use crate::event::{Event, InputDetails, JsonEnd, OutputDetails, RequestUsage, Stop};
 use crate::failure::UpstreamFailure;
-use crate::json::{Text, parse, string, word};
+use crate::json::{Text, filled, parse, string, word};
 use crate::sides::Reader;
 
 #[derive(Default, Deserialize)]
@@ -123,10 +124,10 @@ impl Reader for EventReader {
             if let Some(delta) = choice.delta {
                 self.delta(delta, sink);
             }
-            if let Some(reason) = choice.finish_reason.filter(|reason| !reason.as_str().is_empty()) {
+            if let Some(reason) = filled(choice.finish_reason) {
                 self.thought_ends(sink);
                 self.calls_end(sink);
-                let stop = match reason.as_str() {
+                let stop = match &*reason {
                     "length" => Stop::Limit,
                     "content_filter" => Stop::Refused,
                     "tool_calls" | "function_call" => Stop::Calls,
@@ -166,42 +167,41 @@ impl Reader for EventReader {
 
 impl EventReader {
     fn delta(&mut self, delta: Delta<'_>, sink: &mut dyn FnMut(Event<'_>)) {
-        let reasoning = delta.reasoning.and_then(string).map(Text);
-        let thought = delta.reasoning_content.filter(|text| !text.as_str().is_empty()).or(reasoning);
-        if let Some(text) = thought.filter(|text| !text.as_str().is_empty()) {
+        let reasoning = || delta.reasoning.and_then(string).filter(|text| !text.is_empty());
+        if let Some(text) = filled(delta.reasoning_content).or_else(reasoning) {
             self.calls_end(sink);
             self.in_thought = true;
-            sink(Event::Thought(text.0));
+            sink(Event::Thought(text));
         }
         if let Some(content) = delta.content {
             match string(content) {
-                Some(text) => self.text(Text(text), sink),
+                Some(text) => self.text(text, sink),
                 None => {
                     let parts: Vec<TextPart<'_>> = parse(content).unwrap_or_default();
-                    parts.into_iter().filter_map(|part| part.text).for_each(|text| self.text(text, sink));
+                    parts.into_iter().filter_map(|part| part.text).for_each(|text| self.text(text.0, sink));
                 }
             }
         }
         if let Some(text) = delta.refusal {
-            self.text(text, sink);
+            self.text(text.0, sink);
         }
         for call in delta.tool_calls.unwrap_or_default() {
             self.call(call, sink);
         }
     }
 
-    fn text(&mut self, text: Text<'_>, sink: &mut dyn FnMut(Event<'_>)) {
-        if text.as_str().is_empty() {
+    fn text(&mut self, text: Cow<'_, str>, sink: &mut dyn FnMut(Event<'_>)) {
+        if text.is_empty() {
             return;
         }
         self.thought_ends(sink);
         // Some servers send an empty line between calls and their end.
-        if !self.calls.is_empty() && text.as_str().trim().is_empty() {
+        if !self.calls.is_empty() && text.trim().is_empty() {
             return;
         }
         self.calls_end(sink);
         self.has_content = true;
-        sink(Event::Text(text.0));
+        sink(Event::Text(text));
     }
 
     fn thought_ends(&mut self, sink: &mut dyn FnMut(Event<'_>)) {

@@ -45,11 +45,8 @@ impl Writer for AnswerWriter {
             }
             Event::CallEnd => {
                 let Some((id, name, arguments)) = self.call.take() else { return };
-                let mut part = json!({"functionCall": {"id": id, "name": name, "args": object_of(&arguments)}});
-                if let Some(record) = self.record() {
-                    part["thoughtSignature"] = record.into();
-                }
-                send(&chunk(&[part], exchange), out);
+                let record = self.record();
+                send(&chunk(&[call_part(&id, &name, &arguments, record)], exchange), out);
             }
             Event::Failed(failure) => send(&json!({"error": failure.of_generate_content()}), out),
             Event::End => {
@@ -85,6 +82,14 @@ impl AnswerWriter {
     fn record(&mut self) -> Option<String> {
         joined(std::mem::take(&mut self.waiting))
     }
+}
+
+fn call_part(id: &str, name: &str, arguments: &str, record: Option<String>) -> Value {
+    let mut part = json!({"functionCall": {"id": id, "name": name, "args": object_of(arguments)}});
+    if let Some(record) = record {
+        part["thoughtSignature"] = record.into();
+    }
+    part
 }
 
 /// Makes one record of several.
@@ -141,11 +146,7 @@ pub(crate) fn write_whole(answer: &Collected, exchange: &mut Exchange) -> Vec<u8
             }
             CollectedPart::Call { id, name, arguments } => {
                 let (id, name) = (exchange.call_id(id), exchange.names.client(name).name);
-                let mut part = json!({"functionCall": {"id": id, "name": name, "args": object_of(arguments)}});
-                if let Some(record) = joined(std::mem::take(&mut waiting)) {
-                    part["thoughtSignature"] = record.into();
-                }
-                parts.push(part);
+                parts.push(call_part(&id, &name, arguments, joined(std::mem::take(&mut waiting))));
             }
         }
     }

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use crate::carrier::Proof;
 use crate::event::{Event, RequestUsage, Stop};
 use crate::failure::{FailureKind, UpstreamFailure};
-use crate::json::{Text, word};
+use crate::json::{Text, filled, word};
 use crate::sides::Reader;
 
 #[derive(Default, Deserialize)]
@@ -134,8 +134,7 @@ impl Reader for EventReader {
 
 impl EventReader {
     fn part(&mut self, part: PartOf<'_>, sink: &mut dyn FnMut(Event<'_>)) {
-        let signature = part.thought_signature.filter(|signature| !signature.as_str().is_empty());
-        let proof = signature.map(|signature| Proof::OfPart(signature.0.into_owned()));
+        let proof = filled(part.thought_signature).map(|signature| Proof::OfPart(signature.into_owned()));
         if let Some(call) = part.function_call {
             self.thought_ends(proof, sink);
             self.has_calls = true;
@@ -144,15 +143,14 @@ impl EventReader {
             sink(Event::CallEnd);
             return;
         }
-        let text = part.text.filter(|text| !text.as_str().is_empty());
-        match (part.thought, text) {
+        match (part.thought, filled(part.text)) {
             (true, Some(text)) => {
                 self.in_thought = true;
-                sink(Event::Thought(text.0));
+                sink(Event::Thought(text));
             }
             (false, Some(text)) => {
                 self.thought_ends(proof, sink);
-                sink(Event::Text(text.0));
+                sink(Event::Text(text));
                 return;
             }
             (_, None) => {}

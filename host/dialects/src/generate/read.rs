@@ -11,7 +11,7 @@ use crate::carrier::Carried;
 use crate::conversation::{
     Call, Choice, Conversation, Effort, Format, Media, Part, Role, Source, Thinking, Tool, ToolResult,
 };
-use crate::json::{Text, parse, string, word};
+use crate::json::{Text, filled, parse, string, word};
 use crate::request::RequestError;
 
 #[derive(Deserialize)]
@@ -206,13 +206,10 @@ fn read_part<'a>(
 ) {
     let carried = Carried::of(part.thought_signature.as_ref());
     if let Some(call) = part.function_call {
-        let id = call.id.filter(|id| !id.as_str().is_empty()).map_or_else(
-            || {
-                *made += 1;
-                Cow::Owned(format!("call_{made}"))
-            },
-            |id| id.0,
-        );
+        let id = filled(call.id).unwrap_or_else(|| {
+            *made += 1;
+            Cow::Owned(format!("call_{made}"))
+        });
         unanswered.entry(call.name.0.clone().into_owned()).or_default().push(id.clone().into_owned());
         let arguments = call.args.map_or("{}", RawValue::get).into();
         let call = Call { id, namespace: None, name: call.name.0, arguments, carried };
@@ -221,12 +218,12 @@ fn read_part<'a>(
     }
     if let Some(response) = part.function_response {
         let waiting = unanswered.entry(response.name.0.into_owned()).or_default();
-        let id = match response.id.filter(|id| !id.as_str().is_empty()) {
+        let id = match filled(response.id) {
             Some(id) => {
-                if let Some(at) = waiting.iter().position(|known| *known == id.0) {
+                if let Some(at) = waiting.iter().position(|known| *known == id) {
                     waiting.remove(at);
                 }
-                id.0
+                id
             }
             None if waiting.is_empty() => "".into(),
             None => Cow::Owned(waiting.remove(0)),

@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use super::STOPS;
 use crate::carrier::Proof;
 use crate::event::{Event, RequestUsage, Stop};
-use crate::failure::{FailureKind, UpstreamFailure};
-use crate::json::{Text, word};
+use crate::failure::UpstreamFailure;
+use crate::json::{Text, filled, word};
 use crate::sides::Reader;
 
 #[derive(Default, Deserialize)]
@@ -135,17 +135,16 @@ impl Reader for EventReader {
                 match delta.kind.as_str() {
                     "text_delta" => text(delta.text, sink),
                     "thinking_delta" => {
-                        if let Some(text) = delta.thinking.filter(|text| !text.as_str().is_empty()) {
+                        if let Some(text) = filled(delta.thinking) {
                             self.open = Open::Thinking;
-                            sink(Event::Thought(text.0));
+                            sink(Event::Thought(text));
                         }
                     }
                     "signature_delta" => self.signature.push_str(word(delta.signature.as_ref())),
                     "input_json_delta" => {
-                        let piece = delta.partial_json.filter(|piece| !piece.as_str().is_empty());
-                        if let (Open::Call { has_input }, Some(piece)) = (&mut self.open, piece) {
+                        if let (Open::Call { has_input }, Some(piece)) = (&mut self.open, filled(delta.partial_json)) {
                             *has_input = true;
-                            sink(Event::Arguments(piece.0));
+                            sink(Event::Arguments(piece));
                         }
                     }
                     _ => {}
@@ -182,7 +181,7 @@ impl Reader for EventReader {
     }
 
     fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
-        sink(Event::Failed(UpstreamFailure::new(FailureKind::Upstream, UpstreamFailure::cut().message)));
+        sink(Event::Failed(UpstreamFailure::cut()));
     }
 }
 
@@ -200,8 +199,8 @@ impl EventReader {
             "thinking" => {
                 self.open = Open::Thinking;
                 self.signature = block.signature.unwrap_or_default().0.into_owned();
-                if let Some(text) = block.thinking.filter(|text| !text.as_str().is_empty()) {
-                    sink(Event::Thought(text.0));
+                if let Some(text) = filled(block.thinking) {
+                    sink(Event::Thought(text));
                 }
             }
             "redacted_thinking" => {
@@ -245,7 +244,7 @@ impl EventReader {
 }
 
 fn text(text: Option<Text<'_>>, sink: &mut dyn FnMut(Event<'_>)) {
-    if let Some(text) = text.filter(|text| !text.as_str().is_empty()) {
-        sink(Event::Text(text.0));
+    if let Some(text) = filled(text) {
+        sink(Event::Text(text));
     }
 }

@@ -9,7 +9,7 @@ use crate::carrier::Proof;
 use crate::conversation::Tool;
 use crate::event::{Event, InputDetails, OutputDetails, RequestUsage, Stop};
 use crate::failure::{FailureKind, UpstreamFailure};
-use crate::json::{Text, parse, string, word};
+use crate::json::{Text, filled, parse, string, word};
 use crate::sides::Reader;
 
 #[derive(Default, Deserialize)]
@@ -181,8 +181,8 @@ impl EventReader {
                 let is_known = std::mem::take(&mut self.in_pieces);
                 for content in item.content.filter(|_| !is_known).unwrap_or_default() {
                     self.was_refused |= content.refusal.is_some();
-                    if let Some(text) = content.text.or(content.refusal).filter(|text| !text.as_str().is_empty()) {
-                        sink(Event::Text(text.0));
+                    if let Some(text) = filled(content.text.or(content.refusal)) {
+                        sink(Event::Text(text));
                     }
                 }
             }
