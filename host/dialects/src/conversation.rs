@@ -75,6 +75,15 @@ pub(crate) enum Source<'a> {
 }
 
 impl<'a> Media<'a> {
+    /// Reads one that is at a URL, or else given in base64.
+    pub(crate) fn given(kind: Option<Text<'a>>, url: Option<Text<'a>>, data: Option<Text<'a>>) -> Option<Self> {
+        let source = match url {
+            Some(url) => Source::Url(url.0),
+            None => Source::Base64(data?.0),
+        };
+        Some(Self { kind: kind.unwrap_or_default().0, source, name: None })
+    }
+
     /// Reads a `data:` URL or another one.
     pub(crate) fn from_url(url: Cow<'a, str>, name: Option<Cow<'a, str>>) -> Self {
         let data = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));

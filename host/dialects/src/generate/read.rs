@@ -8,9 +8,7 @@ use serde_json::value::RawValue;
 
 use super::schema::from_gemini;
 use crate::carrier::Carried;
-use crate::conversation::{
-    Call, Choice, Conversation, Effort, Format, Media, Part, Role, Source, Thinking, Tool, ToolResult,
-};
+use crate::conversation::{Call, Choice, Conversation, Effort, Format, Media, Part, Role, Thinking, Tool, ToolResult};
 use crate::json::{Text, filled, parse, string, word};
 use crate::request::RequestError;
 
@@ -261,13 +259,8 @@ fn read_part<'a>(
 
 fn media(part: PartOf<'_>) -> Option<Part<'_>> {
     let data = part.inline_data.or(part.file_data)?;
-    let kind = data.mime_type.unwrap_or_default().0;
-    let is_image = kind.is_empty() || kind.starts_with("image/");
-    let source = match data.file_uri {
-        Some(url) => Source::Url(url.0),
-        None => Source::Base64(data.data?.0),
-    };
-    let media = Media { kind, source, name: None };
+    let media = Media::given(data.mime_type, data.file_uri, data.data)?;
+    let is_image = media.kind.is_empty() || media.kind.starts_with("image/");
     Some(if is_image { Part::Image(media) } else { Part::File(media) })
 }
 

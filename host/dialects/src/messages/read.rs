@@ -6,9 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::carrier::Carried;
-use crate::conversation::{
-    Call, Choice, Conversation, Effort, Format, Media, Part, Role, Source, Thinking, Tool, ToolResult,
-};
+use crate::conversation::{Call, Choice, Conversation, Effort, Format, Media, Part, Role, Thinking, Tool, ToolResult};
 use crate::json::{Text, parse, text_or_list, word};
 use crate::request::RequestError;
 
@@ -254,13 +252,17 @@ fn of_text(text: Cow<'_, str>) -> Block<'_> {
 fn part(block: Block<'_>) -> Option<Part<'_>> {
     let part = match block.kind.as_str() {
         "text" => Part::Text(block.text?.0),
-        "image" => Part::Image(media(block.source?, None)?),
+        "image" => {
+            let source = block.source?;
+            Part::Image(Media::given(source.media_type, source.url, source.data)?)
+        }
         "document" => {
             let source = block.source?;
             if source.kind.as_str() == "text" {
                 return Some(Part::Text(source.data?.0));
             }
-            Part::File(media(source, block.title.map(|title| title.0))?)
+            let name = block.title.map(|title| title.0);
+            Part::File(Media { name, ..Media::given(source.media_type, source.url, source.data)? })
         }
         "thinking" => {
             let carried = Carried::of(block.signature.as_ref());
@@ -292,15 +294,6 @@ fn part(block: Block<'_>) -> Option<Part<'_>> {
         _ => return None,
     };
     Some(part)
-}
-
-fn media<'a>(source: SourceOf<'a>, name: Option<Cow<'a, str>>) -> Option<Media<'a>> {
-    let kind = source.media_type.unwrap_or_default().0;
-    let source = match source.url {
-        Some(url) => Source::Url(url.0),
-        None => Source::Base64(source.data?.0),
-    };
-    Some(Media { kind, source, name })
 }
 
 #[cfg(test)]
