@@ -75,15 +75,20 @@ pub(crate) struct Array<'o> {
     is_empty: bool,
 }
 
-/// Writes an object. `fill` gives it back, so that a chain of fields is enough.
-pub(crate) fn object(out: &mut Vec<u8>, fill: impl for<'x, 'y> FnOnce(&'x mut Object<'y>) -> &'x mut Object<'y>) {
+/// Writes the fields of an object, and gives it back, so that a chain of them is enough.
+pub(crate) trait Fill: for<'x, 'y> FnOnce(&'x mut Object<'y>) -> &'x mut Object<'y> {}
+
+impl<F> Fill for F where F: for<'x, 'y> FnOnce(&'x mut Object<'y>) -> &'x mut Object<'y> {}
+
+/// Writes an object.
+pub(crate) fn object(out: &mut Vec<u8>, fill: impl Fill) {
     out.push(b'{');
     fill(&mut Object { out, is_empty: true });
     out.push(b'}');
 }
 
 /// Makes an object.
-pub(crate) fn made(fill: impl for<'x, 'y> FnOnce(&'x mut Object<'y>) -> &'x mut Object<'y>) -> Vec<u8> {
+pub(crate) fn made(fill: impl Fill) -> Vec<u8> {
     let mut bytes = Vec::new();
     object(&mut bytes, fill);
     bytes
@@ -147,11 +152,7 @@ impl Object<'_> {
         self.raw(key, if is_set { "true" } else { "false" })
     }
 
-    pub(crate) fn object(
-        &mut self,
-        key: &str,
-        fill: impl for<'x, 'y> FnOnce(&'x mut Object<'y>) -> &'x mut Object<'y>,
-    ) -> &mut Self {
+    pub(crate) fn object(&mut self, key: &str, fill: impl Fill) -> &mut Self {
         object(self.key(key), fill);
         self
     }
@@ -184,7 +185,7 @@ impl Array<'_> {
         made.into_iter().for_each(|one| self.item().extend_from_slice(&one));
     }
 
-    pub(crate) fn object(&mut self, fill: impl for<'x, 'y> FnOnce(&'x mut Object<'y>) -> &'x mut Object<'y>) {
+    pub(crate) fn object(&mut self, fill: impl Fill) {
         object(self.item(), fill);
     }
 }

@@ -7,7 +7,7 @@ use crate::carrier::Proof;
 use crate::collected::Collected;
 use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
-use crate::json::{Object, object, write_string};
+use crate::json::{Fill, object, write_string};
 use crate::sides::Writer;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +134,7 @@ impl AnswerWriter {
         }
     }
 
-    fn start(&mut self, out: &mut Vec<u8>, fill: impl for<'x, 'y> FnOnce(&'x mut Object<'y>) -> &'x mut Object<'y>) {
+    fn start(&mut self, out: &mut Vec<u8>, fill: impl Fill) {
         send(out, "content_block_start", |data| data.number("index", self.index.into()).object("content_block", fill));
     }
 
@@ -157,7 +157,7 @@ impl AnswerWriter {
     }
 }
 
-fn send(out: &mut Vec<u8>, kind: &str, fill: impl for<'x, 'y> FnOnce(&'x mut Object<'y>) -> &'x mut Object<'y>) {
+fn send(out: &mut Vec<u8>, kind: &str, fill: impl Fill) {
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(kind.as_bytes());
     out.extend_from_slice(b"\ndata: ");
