@@ -1,19 +1,13 @@
 //! An answer on its way from an upstream to a client.
 
 use crate::assembled::Assembled;
-use crate::carrier::Proof;
-use crate::chat;
 use crate::collected::Collected;
 use crate::count::tokens_of;
 use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::failure::{FailureKind, UpstreamFailure};
-use crate::generate;
-use crate::messages;
-use crate::pass::{Pass, changed};
-use crate::request::SecretMask;
-use crate::responses;
-use crate::sides::{Reader, Writer};
+use crate::pass::{Pass, Way, changed};
+use crate::sides::{Reader, Writer, dialect};
 use crate::sse::{self, Events};
 use aiw_core::Api;
 use serde_json::value::RawValue;
@@ -41,7 +35,7 @@ pub struct UpstreamAnswer {
     exchange: Exchange,
     bounds: Bounds,
     events: Events,
-    reader: Reader,
+    reader: Box<dyn Reader>,
     form: Form,
     state: State,
 }
@@ -66,7 +60,7 @@ struct State {
 
 #[derive(Debug)]
 enum Form {
-    Events(Writer),
+    Events(Box<dyn Writer>),
     /// The client waits for the whole. Where both sides speak one dialect, all that came is in it.
     Whole(Collected, Option<Assembled>),
     /// Both sides speak one dialect.
@@ -89,10 +83,10 @@ impl UpstreamAnswer {
         let bounds = Bounds::USUAL;
         let form = match exchange.is_streamed {
             is_streamed if exchange.client == exchange.upstream => Form::Pass(Pass::new(is_streamed, bounds.event)),
-            true => Form::Events(Writer::new(exchange.client)),
+            true => Form::Events((dialect(exchange.client).writer)()),
             false => Form::Whole(Collected::default(), None),
         };
-        let reader = Reader::new(exchange.upstream);
+        let reader = (dialect(exchange.upstream).reader)();
         Self { exchange, bounds, events: Events::up_to(bounds.event), reader, form, state: State::default() }
     }
 
@@ -113,7 +107,7 @@ impl UpstreamAnswer {
             return;
         }
         match client {
-            Api::Messages | Api::ChatCompletions if is_streamed => self.form = Form::Events(Writer::new(client)),
+            Api::Messages | Api::ChatCompletions if is_streamed => self.form = Form::Events((dialect(client).writer)()),
             // The events of the others hold what their whole answers do.
             _ if is_streamed => {}
             _ => self.form = Form::Whole(Collected::default(), Some(Assembled::new(client))),
@@ -127,10 +121,8 @@ impl UpstreamAnswer {
         }
         let Self { exchange, events, reader, form, state, bounds } = self;
         let read = match form {
-            Form::Pass(pass) => {
-                let mask = exchange.mask.clone();
-                pass.read(chunk, reader, exchange, out, &mut |event| state.note(&masked(event, &mask)))
-            }
+            Form::Pass(pass) => pass
+                .read(chunk, &mut Way { reader: &mut **reader, exchange, out, note: &mut |event| state.note(&event) }),
             form => events.read(chunk, |data| {
                 if let Form::Whole(_, Some(assembled)) = form {
                     assembled.add(data);
@@ -151,8 +143,10 @@ impl UpstreamAnswer {
     pub fn read_whole(&mut self, body: &[u8], out: &mut Vec<u8>) {
         let Self { exchange, reader, form, state, bounds, .. } = self;
         if let Form::Pass(pass) = form {
-            let mask = exchange.mask.clone();
-            pass.read_whole(body, reader, exchange, out, &mut |event| state.note(&masked(event, &mask)));
+            pass.read_whole(
+                body,
+                &mut Way { reader: &mut **reader, exchange, out, note: &mut |event| state.note(&event) },
+            );
             state.has_written |= !out.is_empty();
         } else {
             // Gemini's events, without `alt=sse`, are a list.
@@ -173,8 +167,7 @@ impl UpstreamAnswer {
         let Self { exchange, events, reader, form, state, bounds } = self;
         match form {
             Form::Pass(pass) => {
-                let mask = exchange.mask.clone();
-                pass.end(reader, exchange, out, &mut |event| state.note(&masked(event, &mask)));
+                pass.end(&mut Way { reader: &mut **reader, exchange, out, note: &mut |event| state.note(&event) });
                 if let Some(failure) = state.failure.clone().filter(|_| state.has_written) {
                     pass.fail(&failure, exchange, out);
                 }
@@ -215,7 +208,8 @@ impl UpstreamAnswer {
     /// Writes the failure into the stream although nothing was written before. Codex wants it so.
     pub fn write_failure(&mut self, out: &mut Vec<u8>) {
         if let Some(failure) = self.state.failure.clone() {
-            Writer::new(self.exchange.client).write_failure(failure, &mut self.exchange, out);
+            let mut writer = (dialect(self.exchange.client).writer)();
+            writer.write(Event::Failed(failure), &mut self.exchange, out);
         }
     }
 
@@ -245,13 +239,7 @@ impl UpstreamAnswer {
         }
         collected.usage = self.state.usage;
         collected.stop = self.state.stop;
-        let write = match self.exchange.client {
-            Api::Messages => messages::write_whole,
-            Api::Responses => responses::write_whole,
-            Api::ChatCompletions => chat::write_whole,
-            Api::GenerateContent => generate::write_whole,
-        };
-        Some(write(collected, &mut self.exchange))
+        Some((dialect(self.exchange.client).write_whole)(collected, &mut self.exchange))
     }
 
     /// Returns whether the client gets what was written by `read`, in place of `whole`.
@@ -355,7 +343,7 @@ fn step(
         return;
     }
     state.weigh(&event);
-    let event = if state.kept > bounds.answer { Event::Failed(too_long()) } else { masked(event, &exchange.mask) };
+    let event = if state.kept > bounds.answer { Event::Failed(too_long()) } else { event.masked(&exchange.mask) };
     state.note(&event);
     match form {
         // Before the first word, a failure may still become another answer.
@@ -364,17 +352,5 @@ fn step(
         }
         Form::Whole(collected, _) => collected.add(event),
         Form::Events(_) | Form::Pass(_) => {}
-    }
-}
-
-/// Takes secrets out of what an upstream says of a failure, and out of ids and names.
-fn masked<'e>(event: Event<'e>, mask: &SecretMask) -> Event<'e> {
-    match event {
-        Event::Failed(failure) => Event::Failed(failure.masked(mask)),
-        Event::Call { id, name } => Event::Call { id: mask.id(id), name: mask.id(name) },
-        Event::Proof(Proof::Encrypted { id, content }) => {
-            Event::Proof(Proof::Encrypted { id: mask.id(id.into()).into_owned(), content })
-        }
-        event => event,
     }
 }

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::carrier::Carried;
+use crate::json::{Text, is_object};
 
 /// Everything that a request to a model says.
 #[derive(Debug, Default)]
@@ -73,6 +75,15 @@ pub(crate) enum Source<'a> {
 }
 
 impl<'a> Media<'a> {
+    /// Reads one that is at a URL, or else given in base64.
+    pub(crate) fn given(kind: Option<Text<'a>>, url: Option<Text<'a>>, data: Option<Text<'a>>) -> Option<Self> {
+        let source = match url {
+            Some(url) => Source::Url(url.0),
+            None => Source::Base64(data?.0),
+        };
+        Some(Self { kind: kind.unwrap_or_default().0, source, name: None })
+    }
+
     /// Reads a `data:` URL or another one.
     pub(crate) fn from_url(url: Cow<'a, str>, name: Option<Cow<'a, str>>) -> Self {
         let data = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
@@ -108,6 +119,13 @@ pub(crate) struct Call<'a> {
     pub carried: Option<Carried>,
 }
 
+impl Call<'_> {
+    /// Returns the arguments as an object, for upstreams that take no other JSON.
+    pub(crate) fn object(&self) -> &str {
+        if is_object(&self.arguments) { &self.arguments } else { "{}" }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct ToolResult<'a> {
     pub id: Cow<'a, str>,
@@ -136,6 +154,18 @@ pub(crate) struct Tool<'a> {
     pub is_strict: bool,
 }
 
+/// The grammar of a tool that takes a text, as OpenAI's APIs say it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Grammar<'a> {
+    #[serde(borrow)]
+    syntax: Option<Text<'a>>,
+    definition: Option<Text<'a>>,
+}
+
+/// The schema of a tool that says nothing of its arguments, for upstreams that demand one.
+const ANY_ARGUMENTS: &str = r#"{"type":"object","properties":{}}"#;
+
 /// The schema of a tool that takes a text, for upstreams that know functions only.
 const FREE_FORM: &str = r#"{"type":"object","properties":{"input":{"type":"string","description":"The whole input of the tool"}},"required":["input"],"additionalProperties":false}"#;
 
@@ -145,12 +175,9 @@ impl<'a> Tool<'a> {
         Self { kind: ToolKind::Function, namespace: None, name, description, schema, is_strict: false }
     }
 
-    /// Makes a tool that takes a text. `grammar` is a syntax and what the text must follow.
-    pub(crate) fn free_form(
-        name: Cow<'a, str>,
-        description: Cow<'a, str>,
-        grammar: Option<(Cow<'a, str>, Cow<'a, str>)>,
-    ) -> Self {
+    /// Makes a tool that takes a text, which must follow a grammar if there is one.
+    pub(crate) fn free_form(name: Cow<'a, str>, description: Cow<'a, str>, grammar: Option<Grammar<'a>>) -> Self {
+        let grammar = grammar.and_then(|of| Some((of.syntax.unwrap_or_default().0, of.definition?.0)));
         let description = match grammar {
             Some((syntax, grammar)) => {
                 format!("{description}\n\n`input` must follow this grammar ({syntax}):\n{grammar}").into()
@@ -158,6 +185,11 @@ impl<'a> Tool<'a> {
             None => description,
         };
         Self { kind: ToolKind::FreeForm, ..Self::function(name, description, Some(FREE_FORM.into())) }
+    }
+
+    /// Returns its schema, for upstreams that demand one.
+    pub(crate) fn schema_or_any(&self) -> &str {
+        self.schema.as_deref().unwrap_or(ANY_ARGUMENTS)
     }
 
     /// Returns the arguments of a call of a tool that takes a text, as JSON.
@@ -175,6 +207,17 @@ pub(crate) enum Choice<'a> {
     Any,
     None,
     Tool(Cow<'a, str>),
+}
+
+impl Choice<'_> {
+    /// Reads the words of OpenAI's APIs.
+    pub(crate) fn of_word(word: &str) -> Self {
+        match word {
+            "none" => Self::None,
+            "required" => Self::Any,
+            _ => Self::Auto,
+        }
+    }
 }
 
 /// How much the model thinks before it answers.
@@ -259,6 +302,13 @@ pub(crate) struct Format<'a> {
     pub schema: Option<Cow<'a, str>>,
 }
 
+impl<'a> Format<'a> {
+    /// Makes one, with a name where the client has none.
+    pub(crate) fn new(name: Option<Text<'a>>, schema: Option<&'a RawValue>) -> Self {
+        Self { name: name.map_or("answer".into(), |name| name.0), schema: schema.map(|raw| raw.get().into()) }
+    }
+}
+
 /// A stretch of a conversation in which one side speaks.
 #[derive(Debug)]
 pub(crate) enum Turn<'c, 'a> {
@@ -277,10 +327,22 @@ pub(crate) struct Answered<'c, 'a> {
     pub result: Option<&'c ToolResult<'a>>,
 }
 
+/// Opens a conversation that begins with the model's words, which not each dialect takes.
+pub(crate) const OPENING: &str = "(The beginning of the conversation is not shown.)";
+
 /// Stands for the result of a call that has none. Each dialect demands one.
 pub(crate) const NO_RESULT: &str = "error: there is no result of this call";
 
 impl<'a> Conversation<'a> {
+    /// Takes in the choice of a tool. Of one that is left out, nothing can be demanded.
+    pub(crate) fn choose(&mut self, choice: Choice<'a>) {
+        let is_there = |name: &str| self.tools.iter().any(|tool| tool.name == name);
+        self.choice = match choice {
+            Choice::Tool(name) if !is_there(&name) => Choice::Unsaid,
+            choice => choice,
+        };
+    }
+
     /// Returns the turns as every dialect accepts them: results stand directly behind their calls, each call has
     /// one, and a result without a call is a text of the user.
     pub(crate) fn turns(&self) -> Vec<Turn<'_, 'a>> {

@@ -1,8 +1,8 @@
 //! Tokens of a request, for upstreams that do not count them.
 
 use crate::conversation::{Conversation, Part};
-use crate::read::read;
 use crate::request::{ModelRequest, RequestError};
+use crate::sides::dialect;
 use aiw_core::Api;
 
 /// Tokens that a picture or a document costs, about.
@@ -14,7 +14,7 @@ const MEDIA: u64 = 1_600;
 ///
 /// Fails if the body is not the JSON of the client's dialect.
 pub fn estimate(request: &ModelRequest<'_>) -> Result<u64, RequestError> {
-    let conversation = read(request)?;
+    let conversation = (dialect(request.client).read)(request.body)?;
     let (bytes, media) = size(&conversation);
     Ok(tokens_of(bytes) + media * MEDIA)
 }

@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use crate::carrier::Proof;
 use crate::failure::UpstreamFailure;
+use crate::request::SecretMask;
 
 /// A step of an answer. Calls and thoughts come one after the other, never side by side.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +29,20 @@ pub(crate) enum Event<'a> {
     End,
 }
 
+impl Event<'_> {
+    /// Takes secrets out of what an upstream says of a failure, and out of ids and names.
+    pub(crate) fn masked(self, mask: &SecretMask) -> Self {
+        match self {
+            Self::Failed(failure) => Self::Failed(failure.masked(mask)),
+            Self::Call { id, name } => Self::Call { id: mask.id(id), name: mask.id(name) },
+            Self::Proof(Proof::Encrypted { id, content }) => {
+                Self::Proof(Proof::Encrypted { id: mask.id(id.into()).into_owned(), content })
+            }
+            event => event,
+        }
+    }
+}
+
 /// Why an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -44,7 +61,7 @@ pub enum Stop {
 }
 
 /// Tokens of one request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestUsage {
     /// Read, without those that came out of a cache or went into one.
     pub input: u64,
@@ -83,6 +100,21 @@ impl RequestUsage {
         self.output = self.output.max(later.output);
         self.thinking = self.thinking.max(later.thinking);
     }
+}
+
+/// Counts of what was read, as OpenAI's APIs tell them apart.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct InputDetails {
+    pub cached_tokens: Option<u64>,
+    pub cache_write_tokens: Option<u64>,
+}
+
+/// Counts of what was written, as OpenAI's APIs tell them apart.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct OutputDetails {
+    pub reasoning_tokens: Option<u64>,
 }
 
 /// Follows the JSON of a call's arguments, to know when it is whole.

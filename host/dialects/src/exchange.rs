@@ -3,7 +3,7 @@
 use aiw_core::Api;
 
 use crate::carrier::{Carried, Proof};
-use crate::conversation::Ids;
+use crate::conversation::{Ids, Part};
 use crate::names::Names;
 use crate::request::SecretMask;
 
@@ -32,6 +32,17 @@ impl Exchange {
     /// Returns a record if it is of this upstream. Another one's reasoning is never sent.
     pub fn own<'c>(&self, carried: &'c Carried) -> Option<&'c Carried> {
         (carried.family == self.family && carried.model == self.model).then_some(carried)
+    }
+
+    /// Returns the records of a part that are of this upstream, each with the words of it that the client kept.
+    pub fn own_of<'p>(&self, part: &'p Part<'_>) -> Vec<(Carried, &'p str)> {
+        let (carried, kept) = match part {
+            Part::Thought { text, carried } => (carried, &**text),
+            Part::Call(call) => (&call.carried, ""),
+            _ => return Vec::new(),
+        };
+        let all = carried.clone().into_iter().flat_map(Carried::all);
+        all.filter(|one| self.own(one).is_some()).map(|one| (one, kept)).collect()
     }
 
     pub fn record(&self, proof: Proof, text: String) -> Carried {

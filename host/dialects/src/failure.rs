@@ -35,6 +35,33 @@ aiw_core::words! {
         /// The upstream failed, broke its answer off, or said what makes no sense.
         Upstream = "it failed",
     }
+
+    fn spelled(self) -> Spelled {
+        let invalid = "invalid_request_error";
+        let (status, messages, openai, generate) = match self {
+            Self::Invalid => (400, invalid, invalid, (400, "INVALID_ARGUMENT")),
+            Self::TooLong => (400, invalid, "context_length_exceeded", (400, "INVALID_ARGUMENT")),
+            Self::Key => (401, "authentication_error", "invalid_api_key", (401, "UNAUTHENTICATED")),
+            Self::Permission => (403, "permission_error", "permission_denied", (403, "PERMISSION_DENIED")),
+            Self::NotFound => (404, "not_found_error", "model_not_found", (404, "NOT_FOUND")),
+            Self::TooLarge => (413, "request_too_large", invalid, (400, "INVALID_ARGUMENT")),
+            Self::RateLimit => (429, "rate_limit_error", "rate_limit_exceeded", (429, "RESOURCE_EXHAUSTED")),
+            Self::Quota => (429, "rate_limit_error", "insufficient_quota", (429, "RESOURCE_EXHAUSTED")),
+            Self::Overloaded => (503, "overloaded_error", "server_is_overloaded", (503, "UNAVAILABLE")),
+            Self::Timeout => (504, "timeout_error", "server_error", (504, "DEADLINE_EXCEEDED")),
+            Self::Upstream => (502, "api_error", "server_error", (500, "INTERNAL")),
+        };
+        Spelled { status, messages, openai, generate }
+    }
+}
+
+/// A kind of failure, as each API says it.
+struct Spelled {
+    /// The HTTP status, where an API has none of its own.
+    status: u16,
+    messages: &'static str,
+    openai: &'static str,
+    generate: (u16, &'static str),
 }
 
 /// An error of an upstream.
@@ -124,19 +151,11 @@ impl UpstreamFailure {
 
     /// Returns the HTTP status for a client.
     pub fn status(&self, client: Api) -> u16 {
-        match self.kind {
-            FailureKind::Invalid | FailureKind::TooLong => 400,
-            FailureKind::Key => 401,
-            FailureKind::Permission => 403,
-            FailureKind::NotFound => 404,
-            FailureKind::TooLarge => 413,
-            FailureKind::RateLimit | FailureKind::Quota => 429,
-            FailureKind::Overloaded if client == Api::Messages => 529,
-            FailureKind::Overloaded => 503,
-            FailureKind::Timeout => 504,
+        match (self.kind, client) {
+            (FailureKind::Overloaded, Api::Messages) => 529,
             // Codex asks again at 503.
-            FailureKind::Upstream if client == Api::Responses => 503,
-            FailureKind::Upstream => 502,
+            (FailureKind::Upstream, Api::Responses) => 503,
+            (kind, _) => kind.spelled().status,
         }
     }
 
@@ -155,39 +174,18 @@ impl UpstreamFailure {
 
     /// Claude Code compacts at these words.
     pub(crate) fn of_messages(&self) -> Value {
-        let kind = match self.kind {
-            FailureKind::Invalid | FailureKind::TooLong => "invalid_request_error",
-            FailureKind::Key => "authentication_error",
-            FailureKind::Permission => "permission_error",
-            FailureKind::NotFound => "not_found_error",
-            FailureKind::TooLarge => "request_too_large",
-            FailureKind::RateLimit | FailureKind::Quota => "rate_limit_error",
-            FailureKind::Overloaded => "overloaded_error",
-            FailureKind::Timeout => "timeout_error",
-            FailureKind::Upstream => "api_error",
-        };
         let message = match self.kind {
             FailureKind::TooLong if !self.message.contains("prompt is too long") => {
                 format!("prompt is too long: {}", self.message)
             }
             _ => self.message.clone(),
         };
-        json!({"type": kind, "message": message})
+        json!({"type": self.kind.spelled().messages, "message": message})
     }
 
     /// Returns the word that Codex knows.
     pub(crate) fn code(&self) -> &'static str {
-        match self.kind {
-            FailureKind::Invalid | FailureKind::TooLarge => "invalid_request_error",
-            FailureKind::TooLong => "context_length_exceeded",
-            FailureKind::Key => "invalid_api_key",
-            FailureKind::Permission => "permission_denied",
-            FailureKind::NotFound => "model_not_found",
-            FailureKind::RateLimit => "rate_limit_exceeded",
-            FailureKind::Quota => "insufficient_quota",
-            FailureKind::Overloaded => "server_is_overloaded",
-            FailureKind::Timeout | FailureKind::Upstream => "server_error",
-        }
+        self.kind.spelled().openai
     }
 
     /// Returns the message for Codex, which reads the wait out of the text.
@@ -205,16 +203,7 @@ impl UpstreamFailure {
     }
 
     pub(crate) fn of_generate_content(&self) -> Value {
-        let (code, status) = match self.kind {
-            FailureKind::Invalid | FailureKind::TooLong | FailureKind::TooLarge => (400, "INVALID_ARGUMENT"),
-            FailureKind::Key => (401, "UNAUTHENTICATED"),
-            FailureKind::Permission => (403, "PERMISSION_DENIED"),
-            FailureKind::NotFound => (404, "NOT_FOUND"),
-            FailureKind::RateLimit | FailureKind::Quota => (429, "RESOURCE_EXHAUSTED"),
-            FailureKind::Overloaded => (503, "UNAVAILABLE"),
-            FailureKind::Timeout => (504, "DEADLINE_EXCEEDED"),
-            FailureKind::Upstream => (500, "INTERNAL"),
-        };
+        let (code, status) = self.kind.spelled().generate;
         let mut error = json!({"code": code, "message": self.message, "status": status});
         if let Some(wait) = self.retry_after {
             let delay = format!("{}s", wait.as_secs_f64());

@@ -8,7 +8,14 @@ mod read;
 mod schema;
 mod write;
 
-pub(crate) use answer::{AnswerWriter, write_whole};
-pub(crate) use events::EventReader;
-pub(crate) use read::read;
-pub(crate) use write::write;
+pub(crate) use write::NO_SIGNATURE;
+
+use crate::sides::Dialect;
+
+pub(crate) const DIALECT: Dialect = Dialect {
+    read: read::read,
+    write: write::write,
+    reader: || Box::<events::EventReader>::default(),
+    writer: || Box::<answer::AnswerWriter>::default(),
+    write_whole: answer::write_whole,
+};

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// A string that is borrowed where it holds no escapes. Unlike a bare `Cow`, it is also borrowed inside an `Option` or a `Vec`.
@@ -19,6 +20,11 @@ impl Text<'_> {
 /// Returns the text of an optional field, `""` if it is absent.
 pub(crate) fn word<'t>(text: Option<&'t Text<'_>>) -> &'t str {
     text.map_or("", Text::as_str)
+}
+
+/// Returns the text of an optional field, if it says anything.
+pub(crate) fn filled(text: Option<Text<'_>>) -> Option<Cow<'_, str>> {
+    text.map(|text| text.0).filter(|text| !text.is_empty())
 }
 
 /// Parses a JSON string.
@@ -69,11 +75,23 @@ pub(crate) struct Array<'o> {
     is_empty: bool,
 }
 
+/// Writes the fields of an object, and gives it back, so that a chain of them is enough.
+pub(crate) trait Fill: for<'x, 'y> FnOnce(&'x mut Object<'y>) -> &'x mut Object<'y> {}
+
+impl<F> Fill for F where F: for<'x, 'y> FnOnce(&'x mut Object<'y>) -> &'x mut Object<'y> {}
+
 /// Writes an object.
-pub(crate) fn object(out: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>)) {
+pub(crate) fn object(out: &mut Vec<u8>, fill: impl Fill) {
     out.push(b'{');
     fill(&mut Object { out, is_empty: true });
     out.push(b'}');
+}
+
+/// Makes an object.
+pub(crate) fn made(fill: impl Fill) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    object(&mut bytes, fill);
+    bytes
 }
 
 /// Writes an array.
@@ -121,6 +139,11 @@ impl Object<'_> {
         self
     }
 
+    /// Writes a value.
+    pub(crate) fn value(&mut self, key: &str, value: &Value) -> &mut Self {
+        self.raw(key, &value.to_string())
+    }
+
     pub(crate) fn number(&mut self, key: &str, number: u64) -> &mut Self {
         self.raw(key, &number.to_string())
     }
@@ -129,7 +152,7 @@ impl Object<'_> {
         self.raw(key, if is_set { "true" } else { "false" })
     }
 
-    pub(crate) fn object(&mut self, key: &str, fill: impl FnOnce(&mut Object<'_>)) -> &mut Self {
+    pub(crate) fn object(&mut self, key: &str, fill: impl Fill) -> &mut Self {
         object(self.key(key), fill);
         self
     }
@@ -157,7 +180,12 @@ impl Array<'_> {
         self.item().extend_from_slice(json.as_bytes());
     }
 
-    pub(crate) fn object(&mut self, fill: impl FnOnce(&mut Object<'_>)) {
+    /// Writes items that were made before.
+    pub(crate) fn items(&mut self, made: impl IntoIterator<Item = Vec<u8>>) {
+        made.into_iter().for_each(|one| self.item().extend_from_slice(&one));
+    }
+
+    pub(crate) fn object(&mut self, fill: impl Fill) {
         object(self.item(), fill);
     }
 }

@@ -35,7 +35,6 @@ mod json;
 mod messages;
 mod names;
 mod pass;
-mod read;
 mod request;
 mod responses;
 mod sides;
@@ -56,7 +55,7 @@ use sha2::{Digest, Sha256};
 use crate::conversation::{Ids, Part, Role};
 use crate::exchange::Exchange;
 use crate::names::Names;
-use crate::read::read;
+use crate::sides::dialect;
 
 /// The APIs that any client can be translated to, the preferred one first. Of the two that share an address, Chat
 /// Completions is the one that most servers speak.
@@ -122,7 +121,7 @@ pub fn prepare(request: &ModelRequest<'_>, to: &UpstreamTarget) -> Result<Prepar
         }
         pass::request(request.body, &exchange, to)?
     } else {
-        let conversation = read(request)?;
+        let conversation = (dialect(request.client).read)(request.body)?;
         if request.model.is_none() {
             exchange.asked = conversation.model.clone().into_owned();
         }
@@ -134,12 +133,7 @@ pub fn prepare(request: &ModelRequest<'_>, to: &UpstreamTarget) -> Result<Prepar
                 exchange.ids.unique(&call.id);
             }
         }
-        match to.dialect {
-            Api::Messages => messages::write(&conversation, &exchange, to),
-            Api::Responses => responses::write(&conversation, &exchange, to),
-            Api::ChatCompletions => chat::write(&conversation, &exchange, to),
-            Api::GenerateContent => generate::write(&conversation, &exchange, to),
-        }
+        (dialect(to.dialect).write)(&conversation, &exchange, to)
     };
     let (asked, is_streamed) = (exchange.asked.clone(), exchange.is_streamed);
     Ok(PreparedRequest { body, asked, is_streamed, answer: UpstreamAnswer::new(exchange) })
@@ -175,7 +169,7 @@ fn seed(body: &[u8]) -> String {
 ///
 /// Fails if the body is not the JSON of the client's dialect.
 pub fn session(request: &ModelRequest<'_>) -> Result<String, RequestError> {
-    let conversation = read(request)?;
+    let conversation = (dialect(request.client).read)(request.body)?;
     if let Some(key) = conversation.cache_key {
         return Ok(key.into_owned());
     }

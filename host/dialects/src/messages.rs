@@ -7,12 +7,16 @@ mod events;
 mod read;
 mod write;
 
-pub(crate) use answer::{AnswerWriter, write_whole};
-pub(crate) use events::EventReader;
-pub(crate) use read::read;
-pub(crate) use write::write;
-
 use crate::event::Stop;
+use crate::sides::Dialect;
+
+pub(crate) const DIALECT: Dialect = Dialect {
+    read: read::read,
+    write: write::write,
+    reader: || Box::<events::EventReader>::default(),
+    writer: || Box::<answer::AnswerWriter>::default(),
+    write_whole: answer::write_whole,
+};
 
 /// The name of each reason to stop.
 const STOPS: [(&str, Stop); 7] = [

@@ -16,9 +16,10 @@ use crate::chat::detail;
 use crate::event::Event;
 use crate::exchange::Exchange;
 use crate::failure::UpstreamFailure;
+use crate::generate::NO_SIGNATURE;
 use crate::json;
 use crate::request::{RequestError, UpstreamTarget};
-use crate::sides::{Reader, Writer};
+use crate::sides::{Reader, dialect};
 use crate::sse::{Events, TooLarge};
 use aiw_core::{Api, printable};
 
@@ -56,25 +57,22 @@ fn quoted(text: &str) -> Vec<u8> {
     bytes
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct ModelRequest<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     model: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     messages: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     stream_options: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     input: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     contents: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Message<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     parts: Option<&'a RawValue>,
 }
 
@@ -160,7 +158,7 @@ pub(crate) fn request(body: &[u8], exchange: &Exchange, to: &UpstreamTarget) -> 
                         }
                         Back::Own(Proof::OfPart(given)) => part["thoughtSignature"] = given.into(),
                         // Gemini CLI itself puts this where there is no signature.
-                        Back::Own(_) | Back::Nothing => part["thoughtSignature"] = UNSIGNED.into(),
+                        Back::Own(_) | Back::Nothing => part["thoughtSignature"] = NO_SIGNATURE.into(),
                     }
                     true
                 }));
@@ -255,9 +253,6 @@ fn own_proof(field: &str, exchange: &Exchange) -> Option<Proof> {
     (starts.len() > 1 && starts[0] == 0).then_some(Proof::Signature(joined))
 }
 
-/// The value that Gemini takes in place of a signature.
-const UNSIGNED: &str = "skip_thought_signature_validator";
-
 /// The treatment of reasoning that a client gives back.
 enum Back {
     AsItIs,
@@ -317,20 +312,29 @@ fn rewritten(body: &[u8], array: &RawValue, keeps: impl Fn(&mut Value, &str) -> 
 /// The words that items with reasoning hold.
 const REASONING: [&str; 5] = ["thinking", "reasoning", "compaction", "thoughtSignature", "\"thought\""];
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Named<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     model: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct EventNames<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     message: Option<Named<'a>>,
-    #[serde(borrow, default)]
     response: Option<Named<'a>>,
-    #[serde(borrow, default)]
     model: Option<&'a RawValue>,
+}
+
+/// The way of an answer through this room: what reads it, and where it goes.
+pub(crate) struct Way<'w> {
+    pub reader: &'w mut dyn Reader,
+    pub exchange: &'w Exchange,
+    pub out: &'w mut Vec<u8>,
+    /// Takes note of what was read.
+    pub note: &'w mut dyn FnMut(Event<'_>),
 }
 
 /// Passes an answer on, event by event, so that a broken one is never taken for whole.
@@ -392,46 +396,26 @@ impl Pass {
     }
 
     /// Passes an event on, behind the mark of a thought that it ends.
-    fn event(
-        thoughts: &mut Thoughts,
-        raw: &[u8],
-        reader: &mut Reader,
-        exchange: &Exchange,
-        out: &mut Vec<u8>,
-        note: &mut dyn FnMut(Event<'_>),
-    ) {
-        if !marks_beside(exchange) {
-            return pass_event(raw, reader, exchange, out, note);
-        }
-        let start = out.len();
-        pass_event(raw, reader, exchange, out, &mut |event| {
-            thoughts.note(&event);
-            note(event);
-        });
-        let records = thoughts.records(exchange);
+    fn event(thoughts: &mut Thoughts, raw: &[u8], way: &mut Way<'_>) {
+        let start = way.out.len();
+        way.event(raw, thoughts);
+        let records = thoughts.records(way.exchange);
         if !records.is_empty() {
             let mark = json!({"object": "chat.completion.chunk", "choices": [
                 {"index": 0, "delta": {"reasoning_details": records}, "finish_reason": null}
             ]});
-            out.splice(start..start, format!("data: {mark}\n\n").into_bytes());
+            way.out.splice(start..start, format!("data: {mark}\n\n").into_bytes());
         }
     }
 
-    pub(crate) fn read(
-        &mut self,
-        chunk: &[u8],
-        reader: &mut Reader,
-        exchange: &Exchange,
-        out: &mut Vec<u8>,
-        note: &mut dyn FnMut(Event<'_>),
-    ) -> Result<(), TooLarge> {
+    pub(crate) fn read(&mut self, chunk: &[u8], way: &mut Way<'_>) -> Result<(), TooLarge> {
         self.begun.extend_from_slice(chunk);
         if !self.is_streamed {
             return if self.begun.len() > self.largest { Err(TooLarge) } else { Ok(()) };
         }
         let mut start = 0;
         while let Some(end) = self.event_end() {
-            Self::event(&mut self.thoughts, &self.begun[start..end], reader, exchange, out, note);
+            Self::event(&mut self.thoughts, &self.begun[start..end], way);
             start = end;
         }
         self.begun.drain(..start);
@@ -462,24 +446,13 @@ impl Pass {
         None
     }
 
-    pub(crate) fn read_whole(
-        &mut self,
-        body: &[u8],
-        reader: &mut Reader,
-        exchange: &Exchange,
-        out: &mut Vec<u8>,
-        note: &mut dyn FnMut(Event<'_>),
-    ) {
+    pub(crate) fn read_whole(&mut self, body: &[u8], way: &mut Way<'_>) {
         if self.is_streamed {
-            return whole_as_events(body, reader, exchange, out, note);
+            return whole_as_events(body, way);
         }
-        let thoughts = &mut self.thoughts;
-        let has_failed = read_noting(reader, body, &mut |event| {
-            thoughts.note(&event);
-            note(event);
-        });
-        let mut whole = changed(body, exchange);
-        let records = if marks_beside(exchange) { thoughts.records(exchange) } else { Vec::new() };
+        let has_failed = way.read(body, &mut self.thoughts);
+        let mut whole = changed(body, way.exchange);
+        let records = self.thoughts.records(way.exchange);
         if !records.is_empty()
             && let Ok(mut value) = serde_json::from_slice::<Value>(&whole)
             && let Some(message) = value.pointer_mut("/choices/0/message").and_then(Value::as_object_mut)
@@ -487,36 +460,32 @@ impl Pass {
             message.insert("reasoning_details".into(), records.into());
             whole = value.to_string().into_bytes().into();
         }
-        push(out, &whole, exchange, has_failed);
+        push(way.out, &whole, way.exchange, has_failed);
     }
 
-    pub(crate) fn end(
-        &mut self,
-        reader: &mut Reader,
-        exchange: &Exchange,
-        out: &mut Vec<u8>,
-        note: &mut dyn FnMut(Event<'_>),
-    ) {
+    pub(crate) fn end(&mut self, way: &mut Way<'_>) {
         let begun = std::mem::take(&mut self.begun);
         self.seen = 0;
         if !self.is_streamed && !begun.is_empty() {
-            self.read_whole(&begun, reader, exchange, out, note);
+            self.read_whole(&begun, way);
         } else if begun.iter().any(|byte| !byte.is_ascii_whitespace()) {
             // Some servers leave out the last empty line. An event that is not whole is not passed on.
             let is_whole =
                 data(&begun).is_some_and(|data| serde_json::from_slice::<serde::de::IgnoredAny>(&data).is_ok());
             if is_whole {
-                let event = [&begun, &b"\n\n"[..]].concat();
-                Self::event(&mut self.thoughts, &event, reader, exchange, out, note);
+                Self::event(&mut self.thoughts, &[&begun, &b"\n\n"[..]].concat(), way);
             }
         }
-        reader.end(note);
+        let Way { reader, exchange, note, .. } = way;
+        reader.end(&mut |event| note(event.masked(&exchange.mask)));
     }
 
     pub(crate) fn fail(&mut self, failure: &UpstreamFailure, exchange: &mut Exchange, out: &mut Vec<u8>) {
         self.begun.clear();
         self.seen = 0;
-        Writer::new(exchange.client).begun().write_failure(failure.clone(), exchange, out);
+        let mut writer = (dialect(exchange.client).writer)();
+        writer.go_on();
+        writer.write(Event::Failed(failure.clone()), exchange, out);
     }
 
     pub(crate) fn keep_alive(&self, exchange: &Exchange, out: &mut Vec<u8>) {
@@ -531,13 +500,7 @@ impl Pass {
 }
 
 /// Writes a whole answer as the events that the client waits for, because its server ignores `stream`.
-fn whole_as_events(
-    body: &[u8],
-    reader: &mut Reader,
-    exchange: &Exchange,
-    out: &mut Vec<u8>,
-    note: &mut dyn FnMut(Event<'_>),
-) {
+fn whole_as_events(body: &[u8], way: &mut Way<'_>) {
     let answers = match serde_json::from_slice(body) {
         Ok(Value::Array(answers)) => answers,
         Ok(answer) => vec![answer],
@@ -545,7 +508,7 @@ fn whole_as_events(
     };
     let mut pass = |kind: &str, data: &Value| {
         let kind = if kind.is_empty() { String::new() } else { format!("event: {kind}\n") };
-        pass_event(format!("{kind}data: {data}\n\n").as_bytes(), reader, exchange, out, note);
+        way.event(format!("{kind}data: {data}\n\n").as_bytes(), &mut Thoughts::default());
     };
     for mut answer in answers {
         let status = answer["status"].as_str().filter(|_| answer["object"] == "response").map(str::to_owned);
@@ -576,57 +539,67 @@ fn data(event: &[u8]) -> Option<Vec<u8>> {
     found
 }
 
-fn pass_event(
-    raw: &[u8],
-    reader: &mut Reader,
-    exchange: &Exchange,
-    out: &mut Vec<u8>,
-    note: &mut dyn FnMut(Event<'_>),
-) {
-    // One line of data is the rule.
-    let line = memmem::find(raw, b"data:").map(|at| (at, &raw[at + 5..]));
-    if let Some((at, rest)) = line.filter(|(at, _)| *at == 0 || raw[at - 1] == b'\n') {
-        let end = memchr(b'\n', rest).unwrap_or(rest.len());
-        let data = rest[..end].trim_ascii();
-        let is_alone = memmem::find(&rest[end..], b"\ndata:").is_none();
-        if is_alone {
-            let has_failed = read_noting(reader, data, note);
-            if hides(data, exchange) {
+impl Way<'_> {
+    /// Passes an event on, as the client may see it.
+    fn event(&mut self, raw: &[u8], thoughts: &mut Thoughts) {
+        // One line of data is the rule.
+        let line = memmem::find(raw, b"data:").map(|at| (at, &raw[at + 5..]));
+        if let Some((at, rest)) = line.filter(|(at, _)| *at == 0 || raw[at - 1] == b'\n') {
+            let end = memchr(b'\n', rest).unwrap_or(rest.len());
+            let data = rest[..end].trim_ascii();
+            let is_alone = memmem::find(&rest[end..], b"\ndata:").is_none();
+            if is_alone {
+                let has_failed = self.read(data, thoughts);
+                if hides(data, self.exchange) {
+                    return;
+                }
+                let new = changed(data, self.exchange);
+                if new == data {
+                    push(self.out, raw, self.exchange, has_failed);
+                } else {
+                    self.out.extend_from_slice(&raw[..at]);
+                    self.out.extend_from_slice(b"data: ");
+                    push(self.out, &new, self.exchange, has_failed);
+                    self.out.extend_from_slice(&rest[rest[..end].trim_ascii_end().len()..]);
+                }
                 return;
             }
-            let new = changed(data, exchange);
-            if new == data {
-                push(out, raw, exchange, has_failed);
-            } else {
-                out.extend_from_slice(&raw[..at]);
-                out.extend_from_slice(b"data: ");
-                push(out, &new, exchange, has_failed);
-                out.extend_from_slice(&rest[rest[..end].trim_ascii_end().len()..]);
-            }
+        }
+        let data = data(raw).unwrap_or_default();
+        let has_failed = self.read(&data, thoughts);
+        if hides(&data, self.exchange) {
             return;
         }
+        match without_keys(&data, self.exchange).filter(|_| !has_failed) {
+            Some(masked) => self.out.extend_from_slice(&[b"data: ", &masked[..], b"\n\n"].concat()),
+            None => push(self.out, raw, self.exchange, has_failed),
+        }
     }
-    let data = data(raw).unwrap_or_default();
-    let has_failed = read_noting(reader, &data, note);
-    if hides(&data, exchange) {
-        return;
-    }
-    match without_keys(&data, exchange).filter(|_| !has_failed) {
-        Some(masked) => out.extend_from_slice(&[b"data: ", &masked[..], b"\n\n"].concat()),
-        None => push(out, raw, exchange, has_failed),
+
+    /// Reads an event, and says whether it was a failure, or may be one.
+    fn read(&mut self, data: &[u8], thoughts: &mut Thoughts) -> bool {
+        let mut has_failed = memmem::find(data, b"\"error\"").is_some();
+        let Self { reader, exchange, note, .. } = self;
+        reader.read(data, &mut |event| {
+            has_failed |= matches!(event, Event::Failed(_));
+            if marks_beside(exchange) {
+                thoughts.note(&event);
+            }
+            note(event.masked(&exchange.mask));
+        });
+        has_failed
     }
 }
 
 /// Returns whether an event says tokens alone that the client has not asked for: not each client expects one without
 /// choices.
 fn hides(data: &[u8], exchange: &Exchange) -> bool {
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
     struct Counts<'a> {
-        #[serde(default)]
         choices: Option<Vec<serde::de::IgnoredAny>>,
-        #[serde(borrow, default)]
+        #[serde(borrow)]
         usage: Option<&'a RawValue>,
-        #[serde(borrow, default)]
         error: Option<&'a RawValue>,
     }
     exchange.client == Api::ChatCompletions
@@ -635,16 +608,6 @@ fn hides(data: &[u8], exchange: &Exchange) -> bool {
         && serde_json::from_slice::<Counts<'_>>(data).is_ok_and(|counts| {
             counts.usage.is_some() && counts.error.is_none() && counts.choices.is_none_or(|choices| choices.is_empty())
         })
-}
-
-/// Reads an event, and says whether it was a failure, or may be one.
-fn read_noting(reader: &mut Reader, data: &[u8], note: &mut dyn FnMut(Event<'_>)) -> bool {
-    let mut has_failed = memmem::find(data, b"\"error\"").is_some();
-    reader.read(data, &mut |event| {
-        has_failed |= matches!(event, Event::Failed(_));
-        note(event);
-    });
-    has_failed
 }
 
 /// Passes an event on, or what is one's data. What says a failure may repeat the key.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use aiw_core::Api;
 use memchr::memchr;
+use serde_json::{Map, Value};
 
 use crate::conversation::valid_id;
 
@@ -104,6 +105,21 @@ impl UpstreamTarget {
             marks_thoughts: false,
             mask: SecretMask::default(),
         }
+    }
+
+    /// Returns a client's limit of an answer, as far as the model reaches.
+    pub(crate) fn limited(&self, tokens: u64) -> u64 {
+        self.output_tokens.map_or(tokens, |most| tokens.min(most))
+    }
+
+    /// Takes out of a request what it has refused before.
+    pub(crate) fn without_refused(&self, body: Vec<u8>) -> Vec<u8> {
+        if self.refused.is_empty() {
+            return body;
+        }
+        let Ok(mut request) = serde_json::from_slice::<Map<String, Value>>(&body) else { return body };
+        self.refused.iter().for_each(|field| drop(request.shift_remove(field)));
+        serde_json::to_vec(&request).unwrap_or(body)
     }
 
     pub(crate) fn output_tokens_or_default(&self) -> u64 {

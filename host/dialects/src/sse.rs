@@ -1,9 +1,17 @@
 //! Server-sent events, out of chunks that may end anywhere.
 
 use memchr::memchr2;
+use serde_json::Value;
 
 /// The largest event that is read, in bytes. An image that a model made is the largest that is sent in one.
 pub(crate) const LARGEST: usize = 32 << 20;
+
+/// Writes an event of nothing but data.
+pub(crate) fn send(data: &Value, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: ");
+    out.extend_from_slice(data.to_string().as_bytes());
+    out.extend_from_slice(b"\n\n");
+}
 
 /// The stream holds an event that is too large.
 #[derive(Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::event::Event;
-use crate::sides::Reader;
+use crate::sides::dialect;
 use crate::{
     Api, FailureKind, ModelRequest, PreparedRequest, RequestUsage, SecretMask, Stop, UpstreamAnswer, UpstreamTarget,
     prepare,
@@ -245,7 +245,7 @@ fn drive(answer: &mut UpstreamAnswer, chunks: &[impl AsRef<[u8]>]) -> String {
 
 /// Reads what a client got, with the reader of that dialect.
 fn understood(client: Api, stream: &str) -> Vec<String> {
-    let mut reader = Reader::new(client);
+    let mut reader = (dialect(client).reader)();
     let mut events = crate::sse::Events::default();
     let mut seen: Vec<String> = Vec::new();
     let mut sink = |event: Event<'_>| {

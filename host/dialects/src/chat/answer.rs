@@ -12,6 +12,8 @@ use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::json::write_string;
 use crate::names::Named;
+use crate::sides::Writer;
+use crate::sse::send;
 
 /// A call that is open.
 #[derive(Debug)]
@@ -36,8 +38,8 @@ pub(crate) struct AnswerWriter {
     stop: Option<Stop>,
 }
 
-impl AnswerWriter {
-    pub(crate) fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
+impl Writer for AnswerWriter {
+    fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
         match event {
             Event::Usage(usage) => self.usage.grow(usage),
             Event::Stop(stop) => self.stop = Some(stop),
@@ -93,11 +95,12 @@ impl AnswerWriter {
         }
     }
 
-    /// Writes a sign of life.
-    pub(crate) fn keep_alive(&mut self, out: &mut Vec<u8>) {
+    fn keep_alive(&mut self, _: &Exchange, out: &mut Vec<u8>) {
         out.extend_from_slice(b": waiting\n\n");
     }
+}
 
+impl AnswerWriter {
     fn begin(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
         if !std::mem::replace(&mut self.is_begun, true) {
             send(&chunk(json!({"role": "assistant", "content": ""}), None, exchange), out);
@@ -162,12 +165,6 @@ fn chunk(delta: Value, stop: Option<&str>, exchange: &Exchange) -> Value {
         "id": format!("chatcmpl-{}", exchange.seed), "object": "chat.completion.chunk", "created": 0,
         "model": exchange.asked, "choices": [{"index": 0, "delta": delta, "finish_reason": stop}],
     })
-}
-
-fn send(chunk: &Value, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"data: ");
-    out.extend_from_slice(chunk.to_string().as_bytes());
-    out.extend_from_slice(b"\n\n");
 }
 
 fn call(id: &str, named: &Named, arguments: &str) -> Value {

@@ -1,103 +1,81 @@
 //! Answers of upstreams.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::carrier::Proof;
-use crate::event::{Event, JsonEnd, RequestUsage, Stop};
+use crate::event::{Event, InputDetails, JsonEnd, OutputDetails, RequestUsage, Stop};
 use crate::failure::UpstreamFailure;
-use crate::json::{Text, parse, string, word};
+use crate::json::{Text, filled, parse, string, word};
+use crate::sides::Reader;
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Chunk<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     choices: Option<Vec<ChoiceOf<'a>>>,
-    #[serde(default)]
     usage: Option<UsageOf>,
-    #[serde(borrow, default)]
     error: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     object: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct ChoiceOf<'a> {
     // `message`: an answer that is not streamed.
-    #[serde(borrow, default, alias = "message")]
+    #[serde(borrow, alias = "message")]
     delta: Option<Delta<'a>>,
-    #[serde(borrow, default)]
     finish_reason: Option<Text<'a>>,
-    #[serde(default)]
     index: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Delta<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     refusal: Option<Text<'a>>,
-    #[serde(borrow, default)]
     reasoning_content: Option<Text<'a>>,
-    #[serde(borrow, default)]
     reasoning: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     tool_calls: Option<Vec<CallOf<'a>>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct CallOf<'a> {
-    #[serde(default)]
     index: Option<u64>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     function: Option<FunctionOf<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct FunctionOf<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     arguments: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct TextPart<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     text: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct UsageOf {
-    #[serde(default)]
     prompt_tokens: Option<u64>,
-    #[serde(default)]
     completion_tokens: Option<u64>,
-    #[serde(default)]
-    prompt_tokens_details: Option<PromptDetails>,
-    #[serde(default)]
-    completion_tokens_details: Option<CompletionDetails>,
+    prompt_tokens_details: Option<InputDetails>,
+    completion_tokens_details: Option<OutputDetails>,
     /// DeepSeek's.
-    #[serde(default)]
     prompt_cache_hit_tokens: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct PromptDetails {
-    #[serde(default)]
-    cached_tokens: Option<u64>,
-    #[serde(default)]
-    cache_write_tokens: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct CompletionDetails {
-    #[serde(default)]
-    reasoning_tokens: Option<u64>,
 }
 
 /// A call whose pieces come in.
@@ -128,13 +106,13 @@ pub(crate) struct EventReader {
     is_over: bool,
 }
 
-impl EventReader {
-    pub(crate) fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
+impl Reader for EventReader {
+    fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
         if data.trim_ascii() == b"[DONE]" {
             return self.ends(sink);
         }
         let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return };
-        if chunk.error.is_some_and(|error| error.get() != "null") {
+        if chunk.error.is_some() {
             self.is_over = true;
             return sink(Event::Failed(UpstreamFailure::read(200, data)));
         }
@@ -146,10 +124,10 @@ impl EventReader {
             if let Some(delta) = choice.delta {
                 self.delta(delta, sink);
             }
-            if let Some(reason) = choice.finish_reason.filter(|reason| !reason.as_str().is_empty()) {
+            if let Some(reason) = filled(choice.finish_reason) {
                 self.thought_ends(sink);
                 self.calls_end(sink);
-                let stop = match reason.as_str() {
+                let stop = match &*reason {
                     "length" => Stop::Limit,
                     "content_filter" => Stop::Refused,
                     "tool_calls" | "function_call" => Stop::Calls,
@@ -171,49 +149,59 @@ impl EventReader {
         }
     }
 
-    pub(crate) fn holds(&self) -> usize {
+    fn holds(&self) -> usize {
         /// The memory of a call beside its words, in bytes. Each new call is compared with those before it.
         const CALL: usize = 4 << 10;
         self.calls.iter().map(|call| call.id.len() + call.name.len() + call.waiting.len() + CALL).sum()
     }
 
+    /// Ends the stream of bytes. Some servers leave out `[DONE]`.
+    fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        if self.stop.is_some() {
+            self.ends(sink);
+        } else if !self.is_over {
+            sink(Event::Failed(UpstreamFailure::cut()));
+        }
+    }
+}
+
+impl EventReader {
     fn delta(&mut self, delta: Delta<'_>, sink: &mut dyn FnMut(Event<'_>)) {
-        let reasoning = delta.reasoning.and_then(string).map(Text);
-        let thought = delta.reasoning_content.filter(|text| !text.as_str().is_empty()).or(reasoning);
-        if let Some(text) = thought.filter(|text| !text.as_str().is_empty()) {
+        let reasoning = || delta.reasoning.and_then(string).filter(|text| !text.is_empty());
+        if let Some(text) = filled(delta.reasoning_content).or_else(reasoning) {
             self.calls_end(sink);
             self.in_thought = true;
-            sink(Event::Thought(text.0));
+            sink(Event::Thought(text));
         }
         if let Some(content) = delta.content {
             match string(content) {
-                Some(text) => self.text(Text(text), sink),
+                Some(text) => self.text(text, sink),
                 None => {
                     let parts: Vec<TextPart<'_>> = parse(content).unwrap_or_default();
-                    parts.into_iter().filter_map(|part| part.text).for_each(|text| self.text(text, sink));
+                    parts.into_iter().filter_map(|part| part.text).for_each(|text| self.text(text.0, sink));
                 }
             }
         }
         if let Some(text) = delta.refusal {
-            self.text(text, sink);
+            self.text(text.0, sink);
         }
         for call in delta.tool_calls.unwrap_or_default() {
             self.call(call, sink);
         }
     }
 
-    fn text(&mut self, text: Text<'_>, sink: &mut dyn FnMut(Event<'_>)) {
-        if text.as_str().is_empty() {
+    fn text(&mut self, text: Cow<'_, str>, sink: &mut dyn FnMut(Event<'_>)) {
+        if text.is_empty() {
             return;
         }
         self.thought_ends(sink);
         // Some servers send an empty line between calls and their end.
-        if !self.calls.is_empty() && text.as_str().trim().is_empty() {
+        if !self.calls.is_empty() && text.trim().is_empty() {
             return;
         }
         self.calls_end(sink);
         self.has_content = true;
-        sink(Event::Text(text.0));
+        sink(Event::Text(text));
     }
 
     fn thought_ends(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
@@ -230,7 +218,7 @@ impl EventReader {
             None => ("", None),
         };
         // An object instead of a string is not as it should be, but its meaning is clear.
-        let arguments = arguments.filter(|raw| raw.get() != "null").map(|raw| string(raw).unwrap_or(raw.get().into()));
+        let arguments = arguments.map(|raw| string(raw).unwrap_or(raw.get().into()));
         let arguments = arguments.as_deref().unwrap_or_default();
         let index = call.index.unwrap_or_else(|| match (id.is_empty(), self.calls.back()) {
             (true, Some(last)) => last.index,
@@ -326,28 +314,18 @@ impl EventReader {
             None => sink(Event::Failed(UpstreamFailure::cut())),
         }
     }
-
-    /// Ends the stream of bytes. Some servers leave out `[DONE]`.
-    pub(crate) fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
-        if self.stop.is_some() {
-            self.ends(sink);
-        } else if !self.is_over {
-            sink(Event::Failed(UpstreamFailure::cut()));
-        }
-    }
 }
 
 impl UsageOf {
     fn usage(self) -> RequestUsage {
-        let details = self.prompt_tokens_details.map_or((None, None), |of| (of.cached_tokens, of.cache_write_tokens));
-        let cached = details.0.or(self.prompt_cache_hit_tokens).unwrap_or_default();
-        let thinking = self.completion_tokens_details.and_then(|of| of.reasoning_tokens).unwrap_or_default();
+        let input = self.prompt_tokens_details.unwrap_or_default();
+        let output = self.completion_tokens_details.unwrap_or_default();
         RequestUsage::with_cache_inside(
             self.prompt_tokens.unwrap_or_default(),
-            cached,
-            details.1.unwrap_or_default(),
+            input.cached_tokens.or(self.prompt_cache_hit_tokens).unwrap_or_default(),
+            input.cache_write_tokens.unwrap_or_default(),
             self.completion_tokens.unwrap_or_default(),
-            thinking,
+            output.reasoning_tokens.unwrap_or_default(),
         )
     }
 }

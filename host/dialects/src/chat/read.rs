@@ -8,7 +8,9 @@ use serde_json::value::RawValue;
 
 use crate::StreamOptions;
 use crate::carrier::Carried;
-use crate::conversation::{Call, Choice, Conversation, Format, Media, Part, Role, Source, Thinking, Tool, ToolResult};
+use crate::conversation::{
+    Call, Choice, Conversation, Format, Grammar, Media, Part, Role, Source, Thinking, Tool, ToolResult,
+};
 use crate::json::{Text, parse, string, text_or_list, word};
 use crate::request::RequestError;
 
@@ -17,46 +19,26 @@ use crate::request::RequestError;
 struct ModelRequest<'a> {
     #[serde(borrow)]
     model: Text<'a>,
-    #[serde(borrow)]
     messages: Vec<Message<'a>>,
-    #[serde(borrow, default)]
     tools: Option<Vec<ToolOf<'a>>>,
     /// The tools of clients from before `tools`.
-    #[serde(borrow, default)]
     functions: Option<Vec<Function<'a>>>,
-    #[serde(borrow, default)]
     tool_choice: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     function_call: Option<&'a RawValue>,
-    #[serde(default)]
     parallel_tool_calls: Option<bool>,
-    #[serde(borrow, default)]
     reasoning_effort: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     reasoning: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     thinking: Option<&'a RawValue>,
-    #[serde(default)]
     max_completion_tokens: Option<u64>,
-    #[serde(default)]
     max_tokens: Option<u64>,
-    #[serde(borrow, default)]
     temperature: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     top_p: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     top_k: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     seed: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     stop: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     response_format: Option<FormatOf<'a>>,
-    #[serde(borrow, default)]
     prompt_cache_key: Option<Text<'a>>,
-    #[serde(default)]
     stream: Option<bool>,
-    #[serde(default)]
     stream_options: Option<StreamOptions>,
 }
 
@@ -64,39 +46,26 @@ struct ModelRequest<'a> {
 struct Message<'a> {
     #[serde(borrow)]
     role: Text<'a>,
-    #[serde(borrow, default)]
     content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     refusal: Option<Text<'a>>,
-    #[serde(borrow, default)]
     reasoning_content: Option<Text<'a>>,
-    #[serde(borrow, default)]
     reasoning: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     reasoning_details: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     tool_calls: Option<Vec<CallOf<'a>>>,
-    #[serde(borrow, default)]
     function_call: Option<Function<'a>>,
-    #[serde(borrow, default)]
     tool_call_id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     name: Option<Text<'a>>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Content<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     text: Option<Text<'a>>,
-    #[serde(borrow, default)]
     refusal: Option<Text<'a>>,
-    #[serde(borrow, default)]
     image_url: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     file: Option<FileOf<'a>>,
-    #[serde(borrow, default)]
     input_audio: Option<Audio<'a>>,
 }
 
@@ -106,11 +75,11 @@ struct ImageUrl<'a> {
     url: Text<'a>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct FileOf<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     file_data: Option<Text<'a>>,
-    #[serde(borrow, default)]
     filename: Option<Text<'a>>,
 }
 
@@ -118,122 +87,106 @@ struct FileOf<'a> {
 struct Audio<'a> {
     #[serde(borrow)]
     data: Text<'a>,
-    #[serde(borrow, default)]
     format: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct CallOf<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     function: Option<Function<'a>>,
-    #[serde(borrow, default)]
     custom: Option<Custom<'a>>,
 }
 
 /// A function as it is declared, or as it is called.
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Function<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     description: Option<Text<'a>>,
-    #[serde(borrow, default)]
     parameters: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     arguments: Option<&'a RawValue>,
-    #[serde(default)]
     strict: Option<bool>,
 }
 
 /// A tool that takes a text, as it is declared, or as it is called.
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Custom<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     description: Option<Text<'a>>,
-    #[serde(borrow, default)]
     format: Option<CustomFormat<'a>>,
-    #[serde(borrow, default)]
     input: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct CustomFormat<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     grammar: Option<Grammar<'a>>,
 }
 
-#[derive(Deserialize)]
-struct Grammar<'a> {
-    #[serde(borrow, default)]
-    syntax: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    definition: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct ToolOf<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     function: Option<Function<'a>>,
-    #[serde(borrow, default)]
     custom: Option<Custom<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Chosen<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     function: Option<Function<'a>>,
-    #[serde(borrow, default)]
     custom: Option<Custom<'a>>,
-    #[serde(borrow, default)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     allowed_tools: Option<Allowed<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Allowed<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     mode: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct FormatOf<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     json_schema: Option<Schema<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Schema<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     schema: Option<&'a RawValue>,
 }
 
 /// How much to think, as OpenRouter's `reasoning` and others' `thinking` say it.
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct ThinkingOf<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Option<Text<'a>>,
-    #[serde(borrow, default)]
     effort: Option<Text<'a>>,
-    #[serde(default)]
     enabled: Option<bool>,
-    #[serde(default, alias = "budget_tokens")]
+    #[serde(alias = "budget_tokens")]
     max_tokens: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Detail<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     data: Option<Text<'a>>,
-    #[serde(borrow, default)]
     id: Option<Text<'a>>,
 }
 
@@ -257,12 +210,8 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         ..Conversation::default()
     };
     conversation.format = request.response_format.and_then(|format| match format.kind.as_str() {
-        "json_object" => Some(Format { name: "answer".into(), schema: None }),
-        "json_schema" => {
-            let schema = format.json_schema?;
-            let name = schema.name.map_or("answer".into(), |name| name.0);
-            Some(Format { name, schema: schema.schema.map(|schema| Cow::Borrowed(schema.get())) })
-        }
+        "json_object" => Some(Format::new(None, None)),
+        "json_schema" => format.json_schema.map(|of| Format::new(of.name, of.schema)),
         _ => None,
     });
     for tool in request.tools.unwrap_or_default() {
@@ -276,12 +225,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         read_message(message, &mut conversation)?;
     }
     if let Some(choice) = request.tool_choice.or(request.function_call) {
-        conversation.choice = chosen(choice);
-        // Of a tool that is left out, nothing can be demanded.
-        let is_there = |name: &str| conversation.tools.iter().any(|tool| tool.name == name);
-        if matches!(&conversation.choice, Choice::Tool(name) if !is_there(name)) {
-            conversation.choice = Choice::Unsaid;
-        }
+        conversation.choose(chosen(choice));
     }
     Ok(conversation)
 }
@@ -302,11 +246,8 @@ fn thinking(request: &ModelRequest<'_>) -> Thinking {
 }
 
 fn chosen(choice: &RawValue) -> Choice<'_> {
-    match string(choice).as_deref() {
-        Some("none") => return Choice::None,
-        Some("required") => return Choice::Any,
-        Some(_) => return Choice::Auto,
-        None => {}
+    if let Some(word) = string(choice) {
+        return Choice::of_word(&word);
     }
     let Some(choice) = parse::<Chosen<'_>>(choice) else { return Choice::Unsaid };
     let function = choice.function.and_then(|function| function.name);
@@ -326,7 +267,6 @@ fn declared(function: Function<'_>) -> Tool<'_> {
 
 fn declared_text(custom: Custom<'_>) -> Tool<'_> {
     let grammar = custom.format.and_then(|format| format.grammar);
-    let grammar = grammar.and_then(|grammar| Some((grammar.syntax.unwrap_or_default().0, grammar.definition?.0)));
     Tool::free_form(custom.name.unwrap_or_default().0, custom.description.unwrap_or_default().0, grammar)
 }
 

@@ -1,53 +1,33 @@
 //! Requests to upstreams.
 
+use serde_json::json;
+
 use crate::carrier::Proof;
-use crate::conversation::{Choice, Conversation, Effort, Ids, NO_RESULT, Part, Turn, reminder};
+use crate::conversation::{Choice, Conversation, Effort, Ids, NO_RESULT, Part, Tool, Turn, reminder};
 use crate::exchange::Exchange;
-use crate::json;
-use crate::json::{Array, Object};
+use crate::json::{Array, object};
 use crate::request::UpstreamTarget;
-use crate::responses::remove;
 
 /// Writes a request.
 pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &UpstreamTarget) -> Vec<u8> {
     let mut body = Vec::with_capacity(16 << 10);
-    json::object(&mut body, |request| {
+    object(&mut body, |request| {
         request.string("model", &to.model).flag("stream", true);
         request.raw("stream_options", r#"{"include_usage":true}"#);
         request.array("messages", |messages| write_messages(messages, conversation, exchange));
         if !conversation.tools.is_empty() {
-            request.array("tools", |tools| {
-                for tool in &conversation.tools {
-                    tools.object(|out| {
-                        out.string("type", "function").object("function", |out| {
-                            out.string("name", exchange.names.upstream(tool.namespace.as_deref(), &tool.name));
-                            out.string("description", &tool.description);
-                            out.raw(
-                                "parameters",
-                                tool.schema.as_deref().unwrap_or(r#"{"type":"object","properties":{}}"#),
-                            );
-                            if tool.is_strict {
-                                out.flag("strict", true);
-                            }
-                        });
-                    });
-                }
-            });
-            match &conversation.choice {
-                Choice::Unsaid | Choice::Auto => {}
-                Choice::Any => {
-                    request.string("tool_choice", "required");
-                }
-                Choice::None => {
-                    request.string("tool_choice", "none");
-                }
+            request
+                .array("tools", |tools| conversation.tools.iter().for_each(|tool| write_tool(tools, tool, exchange)));
+            let choice = match &conversation.choice {
+                Choice::Unsaid | Choice::Auto => None,
+                Choice::Any => Some(json!("required")),
+                Choice::None => Some(json!("none")),
                 Choice::Tool(name) => {
-                    request.object("tool_choice", |out| {
-                        out.string("type", "function").object("function", |out| {
-                            out.string("name", exchange.names.upstream(None, name));
-                        });
-                    });
+                    Some(json!({"type": "function", "function": {"name": exchange.names.upstream(None, name)}}))
                 }
+            };
+            if let Some(choice) = choice {
+                request.value("tool_choice", &choice);
             }
             if conversation.one_call {
                 request.flag("parallel_tool_calls", false);
@@ -55,10 +35,9 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
         }
         request.some_string("reasoning_effort", conversation.thinking.effort().map(Effort::name));
         if let Some(limit) = conversation.max_output {
-            let limit = to.output_tokens.map_or(limit, |most| limit.min(most));
             // OpenAI's own models refuse the old name, most others know nothing else.
             let is_refused = to.refused.iter().any(|field| field == "max_tokens");
-            request.number(if is_refused { "max_completion_tokens" } else { "max_tokens" }, limit);
+            request.number(if is_refused { "max_completion_tokens" } else { "max_tokens" }, to.limited(limit));
         }
         request.some_raw("temperature", conversation.temperature).some_raw("top_p", conversation.top_p);
         request.some_raw("seed", conversation.seed);
@@ -68,26 +47,31 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
         }
         if let Some(format) = &conversation.format {
             request.object("response_format", |out| match &format.schema {
-                None => {
-                    out.string("type", "json_object");
-                }
-                Some(schema) => {
-                    out.string("type", "json_schema").object("json_schema", |out| {
-                        out.string("name", &format.name).raw("schema", schema);
-                    });
-                }
+                None => out.string("type", "json_object"),
+                Some(schema) => out
+                    .string("type", "json_schema")
+                    .object("json_schema", |out| out.string("name", &format.name).raw("schema", schema)),
             });
         }
+        request
     });
-    remove(body, &to.refused)
+    to.without_refused(body)
+}
+
+fn write_tool(tools: &mut Array<'_>, tool: &Tool<'_>, exchange: &Exchange) {
+    tools.object(|out| {
+        out.string("type", "function").object("function", |out| {
+            out.string("name", exchange.names.upstream(tool.namespace.as_deref(), &tool.name));
+            out.string("description", &tool.description).raw("parameters", tool.schema_or_any());
+            if tool.is_strict { out.flag("strict", true) } else { out }
+        })
+    });
 }
 
 fn write_messages(messages: &mut Array<'_>, conversation: &Conversation<'_>, exchange: &Exchange) {
     let system: Vec<&str> = conversation.system.iter().map(|block| &**block).collect();
     if !system.is_empty() {
-        messages.object(|out| {
-            out.string("role", "system").string("content", &system.join("\n\n"));
-        });
+        messages.object(|out| out.string("role", "system").string("content", &system.join("\n\n")));
     }
     let mut ids = Ids::default();
     let mut calls: Vec<String> = Vec::new();
@@ -105,9 +89,8 @@ fn write_messages(messages: &mut Array<'_>, conversation: &Conversation<'_>, exc
                     if text.is_empty() {
                         text = if media.len() > before { "(see the next message)" } else { "(no output)" }.to_owned();
                     }
-                    messages.object(|out| {
-                        out.string("role", "tool").string("tool_call_id", id).string("content", &text);
-                    });
+                    messages
+                        .object(|out| out.string("role", "tool").string("tool_call_id", id).string("content", &text));
                 }
                 // A result takes text only, and nothing may stand between results.
                 if !media.is_empty() {
@@ -121,20 +104,10 @@ fn write_messages(messages: &mut Array<'_>, conversation: &Conversation<'_>, exc
 /// Writes what the model said. Returns the ids of its calls.
 fn assistant(messages: &mut Array<'_>, parts: &[&Part<'_>], exchange: &Exchange, ids: &mut Ids) -> Vec<String> {
     let texts: Vec<&str> = parts.iter().filter_map(|part| part.text()).collect();
-    let mut thoughts = Vec::new();
-    for part in parts {
-        let (carried, kept) = match part {
-            Part::Thought { text, carried: Some(carried) } => (carried, &**text),
-            Part::Call(call) if call.carried.is_some() => match &call.carried {
-                Some(carried) => (carried, ""),
-                None => continue,
-            },
-            _ => continue,
-        };
-        let own =
-            carried.clone().all().into_iter().filter(|one| exchange.own(one).is_some() && one.proof == Proof::Nothing);
-        thoughts.extend(own.map(|one| one.thought(kept).into_owned()).filter(|text| !text.is_empty()));
-    }
+    let records = parts.iter().flat_map(|part| exchange.own_of(part));
+    let thoughts = records.filter(|(one, _)| one.proof == Proof::Nothing);
+    let thoughts = thoughts.map(|(one, kept)| one.thought(kept).into_owned()).filter(|text| !text.is_empty());
+    let thoughts: Vec<String> = thoughts.collect();
     let calls: Vec<_> = parts
         .iter()
         .filter_map(|part| match part {
@@ -159,22 +132,20 @@ fn assistant(messages: &mut Array<'_>, parts: &[&Part<'_>], exchange: &Exchange,
                 for (id, call) in &calls {
                     all.object(|out| {
                         out.string("id", id).string("type", "function").object("function", |out| {
-                            out.string("name", exchange.names.upstream(call.namespace.as_deref(), &call.name));
-                            let arguments = if json::is_object(&call.arguments) { &*call.arguments } else { "{}" };
-                            out.string("arguments", arguments);
-                        });
+                            out.string("name", exchange.names.upstream(call.namespace.as_deref(), &call.name))
+                                .string("arguments", call.object())
+                        })
                     });
                 }
             });
         }
+        out
     });
     calls.into_iter().map(|(id, _)| id).collect()
 }
 
 fn user_text(messages: &mut Array<'_>, text: &str) {
-    messages.object(|out| {
-        out.string("role", "user").string("content", text);
-    });
+    messages.object(|out| out.string("role", "user").string("content", text));
 }
 
 fn user(messages: &mut Array<'_>, parts: &[&Part<'_>]) {
@@ -191,26 +162,22 @@ fn user(messages: &mut Array<'_>, parts: &[&Part<'_>]) {
             for part in parts {
                 match part {
                     Part::Image(media) => content.object(|out| {
-                        out.string("type", "image_url").object("image_url", |out| {
-                            out.string("url", &media.url());
-                        });
+                        out.string("type", "image_url").object("image_url", |out| out.string("url", &media.url()))
                     }),
-                    Part::File(media) => content.object(|out: &mut Object<'_>| {
+                    Part::File(media) => content.object(|out| {
                         out.string("type", "file").object("file", |out| {
-                            out.string("filename", media.name.as_deref().unwrap_or("document"));
-                            out.string("file_data", &media.url());
-                        });
+                            out.string("filename", media.name.as_deref().unwrap_or("document"))
+                                .string("file_data", &media.url())
+                        })
                     }),
                     part => {
                         if let Some(text) = text_of(part) {
-                            content.object(|out| {
-                                out.string("type", "text").string("text", &text);
-                            });
+                            content.object(|out| out.string("type", "text").string("text", &text));
                         }
                     }
                 }
             }
-        });
+        })
     });
 }
 

@@ -9,6 +9,8 @@ use crate::collected::{Collected, CollectedPart, object_of};
 use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::json::write_string;
+use crate::sides::Writer;
+use crate::sse::send;
 
 /// Writes chunks, one after the other. Calls are written whole.
 #[derive(Debug, Default)]
@@ -21,8 +23,8 @@ pub(crate) struct AnswerWriter {
     stop: Option<Stop>,
 }
 
-impl AnswerWriter {
-    pub(crate) fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
+impl Writer for AnswerWriter {
+    fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
         match event {
             Event::Usage(usage) => self.usage.grow(usage),
             Event::Stop(stop) => self.stop = Some(stop),
@@ -43,11 +45,8 @@ impl AnswerWriter {
             }
             Event::CallEnd => {
                 let Some((id, name, arguments)) = self.call.take() else { return };
-                let mut part = json!({"functionCall": {"id": id, "name": name, "args": object_of(&arguments)}});
-                if let Some(record) = self.record() {
-                    part["thoughtSignature"] = record.into();
-                }
-                send(&chunk(&[part], exchange), out);
+                let record = self.record();
+                send(&chunk(&[call_part(&id, &name, &arguments, record)], exchange), out);
             }
             Event::Failed(failure) => send(&json!({"error": failure.of_generate_content()}), out),
             Event::End => {
@@ -64,11 +63,12 @@ impl AnswerWriter {
         }
     }
 
-    /// Writes a sign of life.
-    pub(crate) fn keep_alive(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
+    fn keep_alive(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
         send(&json!({"modelVersion": exchange.asked}), out);
     }
+}
 
+impl AnswerWriter {
     fn proof(&mut self, proof: Proof, exchange: &Exchange) {
         self.waiting.push(exchange.record(proof, std::mem::take(&mut self.thought)));
     }
@@ -82,6 +82,14 @@ impl AnswerWriter {
     fn record(&mut self) -> Option<String> {
         joined(std::mem::take(&mut self.waiting))
     }
+}
+
+fn call_part(id: &str, name: &str, arguments: &str, record: Option<String>) -> Value {
+    let mut part = json!({"functionCall": {"id": id, "name": name, "args": object_of(arguments)}});
+    if let Some(record) = record {
+        part["thoughtSignature"] = record.into();
+    }
+    part
 }
 
 /// Makes one record of several.
@@ -105,12 +113,6 @@ fn piece(kind: &str, text: &str, exchange: &Exchange, out: &mut Vec<u8>) {
 
 fn chunk(parts: &[Value], exchange: &Exchange) -> Value {
     json!({"candidates": [{"content": {"role": "model", "parts": parts}, "index": 0}], "modelVersion": exchange.asked})
-}
-
-fn send(chunk: &Value, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"data: ");
-    out.extend_from_slice(chunk.to_string().as_bytes());
-    out.extend_from_slice(b"\n\n");
 }
 
 fn stop(stop: Option<Stop>) -> &'static str {
@@ -144,11 +146,7 @@ pub(crate) fn write_whole(answer: &Collected, exchange: &mut Exchange) -> Vec<u8
             }
             CollectedPart::Call { id, name, arguments } => {
                 let (id, name) = (exchange.call_id(id), exchange.names.client(name).name);
-                let mut part = json!({"functionCall": {"id": id, "name": name, "args": object_of(arguments)}});
-                if let Some(record) = joined(std::mem::take(&mut waiting)) {
-                    part["thoughtSignature"] = record.into();
-                }
-                parts.push(part);
+                parts.push(call_part(&id, &name, arguments, joined(std::mem::take(&mut waiting))));
             }
         }
     }

@@ -6,78 +6,67 @@ use serde_json::value::RawValue;
 use crate::carrier::Proof;
 use crate::event::{Event, RequestUsage, Stop};
 use crate::failure::{FailureKind, UpstreamFailure};
-use crate::json::{Text, word};
+use crate::json::{Text, filled, word};
+use crate::sides::Reader;
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Chunk<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     candidates: Vec<Candidate<'a>>,
-    #[serde(borrow, default)]
     prompt_feedback: Option<Feedback<'a>>,
-    #[serde(default)]
     usage_metadata: Option<UsageOf>,
-    #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Candidate<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     content: Option<Content<'a>>,
-    #[serde(borrow, default)]
     finish_reason: Option<Text<'a>>,
-    #[serde(default)]
     index: u64,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Content<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     parts: Vec<PartOf<'a>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct PartOf<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     text: Option<Text<'a>>,
-    #[serde(default)]
     thought: bool,
-    #[serde(borrow, default)]
     thought_signature: Option<Text<'a>>,
-    #[serde(borrow, default)]
     function_call: Option<FunctionCall<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct FunctionCall<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     name: Text<'a>,
-    #[serde(borrow, default)]
     args: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Feedback<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     block_reason: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct UsageOf {
-    #[serde(default)]
     prompt_token_count: u64,
-    #[serde(default)]
     cached_content_token_count: u64,
-    #[serde(default)]
     candidates_token_count: u64,
-    #[serde(default)]
     thoughts_token_count: u64,
 }
 
@@ -90,10 +79,10 @@ pub(crate) struct EventReader {
     is_over: bool,
 }
 
-impl EventReader {
-    pub(crate) fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
+impl Reader for EventReader {
+    fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
         let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return };
-        if chunk.error.is_some_and(|error| error.get() != "null") {
+        if chunk.error.is_some() {
             self.is_over = true;
             return sink(Event::Failed(UpstreamFailure::read(200, data)));
         }
@@ -127,26 +116,41 @@ impl EventReader {
         }
     }
 
+    /// Ends the stream of bytes. Counts may follow the reason to stop, so only this is the end.
+    fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        if self.is_over {
+            return;
+        }
+        self.thought_ends(None, sink);
+        match self.stop {
+            Some(stop) => {
+                sink(Event::Stop(stop));
+                sink(Event::End);
+            }
+            None => sink(Event::Failed(UpstreamFailure::cut())),
+        }
+    }
+}
+
+impl EventReader {
     fn part(&mut self, part: PartOf<'_>, sink: &mut dyn FnMut(Event<'_>)) {
-        let signature = part.thought_signature.filter(|signature| !signature.as_str().is_empty());
-        let proof = signature.map(|signature| Proof::OfPart(signature.0.into_owned()));
+        let proof = filled(part.thought_signature).map(|signature| Proof::OfPart(signature.into_owned()));
         if let Some(call) = part.function_call {
             self.thought_ends(proof, sink);
             self.has_calls = true;
             sink(Event::Call { id: call.id.unwrap_or_default().0, name: call.name.0 });
-            sink(Event::Arguments(call.args.map(RawValue::get).filter(|args| *args != "null").unwrap_or("{}").into()));
+            sink(Event::Arguments(call.args.map_or("{}", RawValue::get).into()));
             sink(Event::CallEnd);
             return;
         }
-        let text = part.text.filter(|text| !text.as_str().is_empty());
-        match (part.thought, text) {
+        match (part.thought, filled(part.text)) {
             (true, Some(text)) => {
                 self.in_thought = true;
-                sink(Event::Thought(text.0));
+                sink(Event::Thought(text));
             }
             (false, Some(text)) => {
                 self.thought_ends(proof, sink);
-                sink(Event::Text(text.0));
+                sink(Event::Text(text));
                 return;
             }
             (_, None) => {}
@@ -160,21 +164,6 @@ impl EventReader {
         let in_thought = std::mem::take(&mut self.in_thought);
         if in_thought || proof.is_some() {
             sink(Event::Proof(proof.unwrap_or(Proof::Nothing)));
-        }
-    }
-
-    /// Ends the stream of bytes. Counts may follow the reason to stop, so only this is the end.
-    pub(crate) fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
-        if self.is_over {
-            return;
-        }
-        self.thought_ends(None, sink);
-        match self.stop {
-            Some(stop) => {
-                sink(Event::Stop(stop));
-                sink(Event::End);
-            }
-            None => sink(Event::Failed(UpstreamFailure::cut())),
         }
     }
 }

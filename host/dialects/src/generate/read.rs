@@ -8,10 +8,8 @@ use serde_json::value::RawValue;
 
 use super::schema::from_gemini;
 use crate::carrier::Carried;
-use crate::conversation::{
-    Call, Choice, Conversation, Effort, Format, Media, Part, Role, Source, Thinking, Tool, ToolResult,
-};
-use crate::json::{Text, parse, string, word};
+use crate::conversation::{Call, Choice, Conversation, Effort, Format, Media, Part, Role, Thinking, Tool, ToolResult};
+use crate::json::{Text, filled, parse, string, word};
 use crate::request::RequestError;
 
 #[derive(Deserialize)]
@@ -19,88 +17,73 @@ use crate::request::RequestError;
 struct ModelRequest<'a> {
     #[serde(borrow)]
     contents: Vec<Content<'a>>,
-    #[serde(borrow, default)]
     system_instruction: Option<Content<'a>>,
-    #[serde(borrow, default)]
+    #[serde(default)]
     tools: Vec<ToolOf<'a>>,
-    #[serde(borrow, default)]
     tool_config: Option<ToolConfig<'a>>,
-    #[serde(borrow, default)]
     generation_config: Option<Generation<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Content<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     role: Option<Text<'a>>,
-    #[serde(borrow, default)]
     parts: Vec<PartOf<'a>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct PartOf<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     text: Option<Text<'a>>,
-    #[serde(default)]
     thought: Option<bool>,
-    #[serde(borrow, default)]
     thought_signature: Option<Text<'a>>,
-    #[serde(borrow, default)]
     inline_data: Option<Data<'a>>,
-    #[serde(borrow, default)]
     file_data: Option<Data<'a>>,
-    #[serde(borrow, default)]
     function_call: Option<FunctionCall<'a>>,
-    #[serde(borrow, default)]
     function_response: Option<FunctionResponse<'a>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Data<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     mime_type: Option<Text<'a>>,
-    #[serde(borrow, default)]
     data: Option<Text<'a>>,
-    #[serde(borrow, default)]
     file_uri: Option<Text<'a>>,
 }
 
 #[derive(Deserialize)]
 struct FunctionCall<'a> {
-    #[serde(borrow, default)]
-    id: Option<Text<'a>>,
     #[serde(borrow)]
+    id: Option<Text<'a>>,
     name: Text<'a>,
-    #[serde(borrow, default)]
     args: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
 struct FunctionResponse<'a> {
-    #[serde(borrow, default)]
-    id: Option<Text<'a>>,
     #[serde(borrow)]
+    id: Option<Text<'a>>,
     name: Text<'a>,
-    #[serde(borrow, default)]
     response: Option<&'a RawValue>,
-    #[serde(borrow, default)]
+    #[serde(default)]
     parts: Vec<PartOf<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Response<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     output: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct ToolOf<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     function_declarations: Vec<Declaration<'a>>,
 }
 
@@ -109,61 +92,47 @@ struct ToolOf<'a> {
 struct Declaration<'a> {
     #[serde(borrow)]
     name: Text<'a>,
-    #[serde(borrow, default)]
     description: Option<Text<'a>>,
-    #[serde(borrow, default)]
     parameters: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     parameters_json_schema: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct ToolConfig<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     function_calling_config: Option<CallingConfig<'a>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct CallingConfig<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     mode: Option<Text<'a>>,
-    #[serde(borrow, default)]
     allowed_function_names: Vec<Text<'a>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Generation<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     temperature: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     top_p: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     top_k: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     seed: Option<&'a RawValue>,
-    #[serde(default)]
     max_output_tokens: Option<u64>,
-    #[serde(borrow, default)]
     stop_sequences: Vec<Text<'a>>,
-    #[serde(borrow, default)]
     response_mime_type: Option<Text<'a>>,
-    #[serde(borrow, default)]
     response_json_schema: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     response_schema: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     thinking_config: Option<ThinkingConfig<'a>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct ThinkingConfig<'a> {
-    #[serde(default)]
     thinking_budget: Option<i64>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     thinking_level: Option<Text<'a>>,
 }
 
@@ -235,13 +204,10 @@ fn read_part<'a>(
 ) {
     let carried = Carried::of(part.thought_signature.as_ref());
     if let Some(call) = part.function_call {
-        let id = call.id.filter(|id| !id.as_str().is_empty()).map_or_else(
-            || {
-                *made += 1;
-                Cow::Owned(format!("call_{made}"))
-            },
-            |id| id.0,
-        );
+        let id = filled(call.id).unwrap_or_else(|| {
+            *made += 1;
+            Cow::Owned(format!("call_{made}"))
+        });
         unanswered.entry(call.name.0.clone().into_owned()).or_default().push(id.clone().into_owned());
         let arguments = call.args.map_or("{}", RawValue::get).into();
         let call = Call { id, namespace: None, name: call.name.0, arguments, carried };
@@ -250,12 +216,12 @@ fn read_part<'a>(
     }
     if let Some(response) = part.function_response {
         let waiting = unanswered.entry(response.name.0.into_owned()).or_default();
-        let id = match response.id.filter(|id| !id.as_str().is_empty()) {
+        let id = match filled(response.id) {
             Some(id) => {
-                if let Some(at) = waiting.iter().position(|known| *known == id.0) {
+                if let Some(at) = waiting.iter().position(|known| *known == id) {
                     waiting.remove(at);
                 }
-                id.0
+                id
             }
             None if waiting.is_empty() => "".into(),
             None => Cow::Owned(waiting.remove(0)),
@@ -293,13 +259,8 @@ fn read_part<'a>(
 
 fn media(part: PartOf<'_>) -> Option<Part<'_>> {
     let data = part.inline_data.or(part.file_data)?;
-    let kind = data.mime_type.unwrap_or_default().0;
-    let is_image = kind.is_empty() || kind.starts_with("image/");
-    let source = match data.file_uri {
-        Some(url) => Source::Url(url.0),
-        None => Source::Base64(data.data?.0),
-    };
-    let media = Media { kind, source, name: None };
+    let media = Media::given(data.mime_type, data.file_uri, data.data)?;
+    let is_image = media.kind.is_empty() || media.kind.starts_with("image/");
     Some(if is_image { Part::Image(media) } else { Part::File(media) })
 }
 

@@ -2,17 +2,17 @@
 
 use crate::carrier::Proof;
 use crate::conversation::{
-    Answered, Choice, Conversation, Effort, Ids, Media, NO_RESULT, Part, Source, Thinking, Turn, reminder,
+    Answered, Choice, Conversation, Effort, Ids, Media, NO_RESULT, OPENING, Part, Source, Thinking, Turn, reminder,
 };
 use crate::exchange::Exchange;
 use crate::generate::schema::{inlined, subset};
-use crate::json::{Array, Object, is_object, object};
+use crate::json::{Array, Object, made, object};
 use crate::request::UpstreamTarget;
 
 /// Stands for the signature of a call that another model made. Google documents it for this.
 ///
 /// Source: <https://ai.google.dev/gemini-api/docs/thought-signatures>.
-const NO_SIGNATURE: &str = "skip_thought_signature_validator";
+pub(crate) const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 
 /// The field that older servers refuse.
 const JSON_SCHEMA: &str = "parametersJsonSchema";
@@ -23,11 +23,8 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
     let is_older = to.refused.iter().any(|field| field == JSON_SCHEMA);
     object(&mut body, |request| {
         if !conversation.system.is_empty() {
-            request.object("systemInstruction", |out| {
-                out.array("parts", |parts| {
-                    conversation.system.iter().for_each(|block| text(parts, block));
-                });
-            });
+            let blocks = conversation.system.iter().map(|block| text_part(block));
+            request.object("systemInstruction", |out| out.array("parts", |parts| parts.items(blocks)));
         }
         request.array("contents", |contents| write_turns(contents, conversation, exchange));
         if !conversation.tools.is_empty() {
@@ -39,17 +36,13 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
                                 out.string("name", exchange.names.upstream(tool.namespace.as_deref(), &tool.name));
                                 out.string("description", &tool.description);
                                 match &tool.schema {
-                                    None => {}
-                                    Some(schema) if is_older => {
-                                        out.raw("parameters", &subset(schema));
-                                    }
-                                    Some(schema) => {
-                                        out.raw(JSON_SCHEMA, &inlined(schema));
-                                    }
+                                    None => out,
+                                    Some(schema) if is_older => out.raw("parameters", &subset(schema)),
+                                    Some(schema) => out.raw(JSON_SCHEMA, &inlined(schema)),
                                 }
                             });
                         }
-                    });
+                    })
                 });
             });
             let (mode, only) = match &conversation.choice {
@@ -61,22 +54,27 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
             request.object("toolConfig", |out| {
                 out.object("functionCallingConfig", |out| {
                     out.string("mode", mode);
-                    if let Some(name) = only {
-                        out.array("allowedFunctionNames", |names| names.string(name));
+                    match only {
+                        Some(name) => out.array("allowedFunctionNames", |names| names.string(name)),
+                        None => out,
                     }
-                });
+                })
             });
         }
-        request.object("generationConfig", |out| generation(out, conversation, to));
+        request.object("generationConfig", |out| generation(out, conversation, to))
     });
     body
 }
 
-fn generation(out: &mut Object<'_>, conversation: &Conversation<'_>, to: &UpstreamTarget) {
+fn generation<'x, 'y>(
+    out: &'x mut Object<'y>,
+    conversation: &Conversation<'_>,
+    to: &UpstreamTarget,
+) -> &'x mut Object<'y> {
     out.some_raw("temperature", conversation.temperature).some_raw("topP", conversation.top_p);
     out.some_raw("topK", conversation.top_k).some_raw("seed", conversation.seed);
     if let Some(limit) = conversation.max_output {
-        out.number("maxOutputTokens", to.output_tokens.map_or(limit, |most| limit.min(most)));
+        out.number("maxOutputTokens", to.limited(limit));
     }
     if !conversation.stop.is_empty() {
         // Gemini takes five.
@@ -90,14 +88,10 @@ fn generation(out: &mut Object<'_>, conversation: &Conversation<'_>, to: &Upstre
     }
     let takes_levels = to.model.contains("gemini-3");
     match conversation.thinking {
-        Thinking::Unsaid | Thinking::Effort(None) => {}
+        Thinking::Unsaid | Thinking::Effort(None) => out,
         // Not every model can be kept from thinking.
-        Thinking::Off if takes_levels || !to.model.contains("flash") => {}
-        Thinking::Off => {
-            out.object("thinkingConfig", |out| {
-                out.number("thinkingBudget", 0);
-            });
-        }
+        Thinking::Off if takes_levels || !to.model.contains("flash") => out,
+        Thinking::Off => out.object("thinkingConfig", |out| out.number("thinkingBudget", 0)),
         thinking => {
             let effort = thinking.effort().unwrap_or(Effort::Medium);
             out.object("thinkingConfig", |out| {
@@ -106,8 +100,8 @@ fn generation(out: &mut Object<'_>, conversation: &Conversation<'_>, to: &Upstre
                     (true, _) => out.string("thinkingLevel", if effort <= Effort::Low { "LOW" } else { "HIGH" }),
                     (false, Thinking::Budget(tokens)) => out.number("thinkingBudget", tokens.min(24_576)),
                     (false, _) => out.number("thinkingBudget", effort.budget().min(24_576)),
-                };
-            });
+                }
+            })
         }
     }
 }
@@ -135,12 +129,12 @@ fn write_turns(contents: &mut Array<'_>, conversation: &Conversation<'_>, exchan
         }
     }
     if groups.first().is_none_or(|(role, _)| *role == "model") {
-        groups.insert(0, ("user", vec![text_part("(The beginning of the conversation is not shown.)")]));
+        groups.insert(0, ("user", vec![text_part(OPENING)]));
     }
     for (role, parts) in groups {
         contents.object(|out| {
             out.string("role", role);
-            out.array("parts", |all| parts.iter().for_each(|part| all.item().extend_from_slice(part)));
+            out.array("parts", |all| all.items(parts))
         });
     }
 }
@@ -150,45 +144,32 @@ fn model_parts(parts: &[&Part<'_>], exchange: &Exchange, ids: &mut Ids) -> (Vec<
     let mut calls = Vec::new();
     let mut signature: Option<String> = None;
     for part in parts {
-        match part {
-            Part::Thought { carried: Some(carried), .. } => {
-                for one in carried.clone().all() {
-                    if let Some(Proof::OfPart(of_part)) = exchange.own(&one).map(|one| &one.proof) {
-                        signature = Some(of_part.clone());
-                    }
-                }
+        for (one, _) in exchange.own_of(part) {
+            if let Proof::OfPart(of_part) = one.proof {
+                signature = Some(of_part);
             }
-            Part::Call(call) => {
-                for one in call.carried.clone().into_iter().flat_map(crate::carrier::Carried::all) {
-                    if let Some(Proof::OfPart(of_part)) = exchange.own(&one).map(|one| &one.proof) {
-                        signature = Some(of_part.clone());
-                    }
-                }
-                let id = ids.unique(&call.id);
-                let mut bytes = Vec::new();
-                object(&mut bytes, |out| {
-                    out.object("functionCall", |out| {
-                        out.string("id", &id);
-                        out.string("name", exchange.names.upstream(call.namespace.as_deref(), &call.name));
-                        out.raw("args", if is_object(&call.arguments) { &call.arguments } else { "{}" });
-                    });
-                    let signature = signature.take();
-                    if signature.is_some() || calls.is_empty() {
-                        out.string("thoughtSignature", signature.as_deref().unwrap_or(NO_SIGNATURE));
-                    }
+        }
+        if let Part::Call(call) = part {
+            let id = ids.unique(&call.id);
+            written.push(made(|out| {
+                out.object("functionCall", |out| {
+                    out.string("id", &id);
+                    out.string("name", exchange.names.upstream(call.namespace.as_deref(), &call.name));
+                    out.raw("args", call.object())
                 });
-                written.push(bytes);
-                calls.push(id);
-            }
-            part => written.extend(part.text().map(text_part)),
+                let signature = signature.take();
+                match signature.is_some() || calls.is_empty() {
+                    true => out.string("thoughtSignature", signature.as_deref().unwrap_or(NO_SIGNATURE)),
+                    false => out,
+                }
+            }));
+            calls.push(id);
+        } else {
+            written.extend(part.text().map(text_part));
         }
     }
     if let Some(signature) = signature {
-        let mut bytes = Vec::new();
-        object(&mut bytes, |out| {
-            out.string("text", "").string("thoughtSignature", &signature);
-        });
-        written.push(bytes);
+        written.push(made(|out| out.string("text", "").string("thoughtSignature", &signature)));
     }
     (written, calls)
 }
@@ -198,40 +179,24 @@ fn results_of(results: &[Answered<'_, '_>], calls: &[String], exchange: &Exchang
     let mut media = Vec::new();
     for (answered, id) in results.iter().zip(calls) {
         let call = answered.call;
-        let mut bytes = Vec::new();
-        object(&mut bytes, |out| {
+        written.push(made(|out| {
             out.object("functionResponse", |out| {
                 out.string("id", id);
                 out.string("name", exchange.names.upstream(call.namespace.as_deref(), &call.name));
                 out.object("response", |out| match answered.result {
-                    None => {
-                        out.string("error", NO_RESULT);
-                    }
-                    Some(result) => {
-                        out.string(if result.has_failed { "error" } else { "output" }, &result.text());
-                    }
-                });
-            });
-        });
-        written.push(bytes);
+                    None => out.string("error", NO_RESULT),
+                    Some(result) => out.string(if result.has_failed { "error" } else { "output" }, &result.text()),
+                })
+            })
+        }));
         media.extend(answered.result.into_iter().flat_map(|result| result.media()).filter_map(user_part));
     }
     written.extend(media);
     written
 }
 
-fn text(parts: &mut Array<'_>, text: &str) {
-    parts.object(|out| {
-        out.string("text", text);
-    });
-}
-
 fn text_part(text: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    object(&mut bytes, |out| {
-        out.string("text", text);
-    });
-    bytes
+    made(|out| out.string("text", text))
 }
 
 fn user_part(part: &Part<'_>) -> Option<Vec<u8>> {
@@ -245,16 +210,9 @@ fn user_part(part: &Part<'_>) -> Option<Vec<u8>> {
 }
 
 fn media_part(media: &Media<'_>, default: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    object(&mut bytes, |out| {
-        match &media.source {
-            Source::Base64(data) => out.object("inlineData", |out| {
-                out.string("mimeType", media.kind_or(default)).string("data", data);
-            }),
-            Source::Url(url) => out.object("fileData", |out| {
-                out.string("mimeType", media.kind_or(default)).string("fileUri", url);
-            }),
-        };
-    });
-    bytes
+    let kind = media.kind_or(default);
+    made(|out| match &media.source {
+        Source::Base64(data) => out.object("inlineData", |out| out.string("mimeType", kind).string("data", data)),
+        Source::Url(url) => out.object("fileData", |out| out.string("mimeType", kind).string("fileUri", url)),
+    })
 }

@@ -1,13 +1,14 @@
 //! Answers to clients.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::STOPS;
 use crate::carrier::Proof;
 use crate::collected::Collected;
 use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
-use crate::json::{Object, object, write_string};
+use crate::json::{Fill, object, write_string};
+use crate::sides::Writer;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Open {
@@ -27,8 +28,8 @@ pub(crate) struct AnswerWriter {
     has_calls: bool,
 }
 
-impl AnswerWriter {
-    pub(crate) fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
+impl Writer for AnswerWriter {
+    fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
         match event {
             Event::Usage(usage) => self.usage.grow(usage),
             Event::Stop(stop) => self.stop = Some(stop),
@@ -47,7 +48,7 @@ impl AnswerWriter {
                 self.has_calls = true;
                 let (id, name) = (exchange.call_id(&id), exchange.names.client(&name).name);
                 self.start(out, |block| {
-                    block.string("type", "tool_use").string("id", &id).string("name", &name).raw("input", "{}");
+                    block.string("type", "tool_use").string("id", &id).string("name", &name).raw("input", "{}")
                 });
                 self.open = Some(Open::Call);
             }
@@ -58,32 +59,29 @@ impl AnswerWriter {
             }
             Event::CallEnd => self.close(exchange, out),
             Event::Failed(failure) => {
-                send(out, "error", |data| {
-                    data.raw("error", &failure.of_messages().to_string());
-                });
+                send(out, "error", |data| data.value("error", &failure.of_messages()));
             }
             Event::End => {
                 self.begin(exchange, out);
                 self.close(exchange, out);
                 let stop = stop(self.stop, self.has_calls);
                 send(out, "message_delta", |data| {
-                    data.object("delta", |delta| {
-                        delta.string("stop_reason", stop).raw("stop_sequence", "null");
-                    });
-                    write_usage(data, self.usage);
+                    data.object("delta", |delta| delta.string("stop_reason", stop).raw("stop_sequence", "null"));
+                    data.value("usage", &usage(self.usage))
                 });
-                send(out, "message_stop", |_| {});
+                send(out, "message_stop", |data| data);
             }
         }
     }
 
-    /// Writes a sign of life.
-    pub(crate) fn keep_alive(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
+    fn keep_alive(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
         self.begin(exchange, out);
-        send(out, "ping", |_| {});
+        send(out, "ping", |data| data);
     }
+}
 
-    pub(crate) fn begin(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
+impl AnswerWriter {
+    fn begin(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
         if std::mem::replace(&mut self.is_begun, true) {
             return;
         }
@@ -91,9 +89,8 @@ impl AnswerWriter {
             data.object("message", |message| {
                 message.string("id", &format!("msg_{}", exchange.seed)).string("type", "message");
                 message.string("role", "assistant").string("model", &exchange.asked).raw("content", "[]");
-                message.raw("stop_reason", "null").raw("stop_sequence", "null");
-                write_usage(message, self.usage);
-            });
+                message.raw("stop_reason", "null").raw("stop_sequence", "null").value("usage", &usage(self.usage))
+            })
         });
     }
 
@@ -108,9 +105,7 @@ impl AnswerWriter {
         // A thought that nobody may read.
         self.close(exchange, out);
         self.begin(exchange, out);
-        self.start(out, |block| {
-            block.string("type", "redacted_thinking").string("data", &record);
-        });
+        self.start(out, |block| block.string("type", "redacted_thinking").string("data", &record));
         self.block_stop(out);
     }
 
@@ -121,12 +116,8 @@ impl AnswerWriter {
         self.close(exchange, out);
         self.begin(exchange, out);
         self.start(out, |block| match wanted {
-            Open::Text => {
-                block.string("type", "text").string("text", "");
-            }
-            _ => {
-                block.string("type", "thinking").string("thinking", "").string("signature", "");
-            }
+            Open::Text => block.string("type", "text").string("text", ""),
+            _ => block.string("type", "thinking").string("thinking", "").string("signature", ""),
         });
         self.open = Some(wanted);
     }
@@ -143,16 +134,12 @@ impl AnswerWriter {
         }
     }
 
-    fn start(&mut self, out: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>)) {
-        send(out, "content_block_start", |data| {
-            data.number("index", self.index.into()).object("content_block", fill);
-        });
+    fn start(&mut self, out: &mut Vec<u8>, fill: impl Fill) {
+        send(out, "content_block_start", |data| data.number("index", self.index.into()).object("content_block", fill));
     }
 
     fn block_stop(&mut self, out: &mut Vec<u8>) {
-        send(out, "content_block_stop", |data| {
-            data.number("index", self.index.into());
-        });
+        send(out, "content_block_stop", |data| data.number("index", self.index.into()));
         self.index += 1;
     }
 
@@ -170,14 +157,11 @@ impl AnswerWriter {
     }
 }
 
-fn send(out: &mut Vec<u8>, kind: &str, fill: impl FnOnce(&mut Object<'_>)) {
+fn send(out: &mut Vec<u8>, kind: &str, fill: impl Fill) {
     out.extend_from_slice(b"event: ");
     out.extend_from_slice(kind.as_bytes());
     out.extend_from_slice(b"\ndata: ");
-    object(out, |data| {
-        data.string("type", kind);
-        fill(data);
-    });
+    object(out, |data| fill(data.string("type", kind)));
     out.extend_from_slice(b"\n\n");
 }
 
@@ -190,13 +174,11 @@ fn stop(stop: Option<Stop>, has_calls: bool) -> &'static str {
     STOPS.iter().find(|(_, known)| *known == stop).map_or("end_turn", |(name, _)| name)
 }
 
-fn write_usage(out: &mut Object<'_>, usage: RequestUsage) {
-    out.object("usage", |counts| {
-        counts.number("input_tokens", usage.input);
-        counts.number("cache_creation_input_tokens", usage.cache_written);
-        counts.number("cache_read_input_tokens", usage.cached);
-        counts.number("output_tokens", usage.output);
-    });
+fn usage(usage: RequestUsage) -> Value {
+    json!({
+        "input_tokens": usage.input, "cache_creation_input_tokens": usage.cache_written,
+        "cache_read_input_tokens": usage.cached, "output_tokens": usage.output,
+    })
 }
 
 /// Formats a whole answer.
@@ -219,14 +201,10 @@ pub(crate) fn write_whole(answer: &Collected, exchange: &mut Exchange) -> Vec<u8
             }
         });
     }
-    let usage = answer.usage;
     let answer = json!({
         "id": format!("msg_{}", exchange.seed), "type": "message", "role": "assistant", "model": exchange.asked,
         "content": content, "stop_reason": stop(answer.stop, answer.has_calls()), "stop_sequence": null,
-        "usage": {
-            "input_tokens": usage.input, "cache_creation_input_tokens": usage.cache_written,
-            "cache_read_input_tokens": usage.cached, "output_tokens": usage.output,
-        },
+        "usage": usage(answer.usage),
     });
     answer.to_string().into_bytes()
 }

@@ -6,92 +6,73 @@ use serde_json::value::RawValue;
 use super::STOPS;
 use crate::carrier::Proof;
 use crate::event::{Event, RequestUsage, Stop};
-use crate::failure::{FailureKind, UpstreamFailure};
-use crate::json::{Text, word};
+use crate::failure::UpstreamFailure;
+use crate::json::{Text, filled, word};
+use crate::sides::Reader;
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Data<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     message: Option<Message<'a>>,
-    #[serde(borrow, default)]
     content_block: Option<Block<'a>>,
-    #[serde(borrow, default)]
     delta: Option<Delta<'a>>,
-    #[serde(default)]
     usage: Option<UsageOf>,
     // An answer that is not streamed.
-    #[serde(borrow, default)]
     content: Option<Vec<Block<'a>>>,
-    #[serde(borrow, default)]
     stop_reason: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Message<'a> {
-    #[serde(default)]
     usage: Option<UsageOf>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     content: Vec<Block<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Block<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     text: Option<Text<'a>>,
-    #[serde(borrow, default)]
     thinking: Option<Text<'a>>,
-    #[serde(borrow, default)]
     signature: Option<Text<'a>>,
-    #[serde(borrow, default)]
     data: Option<Text<'a>>,
-    #[serde(borrow, default)]
     id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     input: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Delta<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     text: Option<Text<'a>>,
-    #[serde(borrow, default)]
     thinking: Option<Text<'a>>,
-    #[serde(borrow, default)]
     signature: Option<Text<'a>>,
-    #[serde(borrow, default)]
     partial_json: Option<Text<'a>>,
-    #[serde(borrow, default)]
     stop_reason: Option<Text<'a>>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(default)]
 struct UsageOf {
-    #[serde(default)]
     input_tokens: Option<u64>,
-    #[serde(default)]
     cache_read_input_tokens: Option<u64>,
-    #[serde(default)]
     cache_creation_input_tokens: Option<u64>,
-    #[serde(default)]
     cache_creation: Option<CacheCreation>,
-    #[serde(default)]
     output_tokens: Option<u64>,
 }
 
 /// Tokens that were put into a cache, by how long they stay there.
 #[derive(Clone, Copy, Default, Deserialize)]
+#[serde(default)]
 struct CacheCreation {
-    #[serde(default)]
     ephemeral_5m_input_tokens: Option<u64>,
-    #[serde(default)]
     ephemeral_1h_input_tokens: Option<u64>,
 }
 
@@ -129,8 +110,8 @@ pub(crate) struct EventReader {
     signature: String,
 }
 
-impl EventReader {
-    pub(crate) fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
+impl Reader for EventReader {
+    fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
         let Ok(event) = serde_json::from_slice::<Data<'_>>(data) else {
             // Claude Code passes over what it does not know, and so do we: an end that never comes is an error anyway.
             return;
@@ -154,17 +135,16 @@ impl EventReader {
                 match delta.kind.as_str() {
                     "text_delta" => text(delta.text, sink),
                     "thinking_delta" => {
-                        if let Some(text) = delta.thinking.filter(|text| !text.as_str().is_empty()) {
+                        if let Some(text) = filled(delta.thinking) {
                             self.open = Open::Thinking;
-                            sink(Event::Thought(text.0));
+                            sink(Event::Thought(text));
                         }
                     }
                     "signature_delta" => self.signature.push_str(word(delta.signature.as_ref())),
                     "input_json_delta" => {
-                        let piece = delta.partial_json.filter(|piece| !piece.as_str().is_empty());
-                        if let (Open::Call { has_input }, Some(piece)) = (&mut self.open, piece) {
+                        if let (Open::Call { has_input }, Some(piece)) = (&mut self.open, filled(delta.partial_json)) {
                             *has_input = true;
-                            sink(Event::Arguments(piece.0));
+                            sink(Event::Arguments(piece));
                         }
                     }
                     _ => {}
@@ -196,10 +176,16 @@ impl EventReader {
         }
     }
 
-    pub(crate) fn holds(&self) -> usize {
+    fn holds(&self) -> usize {
         self.signature.len()
     }
 
+    fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        sink(Event::Failed(UpstreamFailure::cut()));
+    }
+}
+
+impl EventReader {
     fn stop(&mut self, reason: Option<Text<'_>>, sink: &mut dyn FnMut(Event<'_>)) {
         let Some(reason) = reason else { return };
         self.block_ends(sink);
@@ -213,8 +199,8 @@ impl EventReader {
             "thinking" => {
                 self.open = Open::Thinking;
                 self.signature = block.signature.unwrap_or_default().0.into_owned();
-                if let Some(text) = block.thinking.filter(|text| !text.as_str().is_empty()) {
-                    sink(Event::Thought(text.0));
+                if let Some(text) = filled(block.thinking) {
+                    sink(Event::Thought(text));
                 }
             }
             "redacted_thinking" => {
@@ -255,15 +241,10 @@ impl EventReader {
             }
         }
     }
-
-    /// Ends the stream of bytes.
-    pub(crate) fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
-        sink(Event::Failed(UpstreamFailure::new(FailureKind::Upstream, UpstreamFailure::cut().message)));
-    }
 }
 
 fn text(text: Option<Text<'_>>, sink: &mut dyn FnMut(Event<'_>)) {
-    if let Some(text) = text.filter(|text| !text.as_str().is_empty()) {
-        sink(Event::Text(text.0));
+    if let Some(text) = filled(text) {
+        sink(Event::Text(text));
     }
 }

@@ -6,9 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::carrier::Carried;
-use crate::conversation::{
-    Call, Choice, Conversation, Effort, Format, Media, Part, Role, Source, Thinking, Tool, ToolResult,
-};
+use crate::conversation::{Call, Choice, Conversation, Effort, Format, Media, Part, Role, Thinking, Tool, ToolResult};
 use crate::json::{Text, parse, text_or_list, word};
 use crate::request::RequestError;
 
@@ -16,31 +14,20 @@ use crate::request::RequestError;
 struct ModelRequest<'a> {
     #[serde(borrow)]
     model: Text<'a>,
-    #[serde(borrow)]
     messages: Vec<Message<'a>>,
-    #[serde(borrow, default)]
     system: Option<&'a RawValue>,
-    #[serde(borrow, default)]
+    #[serde(default)]
     tools: Vec<ToolOf<'a>>,
-    #[serde(borrow, default)]
     tool_choice: Option<ToolChoice<'a>>,
-    #[serde(borrow, default)]
     thinking: Option<ThinkingOf<'a>>,
-    #[serde(borrow, default)]
     output_config: Option<OutputConfig<'a>>,
-    #[serde(borrow, default)]
     metadata: Option<Metadata<'a>>,
-    #[serde(default)]
     max_tokens: Option<u64>,
-    #[serde(borrow, default)]
     temperature: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     top_p: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     top_k: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    stop_sequences: Vec<Text<'a>>,
     #[serde(default)]
+    stop_sequences: Vec<Text<'a>>,
     stream: Option<bool>,
 }
 
@@ -48,51 +35,36 @@ struct ModelRequest<'a> {
 struct Message<'a> {
     #[serde(borrow)]
     role: Text<'a>,
-    #[serde(borrow)]
     content: &'a RawValue,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Block<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     text: Option<Text<'a>>,
-    #[serde(borrow, default)]
     source: Option<SourceOf<'a>>,
-    #[serde(borrow, default)]
     id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     input: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     tool_use_id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     content: Option<&'a RawValue>,
-    #[serde(default)]
     is_error: Option<bool>,
-    #[serde(borrow, default)]
     thinking: Option<Text<'a>>,
-    #[serde(borrow, default)]
     signature: Option<Text<'a>>,
-    #[serde(borrow, default)]
     data: Option<Text<'a>>,
-    #[serde(borrow, default)]
     tool_name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     title: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct SourceOf<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     media_type: Option<Text<'a>>,
-    #[serde(borrow, default)]
     data: Option<Text<'a>>,
-    #[serde(borrow, default)]
     url: Option<Text<'a>>,
 }
 
@@ -100,9 +72,7 @@ struct SourceOf<'a> {
 struct ToolOf<'a> {
     #[serde(borrow)]
     name: Text<'a>,
-    #[serde(borrow, default)]
     description: Option<Text<'a>>,
-    #[serde(borrow, default)]
     input_schema: Option<&'a RawValue>,
 }
 
@@ -110,9 +80,7 @@ struct ToolOf<'a> {
 struct ToolChoice<'a> {
     #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     name: Option<Text<'a>>,
-    #[serde(default)]
     disable_parallel_tool_use: Option<bool>,
 }
 
@@ -120,27 +88,28 @@ struct ToolChoice<'a> {
 struct ThinkingOf<'a> {
     #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(default)]
     budget_tokens: Option<u64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct OutputConfig<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     effort: Option<Text<'a>>,
-    #[serde(borrow, default)]
     format: Option<FormatOf<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct FormatOf<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     schema: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Metadata<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     user_id: Option<Text<'a>>,
 }
 
@@ -173,10 +142,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         ..Conversation::default()
     };
     let format = request.output_config.and_then(|config| config.format);
-    conversation.format = format.map(|format| Format {
-        name: "answer".into(),
-        schema: format.schema.map(|schema| Cow::Borrowed(schema.get())),
-    });
+    conversation.format = format.map(|format| Format::new(None, format.schema));
     let blocks =
         request.system.map(|raw| text_or_list(raw, of_text).ok_or(RequestError::Shape("system"))).transpose()?;
     for block in blocks.unwrap_or_default() {
@@ -217,17 +183,12 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
     conversation.tools = tools.collect();
     if let Some(choice) = request.tool_choice {
         conversation.one_call = choice.disable_parallel_tool_use.unwrap_or_default();
-        conversation.choice = match (choice.kind.as_str(), choice.name) {
+        conversation.choose(match (choice.kind.as_str(), choice.name) {
             ("any", _) => Choice::Any,
             ("none", _) => Choice::None,
             ("tool", Some(name)) => Choice::Tool(name.0),
             _ => Choice::Auto,
-        };
-        // Of a tool that is left out, nothing can be demanded.
-        let is_there = |name: &str| conversation.tools.iter().any(|tool| tool.name == name);
-        if matches!(&conversation.choice, Choice::Tool(name) if !is_there(name)) {
-            conversation.choice = Choice::Unsaid;
-        }
+        });
     }
     Ok(conversation)
 }
@@ -291,13 +252,17 @@ fn of_text(text: Cow<'_, str>) -> Block<'_> {
 fn part(block: Block<'_>) -> Option<Part<'_>> {
     let part = match block.kind.as_str() {
         "text" => Part::Text(block.text?.0),
-        "image" => Part::Image(media(block.source?, None)?),
+        "image" => {
+            let source = block.source?;
+            Part::Image(Media::given(source.media_type, source.url, source.data)?)
+        }
         "document" => {
             let source = block.source?;
             if source.kind.as_str() == "text" {
                 return Some(Part::Text(source.data?.0));
             }
-            Part::File(media(source, block.title.map(|title| title.0))?)
+            let name = block.title.map(|title| title.0);
+            Part::File(Media { name, ..Media::given(source.media_type, source.url, source.data)? })
         }
         "thinking" => {
             let carried = Carried::of(block.signature.as_ref());
@@ -329,15 +294,6 @@ fn part(block: Block<'_>) -> Option<Part<'_>> {
         _ => return None,
     };
     Some(part)
-}
-
-fn media<'a>(source: SourceOf<'a>, name: Option<Cow<'a, str>>) -> Option<Media<'a>> {
-    let kind = source.media_type.unwrap_or_default().0;
-    let source = match source.url {
-        Some(url) => Source::Url(url.0),
-        None => Source::Base64(source.data?.0),
-    };
-    Some(Media { kind, source, name })
 }
 
 #[cfg(test)]

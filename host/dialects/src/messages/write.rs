@@ -2,15 +2,13 @@
 
 use crate::carrier::{Carried, Proof};
 use crate::conversation::{
-    Answered, Choice, Conversation, Effort, Ids, Media, NO_RESULT, Part, Source, Thinking, ToolKind, Turn, reminder,
+    Answered, Choice, Conversation, Effort, Ids, Media, NO_RESULT, OPENING, Part, Source, Thinking, ToolKind, Turn,
+    reminder,
 };
 use crate::exchange::Exchange;
-use crate::json::{Array, Object, is_object, object};
+use crate::json::{Array, Object, made, object};
 use crate::names::Names;
 use crate::request::UpstreamTarget;
-
-/// Opens a conversation that begins with the model's words, which Messages does not take.
-const OPENING: &str = "(The beginning of the conversation is not shown.)";
 
 /// Where a cache may end, at most.
 const BREAKPOINTS: usize = 4;
@@ -27,7 +25,7 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
     object(&mut body, |request| {
         request.string("model", &to.model);
         let limit = conversation.max_output.unwrap_or(to.output_tokens_or_default());
-        let limit = to.output_tokens.map_or(limit, |most| limit.min(most)).max(1);
+        let limit = to.limited(limit).max(1);
         // Thoughts count, and a budget must be less than the limit.
         let limit = if let Some(Mode::Budget(_)) = thinking { limit.max(2_048) } else { limit };
         request.number("max_tokens", limit);
@@ -36,10 +34,7 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
             request.array("system", |blocks| {
                 for (at, block) in conversation.system.iter().enumerate() {
                     let is_last = at + 1 == conversation.system.len();
-                    blocks.object(|out| {
-                        out.string("type", "text").string("text", block);
-                        cached(out, is_last);
-                    });
+                    blocks.object(|out| cached(out.string("type", "text").string("text", block), is_last));
                 }
             });
         }
@@ -59,29 +54,23 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
                     if let (Choice::Tool(name), "tool") = (&conversation.choice, kind) {
                         out.string("name", exchange.names.upstream(None, name));
                     }
-                    if conversation.one_call && kind != "none" {
-                        out.flag("disable_parallel_tool_use", true);
+                    match conversation.one_call && kind != "none" {
+                        true => out.flag("disable_parallel_tool_use", true),
+                        false => out,
                     }
                 });
             }
         }
         match thinking {
             Some(Mode::Adaptive(effort)) => {
-                request.object("thinking", |out| {
-                    out.string("type", "adaptive");
-                });
+                request.object("thinking", |out| out.string("type", "adaptive"));
                 if let Some(effort) = effort {
-                    let effort = effort.max(Effort::Low);
-                    request.object("output_config", |out| {
-                        out.string("effort", effort.name());
-                    });
+                    request.object("output_config", |out| out.string("effort", effort.max(Effort::Low).name()));
                 }
             }
             Some(Mode::Budget(tokens)) => {
                 let tokens = tokens.min(limit - 1).max(1_024);
-                request.object("thinking", |out| {
-                    out.string("type", "enabled").number("budget_tokens", tokens);
-                });
+                request.object("thinking", |out| out.string("type", "enabled").number("budget_tokens", tokens));
             }
             None => {
                 // With thinking, only the usual temperature is taken.
@@ -94,7 +83,7 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
         if !conversation.stop.is_empty() {
             request.array("stop_sequences", |stop| conversation.stop.iter().for_each(|text| stop.string(text)));
         }
-        request.array("messages", |messages| write_turns(messages, &turns, conversation, exchange));
+        request.array("messages", |messages| write_turns(messages, &turns, conversation, exchange))
     });
     body
 }
@@ -128,20 +117,12 @@ fn decides_itself(model: &str) -> bool {
 /// think then, unless it decides itself.
 fn goes_on_without_thought(turns: &[Turn<'_, '_>], exchange: &Exchange) -> bool {
     let [.., Turn::Assistant(parts), Turn::Results(_)] = turns else { return false };
-    let of_part = |part: &&Part<'_>| match part {
-        Part::Thought { carried, .. } => carried.clone(),
-        Part::Call(call) => call.carried.clone(),
-        _ => None,
-    };
-    let records = parts.iter().filter_map(of_part).flat_map(Carried::all);
-    let is_proof = |one: &Carried| matches!(one.proof, Proof::Signature(_) | Proof::Redacted(_));
-    !records.into_iter().any(|one| exchange.own(&one).is_some_and(is_proof))
+    let mut records = parts.iter().flat_map(|part| exchange.own_of(part));
+    !records.any(|(one, _)| matches!(one.proof, Proof::Signature(_) | Proof::Redacted(_)))
 }
 
-fn cached(out: &mut Object<'_>, is_end: bool) {
-    if is_end {
-        out.raw("cache_control", r#"{"type":"ephemeral"}"#);
-    }
+fn cached<'x, 'y>(out: &'x mut Object<'y>, is_end: bool) -> &'x mut Object<'y> {
+    if is_end { out.raw("cache_control", r#"{"type":"ephemeral"}"#) } else { out }
 }
 
 fn write_tools(tools: &mut Array<'_>, conversation: &Conversation<'_>, names: &Names) {
@@ -151,9 +132,8 @@ fn write_tools(tools: &mut Array<'_>, conversation: &Conversation<'_>, names: &N
             if !tool.description.is_empty() {
                 out.string("description", &tool.description);
             }
-            out.raw("input_schema", tool.schema.as_deref().unwrap_or(r#"{"type":"object","properties":{}}"#));
             debug_assert!(tool.kind != ToolKind::FreeForm || tool.schema.is_some());
-            cached(out, at + 1 == conversation.tools.len());
+            cached(out.raw("input_schema", tool.schema_or_any()), at + 1 == conversation.tools.len())
         });
     }
 }
@@ -173,22 +153,16 @@ fn write_turns(messages: &mut Array<'_>, turns: &[Turn<'_, '_>], conversation: &
     let of_user = groups.iter().enumerate().filter(|(_, (is_assistant, _))| !is_assistant).map(|(at, _)| at);
     let ends: Vec<usize> = of_user.rev().take((BREAKPOINTS - used).min(2)).collect();
     if groups.first().is_none_or(|(is_assistant, _)| *is_assistant) {
-        messages.object(|out| {
-            out.string("role", "user").string("content", OPENING);
-        });
+        messages.object(|out| out.string("role", "user").string("content", OPENING));
     }
     let mut calls = Vec::new();
     for (at, (is_assistant, group)) in groups.iter().enumerate() {
         let mut blocks = Vec::new();
         for turn in group {
             match turn {
-                Turn::Assistant(parts) => {
-                    calls = assistant(&mut blocks, parts, exchange, &mut ids);
-                }
+                Turn::Assistant(parts) => calls = assistant(&mut blocks, parts, exchange, &mut ids),
                 Turn::Results(results) => {
-                    for (answered, id) in results.iter().zip(&calls) {
-                        blocks.push(result(answered, id));
-                    }
+                    blocks.extend(results.iter().zip(&calls).map(|(answered, id)| result(answered, id)));
                 }
                 Turn::System(text) => blocks.push(text_block(&reminder(text))),
                 Turn::User(parts) => blocks.extend(parts.iter().filter_map(|part| user_block(part))),
@@ -207,7 +181,7 @@ fn write_turns(messages: &mut Array<'_>, turns: &[Turn<'_, '_>], conversation: &
         }
         messages.object(|out| {
             out.string("role", if *is_assistant { "assistant" } else { "user" });
-            out.array("content", |content| blocks.iter().for_each(|block| content.item().extend_from_slice(block)));
+            out.array("content", |content| content.items(blocks))
         });
     }
 }
@@ -215,31 +189,18 @@ fn write_turns(messages: &mut Array<'_>, turns: &[Turn<'_, '_>], conversation: &
 /// Writes thoughts first, then texts, then calls: a call between texts is refused. Returns the ids of the calls.
 fn assistant(blocks: &mut Vec<Vec<u8>>, parts: &[&Part<'_>], exchange: &Exchange, ids: &mut Ids) -> Vec<String> {
     for part in parts {
-        if let Part::Thought { text, carried: Some(carried) } = part {
-            for carried in carried.clone().all() {
-                blocks.extend(exchange.own(&carried).and_then(|carried| thought(carried, text)));
-            }
-        }
-        if let Part::Call(call) = part
-            && let Some(carried) = call.carried.clone()
-        {
-            for carried in carried.all() {
-                blocks.extend(exchange.own(&carried).and_then(|carried| thought(carried, "")));
-            }
-        }
+        blocks.extend(exchange.own_of(part).iter().filter_map(|(one, kept)| thought(one, kept)));
     }
     blocks.extend(parts.iter().filter_map(|part| part.text()).map(text_block));
     let mut calls = Vec::new();
     for part in parts {
         if let Part::Call(call) = part {
             let id = ids.unique(&call.id);
-            let mut block = Vec::new();
-            object(&mut block, |out| {
+            blocks.push(made(|out| {
                 out.string("type", "tool_use").string("id", &id);
                 out.string("name", exchange.names.upstream(call.namespace.as_deref(), &call.name));
-                out.raw("input", if is_object(&call.arguments) { &call.arguments } else { "{}" });
-            });
-            blocks.push(block);
+                out.raw("input", call.object())
+            }));
             calls.push(id);
         }
     }
@@ -247,25 +208,18 @@ fn assistant(blocks: &mut Vec<Vec<u8>>, parts: &[&Part<'_>], exchange: &Exchange
 }
 
 fn thought(carried: &Carried, kept: &str) -> Option<Vec<u8>> {
-    let mut block = Vec::new();
     match &carried.proof {
-        Proof::Signature(signature) => object(&mut block, |out| {
-            out.string("type", "thinking").string("thinking", &carried.thought(kept)).string("signature", signature);
-        }),
-        Proof::Redacted(data) => object(&mut block, |out| {
-            out.string("type", "redacted_thinking").string("data", data);
-        }),
-        _ => return None,
+        Proof::Signature(signature) => Some(made(|out| {
+            let thought = carried.thought(kept);
+            out.string("type", "thinking").string("thinking", &thought).string("signature", signature)
+        })),
+        Proof::Redacted(data) => Some(made(|out| out.string("type", "redacted_thinking").string("data", data))),
+        _ => None,
     }
-    Some(block)
 }
 
 fn text_block(text: &str) -> Vec<u8> {
-    let mut block = Vec::new();
-    object(&mut block, |out| {
-        out.string("type", "text").string("text", text);
-    });
-    block
+    made(|out| out.string("type", "text").string("text", text))
 }
 
 fn user_block(part: &Part<'_>) -> Option<Vec<u8>> {
@@ -280,46 +234,28 @@ fn user_block(part: &Part<'_>) -> Option<Vec<u8>> {
 }
 
 fn media_block(kind: &str, media: &Media<'_>) -> Vec<u8> {
-    let mut block = Vec::new();
-    object(&mut block, |out| {
+    made(|out| {
         out.string("type", kind);
         out.object("source", |source| match &media.source {
             Source::Base64(data) => {
                 let default = if kind == "image" { "image/png" } else { "application/pdf" };
-                source.string("type", "base64").string("media_type", media.kind_or(default)).string("data", data);
+                source.string("type", "base64").string("media_type", media.kind_or(default)).string("data", data)
             }
-            Source::Url(url) => {
-                source.string("type", "url").string("url", url);
-            }
+            Source::Url(url) => source.string("type", "url").string("url", url),
         });
-        if kind == "document" {
-            out.some_string("title", media.name.as_deref());
-        }
-    });
-    block
+        out.some_string("title", media.name.as_deref().filter(|_| kind == "document"))
+    })
 }
 
 fn result(answered: &Answered<'_, '_>, id: &str) -> Vec<u8> {
-    let mut block = Vec::new();
-    object(&mut block, |out| {
+    made(|out| {
         out.string("type", "tool_result").string("tool_use_id", id);
         match answered.result {
-            None => {
-                out.string("content", NO_RESULT).flag("is_error", true);
-            }
-            Some(result) => {
-                out.array("content", |content| {
-                    for block in result.parts.iter().filter_map(user_block) {
-                        content.item().extend_from_slice(&block);
-                    }
-                });
-                if result.has_failed {
-                    out.flag("is_error", true);
-                }
-            }
-        }
-    });
-    block
+            None => out.string("content", NO_RESULT),
+            Some(result) => out.array("content", |content| content.items(result.parts.iter().filter_map(user_block))),
+        };
+        if answered.result.is_none_or(|result| result.has_failed) { out.flag("is_error", true) } else { out }
+    })
 }
 
 #[cfg(test)]

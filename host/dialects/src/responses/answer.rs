@@ -9,6 +9,11 @@ use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::json::{Object, object, write_string};
 use crate::names::Named;
+use crate::sides::Writer;
+
+/// The fields that count the parts of an item.
+const CONTENT: &str = "content_index";
+const SUMMARY: &str = "summary_index";
 
 #[derive(Debug)]
 enum Open {
@@ -29,9 +34,9 @@ pub(crate) struct AnswerWriter {
     stop: Option<Stop>,
 }
 
-impl AnswerWriter {
+impl Writer for AnswerWriter {
     // Long: one arm for each kind of event.
-    pub(crate) fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
+    fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>) {
         match event {
             Event::Usage(usage) => self.usage.grow(usage),
             Event::Stop(stop) => self.stop = Some(stop),
@@ -41,41 +46,27 @@ impl AnswerWriter {
                     self.begin(exchange, out);
                     let item = self.item_id(exchange, "msg");
                     self.added(&json!({"type": "message", "id": item, "status": "in_progress", "role": "assistant", "content": []}), out);
-                    self.send("response.content_part.added", out, |data, at| {
-                        data.string("item_id", &item).number("output_index", at).number("content_index", 0);
-                        data.raw("part", r#"{"type":"output_text","text":"","annotations":[]}"#);
-                    });
+                    self.part("response.content_part.added", &item, CONTENT, ("part", &said("")), out);
                     self.open = Some(Open::Text(String::new()));
                 }
                 if let Some(Open::Text(all)) = &mut self.open {
                     all.push_str(&text);
                 }
-                self.delta("response.output_text.delta", "msg", "content_index", &text, exchange, out);
+                self.delta("response.output_text.delta", "msg", CONTENT, &text, exchange, out);
             }
             Event::Thought(text) => {
                 if !matches!(self.open, Some(Open::Thought(_))) {
-                    self.close(None, exchange, out);
-                    self.begin(exchange, out);
-                    let item = self.item_id(exchange, "rs");
-                    self.added(&json!({"type": "reasoning", "id": item, "summary": []}), out);
-                    self.send("response.reasoning_summary_part.added", out, |data, at| {
-                        data.string("item_id", &item).number("output_index", at).number("summary_index", 0);
-                        data.raw("part", r#"{"type":"summary_text","text":""}"#);
-                    });
-                    self.open = Some(Open::Thought(String::new()));
+                    let item = self.open_thought(exchange, out);
+                    self.part("response.reasoning_summary_part.added", &item, SUMMARY, ("part", &thought("")), out);
                 }
                 if let Some(Open::Thought(all)) = &mut self.open {
                     all.push_str(&text);
                 }
-                self.delta("response.reasoning_summary_text.delta", "rs", "summary_index", &text, exchange, out);
+                self.delta("response.reasoning_summary_text.delta", "rs", SUMMARY, &text, exchange, out);
             }
             Event::Proof(proof) => {
                 if !matches!(self.open, Some(Open::Thought(_))) {
-                    self.close(None, exchange, out);
-                    self.begin(exchange, out);
-                    let item = self.item_id(exchange, "rs");
-                    self.added(&json!({"type": "reasoning", "id": item, "summary": []}), out);
-                    self.open = Some(Open::Thought(String::new()));
+                    self.open_thought(exchange, out);
                 }
                 self.close(Some(proof), exchange, out);
             }
@@ -100,42 +91,36 @@ impl AnswerWriter {
                 self.begin(exchange, out);
                 let error = json!({"code": failure.code(), "message": failure.message_with_wait()});
                 let response = self.response(exchange, "failed", Some(&error), None);
-                self.send("response.failed", out, |data, _| {
-                    data.raw("response", &response.to_string());
-                });
+                self.send("response.failed", out, |data, _| data.value("response", &response));
             }
             Event::End => {
                 self.begin(exchange, out);
                 self.close(None, exchange, out);
                 let (status, details) = status(self.stop);
                 let response = self.response(exchange, status, None, details);
-                self.send(&format!("response.{status}"), out, |data, _| {
-                    data.raw("response", &response.to_string());
-                });
+                self.send(&format!("response.{status}"), out, |data, _| data.value("response", &response));
             }
         }
     }
 
-    /// Writes a sign of life.
-    pub(crate) fn keep_alive(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
+    fn keep_alive(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
         self.begin(exchange, out);
         out.extend_from_slice(b": waiting\n\n");
     }
 
-    /// Leaves out the events of the beginning.
-    pub(crate) fn go_on(&mut self) {
+    fn go_on(&mut self) {
         self.is_begun = true;
     }
+}
 
-    pub(crate) fn begin(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
+impl AnswerWriter {
+    fn begin(&mut self, exchange: &Exchange, out: &mut Vec<u8>) {
         if std::mem::replace(&mut self.is_begun, true) {
             return;
         }
         for kind in ["response.created", "response.in_progress"] {
             let response = self.response(exchange, "in_progress", None, None);
-            self.send(kind, out, |data, _| {
-                data.raw("response", &response.to_string());
-            });
+            self.send(kind, out, |data, _| data.value("response", &response));
         }
     }
 
@@ -144,9 +129,17 @@ impl AnswerWriter {
     }
 
     fn added(&mut self, item: &Value, out: &mut Vec<u8>) {
-        self.send("response.output_item.added", out, |data, at| {
-            data.number("output_index", at).raw("item", &item.to_string());
-        });
+        self.send("response.output_item.added", out, |data, at| data.number("output_index", at).value("item", item));
+    }
+
+    /// Begins an item of a thought, and returns its id.
+    fn open_thought(&mut self, exchange: &Exchange, out: &mut Vec<u8>) -> String {
+        self.close(None, exchange, out);
+        self.begin(exchange, out);
+        let item = self.item_id(exchange, "rs");
+        self.added(&json!({"type": "reasoning", "id": item, "summary": []}), out);
+        self.open = Some(Open::Thought(String::new()));
+        item
     }
 
     /// Ends the open item.
@@ -155,33 +148,17 @@ impl AnswerWriter {
             None => return,
             Some(Open::Text(text)) => {
                 let id = self.item_id(exchange, "msg");
-                let part = json!({"type": "output_text", "text": text, "annotations": []});
-                self.send("response.output_text.done", out, |data, at| {
-                    data.string("item_id", &id)
-                        .number("output_index", at)
-                        .number("content_index", 0)
-                        .string("text", &text);
-                });
-                self.send("response.content_part.done", out, |data, at| {
-                    data.string("item_id", &id).number("output_index", at).number("content_index", 0);
-                    data.raw("part", &part.to_string());
-                });
+                let part = said(&text);
+                self.part("response.output_text.done", &id, CONTENT, ("text", &part["text"]), out);
+                self.part("response.content_part.done", &id, CONTENT, ("part", &part), out);
                 json!({"type": "message", "id": id, "status": "completed", "role": "assistant", "content": [part]})
             }
             Some(Open::Thought(text)) => {
                 let id = self.item_id(exchange, "rs");
                 if !text.is_empty() {
-                    let part = json!({"type": "summary_text", "text": text});
-                    self.send("response.reasoning_summary_text.done", out, |data, at| {
-                        data.string("item_id", &id)
-                            .number("output_index", at)
-                            .number("summary_index", 0)
-                            .string("text", &text);
-                    });
-                    self.send("response.reasoning_summary_part.done", out, |data, at| {
-                        data.string("item_id", &id).number("output_index", at).number("summary_index", 0);
-                        data.raw("part", &part.to_string());
-                    });
+                    let part = thought(&text);
+                    self.part("response.reasoning_summary_text.done", &id, SUMMARY, ("text", &part["text"]), out);
+                    self.part("response.reasoning_summary_part.done", &id, SUMMARY, ("part", &part), out);
                 }
                 reasoning(&id, &text, proof, exchange)
             }
@@ -196,15 +173,13 @@ impl AnswerWriter {
                 };
                 if let Some(text) = whole[field].as_str() {
                     self.send(kind, out, |data, at| {
-                        data.string("item_id", &item).number("output_index", at).string(field, text);
+                        data.string("item_id", &item).number("output_index", at).string(field, text)
                     });
                 }
                 whole
             }
         };
-        self.send("response.output_item.done", out, |data, at| {
-            data.number("output_index", at).raw("item", &item.to_string());
-        });
+        self.send("response.output_item.done", out, |data, at| data.number("output_index", at).value("item", &item));
         self.output.push(item);
     }
 
@@ -212,13 +187,25 @@ impl AnswerWriter {
         response(exchange, status, error, details, &self.output, (status != "in_progress").then_some(self.usage))
     }
 
-    fn send(&mut self, kind: &str, out: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>, u64)) {
+    /// Sends an event of the only part of the open item.
+    fn part(&mut self, kind: &str, item: &str, index: &str, (field, value): (&str, &Value), out: &mut Vec<u8>) {
+        self.send(kind, out, |data, at| {
+            data.string("item_id", item).number("output_index", at).number(index, 0).value(field, value)
+        });
+    }
+
+    fn send(
+        &mut self,
+        kind: &str,
+        out: &mut Vec<u8>,
+        fill: impl for<'x, 'y> FnOnce(&'x mut Object<'y>, u64) -> &'x mut Object<'y>,
+    ) {
         out.extend_from_slice(b"event: ");
         out.extend_from_slice(kind.as_bytes());
         out.extend_from_slice(b"\ndata: ");
         object(out, |data| {
             data.string("type", kind).number("sequence_number", self.number);
-            fill(data, self.output.len() as u64);
+            fill(data, self.output.len() as u64)
         });
         out.extend_from_slice(b"\n\n");
         self.number += 1;
@@ -253,9 +240,19 @@ fn status(stop: Option<Stop>) -> (&'static str, Option<Value>) {
 }
 
 fn reasoning(id: &str, text: &str, proof: Option<Proof>, exchange: &Exchange) -> Value {
-    let summary = if text.is_empty() { json!([]) } else { json!([{"type": "summary_text", "text": text}]) };
+    let summary = if text.is_empty() { json!([]) } else { json!([thought(text)]) };
     let record = exchange.record(proof.unwrap_or(Proof::Nothing), String::new());
     json!({"type": "reasoning", "id": id, "summary": summary, "encrypted_content": record.encode()})
+}
+
+/// Makes the part of an item that holds words.
+fn said(text: &str) -> Value {
+    json!({"type": "output_text", "text": text, "annotations": []})
+}
+
+/// Makes the part of an item that holds a thought.
+fn thought(text: &str) -> Value {
+    json!({"type": "summary_text", "text": text})
 }
 
 /// Makes the item of a call, as the tool's kind wants it.
@@ -311,7 +308,7 @@ pub(crate) fn write_whole(answer: &Collected, exchange: &mut Exchange) -> Vec<u8
         output.push(match part {
             CollectedPart::Text(text) => json!({
                 "type": "message", "id": id("msg", exchange), "status": "completed", "role": "assistant",
-                "content": [{"type": "output_text", "text": text, "annotations": []}],
+                "content": [said(text)],
             }),
             CollectedPart::Thought { text, proof } => reasoning(&id("rs", exchange), text, proof.clone(), exchange),
             CollectedPart::Call { id: call_id, name, arguments } => {

@@ -7,100 +7,71 @@ use serde_json::value::RawValue;
 
 use crate::carrier::Proof;
 use crate::conversation::Tool;
-use crate::event::{Event, RequestUsage, Stop};
+use crate::event::{Event, InputDetails, OutputDetails, RequestUsage, Stop};
 use crate::failure::{FailureKind, UpstreamFailure};
-use crate::json::{Text, parse, string, word};
+use crate::json::{Text, filled, parse, string, word};
+use crate::sides::Reader;
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Data<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Option<Text<'a>>,
-    #[serde(borrow, default)]
     delta: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     item: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     response: Option<Response<'a>>,
     // An answer that is not streamed.
-    #[serde(borrow, default)]
     object: Option<Text<'a>>,
-    #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Response<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     status: Option<Text<'a>>,
-    #[serde(borrow, default)]
     output: Option<Vec<&'a RawValue>>,
-    #[serde(borrow, default)]
     error: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     incomplete_details: Option<Incomplete<'a>>,
-    #[serde(default)]
     usage: Option<UsageOf>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Incomplete<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     reason: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct UsageOf {
-    #[serde(default)]
     input_tokens: u64,
-    #[serde(default)]
     output_tokens: u64,
-    #[serde(default)]
     input_tokens_details: Option<InputDetails>,
-    #[serde(default)]
     output_tokens_details: Option<OutputDetails>,
 }
 
-#[derive(Deserialize)]
-struct InputDetails {
-    #[serde(default)]
-    cached_tokens: Option<u64>,
-    #[serde(default)]
-    cache_write_tokens: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct OutputDetails {
-    #[serde(default)]
-    reasoning_tokens: Option<u64>,
-}
-
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Item<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     call_id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     arguments: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     input: Option<Text<'a>>,
-    #[serde(borrow, default)]
     summary: Option<Vec<Content<'a>>>,
-    #[serde(borrow, default)]
     content: Option<Vec<Content<'a>>>,
-    #[serde(borrow, default)]
     encrypted_content: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Content<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     text: Option<Text<'a>>,
-    #[serde(borrow, default)]
     refusal: Option<Text<'a>>,
 }
 
@@ -116,8 +87,8 @@ pub(crate) struct EventReader {
     was_refused: bool,
 }
 
-impl EventReader {
-    pub(crate) fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
+impl Reader for EventReader {
+    fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>)) {
         let Ok(event) = serde_json::from_slice::<Data<'_>>(data) else { return };
         let delta = || event.delta.and_then(string).filter(|delta| !delta.is_empty());
         match word(event.kind.as_ref()) {
@@ -161,6 +132,12 @@ impl EventReader {
         }
     }
 
+    fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
+        sink(Event::Failed(UpstreamFailure::cut()));
+    }
+}
+
+impl EventReader {
     fn ends(&mut self, response: Response<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         // Some servers say everything at the end only.
         let output = response.output.unwrap_or_default();
@@ -168,15 +145,14 @@ impl EventReader {
             output[self.items..].iter().for_each(|item| self.item(item, sink));
         }
         if let Some(usage) = response.usage {
-            let input = usage.input_tokens_details.map_or((None, None), |of| (of.cached_tokens, of.cache_write_tokens));
-            let thinking = usage.output_tokens_details.and_then(|of| of.reasoning_tokens).unwrap_or_default();
-            let (cached, written) = (input.0.unwrap_or_default(), input.1.unwrap_or_default());
+            let input = usage.input_tokens_details.unwrap_or_default();
+            let output = usage.output_tokens_details.unwrap_or_default();
             sink(Event::Usage(RequestUsage::with_cache_inside(
                 usage.input_tokens,
-                cached,
-                written,
+                input.cached_tokens.unwrap_or_default(),
+                input.cache_write_tokens.unwrap_or_default(),
                 usage.output_tokens,
-                thinking,
+                output.reasoning_tokens.unwrap_or_default(),
             )));
         }
         match word(response.status.as_ref()) {
@@ -205,8 +181,8 @@ impl EventReader {
                 let is_known = std::mem::take(&mut self.in_pieces);
                 for content in item.content.filter(|_| !is_known).unwrap_or_default() {
                     self.was_refused |= content.refusal.is_some();
-                    if let Some(text) = content.text.or(content.refusal).filter(|text| !text.as_str().is_empty()) {
-                        sink(Event::Text(text.0));
+                    if let Some(text) = filled(content.text.or(content.refusal)) {
+                        sink(Event::Text(text));
                     }
                 }
             }
@@ -227,27 +203,18 @@ impl EventReader {
                     None => Proof::Nothing,
                 }));
             }
-            "function_call" => {
+            kind @ ("function_call" | "custom_tool_call") => {
                 self.has_calls = true;
                 sink(Event::Call { id: item.call_id.unwrap_or_default().0, name: item.name.unwrap_or_default().0 });
-                let arguments = item.arguments.and_then(string).filter(|arguments| !arguments.trim().is_empty());
+                let arguments = match kind {
+                    "function_call" => item.arguments.and_then(string).filter(|text| !text.trim().is_empty()),
+                    _ => Some(Tool::free_form_arguments(word(item.input.as_ref())).into()),
+                };
                 sink(Event::Arguments(arguments.unwrap_or("{}".into())));
-                sink(Event::CallEnd);
-            }
-            "custom_tool_call" => {
-                self.has_calls = true;
-                sink(Event::Call { id: item.call_id.unwrap_or_default().0, name: item.name.unwrap_or_default().0 });
-                let input = item.input.unwrap_or_default();
-                sink(Event::Arguments(Tool::free_form_arguments(input.as_str()).into()));
                 sink(Event::CallEnd);
             }
             _ => {}
         }
-    }
-
-    /// Ends the stream of bytes.
-    pub(crate) fn end(&mut self, sink: &mut dyn FnMut(Event<'_>)) {
-        sink(Event::Failed(UpstreamFailure::cut()));
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::carrier::Carried;
 use crate::conversation::{
-    Call, Choice, Conversation, Format, Media, Part, Role, Thinking, Tool, ToolKind, ToolResult,
+    Call, Choice, Conversation, Format, Grammar, Media, Part, Role, Thinking, Tool, ToolKind, ToolResult,
 };
 use crate::json::{Text, parse, string, text_or_list, word};
 use crate::request::RequestError;
@@ -16,75 +16,49 @@ use crate::request::RequestError;
 struct ModelRequest<'a> {
     #[serde(borrow)]
     model: Text<'a>,
-    #[serde(borrow, default)]
     instructions: Option<Text<'a>>,
-    #[serde(borrow)]
     input: &'a RawValue,
-    #[serde(borrow, default)]
+    #[serde(default)]
     tools: Vec<ToolOf<'a>>,
-    #[serde(borrow, default)]
     tool_choice: Option<&'a RawValue>,
-    #[serde(default)]
     parallel_tool_calls: Option<bool>,
-    #[serde(borrow, default)]
     reasoning: Option<Reasoning<'a>>,
-    #[serde(borrow, default)]
     text: Option<TextOf<'a>>,
-    #[serde(borrow, default)]
     prompt_cache_key: Option<Text<'a>>,
-    #[serde(default)]
     max_output_tokens: Option<u64>,
-    #[serde(borrow, default)]
     temperature: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     top_p: Option<&'a RawValue>,
-    #[serde(default)]
     stream: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Item<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Option<Text<'a>>,
-    #[serde(borrow, default)]
     role: Option<Text<'a>>,
-    #[serde(borrow, default)]
     content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     call_id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     namespace: Option<Text<'a>>,
-    #[serde(borrow, default)]
     arguments: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     input: Option<Text<'a>>,
-    #[serde(borrow, default)]
     output: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     summary: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     encrypted_content: Option<Text<'a>>,
-    #[serde(borrow, default)]
     tools: Vec<ToolOf<'a>>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct Content<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     text: Option<Text<'a>>,
-    #[serde(borrow, default)]
     refusal: Option<Text<'a>>,
-    #[serde(borrow, default)]
     image_url: Option<Text<'a>>,
-    #[serde(borrow, default)]
     file_data: Option<Text<'a>>,
-    #[serde(borrow, default)]
     file_url: Option<Text<'a>>,
-    #[serde(borrow, default)]
     filename: Option<Text<'a>>,
 }
 
@@ -92,53 +66,42 @@ struct Content<'a> {
 struct ToolOf<'a> {
     #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     description: Option<Text<'a>>,
-    #[serde(borrow, default)]
     parameters: Option<&'a RawValue>,
-    #[serde(default)]
     strict: Option<bool>,
-    #[serde(borrow, default)]
     format: Option<Grammar<'a>>,
-    #[serde(borrow, default)]
+    #[serde(default)]
     tools: Vec<ToolOf<'a>>,
 }
 
-#[derive(Deserialize)]
-struct Grammar<'a> {
-    #[serde(borrow, default)]
-    syntax: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    definition: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Chosen<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     name: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Reasoning<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     effort: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct TextOf<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     format: Option<FormatOf<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct FormatOf<'a> {
-    #[serde(borrow, rename = "type", default)]
+    #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     schema: Option<&'a RawValue>,
 }
 
@@ -165,10 +128,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         ..Conversation::default()
     };
     conversation.format = request.text.and_then(|text| text.format).and_then(|format| match format.kind.as_str() {
-        "json_schema" | "json_object" => Some(Format {
-            name: format.name.map_or("answer".into(), |name| name.0),
-            schema: format.schema.map(|schema| Cow::Borrowed(schema.get())),
-        }),
+        "json_schema" | "json_object" => Some(Format::new(format.name, format.schema)),
         _ => None,
     });
     conversation.system.extend(request.instructions.filter(|text| !text.as_str().trim().is_empty()).map(|text| text.0));
@@ -180,14 +140,10 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         read_item(item, &mut conversation);
     }
     if let Some(choice) = request.tool_choice {
-        conversation.choice = match string(choice).as_deref() {
-            Some("required") => Choice::Any,
-            Some("none") => Choice::None,
-            Some(_) => Choice::Auto,
-            None => match parse::<Chosen<'_>>(choice).and_then(|chosen| chosen.name) {
-                Some(name) if conversation.tools.iter().any(|tool| tool.name == name.0) => Choice::Tool(name.0),
-                _ => Choice::Auto,
-            },
+        conversation.choice = match (string(choice), parse::<Chosen<'_>>(choice).and_then(|chosen| chosen.name)) {
+            (Some(word), _) => Choice::of_word(&word),
+            (None, Some(name)) if conversation.tools.iter().any(|tool| tool.name == name.0) => Choice::Tool(name.0),
+            (None, _) => Choice::Auto,
         };
     }
     Ok(conversation)
@@ -200,11 +156,7 @@ fn tools<'a>(given: Vec<ToolOf<'a>>, namespace: Option<&Cow<'a, str>>, depth: us
         let parameters = tool.parameters.map(|raw| Cow::Borrowed(raw.get()));
         let made = match tool.kind.as_str() {
             "function" => Tool::function(name, description, parameters),
-            "custom" => {
-                let grammar =
-                    tool.format.and_then(|format| Some((format.syntax.unwrap_or_default().0, format.definition?.0)));
-                Tool::free_form(name, description, grammar)
-            }
+            "custom" => Tool::free_form(name, description, tool.format),
             SEARCH => Tool { kind: ToolKind::Search, ..Tool::function(SEARCH.into(), description, parameters) },
             "namespace" if depth > 0 => {
                 tools(tool.tools, Some(&name), depth - 1, into);

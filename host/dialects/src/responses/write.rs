@@ -1,9 +1,11 @@
 //! Requests to upstreams.
 
+use serde_json::json;
+
 use crate::carrier::{Carried, Proof};
 use crate::conversation::{Choice, Conversation, Effort, Ids, NO_RESULT, Part, Thinking, Turn};
 use crate::exchange::Exchange;
-use crate::json::{Array, Object, object};
+use crate::json::{Array, made, object};
 use crate::request::UpstreamTarget;
 
 /// Writes a request.
@@ -19,37 +21,33 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
                     tools.object(|out| {
                         out.string("type", "function");
                         out.string("name", exchange.names.upstream(tool.namespace.as_deref(), &tool.name));
-                        out.string("description", &tool.description);
-                        out.raw("parameters", tool.schema.as_deref().unwrap_or(r#"{"type":"object","properties":{}}"#));
-                        out.flag("strict", tool.is_strict);
+                        out.string("description", &tool.description).raw("parameters", tool.schema_or_any());
+                        out.flag("strict", tool.is_strict)
                     });
                 }
             });
-            match &conversation.choice {
-                Choice::Unsaid | Choice::Auto => request.string("tool_choice", "auto"),
-                Choice::Any => request.string("tool_choice", "required"),
-                Choice::None => request.string("tool_choice", "none"),
-                Choice::Tool(name) => request.object("tool_choice", |out| {
-                    out.string("type", "function").string("name", exchange.names.upstream(None, name));
-                }),
+            let choice = match &conversation.choice {
+                Choice::Unsaid | Choice::Auto => json!("auto"),
+                Choice::Any => json!("required"),
+                Choice::None => json!("none"),
+                Choice::Tool(name) => json!({"type": "function", "name": exchange.names.upstream(None, name)}),
             };
+            request.value("tool_choice", &choice);
             request.flag("parallel_tool_calls", !conversation.one_call);
         }
         match conversation.thinking {
             Thinking::Unsaid => {}
             Thinking::Off => {
-                request.object("reasoning", |out| {
-                    out.string("effort", "none");
-                });
+                request.object("reasoning", |out| out.string("effort", "none"));
             }
             thinking => {
                 request.object("reasoning", |out| {
-                    out.some_string("effort", thinking.effort().map(Effort::name)).string("summary", "auto");
+                    out.some_string("effort", thinking.effort().map(Effort::name)).string("summary", "auto")
                 });
             }
         }
         if let Some(limit) = conversation.max_output {
-            request.number("max_output_tokens", to.output_tokens.map_or(limit, |most| limit.min(most)));
+            request.number("max_output_tokens", to.limited(limit));
         }
         if let Some(key) = &conversation.cache_key {
             // The longest key that OpenAI takes.
@@ -58,33 +56,17 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
         if let Some(format) = &conversation.format {
             request.object("text", |text| {
                 text.object("format", |out| match &format.schema {
-                    None => {
-                        out.string("type", "json_object");
-                    }
+                    None => out.string("type", "json_object"),
                     Some(schema) => {
                         out.string("type", "json_schema").string("name", &format.name);
-                        out.raw("schema", schema).flag("strict", false);
+                        out.raw("schema", schema).flag("strict", false)
                     }
-                });
+                })
             });
         }
-        request.some_raw("temperature", conversation.temperature).some_raw("top_p", conversation.top_p);
+        request.some_raw("temperature", conversation.temperature).some_raw("top_p", conversation.top_p)
     });
-    remove(body, &to.refused)
-}
-
-/// Takes out what the upstream has refused before.
-pub(crate) fn remove(body: Vec<u8>, refused: &[String]) -> Vec<u8> {
-    if refused.is_empty() {
-        return body;
-    }
-    let Ok(mut request) = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&body) else {
-        return body;
-    };
-    refused.iter().for_each(|field| {
-        request.shift_remove(field);
-    });
-    serde_json::to_vec(&request).unwrap_or(body)
+    to.without_refused(body)
 }
 
 fn write_items(items: &mut Array<'_>, conversation: &Conversation<'_>, exchange: &Exchange) {
@@ -101,41 +83,24 @@ fn write_items(items: &mut Array<'_>, conversation: &Conversation<'_>, exchange:
                 if !contents.is_empty() {
                     items.object(|out| {
                         out.string("type", "message").string("role", "user");
-                        out.array("content", |all| contents.iter().for_each(|one| all.item().extend_from_slice(one)));
+                        out.array("content", |all| all.items(contents))
                     });
                 }
             }
             Turn::Assistant(parts) => {
                 calls.clear();
                 for part in parts {
-                    match part {
-                        Part::Thought { text, carried: Some(carried) } => {
-                            carried
-                                .clone()
-                                .all()
-                                .iter()
-                                .filter_map(|one| exchange.own(one))
-                                .for_each(|one| thought(items, one, text));
-                        }
-                        Part::Call(call) => {
-                            for one in call.carried.clone().into_iter().flat_map(Carried::all) {
-                                if let Some(one) = exchange.own(&one) {
-                                    thought(items, one, "");
-                                }
-                            }
-                            let id = ids.unique(&call.id);
-                            items.object(|out| {
-                                out.string("type", "function_call").string("call_id", &id);
-                                out.string("name", exchange.names.upstream(call.namespace.as_deref(), &call.name));
-                                out.string("arguments", &call.arguments);
-                            });
-                            calls.push(id);
-                        }
-                        part => {
-                            if let Some(text) = part.text() {
-                                message(items, "assistant", "output_text", text);
-                            }
-                        }
+                    exchange.own_of(part).iter().for_each(|(one, kept)| thought(items, one, kept));
+                    if let Part::Call(call) = part {
+                        let id = ids.unique(&call.id);
+                        items.object(|out| {
+                            out.string("type", "function_call").string("call_id", &id);
+                            out.string("name", exchange.names.upstream(call.namespace.as_deref(), &call.name));
+                            out.string("arguments", &call.arguments)
+                        });
+                        calls.push(id);
+                    } else if let Some(text) = part.text() {
+                        message(items, "assistant", "output_text", text);
                     }
                 }
             }
@@ -143,16 +108,15 @@ fn write_items(items: &mut Array<'_>, conversation: &Conversation<'_>, exchange:
                 for (answered, id) in results.iter().zip(&calls) {
                     items.object(|out| {
                         out.string("type", "function_call_output").string("call_id", id);
-                        let Some(result) = answered.result else {
-                            out.string("output", NO_RESULT);
-                            return;
-                        };
-                        if result.media().next().is_none() {
-                            out.string("output", &result.marked_text());
-                            return;
+                        match answered.result {
+                            None => out.string("output", NO_RESULT),
+                            Some(result) if result.media().next().is_none() => {
+                                out.string("output", &result.marked_text())
+                            }
+                            Some(result) => {
+                                out.array("output", |all| all.items(result.parts.iter().filter_map(content)))
+                            }
                         }
-                        let contents = result.parts.iter().filter_map(content);
-                        out.array("output", |all| contents.for_each(|one| all.item().extend_from_slice(&one)));
                     });
                 }
             }
@@ -170,50 +134,30 @@ fn thought(items: &mut Array<'_>, carried: &Carried, kept: &str) {
         out.array("summary", |summary| {
             let text = carried.thought(kept);
             if !text.is_empty() {
-                summary.object(|out| {
-                    out.string("type", "summary_text").string("text", &text);
-                });
+                summary.object(|out| out.string("type", "summary_text").string("text", &text));
             }
         });
-        out.string("encrypted_content", content);
+        out.string("encrypted_content", content)
     });
 }
 
 fn message(items: &mut Array<'_>, role: &str, kind: &str, text: &str) {
     items.object(|out| {
         out.string("type", "message").string("role", role);
-        out.array("content", |all| {
-            all.object(|out| {
-                out.string("type", kind).string("text", text);
-            });
-        });
+        out.array("content", |all| all.object(|out| out.string("type", kind).string("text", text)))
     });
 }
 
 fn content(part: &Part<'_>) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let fill = |out: &mut Object<'_>| match part {
-        Part::Text(text) => {
-            out.string("type", "input_text").string("text", text);
-        }
-        Part::Image(media) => {
-            out.string("type", "input_image").string("image_url", &media.url());
-        }
-        Part::File(media) => {
-            let field = if media.url().starts_with("data:") { "file_data" } else { "file_url" };
-            out.string("type", "input_file").some_string("filename", media.name.as_deref()).string(field, &media.url());
-        }
-        Part::Result(result) => {
-            out.string("type", "input_text").string("text", &result.marked_text());
-        }
-        Part::Thought { .. } | Part::Call(_) => {}
-    };
+    let text = |text: &str| made(|out| out.string("type", "input_text").string("text", text));
     match part {
+        Part::Text(_) => part.text().map(text),
+        Part::Image(media) => Some(made(|out| out.string("type", "input_image").string("image_url", &media.url()))),
+        Part::File(media) => Some(made(|out| {
+            let field = if media.url().starts_with("data:") { "file_data" } else { "file_url" };
+            out.string("type", "input_file").some_string("filename", media.name.as_deref()).string(field, &media.url())
+        })),
+        Part::Result(result) => Some(text(&result.marked_text())),
         Part::Thought { .. } | Part::Call(_) => None,
-        Part::Text(_) if part.text().is_none() => None,
-        _ => {
-            object(&mut bytes, fill);
-            Some(bytes)
-        }
     }
 }
