@@ -32,7 +32,7 @@ use self::mcp::McpCommand;
 use self::model::ModelCommand;
 use self::planner::PlannerCommand;
 use self::pool::PoolCommand;
-use self::process::{ProcessCommand, PsArgs, SomeProcesses, StartArgs, UpArgs};
+use self::process::{EventsArgs, ProcessCommand, PsArgs, SomeProcesses, StartArgs, UpArgs};
 use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
 use self::run::RunArgs;
 use self::setup::SetupArgs;
@@ -97,6 +97,10 @@ pub enum Command {
     Ps(PsArgs),
     /// Stop processes and start them again
     Restart(StartArgs),
+    /// Show what has happened to processes and tasks, and by whom
+    ///
+    /// Those of this project; the newest 50, or all of the time that you name. aiw keeps the newest 10 MB, some 50,000.
+    Events(EventsArgs),
     /// Define, start and reach processes
     #[command(subcommand, visible_alias = "proc")]
     Process(ProcessCommand),

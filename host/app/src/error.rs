@@ -6,6 +6,7 @@ use aiw_gateway::{GatewayError, RouteError};
 use aiw_home::{HomeError, VaultError};
 use aiw_launch::LaunchError;
 use aiw_net::NetError;
+use aiw_processes::ProcessError;
 use aiw_providers::ProviderError;
 use aiw_setup::SetupError;
 use aiw_tasks::TaskError;
@@ -46,6 +47,9 @@ pub enum AppError {
     /// The network can't be used.
     #[error(transparent)]
     Net(#[from] NetError),
+    /// A process of a project can't be used.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
     /// A provider can't be used.
     #[error(transparent)]
     Provider(#[from] ProviderError),
@@ -72,7 +76,8 @@ pub enum AppError {
 impl Fault for AppError {
     fn below(&self) -> Option<&dyn Fault> {
         aiw_core::passed_on!(
-            self, Ask, Call, Executable, Gateway, Provider, Route, Home, Setup, Launch, Library, Net, Vault, Task
+            self, Ask, Call, Executable, Gateway, Process, Provider, Route, Home, Setup, Launch, Library, Net, Vault,
+            Task
         )
     }
 

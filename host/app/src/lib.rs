@@ -21,6 +21,7 @@ mod components;
 pub mod doctor;
 mod downloads;
 mod error;
+pub mod events;
 mod executable;
 pub mod extension_projects;
 pub mod extensions;

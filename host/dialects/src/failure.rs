@@ -35,7 +35,9 @@ aiw_core::words! {
         /// The upstream failed, broke its answer off, or said what makes no sense.
         Upstream = "it failed",
     }
+}
 
+impl FailureKind {
     fn spelled(self) -> Spelled {
         let invalid = "invalid_request_error";
         let (status, messages, openai, generate) = match self {

@@ -127,6 +127,7 @@ pub const KEPT_PATHS: &[KeptPath] = &[
     KeptPath::of("bundles/", "registries"),
     KeptPath::of("extensions/", "extensions"),
     KeptPath::of("vectors/", "vectors"),
+    KeptPath::of("events/", "events"),
     KeptPath::of("history/", "history").secret("what you said in sessions"),
     KeptPath::of("logs/", "home"),
     KeptPath::of("cache/", "home"),

@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use aiw_app::events::{EventList, EventReader, EventsRequest};
 use aiw_app::feed::Topic;
 use aiw_app::own_executable;
 use aiw_core::{Heard, Unasked, one_line, star_matches};
+use aiw_events::EventKind;
 use aiw_mcp::Call;
 use aiw_processes::{
     Author, DefineRequest, Manager, OutputRequest, ProcessError, ProcessOutput, ProcessProject, ProcessSummary,
@@ -24,6 +27,12 @@ use crate::error::CallError;
 
 /// The longest that `wait_for_process` waits, in seconds: clients give a call one minute.
 const MAX_WAIT: u64 = 45;
+
+/// As many events fit into an answer.
+const EVENTS: usize = 20;
+
+/// How often a call that waits looks whether anybody still wants its answer.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// No arguments.
 #[derive(Deserialize, JsonSchema)]
@@ -95,6 +104,24 @@ pub(crate) enum WaitUntil {
     #[default]
     Ready,
     Ended,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WaitForEvent {
+    /// Only of these kinds: `started`, `ready`, `unhealthy`, `recovered`, `limit`, `exited`, `restarted`, `held_back`, `stopped`,
+    /// `failed`, `defined`
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    kinds: Vec<EventKind>,
+    /// Only of the process with this id
+    process: Option<String>,
+    /// The position to go on from: `next` of an earlier answer. Without it, what happens from now on
+    #[schemars(extend("maximum" = 9_007_199_254_740_991_u64))]
+    from: Option<u64>,
+    /// How long
+    #[schemars(range(min = 1, max = 45))]
+    timeout_seconds: Option<u64>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -180,9 +207,11 @@ pub(crate) fn in_lane<I: Send + 'static, O: Send + 'static>(
     lane: fn(&Lanes) -> &Lane,
     work: fn(&Manager, I) -> Answered<O>,
 ) -> impl Fn(Arc<Context>, I, Call) -> BoxFuture<'static, Result<O, CallError>> + Clone {
-    move |context, asked, _| {
+    move |context, asked, call| {
         let shared = context.clone();
-        Box::pin(async move { lane(&context.lanes).run(move || Ok(work(&manager(&shared)?, asked)?)).await })
+        let by = one_line(call.caller.name(), 60);
+        let work = move || Ok(work(&manager(&shared)?.on_behalf_of(by), asked)?);
+        Box::pin(async move { lane(&context.lanes).run(work).await })
     }
 }
 
@@ -313,6 +342,36 @@ pub(crate) async fn wait_for_process(
         waited = context.lanes.wait.run(work) => waited,
         () = call.cancelled.nobody_waits() => {
             sleep.cancel();
+            Err(CallError::NobodyWaits)
+        }
+    }
+}
+
+pub(crate) async fn wait_for_event(
+    context: Arc<Context>,
+    asked: WaitForEvent,
+    call: Call,
+) -> Result<EventList, CallError> {
+    let is_over = Arc::<AtomicBool>::default();
+    let (shared, over) = (context.clone(), is_over.clone());
+    let work = move || {
+        let request = EventsRequest { kinds: asked.kinds, process: asked.process, ..EventsRequest::default() };
+        let mut reader = EventReader::new(&shared.home, shared.client.cwd(), request)?;
+        let end = Instant::now() + Duration::from_secs(asked.timeout_seconds.unwrap_or(MAX_WAIT).min(MAX_WAIT));
+        let mut from = asked.from.map_or_else(|| reader.end(), Ok)?;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let list = reader.next(from, EVENTS, left.min(LOOK))?;
+            if !list.events.is_empty() || list.gap || left.is_zero() || over.load(Ordering::Relaxed) {
+                return Ok(list);
+            }
+            from = list.next;
+        }
+    };
+    tokio::select! {
+        waited = context.lanes.wait.run(work) => waited,
+        () = call.cancelled.nobody_waits() => {
+            is_over.store(true, Ordering::Relaxed);
             Err(CallError::NobodyWaits)
         }
     }

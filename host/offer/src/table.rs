@@ -255,6 +255,15 @@ pub(crate) fn table() -> Vec<ToolEntry> {
         ),
         ToolEntry::new(
             Toolset::Processes,
+            "wait_for_event",
+            "Wait for an event",
+            "Waits until something happens to the project's processes or tasks: one ends, is ready, is started by somebody; at most \
+             45 seconds. Goes on from `from`, the `next` of the answer before.",
+            LOOKS,
+            processes::wait_for_event,
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
             "get_process_status",
             "Look at a process",
             "Tells the state of a process, why, and what it uses.",

@@ -152,6 +152,7 @@ impl Manager {
             Author::User => self.edit_file(|text| file::add(text, id, &definition))?,
             Author::Model => self.keep(id, &definition, true)?,
         };
+        self.tell_defined(id);
         Ok(AddedProcess { added: id.clone(), file: file.to_string_lossy().into_owned() })
     }
 
@@ -176,6 +177,7 @@ impl Manager {
         definition.cwd = cwd.or(definition.cwd);
         definition.auto_start = auto_start_on_restore.unwrap_or(definition.auto_start);
         self.keep(&id, &definition, false)?;
+        self.tell_defined(&id);
         self.get(&id)
     }
 
@@ -205,6 +207,7 @@ impl Manager {
                 self.edit_file(|text| file::remove(text, id))?;
             }
             self.forget(id)?;
+            self.tell_defined(id);
             sink.done(format!("Removed `{id}`"));
         }
         Ok(RemovedProcesses { removed: ids.to_vec() })

@@ -1,5 +1,6 @@
 //! Editing the project's file in the user's editor.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
@@ -54,6 +55,12 @@ impl Manager {
             ProcessError::NotSaved { source: Box::new(source), copy }
         })?;
         let mut loaded = self.load()?;
+        if changed {
+            let before = before.bytes.as_deref().and_then(|bytes| self.parse(bytes).ok()).unwrap_or_default();
+            let is_new = |id: &&String| loaded.get(id).map(|(definition, _)| definition) != before.get(*id);
+            let ids: BTreeSet<&String> = loaded.definitions.keys().chain(before.keys()).filter(is_new).collect();
+            ids.into_iter().for_each(|id| self.tell_defined(id));
+        }
         if changed && !loaded.definitions.is_empty() {
             match self.ask_about(&mut loaded, ask).await {
                 Err(ProcessError::Ask(AskError::NotHere)) => {

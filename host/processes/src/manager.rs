@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aiw_core::ProcessId;
+use aiw_events::{Event, EventKind, EventSubject, Events};
 use aiw_home::{Home, Mode, replace};
 use aiw_supervisor::{Log, Names, ProcessRecord, ProcessScope, Processes, Stream, Supervised};
 
@@ -71,13 +72,15 @@ pub struct Manager {
     pub(crate) processes: Processes,
     /// The executable whose `shim` command supervises what is started.
     pub(crate) aiw: PathBuf,
+    /// Who starts, as events say it.
+    pub(crate) by: String,
 }
 
 impl Manager {
     /// Returns the processes of a project. Nothing is created until one is started.
     pub fn open(home: &Home, project: ProcessProject) -> Result<Self, ProcessError> {
         let processes = Processes::open(home, NAMES, ProcessScope::Root(project.root()?))?;
-        Ok(Self { home: home.clone(), project, processes, aiw: "aiw".into() })
+        Ok(Self { home: home.clone(), project, processes, aiw: "aiw".into(), by: "you".into() })
     }
 
     /// Opens the processes of a directory's project, after what a command that was cut short left to be done is done.
@@ -90,6 +93,21 @@ impl Manager {
     #[must_use]
     pub fn with_executable(self, aiw: PathBuf) -> Self {
         Self { aiw, ..self }
+    }
+
+    /// Says of what is started and changed that somebody else than the user at a terminal did it.
+    #[must_use]
+    pub fn on_behalf_of(self, by: impl Into<String>) -> Self {
+        Self { by: by.into(), ..self }
+    }
+
+    /// Adds the event that a definition was added, changed or removed.
+    pub(crate) fn tell_defined(&self, id: &str) {
+        let (name, project) = (Some(id.to_owned()), Some(self.project.directory().to_owned()));
+        let by = Some(self.by.clone());
+        let event = Event { name, project, by, ..Event::now(EventKind::Defined, EventSubject::Process) };
+        // A full disk must not stop anything.
+        let _ = Events::of(self.home.root()).add(&event);
     }
 
     /// Returns the home.
@@ -143,7 +161,7 @@ impl Manager {
         Some(self.load_with(bytes))
     }
 
-    fn parse(&self, bytes: &[u8]) -> Result<Definitions, ProcessError> {
+    pub(crate) fn parse(&self, bytes: &[u8]) -> Result<Definitions, ProcessError> {
         let text = self.text(bytes)?;
         if let Some(known) = parsed::read(&self.home, &self.project, text) {
             return Ok(known);

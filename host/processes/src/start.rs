@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aiw_core::{Ask, Sink};
+use aiw_events::EventSubject;
 use aiw_home::{HomeError, Turn, check_writable, find_program};
-use aiw_supervisor::{NewProcess, ProcessNeed, ProcessRecord, Program, QueueLimit, RestartRecord, Stopped, Supervised};
+use aiw_supervisor::{
+    Announced, NewProcess, ProcessNeed, ProcessRecord, Program, QueueLimit, RestartRecord, Stopped, Supervised,
+};
 
 use crate::consent::tell_unkept;
 use crate::definition::{Definition, DefinitionSource, NeedOf, RestartWhen, in_order, signal_number};
@@ -51,6 +54,14 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
+    /// Says who starts it.
+    fn by(mut self, by: &str) -> Self {
+        if let Some(announced) = &mut self.new.announced {
+            by.clone_into(&mut announced.by);
+        }
+        self
+    }
+
     fn start(self, manager: &Manager, id: &str) -> Result<(), ProcessError> {
         // These processes are few, and each is wanted now.
         let queue = QueueLimit { limit: u32::MAX, may_queue: false };
@@ -128,7 +139,14 @@ impl Manager {
             let held_back = needs(id).iter().find(failed).map(|need| (*need).to_owned());
             let result = match held_back {
                 Some(need) => Err(ProcessError::HeldBack { id: id.to_owned(), need }),
-                None => self.start_one(loaded, id, definition),
+                None => {
+                    let by = match names {
+                        [] => "up",
+                        names if names.iter().any(|name| name == id) => &self.by,
+                        _ => "need",
+                    };
+                    self.start_one(loaded, id, definition, by)
+                }
             };
             started.push((id.to_owned(), result));
         }
@@ -136,10 +154,10 @@ impl Manager {
     }
 
     /// Starts a process, unless it runs.
-    fn start_one(&self, loaded: &Loaded, id: &str, definition: &Definition) -> Result<Started, ProcessError> {
+    fn start_one(&self, loaded: &Loaded, id: &str, definition: &Definition, by: &str) -> Result<Started, ProcessError> {
         let is_new = !self.get_loaded(loaded, id)?.state.is_alive();
         if is_new {
-            self.prepare(id, definition, Vec::new())?.start(self, id)?;
+            self.prepare(id, definition, Vec::new())?.by(by).start(self, id)?;
         }
         let status = self.get_loaded(loaded, id)?;
         let is_outdated = !is_new && *definition != status.definition;
@@ -249,6 +267,12 @@ impl Manager {
             takes_input: definition.input || definition.terminal.is_some(),
             terminal: definition.terminal,
             log: definition.log,
+            announced: Some(Announced {
+                of: EventSubject::Process,
+                name: Some(id.to_owned()),
+                project: Some(self.project.directory().to_owned()),
+                by: "restart".into(),
+            }),
             ..NewProcess::within(cwd)
         };
         let program = Program {

@@ -70,7 +70,8 @@ pub use memory::memory_file;
 pub use memory::memory_path;
 pub use names::{Names, Noun};
 pub use new::{
-    Check, LogPolicy, NewProcess, Probe, ProbeAddress, ProcessNeed, QueueLimit, Restart, RestartAfter, Terminal, Until,
+    Announced, Check, LogPolicy, NewProcess, Probe, ProbeAddress, ProcessNeed, QueueLimit, Restart, RestartAfter,
+    Terminal, Until,
 };
 #[cfg(unix)]
 pub use platform::Seen;

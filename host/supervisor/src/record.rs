@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use aiw_core::{ProcessId, ProcessOutcome, ProcessState};
 use serde::{Deserialize, Serialize};
 
+use crate::new::Announced;
 use crate::program::{Enforced, Resource};
 use crate::root::Root;
 
@@ -97,6 +98,9 @@ pub struct ProcessRecord {
     /// How often a caller has started the process again under its id.
     #[serde(default, skip_serializing_if = "is_none")]
     pub incarnation: u32,
+    /// What events say of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub announced: Option<Announced>,
     /// The shim that supervises the process.
     pub shim: Pid,
     /// The process, which is also the leader of its process group.

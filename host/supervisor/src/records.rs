@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use aiw_core::ProcessId;
+use aiw_events::{Event, EventKind, Events};
 use aiw_home::{Home, OpenDirectory};
 use serde::Deserialize;
 
@@ -13,6 +14,7 @@ use crate::directory::Reserve;
 use crate::error::{RecordProblem, SupervisorError};
 use crate::files::{create_private, write_atomically};
 use crate::names::{Names, Noun};
+use crate::new::Announced;
 use crate::record::{Labels, ProcessRecord};
 
 /// The version of the records that this aiw writes and understands. A change that older versions would misread needs
@@ -53,11 +55,10 @@ impl Records {
     }
 
     pub fn at(root: PathBuf, names: Names) -> Self {
+        let records = Self { root, names, understands: |_| Ok(()) };
         // A shim is told this directory, and not the home.
-        if let Some(home) = root.ancestors().nth(Path::new(&*names.directory).components().count()) {
-            aiw_home::own_directory(home);
-        }
-        Self { root, names, understands: |_| Ok(()) }
+        records.home().map(aiw_home::own_directory);
+        records
     }
 
     /// Restricts these to records whose labels `understands` accepts.
@@ -71,6 +72,20 @@ impl Records {
 
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Adds an event about one of the processes, if events tell of it.
+    pub fn tell(&self, record: &ProcessRecord, kind: EventKind, more: impl FnOnce(Event) -> Event) {
+        let (Some(announced), Some(home)) = (&record.announced, self.home()) else { return };
+        let Announced { of, name, project, by: _ } = announced.clone();
+        let event = Event { name, project, id: Some(record.id.to_string()), ..Event::now(kind, of) };
+        // A full disk must not stop a process.
+        let _ = Events::of(home).add(&more(event));
+    }
+
+    /// Returns the root of the home.
+    fn home(&self) -> Option<&Path> {
+        self.root.ancestors().nth(Path::new(&*self.names.directory).components().count())
     }
 
     /// Returns the word for one of the processes.

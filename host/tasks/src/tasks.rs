@@ -5,9 +5,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use aiw_core::ProcessId;
+use aiw_events::EventSubject;
 use aiw_home::Home;
 use aiw_supervisor::{
-    Keep, Log, NewProcess, ProcessScope, Processes, Program, QueueLimit, RecordProblem, Sources, Supervised,
+    Announced, Keep, Log, NewProcess, ProcessScope, Processes, Program, QueueLimit, RecordProblem, Sources, Supervised,
     SupervisorError, WaitMode,
 };
 
@@ -44,7 +45,14 @@ impl Tasks {
         if process.depth > MAX_DEPTH {
             return Err(TaskError::Depth { depth: process.depth, limit: MAX_DEPTH });
         }
-        let process = NewProcess { labels: about.labels(), label: about.label(), ..process };
+        let announced = Announced {
+            of: EventSubject::Task,
+            name: (!about.private).then(|| about.cli.to_string()),
+            project: (!about.private).then(|| process.cwd.clone()),
+            by: "you".into(),
+        };
+        let (labels, label) = (about.labels(), about.label());
+        let process = NewProcess { labels, label, announced: Some(announced), ..process };
         task(self.processes.start(aiw, process, program, queue)?)
     }
 

@@ -3,6 +3,7 @@
 mod attach;
 mod command_line;
 mod crash;
+mod events;
 mod file;
 mod policy;
 mod real;

@@ -8,7 +8,7 @@ use super::{Project, free_port, is_there, late_server};
 use crate::mcp::Client;
 use crate::servers::text;
 
-fn client(project: &Project) -> Client {
+pub(super) fn client(project: &Project) -> Client {
     let mut client = Client::start_with(&project.env, &["mcp", "serve", "--toolsets", "processes"]);
     client.initialize("2025-06-18");
     client

@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::fmt;
 use std::time::Duration;
 
+use aiw_events::EventKind;
 use clap::{Args, Subcommand};
 
-use super::values::{parse_duration, parse_pair};
+use super::values::{parse_duration, parse_pair, parse_since};
 use crate::complete;
 
 #[derive(Debug, Subcommand)]
@@ -206,4 +207,24 @@ pub struct RmArgs {
     /// Ids of processes
     #[arg(required = true, add = complete::processes())]
     pub ids: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct EventsArgs {
+    /// Go on with those to come
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only since this time: 10m, or 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    pub since: Option<u64>,
+    /// Only of this kind: started, ready, unhealthy, recovered, limit, exited, restarted, held_back, stopped, failed,
+    /// defined; may be repeated
+    #[arg(long = "kind", value_name = "KIND")]
+    pub kinds: Vec<EventKind>,
+    /// Only of the process with this id
+    #[arg(long, value_name = "ID", add = complete::processes())]
+    pub of: Option<String>,
+    /// Those of all projects
+    #[arg(long)]
+    pub all: bool,
 }

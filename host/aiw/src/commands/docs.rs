@@ -74,6 +74,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_app { FailedId }
         aiw_app::budgets { BudgetAcceptLoss BudgetSummary }
         aiw_app::doctor { CheckedPart Doctor FoundProblem }
+        aiw_app::events { EventList }
         aiw_app::extensions { ExtensionDetails ExtensionRemove ExtensionSummary MarketReference UpdatedExtension VerifiedExtension }
         aiw_app::gateways { GatewayList GatewayStatus GatewaySummary GatewayToken PoolRest }
         aiw_app::installation { Update }
@@ -95,6 +96,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
             HiddenPlugins InstalledSummary MarketSummary PluginDetails PluginSummary RemovedMarket RemovedPlugin
             ServerDetails SwitchedPlugin UpdatedMarket UpdatedSummary Validation
         }
+        aiw_events { Event }
         aiw_orchestrator { CallTrace RunRecord WorkflowSummary }
         aiw_processes {
             AddedProcess EditedFile GraphNode ProcessGraph ProcessLine ProcessLog ProcessSummaries ProcessSummary RemovedProcesses

@@ -7,6 +7,7 @@ pub mod dev;
 pub mod docs;
 pub mod doctor;
 mod each;
+pub mod events;
 pub mod extension;
 mod follow;
 pub mod gateway;

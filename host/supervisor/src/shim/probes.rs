@@ -13,6 +13,7 @@ use rustix::process::WaitStatus;
 use crate::new::{Check, Probe, ProbeAddress};
 use crate::platform::{self, Holder, Signal};
 use crate::signal::signal_group_of_child;
+use aiw_events::EventKind;
 
 /// How long one check may take.
 const CHECK: Duration = Duration::from_secs(5);
@@ -30,6 +31,17 @@ pub(super) enum Verdict {
     Failed(String),
     /// The process works again.
     Recovered,
+}
+
+impl Verdict {
+    /// Returns the event that says so.
+    pub fn event(&self) -> EventKind {
+        match self {
+            Self::Ready => EventKind::Ready,
+            Self::Failed(_) => EventKind::Unhealthy,
+            Self::Recovered => EventKind::Recovered,
+        }
+    }
 }
 
 /// The view of a process that probes need.

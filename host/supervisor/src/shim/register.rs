@@ -149,6 +149,7 @@ fn first(identity: &Identity, new: &NewProcess, shim: Pid) -> ProcessRecord {
         trouble: None,
         limits: std::collections::BTreeMap::new(),
         incarnation: 0,
+        announced: new.announced.clone(),
         shim,
         child: None,
         instance: identity.instance,

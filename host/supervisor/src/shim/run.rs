@@ -9,6 +9,7 @@ use rustix::process::{WaitOptions, WaitStatus, wait};
 use rustix::termios::tcsetwinsize;
 
 use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
+use aiw_events::{Event, EventKind};
 
 use super::child::{Setting, Started, spawn, spawn_beside, winsize};
 use super::control::Control;
@@ -89,6 +90,8 @@ impl Supervisor {
                     self.watch(&mut running);
                     let lived = running.since.elapsed();
                     let outcome = self.finish(&mut running);
+                    let (exit_code, signal) = (self.record.exit_code, self.record.signal);
+                    self.tell(EventKind::Exited, |event| Event { exit_code, signal, ..event });
                     let told = matches!(running.stop, Some(Stop::Requested | Stop::Timeout));
                     let mut why = self.cause(&running);
                     if outcome != Outcome::Succeeded
@@ -187,6 +190,7 @@ impl Supervisor {
         let (pid, mut started) = (started.pid, started);
         self.record.child = Some(Pid { pid, start: platform::start_of(pid).unwrap_or(0) });
         self.record.state = State::Running;
+        let is_again = self.record.running_since.is_some();
         self.record.running_since = Some(aiw_home::now_millis());
         (self.record.exit_code, self.record.signal, self.record.trouble) = (None, None, None);
         self.record.ready = self.new.ready.is_some().then_some(false);
@@ -198,6 +202,11 @@ impl Supervisor {
         self.publish();
         starter.answer(&Answer::Started(Box::new(self.record.clone())));
         self.streams.say(&format!("started: process {pid}"));
+        let by = self.record.announced.as_ref().map(|announced| announced.by.clone());
+        match is_again {
+            true => self.tell(EventKind::Restarted, |event| Event { pid: Some(pid), ..event }),
+            false => self.tell(EventKind::Started, |event| Event { pid: Some(pid), by, ..event }),
+        }
         let timeout = self.new.timeout.and_then(|limit| Instant::now().checked_add(limit));
         let has_stderr = started.stderr.is_some();
         Begun::Runs(Box::new(Running {
@@ -315,6 +324,7 @@ impl Supervisor {
             self.record.note(&why);
             self.record.state = State::Stopping;
             self.publish();
+            self.tell(EventKind::Limit, |event| Event { why: Some(why.clone()), ..event });
             running.stop = Some(Stop::Failure(why));
             running.kill_at = Instant::now().checked_add(Duration::from_secs(5));
             signal_group(running, Signal::KILL);
@@ -322,6 +332,7 @@ impl Supervisor {
         }
         let beside = Beside { supervisor: self };
         let Some(verdict) = running.probes.step(now, &beside) else { return };
+        self.tell(verdict.event(), |event| event);
         match verdict {
             Verdict::Ready => {
                 self.streams.say("ready");

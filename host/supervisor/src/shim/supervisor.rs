@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
+use aiw_events::{Event, EventKind};
 use rustix::process::Rlimit;
 
 use super::control::Control;
@@ -65,6 +66,11 @@ impl Supervisor {
             slot.update(&self.live);
             slot.segment().wake();
         }
+    }
+
+    /// Adds an event. One that can't be written stops nothing.
+    pub fn tell(&self, kind: EventKind, more: impl FnOnce(Event) -> Event) {
+        self.records.tell(&self.record, kind, more);
     }
 
     /// Returns whether the end of the process was requested, by a signal or through its directory.
@@ -135,6 +141,11 @@ impl Supervisor {
                 break;
             }
             std::thread::sleep(Duration::from_millis(200));
+        }
+        match outcome {
+            _ if self.record.stopped => self.tell(EventKind::Stopped, |event| event),
+            Outcome::Succeeded => {}
+            _ => self.tell(EventKind::Failed, |event| event),
         }
         self.leave_table();
     }

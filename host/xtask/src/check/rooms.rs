@@ -23,12 +23,13 @@ const fn room(name: &'static str, may_use: &'static [&'static str], holds: &'sta
 }
 
 /// The rooms from the top down.
-const ROOMS: [Room; 35] = [
+const ROOMS: [Room; 36] = [
     room(
         "agentic-warden",
         &[
             "aiw-app",
             "aiw-core",
+            "aiw-events",
             "aiw-extensions",
             "aiw-gateway",
             "aiw-history",
@@ -63,6 +64,7 @@ const ROOMS: [Room; 35] = [
         &[
             "aiw-app",
             "aiw-core",
+            "aiw-events",
             "aiw-history",
             "aiw-home",
             "aiw-launch",
@@ -82,6 +84,7 @@ const ROOMS: [Room; 35] = [
         &[
             "aiw-components",
             "aiw-core",
+            "aiw-events",
             "aiw-extensions",
             "aiw-gateway",
             "aiw-history",
@@ -133,7 +136,7 @@ const ROOMS: [Room; 35] = [
     ),
     room(
         "aiw-processes",
-        &["aiw-core", "aiw-home", "aiw-supervisor"],
+        &["aiw-core", "aiw-events", "aiw-home", "aiw-supervisor"],
         "processes of a project: definitions and their file, what the user allows of it, probes, environments, states, output, and the verbs over them. Only user of kdl",
     ),
     room(
@@ -194,7 +197,7 @@ const ROOMS: [Room; 35] = [
     ),
     room(
         "aiw-tasks",
-        &["aiw-core", "aiw-home", "aiw-supervisor"],
+        &["aiw-core", "aiw-events", "aiw-home", "aiw-supervisor"],
         "what a run of an AI CLI is: which CLI does what with which provider, and what its stream says",
     ),
     room(
@@ -237,7 +240,7 @@ const ROOMS: [Room; 35] = [
     ),
     room(
         "aiw-supervisor",
-        &["aiw-core", "aiw-home", "aiw-redact"],
+        &["aiw-core", "aiw-events", "aiw-home", "aiw-redact"],
         "supervised processes of any kind: shared memory, the queue, the shim, logs, waiting, stopping. Only user of shared_memory",
     ),
     room(
@@ -265,6 +268,11 @@ const ROOMS: [Room; 35] = [
         "aiw-search",
         &["aiw-core"],
         "search by words: a text's terms and clauses, an index in memory; pure. Only user of rust-stemmers",
+    ),
+    room(
+        "aiw-events",
+        &["aiw-core", "aiw-home"],
+        "what happens in a home: lines that whoever makes an event adds, read by position",
     ),
     room(
         "aiw-home",

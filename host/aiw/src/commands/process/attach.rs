@@ -124,7 +124,10 @@ impl Drop for Modes {
         if self.is_raw {
             let mut stdout = io::stdout().lock();
             // The cursor may be anywhere now, and what follows belongs below what was written.
-            let _ = stdout.write_all(RESET).and_then(|()| stdout.write_all(b"\x1b[999;1H\r\n")).and_then(|()| stdout.flush());
+            let _ = stdout
+                .write_all(RESET)
+                .and_then(|()| stdout.write_all(b"\x1b[999;1H\r\n"))
+                .and_then(|()| stdout.flush());
         }
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
     }

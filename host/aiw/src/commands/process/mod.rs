@@ -270,7 +270,7 @@ pub fn down(ids: &[String], home: &Home, output: &Output) -> Result<(), Failure>
 }
 
 /// Counts the signals that end this command from now on, and wakes what waits for them.
-fn counted(wake: impl Fn() + Send + 'static) -> Result<Arc<AtomicUsize>, Failure> {
+pub fn counted(wake: impl Fn() + Send + 'static) -> Result<Arc<AtomicUsize>, Failure> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let count = Arc::new(AtomicUsize::new(0));
     let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])

@@ -1,0 +1,137 @@
+//! An event, as it is written and shown.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use aiw_core::one_line;
+use aiw_home::now_rfc3339;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The most characters of a text in an event.
+const TEXT: usize = 200;
+
+aiw_core::words! {
+    /// The kind of an event.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    pub enum EventKind, "kind of event" {
+        /// It was started.
+        Started = "started",
+        /// It is ready, as its probe says.
+        Ready = "ready",
+        /// Its probe fails, or it is not ready in time.
+        Unhealthy = "unhealthy",
+        /// It works again.
+        Recovered = "recovered",
+        /// It reached a limit of what it may use.
+        Limit = "limit",
+        /// It has ended. It may be started again.
+        Exited = "exited",
+        /// It was started again, as its definition says.
+        Restarted = "restarted",
+        /// What it needs did not come about, so it was not started.
+        HeldBack = "held_back",
+        /// It has ended because somebody wanted it to.
+        Stopped = "stopped",
+        /// It has ended without success, and is not started again.
+        Failed = "failed",
+        /// Its definition was added, changed or removed.
+        Defined = "defined",
+    }
+}
+
+aiw_core::words! {
+    /// The kind of thing that an event is about.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    pub enum EventSubject {
+        /// A process of a project.
+        Process = "process",
+        /// A task.
+        Task = "task",
+    }
+}
+
+/// An event
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Event {
+    /// The time
+    pub time: String,
+    /// `started`, `ready`, `unhealthy`, `recovered`, `limit`, `exited`, `restarted`, `held_back`, `stopped`, `failed` or `defined`
+    #[schemars(with = "String")]
+    pub kind: EventKind,
+    /// `process` or `task`
+    #[schemars(with = "String")]
+    pub of: EventSubject,
+    /// A process's id in its project, or a task's CLI. Absent for a private run
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The directory of its project
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<PathBuf>,
+    /// The id under which aiw supervises it
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Its starter: `you`, `up`, `need`, or the name of an MCP client
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Its process id
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// Its exit code
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The signal that ended it
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// The reason, as a phrase
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+impl Event {
+    /// Returns an event of this moment, with nothing more.
+    pub fn now(kind: EventKind, of: EventSubject) -> Self {
+        Self {
+            time: now_rfc3339(),
+            kind,
+            of,
+            name: None,
+            project: None,
+            id: None,
+            by: None,
+            pid: None,
+            exit_code: None,
+            signal: None,
+            why: None,
+        }
+    }
+
+    /// Returns the event with short texts, which can't break its line.
+    pub(crate) fn bounded(&self) -> Self {
+        let short = |text: &Option<String>| text.as_deref().map(|text| one_line(text, TEXT));
+        Self { name: short(&self.name), by: short(&self.by), why: short(&self.why), ..self.clone() }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name.as_deref().or(self.id.as_deref()).unwrap_or("?");
+        let kind = match self.kind {
+            EventKind::HeldBack => "held back",
+            EventKind::Limit => "reached a limit",
+            kind => kind.as_str(),
+        };
+        write!(f, "{} {name} {kind}", self.of)?;
+        if let Some(by) = self.by.as_deref() {
+            write!(f, " by {by}")?;
+        }
+        match (self.exit_code, self.signal) {
+            (Some(code), _) => write!(f, ": exit code {code}")?,
+            (None, Some(signal)) => write!(f, ": signal {signal}")?,
+            (None, None) => {}
+        }
+        self.why.as_deref().map_or(Ok(()), |why| write!(f, ": {why}"))
+    }
+}

@@ -1,0 +1,258 @@
+//! The two files of events.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use aiw_home::{make_private_dir, open_append, open_plain, rename};
+
+use crate::event::Event;
+
+/// The size at which a file is full, in bytes. No event is shorter than 100 bytes, so both files hold 100,000 at the most.
+const FULL: u64 = 5_000_000;
+
+/// The most bytes of an event. Texts are short, but the path of a project may be long.
+const LONGEST: usize = 8192;
+
+/// How long a writer waits for others. One of them may be suspended, and an event must not stop anything.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// The beginning of a file's first line, which tells the position of that line.
+const HEAD: &str = "@";
+
+/// The events of a home.
+#[derive(Debug, Clone)]
+pub struct Events {
+    directory: PathBuf,
+}
+
+/// Events from a position on.
+#[derive(Debug, Clone, Default)]
+pub struct EventPage {
+    /// The events, oldest first.
+    pub events: Vec<Event>,
+    /// The position behind the last one that was looked at.
+    pub next: u64,
+    /// Whether there were others before, which are gone.
+    pub has_gap: bool,
+}
+
+impl Events {
+    /// Returns the events of the home with this root. Nothing is created before the first event.
+    pub fn of(home: &Path) -> Self {
+        Self { directory: home.join("events") }
+    }
+
+    /// Returns the directory that the files are in.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    fn live(&self) -> PathBuf {
+        self.directory.join("events.jsonl")
+    }
+
+    fn older(&self) -> PathBuf {
+        self.directory.join("events.1.jsonl")
+    }
+
+    /// Adds an event. Once this returns, every reader finds it.
+    ///
+    /// # Errors
+    ///
+    /// The system's error. A writer goes on without its event.
+    pub fn add(&self, event: &Event) -> io::Result<()> {
+        let mut line = serde_json::to_vec(&event.bounded())?;
+        line.push(b'\n');
+        if line.len() > LONGEST {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "an event is too long"));
+        }
+        let start = Instant::now();
+        loop {
+            let file = self.open()?;
+            while let Err(error) = lock(&file) {
+                if error.kind() != io::ErrorKind::WouldBlock || start.elapsed() > PATIENCE {
+                    return Err(error);
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            // Others may have put it aside before this lock.
+            if is_same(&file, &self.live()) && self.add_to(&file, &line)? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn open(&self) -> io::Result<File> {
+        match open_append(&self.live()) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                make_private_dir(&self.directory).map_err(io::Error::other)?;
+                open_append(&self.live())
+            }
+            opened => opened,
+        }
+    }
+
+    /// Adds a line to the live file, which is locked. Returns false if it was full, and is the older one now.
+    fn add_to(&self, mut file: &File, line: &[u8]) -> io::Result<bool> {
+        let mut length = mended(file)?;
+        if length == 0 {
+            let older = open_plain(&self.older()).ok();
+            let base = older.and_then(|older| Some(base(&older)? + mended(&older).ok()?)).unwrap_or(0);
+            let head = format!("{HEAD}{base}\n");
+            file.write_all(head.as_bytes())?;
+            length = head.len() as u64;
+        }
+        if length + line.len() as u64 > FULL {
+            rename(&self.live(), &self.older())?;
+            return Ok(false);
+        }
+        let done = file.write_all(line);
+        if done.is_err() {
+            // The disk is full. Part of a line would spoil the next one.
+            let _ = file.set_len(length);
+        }
+        done.map(|()| true)
+    }
+
+    /// Returns the position behind the newest event.
+    pub fn end(&self) -> io::Result<u64> {
+        Ok(self.files()?.last().map_or(0, Part::end))
+    }
+
+    /// Returns the events from a position on that are wanted, at most so many. From 0 on, they are all that are there.
+    pub fn read(&self, from: u64, most: usize, is_wanted: impl Fn(&Event) -> bool) -> io::Result<EventPage> {
+        self.read_lines(from, most, |_| true, is_wanted)
+    }
+
+    /// Returns the newest events that are wanted, at most so many, of a time and later (RFC 3339 in UTC).
+    pub fn since(&self, time: &str, most: usize, is_wanted: impl Fn(&Event) -> bool) -> io::Result<EventPage> {
+        const BEFORE: &[u8] = b"{\"time\":\"";
+        let is_later = |line: &[u8]| line.strip_prefix(BEFORE).is_none_or(|line| line >= time.as_bytes());
+        let mut page = self.read_lines(0, usize::MAX, is_later, is_wanted)?;
+        page.events.drain(..page.events.len().saturating_sub(most));
+        Ok(page)
+    }
+
+    fn read_lines(
+        &self,
+        from: u64,
+        most: usize,
+        is_looked_at: impl Fn(&[u8]) -> bool,
+        is_wanted: impl Fn(&Event) -> bool,
+    ) -> io::Result<EventPage> {
+        let files = self.files()?;
+        let (start, end) = (files.first().map_or(0, |part| part.base), files.last().map_or(0, Part::end));
+        // A position behind the end is of files that somebody has removed.
+        let has_gap = from != 0 && (from < start || from > end);
+        let next = if has_gap { start } else { from.max(start) };
+        let mut page = EventPage { events: Vec::new(), next, has_gap };
+        for part in &files {
+            let bytes = part.read_from(page.next)?;
+            for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+                if page.events.len() >= most || !line.ends_with(b"\n") {
+                    return Ok(page);
+                }
+                page.next += line.len() as u64;
+                // A line that another version of aiw wrote may be another one.
+                let event = is_looked_at(line).then(|| serde_json::from_slice(line).ok()).flatten();
+                page.events.extend(event.filter(&is_wanted));
+            }
+        }
+        Ok(page)
+    }
+
+    /// Returns the files, oldest first.
+    fn files(&self) -> io::Result<Vec<Part>> {
+        let mut files: Vec<Part> = Vec::new();
+        // In this order: the live one may become the older one meanwhile, and is seen twice then.
+        for path in [self.live(), self.older()] {
+            let file = match open_plain(&path) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                file => file?,
+            };
+            let part = Part { base: base(&file).unwrap_or(0), length: file.metadata()?.len(), file };
+            if files.iter().all(|other| other.base != part.base) {
+                files.insert(0, part);
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// A file of events.
+struct Part {
+    /// The position of its first byte.
+    base: u64,
+    length: u64,
+    file: File,
+}
+
+impl Part {
+    fn end(&self) -> u64 {
+        self.base + self.length
+    }
+
+    /// Returns the bytes from a position on.
+    fn read_from(&self, position: u64) -> io::Result<Vec<u8>> {
+        let skipped = position.saturating_sub(self.base).min(self.length);
+        (&self.file).seek(SeekFrom::Start(skipped))?;
+        let mut bytes = Vec::new();
+        (&self.file).take(self.length - skipped).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// Returns the position that a file tells.
+fn base(mut file: &File) -> Option<u64> {
+    let mut head = [0; 24];
+    file.seek(SeekFrom::Start(0)).ok()?;
+    let length = file.read(&mut head).ok()?;
+    let line = head[..length].split(|byte| *byte == b'\n').next()?;
+    str::from_utf8(line).ok()?.strip_prefix(HEAD)?.parse().ok()
+}
+
+/// Returns the length of a file after its last whole line. What a writer left unfinished, such as on a full disk, is cut
+/// off if the file can be written.
+fn mended(mut file: &File) -> io::Result<u64> {
+    let end = file.seek(SeekFrom::End(0))?;
+    let from = end.saturating_sub(LONGEST as u64);
+    file.seek(SeekFrom::Start(from))?;
+    let mut last = Vec::new();
+    file.take(LONGEST as u64).read_to_end(&mut last)?;
+    let whole = memchr::memrchr(b'\n', &last).map_or(0, |at| at as u64 + 1);
+    let length = if whole == 0 { 0 } else { from + whole };
+    if length < end {
+        let _ = file.set_len(length);
+    }
+    Ok(length)
+}
+
+/// Takes the lock of a file until it is closed, if nobody has it.
+#[cfg(unix)]
+fn lock(file: &File) -> io::Result<()> {
+    Ok(rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?)
+}
+
+#[cfg(not(unix))]
+fn lock(file: &File) -> io::Result<()> {
+    file.try_lock().map_err(|_| io::ErrorKind::WouldBlock.into())
+}
+
+/// Whether a file is still the one of this path.
+#[cfg(unix)]
+fn is_same(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let of = |meta: io::Result<std::fs::Metadata>| meta.map(|meta| (meta.dev(), meta.ino())).ok();
+    let one = of(file.metadata());
+    one.is_some() && one == of(std::fs::symlink_metadata(path))
+}
+
+#[cfg(not(unix))]
+fn is_same(_file: &File, path: &Path) -> bool {
+    path.exists()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+use super::*;
+use crate::event::{EventKind, EventSubject};
+
+fn event(name: &str) -> Event {
+    Event { name: Some(name.to_owned()), ..Event::now(EventKind::Ready, EventSubject::Process) }
+}
+
+fn names(page: &EventPage) -> Vec<&str> {
+    page.events.iter().filter_map(|event| event.name.as_deref()).collect()
+}
+
+#[test]
+fn a_reader_goes_on_where_it_ended_and_is_told_of_a_gap() {
+    let dir = tempfile::tempdir().unwrap();
+    let events = Events::of(dir.path());
+    assert_eq!((events.end().unwrap(), events.read(0, 10, |_| true).unwrap().next), (0, 0));
+    (0..5).for_each(|number| events.add(&event(&number.to_string())).unwrap());
+    let page = events.read(0, 3, |_| true).unwrap();
+    assert_eq!(names(&page), ["0", "1", "2"]);
+    let rest = events.read(page.next, 10, |event| event.name.as_deref() != Some("3")).unwrap();
+    assert_eq!((names(&rest), rest.next, rest.has_gap), (vec!["4"], events.end().unwrap(), false));
+    // Both files are full twice: the first events are gone.
+    let long = "x".repeat(TEXT_THAT_FITS);
+    let count = 3 * FULL as usize / (TEXT_THAT_FITS + 60);
+    (0..count).for_each(|_| events.add(&event(&long)).unwrap());
+    let late = events.read(page.next, usize::MAX, |_| true).unwrap();
+    assert!(late.has_gap && late.events.len() < count, "{}", late.events.len());
+    assert_eq!(late.next, events.end().unwrap());
+    let size = |path: PathBuf| std::fs::metadata(path).unwrap().len();
+    assert!(size(events.live()) <= FULL && size(events.older()) <= FULL);
+    // Somebody removed them: positions from before are of no use, and that is said.
+    std::fs::remove_dir_all(events.directory()).unwrap();
+    events.add(&event("again")).unwrap();
+    let after = events.read(late.next, 10, |_| true).unwrap();
+    assert_eq!((names(&after), after.has_gap), (vec!["again"], true));
+}
+
+const TEXT_THAT_FITS: usize = 150;
+
+#[test]
+fn what_a_writer_left_unfinished_is_no_event_and_spoils_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let events = Events::of(dir.path());
+    events.add(&event("one")).unwrap();
+    let whole = std::fs::read(events.live()).unwrap();
+    for torn in [&b"{\"time\":\"2026"[..], b"\0\0\0", b"@"] {
+        std::fs::write(events.live(), [whole.as_slice(), torn].concat()).unwrap();
+        assert_eq!(names(&events.read(0, 10, |_| true).unwrap()), ["one"]);
+        events.add(&event("two")).unwrap();
+        assert_eq!(names(&events.read(0, 10, |_| true).unwrap()), ["one", "two"]);
+    }
+    // Lines of others are passed over.
+    std::fs::write(events.live(), [b"@0\n[1]\n\xff\n{}\n", &whole[3..]].concat()).unwrap();
+    assert_eq!(names(&events.read(0, 10, |_| true).unwrap()), ["one"]);
+}
+
+#[test]
+fn many_writers_and_readers_lose_nothing_while_files_are_put_aside() {
+    const WRITERS: usize = 8;
+    const EACH: usize = 3000;
+    let dir = tempfile::tempdir().unwrap();
+    let events = Events::of(dir.path());
+    let long = "y".repeat(TEXT_THAT_FITS);
+    std::thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let (events, long) = (&events, &long);
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    // Waiting for others may take too long on a busy machine.
+                    while events.add(&event(&format!("{writer} {number} {long}"))).is_err() {}
+                }
+            });
+        }
+        let (mut next, mut seen) = (0, vec![0; WRITERS]);
+        while seen.iter().sum::<usize>() < WRITERS * EACH {
+            let page = events.read(next, 20_000, |_| true).unwrap();
+            assert!(!page.has_gap);
+            for name in names(&page) {
+                let mut words = name.split(' ').map(|word| word.parse::<usize>());
+                let (writer, number) = (words.next().unwrap().unwrap(), words.next().unwrap().unwrap());
+                assert_eq!(seen[writer], number);
+                seen[writer] += 1;
+            }
+            next = page.next;
+        }
+    });
+}
+
+#[test]
+fn events_of_a_time_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let events = Events::of(dir.path());
+    let at = |time: &str| Event { time: time.into(), ..event(time) };
+    for time in ["2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z", "2026-01-03T00:00:00.000Z"] {
+        events.add(&at(time)).unwrap();
+    }
+    let page = events.since("2026-01-02T00:00:00.000Z", 10, |_| true).unwrap();
+    assert_eq!(page.events.len(), 2);
+}

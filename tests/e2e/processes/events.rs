@@ -1,0 +1,111 @@
+//! What happened to processes and tasks, and by whom.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use aiw_tests::FakeClis;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use super::Project;
+use super::tools::client;
+use crate::until;
+
+/// Events as `kind name by`.
+fn short(events: &Value) -> Vec<String> {
+    let word = |event: &Value, field: &str| event[field].as_str().map(|word| format!(" {word}")).unwrap_or_default();
+    let events = events["events"].as_array().unwrap().iter();
+    events
+        .map(|event| format!("{}{}{}", event["kind"].as_str().unwrap(), word(event, "name"), word(event, "by")))
+        .collect()
+}
+
+#[test]
+fn what_happens_to_processes_is_told_with_who_started_them() {
+    let project = Project::new(
+        "process \"db\" { shell \"echo up; exec sleep 1000\"; ready line=\"up\" }
+         process \"api\" { command \"sleep\" \"1000\"; needs \"db\"; restart \"on-failure\" backoff=\"10ms\" }
+         process \"odd\" { shell \"exit 3\"; auto-start #false }
+         process \"late\" { command \"sleep\" \"1000\"; needs \"odd\"; auto-start #false }",
+    );
+    assert_eq!(project.json(&["events"]), json!({"events": [], "next": 0, "gap": false}));
+    project.up(&["api"]);
+    project.until("api", "running");
+    let pid = project.ps("api")["pid"].as_i64().unwrap();
+    kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::KILL).unwrap();
+    until(|| short(&project.json(&["events", "--kind", "restarted"])) == ["restarted api"]);
+    project.until("api", "running");
+    project.run(&["stop", "api"]).ok();
+    project.run(&["process", "start", "--yes", "late"]);
+    until(|| project.ps("late")["state"] == "failed");
+    let all = project.json(&["events"]);
+    let of = |name: &str| short(&project.json(&["events", "--of", name]));
+    assert_eq!(of("db"), ["started db need", "ready db"], "{all:#}");
+    assert_eq!(of("api"), ["started api you", "exited api", "restarted api", "exited api", "stopped api"], "{all:#}");
+    assert_eq!(of("odd"), ["started odd need", "exited odd", "failed odd"], "{all:#}");
+    assert_eq!(of("late"), ["held_back late", "failed late"], "{all:#}");
+    let exits = project.json(&["events", "--of", "api", "--kind", "exited"]);
+    assert_eq!((&exits["events"][0]["signal"], &exits["events"][1]["signal"]), (&json!(9), &json!(15)));
+    let lines = project.run(&["events"]).ok().stdout;
+    assert!(lines.contains("process odd exited: exit code 3\n"), "{lines}");
+    // Another project's are shown only with all others.
+    let elsewhere = project.path("elsewhere");
+    std::fs::create_dir_all(elsewhere.join(".git")).unwrap();
+    let seen = |all: &[&str]| {
+        let mut command = project.command(&[&["events", "--json"], all].concat());
+        let output = command.current_dir(&elsewhere).output().unwrap();
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["events"].as_array().unwrap().len()
+    };
+    assert_eq!((seen(&[]), seen(&["--all"])), (0, all["events"].as_array().unwrap().len()));
+    assert_eq!(project.run(&["events", "--kind", "gone"]).code, 64);
+}
+
+#[test]
+fn a_reader_that_waits_is_told_and_no_value_is_in_an_event() {
+    let project = Project::new(
+        "process \"one\" { command \"sh\" \"-c\" \"sleep 1000 # argument-word\"; env { KEY \"variable-word\" } }",
+    );
+    let mut follow = project.command(&["events", "-f", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
+    project.up(&[]);
+    let line = lines.next().unwrap().unwrap();
+    let event: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!((&event["kind"], &event["by"]), (&json!("started"), &json!("up")));
+    assert!(!line.contains("-word"), "{line}");
+    project.run(&["down"]).ok();
+    assert!(lines.next().unwrap().unwrap().contains("\"exited\""));
+    kill_process(Pid::from_child(&follow), Signal::INT).unwrap();
+    assert!(follow.wait().unwrap().success());
+    let file = project.home().join("events/events.jsonl");
+    assert!(!std::fs::read_to_string(file).unwrap().contains("-word"));
+}
+
+#[test]
+fn a_private_run_tells_no_more_than_its_id_and_state() {
+    let mut project = Project::empty();
+    let _clis = FakeClis::install(&mut project.env);
+    project.run(&["claude", "--private", "-d", "prompt-word"]).ok();
+    project.run(&["claude", "-d", "prompt-word"]).ok();
+    until(|| short(&project.json(&["events", "--all", "--kind", "exited"])).len() == 2);
+    let all = project.json(&["events", "--all"]);
+    let started = project.json(&["events", "--all", "--kind", "started"]);
+    assert_eq!(short(&started), ["started you", "started claude you"], "{all:#}");
+    assert!(started["events"][0]["project"].is_null() && !all.to_string().contains("-word"), "{all:#}");
+}
+
+#[test]
+fn a_model_waits_for_what_somebody_else_does() {
+    let project = Project::new("process \"one\" { command \"sleep\" \"1000\" }");
+    let mut client = client(&project);
+    let from = client.good("wait_for_event", json!({"timeout_seconds": 1}));
+    assert_eq!(from["events"], json!([]));
+    project.up(&[]);
+    let seen = client.good("wait_for_event", json!({"from": from["next"], "process": "one"}));
+    assert_eq!(short(&seen), ["started one up"]);
+    client.good("create_process", json!({"id": "two", "command": "sleep", "args": ["1000"]}));
+    client.good("start_process", json!({"id": "two"}));
+    let seen = client.good("wait_for_event", json!({"from": seen["next"], "kinds": ["started"]}));
+    // By the name that the client gives itself.
+    assert_eq!(short(&seen), ["started two test"], "{seen}");
+    assert!(client.bad("wait_for_event", json!({"kinds": ["gone"]})).contains("gone"));
+}
