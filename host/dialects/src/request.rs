@@ -31,7 +31,7 @@ impl<'a> ModelRequest<'a> {
     }
 }
 
-/// What a client of Chat Completions wants in its events.
+/// Options of the events that a client of Chat Completions asks for.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct StreamOptions {
