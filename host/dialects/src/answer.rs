@@ -3,11 +3,12 @@
 use crate::assembled::Assembled;
 use crate::collected::Collected;
 use crate::count::tokens_of;
+use crate::dialect::{Reader, Writer};
 use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::failure::{FailureKind, UpstreamFailure};
 use crate::pass::{Pass, Way, changed};
-use crate::sides::{Reader, Writer, dialect};
+use crate::sides::dialect;
 use crate::sse::{self, Events};
 use aiw_core::Api;
 use serde_json::value::RawValue;

@@ -10,7 +10,7 @@ mod write;
 
 pub(crate) use answer::detail;
 
-use crate::sides::Dialect;
+use crate::dialect::Dialect;
 
 pub(crate) const DIALECT: Dialect = Dialect {
     read: read::read,

@@ -25,6 +25,7 @@ mod chat;
 mod collected;
 mod conversation;
 mod count;
+mod dialect;
 #[cfg(test)]
 mod endless;
 mod event;
@@ -55,6 +56,7 @@ use sha2::{Digest, Sha256};
 use crate::conversation::{Ids, Part, Role};
 use crate::exchange::Exchange;
 use crate::names::Names;
+use crate::request::StreamOptions;
 use crate::sides::dialect;
 
 /// The APIs that any client can be translated to, the preferred one first. Of the two that share an address, Chat
@@ -147,12 +149,6 @@ struct Head {
     stream: Option<bool>,
     #[serde(default)]
     stream_options: Option<StreamOptions>,
-}
-
-#[derive(serde::Deserialize)]
-pub(crate) struct StreamOptions {
-    #[serde(default)]
-    pub include_usage: Option<bool>,
 }
 
 /// Makes a word that differs from request to request. Conversations grow at their end, so that is hashed.

@@ -7,8 +7,7 @@ mod events;
 mod read;
 mod write;
 
-use crate::event::Stop;
-use crate::sides::Dialect;
+use crate::dialect::Dialect;
 
 pub(crate) const DIALECT: Dialect = Dialect {
     read: read::read,
@@ -17,14 +16,3 @@ pub(crate) const DIALECT: Dialect = Dialect {
     writer: || Box::<answer::AnswerWriter>::default(),
     write_whole: answer::write_whole,
 };
-
-/// The name of each reason to stop.
-const STOPS: [(&str, Stop); 7] = [
-    ("end_turn", Stop::Done),
-    ("stop_sequence", Stop::Sequence),
-    ("tool_use", Stop::Calls),
-    ("max_tokens", Stop::Limit),
-    ("model_context_window_exceeded", Stop::Context),
-    ("refusal", Stop::Refused),
-    ("pause_turn", Stop::Done),
-];

@@ -13,13 +13,14 @@ use serde_json::{Value, json};
 
 use crate::carrier::{Carried, ENCODED_MARK, Proof, is_ours};
 use crate::chat::detail;
+use crate::dialect::Reader;
 use crate::event::Event;
 use crate::exchange::Exchange;
 use crate::failure::UpstreamFailure;
 use crate::generate::NO_SIGNATURE;
 use crate::json;
 use crate::request::{RequestError, UpstreamTarget};
-use crate::sides::{Reader, dialect};
+use crate::sides::dialect;
 use crate::sse::{Events, TooLarge};
 use aiw_core::{Api, printable};
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use aiw_core::Api;
 use memchr::memchr;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::conversation::valid_id;
@@ -28,6 +29,13 @@ impl<'a> ModelRequest<'a> {
     pub fn new(client: Api, body: &'a [u8]) -> Self {
         Self { client, body, model: None, is_streamed: None }
     }
+}
+
+/// Options of the events that a client of Chat Completions asks for.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct StreamOptions {
+    pub include_usage: Option<bool>,
 }
 
 /// Where a request goes.

@@ -7,7 +7,7 @@ mod events;
 mod read;
 mod write;
 
-use crate::sides::Dialect;
+use crate::dialect::Dialect;
 
 pub(crate) const DIALECT: Dialect = Dialect {
     read: read::read,

@@ -1,29 +1,9 @@
-//! The APIs, each in both directions, chosen here and nowhere else.
-
-use std::fmt::Debug;
+//! The APIs, chosen here and nowhere else.
 
 use aiw_core::Api;
 
-use crate::collected::Collected;
-use crate::conversation::Conversation;
-use crate::event::Event;
-use crate::exchange::Exchange;
-use crate::request::{RequestError, UpstreamTarget};
+use crate::dialect::Dialect;
 use crate::{chat, generate, messages, responses};
-
-/// Everything that this room does with one API.
-pub(crate) struct Dialect {
-    /// Reads a client's request.
-    pub read: fn(&[u8]) -> Result<Conversation<'_>, RequestError>,
-    /// Writes a request to an upstream.
-    pub write: fn(&Conversation<'_>, &Exchange, &UpstreamTarget) -> Vec<u8>,
-    /// Makes what reads an upstream's answer.
-    pub reader: fn() -> Box<dyn Reader>,
-    /// Makes what writes an answer to a client, event by event.
-    pub writer: fn() -> Box<dyn Writer>,
-    /// Formats a whole answer.
-    pub write_whole: fn(&Collected, &mut Exchange) -> Vec<u8>,
-}
 
 /// Returns what is done with an API.
 pub(crate) fn dialect(api: Api) -> &'static Dialect {
@@ -33,28 +13,4 @@ pub(crate) fn dialect(api: Api) -> &'static Dialect {
         Api::ChatCompletions => &chat::DIALECT,
         Api::GenerateContent => &generate::DIALECT,
     }
-}
-
-/// Reads an upstream's answer, event by event.
-pub(crate) trait Reader: Debug + Send + Sync {
-    fn read(&mut self, data: &[u8], sink: &mut dyn FnMut(Event<'_>));
-
-    /// Returns how many bytes it has put together and not handed over. Most hand over each event whole.
-    fn holds(&self) -> usize {
-        0
-    }
-
-    /// Ends the stream of bytes.
-    fn end(&mut self, sink: &mut dyn FnMut(Event<'_>));
-}
-
-/// Writes an answer to a client, event by event.
-pub(crate) trait Writer: Debug + Send + Sync {
-    fn write(&mut self, event: Event<'_>, exchange: &mut Exchange, out: &mut Vec<u8>);
-
-    /// Writes a sign of life.
-    fn keep_alive(&mut self, exchange: &Exchange, out: &mut Vec<u8>);
-
-    /// Leaves out the events of the beginning, because others wrote them.
-    fn go_on(&mut self) {}
 }

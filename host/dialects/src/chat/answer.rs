@@ -8,11 +8,11 @@ use serde_json::{Map, Value, json};
 use crate::carrier::{Carried, Proof};
 use crate::collected::{Collected, CollectedPart, text_in};
 use crate::conversation::ToolKind;
+use crate::dialect::Writer;
 use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::json::write_string;
 use crate::names::Named;
-use crate::sides::Writer;
 use crate::sse::send;
 
 /// A call that is open.

@@ -7,10 +7,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::carrier::Proof;
+use crate::dialect::Reader;
 use crate::event::{Event, InputDetails, JsonEnd, OutputDetails, RequestUsage, Stop};
 use crate::failure::UpstreamFailure;
 use crate::json::{Text, filled, parse, string, word};
-use crate::sides::Reader;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]

@@ -6,13 +6,12 @@ use std::collections::{HashMap, HashSet};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::StreamOptions;
 use crate::carrier::Carried;
 use crate::conversation::{
     Call, Choice, Conversation, Format, Grammar, Media, Part, Role, Source, Thinking, Tool, ToolResult,
 };
 use crate::json::{Text, parse, string, text_or_list, word};
-use crate::request::RequestError;
+use crate::request::{RequestError, StreamOptions};
 
 // Clients write `null` for what they leave out, so each field is an `Option`.
 #[derive(Deserialize)]

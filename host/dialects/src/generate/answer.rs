@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use crate::carrier::{Carried, Proof};
 use crate::collected::{Collected, CollectedPart, object_of};
+use crate::dialect::Writer;
 use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::json::write_string;
-use crate::sides::Writer;
 use crate::sse::send;
 
 /// Writes chunks, one after the other. Calls are written whole.

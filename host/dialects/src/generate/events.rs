@@ -4,10 +4,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::carrier::Proof;
+use crate::dialect::Reader;
 use crate::event::{Event, RequestUsage, Stop};
 use crate::failure::{FailureKind, UpstreamFailure};
 use crate::json::{Text, filled, word};
-use crate::sides::Reader;
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

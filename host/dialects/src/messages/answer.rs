@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::STOPS;
+use super::events::STOPS;
 use crate::carrier::Proof;
 use crate::collected::Collected;
+use crate::dialect::Writer;
 use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::json::{Fill, object, write_string};
-use crate::sides::Writer;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Open {

@@ -3,12 +3,22 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::STOPS;
 use crate::carrier::Proof;
+use crate::dialect::Reader;
 use crate::event::{Event, RequestUsage, Stop};
 use crate::failure::UpstreamFailure;
 use crate::json::{Text, filled, word};
-use crate::sides::Reader;
+
+/// The name of each reason to stop.
+pub(super) const STOPS: [(&str, Stop); 7] = [
+    ("end_turn", Stop::Done),
+    ("stop_sequence", Stop::Sequence),
+    ("tool_use", Stop::Calls),
+    ("max_tokens", Stop::Limit),
+    ("model_context_window_exceeded", Stop::Context),
+    ("refusal", Stop::Refused),
+    ("pause_turn", Stop::Done),
+];
 
 #[derive(Default, Deserialize)]
 #[serde(default)]

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use crate::carrier::Proof;
 use crate::collected::{Collected, CollectedPart, object_of, text_in};
 use crate::conversation::ToolKind;
+use crate::dialect::Writer;
 use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::json::{Object, object, write_string};
 use crate::names::Named;
-use crate::sides::Writer;
 
 /// The fields that count the parts of an item.
 const CONTENT: &str = "content_index";

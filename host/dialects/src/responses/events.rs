@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 
 use crate::carrier::Proof;
 use crate::conversation::Tool;
+use crate::dialect::Reader;
 use crate::event::{Event, InputDetails, OutputDetails, RequestUsage, Stop};
 use crate::failure::{FailureKind, UpstreamFailure};
 use crate::json::{Text, filled, parse, string, word};
-use crate::sides::Reader;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
