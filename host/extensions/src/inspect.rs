@@ -32,7 +32,6 @@ impl World {
             Self::RegistrySource => &["http", "cache", "settings", "log", "clock", "embeddings", "vectors", "mcp"],
         }
     }
-
 }
 
 /// The facts that can be read from a component before any of it is compiled or run.

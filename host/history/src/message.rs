@@ -1,6 +1,5 @@
 //! What a reader of transcripts hands to the store.
 
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

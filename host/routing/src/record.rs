@@ -287,7 +287,8 @@ fn usable(kind: Kind, items: Vec<Value>, most: usize, left_out: &mut Vec<String>
     let (mut seen, mut size, mut usable) = (HashSet::new(), 0, Vec::new());
     for item in items {
         let id = kind.id_of(&item).to_owned();
-        let mut leave_out = |why: &str| left_out.push(format!("{} {} is left out: it {why}", kind.as_str(), quoted(&id)));
+        let mut leave_out =
+            |why: &str| left_out.push(format!("{} {} is left out: it {why}", kind.as_str(), quoted(&id)));
         if let Some(problem) = definition::unusable(kind, &item) {
             leave_out(&problem);
             continue;
