@@ -4,7 +4,12 @@ use std::ffi::OsString;
 
 use Links::{Allowed, LeftToOthers, Refused};
 
-use crate::{installed, lockfile, models, providers, registries, workflows};
+pub(crate) const PROVIDERS_VERSION: u64 = 1;
+pub(crate) const PLUGINS_VERSION: u64 = 1;
+pub(crate) const REGISTRY_LOCK_VERSION: u64 = 1;
+pub(crate) const EXTENSIONS_VERSION: u64 = 1;
+pub(crate) const MODELS_VERSION: u64 = 1;
+pub(crate) const WORKFLOWS_VERSION: u64 = 1;
 
 /// Whether a path may be a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,15 +74,15 @@ impl KeptPath {
 pub const KEPT_PATHS: &[KeptPath] = &[
     kept("mcp.json", "servers", Allowed, "what you put in it", ""),
     kept("settings.json", "home", Allowed, "", "`trustedDirectories`, `trustedFiles`, `mcp.scripts`, addresses"),
-    kept("providers.json", "providers", Allowed, "", "`origins`").version(providers::VERSION),
+    kept("providers.json", "providers", Allowed, "", "`origins`").version(PROVIDERS_VERSION),
     kept("registry.yaml", "registries", Allowed, "", ""),
     kept("mcp_servers.yaml", "setup", Allowed, "keys of aiw 0.6", ""),
     kept("role/", "launch", Allowed, "", ""),
-    kept("plugins.json", "markets", Refused, "", "the installed plugins").version(installed::VERSION),
-    kept("registry.lock", "registries", Refused, "", "").version(registries::VERSION),
-    kept("extensions.lock", "extensions", Refused, "", "digests and grants").version(lockfile::VERSION),
-    kept("models.lock", "vectors", Refused, "", "digests").version(models::VERSION),
-    kept("workflows.lock", "orchestrator", Refused, "", "what you approved").version(workflows::VERSION),
+    kept("plugins.json", "markets", Refused, "", "the installed plugins").version(PLUGINS_VERSION),
+    kept("registry.lock", "registries", Refused, "", "").version(REGISTRY_LOCK_VERSION),
+    kept("extensions.lock", "extensions", Refused, "", "digests and grants").version(EXTENSIONS_VERSION),
+    kept("models.lock", "vectors", Refused, "", "digests").version(MODELS_VERSION),
+    kept("workflows.lock", "orchestrator", Refused, "", "what you approved").version(WORKFLOWS_VERSION),
     kept("workflows/*", "orchestrator", Allowed, "", ""),
     kept("workflows/runs/", "orchestrator", Refused, "what scripts read", ""),
     kept("workflows/tools.d.ts", "orchestrator", Refused, "", ""),

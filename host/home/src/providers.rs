@@ -16,15 +16,13 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
+use crate::documents::PROVIDERS_VERSION as VERSION;
 use crate::{Document, Home, HomeError, Lock, entry, files};
 
 pub use address::{base_url, origin};
 pub use old::Migration;
 pub use pool::{PoolMember, PoolOrder, ProviderPool};
 pub use schema::providers_schema;
-
-/// The version of `providers.json` that aiw writes.
-pub(crate) const VERSION: u64 = 1;
 
 /// The name for the CLI's own configuration; no provider can have it.
 pub const OWN: &str = "own";
