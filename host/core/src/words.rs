@@ -1,7 +1,7 @@
 //! Enums whose values are words.
 
 /// Defines an enum in which each value is written with its word: `ALL`, `as_str` and `Display` follow from it, and with the
-/// kind of word, so does `FromStr`.
+/// kind of word, so does `FromStr`. Where people read something else than the word, that follows it: `= "word" => "label"`.
 ///
 /// ```
 /// aiw_core::words! {
@@ -23,6 +23,8 @@ macro_rules! words {
     (@or $one:literal) => { concat!("`", $one, "`") };
     (@or $one:literal $other:literal) => { concat!("`", $one, "` or `", $other, "`") };
     (@or $one:literal $($others:literal)+) => { concat!("`", $one, "`, ", $crate::words!(@or $($others)+)) };
+    (@label $word:literal) => { $word };
+    (@label $word:literal $label:literal) => { $label };
     (@read $type:ident [$($word:literal)+]) => {};
     (@read $type:ident [$($word:literal)+] $what:literal) => {
         impl std::str::FromStr for $type {
@@ -38,7 +40,7 @@ macro_rules! words {
     (
         $(#[$about:meta])*
         $vis:vis enum $type:ident $(, $what:literal)? {
-            $($(#[$doc:meta])* $value:ident = $word:literal),+ $(,)?
+            $($(#[$doc:meta])* $value:ident = $word:literal $(=> $label:literal)?),+ $(,)?
         }
     ) => {
         $(#[$about])*
@@ -56,11 +58,18 @@ macro_rules! words {
                     $(Self::$value => $word),+
                 }
             }
+
+            /// Returns the text for people: the word, unless it has another.
+            pub const fn label(self) -> &'static str {
+                match self {
+                    $(Self::$value => $crate::words!(@label $word $($label)?)),+
+                }
+            }
         }
 
         impl std::fmt::Display for $type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.as_str())
+                f.pad(self.label())
             }
         }
 

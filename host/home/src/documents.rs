@@ -2,7 +2,14 @@
 
 use std::ffi::OsString;
 
-use crate::{Home, HomeError};
+use Links::{Allowed, LeftToOthers, Refused};
+
+pub(crate) const PROVIDERS_VERSION: u64 = 1;
+pub(crate) const PLUGINS_VERSION: u64 = 1;
+pub(crate) const REGISTRY_LOCK_VERSION: u64 = 1;
+pub(crate) const EXTENSIONS_VERSION: u64 = 1;
+pub(crate) const MODELS_VERSION: u64 = 1;
+pub(crate) const WORKFLOWS_VERSION: u64 = 1;
 
 /// Whether a path may be a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,45 +31,32 @@ pub struct KeptPath {
     pub room: &'static str,
     /// The version that aiw writes, if it has one.
     pub version: Option<u64>,
-    /// Whether it may be a link. The longest path that matches decides.
+    /// Whether it may be a link. The longest path that matches decides, and the later one of two that are equally long.
     pub links: Links,
-    /// What in it is secret; empty if nothing is.
+    /// Its secrets, if it has some.
     pub secret: &'static str,
-    /// What in it says whom or what you trust. It means nothing on another machine.
+    /// The parts that say whom or what you trust, which mean nothing on another machine.
     pub trust: &'static str,
-    /// Reads it, to say what is wrong with it.
-    pub(crate) check: Option<fn(&Home) -> Option<HomeError>>,
+}
+
+const fn kept(
+    path: &'static str,
+    room: &'static str,
+    links: Links,
+    secret: &'static str,
+    trust: &'static str,
+) -> KeptPath {
+    KeptPath { path, room, version: None, links, secret, trust }
 }
 
 impl KeptPath {
-    const fn of(path: &'static str, room: &'static str) -> Self {
-        let (version, links, check) = (None, Links::Refused, None);
-        Self { path, room, version, links, secret: "", trust: "", check }
-    }
-
     const fn version(self, version: u64) -> Self {
         Self { version: Some(version), ..self }
     }
 
-    const fn links(self, links: Links) -> Self {
-        Self { links, ..self }
-    }
-
-    const fn secret(self, secret: &'static str) -> Self {
-        Self { secret, ..self }
-    }
-
-    const fn trust(self, trust: &'static str) -> Self {
-        Self { trust, ..self }
-    }
-
-    const fn check(self, check: fn(&Home) -> Option<HomeError>) -> Self {
-        Self { check: Some(check), ..self }
-    }
-
     /// Whether it is a directory in which aiw alone writes.
     pub(crate) fn is_our_directory(&self) -> bool {
-        self.links == Links::Refused && self.path.ends_with('/')
+        self.links == Refused && self.path.ends_with('/')
     }
 
     /// Returns how many names of its path are those that a path begins with; `None` if it leads elsewhere.
@@ -76,61 +70,44 @@ impl KeptPath {
     }
 }
 
-/// All of them.
+/// All of them: path, room, links, secrets, trust.
 pub const KEPT_PATHS: &[KeptPath] = &[
-    KeptPath::of("mcp.json", "servers").links(Links::Allowed).secret("what you put in it"),
-    KeptPath::of("settings.json", "home")
-        .links(Links::Allowed)
-        .trust("`trustedDirectories`, `trustedFiles`, `mcp.scripts`, addresses"),
-    KeptPath::of("providers.json", "providers")
-        .version(crate::providers::VERSION)
-        .links(Links::Allowed)
-        .trust("`origins`")
-        .check(|home| home.providers().err()),
-    KeptPath::of("registry.yaml", "registries").links(Links::Allowed).check(|home| home.registry_settings().err()),
-    KeptPath::of("mcp_servers.yaml", "setup").links(Links::Allowed),
-    KeptPath::of("role/", "launch").links(Links::Allowed),
-    KeptPath::of("plugins.json", "markets").version(crate::installed::VERSION).check(|home| home.plugins().err()),
-    KeptPath::of("registry.lock", "registries")
-        .version(crate::registries::VERSION)
-        .check(|home| home.registry_lock().err()),
-    KeptPath::of("extensions.lock", "extensions")
-        .version(crate::lockfile::VERSION)
-        .trust("digests and grants")
-        .check(|home| home.extensions_lock().err()),
-    KeptPath::of("models.lock", "vectors")
-        .version(crate::models::VERSION)
-        .trust("digests")
-        .check(|home| home.models_lock().err()),
-    KeptPath::of("workflows.lock", "orchestrator")
-        .version(crate::workflows::VERSION)
-        .trust("what you approved")
-        .check(|home| home.workflows_lock().err()),
-    KeptPath::of("workflows/*", "orchestrator").links(Links::Allowed),
-    KeptPath::of("workflows/runs/", "orchestrator").secret("what scripts read"),
-    KeptPath::of("workflows/tools.d.ts", "orchestrator"),
-    KeptPath::of("vault/", "home").secret("everything, and the `key`"),
-    KeptPath::of("mcp-token", "home").secret("everything"),
-    KeptPath::of("servers/", "routing").secret("what servers wrote").trust("the tools that you approved"),
-    KeptPath::of("servers-seen.json", "routing").trust("everything"),
-    KeptPath::of("setup/", "setup").secret("clients' files as they were"),
-    KeptPath::of("tasks/", "tasks").secret("prompts and logs"),
-    KeptPath::of("processes/", "processes").secret("logs and input"),
-    KeptPath::of("gateway/", "gateway").secret("tokens and keys, encrypted"),
-    KeptPath::of("usage/", "usage"),
-    KeptPath::of("usage-seal.json", "usage"),
-    KeptPath::of("isolated/*", "launch").links(Links::LeftToOthers).secret("logins of CLIs"),
-    KeptPath::of("gemini/*", "launch").links(Links::LeftToOthers).secret("a login"),
-    KeptPath::of("gemini/*/.gemini/settings.json", "launch"),
-    KeptPath::of("data/*", "markets").links(Links::LeftToOthers).secret("what plugins keep"),
-    KeptPath::of("plugins/", "markets"),
-    KeptPath::of("bundles/", "registries"),
-    KeptPath::of("extensions/", "extensions"),
-    KeptPath::of("vectors/", "vectors"),
-    KeptPath::of("events/", "events"),
-    KeptPath::of("history/", "history").secret("what you said in sessions"),
-    KeptPath::of("logs/", "home"),
-    KeptPath::of("cache/", "home"),
+    kept("mcp.json", "servers", Allowed, "what you put in it", ""),
+    kept("settings.json", "home", Allowed, "", "`trustedDirectories`, `trustedFiles`, `mcp.scripts`, addresses"),
+    kept("providers.json", "providers", Allowed, "", "`origins`").version(PROVIDERS_VERSION),
+    kept("registry.yaml", "registries", Allowed, "", ""),
+    kept("mcp_servers.yaml", "setup", Allowed, "keys of aiw 0.6", ""),
+    kept("role/", "launch", Allowed, "", ""),
+    kept("plugins.json", "markets", Refused, "", "the installed plugins").version(PLUGINS_VERSION),
+    kept("registry.lock", "registries", Refused, "", "").version(REGISTRY_LOCK_VERSION),
+    kept("extensions.lock", "extensions", Refused, "", "digests and grants").version(EXTENSIONS_VERSION),
+    kept("models.lock", "vectors", Refused, "", "digests").version(MODELS_VERSION),
+    kept("workflows.lock", "orchestrator", Refused, "", "what you approved").version(WORKFLOWS_VERSION),
+    kept("workflows/*", "orchestrator", Allowed, "", ""),
+    kept("workflows/runs/", "orchestrator", Refused, "what scripts read", ""),
+    kept("workflows/tools.d.ts", "orchestrator", Refused, "", ""),
+    kept("vault/", "home", Refused, "everything, and its key", ""),
+    kept("mcp-token", "home", Refused, "everything", ""),
+    kept("servers/", "routing", Refused, "what servers wrote", "the tools that you approved"),
+    kept("servers-seen.json", "routing", Refused, "", "everything"),
+    kept("setup/", "setup", Refused, "clients' files as they were", ""),
+    kept("tasks/", "tasks", Refused, "prompts and logs", ""),
+    kept("processes/", "processes", Refused, "logs and input", ""),
+    kept("gateway/", "gateway", Refused, "tokens and keys, encrypted", ""),
+    kept("usage/", "usage", Refused, "", ""),
+    kept("usage-seal.json", "usage", Refused, "", ""),
+    kept("isolated/*", "launch", LeftToOthers, "logins of CLIs", ""),
+    kept("gemini/*", "launch", LeftToOthers, "a login", ""),
+    kept("gemini/*/.gemini/settings.json", "launch", Refused, "", ""),
+    kept("data/*", "markets", LeftToOthers, "what plugins keep", ""),
+    kept("plugins/", "markets", Refused, "", ""),
+    kept("bundles/", "registries", Refused, "", ""),
+    kept("extensions/", "extensions", Refused, "", ""),
+    kept("vectors/", "vectors", Refused, "", ""),
+    kept("events/", "events", Refused, "", ""),
+    kept("history/", "history", Refused, "what was said in sessions", ""),
+    kept("logs/", "home", Refused, "", ""),
+    kept("cache/", "home", Refused, "", ""),
 ];
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use aiw_core::{Fault, one_line};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::documents::KEPT_PATHS;
 use crate::{Home, HomeError, Settings, Surroundings};
 
 /// A problem in `aiw doctor`
@@ -47,8 +46,16 @@ impl Home {
             Err(e) => problems.push(e.into()),
             Ok(settings) => problems.extend(in_settings(&settings, self.around())),
         }
-        let checks = KEPT_PATHS.iter().filter_map(|kept| kept.check);
-        problems.extend(checks.filter_map(|check| check(self)).map(FoundProblem::from));
+        let read = [
+            self.providers().err(),
+            self.plugins().err(),
+            self.extensions_lock().err(),
+            self.models_lock().err(),
+            self.workflows_lock().err(),
+            self.registry_settings().err(),
+            self.registry_lock().err(),
+        ];
+        problems.extend(read.into_iter().flatten().map(FoundProblem::from));
         let (values, unreadable) = self.vault().values();
         problems.extend(unreadable.iter().map(|error| {
             let next = error.hint().unwrap_or_else(|| "`aiw secret set NAME` stores it again".to_owned());

@@ -7,10 +7,8 @@ use aiw_core::{PluginId, Sha};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::documents::PLUGINS_VERSION as VERSION;
 use crate::{Document, HomeError, Lock};
-
-/// The version of `plugins.json` that we write.
-pub(crate) const VERSION: u64 = 1;
 
 /// One server that an installed plugin brought.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

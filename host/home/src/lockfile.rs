@@ -8,10 +8,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::document::other_version;
+use crate::documents::EXTENSIONS_VERSION as VERSION;
 use crate::{HomeError, Lock, Mode, read_capped, replace};
-
-/// The version of `extensions.lock` that aiw writes.
-pub(crate) const VERSION: u64 = 1;
 
 /// A third-party component: what it is, and what the user agreed to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

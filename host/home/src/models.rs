@@ -5,11 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::documents::MODELS_VERSION as VERSION;
 use crate::lockfile::{read_toml, write_toml};
 use crate::{HomeError, Lock};
-
-/// The version of `models.lock` that aiw writes.
-pub(crate) const VERSION: u64 = 1;
 
 /// A file and what it must be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,6 +4,7 @@ mod address;
 mod old;
 mod pool;
 mod schema;
+mod shapes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -16,15 +17,13 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
+use crate::documents::PROVIDERS_VERSION as VERSION;
 use crate::{Document, Home, HomeError, Lock, entry, files};
 
 pub use address::{base_url, origin};
 pub use old::Migration;
 pub use pool::{PoolMember, PoolOrder, ProviderPool};
 pub use schema::providers_schema;
-
-/// The version of `providers.json` that aiw writes.
-pub(crate) const VERSION: u64 = 1;
 
 /// The name for the CLI's own configuration; no provider can have it.
 pub const OWN: &str = "own";
@@ -220,16 +219,16 @@ pub struct Provider {
     pub id: Option<String>,
     /// Where the preset led when the user agreed to it: scheme, host and port. Its secrets go nowhere else.
     #[serde(default, deserialize_with = "urls")]
-    #[schemars(with = "BTreeMap<schema::FamilyWord, schema::Url>")]
+    #[schemars(with = "BTreeMap<shapes::FamilyWord, shapes::Url>")]
     pub origins: BTreeMap<Family, String>,
     /// Its addresses, for families that don't use the preset's.
     #[serde(default, deserialize_with = "urls")]
-    #[schemars(with = "BTreeMap<schema::FamilyWord, schema::Url>")]
+    #[schemars(with = "BTreeMap<shapes::FamilyWord, shapes::Url>")]
     pub base_urls: BTreeMap<Family, String>,
     /// The API that its address speaks, where a family has two or the address is not what its preset expects. Other
     /// CLIs reach it through the gateway.
     #[serde(default, deserialize_with = "entry::some_word")]
-    #[schemars(with = "Option<schema::ApiWord>")]
+    #[schemars(with = "Option<shapes::ApiWord>")]
     pub api: Option<Api>,
     /// Whether CLIs that speak its API go through the gateway all the same, which keeps its key.
     #[serde(default)]
@@ -239,33 +238,33 @@ pub struct Provider {
     pub model: Option<String>,
     /// Its models for what CLIs ask of a vendor by size (`large`, `medium`, `small`), and the main one for single CLIs.
     #[serde(default, deserialize_with = "models")]
-    #[schemars(with = "BTreeMap<schema::ModelUse, String>")]
+    #[schemars(with = "BTreeMap<shapes::ModelUse, String>")]
     pub models: BTreeMap<ModelFor, String>,
     /// The CLIs that can use it; if absent, all that it works with.
     #[serde(default, deserialize_with = "clis")]
-    #[schemars(with = "Option<BTreeSet<schema::CliWord>>")]
+    #[schemars(with = "Option<BTreeSet<shapes::CliWord>>")]
     pub clis: Option<Vec<CliKind>>,
     /// The user's words for its use.
     #[serde(default, deserialize_with = "line")]
     pub scenario: Option<String>,
     /// Variables that the CLI gets in addition to those that aiw sets.
     #[serde(default, with = "entry::pairs")]
-    #[schemars(with = "BTreeMap<schema::Variable, Text>")]
+    #[schemars(with = "BTreeMap<shapes::Variable, Text>")]
     pub env: Vec<(EnvName, Text)>,
     /// Headers that its CLIs send with each request.
     #[serde(default, with = "entry::pairs")]
-    #[schemars(with = "BTreeMap<schema::Header, Text>")]
+    #[schemars(with = "BTreeMap<shapes::Header, Text>")]
     pub headers: Vec<(HeaderName, Text)>,
     /// The usual secret.
     pub token: Option<SecretRef>,
     /// Further secrets, for components that take several.
     #[serde(default)]
-    #[schemars(with = "BTreeMap<schema::Name, SecretRef>")]
+    #[schemars(with = "BTreeMap<shapes::Name, SecretRef>")]
     pub secrets: BTreeMap<SecretName, SecretRef>,
     /// The variables with its secrets that runs with other providers must not see; if absent, those whose names end in
     /// `_KEY`.
     #[serde(default, deserialize_with = "variables")]
-    #[schemars(with = "Option<BTreeSet<schema::Variable>>")]
+    #[schemars(with = "Option<BTreeSet<shapes::Variable>>")]
     pub withhold: Option<Vec<EnvName>>,
 }
 

@@ -7,13 +7,11 @@ use aiw_core::{ExtensionId, SecretName};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::documents::REGISTRY_LOCK_VERSION as VERSION;
 use crate::{Document, Home, HomeError, SecretRef, Text, read_capped, yaml};
 
 /// The longest `registry.yaml`.
 const MAX_YAML: u64 = 64 << 10;
-
-/// The version of `registry.lock` that aiw writes.
-pub(crate) const VERSION: u64 = 1;
 
 /// The user's settings of registries of MCP servers. aiw never writes them.
 ///

@@ -129,7 +129,7 @@ impl Home {
         {
             let named: BTreeSet<String> = plugins.into_iter().map(|(_, plugin)| plugin.digest).collect();
             let is_digest = |name: &str| name.len() >= 32 && name.bytes().all(|b| b.is_ascii_hexdigit());
-            found.extend(old_entries(&trees, OLD, &|name| is_file(name) || (is_digest(name) && !named.contains(name))));
+            found.extend(old_entries(&trees, OLD, &|name| is_digest(name) && !named.contains(name)));
         }
         found
     }

@@ -6,11 +6,9 @@ use std::path::{Path, PathBuf};
 use aiw_core::WorkflowName;
 use serde::{Deserialize, Serialize};
 
+use crate::documents::WORKFLOWS_VERSION as VERSION;
 use crate::lockfile::{read_toml, write_toml};
 use crate::{HomeError, Lock};
-
-/// The version of `workflows.lock` that aiw writes.
-pub(crate) const VERSION: u64 = 1;
 
 /// A workflow that the user has seen and approved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,33 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use aiw_core::{Api, CliKind, Family};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
-use super::{Choice, PoolMember, Provider, ProviderPool, SecretRef, Text, VERSION};
-
-/// Gives types their schema where it does not follow from their fields. Those in brackets are only for schemas.
-macro_rules! schemas {
-    ($($([$new:ident])? $($type:ident)?: $schema:tt)+) => {$(
-        $(pub(super) struct $new;)?
-
-        impl JsonSchema for $($new)? $($type)? {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($($new)? $($type)?).into()
-            }
-
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
-            }
-        }
-    )+};
-}
+use super::shapes::{CliWord, Name, Version, schemas};
+use super::{Choice, PoolMember, Provider, ProviderPool, SecretRef, Text};
 
 /// A schema within another one.
 fn of<T: JsonSchema>() -> Schema {
@@ -37,15 +16,6 @@ fn of<T: JsonSchema>() -> Schema {
 }
 
 schemas! {
-    [Version]: {"const": VERSION}
-    [Name]: {"type": "string", "pattern": "^(?!own$)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"}
-    [Variable]: {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]{0,255}$"}
-    [Header]: {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
-    [Url]: {"type": "string", "format": "uri", "pattern": "^https?://[^/?#@]+(/[^?#]*)?$"}
-    [CliWord]: {"type": "string", "enum": CliKind::ALL}
-    [FamilyWord]: {"type": "string", "enum": Family::ALL}
-    [ApiWord]: {"type": "string", "enum": Api::ALL}
-    [ModelUse]: {"type": "string", "enum": ["large", "medium", "small", "claude", "codex", "gemini"]}
     Choice: {"anyOf": [{"type": "string"}, of::<BTreeMap<CliWord, String>>()]}
     SecretRef: {"anyOf": [
         {

@@ -6,7 +6,7 @@ use aiw_core::one_line;
 use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Settings;
 use crate::{HomeError, entry};
@@ -114,7 +114,10 @@ impl Settings {
 
     /// Adds or replaces a budget.
     pub fn set_budget(&mut self, budget: &Budget) -> Result<(), HomeError> {
-        self.document.set(&["budgets", &budget.name], &json!(budget))
+        // A path that is not UTF-8 can't be written.
+        let fields = serde_json::to_value(budget);
+        let fields = fields.map_err(|e| HomeError::invalid(self.document.path(), e.to_string()))?;
+        self.document.set(&["budgets", &budget.name], &fields)
     }
 
     /// Gives budgets the new name of their provider. Returns whether there are any.
@@ -136,6 +139,8 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use serde_json::json;
 
     use super::*;
 

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::clis::Clis;
 use super::planner::Written;
 use super::{Budget, HistorySettings, McpSettings, ModelLimits, ModelPrice, Settings, TaskSettings, UpdateSettings};
+use crate::{HomeError, entry};
 
 type Section = Map<String, Value>;
 type Named = BTreeMap<String, Section>;
@@ -18,7 +19,7 @@ type Named = BTreeMap<String, Section>;
 /// The sections of `settings.json`: their shape, and the types that know their fields.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Sections {
+struct Sections {
     #[serde(rename = "$schema")]
     #[schemars(with = "String")]
     schema: Value,
@@ -66,6 +67,13 @@ pub struct UnknownKey {
 }
 
 impl Settings {
+    /// Refuses a section of the wrong shape. Ignoring it would not do what its author meant.
+    pub(super) fn check_sections(&self) -> Result<(), HomeError> {
+        let sections = self.document.value().as_object().cloned().unwrap_or_default();
+        let read = entry::read::<Sections>("", sections).map(drop);
+        read.map_err(|problem| HomeError::invalid(self.document.path(), problem))
+    }
+
     /// Returns the keys that mean nothing. Where any name is good, none is unknown.
     pub fn unknown_keys(&self) -> Vec<UnknownKey> {
         let mut found = Vec::new();

@@ -38,7 +38,6 @@ pub use trust::{FileTrust, TrustSettings};
 pub use updates::UpdateSettings;
 
 use crate::{Document, HomeError, Lock, entry};
-use known::Sections;
 
 /// `settings.json`. Each section has a file in this folder.
 #[derive(Debug)]
@@ -51,11 +50,10 @@ pub struct Settings {
 impl Settings {
     pub(crate) fn load(path: &Path) -> Result<Self, HomeError> {
         let document = Document::load(path, "{}\n")?;
-        // A section of the wrong shape that was ignored would not do what its author meant.
-        let sections = document.value().as_object().cloned().unwrap_or_default();
-        entry::read::<Sections>("", sections).map_err(|problem| HomeError::invalid(path, problem))?;
         let (markets, problems) = markets::read(&document)?;
-        Ok(Self { document, markets, problems })
+        let settings = Self { document, markets, problems };
+        settings.check_sections()?;
+        Ok(settings)
     }
 
     /// The settings of a home that has none.
@@ -127,7 +125,7 @@ mod tests {
             (r#"{"mcp": {"toolsets": "tasks"}}"#, "`mcp.toolsets`"),
             (r#"{"sources": {"x": 1}}"#, "`sources.x`"),
             (r#"{"trustedDirectories": "/x"}"#, "`trustedDirectories`"),
-            (r#"{"trustedDirectories": ["/x", 1]}"#, "`trustedDirectories`"),
+            (r#"{"trustedDirectories": ["/x", 1]}"#, "`trustedDirectories[1]`"),
             (r#"{"extraKnownMarketplaces": []}"#, "`extraKnownMarketplaces`"),
             (r#"{"extraKnownMarketplaces": null}"#, "`extraKnownMarketplaces`"),
         ] {

@@ -314,7 +314,7 @@ mod tests {
             (r#"{"api": "ollama", "url": "http://u:canary@h"}"#, "credentials"),
             (r#"{"api": "messages", "model": "m", "key": "sk-canary"}"#, "a secret instead of a reference"),
             (r#"{"api": "ollama", "seconds": 0}"#, "from 1 to 120"),
-            (r#"{"api": "ollama", "model": 3}"#, "not text"),
+            (r#"{"api": "ollama", "model": 3}"#, "not a valid model name"),
         ] {
             let error = read(bad).unwrap_err().to_string();
             assert!(error.contains(said) && !error.contains("canary"), "{bad}: {error}");
