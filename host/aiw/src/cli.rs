@@ -99,7 +99,7 @@ pub enum Command {
     Restart(StartArgs),
     /// Show what has happened to processes and tasks, and by whom
     ///
-    /// Those of this project; the newest 50, or all of the time that you name. aiw keeps the newest 10 MB, some 50,000.
+    /// They are of this project: the newest 50, or all since the time that you name. aiw keeps the newest 10 MB, some 50,000.
     Events(EventsArgs),
     /// Define, start and reach processes
     #[command(subcommand, visible_alias = "proc")]

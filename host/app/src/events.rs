@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aiw_events::{Event, EventKind, EventPage, Events};
+use aiw_events::{EventKind, EventLog, EventPage, HomeEvent};
 use aiw_home::{Home, HomeError, make_private_dir, rfc3339};
 use aiw_processes::{ProcessProject, Watch};
 use aiw_tasks::{Sources, TaskError};
@@ -27,11 +27,11 @@ pub struct EventsRequest {
     pub last: Option<usize>,
 }
 
-/// Events
+/// EventLog
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct EventList {
     /// The events, oldest first
-    pub events: Vec<Event>,
+    pub events: Vec<HomeEvent>,
     /// The position behind the last of them
     pub next: u64,
     /// Whether others before them are gone: only the newest are kept
@@ -41,7 +41,7 @@ pub struct EventList {
 /// The events of one home that somebody reads.
 #[derive(Debug)]
 pub struct EventReader {
-    events: Events,
+    events: EventLog,
     request: EventsRequest,
     project: PathBuf,
     /// Listens from the first wait on.
@@ -52,10 +52,10 @@ impl EventReader {
     /// Returns a reader, for somebody in this directory.
     pub fn new(home: &Home, cwd: &Path, request: EventsRequest) -> Result<Self, AppError> {
         let project = ProcessProject::find(cwd)?.directory().to_owned();
-        Ok(Self { events: Events::of(home.root()), request, project, watch: None })
+        Ok(Self { events: EventLog::of(home.root()), request, project, watch: None })
     }
 
-    fn is_wanted(&self, event: &Event) -> bool {
+    fn is_wanted(&self, event: &HomeEvent) -> bool {
         let EventsRequest { kinds, process, all, .. } = &self.request;
         let is_here = || event.project.as_ref().is_none_or(|project| project.starts_with(&self.project));
         (kinds.is_empty() || kinds.contains(&event.kind))

@@ -30,7 +30,7 @@ aiw_core::words! {
         Exited = "exited",
         /// It was started again, as its definition says.
         Restarted = "restarted",
-        /// What it needs did not come about, so it was not started.
+        /// It was not started, because what it needs did not come about.
         HeldBack = "held_back",
         /// It has ended because somebody wanted it to.
         Stopped = "stopped",
@@ -55,7 +55,7 @@ aiw_core::words! {
 
 /// An event
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Event {
+pub struct HomeEvent {
     /// The time
     pub time: String,
     /// `started`, `ready`, `unhealthy`, `recovered`, `limit`, `exited`, `restarted`, `held_back`, `stopped`, `failed` or `defined`
@@ -90,7 +90,7 @@ pub struct Event {
     pub why: Option<String>,
 }
 
-impl Event {
+impl HomeEvent {
     /// Returns an event of this moment, with nothing more.
     pub fn now(kind: EventKind, of: EventSubject) -> Self {
         Self {
@@ -115,7 +115,7 @@ impl Event {
     }
 }
 
-impl fmt::Display for Event {
+impl fmt::Display for HomeEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name.as_deref().or(self.id.as_deref()).unwrap_or("?");
         let kind = match self.kind {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use aiw_home::{make_private_dir, open_append, open_plain, rename};
 
-use crate::event::Event;
+use crate::event::HomeEvent;
 
 /// The size at which a file is full, in bytes. No event is shorter than 100 bytes, so both files hold 100,000 at the most.
 const FULL: u64 = 5_000_000;
@@ -23,22 +23,22 @@ const HEAD: &str = "@";
 
 /// The events of a home.
 #[derive(Debug, Clone)]
-pub struct Events {
+pub struct EventLog {
     directory: PathBuf,
 }
 
-/// Events from a position on.
+/// EventLog from a position on.
 #[derive(Debug, Clone, Default)]
 pub struct EventPage {
     /// The events, oldest first.
-    pub events: Vec<Event>,
+    pub events: Vec<HomeEvent>,
     /// The position behind the last one that was looked at.
     pub next: u64,
     /// Whether there were others before, which are gone.
     pub has_gap: bool,
 }
 
-impl Events {
+impl EventLog {
     /// Returns the events of the home with this root. Nothing is created before the first event.
     pub fn of(home: &Path) -> Self {
         Self { directory: home.join("events") }
@@ -62,7 +62,7 @@ impl Events {
     /// # Errors
     ///
     /// The system's error. A writer goes on without its event.
-    pub fn add(&self, event: &Event) -> io::Result<()> {
+    pub fn add(&self, event: &HomeEvent) -> io::Result<()> {
         let mut line = serde_json::to_vec(&event.bounded())?;
         line.push(b'\n');
         if line.len() > LONGEST {
@@ -122,12 +122,12 @@ impl Events {
     }
 
     /// Returns the events from a position on that are wanted, at most so many. From 0 on, they are all that are there.
-    pub fn read(&self, from: u64, most: usize, is_wanted: impl Fn(&Event) -> bool) -> io::Result<EventPage> {
+    pub fn read(&self, from: u64, most: usize, is_wanted: impl Fn(&HomeEvent) -> bool) -> io::Result<EventPage> {
         self.read_lines(from, most, |_| true, is_wanted)
     }
 
     /// Returns the newest events that are wanted, at most so many, of a time and later (RFC 3339 in UTC).
-    pub fn since(&self, time: &str, most: usize, is_wanted: impl Fn(&Event) -> bool) -> io::Result<EventPage> {
+    pub fn since(&self, time: &str, most: usize, is_wanted: impl Fn(&HomeEvent) -> bool) -> io::Result<EventPage> {
         const BEFORE: &[u8] = b"{\"time\":\"";
         let is_later = |line: &[u8]| line.strip_prefix(BEFORE).is_none_or(|line| line >= time.as_bytes());
         let mut page = self.read_lines(0, usize::MAX, is_later, is_wanted)?;
@@ -140,7 +140,7 @@ impl Events {
         from: u64,
         most: usize,
         is_looked_at: impl Fn(&[u8]) -> bool,
-        is_wanted: impl Fn(&Event) -> bool,
+        is_wanted: impl Fn(&HomeEvent) -> bool,
     ) -> io::Result<EventPage> {
         let files = self.files()?;
         let (start, end) = (files.first().map_or(0, |part| part.base), files.last().map_or(0, Part::end));

@@ -1,7 +1,7 @@
 //! What happens in a home, as lines that whoever makes an event adds, and that anybody reads by position.
 //!
 //! There is no process in the middle. An event is one line of JSON, added by one write under a lock of the file; once
-//! [`Events::add`] has returned, it is there for every reader, whatever becomes of the writer. Two files hold the newest
+//! [`EventLog::add`] has returned, it is there for every reader, whatever becomes of the writer. Two files hold the newest
 //! events: when one is full, it takes the place of the older one. A position counts the bytes of all events ever
 //! written, so it stays good, and a reader that comes too late is told of a gap.
 //!
@@ -10,10 +10,10 @@
 //! ```
 //! # fn main() -> std::io::Result<()> {
 //! # let dir = tempfile::tempdir()?;
-//! use aiw_events::{Event, EventKind, EventSubject, Events};
-//! let events = Events::of(dir.path());
+//! use aiw_events::{HomeEvent, EventKind, EventSubject, EventLog};
+//! let events = EventLog::of(dir.path());
 //! let from = events.end()?;
-//! events.add(&Event { name: Some("api".into()), ..Event::now(EventKind::Ready, EventSubject::Process) })?;
+//! events.add(&HomeEvent { name: Some("api".into()), ..HomeEvent::now(EventKind::Ready, EventSubject::Process) })?;
 //! let page = events.read(from, 100, |_| true)?;
 //! assert_eq!((page.events[0].kind, page.has_gap), (EventKind::Ready, false));
 //! # Ok(()) }
@@ -22,5 +22,5 @@
 mod event;
 mod file;
 
-pub use event::{Event, EventKind, EventSubject};
-pub use file::{EventPage, Events};
+pub use event::{EventKind, EventSubject, HomeEvent};
+pub use file::{EventLog, EventPage};

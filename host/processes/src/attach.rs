@@ -19,7 +19,7 @@ pub struct AttachedProcess {
     pub connection: Option<Attachment>,
     /// The size of its terminal at the moment, if it has one.
     pub terminal: Option<Terminal>,
-    /// What it writes: of a terminal in pieces, as they were written, else line by line.
+    /// Its output: of a terminal in pieces, as they were written, else line by line.
     pub output: Follow,
 }
 

@@ -11,7 +11,7 @@ use crate::error::ProcessError;
 use crate::manager::Manager;
 use crate::state::RunState;
 
-/// What needs what
+/// The needs of a project's processes
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProcessGraph {
     /// The processes, by id
@@ -24,7 +24,7 @@ pub struct GraphNode {
     /// Its state, as in a list
     #[schemars(with = "String")]
     pub state: RunState,
-    /// What it waits for before it starts: the state (`ready`, `started`, `healthy` or `completed`), by id
+    /// The processes that it waits for before it starts: the state (`ready`, `started`, `healthy` or `completed`), by id
     #[schemars(with = "BTreeMap<String, String>")]
     pub needs: BTreeMap<String, Until>,
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aiw_core::ProcessId;
-use aiw_events::{Event, EventKind, EventSubject, Events};
+use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
 use aiw_home::{Home, Mode, replace};
 use aiw_supervisor::{Log, Names, ProcessRecord, ProcessScope, Processes, Stream, Supervised};
 
@@ -72,7 +72,7 @@ pub struct Manager {
     pub(crate) processes: Processes,
     /// The executable whose `shim` command supervises what is started.
     pub(crate) aiw: PathBuf,
-    /// Who starts, as events say it.
+    /// The starter, as events say it.
     pub(crate) by: String,
 }
 
@@ -105,9 +105,9 @@ impl Manager {
     pub(crate) fn tell_defined(&self, id: &str) {
         let (name, project) = (Some(id.to_owned()), Some(self.project.directory().to_owned()));
         let by = Some(self.by.clone());
-        let event = Event { name, project, by, ..Event::now(EventKind::Defined, EventSubject::Process) };
+        let event = HomeEvent { name, project, by, ..HomeEvent::now(EventKind::Defined, EventSubject::Process) };
         // A full disk must not stop anything.
-        let _ = Events::of(self.home.root()).add(&event);
+        let _ = EventLog::of(self.home.root()).add(&event);
     }
 
     /// Returns the home.

@@ -21,6 +21,7 @@
 //! # Ok(()) }
 //! ```
 
+mod announced;
 #[cfg(unix)]
 mod attached;
 #[cfg(unix)]
@@ -60,6 +61,7 @@ mod unattended;
 mod watch;
 
 pub use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
+pub use announced::Announced;
 #[cfg(unix)]
 pub use attached::{Attached, Exit};
 pub use error::{MemoryProblem, RecordProblem, ShimProblem, SignalRefusal, SupervisorError};
@@ -70,8 +72,7 @@ pub use memory::memory_file;
 pub use memory::memory_path;
 pub use names::{Names, Noun};
 pub use new::{
-    Announced, Check, LogPolicy, NewProcess, Probe, ProbeAddress, ProcessNeed, QueueLimit, Restart, RestartAfter,
-    Terminal, Until,
+    Check, LogPolicy, NewProcess, Probe, ProbeAddress, ProcessNeed, QueueLimit, Restart, RestartAfter, Terminal, Until,
 };
 #[cfg(unix)]
 pub use platform::Seen;

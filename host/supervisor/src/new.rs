@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aiw_core::ProcessId;
-use aiw_events::EventSubject;
 use serde::{Deserialize, Serialize};
 
+use crate::announced::Announced;
 use crate::record::{Labels, RestartRecord};
 
 /// A process that is to be started. All of this may be shown: secrets belong in [`Program`](crate::Program).
@@ -50,21 +50,8 @@ pub struct NewProcess {
     pub terminal: Option<Terminal>,
     /// How much of its output is kept.
     pub log: LogPolicy,
-    /// What events say of the process. Without it, there are none.
+    /// How events name the process. Without it, there are none.
     pub announced: Option<Announced>,
-}
-
-/// What events say of a process, beside what happens to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Announced {
-    /// What it is.
-    pub of: EventSubject,
-    /// Its name. A private run has none.
-    pub name: Option<String>,
-    /// The directory of its project.
-    pub project: Option<PathBuf>,
-    /// Who started it.
-    pub by: String,
 }
 
 impl NewProcess {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use aiw_core::{ProcessId, ProcessOutcome, ProcessState};
 use serde::{Deserialize, Serialize};
 
-use crate::new::Announced;
+use crate::announced::Announced;
 use crate::program::{Enforced, Resource};
 use crate::root::Root;
 
@@ -98,7 +98,7 @@ pub struct ProcessRecord {
     /// How often a caller has started the process again under its id.
     #[serde(default, skip_serializing_if = "is_none")]
     pub incarnation: u32,
-    /// What events say of it.
+    /// How events name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub announced: Option<Announced>,
     /// The shim that supervises the process.

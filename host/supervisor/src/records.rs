@@ -5,16 +5,16 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use aiw_core::ProcessId;
-use aiw_events::{Event, EventKind, Events};
+use aiw_events::{EventKind, EventLog, HomeEvent};
 use aiw_home::{Home, OpenDirectory};
 use serde::Deserialize;
 
 use crate::MAX_ABOVE;
+use crate::announced::Announced;
 use crate::directory::Reserve;
 use crate::error::{RecordProblem, SupervisorError};
 use crate::files::{create_private, write_atomically};
 use crate::names::{Names, Noun};
-use crate::new::Announced;
 use crate::record::{Labels, ProcessRecord};
 
 /// The version of the records that this aiw writes and understands. A change that older versions would misread needs
@@ -75,12 +75,12 @@ impl Records {
     }
 
     /// Adds an event about one of the processes, if events tell of it.
-    pub fn tell(&self, record: &ProcessRecord, kind: EventKind, more: impl FnOnce(Event) -> Event) {
+    pub fn tell(&self, record: &ProcessRecord, kind: EventKind, more: impl FnOnce(HomeEvent) -> HomeEvent) {
         let (Some(announced), Some(home)) = (&record.announced, self.home()) else { return };
         let Announced { of, name, project, by: _ } = announced.clone();
-        let event = Event { name, project, id: Some(record.id.to_string()), ..Event::now(kind, of) };
+        let event = HomeEvent { name, project, id: Some(record.id.to_string()), ..HomeEvent::now(kind, of) };
         // A full disk must not stop a process.
-        let _ = Events::of(home).add(&more(event));
+        let _ = EventLog::of(home).add(&more(event));
     }
 
     /// Returns the root of the home.

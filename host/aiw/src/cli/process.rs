@@ -224,7 +224,7 @@ pub struct EventsArgs {
     /// Only of the process with this id
     #[arg(long, value_name = "ID", add = complete::processes())]
     pub of: Option<String>,
-    /// Those of all projects
+    /// Include the events of all projects
     #[arg(long)]
     pub all: bool,
 }

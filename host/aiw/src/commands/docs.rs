@@ -96,7 +96,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
             HiddenPlugins InstalledSummary MarketSummary PluginDetails PluginSummary RemovedMarket RemovedPlugin
             ServerDetails SwitchedPlugin UpdatedMarket UpdatedSummary Validation
         }
-        aiw_events { Event }
+        aiw_events { HomeEvent }
         aiw_orchestrator { CallTrace RunRecord WorkflowSummary }
         aiw_processes {
             AddedProcess EditedFile GraphNode ProcessGraph ProcessLine ProcessLog ProcessSummaries ProcessSummary RemovedProcesses

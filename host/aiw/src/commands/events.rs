@@ -7,7 +7,7 @@ use std::time::Duration;
 use aiw_app::directory;
 use aiw_app::events::{EventReader, EventsRequest};
 use aiw_core::printable;
-use aiw_events::Event;
+use aiw_events::HomeEvent;
 use aiw_home::Home;
 
 use super::process::counted;
@@ -38,7 +38,7 @@ pub fn events(args: &EventsArgs, home: &Home, output: &Output) -> Result<(), Fai
         return Ok(());
     }
     // With JSON, each event is a line of its own as soon as it is there.
-    let print = |events: &[Event]| -> io::Result<()> {
+    let print = |events: &[HomeEvent]| -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         for event in events {
             let text = if output.is_json() { serde_json::to_string(event)? } else { line(event, args.all) };
@@ -66,7 +66,7 @@ pub fn events(args: &EventsArgs, home: &Home, output: &Output) -> Result<(), Fai
     }
 }
 
-fn line(event: &Event, is_everywhere: bool) -> String {
+fn line(event: &HomeEvent, is_everywhere: bool) -> String {
     let project = event.project.as_ref().filter(|_| is_everywhere).map(|project| format!("  {}", project.display()));
     printable(&format!("{}  {event}{}", event.time, project.unwrap_or_default())).replace('\n', " ")
 }

@@ -1,8 +1,10 @@
+//! What several writers and readers see, whatever becomes of them.
+
 use super::*;
 use crate::event::{EventKind, EventSubject};
 
-fn event(name: &str) -> Event {
-    Event { name: Some(name.to_owned()), ..Event::now(EventKind::Ready, EventSubject::Process) }
+fn event(name: &str) -> HomeEvent {
+    HomeEvent { name: Some(name.to_owned()), ..HomeEvent::now(EventKind::Ready, EventSubject::Process) }
 }
 
 fn names(page: &EventPage) -> Vec<&str> {
@@ -12,7 +14,7 @@ fn names(page: &EventPage) -> Vec<&str> {
 #[test]
 fn a_reader_goes_on_where_it_ended_and_is_told_of_a_gap() {
     let dir = tempfile::tempdir().unwrap();
-    let events = Events::of(dir.path());
+    let events = EventLog::of(dir.path());
     assert_eq!((events.end().unwrap(), events.read(0, 10, |_| true).unwrap().next), (0, 0));
     (0..5).for_each(|number| events.add(&event(&number.to_string())).unwrap());
     let page = events.read(0, 3, |_| true).unwrap();
@@ -40,7 +42,7 @@ const TEXT_THAT_FITS: usize = 150;
 #[test]
 fn what_a_writer_left_unfinished_is_no_event_and_spoils_none() {
     let dir = tempfile::tempdir().unwrap();
-    let events = Events::of(dir.path());
+    let events = EventLog::of(dir.path());
     events.add(&event("one")).unwrap();
     let whole = std::fs::read(events.live()).unwrap();
     for torn in [&b"{\"time\":\"2026"[..], b"\0\0\0", b"@"] {
@@ -59,7 +61,7 @@ fn many_writers_and_readers_lose_nothing_while_files_are_put_aside() {
     const WRITERS: usize = 8;
     const EACH: usize = 3000;
     let dir = tempfile::tempdir().unwrap();
-    let events = Events::of(dir.path());
+    let events = EventLog::of(dir.path());
     let long = "y".repeat(TEXT_THAT_FITS);
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
@@ -89,8 +91,8 @@ fn many_writers_and_readers_lose_nothing_while_files_are_put_aside() {
 #[test]
 fn events_of_a_time_are_found() {
     let dir = tempfile::tempdir().unwrap();
-    let events = Events::of(dir.path());
-    let at = |time: &str| Event { time: time.into(), ..event(time) };
+    let events = EventLog::of(dir.path());
+    let at = |time: &str| HomeEvent { time: time.into(), ..event(time) };
     for time in ["2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z", "2026-01-03T00:00:00.000Z"] {
         events.add(&at(time)).unwrap();
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::SystemTime;
 
 use aiw_core::{ProcessId, ProcessOutcome as Outcome, ProcessState as State};
-use aiw_events::{Event, EventKind};
+use aiw_events::{EventKind, HomeEvent};
 use aiw_home::{OpenDirectory, now_millis};
 
 use super::table::Processes;
@@ -81,7 +81,7 @@ impl Processes {
         let saved = self.records.save_last(&directory, &record);
         if saved.is_ok() {
             let why = Some("its supervisor died".to_owned());
-            self.records.tell(&record, EventKind::Failed, |event| Event { why, ..event });
+            self.records.tell(&record, EventKind::Failed, |event| HomeEvent { why, ..event });
         }
         if saved.is_err() {
             // The disk is full or read-only, but the answer is true nevertheless. Its time has to be the same for all

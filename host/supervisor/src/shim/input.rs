@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 pub(super) struct Input {
     to: Option<File>,
     waiting: Vec<u8>,
-    /// Who sent what waits.
+    /// The viewer that sent what waits.
     from: Option<u64>,
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
-use aiw_events::{Event, EventKind};
+use aiw_events::{EventKind, HomeEvent};
 
 use super::starter::Starter;
 use super::supervisor::Supervisor;
@@ -55,7 +55,7 @@ impl Supervisor {
                         self.record.trouble = None;
                         self.record.note(&why);
                         starter.answer(&Answer::Started(Box::new(self.record.clone())));
-                        self.tell(EventKind::HeldBack, |event| Event { why: Some(why), ..event });
+                        self.tell(EventKind::HeldBack, |event| HomeEvent { why: Some(why), ..event });
                         self.close(Outcome::Failed);
                         return false;
                     }

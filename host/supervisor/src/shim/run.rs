@@ -9,7 +9,7 @@ use rustix::process::{WaitOptions, WaitStatus, wait};
 use rustix::termios::tcsetwinsize;
 
 use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
-use aiw_events::{Event, EventKind};
+use aiw_events::{EventKind, HomeEvent};
 
 use super::child::{Setting, Started, spawn, spawn_beside, winsize};
 use super::control::Control;
@@ -91,7 +91,7 @@ impl Supervisor {
                     let lived = running.since.elapsed();
                     let outcome = self.finish(&mut running);
                     let (exit_code, signal) = (self.record.exit_code, self.record.signal);
-                    self.tell(EventKind::Exited, |event| Event { exit_code, signal, ..event });
+                    self.tell(EventKind::Exited, |event| HomeEvent { exit_code, signal, ..event });
                     let told = matches!(running.stop, Some(Stop::Requested | Stop::Timeout));
                     let mut why = self.cause(&running);
                     if outcome != Outcome::Succeeded
@@ -202,11 +202,7 @@ impl Supervisor {
         self.publish();
         starter.answer(&Answer::Started(Box::new(self.record.clone())));
         self.streams.say(&format!("started: process {pid}"));
-        let by = self.record.announced.as_ref().map(|announced| announced.by.clone());
-        match is_again {
-            true => self.tell(EventKind::Restarted, |event| Event { pid: Some(pid), ..event }),
-            false => self.tell(EventKind::Started, |event| Event { pid: Some(pid), by, ..event }),
-        }
+        self.tell_begun(pid, is_again);
         let timeout = self.new.timeout.and_then(|limit| Instant::now().checked_add(limit));
         let has_stderr = started.stderr.is_some();
         Begun::Runs(Box::new(Running {
@@ -224,6 +220,12 @@ impl Supervisor {
             stdout_open: true,
             stderr_open: has_stderr,
         }))
+    }
+
+    fn tell_begun(&self, pid: u32, is_again: bool) {
+        let kind = if is_again { EventKind::Restarted } else { EventKind::Started };
+        let by = self.record.announced.as_ref().filter(|_| !is_again).map(|announced| announced.by.clone());
+        self.tell(kind, |event| HomeEvent { pid: Some(pid), by, ..event });
     }
 
     /// Returns what is to be done after an end.
@@ -324,7 +326,7 @@ impl Supervisor {
             self.record.note(&why);
             self.record.state = State::Stopping;
             self.publish();
-            self.tell(EventKind::Limit, |event| Event { why: Some(why.clone()), ..event });
+            self.tell(EventKind::Limit, |event| HomeEvent { why: Some(why.clone()), ..event });
             running.stop = Some(Stop::Failure(why));
             running.kill_at = Instant::now().checked_add(Duration::from_secs(5));
             signal_group(running, Signal::KILL);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
-use aiw_events::{Event, EventKind};
+use aiw_events::{EventKind, HomeEvent};
 use rustix::process::Rlimit;
 
 use super::control::Control;
@@ -69,7 +69,7 @@ impl Supervisor {
     }
 
     /// Adds an event. One that can't be written stops nothing.
-    pub fn tell(&self, kind: EventKind, more: impl FnOnce(Event) -> Event) {
+    pub fn tell(&self, kind: EventKind, more: impl FnOnce(HomeEvent) -> HomeEvent) {
         self.records.tell(&self.record, kind, more);
     }
 

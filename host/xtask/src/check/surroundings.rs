@@ -24,7 +24,7 @@ const MAY: [(&str, &str); 21] = [
     ("host/home/src/surroundings.rs", "it takes them from the process"),
     ("host/home/src/paths.rs", "a home that is named by its place is for one client"),
     ("host/home/src/time.rs", "a test fixes the clock of the process"),
-    ("host/redact/src/rules/shapes.rs", "a test, which shows more to whoever asks"),
+    ("host/redact/src/rules/tests/shapes.rs", "a test, which shows more to whoever asks"),
     ("host/vectors/src/embed/runtime.rs", "the library that runs models asks its process"),
 ];
 

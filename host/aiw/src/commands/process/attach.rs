@@ -13,7 +13,8 @@ use rustix::termios::{OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcg
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH};
 use signal_hook::iterator::Signals;
 
-use super::{log::shown, looked_after};
+use super::log::shown;
+use super::opened::looked_after;
 use crate::cli::process::{AttachArgs, DetachKey};
 use crate::failure::Failure;
 use crate::{output, terminal};

@@ -9,7 +9,7 @@ use aiw_app::feed::{Feed, Topic, TopicSubscription, Waker};
 use aiw_processes::{FollowFrom, LogEntry, ProcessLine, ProcessLog, ProcessLogs, Stream};
 use clap::builder::styling::{AnsiColor, Style};
 
-use super::{counted, looked_after};
+use super::opened::{counted, looked_after};
 use crate::cli::task::LogArgs;
 use crate::failure::Failure;
 use crate::output::{self, Output};

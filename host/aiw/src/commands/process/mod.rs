@@ -4,18 +4,18 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use aiw_app::{directory, own_executable};
 use aiw_core::{ErrorKind, Unasked, did_you_mean, one_line};
 use aiw_home::Home;
 use aiw_processes::{
-    Author, DefineRequest, MAX_INPUT, Manager, ProcessError, ProcessSummaries, ProcessSummary, RunState, StartResults,
-    Started, StoppedProcesses, WaitFor, WaitedProcess, Watch,
+    Author, DefineRequest, MAX_INPUT, ProcessError, ProcessSummaries, ProcessSummary, RunState, StartResults, Started,
+    StoppedProcesses, WaitFor, WaitedProcess, Watch,
 };
 use clap::builder::styling::{AnsiColor, Style};
 
+use self::opened::looked_after;
 use crate::ask::Person;
 use crate::cli::process::{ExecArgs, InputArgs, NewProcessArgs, ProcessCommand, PsArgs, StartArgs};
 use crate::commands::each::{CommandFailures, FailedName};
@@ -27,9 +27,12 @@ use crate::{runtime, terminal};
 
 mod attach;
 mod log;
+mod opened;
 mod up;
 
+pub use attach::attach;
 pub use log::logs;
+pub use opened::{counted, manager};
 pub use up::up;
 
 pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(), Failure> {
@@ -57,20 +60,8 @@ pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(),
             output.answer(graph);
             Ok(())
         }
-        ProcessCommand::Attach(args) => attach::attach(args, home),
+        ProcessCommand::Attach(args) => attach(args, home),
     }
-}
-
-/// The processes of the project that the current directory belongs to.
-pub fn manager(home: &Home) -> Result<Manager, Failure> {
-    Ok(Manager::of(home, directory(home)?)?.with_executable(own_executable()?))
-}
-
-/// The project's processes, after what dead shims left behind was ended, or started again.
-fn looked_after(home: &Home) -> Result<Manager, Failure> {
-    let manager = manager(home)?;
-    manager.look_after()?;
-    Ok(manager)
 }
 
 /// Whether a word is the id of a process of this project. Tasks have the same commands.
@@ -267,22 +258,6 @@ pub fn down(ids: &[String], home: &Home, output: &Output) -> Result<(), Failure>
         output.line("nothing runs");
     }
     output.conclude(StoppedProcesses { stopped }, failures.first)
-}
-
-/// Counts the signals that end this command from now on, and wakes what waits for them.
-pub fn counted(wake: impl Fn() + Send + 'static) -> Result<Arc<AtomicUsize>, Failure> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let count = Arc::new(AtomicUsize::new(0));
-    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM])
-        .map_err(|e| Failure::user(format!("signals can't be handled: {e}")))?;
-    let counting = count.clone();
-    std::thread::spawn(move || {
-        for _ in signals.forever() {
-            counting.fetch_add(1, Ordering::Relaxed);
-            wake();
-        }
-    });
-    Ok(count)
 }
 
 /// `aiw process exec`

@@ -11,7 +11,8 @@ use aiw_home::Home;
 use aiw_processes::{FollowFrom, Loaded, Manager, ProcessError, ProcessLogs, RunState, Started, WaitFor};
 
 use super::log::named;
-use super::{counted, looked_after, sorted, told, wait};
+use super::opened::{counted, looked_after};
+use super::{sorted, told, wait};
 use crate::ask::Person;
 use crate::cli::process::UpArgs;
 use crate::failure::Failure;

@@ -1,0 +1,19 @@
+//! How events name a process.
+
+use std::path::PathBuf;
+
+use aiw_events::EventSubject;
+use serde::{Deserialize, Serialize};
+
+/// The part of a process's events that does not depend on what happens to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announced {
+    /// Its kind.
+    pub of: EventSubject,
+    /// Its name. A private run has none.
+    pub name: Option<String>,
+    /// The directory of its project.
+    pub project: Option<PathBuf>,
+    /// Its starter.
+    pub by: String,
+}
