@@ -138,6 +138,16 @@ pub enum ProcessError {
         /// The process.
         id: String,
     },
+    /// A file of another tool can't be taken over.
+    #[error("{}`{}` {problem}", .line.map(|line| format!("line {line} of ")).unwrap_or_default(), .path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The line, if it is known.
+        line: Option<usize>,
+        /// The problem, as the end of a sentence about the line or the file.
+        problem: String,
+    },
     /// More is to be written than a person or a script types at once.
     #[error("there is more than 1 MB of input, and nothing was written")]
     TooMuchInput,

@@ -70,7 +70,7 @@ impl ProcessGraph {
 
     /// Returns the graph in the language of Graphviz.
     pub fn dot(&self) -> String {
-        // Ids are letters, digits and dashes.
+        // No id has a quote.
         let mut dot = "digraph processes {\n".to_owned();
         for (id, GraphNode { state, needs }) in &self.processes {
             let _ = writeln!(dot, "    \"{id}\" [label=\"{id}\\n{state}\"];");

@@ -5,6 +5,7 @@ mod command_line;
 mod crash;
 mod events;
 mod file;
+mod others;
 mod policy;
 mod real;
 mod tools;

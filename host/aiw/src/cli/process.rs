@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aiw_events::EventKind;
@@ -12,7 +13,7 @@ use crate::complete;
 
 #[derive(Debug, Subcommand)]
 pub enum ProcessCommand {
-    /// Add a process to `.ichimi/processes.kdl`
+    /// Add a process to `.ichimi/processes.kdl`, or those of another tool's file
     Add(NewProcessArgs),
     /// Edit `.ichimi/processes.kdl`
     Edit,
@@ -175,7 +176,14 @@ impl fmt::Display for DetachKey {
 #[derive(Debug, Args)]
 pub struct NewProcessArgs {
     /// The id of the new process
-    pub id: String,
+    #[arg(required_unless_present = "from")]
+    pub id: Option<String>,
+    /// Take processes over from a Procfile, docker-compose, process-compose or a snapshot of Ichimi
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["id", "command", "cwd", "env", "restart", "ready", "needs", "no_auto_start", "shell"])]
+    pub from: Option<PathBuf>,
+    /// With --from: add what it says without asking
+    #[arg(short, long, requires = "from")]
+    pub yes: bool,
     /// Run it in this directory of the project
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<String>,
@@ -198,7 +206,7 @@ pub struct NewProcessArgs {
     #[arg(long)]
     pub shell: bool,
     /// The program and its arguments
-    #[arg(required = true, last = true)]
+    #[arg(required_unless_present = "from", last = true)]
     pub command: Vec<String>,
 }
 

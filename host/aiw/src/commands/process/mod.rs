@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use aiw_core::{ErrorKind, Unasked, did_you_mean, one_line};
 use aiw_home::Home;
 use aiw_processes::{
-    Author, DefineRequest, MAX_INPUT, ProcessError, ProcessSummaries, ProcessSummary, RunState, StartResults, Started,
-    StoppedProcesses, WaitFor, WaitedProcess, Watch,
+    Author, DefineRequest, MAX_INPUT, Manager, ProcessError, ProcessSummaries, ProcessSummary, RunState, StartResults,
+    Started, StoppedProcesses, WaitFor, WaitedProcess, Watch,
 };
 use clap::builder::styling::{AnsiColor, Style};
 
@@ -297,9 +297,12 @@ fn input(args: &InputArgs, home: &Home, output: &Output) -> Result<(), Failure> 
 fn add(args: &NewProcessArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let manager = manager(home)?;
     aiw_app::usable_settings(manager.home(), output)?;
+    let Some(id) = &args.id else {
+        return bring(&manager, args, home, output);
+    };
     let mut words = args.command.iter().cloned();
     let request = DefineRequest {
-        id: args.id.clone(),
+        id: id.clone(),
         command: words.next().unwrap_or_default(),
         args: words.collect(),
         env: args.env.iter().cloned().collect(),
@@ -313,9 +316,20 @@ fn add(args: &NewProcessArgs, home: &Home, output: &Output) -> Result<(), Failur
         ..DefineRequest::default()
     };
     let answer = manager.define(&request)?;
-    let (id, file) = (&args.id, manager.project().shown_file());
+    let file = manager.project().shown_file();
     output.line(format!("Added `{id}` to `{file}`, which defines this project's processes"));
     output.line(format!("`aiw up` starts all of them, `aiw process start {id}` this one"));
+    output.answer(answer);
+    Ok(())
+}
+
+/// `aiw process add --from`
+fn bring(manager: &Manager, args: &NewProcessArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    let path = aiw_app::directory(home)?.join(args.from.as_deref().unwrap_or(Path::new("")));
+    let answer = runtime::blocking()?.block_on(manager.bring(&path, &Person::new(output, args.yes)))?;
+    let file = manager.project().shown_file();
+    output.line(format!("Added {} to `{file}`; `aiw up` starts them", answer.added.join(", ")));
+    answer.left_out.iter().for_each(|left_out| output.note(left_out));
     output.answer(answer);
     Ok(())
 }

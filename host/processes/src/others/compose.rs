@@ -1,0 +1,218 @@
+//! docker-compose: what a service runs, without its container.
+
+use std::time::Duration;
+
+use aiw_supervisor::{Terminal, Until};
+use serde_json::Value;
+
+use super::foreign::{Beside, Foreign, literal};
+use super::values::{Fields, filled, pairs, size, text, texts, time};
+use crate::definition::{Definition, NeedOf, RestartWhen, Run};
+use crate::probe::{CheckOf, ProbeOf};
+
+/// Why most fields of a service have no counterpart.
+const NO_CONTAINER: &str = "aiw runs programs of this machine, without a container";
+
+/// Reads the file. The error is the name of a service and a sentence.
+pub(super) fn read(file: &Fields, beside: &Beside) -> Result<Foreign, (String, String)> {
+    let mut foreign = Foreign::default();
+    let services = file.get("services").and_then(Value::as_object);
+    for (id, service) in services.ok_or_else(|| ("services".to_owned(), "it is not an object".to_owned()))? {
+        let Some(service) = service.as_object() else { return Err((id.clone(), "it is not an object".into())) };
+        let definition =
+            Reader { id, foreign: &mut foreign, beside }.service(service).map_err(|what| (id.clone(), what))?;
+        foreign.definitions.extend(definition.map(|definition| (id.clone(), definition)));
+    }
+    Ok(foreign)
+}
+
+/// A service that is read.
+struct Reader<'a> {
+    id: &'a str,
+    foreign: &'a mut Foreign,
+    beside: &'a Beside,
+}
+
+impl Reader<'_> {
+    fn leave(&mut self, what: &str, why: &str) {
+        self.foreign.leave(self.id, &format!("`{what}`"), why);
+    }
+
+    /// Puts variables into a text. One without a value is empty, as in docker-compose, and said.
+    fn fill(&mut self, text: &str) -> String {
+        let (filled, missing) = filled(text, &self.beside.variables);
+        for name in missing {
+            self.foreign
+                .left_out
+                .push(format!("`{}`: `{name}` is empty: neither `.env` nor the file has a value for it", self.id));
+        }
+        filled
+    }
+
+    /// Returns the words of a command: a list as it is, a text split as a shell would.
+    fn command(&mut self, value: &Value) -> Result<Vec<String>, String> {
+        let words = match value {
+            Value::String(line) => {
+                let line = self.fill(line);
+                return shell_words::split(&line).map_err(|_| "its command has a quote that doesn't end".into());
+            }
+            value => texts(value).ok_or("its command is neither a text nor a list")?,
+        };
+        Ok(words.iter().map(|word| self.fill(word)).collect())
+    }
+
+    fn service(&mut self, service: &Fields) -> Result<Option<Definition>, String> {
+        let entrypoint = service.get("entrypoint").map(|value| self.command(value)).transpose()?.unwrap_or_default();
+        let command = service.get("command").map(|value| self.command(value)).transpose()?.unwrap_or_default();
+        let argv = [entrypoint, command].concat();
+        if argv.is_empty() {
+            self.foreign.leave(self.id, "all of it", "it has an image and no command, and aiw runs no images");
+            return Ok(None);
+        }
+        let mut definition = Definition { run: Run::Command(argv), ..Definition::default() };
+        for (field, value) in service {
+            if !self.field(&mut definition, field, value)? {
+                self.leave(field, NO_CONTAINER);
+            }
+        }
+        Ok(Some(definition))
+    }
+
+    /// Takes a field over. Returns whether it has a counterpart.
+    // Long: an arm for each field.
+    fn field(&mut self, definition: &mut Definition, field: &str, value: &Value) -> Result<bool, String> {
+        let wrong = || format!("its `{field}` is not what docker-compose takes");
+        match field {
+            "command" | "entrypoint" => {}
+            "working_dir" => {
+                let path = self.fill(&text(value).ok_or_else(wrong)?);
+                match path.starts_with('/') {
+                    true => self.leave(field, "it is a path in the container"),
+                    false => definition.cwd = Some(self.beside.path(&path)),
+                }
+            }
+            "environment" => {
+                for (name, value) in pairs(value).ok_or_else(wrong)? {
+                    match value {
+                        Some(value) => {
+                            let value = self.fill(&value);
+                            definition.env.extend(literal([(name, value)].into()));
+                        }
+                        None => self.leave(&format!("environment.{name}"), "it has no value here"),
+                    }
+                }
+            }
+            "env_file" => {
+                let files = match value {
+                    Value::Array(files) => files.iter().map(|file| text(file.get("path").unwrap_or(file))).collect(),
+                    file => texts(file),
+                };
+                let mut files = files.ok_or_else(wrong)?.into_iter();
+                definition.env_file = files.next().map(|file| self.beside.path(&self.fill(&file)));
+                files.for_each(|file| self.leave(&format!("env_file {file}"), "a process has one file of variables"));
+            }
+            "depends_on" => {
+                let need = |(id, until): (&String, _)| NeedOf { id: id.clone(), until };
+                definition.needs = match value {
+                    Value::Object(services) => services
+                        .iter()
+                        .map(|(id, how)| {
+                            let until = match how.get("condition").and_then(Value::as_str) {
+                                Some("service_healthy") => Until::Healthy,
+                                Some("service_completed_successfully") => Until::Completed,
+                                _ => Until::Started,
+                            };
+                            need((id, until))
+                        })
+                        .collect(),
+                    value => texts(value).ok_or_else(wrong)?.iter().map(|id| need((id, Until::Started))).collect(),
+                };
+            }
+            "healthcheck" => definition.ready = self.healthcheck(value).ok_or_else(wrong)?,
+            "restart" => {
+                let policy = text(value).ok_or_else(wrong)?;
+                let (when, most) =
+                    policy.split_once(':').map_or((policy.as_str(), None), |(when, most)| (when, Some(most)));
+                definition.restart.when =
+                    if when == "false" { RestartWhen::No } else { when.parse().map_err(|_| wrong())? };
+                if let Some(most) = most {
+                    definition.restart.max = Some(most.parse().map_err(|_| wrong())?);
+                }
+            }
+            "stop_signal" => {
+                let signal = text(value).ok_or_else(wrong)?;
+                signal.strip_prefix("SIG").unwrap_or(&signal).clone_into(&mut definition.stop.signal);
+            }
+            "stop_grace_period" => definition.stop.grace = time(value).ok_or_else(wrong)?,
+            "mem_limit" => definition.limits.memory = Some(size(value).ok_or_else(wrong)?),
+            "cpus" => definition.limits.cpu = Some(hundredths(value).ok_or_else(wrong)?),
+            "pids_limit" => definition.limits.pids = value.as_u64().and_then(|pids| pids.try_into().ok()),
+            "deploy" => self.deploy(definition, value),
+            "ulimits" => match value.get("nofile").and_then(|files| files.get("soft").unwrap_or(files).as_u64()) {
+                Some(files) => definition.limits.files = Some(files),
+                None => return Ok(false),
+            },
+            "labels" => {
+                let labels = pairs(value).ok_or_else(wrong)?;
+                definition.labels = labels.into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect();
+            }
+            "profiles" => {
+                definition.group = texts(value).ok_or_else(wrong)?.into_iter().next();
+                // A service with profiles starts only when one of them is asked for.
+                definition.auto_start = definition.group.is_none();
+            }
+            "tty" => definition.terminal = (value == true).then_some(Terminal { rows: 24, columns: 80 }),
+            "stdin_open" => definition.input = value == true,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Returns the probe of a health check; `Some(None)` if it is switched off.
+    fn healthcheck(&mut self, check: &Value) -> Option<Option<ProbeOf>> {
+        let test = check.get("test");
+        if check.get("disable") == Some(&Value::Bool(true)) || test.is_none() {
+            return Some(None);
+        }
+        let words = match test? {
+            Value::String(line) => vec!["/bin/sh".into(), "-c".into(), self.fill(line)],
+            test => {
+                let words: Vec<String> = texts(test)?.iter().map(|word| self.fill(word)).collect();
+                match words.split_first() {
+                    Some((how, _)) if how == "NONE" => return Some(None),
+                    Some((how, rest)) if how == "CMD" => rest.to_vec(),
+                    Some((how, rest)) if how == "CMD-SHELL" => [&["/bin/sh".into(), "-c".into()], rest].concat(),
+                    _ => return None,
+                }
+            }
+        };
+        let of = |field: &str, default: u64| match check.get(field) {
+            Some(value) => time(value),
+            None => Some(Duration::from_secs(default)),
+        };
+        let (every, start) = (of("interval", 30)?, of("start_period", 0)?);
+        let failures = check.get("retries").map_or(Some(3), |retries| u32::try_from(retries.as_u64()?).ok())?;
+        // It is unhealthy after so many failures behind the start period.
+        let timeout = start.saturating_add(every.saturating_mul(failures));
+        Some(Some(ProbeOf { check: CheckOf::Exec(words), every, timeout: Some(timeout), failures }))
+    }
+
+    fn deploy(&mut self, definition: &mut Definition, deploy: &Value) {
+        let limits = deploy.pointer("/resources/limits");
+        let limit = |name: &str| limits.and_then(|limits| limits.get(name));
+        definition.limits.memory = limit("memory").and_then(size).or(definition.limits.memory);
+        definition.limits.cpu = limit("cpus").and_then(hundredths).or(definition.limits.cpu);
+        let pids = limit("pids").and_then(Value::as_u64).and_then(|pids| pids.try_into().ok());
+        definition.limits.pids = pids.or(definition.limits.pids);
+        for field in deploy.as_object().into_iter().flat_map(Fields::keys).filter(|field| *field != "resources") {
+            self.leave(&format!("deploy.{field}"), NO_CONTAINER);
+        }
+    }
+}
+
+/// Returns processors as hundredths of one.
+fn hundredths(value: &Value) -> Option<u32> {
+    let cpus: f64 = text(value)?.parse().ok()?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
+    (0.01..10_000.0).contains(&cpus).then_some((cpus * 100.0).round() as u32)
+}

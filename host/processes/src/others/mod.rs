@@ -1,0 +1,172 @@
+//! Files of other tools that define processes: a Procfile, docker-compose, process-compose, and the old server's snapshot.
+//! Nothing of them is run. What has no counterpart here is left out, and said.
+
+mod compose;
+mod foreign;
+mod ichimi;
+mod process_compose;
+mod procfile;
+mod values;
+
+use std::path::Path;
+
+use aiw_core::{Ask, Plan, one_line, visible};
+use aiw_home::{read_unlinked, yaml};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use self::foreign::{Beside, Foreign};
+use crate::definition::Definition;
+use crate::error::ProcessError;
+use crate::file::{self, MAX_BYTES};
+use crate::manager::Manager;
+
+/// Processes that were taken from a file of another tool
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct BroughtProcesses {
+    /// Their ids
+    pub added: Vec<String>,
+    /// The project's file, which defines them now
+    pub file: String,
+    /// The parts of the other file that are left out, a sentence each
+    pub left_out: Vec<String>,
+}
+
+impl Manager {
+    /// Adds the processes of another tool's file to the project's file, after the user has seen what it gains and what is
+    /// left out. Nothing is run.
+    ///
+    /// # Errors
+    ///
+    /// The file has another form, makes no sense, or has nothing that can be taken; or the user declines.
+    pub async fn bring(&self, path: &Path, ask: &dyn Ask) -> Result<BroughtProcesses, ProcessError> {
+        let mut foreign = self.read_foreign(path)?;
+        let taken = self.load()?;
+        for id in foreign.definitions.keys().filter(|id| taken.get(id).is_some()).cloned().collect::<Vec<_>>() {
+            foreign.definitions.remove(&id);
+            foreign.leave(&id, "all of it", "there is a process with this id already");
+        }
+        without_lost_needs(&mut foreign, |id| taken.get(id).is_some());
+        file::check(taken.each().chain(&foreign.definitions))?;
+        for (id, definition) in &foreign.definitions {
+            self.check_cwd(id, definition)?;
+        }
+        let problem =
+            |problem: &str| ProcessError::Foreign { path: path.to_owned(), line: None, problem: problem.into() };
+        if foreign.definitions.is_empty() {
+            let why = foreign.left_out.first().map(|why| format!(": {why}")).unwrap_or_default();
+            return Err(problem(&format!("has no process that can be taken{why}")));
+        }
+        ask.agree(&self.brought(&foreign), &[]).await?;
+        let file = self.edit_file(|text| {
+            let add = |text: String, (id, definition): (&String, &Definition)| file::add(&text, id, definition);
+            foreign.definitions.iter().try_fold(text.to_owned(), add)
+        })?;
+        foreign.definitions.keys().for_each(|id| self.tell_defined(id));
+        let added = foreign.definitions.into_keys().collect();
+        Ok(BroughtProcesses { added, file: file.to_string_lossy().into_owned(), left_out: foreign.left_out })
+    }
+
+    /// Returns what the user agrees to.
+    fn brought(&self, foreign: &Foreign) -> Plan {
+        let mut plan = Plan::of("Add this to the file? Nothing is started.");
+        plan.about.push(format!("`{}` gains:", self.project.shown_file()));
+        let text = file::whole(&foreign.definitions);
+        plan.about.extend(text.lines().map(|line| format!("  {}", visible(line))));
+        if !foreign.left_out.is_empty() {
+            plan.about.push("left out:".into());
+            plan.about.extend(foreign.left_out.iter().map(|line| format!("  {line}")));
+        }
+        plan
+    }
+
+    fn read_foreign(&self, path: &Path) -> Result<Foreign, ProcessError> {
+        let problem =
+            |line: Option<usize>, problem: String| ProcessError::Foreign { path: path.to_owned(), line, problem };
+        let bytes = read_unlinked(path, MAX_BYTES as u64 + 1)?.ok_or_else(|| problem(None, "is not there".into()))?;
+        if bytes.len() > MAX_BYTES {
+            return Err(problem(None, format!("is larger than {} kB", MAX_BYTES / 1000)));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| problem(None, "is not UTF-8".into()))?;
+        let beside = self.beside(path);
+        let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+        if name.starts_with("procfile") {
+            return procfile::read(&text, &beside).map_err(|(line, what)| problem(Some(line), what));
+        }
+        if text.contains("{{") {
+            let line = text.lines().position(|line| line.contains("{{")).map_or(1, |at| at + 1);
+            let what = "has a Go template: write what comes out of it in its place";
+            return Err(problem(Some(line), what.into()));
+        }
+        let document: Value =
+            yaml::parse(&text).map_err(|error| problem(None, format!("cannot be read as YAML: {error}")))?;
+        let read = match &document {
+            Value::Object(fields) if fields.contains_key("services") => compose::read(fields, &beside),
+            Value::Object(fields) if fields.get("processes").is_some_and(Value::is_object) => {
+                process_compose::read(fields, &beside)
+            }
+            Value::Object(fields) if fields.get("processes").is_some_and(Value::is_array) => {
+                ichimi::read(&fields["processes"])
+            }
+            Value::Array(_) => ichimi::read(&document),
+            _ => {
+                let what = "is neither a Procfile nor of docker-compose, process-compose or Ichimi";
+                return Err(problem(None, what.into()));
+            }
+        };
+        let mut foreign = read
+            .map_err(|(id, what)| problem(line_of(&text, &id), format!("says of `{}`: {what}", one_line(&id, 60))))?;
+        for (id, definition) in &foreign.definitions {
+            let line = line_of(&text, id);
+            file::check_id(id)
+                .map_err(|_| problem(line, format!("names a process `{}`, which is not an id", one_line(id, 60))))?;
+            definition
+                .check()
+                .map_err(|what| problem(line, format!("says of `{id}` what makes no sense: it {what}")))?;
+        }
+        without_lost_needs(&mut foreign, |_| false);
+        Ok(foreign)
+    }
+
+    fn beside(&self, path: &Path) -> Beside {
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let real = std::fs::canonicalize(if directory.as_os_str().is_empty() { Path::new(".") } else { directory });
+        let inside = real.ok().and_then(|real| Some(real.strip_prefix(self.project.directory()).ok()?.to_owned()));
+        let variables = read_unlinked(&directory.join(".env"), MAX_BYTES as u64).ok().flatten();
+        let variables = variables.map(|bytes| values::variables(&String::from_utf8_lossy(&bytes)));
+        let is_there = variables.is_some();
+        let directory = inside.unwrap_or_default();
+        let env_file = is_there.then(|| directory.join(".env").to_string_lossy().into_owned());
+        Beside { variables: variables.unwrap_or_default(), env_file, directory }
+    }
+}
+
+/// Takes out needs of what was left out.
+fn without_lost_needs(foreign: &mut Foreign, is_known: impl Fn(&str) -> bool) {
+    let ids: Vec<String> = foreign.definitions.keys().cloned().collect();
+    for id in &ids {
+        let Some(definition) = foreign.definitions.get_mut(id) else { continue };
+        let (kept, lost): (Vec<_>, Vec<_>) = std::mem::take(&mut definition.needs)
+            .into_iter()
+            .partition(|need| ids.contains(&need.id) || is_known(&need.id));
+        definition.needs = kept;
+        for need in lost {
+            foreign.leave(id, &format!("its need of `{}`", need.id), "that is left out too");
+        }
+    }
+}
+
+/// Returns the line on which a process begins, as far as that can be told.
+fn line_of(text: &str, id: &str) -> Option<usize> {
+    let is_it = |line: &str| {
+        let line = line.trim_start().trim_start_matches("- ");
+        let name = line.strip_prefix(['"', '\'']).unwrap_or(line);
+        name.strip_prefix(id).is_some_and(|rest| rest.trim_start_matches(['"', '\'']).starts_with(':'))
+            || (line.starts_with("id") || line.starts_with("process_id")) && line.ends_with(id)
+    };
+    text.lines().position(is_it).map(|at| at + 1)
+}
+
+#[cfg(test)]
+mod tests;

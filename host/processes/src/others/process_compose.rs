@@ -1,0 +1,130 @@
+//! process-compose, whose processes are nearly ours.
+
+use std::time::Duration;
+
+use aiw_supervisor::{Terminal, Until};
+use serde_json::Value;
+
+use super::foreign::{Beside, Foreign, literal};
+use super::values::{Fields, pairs, text, texts};
+use crate::definition::{Definition, NeedOf, RestartWhen, Run};
+use crate::probe::{CheckOf, ProbeOf};
+
+/// Reads the file. The error is the name of a process and a sentence.
+pub(super) fn read(file: &Fields, beside: &Beside) -> Result<Foreign, (String, String)> {
+    let mut foreign = Foreign::default();
+    let common = file.get("environment").map(|value| pairs(value).ok_or("it is not a list")).transpose();
+    let common = common.map_err(|what| ("environment".to_owned(), what.to_owned()))?.unwrap_or_default();
+    for field in file.keys().filter(|field| !["processes", "environment", "version"].contains(&field.as_str())) {
+        foreign.leave(field, "all of it", "aiw has no counterpart for it");
+    }
+    for (id, process) in file.get("processes").and_then(Value::as_object).into_iter().flatten() {
+        let wrong = |what: &str| (id.clone(), what.to_owned());
+        let process = process.as_object().ok_or_else(|| wrong("it is not an object"))?;
+        let run = match (process.get("entrypoint").map(texts), process.get("command").and_then(text)) {
+            (Some(Some(argv)), _) if !argv.is_empty() => Run::Command(argv),
+            (_, Some(line)) => Run::Shell(line),
+            _ => return Err(wrong("it has no command")),
+        };
+        let mut definition =
+            Definition { run, cwd: Some(beside.path(".")).filter(|path| path != "."), ..Definition::default() };
+        let env = common.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
+        definition.env = literal(env.collect());
+        for (field, value) in process {
+            match take(&mut definition, field, value, beside) {
+                Some(true) => {}
+                Some(false) => foreign.leave(id, &format!("`{field}`"), "aiw has no counterpart for it"),
+                None => return Err(wrong(&format!("its `{field}` is not what process-compose takes"))),
+            }
+        }
+        foreign.definitions.insert(id.clone(), definition);
+    }
+    Ok(foreign)
+}
+
+/// Takes a field over. Returns whether it has a counterpart, and `None` if it makes no sense.
+fn take(definition: &mut Definition, field: &str, value: &Value, beside: &Beside) -> Option<bool> {
+    match field {
+        "command" | "entrypoint" => {}
+        "working_dir" => definition.cwd = Some(beside.path(&text(value)?)),
+        "environment" => {
+            let own = pairs(value)?.into_iter().filter_map(|(name, value)| Some((name, value?)));
+            definition.env.extend(literal(own.collect()));
+        }
+        "env_file" => definition.env_file = texts(value)?.first().map(|file| beside.path(file)),
+        "availability" => {
+            let restart = &mut definition.restart;
+            restart.when = match value.get("restart").and_then(Value::as_str).unwrap_or("no") {
+                "no" => RestartWhen::No,
+                "on_failure" => RestartWhen::OnFailure,
+                "always" => RestartWhen::Always,
+                _ => return Some(false),
+            };
+            if let Some(seconds) = value.get("backoff_seconds") {
+                restart.pause = Duration::from_secs(seconds.as_u64()?);
+                restart.longest = restart.longest.max(restart.pause);
+            }
+            if let Some(most) = value.get("max_restarts") {
+                restart.max = Some(u32::try_from(most.as_u64()?).ok()?).filter(|most| *most > 0);
+            }
+        }
+        "depends_on" => {
+            for (id, how) in value.as_object()? {
+                let until = match how.get("condition").and_then(Value::as_str).unwrap_or("process_started") {
+                    "process_started" => Until::Started,
+                    "process_healthy" | "process_log_ready" => Until::Ready,
+                    "process_completed" | "process_completed_successfully" => Until::Completed,
+                    _ => return None,
+                };
+                definition.needs.push(NeedOf { id: id.clone(), until });
+            }
+        }
+        "readiness_probe" => definition.ready = Some(probe(value, true)?),
+        "liveness_probe" => definition.live = Some(probe(value, false)?),
+        "ready_log_line" => {
+            definition.ready = Some(ProbeOf { check: CheckOf::Line(text(value)?), ..ProbeOf::default() });
+        }
+        "shutdown" => {
+            if let Some(signal) = value.get("signal") {
+                let number = i32::try_from(signal.as_i64()?).ok()?;
+                definition.stop.signal = number.to_string();
+            }
+            if let Some(seconds) = value.get("timeout_seconds") {
+                definition.stop.grace = Duration::from_secs(seconds.as_u64()?);
+            }
+            return Some(value.get("command").is_none());
+        }
+        "namespace" => definition.group = Some(text(value)?),
+        "is_tty" => definition.terminal = (value == true).then_some(Terminal { rows: 24, columns: 80 }),
+        "success_exit_codes" => {
+            let codes = value.as_array()?.iter().map(|code| i32::try_from(code.as_i64()?).ok());
+            definition.success = codes.collect::<Option<Vec<i32>>>()?;
+        }
+        "disabled" => definition.auto_start = value != true,
+        "replicas" => return Some(value == 1),
+        _ => return Some(false),
+    }
+    Some(true)
+}
+
+/// Returns a probe. One for readiness has a time until it must have succeeded, one for health a time for each check.
+fn probe(value: &Value, is_for_readiness: bool) -> Option<ProbeOf> {
+    let number = |field: &str, default: u64| value.get(field).map_or(Some(default), Value::as_u64);
+    let check = match (value.get("exec"), value.get("http_get")) {
+        (Some(exec), _) => CheckOf::Exec(vec!["/bin/sh".into(), "-c".into(), exec.get("command").and_then(text)?]),
+        (None, Some(http)) => {
+            let of = |field: &str, default: &str| http.get(field).and_then(text).unwrap_or_else(|| default.to_owned());
+            let (scheme, host, port) = (of("scheme", "http"), of("host", "127.0.0.1"), of("port", "80"));
+            CheckOf::Http(format!("{scheme}://{host}:{port}{}", of("path", "/")))
+        }
+        (None, None) => return None,
+    };
+    let every = Duration::from_secs(number("period_seconds", 10)?.max(1));
+    let failures = u32::try_from(number("failure_threshold", 3)?).ok()?.max(1);
+    let delay = Duration::from_secs(number("initial_delay_seconds", 0)?);
+    let timeout = match is_for_readiness {
+        true => delay.saturating_add(every.saturating_mul(failures)),
+        false => Duration::from_secs(number("timeout_seconds", 1)?.max(1)),
+    };
+    Some(ProbeOf { check, every, timeout: Some(timeout), failures })
+}
