@@ -1104,7 +1104,7 @@ cases! {
         },
         when: "plugin install fine@bad --yes",
         exit: 3,
-        says: "error: `[TMP]/aiw/plugins.json` has a `version` that this aiw does not know (it knows 1); a newer aiw wrote it
+        says: "error: `[TMP]/aiw/plugins.json` has version 2, but this aiw supports 1; a newer aiw wrote it
                hint: fix `[TMP]/aiw/plugins.json` by hand, or move it out of the way",
     }
 

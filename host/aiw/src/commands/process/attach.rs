@@ -315,7 +315,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_screen_that_is_joined_anywhere_is_the_one_that_was_left(
-            parts in proptest::collection::vec("[a-zß€😀 ]{1,9}|\r\n|\u{1b}\\[[1-6];[0-9]{1,2}H|\u{1b}\\[3[0-7]m|\u{1b}\\[2J|\u{1b}\\[\\?1049[hl]|\u{1b}\\]0;[a-z]{1,9}\u{7}", 0..30),
+            parts in proptest::collection::vec("[a-zß€😀 ]{1,9}|\r\n|\u{1b}\\[[1-6];[0-9]{1,2}H|\u{1b}\\[3[0-7]m|\u{1b}\\[2J|\u{1b}\\[\\?1049h|\u{1b}\\]0;[a-z]{1,9}\u{7}", 0..30),
             cut: usize,
         ) {
             let bytes = parts.concat().into_bytes();
