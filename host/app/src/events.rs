@@ -27,7 +27,7 @@ pub struct EventsRequest {
     pub last: Option<usize>,
 }
 
-/// EventLog
+/// A part of the events
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct EventList {
     /// The events, oldest first

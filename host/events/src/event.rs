@@ -73,7 +73,7 @@ pub struct HomeEvent {
     /// The id under which aiw supervises it
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Its starter: `you`, `up`, `need`, or the name of an MCP client
+    /// Its starter: `you`, `up`, `need`, `restart`, `an extension`, or the name that an MCP client gives itself
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// Its process id

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use aiw_home::{make_private_dir, open_append, open_plain, rename};
+use aiw_home::{make_private_dir, open_append, open_plain, position_line, position_of, rename, whole_length};
 
 use crate::event::HomeEvent;
 
@@ -18,16 +18,13 @@ const LONGEST: usize = 8192;
 /// How long a writer waits for others. One of them may be suspended, and an event must not stop anything.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// The beginning of a file's first line, which tells the position of that line.
-const HEAD: &str = "@";
-
 /// The events of a home.
 #[derive(Debug, Clone)]
 pub struct EventLog {
     directory: PathBuf,
 }
 
-/// EventLog from a position on.
+/// A part of the events, from a position on.
 #[derive(Debug, Clone, Default)]
 pub struct EventPage {
     /// The events, oldest first.
@@ -96,11 +93,12 @@ impl EventLog {
 
     /// Adds a line to the live file, which is locked. Returns false if it was full, and is the older one now.
     fn add_to(&self, mut file: &File, line: &[u8]) -> io::Result<bool> {
-        let mut length = mended(file)?;
+        // What a writer left unfinished, such as on a full disk, is cut off.
+        let mut length = whole_length(file)?;
+        file.set_len(length)?;
         if length == 0 {
-            let older = open_plain(&self.older()).ok();
-            let base = older.and_then(|older| Some(base(&older)? + mended(&older).ok()?)).unwrap_or(0);
-            let head = format!("{HEAD}{base}\n");
+            let older = open_plain(&self.older()).ok().and_then(|older| Part::of(older).ok());
+            let head = position_line(older.as_ref().map_or(0, Part::end));
             file.write_all(head.as_bytes())?;
             length = head.len() as u64;
         }
@@ -149,9 +147,10 @@ impl EventLog {
         let next = if has_gap { start } else { from.max(start) };
         let mut page = EventPage { events: Vec::new(), next, has_gap };
         for part in &files {
+            page.next = page.next.max(part.base);
             let bytes = part.read_from(page.next)?;
             for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-                if page.events.len() >= most || !line.ends_with(b"\n") {
+                if page.events.len() >= most {
                     return Ok(page);
                 }
                 page.next += line.len() as u64;
@@ -172,7 +171,7 @@ impl EventLog {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 file => file?,
             };
-            let part = Part { base: base(&file).unwrap_or(0), length: file.metadata()?.len(), file };
+            let part = Part::of(file)?;
             if files.iter().all(|other| other.base != part.base) {
                 files.insert(0, part);
             }
@@ -190,6 +189,11 @@ struct Part {
 }
 
 impl Part {
+    /// Returns a file without a line at its end that a writer has not finished.
+    fn of(file: File) -> io::Result<Self> {
+        Ok(Self { base: position_of(&file).unwrap_or(0), length: whole_length(&file)?, file })
+    }
+
     fn end(&self) -> u64 {
         self.base + self.length
     }
@@ -202,31 +206,6 @@ impl Part {
         (&self.file).take(self.length - skipped).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
-}
-
-/// Returns the position that a file tells.
-fn base(mut file: &File) -> Option<u64> {
-    let mut head = [0; 24];
-    file.seek(SeekFrom::Start(0)).ok()?;
-    let length = file.read(&mut head).ok()?;
-    let line = head[..length].split(|byte| *byte == b'\n').next()?;
-    str::from_utf8(line).ok()?.strip_prefix(HEAD)?.parse().ok()
-}
-
-/// Returns the length of a file after its last whole line. What a writer left unfinished, such as on a full disk, is cut
-/// off if the file can be written.
-fn mended(mut file: &File) -> io::Result<u64> {
-    let end = file.seek(SeekFrom::End(0))?;
-    let from = end.saturating_sub(LONGEST as u64);
-    file.seek(SeekFrom::Start(from))?;
-    let mut last = Vec::new();
-    file.take(LONGEST as u64).read_to_end(&mut last)?;
-    let whole = memchr::memrchr(b'\n', &last).map_or(0, |at| at as u64 + 1);
-    let length = if whole == 0 { 0 } else { from + whole };
-    if length < end {
-        let _ = file.set_len(length);
-    }
-    Ok(length)
 }
 
 /// Takes the lock of a file until it is closed, if nobody has it.

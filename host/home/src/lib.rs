@@ -32,6 +32,7 @@ mod lockfile;
 mod models;
 mod paths;
 mod places;
+mod positions;
 mod project;
 mod providers;
 mod registries;
@@ -66,6 +67,7 @@ pub use paths::{HISTORY_VARIABLE, Home, TASK_VARIABLE};
 pub use places::{
     OpenDirectory, create_new, log_line, open_append, own_directory, read_dir, remove_file, rename, unlinked_path,
 };
+pub use positions::{position_line, position_of, whole_length};
 pub use project::{Project, TrustedProject};
 pub use providers::{
     Migration, ModelFor, OWN, PoolMember, PoolOrder, Provider, ProviderPool, ProviderProblem, ProvidersFile, SecretRef,

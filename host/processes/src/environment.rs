@@ -69,7 +69,7 @@ impl Environment {
 }
 
 /// Reads variables, one a line: `NAME=value`, with or without quotes and `export`. Returns the first line that is not a variable.
-fn parse(text: &str) -> Result<Vec<(String, String)>, usize> {
+pub(crate) fn parse(text: &str) -> Result<Vec<(String, String)>, usize> {
     let mut found = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();

@@ -55,7 +55,7 @@ impl ProcessGraph {
                 let is_new = drawn.insert(id);
                 let needs = node.filter(|_| is_new).map(|node| &node.needs);
                 let is_cut = !is_new && node.is_some_and(|node| !node.needs.is_empty());
-                let how = until.filter(|until| *until != Until::Ready).map(|until| format!(", needed {}", word(until)));
+                let how = until.filter(|until| *until != Until::Ready).map(|until| format!(", needed {until}"));
                 let cut = if is_cut { ", as above" } else { "" };
                 let _ = writeln!(tree, "{before}{id}  {state}{}{cut}", how.unwrap_or_default());
                 let last = needs.and_then(|needs| needs.keys().next_back());
@@ -75,20 +75,11 @@ impl ProcessGraph {
         for (id, GraphNode { state, needs }) in &self.processes {
             let _ = writeln!(dot, "    \"{id}\" [label=\"{id}\\n{state}\"];");
             for (need, until) in needs {
-                let _ = writeln!(dot, "    \"{id}\" -> \"{need}\" [label=\"{}\"];", word(*until));
+                let _ = writeln!(dot, "    \"{id}\" -> \"{need}\" [label=\"{until}\"];");
             }
         }
         dot.push_str("}\n");
         dot
-    }
-}
-
-fn word(until: Until) -> &'static str {
-    match until {
-        Until::Ready => "ready",
-        Until::Started => "started",
-        Until::Healthy => "healthy",
-        Until::Completed => "completed",
     }
 }
 

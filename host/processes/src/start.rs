@@ -56,9 +56,7 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Says who starts it.
     fn by(mut self, by: &str) -> Self {
-        if let Some(announced) = &mut self.new.announced {
-            by.clone_into(&mut announced.by);
-        }
+        by.clone_into(&mut self.new.by);
         self
     }
 
@@ -271,8 +269,8 @@ impl Manager {
                 of: EventSubject::Process,
                 name: Some(id.to_owned()),
                 project: Some(self.project.directory().to_owned()),
-                by: "restart".into(),
             }),
+            by: "restart".into(),
             ..NewProcess::within(cwd)
         };
         let program = Program {

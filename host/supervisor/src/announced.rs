@@ -14,6 +14,4 @@ pub struct Announced {
     pub name: Option<String>,
     /// The directory of its project.
     pub project: Option<PathBuf>,
-    /// Its starter.
-    pub by: String,
 }

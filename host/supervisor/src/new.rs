@@ -52,6 +52,8 @@ pub struct NewProcess {
     pub log: LogPolicy,
     /// How events name the process. Without it, there are none.
     pub announced: Option<Announced>,
+    /// Its starter, as events say it.
+    pub by: String,
 }
 
 impl NewProcess {
@@ -76,6 +78,7 @@ impl NewProcess {
             terminal: None,
             log: LogPolicy::default(),
             announced: None,
+            by: "you".into(),
         }
     }
 }
@@ -143,18 +146,20 @@ pub struct ProcessNeed {
     pub until: Until,
 }
 
-/// A state that a process waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Until {
-    /// The other process is ready, if it has a probe for that; else it runs. Or it has ended with success.
-    Ready,
-    /// The other process runs, or has done so with success.
-    Started,
-    /// The other process runs, is ready, and its probes succeed.
-    Healthy,
-    /// The other process has ended with success.
-    Completed,
+aiw_core::words! {
+    /// A state that a process waits for.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Until {
+        /// The other process is ready, if it has a probe for that; else it runs. Or it has ended with success.
+        Ready = "ready",
+        /// The other process runs, or has done so with success.
+        Started = "started",
+        /// The other process runs, is ready, and its probes succeed.
+        Healthy = "healthy",
+        /// The other process has ended with success.
+        Completed = "completed",
+    }
 }
 
 /// How to see whether a process works.

@@ -77,10 +77,12 @@ impl Records {
     /// Adds an event about one of the processes, if events tell of it.
     pub fn tell(&self, record: &ProcessRecord, kind: EventKind, more: impl FnOnce(HomeEvent) -> HomeEvent) {
         let (Some(announced), Some(home)) = (&record.announced, self.home()) else { return };
-        let Announced { of, name, project, by: _ } = announced.clone();
-        let event = HomeEvent { name, project, id: Some(record.id.to_string()), ..HomeEvent::now(kind, of) };
+        let Announced { of, name, project } = announced.clone();
+        let event = HomeEvent { project, id: Some(record.id.to_string()), ..HomeEvent::now(kind, of) };
+        // Of a private run, which has no name, no more is said.
+        let event = if name.is_some() { more(HomeEvent { name, ..event }) } else { event };
         // A full disk must not stop a process.
-        let _ = EventLog::of(home).add(&more(event));
+        let _ = EventLog::of(home).add(&event);
     }
 
     /// Returns the root of the home.

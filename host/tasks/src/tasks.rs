@@ -49,7 +49,6 @@ impl Tasks {
             of: EventSubject::Task,
             name: (!about.private).then(|| about.cli.to_string()),
             project: (!about.private).then(|| process.cwd.clone()),
-            by: "you".into(),
         };
         let (labels, label) = (about.labels(), about.label());
         let process = NewProcess { labels, label, announced: Some(announced), ..process };

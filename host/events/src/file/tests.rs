@@ -51,6 +51,23 @@ fn what_a_writer_left_unfinished_is_no_event_and_spoils_none() {
         events.add(&event("two")).unwrap();
         assert_eq!(names(&events.read(0, 10, |_| true).unwrap()), ["one", "two"]);
     }
+    // More than any line is long, as after a power cut.
+    std::fs::write(events.live(), [whole.as_slice(), &[0; 20_000]].concat()).unwrap();
+    events.add(&event("two")).unwrap();
+    assert_eq!(names(&events.read(0, 10, |_| true).unwrap()), ["one", "two"]);
+    // In the older file, it hides nothing of the live one.
+    std::fs::rename(events.live(), events.older()).unwrap();
+    events.add(&event("three")).unwrap();
+    let page = events.read(0, 10, |_| true).unwrap();
+    let mut older = std::fs::OpenOptions::new().append(true).open(events.older()).unwrap();
+    older.write_all(b"{\"unfinished").unwrap();
+    assert_eq!(events.read(0, 10, |_| true).unwrap().events, page.events);
+    assert_eq!((names(&page), events.end().unwrap()), (vec!["one", "two", "three"], page.next));
+    // Nobody writes a position that leaves no room to count on.
+    std::fs::write(events.live(), format!("@{}\n", u64::MAX)).unwrap();
+    events.add(&event("four")).unwrap();
+    assert!(names(&events.read(0, 10, |_| true).unwrap()).contains(&"four"));
+    std::fs::remove_file(events.older()).unwrap();
     // Lines of others are passed over.
     std::fs::write(events.live(), [b"@0\n[1]\n\xff\n{}\n", &whole[3..]].concat()).unwrap();
     assert_eq!(names(&events.read(0, 10, |_| true).unwrap()), ["one"]);

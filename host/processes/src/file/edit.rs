@@ -9,7 +9,7 @@ use super::values::after_quoted;
 use super::{Definitions, parse};
 use crate::definition::{Definition, EnvValue, NeedOf, RestartPolicy, Run, StopPolicy};
 use crate::probe::{CheckOf, ProbeOf};
-use aiw_supervisor::{LogPolicy, Until};
+use aiw_supervisor::LogPolicy;
 
 /// Returns the text with one more process, at its end.
 ///
@@ -144,12 +144,6 @@ fn node(id: &str, definition: &Definition, defaults: &Definition) -> String {
         line("}".into());
     }
     for NeedOf { id, until } in &definition.needs {
-        let until = match until {
-            Until::Ready => "ready",
-            Until::Started => "started",
-            Until::Healthy => "healthy",
-            Until::Completed => "completed",
-        };
         line(format!("needs {} until=\"{until}\"", quoted(id)));
     }
     for (name, probe) in [("ready", &definition.ready), ("live", &definition.live)] {

@@ -11,6 +11,7 @@ use crate::error::ProcessError;
 
 pub(crate) use edit::{add, defaults, remove, whole};
 pub use read::{Definitions, MAX_BYTES, parse, parse_old};
+pub(crate) use values::bytes;
 
 /// Checks that a text is an id.
 pub(crate) fn check_id(id: &str) -> Result<(), ProcessError> {

@@ -406,17 +406,8 @@ fn field(definition: &mut Definition, node: &KdlNode, name: &str) -> Result<(), 
         }
         "needs" => {
             words.expect(1, 1, &["until"])?;
-            let until = words.property("until", |entry| {
-                one_of(
-                    entry,
-                    &[
-                        (Until::Ready, "ready"),
-                        (Until::Started, "started"),
-                        (Until::Healthy, "healthy"),
-                        (Until::Completed, "completed"),
-                    ],
-                )
-            })?;
+            let until =
+                words.property("until", |entry| one_of(entry, &Until::ALL.map(|until| (until, until.as_str()))))?;
             definition.needs.push(NeedOf { id: words.text(0)?.to_owned(), until: until.unwrap_or(Until::Ready) });
         }
         "restart" => {

@@ -16,7 +16,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 }
 
 /// Reads a size in bytes: `512`, `4kB`, `16MB`, `1GB`. A kilobyte has 1024 bytes, as memory has.
-pub(super) fn bytes(text: &str) -> Option<u64> {
+pub(crate) fn bytes(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;
     let shift = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 0,

@@ -6,8 +6,9 @@ use aiw_supervisor::{Terminal, Until};
 use serde_json::Value;
 
 use super::foreign::{Beside, Foreign, literal};
-use super::values::{Fields, filled, pairs, size, text, texts, time};
+use super::values::{Fields, filled, pairs, text, texts, time};
 use crate::definition::{Definition, NeedOf, RestartWhen, Run};
+use crate::file::bytes;
 use crate::probe::{CheckOf, ProbeOf};
 
 /// Why most fields of a service have no counterpart.
@@ -215,4 +216,9 @@ fn hundredths(value: &Value) -> Option<u32> {
     let cpus: f64 = text(value)?.parse().ok()?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
     (0.01..10_000.0).contains(&cpus).then_some((cpus * 100.0).round() as u32)
+}
+
+/// Returns a size in bytes, such as `512m` or a number.
+fn size(value: &Value) -> Option<u64> {
+    bytes(text(value)?.trim())
 }

@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use self::foreign::{Beside, Foreign};
 use crate::definition::Definition;
+use crate::environment::parse;
 use crate::error::ProcessError;
 use crate::file::{self, MAX_BYTES};
 use crate::manager::Manager;
@@ -134,7 +135,10 @@ impl Manager {
         let real = std::fs::canonicalize(if directory.as_os_str().is_empty() { Path::new(".") } else { directory });
         let inside = real.ok().and_then(|real| Some(real.strip_prefix(self.project.directory()).ok()?.to_owned()));
         let variables = read_unlinked(&directory.join(".env"), MAX_BYTES as u64).ok().flatten();
-        let variables = variables.map(|bytes| values::variables(&String::from_utf8_lossy(&bytes)));
+        let variables = variables.map(|bytes| {
+            // A file that makes no sense is refused when a process starts with it.
+            parse(&String::from_utf8_lossy(&bytes)).unwrap_or_default().into_iter().collect()
+        });
         let is_there = variables.is_some();
         let directory = inside.unwrap_or_default();
         let env_file = is_there.then(|| directory.join(".env").to_string_lossy().into_owned());

@@ -72,36 +72,6 @@ pub(super) fn time(value: &Value) -> Option<Duration> {
     Some(sum)
 }
 
-/// Returns a size in bytes, such as `512m`, `1gb` or a number.
-pub(super) fn size(value: &Value) -> Option<u64> {
-    let text = text(value)?.trim().to_ascii_lowercase();
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let number: f64 = text[..digits].parse().ok()?;
-    let factor: u64 = match text[digits..].trim() {
-        "" | "b" => 1,
-        "k" | "kb" | "kib" => 1 << 10,
-        "m" | "mb" | "mib" => 1 << 20,
-        "g" | "gb" | "gib" => 1 << 30,
-        _ => return None,
-    };
-    #[expect(clippy::cast_precision_loss, reason = "a size is not exact")]
-    let bytes = number * factor as f64;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked before")]
-    (bytes.is_finite() && (0.0..1e18).contains(&bytes)).then_some(bytes as u64)
-}
-
-/// Returns the variables of an `.env` file: `NAME=VALUE`, a line each, with quotes around a value or without.
-pub(super) fn variables(text: &str) -> BTreeMap<String, String> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
-    let pair = |line: &str| {
-        let (name, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
-        let value = value.trim();
-        let quoted = ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote));
-        Some((name.trim().to_owned(), quoted.unwrap_or(value).to_owned()))
-    };
-    lines.filter_map(pair).collect()
-}
-
 /// Puts variables into a text as docker-compose does: `$NAME`, `${NAME}`, `${NAME:-default}`, and `$$` for a dollar. Returns also
 /// the names of those that have no value.
 pub(super) fn filled(text: &str, variables: &BTreeMap<String, String>) -> (String, Vec<String>) {

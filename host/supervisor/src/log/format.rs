@@ -16,9 +16,6 @@
 
 use super::{LogEntry, Stream};
 
-/// The beginning of a file's first line.
-pub(super) const HEAD: &str = "@";
-
 /// A piece of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Piece<'a> {

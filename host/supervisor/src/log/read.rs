@@ -6,9 +6,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aiw_home::now_millis;
+use aiw_home::{now_millis, position_of};
 
-use super::format::{Assembler, HEAD};
+use super::format::Assembler;
 use super::{FILES, FollowFrom, Log, LogEntry, Stream};
 use crate::error::SupervisorError;
 use crate::platform;
@@ -20,24 +20,6 @@ const WINDOW: u64 = 64 << 10;
 const CHUNK: usize = 256 << 10;
 /// How many files may be open and not yet read. Open files that the log has dropped keep their place on the disk.
 const WAITING: usize = 2 * FILES;
-
-/// Returns the length of a file up to its last line break.
-#[cfg_attr(not(unix), expect(dead_code, reason = "only shims write logs"))]
-pub(super) fn whole_length(mut file: &File) -> io::Result<u64> {
-    let mut end = file.seek(SeekFrom::End(0))?;
-    let mut buffer = vec![0; 4096];
-    while end > 0 {
-        let start = end.saturating_sub(buffer.len() as u64);
-        file.seek(SeekFrom::Start(start))?;
-        let part = &mut buffer[..usize::try_from(end - start).unwrap_or(0)];
-        file.read_exact(part)?;
-        if let Some(at) = part.iter().rposition(|b| *b == b'\n') {
-            return Ok(start + at as u64 + 1);
-        }
-        end = start;
-    }
-    Ok(0)
-}
 
 /// Opens the existing files of a log, newest first. Each file appears once, even if files are renamed meanwhile.
 pub(super) fn files(path: &Path) -> Result<Vec<File>, SupervisorError> {
@@ -67,7 +49,7 @@ pub(super) fn positions(files: &[File]) -> Vec<u64> {
     let mut positions = Vec::new();
     let mut end = 0;
     for file in files.iter().rev() {
-        let start = told(file).unwrap_or(end);
+        let start = position_of(file).unwrap_or(end);
         end = start + file.metadata().map_or(0, |meta| meta.len());
         positions.push(start);
     }
@@ -78,16 +60,7 @@ pub(super) fn positions(files: &[File]) -> Vec<u64> {
 /// Whether a file begins where another one ends, as far as they tell.
 fn follows(newer: &File, older: &File) -> bool {
     let length = older.metadata().map(|meta| meta.len());
-    matches!((told(newer), told(older), length), (Some(newer), Some(older), Ok(length)) if newer == older + length)
-}
-
-/// Returns the position that a file tells.
-fn told(mut file: &File) -> Option<u64> {
-    let mut head = [0; 24];
-    file.seek(SeekFrom::Start(0)).ok()?;
-    let length = file.read(&mut head).ok()?;
-    let line = head[..length].split(|b| *b == b'\n').next()?;
-    str::from_utf8(line).ok()?.strip_prefix(HEAD)?.parse().ok()
+    matches!((position_of(newer), position_of(older), length), (Some(newer), Some(older), Ok(length)) if newer == older + length)
 }
 
 /// The end of a log: its entries, and the position where reading of the live file continues.
@@ -291,7 +264,8 @@ impl Follow {
         let fail = |e| SupervisorError::io("read", &self.path, e);
         let Some((file, at)) = &mut self.current else { return Ok(self.go_on()) };
         // A file that does not say its position was there before any end that is asked for.
-        let left = self.until.and_then(|until| Some(until.saturating_sub(told(file)? + *at))).unwrap_or(u64::MAX);
+        let left =
+            self.until.and_then(|until| Some(until.saturating_sub(position_of(file)? + *at))).unwrap_or(u64::MAX);
         let mut size = (CHUNK as u64).min(left);
         loop {
             let part = read_part(file, *at, size).map_err(fail)?;
@@ -321,7 +295,8 @@ impl Follow {
 
     /// Goes on to the next file, if there is one.
     fn go_on(&mut self) -> bool {
-        let is_late = |file: &File| self.until.is_some_and(|until| told(file).is_some_and(|start| start >= until));
+        let is_late =
+            |file: &File| self.until.is_some_and(|until| position_of(file).is_some_and(|start| start >= until));
         if self.newer.front().is_some_and(|(file, _)| is_late(file)) {
             return false;
         }

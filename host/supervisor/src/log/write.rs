@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use aiw_home::{now_millis, remove_file, rename};
+use aiw_home::{now_millis, position_line, remove_file, rename, whole_length};
 
-use super::format::{HEAD, Piece};
+use super::format::Piece;
 use super::{CHUNK, FILES, Stream};
 use crate::new::LogPolicy;
 
@@ -28,7 +28,7 @@ impl Writer {
     pub fn open(directory: &Path, policy: LogPolicy) -> io::Result<Self> {
         let path = directory.join("log");
         let file = open(&path)?;
-        let length = super::read::whole_length(&file)?;
+        let length = whole_length(&file)?;
         file.set_len(length)?;
         let base = super::read::bases(&path).first().copied().unwrap_or(0);
         Ok(Self { path, file, length, base, policy, open: [false; 3], buffer: Vec::new() })
@@ -84,7 +84,7 @@ impl Writer {
     /// Begins a new file with its position.
     fn begin(&mut self) {
         if self.length == 0 {
-            self.buffer.extend_from_slice(head(self.base).as_bytes());
+            self.buffer.extend_from_slice(position_line(self.base).as_bytes());
         }
     }
 
@@ -97,7 +97,7 @@ impl Writer {
         // Whoever reads meanwhile finds files that say their position.
         let (new, base) = (self.path.with_extension("new"), self.base + self.length);
         let _ = remove_file(&new);
-        let (mut file, head) = (open(&new)?, head(base));
+        let (mut file, head) = (open(&new)?, position_line(base));
         file.write_all(head.as_bytes())?;
         let files = FILES.min(self.policy.files.into());
         // Some file systems write a file to the disk before another one may take its name.
@@ -115,11 +115,6 @@ impl Writer {
         (self.file, self.base, self.length) = (file, base, head.len() as u64);
         Ok(())
     }
-}
-
-/// Returns the first line of a file.
-fn head(base: u64) -> String {
-    format!("{HEAD}{base}\n")
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -49,7 +49,12 @@ impl Control {
     /// Returns what to wait for. Nobody is listened to whose frame has to wait for the process.
     pub fn awaits(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let viewers = self.viewers.iter().filter(|viewer| viewer.has_room()).map(|viewer| viewer.stream.as_fd());
-        viewers.chain(std::iter::once(self.listener.as_fd()))
+        viewers.chain(std::iter::once(self.door()))
+    }
+
+    /// Returns what to wait for while there is no process that takes anything.
+    pub fn door(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
     }
 
     /// Returns the smallest size of those who look at the process.
@@ -80,7 +85,8 @@ impl Control {
         self.viewers.retain(|viewer| !viewer.has_left);
     }
 
-    fn accept(&mut self, terminal: Option<Terminal>) {
+    /// Lets in who wants to connect.
+    pub fn accept(&mut self, terminal: Option<Terminal>) {
         while let Ok((mut stream, _)) = self.listener.accept() {
             // Too many, or another user: root may open the directory to others.
             let is_ours = platform::peer(&stream).is_ok_and(|uid| uid == geteuid().as_raw());

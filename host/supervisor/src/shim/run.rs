@@ -224,7 +224,7 @@ impl Supervisor {
 
     fn tell_begun(&self, pid: u32, is_again: bool) {
         let kind = if is_again { EventKind::Restarted } else { EventKind::Started };
-        let by = self.record.announced.as_ref().filter(|_| !is_again).map(|announced| announced.by.clone());
+        let by = (!is_again).then(|| self.new.by.clone());
         self.tell(kind, |event| HomeEvent { pid: Some(pid), by, ..event });
     }
 
@@ -273,8 +273,15 @@ impl Supervisor {
             if left.is_zero() {
                 return true;
             }
-            let mut fds = [PollFd::new(self.signals.pipe(), PollFlags::IN)];
+            let mut fds = vec![PollFd::new(self.signals.pipe(), PollFlags::IN)];
+            fds.extend(self.control.as_ref().map(|control| PollFd::from_borrowed_fd(control.door(), PollFlags::IN)));
             let _ = poll(&mut fds, Some(&timespec(left.min(LOOK_AGAIN))));
+            drop(fds);
+            // Who connects now waits for the next life.
+            let terminal = self.size();
+            if let Some(control) = &mut self.control {
+                control.accept(terminal);
+            }
         }
     }
 
