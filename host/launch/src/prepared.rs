@@ -271,7 +271,7 @@ impl PreparedRun {
             arguments: clis::of(request.cli).kept_arguments(&request.arguments),
             ..TaskDescription::new(request.cli, self.permission.to_string(), prompt)
         };
-        let process = NewProcess { timeout: request.timeout, ..NewProcess::within(request.cwd) };
+        let process = NewProcess { timeout: request.timeout, by: request.by, ..NewProcess::within(request.cwd) };
         let program = Program {
             path: self.path,
             arguments,

@@ -55,6 +55,8 @@ pub struct RunRequest {
     pub private: bool,
     /// The user's own arguments for the CLI.
     pub arguments: Vec<OsString>,
+    /// Its starter, as events say it.
+    pub by: String,
 }
 
 impl RunRequest {
@@ -78,6 +80,7 @@ impl RunRequest {
             isolated: false,
             private: false,
             arguments: Vec::new(),
+            by: "you".into(),
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use aiw_app::ClientSession;
+use aiw_core::one_line;
 use aiw_home::Home;
-use aiw_mcp::ToolAnswer;
+use aiw_mcp::{Call, ToolAnswer};
 use aiw_routing::{CurrentMeaning, DynamicToolRegistry, Finder, Pool};
 use serde::Serialize;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -33,6 +34,15 @@ pub(crate) struct Context {
     pub(crate) runs: Runs,
     /// Gone with this: what waits for changes ends then.
     pub(crate) here: watch::Sender<()>,
+}
+
+/// Returns who calls, as events say it: by the name that the client gives itself, unless that is one of aiw's words.
+pub(crate) fn starter(call: &Call) -> String {
+    match one_line(call.caller.name(), 60) {
+        name if name.is_empty() => "a client".into(),
+        name if ["you", "up", "need", "restart", "an extension"].contains(&name.as_str()) => format!("client {name}"),
+        name => name,
+    }
 }
 
 impl Context {

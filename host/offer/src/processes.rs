@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use crate::bounds::{self, first_that_fit};
-use crate::context::{Context, Lane, Lanes};
+use crate::context::{Context, Lane, Lanes, starter};
 use crate::error::CallError;
 
 /// The longest that `wait_for_process` waits, in seconds: clients give a call one minute.
@@ -209,7 +209,7 @@ pub(crate) fn in_lane<I: Send + 'static, O: Send + 'static>(
 ) -> impl Fn(Arc<Context>, I, Call) -> BoxFuture<'static, Result<O, CallError>> + Clone {
     move |context, asked, call| {
         let shared = context.clone();
-        let by = one_line(call.caller.name(), 60);
+        let by = starter(&call);
         let work = move || Ok(work(&manager(&shared)?.on_behalf_of(by), asked)?);
         Box::pin(async move { lane(&context.lanes).run(work).await })
     }

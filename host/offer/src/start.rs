@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use crate::bounds;
-use crate::context::Context;
+use crate::context::{Context, starter};
 use crate::error::CallError;
 
 /// The AI CLIs by name, for the schema.
@@ -52,7 +52,7 @@ pub(crate) struct Started {
 }
 
 /// Returns the request for a task.
-fn request(context: &Context, asked: StartTask) -> Result<RunRequest, CallError> {
+fn request(context: &Context, asked: StartTask, by: String) -> Result<RunRequest, CallError> {
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let path = given(asked.cwd).map_or_else(|| context.client.cwd().to_owned(), |dir| context.client.cwd().join(dir));
     let roles = asked.role.unwrap_or_default();
@@ -63,6 +63,7 @@ fn request(context: &Context, asked: StartTask) -> Result<RunRequest, CallError>
         prompt: Some(asked.task.into_bytes()),
         model: given(asked.model),
         permission: asked.permission.map(|word| word.parse::<Permission>()).transpose()?,
+        by,
         ..RunRequest::new(asked.ai_type.parse()?, path)
     })
 }
@@ -70,11 +71,18 @@ fn request(context: &Context, asked: StartTask) -> Result<RunRequest, CallError>
 /// Starts a task as the command line does.
 pub(crate) async fn start_task(context: Arc<Context>, asked: StartTask, call: Call) -> Result<Started, CallError> {
     let (shared, runtime) = (context.clone(), Handle::current());
-    context.lanes.start.run(move || start(&shared, asked, &runtime, &call.cancelled)).await
+    let by = starter(&call);
+    context.lanes.start.run(move || start(&shared, asked, by, &runtime, &call.cancelled)).await
 }
 
-fn start(context: &Context, asked: StartTask, runtime: &Handle, cancelled: &Cancelled) -> Result<Started, CallError> {
-    let request = request(context, asked)?;
+fn start(
+    context: &Context,
+    asked: StartTask,
+    by: String,
+    runtime: &Handle,
+    cancelled: &Cancelled,
+) -> Result<Started, CallError> {
+    let request = request(context, asked, by)?;
     let client = &context.client;
     let prepared = runtime.block_on(runs::prepare(client, request))?;
     let notes = [client.notes(), prepared.notes.clone()].concat();

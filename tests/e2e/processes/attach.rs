@@ -108,6 +108,65 @@ fn a_process_without_a_terminal_shows_its_log_and_takes_lines() {
     unknown.wait_for("lines");
 }
 
+#[test]
+fn who_attaches_in_a_pause_sees_the_next_life() {
+    let project = Project::new(
+        "process \"again\" { shell \"echo life $$; test -e second && exec cat; touch second; exit 1\"; input #true
+            restart \"on-failure\" backoff=\"7s\" }",
+    );
+    project.up(&[]);
+    until(|| project.ps("again")["restarts"] == 1);
+    let mut terminal = attach(&project, &["again"]);
+    terminal.wait("two lives", |shown| shown.matches("life").count() == 2);
+    terminal.press("typed\r");
+    until(|| project.lines("again").last().is_some_and(|line| line == "typed"));
+    terminal.press("\u{1d}");
+    assert!(terminal.ends().success());
+}
+
+#[test]
+fn it_is_left_although_nobody_reads_its_terminal() {
+    use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+    let project = Project::new("process \"floods\" { command \"yes\"; terminal rows=24 columns=80 }");
+    project.up(&[]);
+    for signal in [None, Some(Signal::TERM), Some(Signal::HUP)] {
+        let pair = native_pty_system().openpty(PtySize::default()).unwrap();
+        let mut command = CommandBuilder::new(project.parts().0);
+        command.args(["process", "attach", "floods"]);
+        command.env_clear();
+        project.parts().1.iter().for_each(|(name, value)| command.env(name, value));
+        command.cwd(project.path(""));
+        let mut child = pair.slave.spawn_command(command).unwrap();
+        let mut keys = pair.master.take_writer().unwrap();
+        // Its terminal is full by now, and it waits.
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        let pid = i32::try_from(child.process_id().unwrap()).unwrap();
+        match signal {
+            None => std::io::Write::write_all(&mut keys, b"\x1d").unwrap(),
+            Some(signal) => {
+                rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap()
+            }
+        }
+        until(|| child.try_wait().unwrap().is_some());
+    }
+    assert_eq!(project.ps("floods")["state"], "running");
+}
+
+#[test]
+fn a_terminal_of_any_size_takes_no_memory_of_that_size() {
+    let project =
+        Project::new("process \"wide\" { shell \"echo drawn; exec cat\"; terminal rows=60000 columns=60000 }");
+    project.up(&[]);
+    let mut terminal = attach(&project, &["wide", "--read-only"]);
+    terminal.wait_for("drawn");
+    let status = fs::read_to_string(format!("/proc/{}/status", terminal.child.process_id().unwrap())).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kilobytes: u64 = most.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(kilobytes < 500_000, "{most}");
+    terminal.press("\u{1d}");
+    terminal.ends();
+}
+
 /// The sockets of shims in the runtime directory.
 fn sockets(project: &Project) -> Vec<PathBuf> {
     let runtime = project.parts().1.iter().find(|(name, _)| *name == "AIW_RUNTIME_DIR").unwrap().1.clone();

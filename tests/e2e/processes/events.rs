@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Project;
 use super::tools::client;
+use crate::mcp::Client;
 use crate::until;
 
 /// Events as `kind name by`.
@@ -89,8 +90,22 @@ fn a_private_run_tells_no_more_than_its_id_and_state() {
     until(|| short(&project.json(&["events", "--all", "--kind", "exited"])).len() == 2);
     let all = project.json(&["events", "--all"]);
     let started = project.json(&["events", "--all", "--kind", "started"]);
-    assert_eq!(short(&started), ["started you", "started claude you"], "{all:#}");
+    assert_eq!(short(&started), ["started", "started claude you"], "{all:#}");
     assert!(started["events"][0]["project"].is_null() && !all.to_string().contains("-word"), "{all:#}");
+}
+
+#[test]
+fn a_need_that_was_not_met_says_nothing_of_what_it_runs() {
+    let project = Project::new(
+        "process \"g\" { shell \"trap 'exit 0' TERM; while :; do sleep 0.05; done\"; ready line=\"pattern-word*\" timeout=\"300ms\"
+            restart \"on-failure\" max=1 within=\"60s\" backoff=\"10ms\" }
+         process \"n\" { command \"sleep\" \"1000\"; needs \"g\" }",
+    );
+    project.up(&[]);
+    until(|| project.ps("n")["state"] == "failed");
+    let held = project.json(&["events", "--kind", "held_back"]);
+    assert_eq!(held["events"][0]["why"], "held back by `g`", "{held:#}");
+    assert!(!project.json(&["events"]).to_string().contains("-word"));
 }
 
 #[test]
@@ -108,4 +123,14 @@ fn a_model_waits_for_what_somebody_else_does() {
     // By the name that the client gives itself.
     assert_eq!(short(&seen), ["started two test"], "{seen}");
     assert!(client.bad("wait_for_event", json!({"kinds": ["gone"]})).contains("gone"));
+}
+
+#[test]
+fn a_task_of_a_client_is_started_by_that_client() {
+    let mut project = Project::empty();
+    let _clis = FakeClis::install(&mut project.env);
+    let mut client = Client::start_with(&project.env, &["mcp", "serve", "--toolsets", "tasks"]);
+    client.initialize("2025-06-18");
+    client.good("start_task", json!({"ai_type": "claude", "task": "prompt-word"}));
+    until(|| short(&project.json(&["events", "--all", "--kind", "started"])) == ["started claude test"]);
 }

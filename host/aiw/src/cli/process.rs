@@ -128,7 +128,7 @@ pub struct AttachArgs {
     /// Only look: send it no keys, and leave its terminal at its size
     #[arg(long)]
     pub read_only: bool,
-    /// The key that leaves: `ctrl-` and a letter, or one of `[ \\ ] ^ _`
+    /// The key that leaves: `ctrl-` and a letter, or one of `\\ ] ^ _`
     #[arg(long, value_name = "KEY", default_value_t, value_parser = DetachKey::parse)]
     pub detach_key: DetachKey,
 }
@@ -143,7 +143,8 @@ impl DetachKey {
         let letter = letter.strip_prefix("ctrl-").or_else(|| letter.strip_prefix('^')).map(str::as_bytes);
         match letter {
             Some([b'm' | b'j' | b'i']) => Err("this is Enter or Tab".into()),
-            Some([letter @ (b'a'..=b'z' | b'[' | b'\\' | b']' | b'^' | b'_')]) => Ok(Self(*letter)),
+            Some(b"[") => Err("this is Escape, with which every arrow key begins".into()),
+            Some([letter @ (b'a'..=b'z' | b'\\' | b']' | b'^' | b'_')]) => Ok(Self(*letter)),
             _ => Err("expected a key such as `ctrl-]` or `ctrl-q`".into()),
         }
     }

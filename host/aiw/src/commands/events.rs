@@ -32,7 +32,7 @@ pub fn events(args: &EventsArgs, home: &Home, output: &Output) -> Result<(), Fai
     if !args.follow {
         list.events.iter().for_each(|event| output.line(line(event, args.all)));
         if list.events.is_empty() {
-            output.line("nothing has happened yet");
+            output.line("no events");
         }
         output.answer(list);
         return Ok(());

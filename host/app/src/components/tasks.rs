@@ -86,6 +86,7 @@ impl TaskStarts for SessionTasks {
             roles: request.role.iter().cloned().collect(),
             prompt: Some(request.prompt.clone().into_bytes()),
             model: request.model.clone(),
+            by: "an extension".into(),
             ..RunRequest::new(request.cli, cwd)
         };
         let runtime = Handle::current();

@@ -54,7 +54,6 @@ impl Processes {
             }
             Err(e) => return Err(fail(e)),
         };
-        // A shim is silent while its process waits to be started again.
         stream.set_read_timeout(Some(PATIENCE)).map_err(fail)?;
         stream.set_write_timeout(Some(PATIENCE)).map_err(fail)?;
         let mut hello = [0; HELLO];

@@ -55,7 +55,9 @@ impl Supervisor {
                         self.record.trouble = None;
                         self.record.note(&why);
                         starter.answer(&Answer::Started(Box::new(self.record.clone())));
-                        self.tell(EventKind::HeldBack, |event| HomeEvent { why: Some(why), ..event });
+                        // The reason may name what the other process runs.
+                        let why = Some(format!("held back by `{}`", need.name));
+                        self.tell(EventKind::HeldBack, |event| HomeEvent { why, ..event });
                         self.close(Outcome::Failed);
                         return false;
                     }

@@ -1,9 +1,9 @@
 //! `aiw process attach`: the terminal of a process in the user's own, or its log and a way to its standard input.
 
 use std::io::{self, IsTerminal, Read, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -21,6 +21,15 @@ use crate::{output, terminal};
 
 /// How often it is checked whether the user leaves and whether the process has ended.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How often it is checked whether the process has ended, if nothing tells: each so many looks.
+const LOOKS: u32 = 10;
+
+/// How long a terminal that nobody reads may keep what was already on its way to it.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// No screen is larger. One of 65,535 lines and columns would take all memory.
+const LARGEST: u16 = 1000;
 
 /// So many pieces of what is typed wait for a process that doesn't read.
 const TYPED: usize = 64;
@@ -49,6 +58,7 @@ pub fn attach(args: &AttachArgs, home: &Home) -> Result<(), Failure> {
     // Signals first: one that came later would leave the terminal as it is set here.
     hear(connection.clone().filter(|_| size.is_some()), left.clone()).map_err(|e| failed(&e))?;
     let modes = Modes::set(size.is_some(), args.detach_key).map_err(|e| failed(&e))?;
+    let _ = left.modes.set(modes.before.clone());
     let _ = write!(io::stderr(), "{said}\r\n");
     if let Some(connection) = &connection {
         connection.wait_for_ever().map_err(|e| failed(&e))?;
@@ -81,22 +91,32 @@ fn failed(error: &io::Error) -> Failure {
 
 /// Whether the user has left, and by which signal.
 #[derive(Debug, Default)]
-struct Left(AtomicI32);
+struct Left {
+    how: AtomicI32,
+    /// The modes of the terminal before, once it was changed.
+    modes: OnceLock<Termios>,
+}
 
 impl Left {
     /// The user typed the key.
     const BY_KEY: i32 = -1;
 
+    /// Leaves. Where the terminal takes nothing more, its modes come back and the program ends all the same.
     fn leave(&self, how: i32) {
-        let _ = self.0.compare_exchange(0, how, Ordering::SeqCst, Ordering::SeqCst);
+        let _ = self.how.compare_exchange(0, how, Ordering::SeqCst, Ordering::SeqCst);
+        thread::sleep(GRACE);
+        if let Some(modes) = self.modes.get() {
+            let _ = tcsetattr(io::stdin(), OptionalActions::Now, modes);
+        }
+        std::process::exit(self.signal().map_or(0, |signal| 128 + signal));
     }
 
     fn has_left(&self) -> bool {
-        self.0.load(Ordering::SeqCst) != 0
+        self.how.load(Ordering::SeqCst) != 0
     }
 
     fn signal(&self) -> Option<i32> {
-        Some(self.0.load(Ordering::SeqCst)).filter(|how| *how > 0)
+        Some(self.how.load(Ordering::SeqCst)).filter(|how| *how > 0)
     }
 }
 
@@ -206,11 +226,14 @@ fn show(
         let mut stdout = io::stdout().lock();
         print(&mut stdout, entries).and_then(|()| stdout.flush()).map_err(|e| failed(&e))
     };
+    let mut looks = 0;
     while !left.has_left() {
         let entries = written.next(LOOK).map_err(aiw_processes::ProcessError::from)?;
+        // A line of aiw's own says an end.
+        looks = if entries.iter().any(|entry| entry.stream == Stream::Aiw) { LOOKS } else { looks + 1 };
         if !entries.is_empty() {
             print(&entries)?;
-        } else if !manager.is_alive(id) {
+        } else if looks >= LOOKS && std::mem::take(&mut looks) > 0 && !manager.is_alive(id) {
             // What it wrote last may have come after the last look.
             let last = written.next(Duration::ZERO).map_err(aiw_processes::ProcessError::from)?;
             return print(&[last, written.rest()].concat());
@@ -268,7 +291,7 @@ fn last_screen(entries: &[LogEntry], size: Terminal, said: &str) -> Vec<u8> {
     let output = entries[life..].iter().filter(|entry| entry.stream != Stream::Aiw);
     let bytes: Vec<u8> = output.flat_map(raw).collect();
     let (known, rest) = bytes.split_at(settled(&bytes));
-    let mut parser = vt100::Parser::new(size.rows, size.columns, 0);
+    let mut parser = vt100::Parser::new(size.rows.min(LARGEST), size.columns.min(LARGEST), 0);
     parser.process(known);
     let screen = parser.screen();
     let mut drawn = Vec::new();
