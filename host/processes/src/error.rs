@@ -234,6 +234,9 @@ pub enum ProcessError {
     /// The person, or nobody.
     #[error("{}", .0.or_done("nothing was started"))]
     Ask(#[from] AskError),
+    /// The person does not want what a file of another tool says, or nobody can be asked.
+    #[error("{}", .0.or_done("nothing was added"))]
+    NotAdded(AskError),
     /// An error of the home.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -247,7 +250,7 @@ pub enum ProcessError {
 
 impl Fault for ProcessError {
     fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Ask, Home, Vault, Supervisor, NotSaved { source })
+        aiw_core::passed_on!(self, Ask, NotAdded, Home, Vault, Supervisor, NotSaved { source })
     }
 
     fn own_kind(&self) -> ErrorKind {

@@ -24,6 +24,7 @@ fn what_a_procfile_says_is_shown_asked_for_and_runs() {
     assert!(shown.contains("`web`: all of it is left out: there is a process with this id already"), "{shown}");
     terminal.press("n\r");
     assert!(!terminal.ends().success());
+    terminal.wait_for("nothing was added");
     assert_eq!(fs::read_to_string(project.path(".ichimi/processes.kdl")).unwrap(), before);
     let added = project.json(&["process", "add", "--from", "Procfile", "--yes"]);
     assert_eq!(added["added"], json!(["tick"]), "{added}");

@@ -59,7 +59,7 @@ impl Manager {
             let why = foreign.left_out.first().map(|why| format!(": {why}")).unwrap_or_default();
             return Err(problem(&format!("has no process that can be taken{why}")));
         }
-        ask.agree(&self.brought(&foreign), &[]).await?;
+        ask.agree(&self.brought(&foreign), &[]).await.map_err(ProcessError::NotAdded)?;
         let file = self.edit_file(|text| {
             let add = |text: String, (id, definition): (&String, &Definition)| file::add(&text, id, definition);
             foreign.definitions.iter().try_fold(text.to_owned(), add)
