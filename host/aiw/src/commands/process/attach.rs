@@ -1,6 +1,7 @@
 //! `aiw process attach`: the terminal of a process in the user's own, or its log and a way to its standard input.
 
 use std::io::{self, IsTerminal, Read, Write};
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, OnceLock};
@@ -28,8 +29,9 @@ const LOOKS: u32 = 10;
 /// How long a terminal that nobody reads may keep what was already on its way to it.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// No screen is larger. One of 65,535 lines and columns would take all memory.
-const LARGEST: u16 = 1000;
+/// The lines and columns of a screen that is drawn again. One of 65,535 each would take all memory, and the emulator panics
+/// where a text wraps in a single line or a wide character in a single column.
+const DRAWN: RangeInclusive<u16> = 2..=1000;
 
 /// So many pieces of what is typed wait for a process that doesn't read.
 const TYPED: usize = 64;
@@ -291,7 +293,8 @@ fn last_screen(entries: &[LogEntry], size: Terminal, said: &str) -> Vec<u8> {
     let output = entries[life..].iter().filter(|entry| entry.stream != Stream::Aiw);
     let bytes: Vec<u8> = output.flat_map(raw).collect();
     let (known, rest) = bytes.split_at(settled(&bytes));
-    let mut parser = vt100::Parser::new(size.rows.min(LARGEST), size.columns.min(LARGEST), 0);
+    let within = |length: u16| length.clamp(*DRAWN.start(), *DRAWN.end());
+    let mut parser = vt100::Parser::new(within(size.rows), within(size.columns), 0);
     parser.process(known);
     let screen = parser.screen();
     let mut drawn = Vec::new();
@@ -348,6 +351,15 @@ mod tests {
             let whole = screen(&bytes);
             prop_assert_eq!(joined.screen().contents(), whole.screen().contents());
             prop_assert_eq!(joined.screen().cursor_position(), whole.screen().cursor_position());
+        }
+
+        #[test]
+        fn any_text_with_sequences_is_drawn(
+            parts in proptest::collection::vec("\u{1b}\\[[0-9;?]{0,6}[@-~]|\u{1b}[ -~]|\u{9b}[0-9]{1,3}[A-Z]|[ -~]{0,9}|[äß€😀コ\u{300}\u{200d}]{1,3}|[\r\n\t\u{8}\u{b}\u{e}\u{f}]", 0..60),
+            rows in 1u16..9,
+            columns in 1u16..12,
+        ) {
+            last_screen(&[entry(parts.concat().as_bytes())], Terminal { rows, columns }, "said");
         }
 
         #[test]
