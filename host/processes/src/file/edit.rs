@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::read::document;
 use super::values::after_quoted;
-use super::{Definitions, parse};
-use crate::definition::{Definition, EnvValue, NeedOf, RestartPolicy, Run, StopPolicy};
+use super::{Defined, Definitions, parse};
+use crate::definition::{Definition, EnvValue, EventHook, NeedOf, RestartPolicy, Run, StopPolicy, WatchedFiles};
 use crate::probe::{CheckOf, ProbeOf};
 use aiw_supervisor::LogPolicy;
 
@@ -18,7 +18,7 @@ use aiw_supervisor::LogPolicy;
 /// Returns the changed text, or the obstacle as a sentence.
 pub(crate) fn add(text: &str, id: &str, definition: &Definition) -> Result<String, String> {
     let mut wanted = parse(text).map_err(|problem| problem.to_string())?;
-    if wanted.insert(id.to_owned(), definition.clone()).is_some() {
+    if wanted.processes.insert(id.to_owned(), definition.clone()).is_some() {
         return Err(format!("there is a process `{id}` already"));
     }
     let mut new = text.to_owned();
@@ -38,7 +38,7 @@ pub(crate) fn add(text: &str, id: &str, definition: &Definition) -> Result<Strin
 /// Returns the changed text, or the obstacle as a sentence.
 pub(crate) fn remove(text: &str, id: &str) -> Result<String, String> {
     let mut wanted = parse(text).map_err(|problem| problem.to_string())?;
-    wanted.remove(id).ok_or_else(|| format!("there is no process `{id}`"))?;
+    wanted.processes.remove(id).ok_or_else(|| format!("there is no process `{id}`"))?;
     let document = document(text).map_err(|(_, problem)| problem)?;
     let node = document
         .nodes()
@@ -96,9 +96,9 @@ fn closing(text: &str, from: usize, inside: usize) -> usize {
     bytes.len()
 }
 
-fn checked(new: String, wanted: &Definitions) -> Result<String, String> {
+fn checked(new: String, wanted: &Defined) -> Result<String, String> {
     match parse(&new) {
-        Ok(definitions) if definitions == *wanted => Ok(new),
+        Ok(defined) if defined == *wanted => Ok(new),
         Ok(_) => Err("the file would say something else: change it by hand".into()),
         Err(problem) => Err(format!("the file could not be read any more ({problem}): change it by hand")),
     }
@@ -107,13 +107,24 @@ fn checked(new: String, wanted: &Definitions) -> Result<String, String> {
 /// Returns what a process has in this file that says nothing but its command.
 pub(crate) fn defaults(text: &str) -> Definition {
     let probe = format!("{text}\nprocess \"aiw-probe\" {{ command \"x\" }}\n");
-    let with = parse(&probe).ok().and_then(|mut definitions| definitions.remove("aiw-probe"));
+    let with = parse(&probe).ok().and_then(|mut defined| defined.processes.remove("aiw-probe"));
     with.unwrap_or_default()
 }
 
-/// Returns a whole file with these processes.
-pub(crate) fn whole(definitions: &Definitions) -> String {
-    definitions.iter().map(|(id, definition)| node(id, definition, &Definition::default())).collect()
+/// Returns a whole file with these processes and hooks.
+pub(crate) fn whole(definitions: &Definitions, hooks: &[EventHook]) -> String {
+    let processes = definitions.iter().map(|(id, definition)| node(id, definition, &Definition::default()));
+    processes.chain(hooks.iter().map(hook)).collect()
+}
+
+fn hook(hook: &EventHook) -> String {
+    let EventHook { on, of, command, timeout } = hook;
+    let of = of.as_ref().map(|of| format!(" of={}", quoted(of))).unwrap_or_default();
+    format!("on \"{on}\"{of} {{\n    command {}\n    timeout \"{}\"\n}}\n", words(command), time(*timeout))
+}
+
+fn words(words: &[String]) -> String {
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 fn node(id: &str, definition: &Definition, defaults: &Definition) -> String {
@@ -123,7 +134,7 @@ fn node(id: &str, definition: &Definition, defaults: &Definition) -> String {
     };
     match &definition.run {
         Run::Command(argv) => {
-            line(format!("command {}", argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")))
+            line(format!("command {}", words(argv)))
         }
         Run::Shell(text) => line(format!("shell {}", quoted(text))),
     }
@@ -183,6 +194,13 @@ fn node(id: &str, definition: &Definition, defaults: &Definition) -> String {
     }
     if definition.input != defaults.input {
         line(format!("input #{}", definition.input));
+    }
+    if let Some(WatchedFiles { files, ignore, debounce }) = &definition.watch {
+        let ignore: String = ignore.iter().map(|glob| format!(" {}", quoted(&format!("!{glob}")))).collect();
+        line(format!("watch {}{ignore} debounce=\"{}\"", words(files), time(*debounce)));
+    }
+    if let Some(cron) = &definition.cron {
+        line(format!("cron {}", quoted(cron)));
     }
     if definition.auto_start != defaults.auto_start {
         line(format!("auto-start #{}", definition.auto_start));
@@ -278,7 +296,7 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
         };
         let text = add(FILE, "web", &definition).unwrap();
         assert!(text.starts_with(FILE), "{text}");
-        assert_eq!(parse(&text).unwrap()["web"], definition);
+        assert_eq!(parse(&text).unwrap().processes["web"], definition);
         // It differs from the file's defaults, so that is written.
         assert!(text.contains("stop signal=\"TERM\" grace=\"5s\""), "{text}");
         assert!(add(&text, "web", &definition).is_err());
@@ -296,7 +314,7 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
                 let env = [("A".to_owned(), EnvValue::Literal(value))].into();
                 let definition = Definition { run, env, input, ..Definition::default() };
                 let all = [("a".to_owned(), definition)].into();
-                prop_assert_eq!(parse(&whole(&all)).unwrap(), all);
+                prop_assert_eq!(parse(&whole(&all, &[])).unwrap().processes, all);
             }
 
             #[test]
@@ -310,10 +328,10 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
             fn a_file_with_pieces_cut_out_is_read_or_refused(at in 0usize..400, length in 0usize..60) {
                 let (at, end) = (at.min(FILE.len()), (at + length).min(FILE.len()));
                 let cut = format!("{}{}", &FILE[..at], &FILE[end.max(at)..]);
-                if let Ok(definitions) = parse(&cut) {
-                    for id in definitions.keys() {
+                if let Ok(Defined { processes, .. }) = parse(&cut) {
+                    for id in processes.keys() {
                         if let Ok(less) = remove(&cut, id) {
-                            prop_assert_eq!(parse(&less).unwrap().len() + 1, definitions.len());
+                            prop_assert_eq!(parse(&less).unwrap().processes.len() + 1, processes.len());
                         }
                     }
                 }
