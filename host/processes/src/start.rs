@@ -65,7 +65,7 @@ impl Prepared {
     pub(crate) fn for_hook(mut self, home: &Home, hook: &EventHook, event: &[u8]) -> Self {
         // What happens to it is nobody's event.
         (self.new.announced, self.new.timeout) = (None, Some(hook.timeout));
-        self.program.stdin = [event.as_slice(), b"\n"].concat();
+        self.program.stdin = [event, b"\n"].concat();
         let own = home.around().only(&["AIW_RUNTIME_DIR"]).into_iter();
         let own = own.chain([("AIW_HOME".into(), home.root().into()), (VARIABLE.into(), hook.on.as_str().into())]);
         self.program.environment.extend(own);
