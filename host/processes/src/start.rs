@@ -66,7 +66,7 @@ impl Prepared {
         // What happens to it is nobody's event.
         (self.new.announced, self.new.timeout) = (None, Some(hook.timeout));
         self.program.stdin = [event, b"\n"].concat();
-        let own = home.around().only(&["AIW_RUNTIME_DIR"]).into_iter();
+        let own = home.around().only(["AIW_RUNTIME_DIR"]).into_iter();
         let own = own.chain([("AIW_HOME".into(), home.root().into()), (VARIABLE.into(), hook.on.as_str().into())]);
         self.program.environment.extend(own);
         self
