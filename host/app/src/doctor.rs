@@ -79,7 +79,9 @@ fn processes(home: &Home, cwd: &Path) -> CheckedPart {
         Ok(manager) => {
             let (all, running, mut problems) = manager.check();
             let resident = ResidentState::look(home);
-            if !resident.awake && let Some(problem) = resident.line() {
+            if !resident.awake
+                && let Some(problem) = resident.line()
+            {
                 problems.push(FoundProblem { problem, next: None });
             }
             CheckedPart { name, summary: format!("{all} in this project, {running} running"), problems }

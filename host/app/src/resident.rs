@@ -63,15 +63,18 @@ pub fn run_resident(home: &Home, say: fn(&str)) -> Result<(), AppError> {
                 std::thread::sleep(RESTS);
             }
         };
-        std::thread::Builder::new().name(duty.name.into()).spawn(forever).map_err(|source| AppError::Thread { source })?;
+        std::thread::Builder::new()
+            .name(duty.name.into())
+            .spawn(forever)
+            .map_err(|source| AppError::Thread { source })?;
     }
     let is_needed = || DUTIES.iter().any(|duty| (duty.is_needed)(home));
     let mut needed = Instant::now();
     loop {
         std::thread::sleep(LOOKS);
-        if is_needed() {
+        if is_needed() && home.root().is_dir() {
             needed = Instant::now();
-        } else if needed.elapsed() > LINGERS {
+        } else if needed.elapsed() > LINGERS || !home.root().is_dir() {
             on_duty.leave_unless(home, is_needed).map_err(ProcessError::from)?;
         }
     }
@@ -132,7 +135,9 @@ impl ResidentState {
         match (self.awake, what.is_empty()) {
             (true, true) => Some("the resident is awake, and leaves soon: nothing needs it".into()),
             (true, false) => Some(format!("the resident is awake ({})", what.join(", "))),
-            (false, false) => Some("the resident does not run: nothing that is watched or scheduled starts; `aiw up` starts it".into()),
+            (false, false) => Some(
+                "the resident does not run: nothing that is watched or scheduled starts; `aiw up` starts it".into(),
+            ),
             (false, true) => None,
         }
     }

@@ -11,8 +11,8 @@ use aiw_supervisor::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::probe::{CheckOf, ProbeOf};
 use crate::duties::{schedule, watched};
+use crate::probe::{CheckOf, ProbeOf};
 
 /// How many processes a project may define.
 pub const MAX_PROCESSES: usize = 500;

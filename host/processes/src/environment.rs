@@ -24,7 +24,8 @@ impl Environment {
     /// Returns the environment of a process, with its secrets.
     pub fn of(home: &Home, project: &ProcessProject, id: &str, definition: &Definition) -> Result<Self, ProcessError> {
         let passed = home.around().variables().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-        let mut all = Self { variables: passed.filter(|(name, _)| is_usual_variable(name)).collect(), secrets: Vec::new() };
+        let mut all =
+            Self { variables: passed.filter(|(name, _)| is_usual_variable(name)).collect(), secrets: Vec::new() };
         if let Some(file) = &definition.env_file {
             let path = project.inside(id, file)?;
             let problem = |problem: String| ProcessError::EnvFile { id: id.to_owned(), path: path.clone(), problem };

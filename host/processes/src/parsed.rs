@@ -43,8 +43,7 @@ pub(crate) fn keep(home: &Home, project: &ProcessProject, text: &str, defined: &
     if text.len() < SHORT {
         return;
     }
-    let parsed =
-        Parsed { aiw: env!("CARGO_PKG_VERSION").into(), text: text.into(), defined: Cow::Borrowed(defined) };
+    let parsed = Parsed { aiw: env!("CARGO_PKG_VERSION").into(), text: text.into(), defined: Cow::Borrowed(defined) };
     if let Ok(bytes) = serde_json::to_vec(&parsed) {
         cache(home).put(&project.directory().to_string_lossy(), &bytes, KEEP);
     }

@@ -160,14 +160,15 @@ impl Resident {
 }
 
 impl OnDuty {
-    /// Ends this process, unless it is needed. Whoever needs it from now on starts another one.
+    /// Ends this process, unless it is needed. Whoever needs it from now on starts another one. It ends also with its home.
     ///
     /// # Errors
     ///
     /// The home can't be written.
     pub fn leave_unless(&self, home: &Home, is_needed: impl FnOnce() -> bool) -> Result<(), SupervisorError> {
-        let _turn = home.turn()?;
-        if !is_needed() {
+        // Taking the turn would make the home anew.
+        let turn = if home.root().is_dir() { Some(home.turn()?) } else { None };
+        if turn.is_none() || !is_needed() {
             let _ = self.lock.unlock();
             std::process::exit(0);
         }

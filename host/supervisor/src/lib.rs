@@ -80,9 +80,9 @@ pub use new::{
 pub use platform::Seen;
 pub use processes::{Attachment, Keep, ProcessUsage, Processes, Stopped, Supervised, WaitMode, Waited};
 pub use program::{Enforced, NamedFile, PassedFile, Program, Resource, ResourceLimits, is_usual_variable};
+pub use record::boot;
 pub use record::{Labels, MAX_CAUSES, ProcessRecord, RestartRecord};
 pub use root::{ProcessScope, Root, digest};
-pub use record::boot;
 #[cfg(unix)]
 pub use runtime::runtime_dir;
 #[cfg(unix)]

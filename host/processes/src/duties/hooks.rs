@@ -64,7 +64,8 @@ impl Hooks {
         let mut busy: Vec<String> = Vec::new();
         for (hook, json) in std::mem::take(&mut self.waiting) {
             let id = hook.id();
-            if busy.contains(&id) || manager.supervised(&id).is_some_and(|one| one.record.state != ProcessState::Ended) {
+            if busy.contains(&id) || manager.supervised(&id).is_some_and(|one| one.record.state != ProcessState::Ended)
+            {
                 busy.push(id);
                 left.push_back((hook, json));
             } else if self.runs.iter().filter(|(known, _)| *known == id).count() >= A_MINUTE {
@@ -84,7 +85,8 @@ impl Hooks {
 impl Manager {
     /// Starts the program of a hook. It is a process of the project, with a log, and ends in its time.
     fn run_hook(&self, hook: &EventHook, event: &[u8]) -> Result<(), ProcessError> {
-        let definition = Definition { run: Run::Command(hook.command.clone()), auto_start: false, ..Definition::default() };
+        let definition =
+            Definition { run: Run::Command(hook.command.clone()), auto_start: false, ..Definition::default() };
         let id = hook.id();
         self.prepare(&id, &definition, Vec::new())?.for_hook(&self.home, hook, event).start(self, &id)
     }

@@ -75,11 +75,7 @@ impl Attended {
     }
 
     /// Changes what is said of a project, in the turn of whoever calls this. Returns whether that is anything.
-    pub fn change(
-        home: &Home,
-        project: &ProcessProject,
-        change: impl FnOnce(&mut Self),
-    ) -> Result<bool, HomeError> {
+    pub fn change(home: &Home, project: &ProcessProject, change: impl FnOnce(&mut Self)) -> Result<bool, HomeError> {
         let before = Self::read(home, project);
         let mut after = Self { boot: boot().map(str::to_owned), ..before.clone() };
         change(&mut after);

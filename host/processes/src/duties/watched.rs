@@ -22,8 +22,8 @@ const MAX_GLOBS: usize = 100;
 const DEBOUNCE: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(60)];
 /// How often files are looked at that can't be listened to. At least that; and a look takes a fiftieth of the time.
 const POLL: Duration = Duration::from_secs(2);
-/// Where files change all the time, this often the wait for a quiet moment ends.
-const PATIENCE: u32 = 20;
+/// Where files change all the time, the wait for a quiet moment ends after this, or after so many times the debounce.
+const PATIENCE: (Duration, u32) = (Duration::from_secs(10), 20);
 
 /// Checks what files a process watches. Returns the problem as the end of a sentence about the process.
 pub(crate) fn check(watch: &WatchedFiles) -> Result<(), String> {
@@ -34,7 +34,9 @@ pub(crate) fn check(watch: &WatchedFiles) -> Result<(), String> {
     if files.len() + ignore.len() > MAX_GLOBS {
         return Err(format!("has a `watch` of more than {MAX_GLOBS} globs"));
     }
-    if let Some(glob) = files.iter().chain(ignore).find(|glob| glob.starts_with('/') || glob.split('/').any(|part| part == "..")) {
+    if let Some(glob) =
+        files.iter().chain(ignore).find(|glob| glob.starts_with('/') || glob.split('/').any(|part| part == ".."))
+    {
         return Err(format!("has a `watch` of `{}`, which is outside the project", one_line(glob, 60)));
     }
     if !(DEBOUNCE[0]..=DEBOUNCE[1]).contains(debounce) {
@@ -44,7 +46,8 @@ pub(crate) fn check(watch: &WatchedFiles) -> Result<(), String> {
 }
 
 fn globs(globs: &[String]) -> Result<GlobSet, String> {
-    let problem = |glob: &str| format!("has a `watch` of `{}`, which is not a glob, such as \"src/**/*.rs\"", one_line(glob, 60));
+    let problem =
+        |glob: &str| format!("has a `watch` of `{}`, which is not a glob, such as \"src/**/*.rs\"", one_line(glob, 60));
     let mut all = GlobSetBuilder::new();
     for glob in globs {
         all.add(GlobBuilder::new(glob).literal_separator(true).build().map_err(|_| problem(glob))?);
@@ -67,11 +70,16 @@ struct Rules {
 
 impl Rules {
     fn of(root: &Path, watch: &WatchedFiles) -> Result<Self, String> {
-        let whole: Vec<String> = watch.ignore.iter().filter_map(|glob| glob.strip_suffix("/**")).map(str::to_owned).collect();
+        let whole: Vec<String> =
+            watch.ignore.iter().filter_map(|glob| glob.strip_suffix("/**")).map(str::to_owned).collect();
         let is_literal = |part: &&str| !part.contains(['*', '?', '[', '{', '\\']);
         let base = |glob: &String| {
             let parts: Vec<&str> = glob.split('/').collect();
-            parts[..parts.len() - 1].iter().copied().take_while(|part| is_literal(part)).fold(root.to_owned(), |base, part| base.join(part))
+            parts[..parts.len() - 1]
+                .iter()
+                .copied()
+                .take_while(|part| is_literal(part))
+                .fold(root.to_owned(), |base, part| base.join(part))
         };
         Ok(Self {
             root: root.to_owned(),
@@ -93,7 +101,9 @@ impl Rules {
         }
         let there = files.iter().filter(|file| file.is_file());
         // What makes no sense in one is left out, as git does.
-        if there.map(|file| drop(builder.add(file))).count() > 0 && let Ok(rules) = builder.build() {
+        if there.map(|file| drop(builder.add(file))).count() > 0
+            && let Ok(rules) = builder.build()
+        {
             self.gitignores.push((directory.to_owned(), rules));
             self.gitignores.sort_by_key(|(directory, _)| directory.components().count());
         }
@@ -306,7 +316,8 @@ impl FileWatch {
             heard.note();
         }
         let (last, first) = (heard.last?, heard.first?);
-        let end = (last + self.watch.debounce).min(first + self.watch.debounce * PATIENCE);
+        let debounce = self.watch.debounce;
+        let end = (last + debounce).min(first + PATIENCE.0.max(debounce * PATIENCE.1));
         let left = end.saturating_duration_since(now);
         if left.is_zero() {
             (heard.last, heard.first) = (None, None);
@@ -373,5 +384,135 @@ fn changed(found: &Metadata) -> u64 {
     {
         let since = found.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
         since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch(files: &[&str], ignore: &[&str]) -> WatchedFiles {
+        let owned = |globs: &[&str]| globs.iter().map(|glob| (*glob).to_owned()).collect();
+        WatchedFiles { files: owned(files), ignore: owned(ignore), debounce: Duration::from_millis(50) }
+    }
+
+    /// A project with a watch, and what wakes it.
+    struct Watched {
+        dir: tempfile::TempDir,
+        ears: Ears,
+        watch: FileWatch,
+    }
+
+    impl Watched {
+        fn new(files: &[&str], ignore: &[&str], made: &[(&str, &str)]) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let root = dir.path().canonicalize().unwrap();
+            for (path, text) in made {
+                fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+                fs::write(root.join(path), text).unwrap();
+            }
+            let mut ears = Ears::new(|| {});
+            let (watch, sentence) = FileWatch::new(&mut ears, &root, &watch(files, ignore)).unwrap();
+            assert_eq!(sentence, None);
+            Self { dir, ears, watch }
+        }
+
+        fn write(&self, path: &str) {
+            fs::write(self.dir.path().join(path), "x").unwrap();
+        }
+
+        /// Returns how often it says that files have changed, until it says nothing for half a second.
+        fn told(&mut self) -> usize {
+            let (mut told, mut last) = (0, Instant::now());
+            while last.elapsed() < Duration::from_millis(500) {
+                match self.watch.look(&mut self.ears) {
+                    Some(Duration::ZERO) => told += 1,
+                    Some(_) => last = Instant::now(),
+                    None => {}
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            told
+        }
+    }
+
+    #[test]
+    fn what_counts_is_told_and_nothing_else_is() {
+        let made =
+            [("src/a/x.rs", ""), ("target/y.rs", ""), ("src/.gitignore", "*.tmp.rs\nbuilt/\n"), ("src/built/z.rs", "")];
+        let mut project = Watched::new(&["src/**/*.rs", "Cargo.toml"], &["src/gen/**", "**/old.rs"], &made);
+        assert_eq!(project.told(), 0);
+        for path in ["target/y.rs", "src/a/x.txt", "src/a/x.tmp.rs", "src/built/z.rs", "src/a/old.rs", "README"] {
+            project.write(path);
+        }
+        fs::read(project.dir.path().join("src/a/x.rs")).unwrap();
+        assert_eq!(project.told(), 0);
+        for path in ["src/a/x.rs", "Cargo.toml", "src/a/new.rs"] {
+            project.write(path);
+            assert_eq!(project.told(), 1, "{path}");
+        }
+        fs::remove_file(project.dir.path().join("src/a/new.rs")).unwrap();
+        assert_eq!(project.told(), 1);
+        fs::rename(project.dir.path().join("target/y.rs"), project.dir.path().join("src/a/x.rs")).unwrap();
+        assert_eq!(project.told(), 1, "editors replace files");
+    }
+
+    #[test]
+    fn a_directory_that_comes_later_counts_with_what_is_in_it() {
+        let mut project = Watched::new(&["src/**/*.rs"], &["src/gen/**"], &[("src/x.rs", "")]);
+        for directory in ["src/new/er", "src/gen/er"] {
+            fs::create_dir_all(project.dir.path().join(directory)).unwrap();
+        }
+        project.write("src/new/er/a.rs");
+        project.write("src/gen/er/a.rs");
+        assert_eq!(project.told(), 1);
+        project.write("src/new/er/a.rs");
+        assert_eq!(project.told(), 1);
+        project.write("src/gen/er/a.rs");
+        assert_eq!(project.told(), 0);
+        // Also where it was not there before.
+        let mut project = Watched::new(&["later/*.rs"], &[], &[]);
+        fs::create_dir(project.dir.path().join("later")).unwrap();
+        project.told();
+        project.write("later/a.rs");
+        assert_eq!(project.told(), 1);
+    }
+
+    #[test]
+    fn a_storm_is_told_once() {
+        let mut project = Watched::new(&["src/**"], &[], &[("src/x", "")]);
+        let root = project.dir.path().to_owned();
+        let storm = std::thread::spawn(move || {
+            for number in 0..10_000 {
+                fs::write(root.join(format!("src/{}", number % 300)), "x").unwrap();
+            }
+        });
+        assert_eq!(project.told(), 1);
+        storm.join().unwrap();
+        assert_eq!(project.told(), 0);
+    }
+
+    #[test]
+    fn without_ears_files_are_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        fs::write(root.join("a"), "").unwrap();
+        let mut deaf = Ears { watcher: None, ..Ears::new(|| {}) };
+        let (mut watch, sentence) = FileWatch::new(&mut deaf, &root, &watch(&["*"], &[])).unwrap();
+        assert!(sentence.unwrap().contains("max_user_watches"));
+        watch.poll = Some(Instant::now());
+        assert_eq!(watch.look(&mut deaf), None);
+        std::thread::sleep(Duration::from_millis(20));
+        fs::write(root.join("a"), "new").unwrap();
+        watch.poll = Some(Instant::now());
+        assert!(watch.look(&mut deaf).is_some());
+    }
+
+    #[test]
+    fn what_leads_outside_or_is_no_glob_is_refused() {
+        for bad in ["/etc/*", "../x", "a/../b", "[", "a{b"] {
+            assert!(check(&watch(&[bad], &[])).is_err() && check(&watch(&["a"], &[bad])).is_err(), "{bad}");
+        }
+        assert!(check(&watch(&[], &[])).is_err() && check(&watch(&["src/**/*.rs"], &["target/**"])).is_ok());
     }
 }

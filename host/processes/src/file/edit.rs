@@ -133,9 +133,7 @@ fn node(id: &str, definition: &Definition, defaults: &Definition) -> String {
         let _ = writeln!(out, "    {text}");
     };
     match &definition.run {
-        Run::Command(argv) => {
-            line(format!("command {}", words(argv)))
-        }
+        Run::Command(argv) => line(format!("command {}", words(argv))),
         Run::Shell(text) => line(format!("shell {}", quoted(text))),
     }
     for (name, value) in [("cwd", &definition.cwd), ("env-file", &definition.env_file), ("group", &definition.group)] {
@@ -292,6 +290,11 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
             labels: [("a".to_owned(), "b;c".to_owned())].into(),
             input: true,
             auto_start: false,
+            watch: Some(WatchedFiles {
+                files: vec!["src/**/*.rs".into(), "a b".into()],
+                ignore: vec!["target/**".into(), "x".into()],
+                debounce: Duration::from_millis(250),
+            }),
             ..Definition::default()
         };
         let text = add(FILE, "web", &definition).unwrap();
@@ -301,6 +304,36 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
         assert!(text.contains("stop signal=\"TERM\" grace=\"5s\""), "{text}");
         assert!(add(&text, "web", &definition).is_err());
         assert!(add("", "web", &definition).unwrap().starts_with("process \"web\" {"));
+    }
+
+    #[test]
+    fn what_runs_by_itself_is_written_so_that_it_is_read_again() {
+        let text = "process \"api\" { command \"x\"; cron \"0 7 * * 1-5\"; watch \"a\" ignore=\"b\" }
+                    on \"failed\" of=\"api\" { command \"notify-send\" \"api failed\"; timeout \"5s\" }
+                    on \"limit\" { command \"x\" }";
+        let defined = parse(text).unwrap();
+        assert_eq!(defined.hooks.iter().map(EventHook::id).collect::<Vec<_>>(), ["on-failed-api", "on-limit"]);
+        assert_eq!(parse(&whole(&defined.processes, &defined.hooks)).unwrap(), defined);
+        // An edit touches neither.
+        let edited = add(text, "web", &Definition { run: Run::Command(vec!["y".into()]), ..Definition::default() });
+        assert_eq!(parse(&edited.unwrap()).unwrap().hooks, defined.hooks);
+        for (bad, problem) in [
+            ("on \"failed\" of=\"nobody\" { command \"x\" }", "there is no process `nobody`"),
+            ("on \"sunk\" { command \"x\" }", "this is one of"),
+            ("on \"failed\" { timeout \"1s\" }", "has no command"),
+            ("on \"failed\" { shell \"x\" }", "`shell` is not known here"),
+            ("on \"failed\" { command \"x\" }; on \"failed\" { command \"y\" }", "there are two `on-failed`"),
+            ("process \"a\" { command \"x\"; cron \"soon\" }", "is not a time"),
+            (
+                "process \"a\" { command \"x\"; cron \"* * * * *\"; restart \"always\" }",
+                "has a `cron`, and a `restart`",
+            ),
+            ("process \"a\" { command \"x\"; watch \"../x\" }", "outside the project"),
+            ("process \"a\" { command \"x\"; watch \"x\" debounce=\"1ms\" }", "not between 20 ms and 60 s"),
+        ] {
+            let said = parse(bad).unwrap_err().to_string();
+            assert!(said.contains(problem), "{bad}: {said}");
+        }
     }
 
     mod fuzz {
