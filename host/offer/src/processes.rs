@@ -12,8 +12,8 @@ use aiw_core::{Heard, Unasked, one_line, star_matches};
 use aiw_events::EventKind;
 use aiw_mcp::Call;
 use aiw_processes::{
-    Author, DefineRequest, Manager, OutputRequest, ProcessError, ProcessOutput, ProcessProject, ProcessSummary,
-    RedefineRequest, RunState, WaitFor, WaitedProcess, Watch, anywhere, result_of,
+    Author, DefineRequest, ExportRequest, Manager, OutputRequest, ProcessError, ProcessOutput, ProcessProject,
+    ProcessSummary, RedefineRequest, RunState, WaitFor, WaitedProcess, Watch, anywhere, result_of,
 };
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
@@ -429,18 +429,15 @@ pub(crate) fn remove_process(manager: &Manager, asked: OneProcess) -> Answered<M
 }
 
 pub(crate) fn export_processes(manager: &Manager, asked: ExportProcesses) -> Answered<Exported> {
-    let (text, hidden) = manager.exported(&manager.load()?);
-    let missing = match hidden.as_slice() {
-        [] => String::new(),
-        ids => format!("; `[secret]` stands for values that are not shown, in {}", one_line(&ids.join(", "), 300)),
-    };
-    let Some(path) = &asked.file_path else {
-        let text = bounds::cut(text, bounds::RESULT);
-        return Ok(Exported { message: format!("the definitions in KDL{missing}"), text: Some(text) });
-    };
-    let written = manager.write_inside(path, &text)?;
-    let message = format!("written to `{}`{missing}", one_line(&written.to_string_lossy(), 300));
-    Ok(Exported { message, text: None })
+    let request = ExportRequest { file: asked.file_path.map(PathBuf::from), ..ExportRequest::default() };
+    let exported = manager.export(&request)?;
+    let missing = exported.missing().map(|missing| format!("; {missing}")).unwrap_or_default();
+    let place = exported
+        .file
+        .as_ref()
+        .map_or("the definitions in KDL".to_owned(), |file| format!("written to `{}`", one_line(file, 300)));
+    let text = exported.text.map(|text| bounds::cut(text, bounds::RESULT));
+    Ok(Exported { message: format!("{place}{missing}"), text })
 }
 
 pub(crate) fn import_processes(manager: &Manager, asked: ImportProcesses) -> Answered<Message> {

@@ -148,6 +148,18 @@ pub enum ProcessError {
         /// The problem, as the end of a sentence about the line or the file.
         problem: String,
     },
+    /// A file that is to be written is there already.
+    #[error("`{}` exists already", .path.display())]
+    FileExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An export is to take the place of what it exports.
+    #[error("`{}` defines the processes: an export in its place would lose its comments", .path.display())]
+    OverItself {
+        /// The file.
+        path: PathBuf,
+    },
     /// More is to be written than a person or a script types at once.
     #[error("there is more than 1 MB of input, and nothing was written")]
     TooMuchInput,
@@ -264,6 +276,8 @@ impl Fault for ProcessError {
             Self::Unknown { .. } => "`aiw ps` shows the processes".into(),
             Self::Empty { .. } => "`aiw process add ID -- COMMAND` adds one".into(),
             Self::Taken { id } => format!("choose another id, or `aiw process rm {id}` removes it"),
+            Self::FileExists { .. } => "choose another file, or `--force` replaces it".into(),
+            Self::OverItself { .. } => "choose another file".into(),
             Self::Needed { by, .. } => format!("remove `{by}` first, or what it needs"),
             Self::Need { needs, .. } => format!("define `{needs}`, or take it out of the needs"),
             Self::NotSaved { copy, .. } => format!("your version is in `{}`", one_line(&copy.to_string_lossy(), 1000)),

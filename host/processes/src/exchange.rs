@@ -1,10 +1,15 @@
 //! What goes out of the definitions and comes in: files of the project, and the snapshot.
 
+use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use aiw_core::one_line;
 use aiw_home::{Mode, read_unlinked, replace};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::definition::{EnvValue, Run};
+use crate::define::Author;
+use crate::definition::{Definition, EnvValue, Run};
 use crate::error::{FileProblem, ProcessError};
 use crate::file::{self, Definitions, MAX_BYTES};
 use crate::kept;
@@ -14,9 +19,74 @@ use crate::project::FILE;
 use crate::shown::HIDDEN;
 use crate::start::StartResults;
 
+/// An export of the project's definitions.
+#[derive(Debug, Default)]
+pub struct ExportRequest {
+    /// The file; without one, the text is the answer. A model's is in the project, a user's where they say.
+    pub file: Option<PathBuf>,
+    /// Whether a user's file may take the place of another one.
+    pub force: bool,
+    /// The author of the request.
+    pub author: Author,
+}
+
+/// The definitions of a project as text or in a file
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ExportedProcesses {
+    /// The text, if no file was named
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The file that was written
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The ids of those with a value that looks like a secret: `[secret]` stands in its place
+    pub hidden: Vec<String>,
+}
+
+impl ExportedProcesses {
+    /// Says which values are left out, if there are any.
+    pub fn missing(&self) -> Option<String> {
+        let ids = one_line(&self.hidden.join(", "), 300);
+        (!ids.is_empty()).then(|| format!("`[secret]` stands for values that are not shown, in {ids}"))
+    }
+}
+
 impl Manager {
+    /// Exports the definitions of the project, as lists show them.
+    ///
+    /// # Errors
+    ///
+    /// The definitions can't be read, or the file can't be written or is not one for exports.
+    pub fn export(&self, request: &ExportRequest) -> Result<ExportedProcesses, ProcessError> {
+        let loaded = self.load()?;
+        let shown: Definitions = loaded.each().map(|(id, definition)| (id.clone(), definition.shown())).collect();
+        let is_hidden = |(id, definition): &(&String, &Definition)| shown.get(*id) != Some(*definition);
+        let hidden = loaded.each().filter(is_hidden).map(|(id, _)| id.clone()).collect();
+        let text = file::whole(&shown);
+        let file = match (&request.file, request.author) {
+            (None, _) => return Ok(ExportedProcesses { text: Some(text), file: None, hidden }),
+            (Some(file), Author::Model) => self.write_inside(&file.to_string_lossy(), &text)?,
+            (Some(file), Author::User) => self.write_anywhere(file, &text, request.force)?,
+        };
+        Ok(ExportedProcesses { text: None, file: Some(file.to_string_lossy().into_owned()), hidden })
+    }
+
+    /// Writes a text to a file of the user's.
+    fn write_anywhere(&self, path: &Path, text: &str, force: bool) -> Result<PathBuf, ProcessError> {
+        let is_there = fs::symlink_metadata(path).is_ok();
+        let real = |path: &Path| fs::canonicalize(path).ok();
+        if is_there && real(path).is_some_and(|file| Some(file) == real(&self.project.file())) {
+            return Err(ProcessError::OverItself { path: path.to_owned() });
+        }
+        if is_there && !force {
+            return Err(ProcessError::FileExists { path: path.to_owned() });
+        }
+        replace(path, text.as_bytes(), Mode::Shared)?;
+        Ok(path.to_owned())
+    }
+
     /// Writes a text to a file of the project. Returns its path.
-    pub fn write_inside(&self, path: &str, text: &str) -> Result<PathBuf, ProcessError> {
+    fn write_inside(&self, path: &str, text: &str) -> Result<PathBuf, ProcessError> {
         let given = Path::new(path);
         let name = given.file_name();
         let outside = || ProcessError::Outside { id: "export".into(), path: given.to_owned() };

@@ -48,6 +48,7 @@ pub use define::{AddedProcess, Author, DefineRequest, RedefineRequest, RemovedPr
 pub use definition::is_id;
 pub use edit::EditedFile;
 pub use error::{FileProblem, ProcessError};
+pub use exchange::{ExportRequest, ExportedProcesses};
 pub use follow::ChangedFile;
 pub use graph::{GraphNode, ProcessGraph};
 pub use manager::{Loaded, Manager};

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 
 use aiw_core::{AskError, Effect, Fault, Unasked};
 use aiw_home::Home;
-use aiw_processes::{Author, DefineRequest, Manager, ProcessError, ProcessProject, RedefineRequest, WaitFor, Watch};
+use aiw_processes::{
+    Author, DefineRequest, ExportRequest, Manager, ProcessError, ProcessProject, RedefineRequest, WaitFor, Watch,
+};
 use futures::FutureExt;
 use serde_json::{Value, from_value, json};
 
@@ -227,6 +229,41 @@ fn a_model_changes_and_removes_its_own_and_a_user_any() {
     remove("p", Author::Model).unwrap();
     assert_eq!(place.ids(), ["a"]);
     assert!(matches!(remove("p", Author::Model), Err(ProcessError::Unknown { .. })));
+}
+
+#[test]
+fn an_export_takes_the_place_of_no_file_unless_the_user_says_so() {
+    let place = Place::new(FILE);
+    place.manager.define(&request(json!({"args": ["a b", "--token", "hunter2x"]}))).unwrap();
+    let target = place.directory.path().join("out.kdl");
+    let export = |file: Option<&Path>, force: bool, author: Author| {
+        place.manager.export(&ExportRequest { file: file.map(Path::to_owned), force, author })
+    };
+    let printed = export(None, false, Author::User).unwrap();
+    let text = printed.text.clone().unwrap();
+    assert!(text.contains("command \"serve\" \"a b\" \"--token\" \"[secret]\"") && !text.contains("hunter2"), "{text}");
+    assert!(text.contains("secret=\"mine\""), "{text}");
+    assert_eq!((printed.hidden.clone(), printed.missing().is_some()), (names(&["a", "p"]), true));
+    export(Some(&target), false, Author::User).unwrap();
+    assert_eq!(fs::read_to_string(&target).unwrap(), text);
+    fs::write(&target, "mine").unwrap();
+    assert!(matches!(export(Some(&target), false, Author::User), Err(ProcessError::FileExists { .. })));
+    assert_eq!(fs::read_to_string(&target).unwrap(), "mine");
+    export(Some(&target), true, Author::User).unwrap();
+    assert_eq!(fs::read_to_string(&target).unwrap(), text);
+    // A link that leads nowhere is something that is there.
+    let link = place.directory.path().join("link.kdl");
+    std::os::unix::fs::symlink("gone.kdl", &link).unwrap();
+    assert!(matches!(export(Some(&link), false, Author::User), Err(ProcessError::FileExists { .. })));
+    // What it exports keeps its comments, however it is reached.
+    let itself = place.directory.path().join("itself.kdl");
+    std::os::unix::fs::symlink(place.file(), &itself).unwrap();
+    for path in [place.file(), itself] {
+        assert!(matches!(export(Some(&path), true, Author::User), Err(ProcessError::OverItself { .. })));
+    }
+    assert_eq!(place.text(), FILE);
+    // A model writes in the project alone.
+    assert!(matches!(export(Some(&target), true, Author::Model), Err(ProcessError::Outside { .. })));
 }
 
 #[test]

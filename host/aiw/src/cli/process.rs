@@ -17,6 +17,10 @@ pub enum ProcessCommand {
     Add(NewProcessArgs),
     /// Edit `.ichimi/processes.kdl`
     Edit,
+    /// Print the definitions of all processes in KDL, or write them to a file
+    ///
+    /// They are those of `.ichimi/processes.kdl` and those of agents. `[secret]` stands for what looks like a secret.
+    Export(ExportProcessesArgs),
     /// Remove processes, with their logs
     Rm(RmArgs),
     /// Start processes, and what they need
@@ -209,6 +213,15 @@ pub struct NewProcessArgs {
     /// The program and its arguments
     #[arg(required_unless_present = "from", last = true)]
     pub command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportProcessesArgs {
+    /// A file for them [default: standard output]
+    pub file: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long, requires = "file")]
+    pub force: bool,
 }
 
 #[derive(Debug, Args)]

@@ -10,14 +10,16 @@ use std::time::{Duration, Instant};
 use aiw_core::{ErrorKind, Unasked, did_you_mean, one_line};
 use aiw_home::Home;
 use aiw_processes::{
-    Author, DefineRequest, MAX_INPUT, Manager, ProcessError, ProcessSummaries, ProcessSummary, RunState, StartResults,
-    Started, StoppedProcesses, WaitFor, WaitedProcess, Watch,
+    Author, DefineRequest, ExportRequest, MAX_INPUT, Manager, ProcessError, ProcessSummaries, ProcessSummary, RunState,
+    StartResults, Started, StoppedProcesses, WaitFor, WaitedProcess, Watch,
 };
 use clap::builder::styling::{AnsiColor, Style};
 
 use self::opened::looked_after;
 use crate::ask::Person;
-use crate::cli::process::{ExecArgs, InputArgs, NewProcessArgs, ProcessCommand, PsArgs, StartArgs};
+use crate::cli::process::{
+    ExecArgs, ExportProcessesArgs, InputArgs, NewProcessArgs, ProcessCommand, PsArgs, StartArgs,
+};
 use crate::commands::each::{CommandFailures, FailedName};
 use crate::editor::Editor;
 use crate::failure::Failure;
@@ -39,6 +41,7 @@ pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(),
     match command {
         ProcessCommand::Add(args) => add(args, home, output),
         ProcessCommand::Edit => edit(home, output),
+        ProcessCommand::Export(args) => export(args, home, output),
         ProcessCommand::Rm(args) => {
             output.answer(looked_after(home)?.remove(&args.ids, Author::User, output)?);
             Ok(())
@@ -330,6 +333,20 @@ fn bring(manager: &Manager, args: &NewProcessArgs, home: &Home, output: &Output)
     let file = manager.project().shown_file();
     output.line(format!("Added {} to `{file}`; `aiw up` starts them", answer.added.join(", ")));
     answer.left_out.iter().for_each(|left_out| output.note(left_out));
+    output.answer(answer);
+    Ok(())
+}
+
+/// `aiw process export`
+fn export(args: &ExportProcessesArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    let file = args.file.as_ref().map(|file| Ok::<_, Failure>(aiw_app::directory(home)?.join(file))).transpose()?;
+    let request = ExportRequest { file, force: args.force, author: Author::User };
+    let answer = manager(home)?.export(&request)?;
+    answer.text.iter().flat_map(|text| text.lines()).for_each(|line| output.line(line));
+    if let Some(file) = &answer.file {
+        output.line(format!("Wrote the definitions to `{}`", one_line(file, 1000)));
+    }
+    answer.missing().iter().for_each(|missing| output.note(missing));
     output.answer(answer);
     Ok(())
 }
