@@ -128,6 +128,9 @@ impl Fault for CallError {
             Self::Process(ProcessError::Untrusted { .. }) => {
                 "ask the user to look at the file and to type `aiw up` in a terminal".into()
             }
+            Self::Process(ProcessError::NoTemplate { nearest: None, .. } | ProcessError::Template { .. }) => {
+                "list_templates names the templates and their values".into()
+            }
             Self::Process(ProcessError::Vault(_)) => return None,
             Self::Registry(RegistryError::Key { .. } | RegistryError::Library(_)) => return None,
             Self::Process(ProcessError::InFile { .. }) => "ask the user, or create a process of another id".into(),

@@ -13,7 +13,7 @@ use aiw_events::EventKind;
 use aiw_mcp::Call;
 use aiw_processes::{
     Author, DefineRequest, ExportRequest, Manager, OutputRequest, ProcessError, ProcessOutput, ProcessProject,
-    ProcessSummary, RedefineRequest, RunState, WaitFor, WaitedProcess, Watch, anywhere, result_of,
+    ProcessSummary, RedefineRequest, RunState, TemplateRequest, WaitFor, WaitedProcess, Watch, anywhere, result_of,
 };
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
@@ -254,6 +254,15 @@ fn about(status: &aiw_processes::ProcessStatus, message: &str) -> ProcessAnswer 
 pub(crate) fn create_process(manager: &Manager, asked: DefineRequest) -> Answered<ProcessAnswer> {
     manager.define(&asked)?;
     Ok(about(&manager.get(&asked.id)?, "defined: start_process starts it"))
+}
+
+pub(crate) fn list_templates(manager: &Manager, _: Nothing) -> Answered<ProcessTemplates> {
+    manager.templates(None)
+}
+
+pub(crate) fn instantiate_template(manager: &Manager, asked: TemplateRequest) -> Answered<ProcessAnswer> {
+    let added = Handle::current().block_on(manager.instantiate(&asked, &Unasked))?;
+    Ok(about(&manager.get(&added.added)?, "defined: start_process starts it"))
 }
 
 pub(crate) fn update_process(manager: &Manager, asked: RedefineRequest) -> Answered<ProcessAnswer> {

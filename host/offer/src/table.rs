@@ -215,6 +215,22 @@ pub(crate) fn table() -> Vec<ToolEntry> {
         ),
         ToolEntry::new(
             Toolset::Processes,
+            "list_templates",
+            "List templates",
+            "Lists templates of processes that fit the project's files, with their values.",
+            LOOKS,
+            in_lane(|lanes| &lanes.look, processes::list_templates),
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
+            "instantiate_template",
+            "Define a process by a template",
+            "Defines a process as a template of list_templates has it. It does not start it.",
+            CHANGES,
+            in_lane(|lanes| &lanes.look, processes::instantiate_template),
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
             "update_process",
             "Change a process",
             "Changes the definition of a process that create_process made.",

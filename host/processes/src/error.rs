@@ -160,6 +160,22 @@ pub enum ProcessError {
         /// The file.
         path: PathBuf,
     },
+    /// There is no such template.
+    #[error("there is no template `{}`", one_line(.name, 60))]
+    NoTemplate {
+        /// The name.
+        name: String,
+        /// The most similar one.
+        nearest: Option<String>,
+    },
+    /// A template can't be used so.
+    #[error("template `{template}` {problem}")]
+    Template {
+        /// The template.
+        template: String,
+        /// The problem, as the end of a sentence.
+        problem: String,
+    },
     /// More is to be written than a person or a script types at once.
     #[error("there is more than 1 MB of input, and nothing was written")]
     TooMuchInput,
@@ -272,12 +288,17 @@ impl Fault for ProcessError {
     fn own_hint(&self) -> Option<String> {
         Some(match self {
             Self::Untrusted { .. } => "`aiw up` shows what it starts, and asks; `aiw up --yes` allows it".into(),
-            Self::Unknown { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            Self::Unknown { nearest: Some(nearest), .. } | Self::NoTemplate { nearest: Some(nearest), .. } => {
+                format!("did you mean `{nearest}`?")
+            }
             Self::Unknown { .. } => "`aiw ps` shows the processes".into(),
             Self::Empty { .. } => "`aiw process add ID -- COMMAND` adds one".into(),
             Self::Taken { id } => format!("choose another id, or `aiw process rm {id}` removes it"),
             Self::FileExists { .. } => "choose another file, or `--force` replaces it".into(),
             Self::OverItself { .. } => "choose another file".into(),
+            Self::NoTemplate { .. } | Self::Template { .. } => {
+                "`aiw process add --template` lists the templates and their values".into()
+            }
             Self::Needed { by, .. } => format!("remove `{by}` first, or what it needs"),
             Self::Need { needs, .. } => format!("define `{needs}`, or take it out of the needs"),
             Self::NotSaved { copy, .. } => format!("your version is in `{}`", one_line(&copy.to_string_lossy(), 1000)),

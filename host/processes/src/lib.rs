@@ -40,6 +40,7 @@ mod start;
 mod state;
 mod stop;
 mod summary;
+mod templates;
 mod wait;
 
 pub use aiw_supervisor::{Attachment, Follow, FollowFrom, LogEntry, Stream, Terminal, Watch};
@@ -60,4 +61,5 @@ pub use start::{StartResults, Started, result_of};
 pub use state::{ProcessStatus, RunState};
 pub use stop::StoppedOne;
 pub use summary::{ProcessSummaries, ProcessSummary, RestartCause, StoppedProcesses, UsageSummary};
+pub use templates::{ProcessTemplate, ProcessTemplates, TemplateRequest, TemplateValue};
 pub use wait::{WaitFor, WaitedProcess};

@@ -13,7 +13,7 @@ use crate::complete;
 
 #[derive(Debug, Subcommand)]
 pub enum ProcessCommand {
-    /// Add a process to `.ichimi/processes.kdl`, or those of another tool's file
+    /// Add a process to `.ichimi/processes.kdl`, one from a template, or those of another tool's file
     Add(NewProcessArgs),
     /// Edit `.ichimi/processes.kdl`
     Edit,
@@ -181,37 +181,44 @@ impl fmt::Display for DetachKey {
 #[derive(Debug, Args)]
 pub struct NewProcessArgs {
     /// The id of the new process
-    #[arg(required_unless_present = "from")]
+    #[arg(required_unless_present_any = ["from", "template"])]
     pub id: Option<String>,
     /// Take processes over from a Procfile, docker-compose, process-compose or a snapshot of Ichimi
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["id", "command", "cwd", "env", "restart", "ready", "needs", "no_auto_start", "shell"])]
+    #[arg(long, value_name = "FILE", group = "shown", conflicts_with_all = ["id", "cwd"])]
     pub from: Option<PathBuf>,
-    /// With --from: add what it says without asking
-    #[arg(short, long, requires = "from")]
+    /// Add a process from a template, with its name as the id unless you give another; without a name, list the templates
+    /// that fit the project's files
+    #[arg(long, value_name = "NAME", group = "shown", num_args = 0..=1)]
+    pub template: Option<Option<String>>,
+    /// With --template: set a value of it
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair, requires = "template")]
+    pub set: Vec<(String, String)>,
+    /// With --from or --template: add what it says without asking
+    #[arg(short, long, requires = "shown")]
     pub yes: bool,
     /// Run it in this directory of the project
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<String>,
     /// Set a variable; `K=secret:NAME` takes it from the vault
-    #[arg(long, value_name = "K=V", value_parser = parse_pair)]
+    #[arg(long, value_name = "K=V", value_parser = parse_pair, conflicts_with = "shown")]
     pub env: Vec<(String, String)>,
     /// Start it again: no, on-failure, always, unless-stopped
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", conflicts_with = "shown")]
     pub restart: Option<String>,
     /// It is ready once this port accepts connections, or this http:// URL answers
-    #[arg(long, value_name = "PORT|URL")]
+    #[arg(long, value_name = "PORT|URL", conflicts_with = "shown")]
     pub ready: Option<String>,
     /// Start it after this process
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with = "shown")]
     pub needs: Vec<String>,
     /// Leave it out of `aiw up`
-    #[arg(long)]
+    #[arg(long, conflicts_with = "shown")]
     pub no_auto_start: bool,
     /// Have a shell read the command: one word, in quotes
-    #[arg(long)]
+    #[arg(long, conflicts_with = "shown")]
     pub shell: bool,
     /// The program and its arguments
-    #[arg(required_unless_present = "from", last = true)]
+    #[arg(required_unless_present = "shown", conflicts_with = "shown", last = true)]
     pub command: Vec<String>,
 }
 

@@ -20,8 +20,9 @@ use self::foreign::{Beside, Foreign};
 use crate::definition::Definition;
 use crate::environment::parse;
 use crate::error::ProcessError;
-use crate::file::{self, MAX_BYTES};
+use crate::file::{self, Definitions, MAX_BYTES};
 use crate::manager::Manager;
+use crate::project::ProcessProject;
 
 /// Processes that were taken from a file of another tool
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -59,7 +60,9 @@ impl Manager {
             let why = foreign.left_out.first().map(|why| format!(": {why}")).unwrap_or_default();
             return Err(problem(&format!("has no process that can be taken{why}")));
         }
-        ask.agree(&self.brought(&foreign), &[]).await.map_err(ProcessError::NotAdded)?;
+        let left_out = foreign.left_out.iter().map(|line| format!("  {line}"));
+        let left_out = ["left out:".to_owned()].into_iter().filter(|_| !foreign.left_out.is_empty()).chain(left_out);
+        ask.agree(&gains(&self.project, &foreign.definitions, left_out), &[]).await.map_err(ProcessError::NotAdded)?;
         let file = self.edit_file(|text| {
             let add = |text: String, (id, definition): (&String, &Definition)| file::add(&text, id, definition);
             foreign.definitions.iter().try_fold(text.to_owned(), add)
@@ -67,19 +70,6 @@ impl Manager {
         foreign.definitions.keys().for_each(|id| self.tell_defined(id));
         let added = foreign.definitions.into_keys().collect();
         Ok(BroughtProcesses { added, file: file.to_string_lossy().into_owned(), left_out: foreign.left_out })
-    }
-
-    /// Returns what the user agrees to.
-    fn brought(&self, foreign: &Foreign) -> Plan {
-        let mut plan = Plan::of("Add this to the file? Nothing is started.");
-        plan.about.push(format!("`{}` gains:", self.project.shown_file()));
-        let text = file::whole(&foreign.definitions);
-        plan.about.extend(text.lines().map(|line| format!("  {}", visible(line))));
-        if !foreign.left_out.is_empty() {
-            plan.about.push("left out:".into());
-            plan.about.extend(foreign.left_out.iter().map(|line| format!("  {line}")));
-        }
-        plan
     }
 
     fn read_foreign(&self, path: &Path) -> Result<Foreign, ProcessError> {
@@ -144,6 +134,19 @@ impl Manager {
         let env_file = is_there.then(|| directory.join(".env").to_string_lossy().into_owned());
         Beside { variables: variables.unwrap_or_default(), env_file, directory }
     }
+}
+
+/// Returns what the user agrees to: what the project's file gains, and more lines about it.
+pub(crate) fn gains(
+    project: &ProcessProject,
+    definitions: &Definitions,
+    more: impl IntoIterator<Item = String>,
+) -> Plan {
+    let mut plan = Plan::of("Add this to the file? Nothing is started.");
+    plan.about.push(format!("`{}` gains:", project.shown_file()));
+    plan.about.extend(file::whole(definitions).lines().map(|line| format!("  {}", visible(line))));
+    plan.about.extend(more);
+    plan
 }
 
 /// Takes out needs of what was left out.

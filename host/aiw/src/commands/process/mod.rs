@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use aiw_core::{ErrorKind, Unasked, did_you_mean, one_line};
 use aiw_home::Home;
 use aiw_processes::{
-    Author, DefineRequest, ExportRequest, MAX_INPUT, Manager, ProcessError, ProcessSummaries, ProcessSummary, RunState,
-    StartResults, Started, StoppedProcesses, WaitFor, WaitedProcess, Watch,
+    AddedProcess, Author, DefineRequest, ExportRequest, MAX_INPUT, Manager, ProcessError, ProcessSummaries,
+    ProcessSummary, RunState, StartResults, Started, StoppedProcesses, TemplateRequest, TemplateValue, WaitFor,
+    WaitedProcess, Watch,
 };
 use clap::builder::styling::{AnsiColor, Style};
 
@@ -300,6 +301,9 @@ fn input(args: &InputArgs, home: &Home, output: &Output) -> Result<(), Failure> 
 fn add(args: &NewProcessArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let manager = manager(home)?;
     aiw_app::usable_settings(manager.home(), output)?;
+    if let Some(template) = &args.template {
+        return from_template(&manager, template.as_deref(), args, output);
+    }
     let Some(id) = &args.id else {
         return bring(&manager, args, home, output);
     };
@@ -318,11 +322,53 @@ fn add(args: &NewProcessArgs, home: &Home, output: &Output) -> Result<(), Failur
         ready: args.ready.clone(),
         ..DefineRequest::default()
     };
-    let answer = manager.define(&request)?;
-    let file = manager.project().shown_file();
+    added(&manager, manager.define(&request)?, output);
+    Ok(())
+}
+
+/// Says what was added.
+fn added(manager: &Manager, answer: AddedProcess, output: &Output) {
+    let (id, file) = (&answer.added, manager.project().shown_file());
     output.line(format!("Added `{id}` to `{file}`, which defines this project's processes"));
     output.line(format!("`aiw up` starts all of them, `aiw process start {id}` this one"));
     output.answer(answer);
+}
+
+/// `aiw process add --template`
+fn from_template(
+    manager: &Manager,
+    template: Option<&str>,
+    args: &NewProcessArgs,
+    output: &Output,
+) -> Result<(), Failure> {
+    let Some(template) = template else {
+        let answer = manager.templates(args.cwd.as_deref())?;
+        let values = |template: &ProcessTemplate| {
+            let value = |value: &TemplateValue| match (&value.usual, value.needed) {
+                (Some(usual), _) => format!("{}={usual}", value.name),
+                (None, true) => format!("{}=…", value.name),
+                (None, false) => format!("[{}]", value.name),
+            };
+            template.values.iter().map(value).collect::<Vec<_>>().join(" ")
+        };
+        let row = |template: &ProcessTemplate| {
+            vec![template.name.clone(), template.command.clone(), values(template), template.about.clone()]
+        };
+        let rows: Vec<Vec<String>> = answer.templates.iter().map(row).collect();
+        output.table(&["TEMPLATE", "COMMAND", "VALUES", "ABOUT"], &rows);
+        answer.problems.iter().for_each(|problem| output.note(problem));
+        output.answer(answer);
+        return Ok(());
+    };
+    let request = TemplateRequest {
+        template: template.to_owned(),
+        id: args.id.clone(),
+        values: args.set.iter().cloned().collect(),
+        cwd: args.cwd.clone(),
+        author: Author::User,
+    };
+    let person = Person::new(output, args.yes);
+    added(manager, runtime::blocking()?.block_on(manager.instantiate(&request, &person))?, output);
     Ok(())
 }
 
