@@ -131,6 +131,8 @@ impl Fault for CallError {
             Self::Process(ProcessError::NoTemplate { nearest: None, .. } | ProcessError::Template { .. }) => {
                 "list_templates names the templates and their values".into()
             }
+            Self::Process(ProcessError::SnapshotExists { .. }) => "choose another name".into(),
+            Self::Process(ProcessError::NoSnapshot { nearest: None, .. }) => "create_snapshot makes one".into(),
             Self::Process(ProcessError::Vault(_)) => return None,
             Self::Registry(RegistryError::Key { .. } | RegistryError::Library(_)) => return None,
             Self::Process(ProcessError::InFile { .. }) => "ask the user, or create a process of another id".into(),

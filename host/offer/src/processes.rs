@@ -12,8 +12,9 @@ use aiw_core::{Heard, Unasked, one_line, star_matches};
 use aiw_events::EventKind;
 use aiw_mcp::Call;
 use aiw_processes::{
-    Author, DefineRequest, ExportRequest, Manager, OutputRequest, ProcessError, ProcessOutput, ProcessProject,
-    ProcessSummary, RedefineRequest, RunState, TemplateRequest, WaitFor, WaitedProcess, Watch, anywhere, result_of,
+    Author, DefineRequest, ExportForm, ExportRequest, Manager, OutputRequest, ProcessError, ProcessOutput,
+    ProcessProject, ProcessSummary, RedefineRequest, RunState, TemplateRequest, WaitFor, WaitedProcess, Watch,
+    anywhere, result_of,
 };
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
@@ -129,13 +130,23 @@ pub(crate) struct WaitForEvent {
 pub(crate) struct ExportProcesses {
     /// A file in the project; without it, the text is the answer
     file_path: Option<String>,
+    /// The form, in which the file's name ends
+    #[serde(default)]
+    format: ExportForm,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ImportProcesses {
-    /// A file in the project, in KDL
+    /// A file in the project, in KDL, or in YAML as export_processes writes it
     file_path: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NamedSnapshot {
+    /// The snapshot's name; without one, the project's one without a name
+    name: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -438,13 +449,14 @@ pub(crate) fn remove_process(manager: &Manager, asked: OneProcess) -> Answered<M
 }
 
 pub(crate) fn export_processes(manager: &Manager, asked: ExportProcesses) -> Answered<Exported> {
-    let request = ExportRequest { file: asked.file_path.map(PathBuf::from), ..ExportRequest::default() };
+    let request =
+        ExportRequest { form: asked.format, file: asked.file_path.map(PathBuf::from), ..ExportRequest::default() };
     let exported = manager.export(&request)?;
     let missing = exported.missing().map(|missing| format!("; {missing}")).unwrap_or_default();
-    let place = exported
-        .file
-        .as_ref()
-        .map_or("the definitions in KDL".to_owned(), |file| format!("written to `{}`", one_line(file, 300)));
+    let place =
+        exported.file.as_ref().map_or(format!("the definitions in {}", asked.format.as_str().to_uppercase()), |file| {
+            format!("written to `{}`", one_line(file, 300))
+        });
     let text = exported.text.map(|text| bounds::cut(text, bounds::RESULT));
     Ok(Exported { message: format!("{place}{missing}"), text })
 }
@@ -458,25 +470,32 @@ pub(crate) fn import_processes(manager: &Manager, asked: ImportProcesses) -> Ans
     Ok(Message { message: one_line(&message, 2000) })
 }
 
-pub(crate) fn create_snapshot(manager: &Manager, _: Nothing) -> Answered<Message> {
-    let names = manager.take_snapshot()?;
-    Ok(Message { message: format!("{} processes run: restore_snapshot starts them again", names.len()) })
+pub(crate) fn create_snapshot(manager: &Manager, asked: NamedSnapshot) -> Answered<Message> {
+    let running = match asked.name {
+        Some(name) => manager.save_snapshot(&name.parse()?, false)?.running,
+        None => manager.take_snapshot()?,
+    };
+    Ok(Message { message: format!("{} processes run: restore_snapshot starts them again", running.len()) })
 }
 
-pub(crate) fn restore_snapshot(manager: &Manager, _: Nothing) -> Answered<Message> {
-    let started = manager.restore_snapshot()?;
-    let (mut names, mut failed) = (Vec::new(), Vec::new());
-    for (id, result) in &started {
+pub(crate) fn restore_snapshot(manager: &Manager, asked: NamedSnapshot) -> Answered<Message> {
+    let heard = Heard::default();
+    let results = match asked.name {
+        Some(name) => Handle::current().block_on(manager.restore(&name.parse()?, &Unasked, &heard))?,
+        None => manager.restore_snapshot()?,
+    };
+    let (mut names, mut told) = (Vec::new(), heard.lines());
+    for (id, result) in &results {
         match result {
             Ok(started) if started.is_new => names.push(id.as_str()),
             Ok(_) => {}
-            Err(error) => failed.push(format!("not started: {error}")),
+            Err(error) => told.push(format!("not started: {error}")),
         }
     }
     if !names.is_empty() {
-        failed.insert(0, format!("started {}", names.join(", ")));
+        told.insert(0, format!("started {}", names.join(", ")));
     }
-    let message = if failed.is_empty() { "nothing was to be started".to_owned() } else { failed.join("; ") };
+    let message = if told.is_empty() { "nothing was to be started".to_owned() } else { told.join("; ") };
     Ok(Message { message: one_line(&message, 2000) })
 }
 

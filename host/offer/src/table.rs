@@ -330,7 +330,7 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             Toolset::Processes,
             "create_snapshot",
             "Remember what runs",
-            "Remembers which processes run now.",
+            "Remembers which processes run now; with a name also how they are defined, in a file for the user.",
             CHANGES,
             in_lane(|lanes| &lanes.look, processes::create_snapshot),
         ),

@@ -1,4 +1,4 @@
-//! What goes out of the definitions and comes in: files of the project, and the snapshot.
+//! What goes out of the definitions and comes in: files.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use aiw_core::one_line;
 use aiw_home::{Mode, read_unlinked, replace};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::define::Author;
 use crate::definition::{Definition, EnvValue, Run};
@@ -17,11 +17,26 @@ use crate::manager::Manager;
 use crate::probe::{CheckOf, ProbeOf};
 use crate::project::FILE;
 use crate::shown::HIDDEN;
-use crate::start::StartResults;
+use crate::yaml;
+
+aiw_core::words! {
+    /// The form of an export.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum ExportForm, "format" {
+        /// That of the project's file.
+        #[default]
+        Kdl = "kdl",
+        /// That of snapshots.
+        Yaml = "yaml",
+    }
+}
 
 /// An export of the project's definitions.
 #[derive(Debug, Default)]
 pub struct ExportRequest {
+    /// Its form.
+    pub form: ExportForm,
     /// The file; without one, the text is the answer. A model's is in the project, a user's where they say.
     pub file: Option<PathBuf>,
     /// Whether a user's file may take the place of another one.
@@ -62,10 +77,15 @@ impl Manager {
         let shown: Definitions = loaded.each().map(|(id, definition)| (id.clone(), definition.shown())).collect();
         let is_hidden = |(id, definition): &(&String, &Definition)| shown.get(*id) != Some(*definition);
         let hidden = loaded.each().filter(is_hidden).map(|(id, _)| id.clone()).collect();
-        let text = file::whole(&shown);
+        let text = match request.form {
+            ExportForm::Kdl => file::whole(&shown),
+            ExportForm::Yaml => {
+                yaml::whole(&shown).map_err(|problem| ProcessError::Definition { id: "export".into(), problem })?
+            }
+        };
         let file = match (&request.file, request.author) {
             (None, _) => return Ok(ExportedProcesses { text: Some(text), file: None, hidden }),
-            (Some(file), Author::Model) => self.write_inside(&file.to_string_lossy(), &text)?,
+            (Some(file), Author::Model) => self.write_inside(&file.to_string_lossy(), &text, request.form)?,
             (Some(file), Author::User) => self.write_anywhere(file, &text, request.force)?,
         };
         Ok(ExportedProcesses { text: None, file: Some(file.to_string_lossy().into_owned()), hidden })
@@ -86,19 +106,24 @@ impl Manager {
     }
 
     /// Writes a text to a file of the project. Returns its path.
-    fn write_inside(&self, path: &str, text: &str) -> Result<PathBuf, ProcessError> {
+    fn write_inside(&self, path: &str, text: &str, form: ExportForm) -> Result<PathBuf, ProcessError> {
         let given = Path::new(path);
         let name = given.file_name();
         let outside = || ProcessError::Outside { id: "export".into(), path: given.to_owned() };
         // Other programs run what is in their files: hooks of git, settings of editors and of AI CLIs.
         let is_hidden = |part: Component<'_>| matches!(part, Component::Normal(name) if name.as_encoded_bytes().starts_with(b".") && name != ".ichimi");
         let refused = || {
-            let problem = "can't be the place of an export: its name must end in `.kdl`, and no directory may begin with a dot \
-                           but `.ichimi`";
-            ProcessError::EnvFile { id: "export".into(), path: given.to_owned(), problem: problem.into() }
+            let problem = format!(
+                "can't be the place of an export: its name must end in `.{form}`, and no directory may begin with a dot but \
+                 `.ichimi`"
+            );
+            ProcessError::EnvFile { id: "export".into(), path: given.to_owned(), problem }
         };
         let is_seen = !path.contains(aiw_core::is_unsafe_in_line);
-        if !is_seen || given.components().any(is_hidden) || given.extension().is_none_or(|ending| ending != "kdl") {
+        if !is_seen
+            || given.components().any(is_hidden)
+            || given.extension().is_none_or(|ending| ending != form.as_str())
+        {
             return Err(refused());
         }
         let directory = given.parent().map(|parent| parent.to_string_lossy().into_owned()).unwrap_or_default();
@@ -115,8 +140,10 @@ impl Manager {
         }
         // What is there already may be anything of the user's: only a file of processes is replaced.
         if let Some(bytes) = read_unlinked(&target, MAX_BYTES as u64)? {
-            let is_ours =
-                String::from_utf8(bytes).is_ok_and(|text| !text.trim().is_empty() && file::parse(&text).is_ok());
+            let is_ours = String::from_utf8(bytes).is_ok_and(|text| match form {
+                ExportForm::Kdl => !text.trim().is_empty() && file::parse(&text).is_ok(),
+                ExportForm::Yaml => yaml::parse(&text).is_ok(),
+            });
             if !is_ours {
                 let problem = "exists already, and is not an export".to_owned();
                 return Err(ProcessError::EnvFile { id: "export".into(), path: target, problem });
@@ -134,27 +161,41 @@ impl Manager {
         let invalid = |source| ProcessError::File { path: real.clone(), source };
         let text = String::from_utf8(bytes)
             .map_err(|_| invalid(FileProblem { line: 1, column: 1, problem: "this is not UTF-8".into() }))?;
-        let found: Definitions = file::parse_old(&text).map_err(invalid)?;
+        let is_yaml = real.extension().is_some_and(|ending| ending == ExportForm::Yaml.as_str());
+        let found: Definitions = match is_yaml {
+            true => yaml::parse(&text).map_err(|problem| invalid(FileProblem { line: 1, column: 1, problem }))?,
+            false => file::parse_old(&text).map_err(invalid)?,
+        };
+        self.keep_all(found)
+    }
+
+    /// Checks that a definition has no more than a model may define.
+    pub(crate) fn check_models_words(&self, id: &str, definition: &Definition) -> Result<(), ProcessError> {
+        let problem = |problem: String| ProcessError::Definition { id: id.to_owned(), problem };
+        let users = |what: &str| {
+            problem(format!("has {what}, which only the user defines: in `{}`", self.project.shown_file()))
+        };
+        let is_exec = |probe: &Option<ProbeOf>| matches!(probe, Some(ProbeOf { check: CheckOf::Exec(_), .. }));
+        if definition.has_hidden() {
+            return Err(problem(format!("has a value that exports don't show: write it in place of `{HIDDEN}`")));
+        }
+        if matches!(definition.run, Run::Shell(_)) {
+            return Err(users("a shell line"));
+        }
+        if definition.env.values().any(|value| matches!(value, EnvValue::Secret(_))) {
+            return Err(users("a secret"));
+        }
+        if definition.env_file.is_some() || is_exec(&definition.ready) || is_exec(&definition.live) {
+            return Err(users("a file of variables, or a command as a probe"));
+        }
+        Ok(())
+    }
+
+    /// Keeps definitions in the home, all or none of them. Returns their ids.
+    pub(crate) fn keep_all(&self, found: Definitions) -> Result<Vec<String>, ProcessError> {
         for (id, definition) in &found {
             self.check_cwd(id, definition)?;
-            let problem = |what: &str| ProcessError::Definition {
-                id: id.clone(),
-                problem: format!("has {what}, which only the user defines: in `{}`", self.project.file().display()),
-            };
-            let is_exec = |probe: &Option<ProbeOf>| matches!(probe, Some(ProbeOf { check: CheckOf::Exec(_), .. }));
-            if definition.has_hidden() {
-                let problem = format!("has a value that exports don't show: write it in place of `{HIDDEN}`");
-                return Err(ProcessError::Definition { id: id.clone(), problem });
-            }
-            if matches!(definition.run, Run::Shell(_)) {
-                return Err(problem("a shell line"));
-            }
-            if definition.env.values().any(|value| matches!(value, EnvValue::Secret(_))) {
-                return Err(problem("a secret"));
-            }
-            if definition.env_file.is_some() || is_exec(&definition.ready) || is_exec(&definition.live) {
-                return Err(problem("a file of variables, or a command as a probe"));
-            }
+            self.check_models_words(id, definition)?;
         }
         let taken = self.load()?;
         if let Some(id) = found.keys().find(|id| taken.get(id).is_some()) {
@@ -164,27 +205,7 @@ impl Manager {
             kept.extend(found.clone());
             file::check(kept.iter().chain(taken.each()))
         })?;
+        found.keys().for_each(|id| self.tell_defined(id));
         Ok(found.into_keys().collect())
-    }
-
-    /// Remembers which processes run now. Returns their ids.
-    pub fn take_snapshot(&self) -> Result<Vec<String>, ProcessError> {
-        let all = self.list()?;
-        let running: Vec<String> =
-            all.into_iter().filter(|status| status.state.is_alive()).map(|status| status.id).collect();
-        kept::set_snapshot(&self.home, &self.project, &running)?;
-        Ok(running)
-    }
-
-    /// Starts the processes that ran when the snapshot was taken, and those that start by themselves.
-    pub fn restore_snapshot(&self) -> Result<StartResults, ProcessError> {
-        let loaded = self.load()?;
-        let mut ids = kept::snapshot(&self.home, &self.project)?;
-        ids.retain(|id| loaded.get(id).is_some());
-        let by_itself = loaded.each().filter(|(_, definition)| definition.auto_start);
-        ids.extend(by_itself.map(|(id, _)| id.clone()));
-        ids.sort();
-        ids.dedup();
-        if ids.is_empty() { Ok(Vec::new()) } else { self.up(&loaded, &ids) }
     }
 }

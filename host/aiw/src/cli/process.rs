@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aiw_events::EventKind;
+use aiw_processes::ExportForm;
 use clap::{Args, Subcommand};
 
 use super::values::{parse_duration, parse_pair, parse_since};
@@ -17,10 +18,13 @@ pub enum ProcessCommand {
     Add(NewProcessArgs),
     /// Edit `.ichimi/processes.kdl`
     Edit,
-    /// Print the definitions of all processes in KDL, or write them to a file
+    /// Print the definitions of all processes, or write them to a file
     ///
     /// They are those of `.ichimi/processes.kdl` and those of agents. `[secret]` stands for what looks like a secret.
     Export(ExportProcessesArgs),
+    /// Save which processes run and how they are defined, and start them again
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// Remove processes, with their logs
     Rm(RmArgs),
     /// Start processes, and what they need
@@ -222,10 +226,68 @@ pub struct NewProcessArgs {
     pub command: Vec<String>,
 }
 
+#[derive(Debug, Subcommand)]
+pub enum SnapshotCommand {
+    /// Save which processes run now, and how all of them are defined
+    ///
+    /// The file is `~/.aiw/processes/snapshots/NAME.yaml`. `[secret]` stands in it for what looks like a secret.
+    Save(SaveSnapshotArgs),
+    /// List the snapshots of this project
+    List {
+        /// Include those of all projects
+        #[arg(long)]
+        all: bool,
+    },
+    /// Print a snapshot
+    Show(SnapshotArgs),
+    /// Show how the processes differ from a snapshot
+    Diff(SnapshotArgs),
+    /// Start what ran in a snapshot and does not run now
+    ///
+    /// It starts as it is defined now, and you see what has changed since. What an agent had defined and is gone is defined
+    /// again, if you agree.
+    Restore(RestoreSnapshotArgs),
+    /// Remove snapshots
+    Remove {
+        /// Their names
+        #[arg(required = true, add = complete::snapshots())]
+        names: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct SnapshotArgs {
+    /// Its name
+    #[arg(add = complete::snapshots())]
+    pub name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct SaveSnapshotArgs {
+    /// Its name: letters, digits, `.`, `_` and `-`
+    pub name: String,
+    /// Replace a snapshot of this name
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreSnapshotArgs {
+    /// Its name
+    #[arg(add = complete::snapshots())]
+    pub name: String,
+    /// Define again what is gone, and allow what the project's file starts, without asking
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
 #[derive(Debug, Args)]
 pub struct ExportProcessesArgs {
     /// A file for them [default: standard output]
     pub file: Option<PathBuf>,
+    /// `kdl` or `yaml` [default: as the file's name ends, else kdl]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<ExportForm>,
     /// Replace a file that is there
     #[arg(long, requires = "file")]
     pub force: bool,

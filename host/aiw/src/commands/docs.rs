@@ -99,9 +99,9 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_events { HomeEvent }
         aiw_orchestrator { CallTrace RunRecord WorkflowSummary }
         aiw_processes {
-            AddedProcess BroughtProcesses EditedFile ExportedProcesses GraphNode ProcessGraph ProcessLine ProcessLog ProcessSummaries ProcessSummary
+            AddedProcess BroughtProcesses EditedFile ExportedProcesses GraphNode ProcessChange ProcessGraph ProcessLine ProcessLog ProcessSummaries ProcessSummary
             ProcessTemplate ProcessTemplates RemovedProcesses
-            SignalledProcesses StoppedProcesses TemplateValue WrittenInput
+            SignalledProcesses SnapshotDifference SnapshotList SnapshotSummary SnapshotText StoppedProcesses TemplateValue WrittenInput
         }
         aiw_providers {
             PoolMemberSummary PoolSummary PresetSummary ProviderDetails RemovedProvider RenamedProvider TestSummary

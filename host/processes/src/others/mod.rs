@@ -1,17 +1,16 @@
-//! Files of other tools that define processes: a Procfile, docker-compose, process-compose, and the old server's snapshot.
+//! Files of other tools that define processes: a Procfile, docker-compose, process-compose, and lists of Ichimi's form.
 //! Nothing of them is run. What has no counterpart here is left out, and said.
 
 mod compose;
 mod foreign;
-mod ichimi;
 mod process_compose;
 mod procfile;
-mod values;
+pub(crate) mod values;
 
 use std::path::Path;
 
 use aiw_core::{Ask, Plan, one_line, visible};
-use aiw_home::{read_unlinked, yaml};
+use aiw_home::read_unlinked;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -23,6 +22,8 @@ use crate::error::ProcessError;
 use crate::file::{self, Definitions, MAX_BYTES};
 use crate::manager::Manager;
 use crate::project::ProcessProject;
+use crate::shown::HIDDEN;
+use crate::yaml::{self, Entry};
 
 /// Processes that were taken from a file of another tool
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -48,6 +49,11 @@ impl Manager {
         for id in foreign.definitions.keys().filter(|id| taken.get(id).is_some()).cloned().collect::<Vec<_>>() {
             foreign.definitions.remove(&id);
             foreign.leave(&id, "all of it", "there is a process with this id already");
+        }
+        let hidden = foreign.definitions.iter().filter(|(_, definition)| definition.has_hidden());
+        for id in hidden.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            foreign.definitions.remove(&id);
+            foreign.leave(&id, "all of it", &format!("`{HIDDEN}` stands for a value that exports don't show"));
         }
         without_lost_needs(&mut foreign, |id| taken.get(id).is_some());
         file::check(taken.each().chain(&foreign.definitions))?;
@@ -91,19 +97,16 @@ impl Manager {
             return Err(problem(Some(line), what.into()));
         }
         let document: Value =
-            yaml::parse(&text).map_err(|error| problem(None, format!("cannot be read as YAML: {error}")))?;
+            aiw_home::yaml::parse(&text).map_err(|error| problem(None, format!("cannot be read as YAML: {error}")))?;
         let read = match &document {
             Value::Object(fields) if fields.contains_key("services") => compose::read(fields, &beside),
             Value::Object(fields) if fields.get("processes").is_some_and(Value::is_object) => {
                 process_compose::read(fields, &beside)
             }
-            Value::Object(fields) if fields.get("processes").is_some_and(Value::is_array) => {
-                ichimi::read(&fields["processes"])
-            }
-            Value::Array(_) => ichimi::read(&document),
             _ => {
+                let list = document.get("processes").unwrap_or(&document).as_array();
                 let what = "is neither a Procfile nor of docker-compose, process-compose or Ichimi";
-                return Err(problem(None, what.into()));
+                ichimi(list.ok_or_else(|| problem(None, what.into()))?)
             }
         };
         let mut foreign = read
@@ -147,6 +150,19 @@ pub(crate) fn gains(
     plan.about.extend(file::whole(definitions).lines().map(|line| format!("  {}", visible(line))));
     plan.about.extend(more);
     plan
+}
+
+/// Takes over a list of the old Ichimi server, an export or a snapshot. The error is the id of a process and a sentence.
+fn ichimi(list: &[Value]) -> Result<Foreign, (String, String)> {
+    let mut foreign = Foreign::default();
+    for entry in yaml::entries(list) {
+        let Entry { id, definition, unknown } = entry?;
+        for field in unknown {
+            foreign.leave(&id, &format!("`{field}`"), "aiw has no counterpart for it");
+        }
+        foreign.definitions.insert(id, definition);
+    }
+    Ok(foreign)
 }
 
 /// Takes out needs of what was left out.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use aiw_core::{ErrorKind, Unasked, did_you_mean, one_line};
 use aiw_home::Home;
 use aiw_processes::{
-    AddedProcess, Author, DefineRequest, ExportRequest, MAX_INPUT, Manager, ProcessError, ProcessSummaries,
+    AddedProcess, Author, DefineRequest, ExportForm, ExportRequest, MAX_INPUT, Manager, ProcessError, ProcessSummaries,
     ProcessSummary, RunState, StartResults, Started, StoppedProcesses, TemplateRequest, TemplateValue, WaitFor,
     WaitedProcess, Watch,
 };
@@ -31,6 +31,7 @@ use crate::{runtime, terminal};
 mod attach;
 mod log;
 mod opened;
+mod snapshot;
 mod up;
 
 pub use attach::attach;
@@ -43,6 +44,7 @@ pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(),
         ProcessCommand::Add(args) => add(args, home, output),
         ProcessCommand::Edit => edit(home, output),
         ProcessCommand::Export(args) => export(args, home, output),
+        ProcessCommand::Snapshot(command) => snapshot::run(command, home, output),
         ProcessCommand::Rm(args) => {
             output.answer(looked_after(home)?.remove(&args.ids, Author::User, output)?);
             Ok(())
@@ -386,7 +388,10 @@ fn bring(manager: &Manager, args: &NewProcessArgs, home: &Home, output: &Output)
 /// `aiw process export`
 fn export(args: &ExportProcessesArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let file = args.file.as_ref().map(|file| Ok::<_, Failure>(aiw_app::directory(home)?.join(file))).transpose()?;
-    let request = ExportRequest { file, force: args.force, author: Author::User };
+    let is_yaml =
+        file.as_ref().and_then(|file| file.extension()).is_some_and(|ending| ending == "yaml" || ending == "yml");
+    let named = if is_yaml { ExportForm::Yaml } else { ExportForm::Kdl };
+    let request = ExportRequest { form: args.format.unwrap_or(named), file, force: args.force, author: Author::User };
     let answer = manager(home)?.export(&request)?;
     answer.text.iter().flat_map(|text| text.lines()).for_each(|line| output.line(line));
     if let Some(file) = &answer.file {
