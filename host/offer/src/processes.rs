@@ -13,8 +13,8 @@ use aiw_events::EventKind;
 use aiw_mcp::Call;
 use aiw_processes::{
     Author, DefineRequest, ExportForm, ExportRequest, Manager, OutputRequest, ProcessError, ProcessOutput,
-    ProcessProject, ProcessSummary, RedefineRequest, RunState, TemplateRequest, WaitFor, WaitedProcess, Watch,
-    anywhere, result_of,
+    ProcessProject, ProcessSummary, ProcessTemplates, RedefineRequest, RunState, TemplateRequest, WaitFor,
+    WaitedProcess, Watch, anywhere, result_of,
 };
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};

@@ -59,7 +59,7 @@ pub use others::BroughtProcesses;
 pub use output::{OutputRequest, ProcessLine, ProcessLog, ProcessLogs, ProcessOutput, anywhere};
 pub use project::ProcessProject;
 pub use reach::{MAX_INPUT, SignalledProcesses, WrittenInput};
-pub use snapshots::{ProcessChange, SnapshotDifference, SnapshotList, SnapshotSummary, SnapshotText};
+pub use snapshots::{SnapshotChange, SnapshotDifference, SnapshotList, SnapshotSummary, SnapshotText};
 pub use start::{StartResults, Started, result_of};
 pub use state::{ProcessStatus, RunState};
 pub use stop::StoppedOne;

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
-use aiw_core::{Ask, AskError, Plan, Sink, SnapshotName, closest};
+use aiw_core::{Ask, AskError, Plan, Sink, SnapshotName, closest, one_line};
 use aiw_home::{HomeError, Mode, now_rfc3339, read_capped, read_dir, remove_file, replace};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::consent::describe;
-use crate::definition::{Definition, DefinitionSource};
+use crate::definition::{Definition, DefinitionSource, is_id};
 use crate::error::ProcessError;
 use crate::file::{self, Definitions};
 use crate::kept;
@@ -99,12 +99,12 @@ pub struct SnapshotDifference {
     /// The snapshot
     pub snapshot: String,
     /// The processes that are not as they were
-    pub changes: Vec<ProcessChange>,
+    pub changes: Vec<SnapshotChange>,
 }
 
 /// A process that is not as it was in a snapshot
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct ProcessChange {
+pub struct SnapshotChange {
     /// Its id
     pub id: String,
     /// Its definition: `changed`, `gone` or `new`; absent if it is as it was
@@ -119,7 +119,7 @@ pub struct ProcessChange {
     pub runs: bool,
 }
 
-impl ProcessChange {
+impl SnapshotChange {
     /// Says it in a line.
     pub fn title(&self) -> String {
         let defined = self.definition.as_deref().map(|what| match what {
@@ -140,7 +140,7 @@ impl ProcessChange {
 impl Manager {
     /// Remembers which processes run now. Returns their ids.
     pub fn take_snapshot(&self) -> Result<Vec<String>, ProcessError> {
-        let running =
+        let running: Vec<String> =
             self.list()?.into_iter().filter(|status| status.state.is_alive()).map(|status| status.id).collect();
         kept::set_snapshot(&self.home, &self.project, &running)?;
         Ok(running)
@@ -348,7 +348,7 @@ impl Manager {
     }
 
     /// Returns how the processes differ from a snapshot, as lists show them.
-    fn changes(&self, snapshot: &Snapshot, loaded: &Loaded) -> Result<Vec<ProcessChange>, ProcessError> {
+    fn changes(&self, snapshot: &Snapshot, loaded: &Loaded) -> Result<Vec<SnapshotChange>, ProcessError> {
         let all = self.statuses(loaded)?;
         let now: BTreeMap<&str, bool> = all.iter().map(|one| (one.id.as_str(), one.state.is_alive())).collect();
         let lines = |id: &str, definition: Option<&Definition>| -> Vec<String> {
@@ -371,9 +371,9 @@ impl Manager {
             };
             let lines = went.chain(came).collect();
             let definition = definition.map(str::to_owned);
-            ProcessChange { id: id.to_owned(), definition, lines, ran: then.is_some_and(|kept| kept.running), runs }
+            SnapshotChange { id: id.to_owned(), definition, lines, ran: then.is_some_and(|kept| kept.running), runs }
         };
-        let is_one = |change: &ProcessChange| change.definition.is_some() || change.ran != change.runs;
+        let is_one = |change: &SnapshotChange| change.definition.is_some() || change.ran != change.runs;
         Ok(ids.into_iter().map(change).filter(is_one).collect())
     }
 
@@ -427,10 +427,8 @@ fn parsed(text: String) -> Result<Snapshot, String> {
         if let Some(field) = unknown.first() {
             return Err(format!("says of `{id}`: `{field}` is not known here"));
         }
-        let check = file::check_id(&id).map_err(|error| error.to_string());
-        check
-            .and_then(|()| definition.check())
-            .map_err(|what| format!("says of `{id}` what makes no sense: it {what}"))?;
+        let check = if is_id(&id) { definition.check() } else { Err("has an id that is not one".into()) };
+        check.map_err(|what| format!("says of `{}` what makes no sense: it {what}", one_line(&id, 64)))?;
         let running = fields.get("running") == Some(&Value::Bool(true));
         let of_home = fields.get("source").and_then(Value::as_str) == Some("home");
         processes.insert(id, Kept { definition, running, of_home });

@@ -34,7 +34,7 @@ struct Template {
     restart: RestartWhen,
     /// The signal at which it ends.
     stop: Option<&'static str>,
-    /// What the user does once before the first start.
+    /// A command for the user, once before the first start.
     first: Option<&'static str>,
 }
 
@@ -218,7 +218,7 @@ pub struct ProcessTemplates {
 pub struct ProcessTemplate {
     /// Its name
     pub name: String,
-    /// What it makes
+    /// The process that it makes
     pub about: String,
     /// The command with the usual values; `{NAME}` is a value that it needs
     pub command: String,
@@ -234,7 +234,7 @@ pub struct ProcessTemplate {
 pub struct TemplateValue {
     /// Its name
     pub name: String,
-    /// What it is
+    /// Its meaning
     pub about: String,
     /// The value if you give none
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -281,7 +281,7 @@ impl Place {
             Usual::File(files, other) => files.iter().find(|file| self.has(file)).copied().unwrap_or(other),
             Usual::Script(wanted) => {
                 let scripts = self.scripts.as_ref().ok()?;
-                wanted.iter().find(|name| scripts.iter().any(|script| script == *name))?
+                wanted.iter().copied().find(|name| scripts.iter().any(|script| script == name))?
             }
             Usual::Absent | Usual::Needed => return None,
         };
@@ -301,10 +301,10 @@ impl Place {
 
 /// Returns the names of the scripts in a directory's `package.json`. The error is a sentence.
 fn scripts(directory: &Path) -> Result<Vec<String>, String> {
-    let problem = |why: &dyn std::fmt::Display| format!("package.json {}", one_line(&why.to_string(), 200));
-    let read = read_unlinked(&directory.join("package.json"), MAX_PACKAGE).map_err(|e| problem(&e))?;
+    let read =
+        read_unlinked(&directory.join("package.json"), MAX_PACKAGE).map_err(|e| one_line(&e.to_string(), 300))?;
     let Some(bytes) = read else { return Ok(Vec::new()) };
-    let package: Value = serde_json::from_slice(&bytes).map_err(|e| problem(&format_args!("can't be read: {e}")))?;
+    let package: Value = serde_json::from_slice(&bytes).map_err(|e| format!("package.json can't be read: {e}"))?;
     Ok(package.get("scripts").and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name.clone()).collect())
 }
 
@@ -316,7 +316,7 @@ fn filled(text: &str, values: &Values) -> Option<String> {
     let (mut out, mut rest) = (String::new(), text);
     while let Some((before, after)) = rest.split_once('{') {
         let (name, after) = after.split_once('}')?;
-        out.extend([before, values.get(name)?]);
+        out.extend([before, values.get(name)?.as_str()]);
         rest = after;
     }
     Some(out + rest)

@@ -147,7 +147,8 @@ fn definition(fields: &Fields) -> Result<(Definition, Vec<String>), String> {
         (command, None) => {
             let command = command.ok_or("it has no command")?;
             let args = fields.get("args").map_or(Some(Vec::new()), texts).ok_or("its arguments are no list")?;
-            json!({"command": [vec![text(command).ok_or_else(|| wrong("command"))?], args].concat()})
+            let argv = [vec![text(command).ok_or_else(|| wrong("command"))?], args].concat();
+            json!({"command": argv})
         }
     };
     let (mut out, mut unknown) = (Map::from_iter([("run".to_owned(), run)]), Vec::new());
@@ -297,28 +298,32 @@ process "b" { shell "echo 'x' | cat"; ready line="up: *"; live http="http://127.
         }
     }
 
-    proptest! {
-        #[test]
-        fn any_argument_survives(
-            argv in proptest::collection::vec("(?s).{1,20}", 1..6), value in "(?s).{0,40}", name in "(?s).{1,9}",
-            special in "[\0\t\n\r\u{85}\u{2028}\u{feff}'\"\\\\:#\\-?!{}\\[\\],&*|>%@`=<~ ]{1,20}", shell: bool,
-        ) {
-            let run = if shell { Run::Shell(special.clone()) } else { Run::Command([argv, vec![special]].concat()) };
-            let env = [("A".to_owned(), EnvValue::Literal(value.clone()))].into();
-            let definition = Definition { run, env, labels: BTreeMap::from([(name, value)]), ..Definition::default() };
-            let all: Definitions = [("a".to_owned(), definition.clone())].into();
-            let text = whole(&all).unwrap();
-            // What can't be an argument is said when the definition is checked, not here.
-            prop_assert_eq!(&parse(&text).unwrap(), &all, "{}", text);
-            let has_nul = definition.run.argv().iter().any(|word| word.contains('\0'));
-            let nul = definition.check().err().is_some_and(|why| why.contains("NUL"));
-            prop_assert!(nul || !has_nul);
-        }
+    mod fuzz {
+        use super::*;
 
-        #[test]
-        fn any_text_is_read_or_refused(text in "(?s).{0,200}", field in "[a-z-]{2,10}", value in "(?s).{0,40}") {
-            let _ = parse(&text);
-            let _ = parse(&format!("processes:\n- id: a\n  command: x\n  {field}: {value}\n"));
+        proptest! {
+            #[test]
+            fn any_argument_survives(
+                argv in proptest::collection::vec("(?s).{1,20}", 1..6), value in "(?s).{0,40}", name in "(?s).{1,9}",
+                special in "[\0\t\n\r\u{85}\u{2028}\u{feff}'\"\\\\:#\\-?!{}\\[\\],&*|>%@`=<~ ]{1,20}", shell: bool,
+            ) {
+                let run = if shell { Run::Shell(special.clone()) } else { Run::Command([argv, vec![special]].concat()) };
+                let env = [("A".to_owned(), EnvValue::Literal(value.clone()))].into();
+                let definition = Definition { run, env, labels: BTreeMap::from([(name, value)]), ..Definition::default() };
+                let all: Definitions = [("a".to_owned(), definition.clone())].into();
+                let text = whole(&all).unwrap();
+                // What can't be an argument is said when the definition is checked, not here.
+                prop_assert_eq!(&parse(&text).unwrap(), &all, "{}", text);
+                let has_nul = definition.run.argv().iter().any(|word| word.contains('\0'));
+                let nul = definition.check().err().is_some_and(|why| why.contains("NUL"));
+                prop_assert!(nul || !has_nul);
+            }
+
+            #[test]
+            fn any_text_is_read_or_refused(text in "(?s).{0,200}", field in "[a-z-]{2,10}", value in "(?s).{0,40}") {
+                let _ = parse(&text);
+                let _ = parse(&format!("processes:\n- id: a\n  command: x\n  {field}: {value}\n"));
+            }
         }
     }
 }

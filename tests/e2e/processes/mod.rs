@@ -8,6 +8,8 @@ mod file;
 mod others;
 mod policy;
 mod real;
+mod snapshots;
+mod templates;
 mod tools;
 
 use std::fs;

@@ -195,10 +195,10 @@ pub struct NewProcessArgs {
     #[arg(long, value_name = "NAME", group = "shown", num_args = 0..=1)]
     pub template: Option<Option<String>>,
     /// With --template: set a value of it
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair, requires = "template")]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair, conflicts_with_all = ["from", "command"])]
     pub set: Vec<(String, String)>,
     /// With --from or --template: add what it says without asking
-    #[arg(short, long, requires = "shown")]
+    #[arg(short, long, conflicts_with = "command")]
     pub yes: bool,
     /// Run it in this directory of the project
     #[arg(long, value_name = "DIR")]

@@ -192,4 +192,6 @@ fn line_of(text: &str, id: &str) -> Option<usize> {
 }
 
 #[cfg(test)]
+mod peers;
+#[cfg(test)]
 mod tests;

@@ -13,13 +13,13 @@ use crate::definition::{EnvValue, NeedOf, RestartWhen, Run};
 use crate::probe::CheckOf;
 use crate::project::ProcessProject;
 
-struct Files {
+pub(super) struct Files {
     dir: tempfile::TempDir,
     manager: Manager,
 }
 
 impl Files {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("p/.git")).unwrap();
         let home = aiw_home::Home::at(dir.path().join("home"));
@@ -28,11 +28,11 @@ impl Files {
         Self { dir, manager }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join("p").join(name)
     }
 
-    fn read(&self, name: &str, text: &str) -> Result<Foreign, ProcessError> {
+    pub(super) fn read(&self, name: &str, text: &str) -> Result<Foreign, ProcessError> {
         std::fs::write(self.path(name), text).unwrap();
         self.manager.read_foreign(&self.path(name))
     }

@@ -6,7 +6,6 @@ use futures::FutureExt;
 use proptest::prelude::*;
 
 use super::*;
-use crate::file;
 use crate::project::ProcessProject;
 
 struct Files {
@@ -143,17 +142,26 @@ fn a_user_is_asked_and_the_file_gains_what_was_shown() {
     assert!(files.manager.load().unwrap().definitions.is_empty());
 }
 
-proptest! {
-    #[test]
-    fn any_value_is_one_word_or_refused(value in "(?s).{0,40}", script in "(?s).{0,20}") {
-        let package = serde_json::json!({"scripts": {&script: "x"}}).to_string();
-        let files = Files::new(&[("package.json", &package), ("go.mod", "")]);
-        if let Ok(made) = files.make("go", &[("package", &value)]) {
-            prop_assert_eq!(made.run.argv(), ["go", "run", &value]);
-            prop_assert_eq!(&file::parse(&file::whole(&[("p".to_owned(), made.clone())].into())).unwrap()["p"], &made);
-        }
-        if let Ok(made) = files.make("node", &[("script", &script)]) {
-            prop_assert_eq!(made.run.argv(), ["npm", "run", &script]);
+mod fuzz {
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_value_is_one_word_or_refused(value in "(?s).{0,40}", script in "(?s).{0,20}") {
+            let place = Place { directory: "/nowhere".into(), scripts: Ok(vec![script.clone()]) };
+            for (name, slot, given, before) in [
+                ("go", "package", &value, &["go", "run"][..]),
+                ("node", "script", &script, &["npm", "run"]),
+            ] {
+                let template = TEMPLATES.iter().find(|template| template.name == name).unwrap();
+                let given: BTreeMap<String, String> = [(slot.to_owned(), given.clone())].into();
+                if let Ok(values) = template.values(&place, &given) {
+                    let argv = template.argv(&values).unwrap();
+                    prop_assert_eq!(&argv[..2], before);
+                    prop_assert_eq!(&argv[2..], [given[slot].clone()]);
+                    prop_assert!(!argv[2].starts_with('-'));
+                }
+            }
         }
     }
 }

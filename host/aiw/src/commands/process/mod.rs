@@ -11,12 +11,13 @@ use aiw_core::{ErrorKind, Unasked, did_you_mean, one_line};
 use aiw_home::Home;
 use aiw_processes::{
     AddedProcess, Author, DefineRequest, ExportForm, ExportRequest, MAX_INPUT, Manager, ProcessError, ProcessSummaries,
-    ProcessSummary, RunState, StartResults, Started, StoppedProcesses, TemplateRequest, TemplateValue, WaitFor,
+    ProcessSummary, ProcessTemplate, RunState, StoppedProcesses, TemplateRequest, TemplateValue, WaitFor,
     WaitedProcess, Watch,
 };
 use clap::builder::styling::{AnsiColor, Style};
 
 use self::opened::looked_after;
+use self::started::told;
 use crate::ask::Person;
 use crate::cli::process::{
     ExecArgs, ExportProcessesArgs, InputArgs, NewProcessArgs, ProcessCommand, PsArgs, StartArgs,
@@ -32,6 +33,7 @@ mod attach;
 mod log;
 mod opened;
 mod snapshot;
+mod started;
 mod up;
 
 pub use attach::attach;
@@ -145,39 +147,6 @@ fn table(processes: &[ProcessSummary], args: &PsArgs, output: &Output) {
 
 fn or_dash(text: Option<String>) -> String {
     text.unwrap_or_else(|| "-".into())
-}
-
-/// Says what was started.
-fn told(results: StartResults, output: &Output) -> Result<(), Failure> {
-    let (started, failures) = sorted(results, output);
-    for Started { status, is_new, is_outdated } in &started {
-        let word = match (is_new, status.state) {
-            (false, _) if *is_outdated => "Runs already, as it was defined before (`aiw restart` starts it anew):",
-            (false, _) => "Runs already",
-            (true, RunState::Failed) => "Failed",
-            (true, _) => "Started",
-        };
-        let pid = status.pid().map(|pid| format!(" (process {pid})")).unwrap_or_default();
-        let why = status.reason().map(|why| format!(": {}", one_line(&why, 200))).unwrap_or_default();
-        output.line(format!("{word} `{}`{pid}{why}", status.id));
-    }
-    if started.is_empty() && failures.first.is_none() {
-        output.line("nothing starts by itself: `aiw process start ID` starts a process");
-    }
-    let processes = started.iter().map(|started| ProcessSummary::of(&started.status)).collect();
-    output.conclude(ProcessSummaries { processes }, failures.first)
-}
-
-/// Sorts results into started processes and the first failure. Prints the other failures.
-fn sorted(results: StartResults, output: &Output) -> (Vec<Started>, CommandFailures<FailedName>) {
-    let (mut started, mut failures) = (Vec::new(), CommandFailures::default());
-    for (id, result) in results {
-        match result {
-            Ok(one) => started.push(one),
-            Err(error) => failures.add(&id, None, error, output),
-        }
-    }
-    (started, failures)
 }
 
 /// `aiw wait` for processes, and `aiw up --wait`.

@@ -4,7 +4,8 @@ use aiw_core::{SnapshotName, one_line};
 use aiw_home::Home;
 use aiw_processes::{ProcessSummaries, SnapshotSummary};
 
-use super::{manager, told};
+use super::opened::{looked_after, manager};
+use super::started::told;
 use crate::ask::Person;
 use crate::cli::process::{RestoreSnapshotArgs, SnapshotCommand};
 use crate::commands::each::remove_files;
@@ -76,7 +77,7 @@ fn list(all: bool, home: &Home, output: &Output) -> Result<(), Failure> {
 }
 
 fn restore(args: &RestoreSnapshotArgs, home: &Home, output: &Output) -> Result<(), Failure> {
-    let (manager, person) = (super::looked_after(home)?, Person::new(output, args.yes));
+    let (manager, person) = (looked_after(home)?, Person::new(output, args.yes));
     let results = runtime::blocking()?.block_on(manager.restore(&name(&args.name)?, &person, output))?;
     if results.is_empty() {
         output.line("nothing was to be started");
