@@ -276,7 +276,7 @@ impl Manager {
                     change.lines.iter().for_each(|line| sink.note(format!("  {line}")));
                 }
                 Some("gone") if snapshot.processes.get(&change.id).is_none_or(|kept| !kept.of_home) => {
-                    sink.note(format!("`{}` is gone from `{}`", change.id, self.project.shown_file()));
+                    sink.note(format!("`{}` is no longer defined in `{}`", change.id, self.project.shown_file()));
                 }
                 _ => {}
             }

@@ -96,8 +96,8 @@ impl Manager {
             let what = "has a Go template: write what comes out of it in its place";
             return Err(problem(Some(line), what.into()));
         }
-        let document: Value =
-            aiw_home::yaml::parse(&text).map_err(|error| problem(None, format!("cannot be read as YAML: {error}")))?;
+        let document: Value = aiw_home::yaml::parse_within(&text, yaml::MAX_NODES)
+            .map_err(|error| problem(None, format!("cannot be read as YAML: {error}")))?;
         let read = match &document {
             Value::Object(fields) if fields.contains_key("services") => compose::read(fields, &beside),
             Value::Object(fields) if fields.get("processes").is_some_and(Value::is_object) => {
@@ -191,7 +191,5 @@ fn line_of(text: &str, id: &str) -> Option<usize> {
     text.lines().position(is_it).map(|at| at + 1)
 }
 
-#[cfg(test)]
-mod peers;
 #[cfg(test)]
 mod tests;

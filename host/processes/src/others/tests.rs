@@ -1,5 +1,7 @@
 //! What is taken from the files of other tools, and what is refused.
 
+mod peers;
+
 use std::time::Duration;
 
 use aiw_supervisor::Until;
@@ -13,13 +15,13 @@ use crate::definition::{EnvValue, NeedOf, RestartWhen, Run};
 use crate::probe::CheckOf;
 use crate::project::ProcessProject;
 
-pub(super) struct Files {
+struct Files {
     dir: tempfile::TempDir,
     manager: Manager,
 }
 
 impl Files {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("p/.git")).unwrap();
         let home = aiw_home::Home::at(dir.path().join("home"));
@@ -28,11 +30,11 @@ impl Files {
         Self { dir, manager }
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join("p").join(name)
     }
 
-    pub(super) fn read(&self, name: &str, text: &str) -> Result<Foreign, ProcessError> {
+    fn read(&self, name: &str, text: &str) -> Result<Foreign, ProcessError> {
         std::fs::write(self.path(name), text).unwrap();
         self.manager.read_foreign(&self.path(name))
     }

@@ -8,9 +8,9 @@ use aiw_supervisor::Until;
 use aiw_tests::{not_run, real_cli};
 use serde_json::{Value, json};
 
-use super::tests::Files;
-use super::values::{pairs, text, texts, time};
+use super::Files;
 use crate::definition::{Definition, EnvValue, Run};
+use crate::others::values::{pairs, text, texts, time};
 use crate::probe::CheckOf;
 
 /// Compose files that docker-compose takes. It needs half a second for each.
@@ -41,8 +41,8 @@ services:
     healthcheck: { test: "curl -f localhost || exit 1" }
     environment: { K: 1, L: "yes", M: 1.5, N: }
   words: { image: x, command: 'say ''a b'' c\ d "e \" f"', depends_on: [migrate] }
-  off: { image: x, command: x, restart: unless-stopped, healthcheck: { disable: true } }
-  no: { image: x, command: x, restart: "no" }
+  unhealthy: { image: x, command: x, restart: unless-stopped, healthcheck: { disable: true } }
+  never: { image: x, command: x, restart: "no" }
 "#,
     "x-common: &common\n  image: x\n  restart: always\n  environment: &env { A: \"1\", B: two }\nservices:\n  a:\n    <<: *common\n    command: [run]\n    environment:\n      <<: *env\n      B: three\n",
 ];
@@ -91,7 +91,7 @@ fn words(value: Option<&Value>) -> Vec<String> {
 
 fn variables(ours: &Definition, files: &Files) -> BTreeMap<String, String> {
     let of_file = ours.env_file.as_ref().map(|file| std::fs::read_to_string(files.path(file)).unwrap());
-    let of_file = of_file.map(|text| super::parse(&text).unwrap()).unwrap_or_default();
+    let of_file = of_file.map(|text| crate::environment::parse(&text).unwrap()).unwrap_or_default();
     let literal = |(name, value): (&String, &EnvValue)| match value {
         EnvValue::Literal(text) => (name.clone(), text.clone()),
         EnvValue::Secret(_) => panic!("{name}"),
