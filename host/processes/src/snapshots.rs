@@ -284,8 +284,10 @@ impl Manager {
         if self.define_again(name, &snapshot, &loaded, ask, sink).await? {
             loaded = self.load()?;
         }
+        let alive = self.statuses(&loaded)?.into_iter().filter(|status| status.state.is_alive());
+        let alive: BTreeSet<String> = alive.map(|status| status.id).collect();
         let ran = snapshot.processes.iter().filter(|(_, kept)| kept.running).map(|(id, _)| id);
-        let ids: Vec<&String> = ran.filter(|id| loaded.get(id).is_some() && !self.is_alive(id)).collect();
+        let ids: Vec<&String> = ran.filter(|id| loaded.get(id).is_some() && !alive.contains(*id)).collect();
         if ids.iter().any(|id| matches!(loaded.get(id), Some((_, DefinitionSource::File)))) {
             match self.ask_about(&mut loaded, ask).await {
                 // The others start all the same.

@@ -109,6 +109,7 @@ pub(crate) fn written(id: &str, definition: &Definition, more: Fields) -> Fields
                 if let Some(Value::Object(check)) = value.as_object_mut().and_then(|probe| probe.shift_remove("check"))
                 {
                     let rest = value.as_object().cloned().unwrap_or_default();
+                    let rest = rest.into_iter().filter(|(_, value)| !value.is_null());
                     value = check.into_iter().chain(rest).collect();
                 }
             }

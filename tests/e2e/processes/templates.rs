@@ -73,7 +73,7 @@ fn a_model_defines_by_a_template_in_the_home_and_starts_it() {
         let refused = client.bad("instantiate_template", arguments);
         assert!(refused.contains(problem), "{refused}");
     }
-    let values = json!({"port": free_port().to_string()});
+    let values = json!({"port": free_port()});
     let made = client.good("instantiate_template", json!({"template": "node", "id": "web", "values": values}));
     assert_eq!((&made["process"]["state"], &made["process"]["source"]), (&json!("not_started"), &json!("home")));
     assert_eq!(defined(&project), "");

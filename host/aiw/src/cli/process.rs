@@ -187,7 +187,7 @@ pub struct NewProcessArgs {
     /// The id of the new process
     #[arg(required_unless_present_any = ["from", "template"])]
     pub id: Option<String>,
-    /// Take processes over from a Procfile, docker-compose, process-compose or a snapshot of Ichimi
+    /// Take processes over from a Procfile, docker-compose, process-compose, or a list in YAML of Ichimi or `export`
     #[arg(long, value_name = "FILE", group = "shown", conflicts_with_all = ["id", "cwd"])]
     pub from: Option<PathBuf>,
     /// Add a process from a template, with its name as the id unless you give another; without a name, list the templates
