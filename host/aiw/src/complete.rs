@@ -69,7 +69,7 @@ pub fn processes() -> ArgValueCandidates {
 pub fn snapshots() -> ArgValueCandidates {
     candidates(|home| {
         let manager = aiw_processes::Manager::of(&home, aiw_app::directory(&home).ok()?).ok()?;
-        let listed = manager.snapshots(false).snapshots;
+        let listed = manager.snapshots(false).ok()?.snapshots;
         Some(listed.into_iter().map(|one| (one.name, one.problem.or(one.saved).unwrap_or_default())).collect())
     })
 }

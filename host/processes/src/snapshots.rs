@@ -166,13 +166,17 @@ impl Manager {
         self.snapshots_directory().join(format!("{name}.yaml"))
     }
 
-    fn snapshot_names(&self) -> Vec<SnapshotName> {
-        let files = read_dir(&self.snapshots_directory()).into_iter().flatten().flatten();
-        let name = |file: &fs::DirEntry| file.file_name().to_str()?.strip_suffix(".yaml")?.parse().ok();
-        let mut names: Vec<SnapshotName> = files.filter_map(|file| name(&file)).collect();
+    fn snapshot_names(&self) -> Result<Vec<SnapshotName>, ProcessError> {
+        let directory = self.snapshots_directory();
+        let files = match read_dir(&directory) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            files => files.map_err(|e| HomeError::io("read", &directory, e))?,
+        };
+        let name = |file: fs::DirEntry| file.file_name().to_str()?.strip_suffix(".yaml")?.parse().ok();
+        let mut names: Vec<SnapshotName> = files.flatten().filter_map(name).collect();
         names.sort();
         names.truncate(MOST);
-        names
+        Ok(names)
     }
 
     /// Saves how the processes are defined, as exports show it, and which run now. With `force`, it takes the place of
@@ -210,7 +214,7 @@ impl Manager {
             return Err(ProcessError::SnapshotExists { name: name.clone() });
         }
         // A model could push others out of the list.
-        if !is_there && self.snapshot_names().len() >= MOST {
+        if !is_there && self.snapshot_names()?.len() >= MOST {
             return Err(problem(format!("would be one of more than {MOST}")));
         }
         self.home.make_dir(&self.snapshots_directory())?;
@@ -219,15 +223,18 @@ impl Manager {
     }
 
     /// Returns the snapshots of this project, or of all, by name.
-    #[must_use]
-    pub fn snapshots(&self, all: bool) -> SnapshotList {
+    ///
+    /// # Errors
+    ///
+    /// Their directory can't be read. A snapshot that can't be is among them, with its problem.
+    pub fn snapshots(&self, all: bool) -> Result<SnapshotList, ProcessError> {
         let summary = |name: &SnapshotName| match self.read_snapshot(name) {
             Ok(snapshot) => self.summary(name, Ok(&snapshot)),
             Err(error) => self.summary(name, Err(error.to_string())),
         };
         let here = self.project.directory().to_string_lossy();
         let is_wanted = |one: &SnapshotSummary| all || one.project.as_ref().is_none_or(|project| *project == here);
-        SnapshotList { snapshots: self.snapshot_names().iter().map(summary).filter(is_wanted).collect() }
+        Ok(SnapshotList { snapshots: self.snapshot_names()?.iter().map(summary).filter(is_wanted).collect() })
     }
 
     /// Returns a snapshot as its file has it.
@@ -380,7 +387,7 @@ impl Manager {
     }
 
     fn no_snapshot(&self, name: &SnapshotName) -> ProcessError {
-        let names = self.snapshot_names();
+        let names = self.snapshot_names().unwrap_or_default();
         let nearest = closest(name.as_str(), names.iter().map(SnapshotName::as_str)).map(str::to_owned);
         ProcessError::NoSnapshot { name: name.clone(), nearest }
     }

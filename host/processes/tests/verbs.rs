@@ -324,12 +324,13 @@ fn a_snapshot_says_what_ran_and_how_it_was_defined_and_shows_what_differs() {
     let again = place.manager.save_snapshot(&"one".parse().unwrap(), false);
     assert!(matches!(again, Err(ProcessError::SnapshotExists { .. })));
     place.save("two");
-    let listed: Vec<String> = place.manager.snapshots(false).snapshots.into_iter().map(|one| one.name).collect();
+    let listed: Vec<String> =
+        place.manager.snapshots(false).unwrap().snapshots.into_iter().map(|one| one.name).collect();
     assert_eq!(listed, ["one", "two"]);
     // That of another project is neither compared nor restored.
     let other = Place { manager: elsewhere(&place), directory: tempfile::tempdir().unwrap() };
-    assert!(other.manager.snapshots(false).snapshots.is_empty());
-    assert_eq!(other.manager.snapshots(true).snapshots.len(), 2);
+    assert!(other.manager.snapshots(false).unwrap().snapshots.is_empty());
+    assert_eq!(other.manager.snapshots(true).unwrap().snapshots.len(), 2);
     let refused = other.restore("one", &Recorded::agreeing());
     assert!(matches!(refused, Err(ProcessError::OtherProject { .. })), "{refused:?}");
     place.manager.remove_snapshot(&"one".parse().unwrap()).unwrap();
@@ -412,7 +413,7 @@ fn a_snapshot_that_makes_no_sense_is_refused_with_a_sentence() {
         fs::write(place.snapshot("bad"), &text).unwrap();
         let refused = place.restore("bad", &Recorded::agreeing()).unwrap_err().to_string();
         assert!(refused.starts_with(problem), "{problem}: {refused}");
-        let listed = place.manager.snapshots(false).snapshots;
+        let listed = place.manager.snapshots(false).unwrap().snapshots;
         assert_eq!((listed.len(), listed[0].problem.is_some(), listed[1].problem.is_none()), (2, true, true));
     }
     // Nothing is followed, and no file of another name is taken for one.
@@ -427,6 +428,12 @@ fn a_snapshot_that_makes_no_sense_is_refused_with_a_sentence() {
     std::os::unix::fs::symlink(&mine, place.snapshot("bad")).unwrap();
     assert!(place.manager.save_snapshot(&"bad".parse().unwrap(), true).is_err());
     assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
+    // Nor is a linked directory an empty one.
+    let directory = place.snapshot("good").parent().unwrap().to_owned();
+    fs::rename(&directory, place.directory.path().join("moved")).unwrap();
+    std::os::unix::fs::symlink(place.directory.path().join("moved"), &directory).unwrap();
+    assert!(place.manager.snapshots(false).unwrap_err().to_string().contains("is a link"));
+    assert!(place.manager.remove_snapshot(&"good".parse().unwrap()).is_err());
     for name in ["", "..", "../x", "a/b", "a b", "con", ".x", "x."] {
         assert!(name.parse::<SnapshotName>().is_err(), "{name}");
     }

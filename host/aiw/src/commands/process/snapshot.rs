@@ -52,7 +52,7 @@ fn name(text: &str) -> Result<SnapshotName, Failure> {
 }
 
 fn list(all: bool, home: &Home, output: &Output) -> Result<(), Failure> {
-    let list = manager(home)?.snapshots(all);
+    let list = manager(home)?.snapshots(all)?;
     if list.snapshots.is_empty() {
         output.line("no snapshots: `aiw process snapshot save NAME` makes one");
     }
