@@ -65,6 +65,15 @@ pub fn processes() -> ArgValueCandidates {
     candidates(|_| process_offers())
 }
 
+/// Names of snapshots of the project's processes.
+pub fn snapshots() -> ArgValueCandidates {
+    candidates(|home| {
+        let manager = aiw_processes::Manager::of(&home, aiw_app::directory(&home).ok()?).ok()?;
+        let listed = manager.snapshots(false).ok()?.snapshots;
+        Some(listed.into_iter().map(|one| (one.name, one.problem.or(one.saved).unwrap_or_default())).collect())
+    })
+}
+
 /// Ids of tasks, and of processes of the project.
 pub fn tasks_and_processes() -> ArgValueCandidates {
     candidates(|home| Some(process_offers().into_iter().chain(task_offers(&home, |_| true)).flatten().collect()))

@@ -40,7 +40,7 @@ pub use looks::{is_alike, latin_letters, skeleton};
 pub use market::MarketKind;
 pub use names::{
     EnvName, ExtensionId, GatewayName, HeaderName, InvalidName, MarketName, PluginId, PluginName, ProviderName,
-    RoleName, SecretName, Sha, SourceWord, WorkflowName, is_git_ref, is_model,
+    RoleName, SecretName, Sha, SnapshotName, SourceWord, WorkflowName, is_git_ref, is_model,
 };
 pub use path::{InvalidPath, RelPath, is_windows_device};
 pub use process::{ProcessId, ProcessOutcome, ProcessState};

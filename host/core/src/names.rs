@@ -212,6 +212,10 @@ name!(
     WorkflowName, "workflow name", check_workflow
 );
 name!(
+    /// A snapshot of a project's processes.
+    SnapshotName, "snapshot name", check_name
+);
+name!(
     /// A provider as the user configured it.
     ProviderName, "provider name", check_name
 );

@@ -128,6 +128,11 @@ impl Fault for CallError {
             Self::Process(ProcessError::Untrusted { .. }) => {
                 "ask the user to look at the file and to type `aiw up` in a terminal".into()
             }
+            Self::Process(ProcessError::NoTemplate { nearest: None, .. } | ProcessError::Template { .. }) => {
+                "list_templates names the templates and their values".into()
+            }
+            Self::Process(ProcessError::SnapshotExists { .. }) => "choose another name".into(),
+            Self::Process(ProcessError::NoSnapshot { nearest: None, .. }) => "create_snapshot makes one".into(),
             Self::Process(ProcessError::Vault(_)) => return None,
             Self::Registry(RegistryError::Key { .. } | RegistryError::Library(_)) => return None,
             Self::Process(ProcessError::InFile { .. }) => "ask the user, or create a process of another id".into(),

@@ -144,6 +144,16 @@ fn meant(name: &str, value: Value, property: &Value) -> Result<Value, CallError>
             Value::String(text) if text == "true" || text == "false" => Ok((text == "true").into()),
             _ => Err(wrong("true or false")),
         },
+        Some("object") if property["additionalProperties"]["type"] == "string" => match value {
+            Value::Object(fields) => {
+                let text = |(name, value)| match value {
+                    Value::Number(number) => (name, Value::String(number.to_string())),
+                    value => (name, value),
+                };
+                Ok(fields.into_iter().map(text).collect())
+            }
+            _ => Err(wrong("an object")),
+        },
         _ => Ok(value),
     }
 }
@@ -211,6 +221,10 @@ mod tests {
         }
         assert_eq!(of(json!({"id": 4711})).unwrap().id.as_deref(), Some("4711"));
         assert!(of(json!({"all": "true"})).unwrap().all);
+        let texts = json!({"type": "object", "additionalProperties": {"type": "string"}});
+        let meant = |value: Value| meant("values", value, &texts).map_err(|e| e.to_string());
+        assert_eq!(meant(json!({"port": 80, "a": "b"})), Ok(json!({"port": "80", "a": "b"})));
+        assert_eq!(meant(json!([])), Err("the argument `values` must be an object".into()));
         assert_eq!(of(json!({"all": 1})).unwrap_err().to_string(), "the argument `all` must be true or false");
         assert_eq!(of(json!({"id": {}})).unwrap_err().to_string(), "the argument `id` must be a string");
     }

@@ -12,8 +12,9 @@ use aiw_core::{Heard, Unasked, one_line, star_matches};
 use aiw_events::EventKind;
 use aiw_mcp::Call;
 use aiw_processes::{
-    Author, DefineRequest, Manager, OutputRequest, ProcessError, ProcessOutput, ProcessProject, ProcessSummary,
-    RedefineRequest, RunState, WaitFor, WaitedProcess, Watch, anywhere, result_of,
+    Author, DefineRequest, ExportForm, ExportRequest, Manager, OutputRequest, ProcessError, ProcessOutput,
+    ProcessProject, ProcessSummary, ProcessTemplates, RedefineRequest, RunState, TemplateRequest, WaitFor,
+    WaitedProcess, Watch, anywhere, result_of,
 };
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
@@ -129,13 +130,23 @@ pub(crate) struct WaitForEvent {
 pub(crate) struct ExportProcesses {
     /// A file in the project; without it, the text is the answer
     file_path: Option<String>,
+    /// The form, in which the file's name ends
+    #[serde(default)]
+    format: ExportForm,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ImportProcesses {
-    /// A file in the project, in KDL
+    /// A file in the project, in KDL, or in YAML as export_processes writes it
     file_path: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NamedSnapshot {
+    /// The snapshot's name; without one, the project's one without a name
+    name: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -254,6 +265,15 @@ fn about(status: &aiw_processes::ProcessStatus, message: &str) -> ProcessAnswer 
 pub(crate) fn create_process(manager: &Manager, asked: DefineRequest) -> Answered<ProcessAnswer> {
     manager.define(&asked)?;
     Ok(about(&manager.get(&asked.id)?, "defined: start_process starts it"))
+}
+
+pub(crate) fn list_templates(manager: &Manager, _: Nothing) -> Answered<ProcessTemplates> {
+    manager.templates(None)
+}
+
+pub(crate) fn instantiate_template(manager: &Manager, asked: TemplateRequest) -> Answered<ProcessAnswer> {
+    let added = Handle::current().block_on(manager.instantiate(&asked, &Unasked))?;
+    Ok(about(&manager.get(&added.added)?, "defined: start_process starts it"))
 }
 
 pub(crate) fn update_process(manager: &Manager, asked: RedefineRequest) -> Answered<ProcessAnswer> {
@@ -429,18 +449,16 @@ pub(crate) fn remove_process(manager: &Manager, asked: OneProcess) -> Answered<M
 }
 
 pub(crate) fn export_processes(manager: &Manager, asked: ExportProcesses) -> Answered<Exported> {
-    let (text, hidden) = manager.exported(&manager.load()?);
-    let missing = match hidden.as_slice() {
-        [] => String::new(),
-        ids => format!("; `[secret]` stands for values that are not shown, in {}", one_line(&ids.join(", "), 300)),
-    };
-    let Some(path) = &asked.file_path else {
-        let text = bounds::cut(text, bounds::RESULT);
-        return Ok(Exported { message: format!("the definitions in KDL{missing}"), text: Some(text) });
-    };
-    let written = manager.write_inside(path, &text)?;
-    let message = format!("written to `{}`{missing}", one_line(&written.to_string_lossy(), 300));
-    Ok(Exported { message, text: None })
+    let request =
+        ExportRequest { form: asked.format, file: asked.file_path.map(PathBuf::from), ..ExportRequest::default() };
+    let exported = manager.export(&request)?;
+    let missing = exported.missing().map(|missing| format!("; {missing}")).unwrap_or_default();
+    let place =
+        exported.file.as_ref().map_or(format!("the definitions in {}", asked.format.as_str().to_uppercase()), |file| {
+            format!("written to `{}`", one_line(file, 300))
+        });
+    let text = exported.text.map(|text| bounds::cut(text, bounds::RESULT));
+    Ok(Exported { message: format!("{place}{missing}"), text })
 }
 
 pub(crate) fn import_processes(manager: &Manager, asked: ImportProcesses) -> Answered<Message> {
@@ -452,25 +470,32 @@ pub(crate) fn import_processes(manager: &Manager, asked: ImportProcesses) -> Ans
     Ok(Message { message: one_line(&message, 2000) })
 }
 
-pub(crate) fn create_snapshot(manager: &Manager, _: Nothing) -> Answered<Message> {
-    let names = manager.take_snapshot()?;
-    Ok(Message { message: format!("{} processes run: restore_snapshot starts them again", names.len()) })
+pub(crate) fn create_snapshot(manager: &Manager, asked: NamedSnapshot) -> Answered<Message> {
+    let running = match asked.name {
+        Some(name) => manager.save_snapshot(&name.parse()?, false)?.running,
+        None => manager.take_snapshot()?,
+    };
+    Ok(Message { message: format!("{} processes run: restore_snapshot starts them again", running.len()) })
 }
 
-pub(crate) fn restore_snapshot(manager: &Manager, _: Nothing) -> Answered<Message> {
-    let started = manager.restore_snapshot()?;
-    let (mut names, mut failed) = (Vec::new(), Vec::new());
-    for (id, result) in &started {
+pub(crate) fn restore_snapshot(manager: &Manager, asked: NamedSnapshot) -> Answered<Message> {
+    let heard = Heard::default();
+    let results = match asked.name {
+        Some(name) => Handle::current().block_on(manager.restore(&name.parse()?, &Unasked, &heard))?,
+        None => manager.restore_snapshot()?,
+    };
+    let (mut names, mut told) = (Vec::new(), heard.lines());
+    for (id, result) in &results {
         match result {
             Ok(started) if started.is_new => names.push(id.as_str()),
             Ok(_) => {}
-            Err(error) => failed.push(format!("not started: {error}")),
+            Err(error) => told.push(format!("not started: {error}")),
         }
     }
     if !names.is_empty() {
-        failed.insert(0, format!("started {}", names.join(", ")));
+        told.insert(0, format!("started {}", names.join(", ")));
     }
-    let message = if failed.is_empty() { "nothing was to be started".to_owned() } else { failed.join("; ") };
+    let message = if told.is_empty() { "nothing was to be started".to_owned() } else { told.join("; ") };
     Ok(Message { message: one_line(&message, 2000) })
 }
 

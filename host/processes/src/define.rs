@@ -134,26 +134,40 @@ impl Manager {
     ///
     /// The definition makes no sense, its id is taken, or the file can't be written.
     pub fn define(&self, request: &DefineRequest) -> Result<AddedProcess, ProcessError> {
-        let id = &request.id;
+        file::check_id(&request.id)?;
+        let definition = request.definition(self.base(request.author)?)?;
+        self.check_new(&request.id, &definition)?;
+        self.add(&request.id, &definition, request.author)
+    }
+
+    /// Returns what a new process has if its author says nothing of it: in the project's file, the file's own defaults
+    /// count.
+    pub(crate) fn base(&self, author: Author) -> Result<Definition, ProcessError> {
+        match author {
+            Author::User => self.file_defaults(),
+            Author::Model => Ok(Definition::default()),
+        }
+    }
+
+    /// Checks that a process can be added.
+    pub(crate) fn check_new(&self, id: &str, definition: &Definition) -> Result<(), ProcessError> {
         file::check_id(id)?;
         let loaded = self.load()?;
         if loaded.get(id).is_some() {
-            return Err(ProcessError::Taken { id: id.clone() });
+            return Err(ProcessError::Taken { id: id.to_owned() });
         }
-        let base = match request.author {
-            // The file's own defaults count.
-            Author::User => self.file_defaults()?,
-            Author::Model => Definition::default(),
-        };
-        let definition = request.definition(base)?;
-        self.check_cwd(id, &definition)?;
-        file::check(loaded.each().chain([(id, &definition)]))?;
-        let file = match request.author {
-            Author::User => self.edit_file(|text| file::add(text, id, &definition))?,
-            Author::Model => self.keep(id, &definition, true)?,
+        self.check_cwd(id, definition)?;
+        file::check(loaded.each().chain([(&id.to_owned(), definition)]))
+    }
+
+    /// Adds a process that can be added.
+    pub(crate) fn add(&self, id: &str, definition: &Definition, author: Author) -> Result<AddedProcess, ProcessError> {
+        let file = match author {
+            Author::User => self.edit_file(|text| file::add(text, id, definition))?,
+            Author::Model => self.keep(id, definition, true)?,
         };
         self.tell_defined(id);
-        Ok(AddedProcess { added: id.clone(), file: file.to_string_lossy().into_owned() })
+        Ok(AddedProcess { added: id.to_owned(), file: file.to_string_lossy().into_owned() })
     }
 
     /// Changes the definition of a process that a model made. What runs goes on as it was defined before.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use aiw_core::{AskError, ErrorKind, Fault, one_line, shell_word_in_line};
+use aiw_core::{AskError, ErrorKind, Fault, InvalidName, SnapshotName, one_line, shell_word_in_line};
 use aiw_home::{HomeError, VaultError};
 use aiw_supervisor::SupervisorError;
 
@@ -148,6 +148,67 @@ pub enum ProcessError {
         /// The problem, as the end of a sentence about the line or the file.
         problem: String,
     },
+    /// A file that is to be written is there already.
+    #[error("`{}` exists already", .path.display())]
+    FileExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An export is to take the place of what it exports.
+    #[error("`{}` defines the processes: an export in its place would lose its comments", .path.display())]
+    OverItself {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no such template.
+    #[error("there is no template `{}`", one_line(.name, 60))]
+    NoTemplate {
+        /// The name.
+        name: String,
+        /// The most similar one.
+        nearest: Option<String>,
+    },
+    /// A template can't be used so.
+    #[error("template `{template}` {problem}")]
+    Template {
+        /// The template.
+        template: String,
+        /// The problem, as the end of a sentence.
+        problem: String,
+    },
+    /// There is no such snapshot.
+    #[error("there is no snapshot `{name}`")]
+    NoSnapshot {
+        /// The name.
+        name: SnapshotName,
+        /// The most similar one.
+        nearest: Option<String>,
+    },
+    /// There is a snapshot of this name already.
+    #[error("there is a snapshot `{name}` already")]
+    SnapshotExists {
+        /// The name.
+        name: SnapshotName,
+    },
+    /// A snapshot can't be used.
+    #[error("snapshot `{name}` {problem}")]
+    Snapshot {
+        /// The snapshot.
+        name: SnapshotName,
+        /// The problem, as the end of a sentence.
+        problem: String,
+    },
+    /// A snapshot is of another project.
+    #[error("snapshot `{name}` is of `{}`", one_line(.project, 1000))]
+    OtherProject {
+        /// The snapshot.
+        name: SnapshotName,
+        /// The directory of its project.
+        project: String,
+    },
+    /// A name is not valid.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
     /// More is to be written than a person or a script types at once.
     #[error("there is more than 1 MB of input, and nothing was written")]
     TooMuchInput,
@@ -254,16 +315,28 @@ impl Fault for ProcessError {
     }
 
     fn own_kind(&self) -> ErrorKind {
-        if matches!(self, Self::File { .. }) { ErrorKind::Config } else { ErrorKind::User }
+        if matches!(self, Self::File { .. } | Self::Snapshot { .. }) { ErrorKind::Config } else { ErrorKind::User }
     }
 
     fn own_hint(&self) -> Option<String> {
         Some(match self {
             Self::Untrusted { .. } => "`aiw up` shows what it starts, and asks; `aiw up --yes` allows it".into(),
-            Self::Unknown { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
+            Self::Unknown { nearest: Some(nearest), .. }
+            | Self::NoSnapshot { nearest: Some(nearest), .. }
+            | Self::NoTemplate { nearest: Some(nearest), .. } => {
+                format!("did you mean `{nearest}`?")
+            }
             Self::Unknown { .. } => "`aiw ps` shows the processes".into(),
             Self::Empty { .. } => "`aiw process add ID -- COMMAND` adds one".into(),
             Self::Taken { id } => format!("choose another id, or `aiw process rm {id}` removes it"),
+            Self::FileExists { .. } => "choose another file, or `--force` replaces it".into(),
+            Self::OverItself { .. } => "choose another file".into(),
+            Self::NoTemplate { .. } | Self::Template { .. } => {
+                "`aiw process add --template` lists the templates and their values".into()
+            }
+            Self::NoSnapshot { .. } => "`aiw process snapshot list --all` lists them".into(),
+            Self::SnapshotExists { .. } => "choose another name, or `--force` replaces it".into(),
+            Self::OtherProject { .. } => "go to that directory, or choose another snapshot".into(),
             Self::Needed { by, .. } => format!("remove `{by}` first, or what it needs"),
             Self::Need { needs, .. } => format!("define `{needs}`, or take it out of the needs"),
             Self::NotSaved { copy, .. } => format!("your version is in `{}`", one_line(&copy.to_string_lossy(), 1000)),

@@ -1,34 +1,131 @@
-//! What goes out of the definitions and comes in: files of the project, and the snapshot.
+//! What goes out of the definitions and comes in: files.
 
+use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use aiw_core::one_line;
 use aiw_home::{Mode, read_unlinked, replace};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use crate::definition::{EnvValue, Run};
+use crate::define::Author;
+use crate::definition::{Definition, EnvValue, Run};
 use crate::error::{FileProblem, ProcessError};
-use crate::file::{self, Defined, MAX_BYTES};
+use crate::file::{self, Defined, Definitions, MAX_BYTES};
 use crate::kept;
 use crate::manager::Manager;
 use crate::probe::{CheckOf, ProbeOf};
 use crate::project::FILE;
 use crate::shown::HIDDEN;
-use crate::start::StartResults;
+use crate::yaml;
+
+aiw_core::words! {
+    /// The form of an export.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    pub enum ExportForm, "format" {
+        /// That of the project's file.
+        #[default]
+        Kdl = "kdl",
+        /// That of snapshots.
+        Yaml = "yaml",
+    }
+}
+
+/// An export of the project's definitions.
+#[derive(Debug, Default)]
+pub struct ExportRequest {
+    /// Its form.
+    pub form: ExportForm,
+    /// The file; without one, the text is the answer. A model's is in the project, a user's where they say.
+    pub file: Option<PathBuf>,
+    /// Whether a user's file may take the place of another one.
+    pub force: bool,
+    /// The author of the request.
+    pub author: Author,
+}
+
+/// The definitions of a project as text or in a file
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ExportedProcesses {
+    /// The text, if no file was named
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The file that was written
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The ids of those with a value that looks like a secret: `[secret]` stands in its place
+    pub hidden: Vec<String>,
+}
+
+impl ExportedProcesses {
+    /// Says which values are left out, if there are any.
+    pub fn missing(&self) -> Option<String> {
+        let ids = one_line(&self.hidden.join(", "), 300);
+        (!ids.is_empty()).then(|| format!("`[secret]` stands for values that are not shown, in {ids}"))
+    }
+}
 
 impl Manager {
+    /// Exports the definitions of the project, as lists show them.
+    ///
+    /// # Errors
+    ///
+    /// The definitions can't be read, or the file can't be written or is not one for exports.
+    pub fn export(&self, request: &ExportRequest) -> Result<ExportedProcesses, ProcessError> {
+        let loaded = self.load()?;
+        let shown: Definitions = loaded.each().map(|(id, definition)| (id.clone(), definition.shown())).collect();
+        let is_hidden = |(id, definition): &(&String, &Definition)| shown.get(*id) != Some(*definition);
+        let hidden = loaded.each().filter(is_hidden).map(|(id, _)| id.clone()).collect();
+        let text = match request.form {
+            // Nothing takes them in from a model.
+            ExportForm::Kdl if request.author == Author::Model => file::whole(&shown, &[]),
+            ExportForm::Kdl => file::whole(&shown, &loaded.hooks),
+            ExportForm::Yaml => {
+                yaml::whole(&shown).map_err(|problem| ProcessError::Definition { id: "export".into(), problem })?
+            }
+        };
+        let file = match (&request.file, request.author) {
+            (None, _) => return Ok(ExportedProcesses { text: Some(text), file: None, hidden }),
+            (Some(file), Author::Model) => self.write_inside(&file.to_string_lossy(), &text, request.form)?,
+            (Some(file), Author::User) => self.write_anywhere(file, &text, request.force)?,
+        };
+        Ok(ExportedProcesses { text: None, file: Some(file.to_string_lossy().into_owned()), hidden })
+    }
+
+    /// Writes a text to a file of the user's.
+    fn write_anywhere(&self, path: &Path, text: &str, force: bool) -> Result<PathBuf, ProcessError> {
+        let is_there = fs::symlink_metadata(path).is_ok();
+        let real = |path: &Path| fs::canonicalize(path).ok();
+        if is_there && real(path).is_some_and(|file| Some(file) == real(&self.project.file())) {
+            return Err(ProcessError::OverItself { path: path.to_owned() });
+        }
+        if is_there && !force {
+            return Err(ProcessError::FileExists { path: path.to_owned() });
+        }
+        replace(path, text.as_bytes(), Mode::Shared)?;
+        Ok(path.to_owned())
+    }
+
     /// Writes a text to a file of the project. Returns its path.
-    pub fn write_inside(&self, path: &str, text: &str) -> Result<PathBuf, ProcessError> {
+    fn write_inside(&self, path: &str, text: &str, form: ExportForm) -> Result<PathBuf, ProcessError> {
         let given = Path::new(path);
         let name = given.file_name();
         let outside = || ProcessError::Outside { id: "export".into(), path: given.to_owned() };
         // Other programs run what is in their files: hooks of git, settings of editors and of AI CLIs.
         let is_hidden = |part: Component<'_>| matches!(part, Component::Normal(name) if name.as_encoded_bytes().starts_with(b".") && name != ".ichimi");
         let refused = || {
-            let problem = "can't be the place of an export: its name must end in `.kdl`, and no directory may begin with a dot \
-                           but `.ichimi`";
-            ProcessError::EnvFile { id: "export".into(), path: given.to_owned(), problem: problem.into() }
+            let problem = format!(
+                "can't be the place of an export: its name must end in `.{form}`, and no directory may begin with a dot but \
+                 `.ichimi`"
+            );
+            ProcessError::EnvFile { id: "export".into(), path: given.to_owned(), problem }
         };
         let is_seen = !path.contains(aiw_core::is_unsafe_in_line);
-        if !is_seen || given.components().any(is_hidden) || given.extension().is_none_or(|ending| ending != "kdl") {
+        if !is_seen
+            || given.components().any(is_hidden)
+            || given.extension().is_none_or(|ending| ending != form.as_str())
+        {
             return Err(refused());
         }
         let directory = given.parent().map(|parent| parent.to_string_lossy().into_owned()).unwrap_or_default();
@@ -45,8 +142,10 @@ impl Manager {
         }
         // What is there already may be anything of the user's: only a file of processes is replaced.
         if let Some(bytes) = read_unlinked(&target, MAX_BYTES as u64)? {
-            let is_ours =
-                String::from_utf8(bytes).is_ok_and(|text| !text.trim().is_empty() && file::parse(&text).is_ok());
+            let is_ours = String::from_utf8(bytes).is_ok_and(|text| match form {
+                ExportForm::Kdl => !text.trim().is_empty() && file::parse(&text).is_ok(),
+                ExportForm::Yaml => yaml::parse(&text).is_ok(),
+            });
             if !is_ours {
                 let problem = "exists already, and is not an export".to_owned();
                 return Err(ProcessError::EnvFile { id: "export".into(), path: target, problem });
@@ -64,34 +163,52 @@ impl Manager {
         let invalid = |source| ProcessError::File { path: real.clone(), source };
         let text = String::from_utf8(bytes)
             .map_err(|_| invalid(FileProblem { line: 1, column: 1, problem: "this is not UTF-8".into() }))?;
-        let Defined { processes: found, hooks } = file::parse_old(&text).map_err(invalid)?;
+        let is_yaml = real.extension().is_some_and(|ending| ending == ExportForm::Yaml.as_str());
+        let Defined { processes, hooks } = match is_yaml {
+            true => {
+                let read =
+                    yaml::parse(&text).map_err(|problem| invalid(FileProblem { line: 1, column: 1, problem }))?;
+                Defined { processes: read, ..Defined::default() }
+            }
+            false => file::parse_old(&text).map_err(invalid)?,
+        };
         if let Some(hook) = hooks.first() {
             let problem = "runs something by itself, which only the user defines".to_owned();
             return Err(ProcessError::Definition { id: hook.id(), problem });
         }
+        self.keep_all(processes)
+    }
+
+    /// Checks that a definition has no more than a model may define.
+    pub(crate) fn check_models_words(&self, id: &str, definition: &Definition) -> Result<(), ProcessError> {
+        let problem = |problem: String| ProcessError::Definition { id: id.to_owned(), problem };
+        let users = |what: &str| {
+            problem(format!("has {what}, which only the user defines: in `{}`", self.project.shown_file()))
+        };
+        let is_exec = |probe: &Option<ProbeOf>| matches!(probe, Some(ProbeOf { check: CheckOf::Exec(_), .. }));
+        if definition.has_hidden() {
+            return Err(problem(format!("has a value that exports don't show: write it in place of `{HIDDEN}`")));
+        }
+        if matches!(definition.run, Run::Shell(_)) {
+            return Err(users("a shell line"));
+        }
+        if definition.env.values().any(|value| matches!(value, EnvValue::Secret(_))) {
+            return Err(users("a secret"));
+        }
+        if definition.watch.is_some() || definition.cron.is_some() {
+            return Err(users("files that start it again, or a time at which it starts"));
+        }
+        if definition.env_file.is_some() || is_exec(&definition.ready) || is_exec(&definition.live) {
+            return Err(users("a file of variables, or a command as a probe"));
+        }
+        Ok(())
+    }
+
+    /// Keeps definitions in the home, all or none of them. Returns their ids.
+    pub(crate) fn keep_all(&self, found: Definitions) -> Result<Vec<String>, ProcessError> {
         for (id, definition) in &found {
             self.check_cwd(id, definition)?;
-            let problem = |what: &str| ProcessError::Definition {
-                id: id.clone(),
-                problem: format!("has {what}, which only the user defines: in `{}`", self.project.file().display()),
-            };
-            let is_exec = |probe: &Option<ProbeOf>| matches!(probe, Some(ProbeOf { check: CheckOf::Exec(_), .. }));
-            if definition.has_hidden() {
-                let problem = format!("has a value that exports don't show: write it in place of `{HIDDEN}`");
-                return Err(ProcessError::Definition { id: id.clone(), problem });
-            }
-            if matches!(definition.run, Run::Shell(_)) {
-                return Err(problem("a shell line"));
-            }
-            if definition.env.values().any(|value| matches!(value, EnvValue::Secret(_))) {
-                return Err(problem("a secret"));
-            }
-            if definition.watch.is_some() || definition.cron.is_some() {
-                return Err(problem("files that start it again, or a time at which it starts"));
-            }
-            if definition.env_file.is_some() || is_exec(&definition.ready) || is_exec(&definition.live) {
-                return Err(problem("a file of variables, or a command as a probe"));
-            }
+            self.check_models_words(id, definition)?;
         }
         let taken = self.load()?;
         if let Some(id) = found.keys().find(|id| taken.get(id).is_some()) {
@@ -101,27 +218,7 @@ impl Manager {
             kept.extend(found.clone());
             file::check(kept.iter().chain(taken.each()))
         })?;
+        found.keys().for_each(|id| self.tell_defined(id));
         Ok(found.into_keys().collect())
-    }
-
-    /// Remembers which processes run now. Returns their ids.
-    pub fn take_snapshot(&self) -> Result<Vec<String>, ProcessError> {
-        let all = self.list()?;
-        let running: Vec<String> =
-            all.into_iter().filter(|status| status.state.is_alive()).map(|status| status.id).collect();
-        kept::set_snapshot(&self.home, &self.project, &running)?;
-        Ok(running)
-    }
-
-    /// Starts the processes that ran when the snapshot was taken, and those that start by themselves.
-    pub fn restore_snapshot(&self) -> Result<StartResults, ProcessError> {
-        let loaded = self.load()?;
-        let mut ids = kept::snapshot(&self.home, &self.project)?;
-        ids.retain(|id| loaded.get(id).is_some());
-        let by_itself = loaded.each().filter(|(_, definition)| definition.auto_start);
-        ids.extend(by_itself.map(|(id, _)| id.clone()));
-        ids.sort();
-        ids.dedup();
-        if ids.is_empty() { Ok(Vec::new()) } else { self.up(&loaded, &ids) }
     }
 }

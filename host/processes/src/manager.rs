@@ -293,15 +293,6 @@ impl Manager {
         Ok(kept::path(&self.home, &self.project))
     }
 
-    /// Returns the definitions as a file has them, as lists show them. Returns also the ids of those with a value that
-    /// is not shown.
-    pub fn exported(&self, loaded: &Loaded) -> (String, Vec<String>) {
-        let shown: Definitions = loaded.each().map(|(id, definition)| (id.clone(), definition.shown())).collect();
-        let is_hidden = |(id, definition): &(&String, &Definition)| shown.get(*id) != Some(*definition);
-        let hidden = loaded.each().filter(is_hidden).map(|(id, _)| id.clone());
-        (file::whole(&shown, &[]), hidden.collect())
-    }
-
     /// Returns all processes of the project, by id: those that are defined, and those that still have a record.
     ///
     /// # Errors

@@ -9,9 +9,12 @@ mod person;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{AskError, Effect, Fault, Unasked};
+use aiw_core::{AskError, Effect, Fault, SnapshotName, Unasked};
 use aiw_home::Home;
-use aiw_processes::{Author, DefineRequest, Manager, ProcessError, ProcessProject, RedefineRequest, WaitFor, Watch};
+use aiw_processes::{
+    Author, DefineRequest, ExportRequest, Manager, ProcessError, ProcessProject, RedefineRequest, SnapshotChange,
+    SnapshotSummary, StartResults, WaitFor, Watch,
+};
 use futures::FutureExt;
 use serde_json::{Value, from_value, json};
 
@@ -227,6 +230,213 @@ fn a_model_changes_and_removes_its_own_and_a_user_any() {
     remove("p", Author::Model).unwrap();
     assert_eq!(place.ids(), ["a"]);
     assert!(matches!(remove("p", Author::Model), Err(ProcessError::Unknown { .. })));
+}
+
+#[test]
+fn an_export_takes_the_place_of_no_file_unless_the_user_says_so() {
+    let place = Place::new(FILE);
+    place.manager.define(&request(json!({"args": ["a b", "--token", "hunter2x"]}))).unwrap();
+    let target = place.directory.path().join("out.kdl");
+    let export = |file: Option<&Path>, force: bool, author: Author| {
+        place.manager.export(&ExportRequest {
+            file: file.map(Path::to_owned),
+            force,
+            author,
+            ..ExportRequest::default()
+        })
+    };
+    let printed = export(None, false, Author::User).unwrap();
+    let text = printed.text.clone().unwrap();
+    assert!(text.contains("command \"serve\" \"a b\" \"--token\" \"[secret]\"") && !text.contains("hunter2"), "{text}");
+    assert!(text.contains("secret=\"mine\""), "{text}");
+    assert_eq!((printed.hidden.clone(), printed.missing().is_some()), (names(&["a", "p"]), true));
+    export(Some(&target), false, Author::User).unwrap();
+    assert_eq!(fs::read_to_string(&target).unwrap(), text);
+    fs::write(&target, "mine").unwrap();
+    assert!(matches!(export(Some(&target), false, Author::User), Err(ProcessError::FileExists { .. })));
+    assert_eq!(fs::read_to_string(&target).unwrap(), "mine");
+    export(Some(&target), true, Author::User).unwrap();
+    assert_eq!(fs::read_to_string(&target).unwrap(), text);
+    // A link that leads nowhere is something that is there.
+    let link = place.directory.path().join("link.kdl");
+    std::os::unix::fs::symlink("gone.kdl", &link).unwrap();
+    assert!(matches!(export(Some(&link), false, Author::User), Err(ProcessError::FileExists { .. })));
+    // What it exports keeps its comments, however it is reached.
+    let itself = place.directory.path().join("itself.kdl");
+    std::os::unix::fs::symlink(place.file(), &itself).unwrap();
+    for path in [place.file(), itself] {
+        assert!(matches!(export(Some(&path), true, Author::User), Err(ProcessError::OverItself { .. })));
+    }
+    assert_eq!(place.text(), FILE);
+    // A model writes in the project alone.
+    fs::write(&target, "").unwrap();
+    assert!(export(Some(&target), true, Author::Model).is_err());
+    assert_eq!(fs::read_to_string(&target).unwrap(), "");
+}
+
+impl Place {
+    fn save(&self, name: &str) -> SnapshotSummary {
+        self.manager.save_snapshot(&name.parse().unwrap(), true).unwrap()
+    }
+
+    fn snapshot(&self, name: &str) -> PathBuf {
+        self.directory.path().join("home/processes/snapshots").join(name).with_extension("yaml")
+    }
+
+    /// The snapshot as if all processes had run.
+    fn as_if_they_ran(&self, name: &str) {
+        let text = fs::read_to_string(self.snapshot(name)).unwrap();
+        fs::write(self.snapshot(name), text.replace("running: false", "running: true")).unwrap();
+    }
+
+    fn restore(&self, name: &str, person: &Recorded) -> Result<StartResults, ProcessError> {
+        now(self.manager.restore(&name.parse().unwrap(), person, person))
+    }
+}
+
+#[test]
+fn a_snapshot_says_what_ran_and_how_it_was_defined_and_shows_what_differs() {
+    let place = Place::new(FILE);
+    let args = json!({"args": ["a b", "'\"\\", "--token", "hunter2x", "ü\u{1F600}"], "env": {"API_KEY": "hunter2"}});
+    place.manager.define(&request(args)).unwrap();
+    let saved = place.save("one");
+    assert_eq!((saved.processes, saved.running.len()), (3, 0));
+    let text = fs::read_to_string(place.snapshot("one")).unwrap();
+    assert!(!text.contains("hunter2") && text.contains("[secret]") && text.contains("secret: mine"), "{text}");
+    assert!(text.contains("- id: p\n  running: false\n  source: home\n  command: serve\n  args:\n  - a b\n"), "{text}");
+    assert_eq!(place.manager.snapshot(&"one".parse().unwrap()).unwrap().text, text);
+    let changes = || place.manager.compare_snapshot(&"one".parse().unwrap()).unwrap().changes;
+    assert!(changes().is_empty(), "{:?}", changes());
+    place.as_if_they_ran("one");
+    place.write(&FILE.replace("\"--all\"", "\"--some\"").replace("process \"b\"", "process \"c\""));
+    let titles: Vec<String> = changes().iter().map(SnapshotChange::title).collect();
+    assert_eq!(
+        titles,
+        [
+            "`a` is defined differently now, ran then and does not now",
+            "`b` is no longer defined, ran then and does not now",
+            "`c` was not defined then",
+            "`p` ran then and does not now",
+        ]
+    );
+    assert_eq!(changes()[0].lines, ["- command \"serve\" \"--all\"", "+ command \"serve\" \"--some\""]);
+    // It takes no other's place unless it is told.
+    let again = place.manager.save_snapshot(&"one".parse().unwrap(), false);
+    assert!(matches!(again, Err(ProcessError::SnapshotExists { .. })));
+    place.save("two");
+    let listed: Vec<String> =
+        place.manager.snapshots(false).unwrap().snapshots.into_iter().map(|one| one.name).collect();
+    assert_eq!(listed, ["one", "two"]);
+    // That of another project is neither compared nor restored.
+    let other = Place { manager: elsewhere(&place), directory: tempfile::tempdir().unwrap() };
+    assert!(other.manager.snapshots(false).unwrap().snapshots.is_empty());
+    assert_eq!(other.manager.snapshots(true).unwrap().snapshots.len(), 2);
+    let refused = other.restore("one", &Recorded::agreeing());
+    assert!(matches!(refused, Err(ProcessError::OtherProject { .. })), "{refused:?}");
+    place.manager.remove_snapshot(&"one".parse().unwrap()).unwrap();
+    let gone = place.manager.remove_snapshot(&"twi".parse().unwrap()).unwrap_err();
+    assert_eq!(gone.hint().as_deref(), Some("did you mean `two`?"));
+}
+
+/// Another project with the same home.
+fn elsewhere(place: &Place) -> Manager {
+    let root = place.directory.path().join("other");
+    fs::create_dir_all(root.join(".git")).unwrap();
+    Manager::open(&Home::at(place.directory.path().join("home")), ProcessProject::find(&root).unwrap()).unwrap()
+}
+
+#[test]
+fn a_restore_shows_what_changed_and_adds_what_is_gone_only_after_a_yes() {
+    let place = Place::new("process \"a\" { command \"no-such-program\" }\n");
+    let define =
+        |id: &str, args: Value| place.manager.define(&DefineRequest { id: id.into(), ..request(args) }).unwrap();
+    define("p", json!({"command": "no-such-program"}));
+    define("keyed", json!({"args": ["--token", "hunter2x"]}));
+    place.save("s");
+    place.as_if_they_ran("s");
+    place.manager.remove(&names(&["p", "keyed"]), Author::Model, &Unasked).unwrap();
+    place.write("process \"a\" { command \"no-such-program\" \"more\" }\n");
+    let (settings, ids) = (place.settings(), place.ids());
+    // Who declines has added, started and allowed nothing.
+    let no = Recorded::new(0, Does::Declines);
+    assert!(matches!(place.restore("s", &no), Err(ProcessError::Ask(AskError::Declined))));
+    assert_eq!((place.settings(), place.ids()), (settings.clone(), ids.clone()));
+    let heard = no.heard().join("\n");
+    assert!(
+        heard.contains("`a` has changed since") && heard.contains("+ command \\\"no-such-program\\\" \\\"more"),
+        "{heard}"
+    );
+    assert!(heard.contains("process `keyed` has a value that exports don't show"), "{heard}");
+    let plan = no.plans.lock().unwrap()[0].clone();
+    assert_eq!((plan.question.as_str(), plan.effects.len()), ("Define these again?", 1));
+    assert_eq!(plan.about[1], "  p: no-such-program");
+    // Where nobody can be asked, nothing is added, and nothing of a file that is not allowed starts.
+    let results = now(place.manager.restore(&"s".parse().unwrap(), &Unasked, &Unasked)).unwrap();
+    assert!(matches!(results.as_slice(), [(id, Err(ProcessError::Untrusted { .. }))] if id == "a"), "{results:?}");
+    assert_eq!((place.settings(), place.ids()), (settings, ids));
+    // A yes to the first question is not one to the second.
+    let second = Recorded::new(1, Does::Declines);
+    assert!(place.restore("s", &second).is_err() && !place.is_allowed());
+    assert_eq!(place.ids(), ["a", "p"]);
+    let results = place.restore("s", &Recorded::agreeing()).unwrap();
+    let failed = |(_, result): &(String, Result<_, _>)| matches!(result, Err(ProcessError::NoProgram { .. }));
+    assert!(results.len() == 2 && results.iter().all(failed), "{results:?}");
+    assert!(place.is_allowed() && place.text().contains("more"));
+}
+
+#[test]
+fn a_snapshot_that_makes_no_sense_is_refused_with_a_sentence() {
+    let place = Place::new("process \"a\" { command \"x\" }\n");
+    place.save("good");
+    let good = fs::read_to_string(place.snapshot("good")).unwrap();
+    let aliases = format!("a: &a [x, x]\nb: &b [{}]\nc: [{}]\n", "*a,".repeat(40), "*b,".repeat(90));
+    let nul = good.replace("command: x", "command: \"x\\0\"");
+    for (text, problem) in [
+        (String::new(), "snapshot `bad` can't be read as YAML: "),
+        ("[".repeat(5000), "snapshot `bad` can't be read as YAML: "),
+        (aliases, "snapshot `bad` can't be read as YAML: "),
+        (good.replace("version: 1", "version: 2"), "snapshot `bad` is of version 2, which this aiw doesn't know"),
+        (good.replace("saved:", "savd:"), "snapshot `bad` can't be read as YAML: "),
+        (good.replace("id: a", "id: ../a"), "snapshot `bad` says of `../a` what makes no sense: it "),
+        (nul, "snapshot `bad` says of `a` what makes no sense: it has a NUL character in a text"),
+        (
+            good.replace("command: x", "command: x\n  cwd: ../.."),
+            "snapshot `bad` says of `a` what makes no sense: it has a `cwd` outside",
+        ),
+        (good.replace("command: x", "comand: x"), "snapshot `bad` says of `a`: it has no command"),
+        (
+            good.replace("command: x", "command: x\n  colour: red"),
+            "snapshot `bad` says of `a`: `colour` is not known here",
+        ),
+        ("x".repeat(2 << 20), ""),
+    ] {
+        fs::write(place.snapshot("bad"), &text).unwrap();
+        let refused = place.restore("bad", &Recorded::agreeing()).unwrap_err().to_string();
+        assert!(refused.starts_with(problem), "{problem}: {refused}");
+        let listed = place.manager.snapshots(false).unwrap().snapshots;
+        assert_eq!((listed.len(), listed[0].problem.is_some(), listed[1].problem.is_none()), (2, true, true));
+    }
+    // Nothing is followed, and no file of another name is taken for one.
+    for target in [place.snapshot("good"), "/dev/zero".into()] {
+        let _ = fs::remove_file(place.snapshot("bad"));
+        std::os::unix::fs::symlink(target, place.snapshot("bad")).unwrap();
+        assert!(place.restore("bad", &Recorded::agreeing()).is_err());
+    }
+    let mine = place.directory.path().join("mine");
+    fs::write(&mine, "mine").unwrap();
+    let _ = fs::remove_file(place.snapshot("bad"));
+    std::os::unix::fs::symlink(&mine, place.snapshot("bad")).unwrap();
+    assert!(place.manager.save_snapshot(&"bad".parse().unwrap(), true).is_err());
+    assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
+    // Nor is a linked directory an empty one.
+    let directory = place.snapshot("good").parent().unwrap().to_owned();
+    fs::rename(&directory, place.directory.path().join("moved")).unwrap();
+    std::os::unix::fs::symlink(place.directory.path().join("moved"), &directory).unwrap();
+    assert!(place.manager.snapshots(false).unwrap_err().to_string().contains("is a link"));
+    assert!(place.manager.remove_snapshot(&"good".parse().unwrap()).is_err());
+    for name in ["", "..", "../x", "a/b", "a b", "con", ".x", "x."] {
+        assert!(name.parse::<SnapshotName>().is_err(), "{name}");
+    }
 }
 
 #[test]

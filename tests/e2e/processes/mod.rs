@@ -9,6 +9,8 @@ mod others;
 mod policy;
 mod real;
 mod resident;
+mod snapshots;
+mod templates;
 mod tools;
 
 use std::fs;

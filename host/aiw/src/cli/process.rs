@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use aiw_events::EventKind;
+use aiw_processes::ExportForm;
 use clap::{Args, Subcommand};
 
 use super::values::{parse_duration, parse_pair, parse_since};
@@ -13,10 +14,17 @@ use crate::complete;
 
 #[derive(Debug, Subcommand)]
 pub enum ProcessCommand {
-    /// Add a process to `.ichimi/processes.kdl`, or those of another tool's file
+    /// Add a process to `.ichimi/processes.kdl`, one from a template, or those of another tool's file
     Add(NewProcessArgs),
     /// Edit `.ichimi/processes.kdl`
     Edit,
+    /// Print the definitions of all processes, or write them to a file
+    ///
+    /// They are those of `.ichimi/processes.kdl` and those of agents. `[secret]` stands for what looks like a secret.
+    Export(ExportProcessesArgs),
+    /// Save which processes run and how they are defined, and start them again
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// Remove processes, with their logs
     Rm(RmArgs),
     /// Start processes, and what they need
@@ -177,38 +185,112 @@ impl fmt::Display for DetachKey {
 #[derive(Debug, Args)]
 pub struct NewProcessArgs {
     /// The id of the new process
-    #[arg(required_unless_present = "from")]
+    #[arg(required_unless_present_any = ["from", "template"])]
     pub id: Option<String>,
-    /// Take processes over from a Procfile, docker-compose, process-compose or a snapshot of Ichimi
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["id", "command", "cwd", "env", "restart", "ready", "needs", "no_auto_start", "shell"])]
+    /// Take processes over from a Procfile, docker-compose, process-compose, or a list in YAML of Ichimi or `export`
+    #[arg(long, value_name = "FILE", group = "shown", conflicts_with_all = ["id", "cwd"])]
     pub from: Option<PathBuf>,
-    /// With --from: add what it says without asking
-    #[arg(short, long, requires = "from")]
+    /// Add a process from a template, with its name as the id unless you give another; without a name, list the templates
+    /// that fit the project's files
+    #[arg(long, value_name = "NAME", group = "shown", num_args = 0..=1)]
+    pub template: Option<Option<String>>,
+    /// With --template: set a value of it
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_pair, conflicts_with_all = ["from", "command"])]
+    pub set: Vec<(String, String)>,
+    /// With --from or --template: add what it says without asking
+    #[arg(short, long, conflicts_with = "command")]
     pub yes: bool,
     /// Run it in this directory of the project
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<String>,
     /// Set a variable; `K=secret:NAME` takes it from the vault
-    #[arg(long, value_name = "K=V", value_parser = parse_pair)]
+    #[arg(long, value_name = "K=V", value_parser = parse_pair, conflicts_with = "shown")]
     pub env: Vec<(String, String)>,
     /// Start it again: no, on-failure, always, unless-stopped
-    #[arg(long, value_name = "WHEN")]
+    #[arg(long, value_name = "WHEN", conflicts_with = "shown")]
     pub restart: Option<String>,
     /// It is ready once this port accepts connections, or this http:// URL answers
-    #[arg(long, value_name = "PORT|URL")]
+    #[arg(long, value_name = "PORT|URL", conflicts_with = "shown")]
     pub ready: Option<String>,
     /// Start it after this process
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with = "shown")]
     pub needs: Vec<String>,
     /// Leave it out of `aiw up`
-    #[arg(long)]
+    #[arg(long, conflicts_with = "shown")]
     pub no_auto_start: bool,
     /// Have a shell read the command: one word, in quotes
-    #[arg(long)]
+    #[arg(long, conflicts_with = "shown")]
     pub shell: bool,
     /// The program and its arguments
-    #[arg(required_unless_present = "from", last = true)]
+    #[arg(required_unless_present = "shown", conflicts_with = "shown", last = true)]
     pub command: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SnapshotCommand {
+    /// Save which processes run now, and how all of them are defined
+    ///
+    /// The file is `~/.aiw/processes/snapshots/NAME.yaml`. `[secret]` stands in it for what looks like a secret.
+    Save(SaveSnapshotArgs),
+    /// List the snapshots of this project
+    List {
+        /// Include those of all projects
+        #[arg(long)]
+        all: bool,
+    },
+    /// Print a snapshot
+    Show(SnapshotArgs),
+    /// Show how the processes differ from a snapshot
+    Diff(SnapshotArgs),
+    /// Start what ran in a snapshot and does not run now
+    ///
+    /// It starts as it is defined now, and you see what has changed since. What an agent had defined and is gone is defined
+    /// again, if you agree.
+    Restore(RestoreSnapshotArgs),
+    /// Remove snapshots
+    Remove {
+        /// Their names
+        #[arg(required = true, add = complete::snapshots())]
+        names: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct SnapshotArgs {
+    /// Its name
+    #[arg(add = complete::snapshots())]
+    pub name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct SaveSnapshotArgs {
+    /// Its name: letters, digits, `.`, `_` and `-`
+    pub name: String,
+    /// Replace a snapshot of this name
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreSnapshotArgs {
+    /// Its name
+    #[arg(add = complete::snapshots())]
+    pub name: String,
+    /// Define again what is gone, and allow what the project's file starts, without asking
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExportProcessesArgs {
+    /// A file for them [default: standard output]
+    pub file: Option<PathBuf>,
+    /// `kdl` or `yaml` [default: as the file's name ends, else kdl]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<ExportForm>,
+    /// Replace a file that is there
+    #[arg(long, requires = "file")]
+    pub force: bool,
 }
 
 #[derive(Debug, Args)]

@@ -99,8 +99,9 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_events { HomeEvent }
         aiw_orchestrator { CallTrace RunRecord WorkflowSummary }
         aiw_processes {
-            AddedProcess BroughtProcesses EditedFile GraphNode ProcessGraph ProcessLine ProcessLog ProcessSummaries ProcessSummary RemovedProcesses
-            SignalledProcesses StoppedProcesses WrittenInput
+            AddedProcess BroughtProcesses EditedFile ExportedProcesses GraphNode SnapshotChange ProcessGraph ProcessLine ProcessLog ProcessSummaries ProcessSummary
+            ProcessTemplate ProcessTemplates RemovedProcesses
+            SignalledProcesses SnapshotDifference SnapshotList SnapshotSummary SnapshotText StoppedProcesses TemplateValue WrittenInput
         }
         aiw_providers {
             PoolMemberSummary PoolSummary PresetSummary ProviderDetails RemovedProvider RenamedProvider TestSummary

@@ -80,7 +80,7 @@ struct Rules {
     left_out: GlobSet,
     /// The directories in which files may count, as far as globs name them.
     bases: Vec<PathBuf>,
-    /// What `.gitignore` files say, by their directories; the deeper ones later.
+    /// The words of `.gitignore` files, by their directories; the deeper ones later.
     gitignores: Vec<(PathBuf, Gitignore)>,
 }
 

@@ -229,7 +229,7 @@ fn probe_line(name: &str, probe: &ProbeOf) -> String {
     format!("{name} {check} every=\"{}\"{timeout} failures={}", time(probe.every), probe.failures)
 }
 
-fn time(time: Duration) -> String {
+pub(crate) fn time(time: Duration) -> String {
     if time.subsec_nanos() == 0 { format!("{}s", time.as_secs()) } else { format!("{}ms", time.as_millis()) }
 }
 

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use crate::definition::{Definition, in_order, is_id};
 use crate::error::ProcessError;
 
-pub(crate) use edit::{add, defaults, remove, whole};
+pub(crate) use edit::{add, defaults, remove, time as written_time, whole};
 pub use read::{Defined, Definitions, MAX_BYTES, parse, parse_old};
-pub(crate) use values::bytes;
+pub(crate) use values::{bytes, duration};
 
 /// Checks that a text is an id.
 pub(crate) fn check_id(id: &str) -> Result<(), ProcessError> {

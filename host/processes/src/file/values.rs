@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Reads a time: `200ms`, `5s`, `1.5s`, `2m`, `1h`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text)?;
     let seconds = match unit {
         "ms" => number / 1000.0,

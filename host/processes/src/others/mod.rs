@@ -1,17 +1,16 @@
-//! Files of other tools that define processes: a Procfile, docker-compose, process-compose, and the old server's snapshot.
+//! Files of other tools that define processes: a Procfile, docker-compose, process-compose, and lists of Ichimi's form.
 //! Nothing of them is run. What has no counterpart here is left out, and said.
 
 mod compose;
 mod foreign;
-mod ichimi;
 mod process_compose;
 mod procfile;
-mod values;
+pub(crate) mod values;
 
 use std::path::Path;
 
 use aiw_core::{Ask, Plan, one_line, visible};
-use aiw_home::{read_unlinked, yaml};
+use aiw_home::read_unlinked;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -20,8 +19,11 @@ use self::foreign::{Beside, Foreign};
 use crate::definition::Definition;
 use crate::environment::parse;
 use crate::error::ProcessError;
-use crate::file::{self, MAX_BYTES};
+use crate::file::{self, Definitions, MAX_BYTES};
 use crate::manager::Manager;
+use crate::project::ProcessProject;
+use crate::shown::HIDDEN;
+use crate::yaml::{self, Entry};
 
 /// Processes that were taken from a file of another tool
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -48,6 +50,11 @@ impl Manager {
             foreign.definitions.remove(&id);
             foreign.leave(&id, "all of it", "there is a process with this id already");
         }
+        let hidden = foreign.definitions.iter().filter(|(_, definition)| definition.has_hidden());
+        for id in hidden.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            foreign.definitions.remove(&id);
+            foreign.leave(&id, "all of it", &format!("`{HIDDEN}` stands for a value that exports don't show"));
+        }
         without_lost_needs(&mut foreign, |id| taken.get(id).is_some());
         file::check(taken.each().chain(&foreign.definitions))?;
         for (id, definition) in &foreign.definitions {
@@ -59,7 +66,9 @@ impl Manager {
             let why = foreign.left_out.first().map(|why| format!(": {why}")).unwrap_or_default();
             return Err(problem(&format!("has no process that can be taken{why}")));
         }
-        ask.agree(&self.brought(&foreign), &[]).await.map_err(ProcessError::NotAdded)?;
+        let left_out = foreign.left_out.iter().map(|line| format!("  {line}"));
+        let left_out = ["left out:".to_owned()].into_iter().filter(|_| !foreign.left_out.is_empty()).chain(left_out);
+        ask.agree(&gains(&self.project, &foreign.definitions, left_out), &[]).await.map_err(ProcessError::NotAdded)?;
         let file = self.edit_file(|text| {
             let add = |text: String, (id, definition): (&String, &Definition)| file::add(&text, id, definition);
             foreign.definitions.iter().try_fold(text.to_owned(), add)
@@ -67,19 +76,6 @@ impl Manager {
         foreign.definitions.keys().for_each(|id| self.tell_defined(id));
         let added = foreign.definitions.into_keys().collect();
         Ok(BroughtProcesses { added, file: file.to_string_lossy().into_owned(), left_out: foreign.left_out })
-    }
-
-    /// Returns what the user agrees to.
-    fn brought(&self, foreign: &Foreign) -> Plan {
-        let mut plan = Plan::of("Add this to the file? Nothing is started.");
-        plan.about.push(format!("`{}` gains:", self.project.shown_file()));
-        let text = file::whole(&foreign.definitions, &[]);
-        plan.about.extend(text.lines().map(|line| format!("  {}", visible(line))));
-        if !foreign.left_out.is_empty() {
-            plan.about.push("left out:".into());
-            plan.about.extend(foreign.left_out.iter().map(|line| format!("  {line}")));
-        }
-        plan
     }
 
     fn read_foreign(&self, path: &Path) -> Result<Foreign, ProcessError> {
@@ -100,20 +96,17 @@ impl Manager {
             let what = "has a Go template: write what comes out of it in its place";
             return Err(problem(Some(line), what.into()));
         }
-        let document: Value =
-            yaml::parse(&text).map_err(|error| problem(None, format!("cannot be read as YAML: {error}")))?;
+        let document: Value = aiw_home::yaml::parse_within(&text, yaml::MAX_NODES)
+            .map_err(|error| problem(None, format!("cannot be read as YAML: {error}")))?;
         let read = match &document {
             Value::Object(fields) if fields.contains_key("services") => compose::read(fields, &beside),
             Value::Object(fields) if fields.get("processes").is_some_and(Value::is_object) => {
                 process_compose::read(fields, &beside)
             }
-            Value::Object(fields) if fields.get("processes").is_some_and(Value::is_array) => {
-                ichimi::read(&fields["processes"])
-            }
-            Value::Array(_) => ichimi::read(&document),
             _ => {
+                let list = document.get("processes").unwrap_or(&document).as_array();
                 let what = "is neither a Procfile nor of docker-compose, process-compose or Ichimi";
-                return Err(problem(None, what.into()));
+                ichimi(list.ok_or_else(|| problem(None, what.into()))?)
             }
         };
         let mut foreign = read
@@ -144,6 +137,32 @@ impl Manager {
         let env_file = is_there.then(|| directory.join(".env").to_string_lossy().into_owned());
         Beside { variables: variables.unwrap_or_default(), env_file, directory }
     }
+}
+
+/// Returns what the user agrees to: what the project's file gains, and more lines about it.
+pub(crate) fn gains(
+    project: &ProcessProject,
+    definitions: &Definitions,
+    more: impl IntoIterator<Item = String>,
+) -> Plan {
+    let mut plan = Plan::of("Add this to the file? Nothing is started.");
+    plan.about.push(format!("`{}` gains:", project.shown_file()));
+    plan.about.extend(file::whole(definitions, &[]).lines().map(|line| format!("  {}", visible(line))));
+    plan.about.extend(more);
+    plan
+}
+
+/// Takes over a list of the old Ichimi server, an export or a snapshot. The error is the id of a process and a sentence.
+fn ichimi(list: &[Value]) -> Result<Foreign, (String, String)> {
+    let mut foreign = Foreign::default();
+    for entry in yaml::entries(list) {
+        let Entry { id, definition, unknown } = entry?;
+        for field in unknown {
+            foreign.leave(&id, &format!("`{field}`"), "aiw has no counterpart for it");
+        }
+        foreign.definitions.insert(id, definition);
+    }
+    Ok(foreign)
 }
 
 /// Takes out needs of what was left out.

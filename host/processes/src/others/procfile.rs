@@ -10,12 +10,12 @@ const PORT: usize = 5000;
 pub(super) fn read(text: &str, beside: &Beside) -> Result<Foreign, (usize, String)> {
     let mut foreign = Foreign::default();
     for (line, number) in text.lines().zip(1..) {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
+        if line.trim().is_empty() || line.trim_start().starts_with('#') {
             continue;
         }
+        // As strict as foreman and honcho, which pass over other lines: nobody has seen those run.
         let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        let found = line.split_once(':').map(|(name, command)| (name.trim(), command.trim()));
+        let found = line.split_once(':').map(|(name, command)| (name, command.trim()));
         let Some((name, command)) =
             found.filter(|(name, command)| name.chars().all(is_letter) && !name.is_empty() && !command.is_empty())
         else {

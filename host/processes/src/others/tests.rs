@@ -1,5 +1,7 @@
 //! What is taken from the files of other tools, and what is refused.
 
+mod peers;
+
 use std::time::Duration;
 
 use aiw_supervisor::Until;

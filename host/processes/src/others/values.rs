@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 /// The fields of an object.
-pub(super) type Fields = Map<String, Value>;
+pub(crate) type Fields = Map<String, Value>;
 
 /// Returns a scalar as text.
-pub(super) fn text(value: &Value) -> Option<String> {
+pub(crate) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -19,7 +19,7 @@ pub(super) fn text(value: &Value) -> Option<String> {
 }
 
 /// Returns a list of scalars, or a single one as a list.
-pub(super) fn texts(value: &Value) -> Option<Vec<String>> {
+pub(crate) fn texts(value: &Value) -> Option<Vec<String>> {
     match value {
         Value::Array(items) => items.iter().map(text).collect(),
         Value::Null => Some(Vec::new()),
@@ -28,7 +28,7 @@ pub(super) fn texts(value: &Value) -> Option<Vec<String>> {
 }
 
 /// Returns variables that are written as an object or as a list of `NAME=VALUE`. Those without a value are `None`.
-pub(super) fn pairs(value: &Value) -> Option<BTreeMap<String, Option<String>>> {
+pub(crate) fn pairs(value: &Value) -> Option<BTreeMap<String, Option<String>>> {
     match value {
         Value::Object(fields) => fields
             .iter()
@@ -47,7 +47,7 @@ pub(super) fn pairs(value: &Value) -> Option<BTreeMap<String, Option<String>>> {
 }
 
 /// Returns a time such as `1m30s`, `500ms` or a number of seconds.
-pub(super) fn time(value: &Value) -> Option<Duration> {
+pub(crate) fn time(value: &Value) -> Option<Duration> {
     if let Some(seconds) = value.as_f64() {
         return Duration::try_from_secs_f64(seconds).ok();
     }
@@ -74,7 +74,7 @@ pub(super) fn time(value: &Value) -> Option<Duration> {
 
 /// Puts variables into a text as docker-compose does: `$NAME`, `${NAME}`, `${NAME:-default}`, and `$$` for a dollar. Returns also
 /// the names of those that have no value.
-pub(super) fn filled(text: &str, variables: &BTreeMap<String, String>) -> (String, Vec<String>) {
+pub(crate) fn filled(text: &str, variables: &BTreeMap<String, String>) -> (String, Vec<String>) {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let (mut out, mut missing, mut left) = (String::new(), Vec::new(), text);
     while let Some(at) = left.find('$') {

@@ -290,12 +290,13 @@ const ROOMS: [Room; 36] = [
 ];
 
 /// Dependencies that only tests have.
-const TESTS: [(&str, &str); 9] = [
+const TESTS: [(&str, &str); 10] = [
     ("aiw-app", "aiw-tests"),
     ("aiw-orchestrator", "aiw-tests"),
     ("aiw-markets", "aiw-testkit"),
     ("aiw-mcp", "aiw-listen"),
     ("aiw-history", "aiw-tests"),
+    ("aiw-processes", "aiw-tests"),
     ("aiw-launch", "aiw-redact"),
     ("aiw-tests", "aiw-history"),
     ("aiw-vectors", "aiw-tests"),

@@ -10,14 +10,18 @@ use std::time::{Duration, Instant};
 use aiw_core::{ErrorKind, Unasked, did_you_mean, one_line};
 use aiw_home::Home;
 use aiw_processes::{
-    Author, DefineRequest, MAX_INPUT, Manager, ProcessError, ProcessSummaries, ProcessSummary, RunState, StartResults,
-    Started, StoppedProcesses, WaitFor, WaitedProcess, Watch,
+    AddedProcess, Author, DefineRequest, ExportForm, ExportRequest, MAX_INPUT, Manager, ProcessError, ProcessSummaries,
+    ProcessSummary, ProcessTemplate, RunState, StoppedProcesses, TemplateRequest, TemplateValue, WaitFor,
+    WaitedProcess, Watch,
 };
 use clap::builder::styling::{AnsiColor, Style};
 
 use self::opened::looked_after;
+use self::started::told;
 use crate::ask::Person;
-use crate::cli::process::{ExecArgs, InputArgs, NewProcessArgs, ProcessCommand, PsArgs, StartArgs};
+use crate::cli::process::{
+    ExecArgs, ExportProcessesArgs, InputArgs, NewProcessArgs, ProcessCommand, PsArgs, StartArgs,
+};
 use crate::commands::each::{CommandFailures, FailedName};
 use crate::editor::Editor;
 use crate::failure::Failure;
@@ -28,6 +32,8 @@ use crate::{runtime, terminal};
 mod attach;
 mod log;
 mod opened;
+mod snapshot;
+mod started;
 mod up;
 
 pub use attach::attach;
@@ -39,6 +45,8 @@ pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(),
     match command {
         ProcessCommand::Add(args) => add(args, home, output),
         ProcessCommand::Edit => edit(home, output),
+        ProcessCommand::Export(args) => export(args, home, output),
+        ProcessCommand::Snapshot(command) => snapshot::run(command, home, output),
         ProcessCommand::Rm(args) => {
             output.answer(looked_after(home)?.remove(&args.ids, Author::User, output)?);
             Ok(())
@@ -142,41 +150,6 @@ fn table(processes: &[ProcessSummary], args: &PsArgs, output: &Output) {
 
 fn or_dash(text: Option<String>) -> String {
     text.unwrap_or_else(|| "-".into())
-}
-
-/// Says what was started.
-fn told(results: StartResults, output: &Output) -> Result<(), Failure> {
-    let (started, failures) = sorted(results, output);
-    for Started { status, is_new, is_outdated } in &started {
-        let word = match (is_new, status.state) {
-            (false, state) if status.next_start.is_some() && !state.is_alive() => "Scheduled",
-            (false, _) if *is_outdated => "Runs already, as it was defined before (`aiw restart` starts it anew):",
-            (false, _) => "Runs already",
-            (true, RunState::Failed) => "Failed",
-            (true, _) => "Started",
-        };
-        let pid = status.pid().map(|pid| format!(" (process {pid})")).unwrap_or_default();
-        let next = status.next_start.as_deref().and_then(until_rfc3339).map(|left| format!(": in {}", took(left)));
-        let why = next.or(status.reason().map(|why| format!(": {}", one_line(&why, 200)))).unwrap_or_default();
-        output.line(format!("{word} `{}`{pid}{why}", status.id));
-    }
-    if started.is_empty() && failures.first.is_none() {
-        output.line("nothing starts by itself: `aiw process start ID` starts a process");
-    }
-    let processes = started.iter().map(|started| ProcessSummary::of(&started.status)).collect();
-    output.conclude(ProcessSummaries { processes }, failures.first)
-}
-
-/// Sorts results into started processes and the first failure. Prints the other failures.
-fn sorted(results: StartResults, output: &Output) -> (Vec<Started>, CommandFailures<FailedName>) {
-    let (mut started, mut failures) = (Vec::new(), CommandFailures::default());
-    for (id, result) in results {
-        match result {
-            Ok(one) => started.push(one),
-            Err(error) => failures.add(&id, None, error, output),
-        }
-    }
-    (started, failures)
 }
 
 /// `aiw wait` for processes, and `aiw up --wait`.
@@ -302,6 +275,9 @@ fn input(args: &InputArgs, home: &Home, output: &Output) -> Result<(), Failure> 
 fn add(args: &NewProcessArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let manager = manager(home)?;
     aiw_app::usable_settings(manager.home(), output)?;
+    if let Some(template) = &args.template {
+        return from_template(&manager, template.as_deref(), args, output);
+    }
     let Some(id) = &args.id else {
         return bring(&manager, args, home, output);
     };
@@ -320,11 +296,53 @@ fn add(args: &NewProcessArgs, home: &Home, output: &Output) -> Result<(), Failur
         ready: args.ready.clone(),
         ..DefineRequest::default()
     };
-    let answer = manager.define(&request)?;
-    let file = manager.project().shown_file();
+    added(&manager, manager.define(&request)?, output);
+    Ok(())
+}
+
+/// Says what was added.
+fn added(manager: &Manager, answer: AddedProcess, output: &Output) {
+    let (id, file) = (&answer.added, manager.project().shown_file());
     output.line(format!("Added `{id}` to `{file}`, which defines this project's processes"));
     output.line(format!("`aiw up` starts all of them, `aiw process start {id}` this one"));
     output.answer(answer);
+}
+
+/// `aiw process add --template`
+fn from_template(
+    manager: &Manager,
+    template: Option<&str>,
+    args: &NewProcessArgs,
+    output: &Output,
+) -> Result<(), Failure> {
+    let Some(template) = template else {
+        let answer = manager.templates(args.cwd.as_deref())?;
+        let values = |template: &ProcessTemplate| {
+            let value = |value: &TemplateValue| match (&value.usual, value.needed) {
+                (Some(usual), _) => format!("{}={usual}", value.name),
+                (None, true) => format!("{}=…", value.name),
+                (None, false) => format!("[{}]", value.name),
+            };
+            template.values.iter().map(value).collect::<Vec<_>>().join(" ")
+        };
+        let row = |template: &ProcessTemplate| {
+            vec![template.name.clone(), template.command.clone(), values(template), template.about.clone()]
+        };
+        let rows: Vec<Vec<String>> = answer.templates.iter().map(row).collect();
+        output.table(&["TEMPLATE", "COMMAND", "VALUES", "ABOUT"], &rows);
+        answer.problems.iter().for_each(|problem| output.note(problem));
+        output.answer(answer);
+        return Ok(());
+    };
+    let request = TemplateRequest {
+        template: template.to_owned(),
+        id: args.id.clone(),
+        values: args.set.iter().cloned().collect(),
+        cwd: args.cwd.clone(),
+        author: Author::User,
+    };
+    let person = Person::new(output, args.yes);
+    added(manager, runtime::blocking()?.block_on(manager.instantiate(&request, &person))?, output);
     Ok(())
 }
 
@@ -335,6 +353,23 @@ fn bring(manager: &Manager, args: &NewProcessArgs, home: &Home, output: &Output)
     let file = manager.project().shown_file();
     output.line(format!("Added {} to `{file}`; `aiw up` starts them", answer.added.join(", ")));
     answer.left_out.iter().for_each(|left_out| output.note(left_out));
+    output.answer(answer);
+    Ok(())
+}
+
+/// `aiw process export`
+fn export(args: &ExportProcessesArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    let file = args.file.as_ref().map(|file| Ok::<_, Failure>(aiw_app::directory(home)?.join(file))).transpose()?;
+    let is_yaml =
+        file.as_ref().and_then(|file| file.extension()).is_some_and(|ending| ending == "yaml" || ending == "yml");
+    let named = if is_yaml { ExportForm::Yaml } else { ExportForm::Kdl };
+    let request = ExportRequest { form: args.format.unwrap_or(named), file, force: args.force, author: Author::User };
+    let answer = manager(home)?.export(&request)?;
+    answer.text.iter().flat_map(|text| text.lines()).for_each(|line| output.line(line));
+    if let Some(file) = &answer.file {
+        output.line(format!("Wrote the definitions to `{}`", one_line(file, 1000)));
+    }
+    answer.missing().iter().for_each(|missing| output.note(missing));
     output.answer(answer);
     Ok(())
 }

@@ -12,7 +12,8 @@ use aiw_processes::{FollowFrom, Loaded, Manager, ProcessError, ProcessLogs, RunS
 
 use super::log::named;
 use super::opened::{counted, looked_after};
-use super::{sorted, told, wait};
+use super::started::{sorted, told};
+use super::wait;
 use crate::ask::Person;
 use crate::cli::process::UpArgs;
 use crate::failure::Failure;

@@ -1,0 +1,88 @@
+//! `aiw process snapshot …`
+
+use aiw_core::{SnapshotName, one_line};
+use aiw_home::Home;
+use aiw_processes::{ProcessSummaries, SnapshotSummary};
+
+use super::opened::{looked_after, manager};
+use super::started::told;
+use crate::ask::Person;
+use crate::cli::process::{RestoreSnapshotArgs, SnapshotCommand};
+use crate::commands::each::remove_files;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::runtime;
+
+pub fn run(command: &SnapshotCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+    match command {
+        SnapshotCommand::Save(args) => {
+            let saved = manager(home)?.save_snapshot(&name(&args.name)?, args.force)?;
+            let (ran, all) = (saved.running.len(), saved.processes);
+            output.line(format!("Saved {all} processes, of which {ran} run, in `{}`", one_line(&saved.file, 1000)));
+            output.answer(saved);
+        }
+        SnapshotCommand::List { all } => list(*all, home, output)?,
+        SnapshotCommand::Show(args) => {
+            let shown = manager(home)?.snapshot(&name(&args.name)?)?;
+            shown.text.lines().for_each(|line| output.line(line));
+            output.answer(shown);
+        }
+        SnapshotCommand::Diff(args) => {
+            let difference = manager(home)?.compare_snapshot(&name(&args.name)?)?;
+            if difference.changes.is_empty() {
+                output.line(format!("everything is as in `{}`", difference.snapshot));
+            }
+            for change in &difference.changes {
+                output.line(change.title());
+                change.lines.iter().for_each(|line| output.line(format!("  {line}")));
+            }
+            output.answer(difference);
+        }
+        SnapshotCommand::Restore(args) => return restore(args, home, output),
+        SnapshotCommand::Remove { names } => {
+            let manager = manager(home)?;
+            return remove_files(names, output, |given| Ok(manager.remove_snapshot(&name(given)?)?));
+        }
+    }
+    Ok(())
+}
+
+fn name(text: &str) -> Result<SnapshotName, Failure> {
+    text.parse().map_err(|e: aiw_core::InvalidName| Failure::user(e.to_string()))
+}
+
+fn list(all: bool, home: &Home, output: &Output) -> Result<(), Failure> {
+    let list = manager(home)?.snapshots(all)?;
+    if list.snapshots.is_empty() {
+        output.line("no snapshots: `aiw process snapshot save NAME` makes one");
+    }
+    let row = |one: &SnapshotSummary| {
+        let what = one.problem.clone().unwrap_or_else(|| match one.running.as_slice() {
+            [] => "nothing ran".into(),
+            ids => ids.join(" "),
+        });
+        let mut row =
+            vec![one.name.clone(), one.saved.clone().unwrap_or_else(|| "-".into()), one.processes.to_string()];
+        row.extend(all.then(|| one.project.clone().unwrap_or_else(|| "-".into())));
+        row.push(one_line(&what, 200));
+        row
+    };
+    let headers: &[&str] = match all {
+        true => &["NAME", "SAVED", "PROCESSES", "PROJECT", "RAN"],
+        false => &["NAME", "SAVED", "PROCESSES", "RAN"],
+    };
+    output.table(headers, &list.snapshots.iter().map(row).collect::<Vec<_>>());
+    output.answer(list);
+    Ok(())
+}
+
+fn restore(args: &RestoreSnapshotArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    let (manager, person) = (looked_after(home)?, Person::new(output, args.yes));
+    let results = runtime::blocking()?.block_on(manager.restore(&name(&args.name)?, &person, output))?;
+    if results.is_empty() {
+        output.line("nothing was to be started");
+        output.answer(ProcessSummaries::default());
+        return Ok(());
+    }
+    told(results, output)
+}
