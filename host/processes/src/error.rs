@@ -298,6 +298,9 @@ pub enum ProcessError {
     /// The person does not want what a file of another tool says, or nobody can be asked.
     #[error("{}", .0.or_done("nothing was added"))]
     NotAdded(AskError),
+    /// Nobody says where the user's own files are.
+    #[error("HOME is not set, so your own files can't be found")]
+    NoUserHome,
     /// An error of the home.
     #[error(transparent)]
     Home(#[from] HomeError),

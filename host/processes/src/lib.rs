@@ -15,6 +15,7 @@
 //! # Ok(()) }
 //! ```
 
+mod at_boot;
 mod attach;
 mod check;
 mod consent;
@@ -47,6 +48,7 @@ mod wait;
 mod yaml;
 
 pub use aiw_supervisor::{Attachment, Follow, FollowFrom, LogEntry, OnDuty, Resident, Stream, Terminal, Watch};
+pub use at_boot::AtBoot;
 pub use attach::AttachedProcess;
 pub use define::{AddedProcess, Author, DefineRequest, RedefineRequest, RemovedProcesses};
 pub use definition::is_id;

@@ -25,6 +25,12 @@ pub enum ProcessCommand {
     /// Save which processes run and how they are defined, and start them again
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
+    /// Start this project's processes when you log in
+    ///
+    /// It writes a unit of systemd's user manager, or an agent of launchd, that runs `aiw up -d` here; nothing else of aiw
+    /// starts by itself. To start with the system and not with your login, say `loginctl enable-linger` once.
+    #[command(subcommand)]
+    AtBoot(AtBootCommand),
     /// Remove processes, with their logs
     Rm(RmArgs),
     /// Start processes, and what they need
@@ -224,6 +230,20 @@ pub struct NewProcessArgs {
     /// The program and its arguments
     #[arg(required_unless_present = "shown", conflicts_with = "shown", last = true)]
     pub command: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AtBootCommand {
+    /// Write the file, after you have seen it
+    On {
+        /// Write it without asking
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Remove the file: what runs goes on
+    Off,
+    /// Show whether this project starts by itself, and by which file
+    Status,
 }
 
 #[derive(Debug, Subcommand)]

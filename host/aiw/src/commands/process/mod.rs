@@ -20,7 +20,7 @@ use self::opened::looked_after;
 use self::started::told;
 use crate::ask::Person;
 use crate::cli::process::{
-    ExecArgs, ExportProcessesArgs, InputArgs, NewProcessArgs, ProcessCommand, PsArgs, StartArgs,
+    AtBootCommand, ExecArgs, ExportProcessesArgs, InputArgs, NewProcessArgs, ProcessCommand, PsArgs, StartArgs,
 };
 use crate::commands::each::{CommandFailures, FailedName};
 use crate::editor::Editor;
@@ -68,6 +68,7 @@ pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(),
             output.answer(graph);
             Ok(())
         }
+        ProcessCommand::AtBoot(command) => at_boot(command, home, output),
         ProcessCommand::Attach(args) => attach(args, home),
     }
 }
@@ -370,6 +371,30 @@ fn export(args: &ExportProcessesArgs, home: &Home, output: &Output) -> Result<()
         output.line(format!("Wrote the definitions to `{}`", one_line(file, 1000)));
     }
     answer.missing().iter().for_each(|missing| output.note(missing));
+    output.answer(answer);
+    Ok(())
+}
+
+/// `aiw process at-boot`
+fn at_boot(command: &AtBootCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+    let manager = manager(home)?;
+    let (answer, next) = match command {
+        AtBootCommand::On { yes } => {
+            let person = Person::new(output, *yes);
+            let answer = runtime::blocking()?.block_on(manager.start_at_boot(&aiw_app::own_path()?, &person))?;
+            (answer, "it counts from your next login on; `systemctl --user daemon-reload` makes it known now")
+        }
+        AtBootCommand::Off => (manager.leave_boot()?, "what runs goes on; `aiw down` stops it"),
+        AtBootCommand::Status => (manager.at_boot()?, ""),
+    };
+    let file = one_line(&answer.file, 1000);
+    output.line(match answer.on {
+        true => format!("this project's processes start when you log in: `{file}`"),
+        false => "this project's processes do not start by themselves".to_owned(),
+    });
+    if !next.is_empty() && !cfg!(target_vendor = "apple") {
+        output.note(next);
+    }
     output.answer(answer);
     Ok(())
 }

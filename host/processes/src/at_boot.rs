@@ -1,0 +1,200 @@
+//! Starting a project's processes with the system: a unit of systemd's user manager, or an agent of launchd, that runs
+//! `aiw up -d` in its directory. Nothing else of aiw starts by itself after a reboot.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use aiw_core::{Ask, Effect, Plan, visible};
+use aiw_home::{HomeError, Mode, replace};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::error::ProcessError;
+use crate::manager::Manager;
+
+/// Whether a project starts with the system
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct AtBoot {
+    /// The project's directory
+    pub project: String,
+    /// Whether its processes start with the system
+    pub on: bool,
+    /// The file that says so to the system
+    pub file: String,
+}
+
+/// The first line of our files: a file without it is somebody else's.
+const OURS: &str = "Written by `aiw process at-boot on`; `aiw process at-boot off` removes it.";
+
+impl Manager {
+    /// Returns whether the processes of the project start with the system.
+    ///
+    /// # Errors
+    ///
+    /// Nobody says where the user's files are.
+    pub fn at_boot(&self) -> Result<AtBoot, ProcessError> {
+        let Place { file, .. } = self.place_at_boot()?;
+        let on = file.is_file();
+        Ok(AtBoot { project: self.project.directory().to_string_lossy().into_owned(), on, file: shown(&file) })
+    }
+
+    /// Has the system start the processes of the project when you log in, or at boot if you linger, once the user has agreed
+    /// to the file. `aiw` is where aiw will be found then.
+    ///
+    /// # Errors
+    ///
+    /// The user declines, or the file can't be written, or is somebody else's.
+    pub async fn start_at_boot(&self, aiw: &Path, ask: &dyn Ask) -> Result<AtBoot, ProcessError> {
+        let Place { file, wanted } = self.place_at_boot()?;
+        let text = self.text_at_boot(aiw)?;
+        check_ours(&file)?;
+        let mut plan = Plan::of("Write this file, so that the system starts this project's processes?");
+        plan.about.push(format!("`{}`:", shown(&file)));
+        plan.about.extend(text.lines().map(|line| format!("  {}", visible(line))));
+        plan.about.extend(wanted.iter().map(|link| format!("`{}` leads to it", shown(link))));
+        plan.effects.push(Effect::Writes(shown(&file)));
+        ask.agree(&plan, &[]).await?;
+        for path in [Some(&file), wanted.as_ref()].into_iter().flatten() {
+            if let Some(directory) = path.parent() {
+                fs::create_dir_all(directory).map_err(|e| HomeError::io("create", directory, e))?;
+            }
+        }
+        replace(&file, text.as_bytes(), Mode::Shared)?;
+        #[cfg(unix)]
+        if let Some(link) = &wanted {
+            match std::os::unix::fs::symlink(&file, link) {
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(HomeError::io("create", link, e).into()),
+                _ => {}
+            }
+        }
+        self.at_boot()
+    }
+
+    /// Takes back what [`Self::start_at_boot`] did. What runs goes on.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be removed, or is somebody else's.
+    pub fn leave_boot(&self) -> Result<AtBoot, ProcessError> {
+        let Place { file, wanted } = self.place_at_boot()?;
+        check_ours(&file)?;
+        for path in wanted.iter().chain([&file]) {
+            match fs::remove_file(path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(HomeError::io("remove", path, e).into()),
+                _ => {}
+            }
+        }
+        self.at_boot()
+    }
+
+    fn place_at_boot(&self) -> Result<Place, ProcessError> {
+        let around = self.home.around();
+        let home = around.user_home().ok_or(ProcessError::NoUserHome)?;
+        let number = format!("{:016x}", self.project.number(""));
+        if cfg!(target_vendor = "apple") {
+            let file = home.join("Library/LaunchAgents").join(format!("dev.aiw.up.{number}.plist"));
+            return Ok(Place { file, wanted: None });
+        }
+        let units = around.directory_of("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")).join("systemd/user");
+        let name = format!("aiw-up-{number}.service");
+        Ok(Place { wanted: Some(units.join("default.target.wants").join(&name)), file: units.join(name) })
+    }
+
+    /// Returns the text of the file.
+    fn text_at_boot(&self, aiw: &Path) -> Result<String, ProcessError> {
+        let project = self.project.directory();
+        let own = [("AIW_HOME", self.home.root().to_owned())].into_iter();
+        let own = own.chain(self.home.around().directory_of("AIW_RUNTIME_DIR").map(|place| ("AIW_RUNTIME_DIR", place)));
+        let own: Vec<(&str, PathBuf)> = own.collect();
+        let paths = [aiw, project].into_iter().chain(own.iter().map(|(_, path)| path.as_path()));
+        if let Some(path) = paths.clone().find(|path| path.to_str().is_none_or(|text| text.contains(char::is_control))) {
+            let problem = "can't stand in such a file: its name has control characters or is not UTF-8";
+            return Err(ProcessError::Directory { id: "at-boot".into(), path: path.to_owned(), problem });
+        }
+        Ok(if cfg!(target_vendor = "apple") { agent(aiw, project, &own) } else { unit(aiw, project, &own) })
+    }
+}
+
+/// The files of a project that starts with the system.
+struct Place {
+    file: PathBuf,
+    /// The link by which it counts.
+    wanted: Option<PathBuf>,
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Refuses to touch a file that aiw has not written.
+fn check_ours(file: &Path) -> Result<(), ProcessError> {
+    match fs::read_to_string(file) {
+        Ok(text) if !text.contains(OURS) => Err(ProcessError::FileExists { path: file.to_owned() }),
+        _ => Ok(()),
+    }
+}
+
+/// Returns a unit of systemd, as systemd.service(5) has it.
+fn unit(aiw: &Path, project: &Path, variables: &[(&str, PathBuf)]) -> String {
+    let specifiers = |path: &Path| shown(path).replace('%', "%%");
+    // In a command, `$` stands for a variable.
+    let quoted = |text: String| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let aiw = quoted(specifiers(aiw).replace('$', "$$"));
+    let variables: String = variables
+        .iter()
+        .map(|(name, path)| format!("Environment={}\n", quoted(format!("{name}={}", specifiers(path)))))
+        .collect();
+    let project = specifiers(project);
+    format!(
+        "# {OURS}\n[Unit]\nDescription=aiw up in {project}\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+         WorkingDirectory={project}\n{variables}ExecStart={aiw} up -d\nExecStop={aiw} down\n\n[Install]\n\
+         WantedBy=default.target\n"
+    )
+}
+
+/// Returns an agent of launchd, as launchd.plist(5) has it.
+fn agent(aiw: &Path, project: &Path, variables: &[(&str, PathBuf)]) -> String {
+    let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let string = |path: &Path| format!("<string>{}</string>", escaped(&shown(path)));
+    let variables: String =
+        variables.iter().map(|(name, path)| format!("<key>{name}</key>{}", string(path))).collect();
+    let label = format!("dev.aiw.up.{:016x}", aiw_supervisor::digest(project.as_os_str().as_encoded_bytes()));
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- {OURS} -->\n<plist version=\"1.0\"><dict>\n\
+         <key>Label</key><string>{label}</string>\n<key>ProgramArguments</key><array>{}<string>up</string><string>-d</string></array>\n\
+         <key>WorkingDirectory</key>{}\n<key>EnvironmentVariables</key><dict>{variables}</dict>\n\
+         <key>RunAtLoad</key><true/>\n</dict></plist>\n",
+        string(aiw),
+        string(project)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_unit_says_odd_paths_as_systemd_reads_them() {
+        let unit = unit(Path::new("/opt/a b%$\"/aiw"), Path::new("/srv/50% off"), &[("AIW_HOME", "/h\\x".into())]);
+        for line in [
+            "ExecStart=\"/opt/a b%%$$\\\"/aiw\" up -d",
+            "WorkingDirectory=/srv/50%% off",
+            "Environment=\"AIW_HOME=/h\\\\x\"",
+            "WantedBy=default.target",
+        ] {
+            assert!(unit.lines().any(|found| found == line), "{line} in {unit}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_adds_a_line_or_an_element(path in "/[^\\p{Cc}]{1,30}") {
+            let (path, plain) = (Path::new(&path), Path::new("/x"));
+            prop_assert_eq!(unit(path, path, &[]).lines().count(), unit(plain, plain, &[]).lines().count());
+            let elements = |text: &str| text.matches('<').count();
+            prop_assert_eq!(elements(&agent(path, path, &[])), elements(&agent(plain, plain, &[])));
+        }
+    }
+}
