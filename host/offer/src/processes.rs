@@ -12,8 +12,8 @@ use aiw_core::{Heard, Unasked, one_line, star_matches};
 use aiw_events::EventKind;
 use aiw_mcp::Call;
 use aiw_processes::{
-    Author, DefineRequest, Manager, OutputRequest, ProcessError, ProcessOutput, ProcessProject, ProcessSummary,
-    RedefineRequest, RunState, WaitFor, WaitedProcess, Watch, anywhere, result_of,
+    Author, DefineRequest, HabitSuggestion, Manager, OutputRequest, ProcessError, ProcessOutput, ProcessProject,
+    ProcessSummary, RedefineRequest, RunState, WaitFor, WaitedProcess, Watch, anywhere, result_of,
 };
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
@@ -126,6 +126,13 @@ pub(crate) struct WaitForEvent {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct GetSuggestions {
+    /// Only what is usually started after this process, or fails after it
+    current_process: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ExportProcesses {
     /// A file in the project; without it, the text is the answer
     file_path: Option<String>,
@@ -168,6 +175,13 @@ pub(crate) struct ProcessWait {
     /// The line that was waited for
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SuggestionList {
+    suggestions: Vec<HabitSuggestion>,
+    /// How many more there are
+    left_out: usize,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -328,6 +342,11 @@ pub(crate) fn get_process_output(manager: &Manager, asked: OutputRequest) -> Ans
         None => bounds::last_that_fit(output.lines),
     };
     Ok(ProcessOutput { lines, ..output })
+}
+
+pub(crate) fn get_suggestions(manager: &Manager, asked: GetSuggestions) -> Answered<SuggestionList> {
+    let (suggestions, left_out) = first_that_fit(manager.suggestions(asked.current_process.as_deref())?.suggestions);
+    Ok(SuggestionList { suggestions, left_out })
 }
 
 pub(crate) async fn wait_for_process(

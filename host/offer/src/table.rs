@@ -264,6 +264,15 @@ pub(crate) fn table() -> Vec<ToolEntry> {
         ),
         ToolEntry::new(
             Toolset::Processes,
+            "get_suggestions",
+            "What is usually started",
+            "Tells what is usually started after a process, at an hour or after a change of branch, and what fails together. Only \
+             the user accepts a suggestion: `aiw process suggest accept ID` in a terminal.",
+            LOOKS,
+            in_lane(|lanes| &lanes.look, processes::get_suggestions),
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
             "get_process_status",
             "Look at a process",
             "Tells the state of a process, why, and what it uses.",

@@ -115,6 +115,6 @@ impl Manager {
         ids.extend(by_itself.map(|(id, _)| id.clone()));
         ids.sort();
         ids.dedup();
-        if ids.is_empty() { Ok(Vec::new()) } else { self.up(&loaded, &ids) }
+        if ids.is_empty() { Ok(Vec::new()) } else { self.start_all(&loaded, &ids) }
     }
 }

@@ -109,13 +109,20 @@ impl Manager {
     ) -> Result<StartResults, ProcessError> {
         self.check_start(loaded, starts)?;
         stop()?;
-        if starts.is_empty() { Ok(Vec::new()) } else { self.up(loaded, starts) }
+        if starts.is_empty() { Ok(Vec::new()) } else { self.start_all(loaded, starts) }
     }
 
     /// Starts processes and what they need, each after what it needs. Without names, it starts those that start by
     /// themselves. Each waits in its own shim for what it needs, so this returns at once. One that can't be started, and what
     /// needs it, holds up no other.
     pub fn up(&self, loaded: &Loaded, names: &[String]) -> Result<StartResults, ProcessError> {
+        let results = self.start_all(loaded, names)?;
+        self.note_starts(names, &results);
+        Ok(results)
+    }
+
+    /// Does what [`Self::up`] does, where nobody chose what is started now: such starts are no habit.
+    pub(crate) fn start_all(&self, loaded: &Loaded, names: &[String]) -> Result<StartResults, ProcessError> {
         if let Some(unknown) = names.iter().find(|id| loaded.get(id).is_none()) {
             return Err(self.unknown(loaded, unknown));
         }

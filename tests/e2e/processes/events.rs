@@ -134,3 +134,40 @@ fn a_task_of_a_client_is_started_by_that_client() {
     client.good("start_task", json!({"ai_type": "claude", "task": "prompt-word"}));
     until(|| short(&project.json(&["events", "--all", "--kind", "started"])) == ["started claude test"]);
 }
+
+#[test]
+fn what_is_started_in_the_same_way_again_and_again_is_suggested() {
+    let project = Project::new(
+        "process \"db\" { command \"sleep\" \"1000\" }
+         process \"api\" { command \"sleep\" \"1000\" }",
+    );
+    let starts = project.home().join("processes/habits");
+    let settings = project.home().join("settings.json");
+    project.up(&[]);
+    project.run(&["down"]).ok();
+    // By itself is no habit.
+    assert!(!starts.exists());
+    for _ in 0..4 {
+        project.run(&["process", "start", "db"]).ok();
+        project.run(&["process", "start", "api"]).ok();
+        project.run(&["down"]).ok();
+    }
+    let all = project.json(&["process", "suggest"]);
+    let one = &all["suggestions"][0];
+    assert_eq!((&one["id"], &one["times"], &one["strength"]), (&json!("after:db:api"), &json!(4), &json!("suggested")));
+    assert_eq!(one["events"][3]["by"], "you", "{all:#}");
+    let mut client = client(&project);
+    assert_eq!(client.good("get_suggestions", json!({"current_process": "db"}))["suggestions"], all["suggestions"]);
+    assert_eq!(client.good("get_suggestions", json!({"current_process": "api"}))["suggestions"], json!([]));
+    // The file is the user's, who sees first what it gains.
+    let refused = project.run(&["process", "suggest", "accept", "after:db:api"]);
+    assert_eq!((refused.code, refused.stderr.contains("terminal")), (2, true), "{}", refused.stderr);
+    project.run(&["process", "suggest", "forget"]).ok();
+    assert_eq!(project.json(&["process", "suggest"])["suggestions"], json!([]));
+    std::fs::remove_dir_all(&starts).unwrap();
+    let kept = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(&settings, kept.replacen('{', "{\"habits\": false,", 1)).unwrap();
+    project.run(&["process", "start", "db"]).ok();
+    assert!(!starts.exists());
+    project.run(&["down"]).ok();
+}

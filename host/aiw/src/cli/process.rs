@@ -34,6 +34,11 @@ pub enum ProcessCommand {
     Attach(AttachArgs),
     /// Draw what needs what, with states
     Graph(GraphArgs),
+    /// See what you usually start, and what that suggests for `.ichimi/processes.kdl`
+    ///
+    /// What you and your agents start is noted on this machine, and nowhere else. `"habits": false` in `settings.json` ends that.
+    #[command(args_conflicts_with_subcommands = true)]
+    Suggest(SuggestArgs),
 }
 
 #[derive(Debug, Args)]
@@ -118,6 +123,38 @@ pub struct GraphArgs {
     /// Print it in the language of Graphviz: `aiw process graph --dot | dot -Tsvg`
     #[arg(long)]
     pub dot: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SuggestArgs {
+    /// Only what is started, or fails, after this process
+    #[arg(long, value_name = "ID", add = complete::processes())]
+    pub after: Option<String>,
+    #[command(subcommand)]
+    pub answer: Option<SuggestCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SuggestCommand {
+    /// Add to `.ichimi/processes.kdl` what a suggestion says, after it was shown
+    Accept(SuggestionArgs),
+    /// Don't make a suggestion again
+    Dismiss(SuggestionArgs),
+    /// Forget when a process was started, and your answers about it
+    Forget(ForgetArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct SuggestionArgs {
+    /// The id of a suggestion, as `aiw process suggest` shows it
+    pub id: String,
+}
+
+#[derive(Debug, Args)]
+pub struct ForgetArgs {
+    /// The id of a process [default: all of the project]
+    #[arg(add = complete::processes())]
+    pub id: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -99,7 +99,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_events { HomeEvent }
         aiw_orchestrator { CallTrace RunRecord WorkflowSummary }
         aiw_processes {
-            AddedProcess BroughtProcesses EditedFile GraphNode ProcessGraph ProcessLine ProcessLog ProcessSummaries ProcessSummary RemovedProcesses
+            AddedProcess BroughtProcesses EditedFile ForgottenHabits GraphNode HabitEvent HabitSuggestion HabitSuggestions ProcessGraph ProcessLine ProcessLog ProcessSummaries ProcessSummary RemovedProcesses
             SignalledProcesses StoppedProcesses WrittenInput
         }
         aiw_providers {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::definition::{Definition, in_order, is_id};
 use crate::error::ProcessError;
 
-pub(crate) use edit::{add, defaults, remove, whole};
+pub(crate) use edit::{Addition, add, defaults, extend, remove, whole};
 pub use read::{Definitions, MAX_BYTES, parse, parse_old};
 pub(crate) use values::bytes;
 

@@ -28,6 +28,7 @@ use crate::{runtime, terminal};
 mod attach;
 mod log;
 mod opened;
+mod suggest;
 mod up;
 
 pub use attach::attach;
@@ -61,6 +62,7 @@ pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(),
             Ok(())
         }
         ProcessCommand::Attach(args) => attach(args, home),
+        ProcessCommand::Suggest(args) => suggest::suggest(args, home, output),
     }
 }
 
