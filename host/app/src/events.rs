@@ -19,7 +19,7 @@ pub struct EventsRequest {
     pub since: Option<u64>,
     /// Of these kinds; all if there are none.
     pub kinds: Vec<EventKind>,
-    /// Of the process with this id.
+    /// Of the process with this id, or what else has this name.
     pub process: Option<String>,
     /// Of all projects.
     pub all: bool,

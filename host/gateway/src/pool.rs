@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aiw_dialects::{FailureKind, UpstreamFailure};
+use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
 use aiw_home::{Home, HomeError, Mode, PoolOrder, Turn, now_millis, read_capped, replace};
 use serde::{Deserialize, Serialize};
 
@@ -116,6 +117,7 @@ impl Rest {
 pub(crate) struct Pool {
     path: PathBuf,
     order: PoolOrder,
+    events: EventLog,
 }
 
 /// A member that a session has left.
@@ -147,7 +149,7 @@ pub(crate) enum Pick {
 
 impl Pool {
     pub(crate) fn new(home: &Home, name: &str, order: PoolOrder) -> Self {
-        Self { path: path(home, name), order }
+        Self { path: path(home, name), order, events: EventLog::of(home.root()) }
     }
 
     /// Picks a member for a request of a session. `tried` were asked already, and `busy` says how many requests each
@@ -165,8 +167,8 @@ impl Pool {
     pub(crate) fn answered(&self, member: &Account, sent: u64) {
         // Nearly always there is nothing to clear, and then nothing is locked.
         let has_rest = load(&self.path).is_some_and(|state| state.has_rest(member));
-        if has_rest {
-            self.change(|state| ((), state.clear(member, sent)));
+        if has_rest && self.change(|state| state.clear(member, sent)).unwrap_or_default() {
+            self.announce(member, EventKind::Recovered, None);
         }
     }
 
@@ -175,9 +177,24 @@ impl Pool {
         let Some(fault) = Fault::of(failure) else { return false };
         if !is_alone {
             let now = now_millis();
-            self.change(|state| ((), state.rest(member, fault, why, now)));
+            let was_free = |state: &State| state.resting(member, now).is_none();
+            let begins = self.change(|state| {
+                let before = was_free(state);
+                let has_changed = state.rest(member, fault, why, now);
+                (before && !was_free(state), has_changed)
+            });
+            if begins.unwrap_or_default() {
+                self.announce(member, EventKind::Rests, Some(fault.phrase()));
+            }
         }
         true
+    }
+
+    /// Adds an event. The provider's own words are not in it.
+    fn announce(&self, member: &Account, kind: EventKind, why: Option<&str>) {
+        let (name, why) = (Some(provider_of(&member.id)), why.map(str::to_owned));
+        // A full disk stops no request.
+        let _ = self.events.add(&HomeEvent { name, why, ..HomeEvent::now(kind, EventSubject::Provider) });
     }
 
     /// Looks at the file, and changes it, while no other gateway does. The second part of the result says whether it
@@ -293,15 +310,17 @@ impl State {
         self.rests.contains_key(&member.id) || self.rests.contains_key(&member.with_model())
     }
 
-    /// Clears what began before a request was sent that has been answered.
-    fn clear(&mut self, member: &Account, sent: u64) -> bool {
-        let before = self.rests.len();
+    /// Clears what began before a request was sent that has been answered. Returns whether something of it was a rest, and
+    /// whether anything was there.
+    fn clear(&mut self, member: &Account, sent: u64) -> (bool, bool) {
+        let (mut has_rested, mut has_changed) = (false, false);
         for key in [member.id.clone(), member.with_model()] {
             if self.rests.get(&key).is_some_and(|rest| rest.since <= sent) {
-                self.rests.remove(&key);
+                has_rested |= self.rests.remove(&key).is_some_and(|rest| rest.until > 0);
+                has_changed = true;
             }
         }
-        self.rests.len() < before
+        (has_rested, has_changed)
     }
 
     fn rest(&mut self, member: &Account, fault: Fault, why: &str, now: u64) -> bool {
@@ -403,6 +422,17 @@ impl Fault {
     /// Returns whether the same request may be answered a moment later.
     pub(crate) fn is_brief(failure: &UpstreamFailure) -> bool {
         matches!(Self::of(failure), Some(Self::Broken | Self::Limited { .. }))
+    }
+
+    /// Returns what it is, for events.
+    fn phrase(self) -> &'static str {
+        match self {
+            Self::Limited { .. } => "it is limited",
+            Self::Empty => "it has nothing left, or refuses the key",
+            Self::Missing => "it has no such model",
+            Self::Broken => "it fails",
+            Self::Silent => "it does not answer",
+        }
     }
 
     fn is_of_account(self) -> bool {

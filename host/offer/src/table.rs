@@ -257,8 +257,8 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             Toolset::Processes,
             "wait_for_event",
             "Wait for an event",
-            "Waits until something happens to the project's processes or tasks: one ends, is ready, is started by somebody; at most \
-             45 seconds. Goes on from `from`, the `next` of the answer before.",
+            "Waits until something happens to the project's processes or tasks, to MCP servers, providers or budgets: one ends, is \
+             ready, is started by somebody; at most 45 seconds. Goes on from `from`, the `next` of the answer before.",
             LOOKS,
             processes::wait_for_event,
         ),

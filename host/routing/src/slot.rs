@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use aiw_core::{ErrorKind, Fault};
+use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
+use aiw_home::HomeError;
 use aiw_mcp::{Call, ClientError, McpRequest, Params, value_of};
 use aiw_servers::{DeclaredServer, ServerScope};
 use parking_lot::Mutex;
@@ -269,6 +271,9 @@ impl Slot {
         });
         let started = self.start().await;
         let connection = started.inspect_err(|e| self.failed(e))?;
+        if self.standing(|standing| standing.error.is_some()) {
+            self.announce(EventKind::Recovered, None);
+        }
         self.standing(|standing| {
             *standing = Standing {
                 state: ServerState::Ready,
@@ -314,6 +319,10 @@ impl Slot {
     fn failed(&self, error: &PoolError) {
         let failure = LastFailure { brief: error.brief(), kind: error.kind(), hint: error.hint() };
         log::note(&self.log(), &failure.brief);
+        // Only the first of several failures is news.
+        if self.standing(|standing| standing.error.is_none()) {
+            self.announce(EventKind::Failed, error.is_login().then_some("you have to log in"));
+        }
         if error.is_login() {
             // Only the user can help, so neither waiting nor resting does.
             self.standing(|standing| {
@@ -336,6 +345,15 @@ impl Slot {
             standing.error = Some(failure);
             standing.pid = None;
         });
+    }
+
+    /// Adds an event. What the server said is not in it.
+    fn announce(&self, kind: EventKind, why: Option<&str>) {
+        let project = (self.configured.scope == ServerScope::Project).then(|| self.configured.directory.clone());
+        let (name, why) = (Some(self.key().to_owned()), why.map(str::to_owned));
+        let event = HomeEvent { name, project, why, ..HomeEvent::now(kind, EventSubject::Server) };
+        // A full disk stops no server.
+        let _ = EventLog::of(self.ground.home.root()).add(&event);
     }
 
     /// Reads the server's tools, before anything is called: one that has changed must not be.
@@ -372,7 +390,19 @@ impl Slot {
         change: impl FnOnce(&mut ServerRecord) + Send + 'static,
     ) -> Result<(), PoolError> {
         let slot = self.clone();
-        let record = aiw_home::blocking(move || slot.records.update(slot.key(), change)).await?;
+        let update = move || {
+            let mut is_changed = false;
+            let record = slot.records.update(slot.key(), |record| {
+                let before = record.clone();
+                change(record);
+                is_changed = before.is_whole && !record.defines_the_same(&before);
+            })?;
+            if is_changed {
+                slot.announce(EventKind::Changed, None);
+            }
+            Ok::<_, HomeError>(record)
+        };
+        let record = aiw_home::blocking(update).await?;
         let known = self.record();
         let is_known = |sentence: &str| known.iter().any(|known| known.left_out().any(|known| known == sentence));
         for sentence in record.left_out().filter(|sentence| !is_known(sentence)).take(MOST_NOTES) {

@@ -264,10 +264,10 @@ pub struct EventsArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
     pub since: Option<u64>,
     /// Only of this kind: started, ready, unhealthy, recovered, limit, exited, restarted, held_back, stopped, failed,
-    /// defined; may be repeated
+    /// defined, changed, rests, used_up; may be repeated
     #[arg(long = "kind", value_name = "KIND")]
     pub kinds: Vec<EventKind>,
-    /// Only of the process with this id
+    /// Only of the process with this id, or the task, MCP server, provider or budget of this name
     #[arg(long, value_name = "ID", add = complete::processes())]
     pub of: Option<String>,
     /// Include the events of all projects
