@@ -167,8 +167,8 @@ impl Pool {
     pub(crate) fn answered(&self, member: &Account, sent: u64) {
         // Nearly always there is nothing to clear, and then nothing is locked.
         let has_rest = load(&self.path).is_some_and(|state| state.has_rest(member));
-        if has_rest && self.change(|state| state.clear(member, sent)).unwrap_or_default() {
-            self.announce(member, EventKind::Recovered, None);
+        if has_rest {
+            self.change_and_tell(member, None, |state| state.clear(member, sent));
         }
     }
 
@@ -177,17 +177,25 @@ impl Pool {
         let Some(fault) = Fault::of(failure) else { return false };
         if !is_alone {
             let now = now_millis();
-            let was_free = |state: &State| state.resting(member, now).is_none();
-            let begins = self.change(|state| {
-                let before = was_free(state);
-                let has_changed = state.rest(member, fault, why, now);
-                (before && !was_free(state), has_changed)
-            });
-            if begins.unwrap_or_default() {
-                self.announce(member, EventKind::Rests, Some(fault.phrase()));
-            }
+            self.change_and_tell(member, Some(fault.phrase()), |state| state.rest(member, fault, why, now));
         }
         true
+    }
+
+    /// Changes the file, and adds an event if the account rests now, or does not any more.
+    fn change_and_tell(&self, member: &Account, why: Option<&str>, change: impl FnOnce(&mut State) -> bool) {
+        let now = now_millis();
+        let change = |state: &mut State| {
+            let before = state.is_resting(&member.id, now);
+            let has_changed = change(state);
+            let after = state.is_resting(&member.id, now);
+            ((before != after).then_some(after), has_changed)
+        };
+        match self.change(change).flatten() {
+            Some(true) => self.announce(member, EventKind::Rests, why),
+            Some(false) => self.announce(member, EventKind::Recovered, None),
+            None => {}
+        }
     }
 
     /// Adds an event. The provider's own words are not in it.
@@ -310,17 +318,27 @@ impl State {
         self.rests.contains_key(&member.id) || self.rests.contains_key(&member.with_model())
     }
 
-    /// Clears what began before a request was sent that has been answered. Returns whether something of it was a rest, and
-    /// whether anything was there.
-    fn clear(&mut self, member: &Account, sent: u64) -> (bool, bool) {
-        let (mut has_rested, mut has_changed) = (false, false);
+    /// Clears what began before a request was sent that has been answered.
+    fn clear(&mut self, member: &Account, sent: u64) -> bool {
+        let before = self.rests.len();
         for key in [member.id.clone(), member.with_model()] {
             if self.rests.get(&key).is_some_and(|rest| rest.since <= sent) {
-                has_rested |= self.rests.remove(&key).is_some_and(|rest| rest.until > 0);
-                has_changed = true;
+                self.rests.remove(&key);
             }
         }
-        (has_rested, has_changed)
+        self.rests.len() < before
+    }
+
+    /// Whether an account, or a model of it, has had to rest and not answered since. That a model is not there says nothing of
+    /// the account: clients name the models.
+    fn is_resting(&self, account: &str, now: u64) -> bool {
+        self.rests.iter().any(|(key, rest)| {
+            let model = key.strip_prefix(account).filter(|model| model.is_empty() || model.starts_with(' '));
+            let is_missing = |model: &str| rest.is_final && !model.is_empty();
+            rest.until > 0
+                && now.saturating_sub(rest.until) < millis(STAYS)
+                && model.is_some_and(|model| !is_missing(model))
+        })
     }
 
     fn rest(&mut self, member: &Account, fault: Fault, why: &str, now: u64) -> bool {
@@ -670,7 +688,14 @@ mod tests {
         assert_eq!(picked, Picked { pick: Pick::Member(1), left: Some(left) });
         let rests = resting(&home, "work");
         assert_eq!((rests.len(), rests[0].provider.as_str(), rests[0].why.as_str()), (1, "p0", "refused"));
+        // A second failure, and a model that is not there, are no news.
+        assert!(pool().failed(&members[0], &failure(FailureKind::Key, "words", None), "words", false));
+        assert!(pool().failed(&members[1], &failure(FailureKind::NotFound, "words", None), "words", false));
         pool().answered(&members[0], u64::MAX);
+        pool().answered(&members[1], u64::MAX);
+        let told = EventLog::of(home.root()).read(0, 10, |_| true).unwrap().events;
+        let told: Vec<String> = told.iter().map(HomeEvent::to_string).collect();
+        assert_eq!(told, ["provider p0 rests: it has nothing left, or refuses the key", "provider p0 recovered"]);
         assert!(resting(&home, "work").is_empty());
         // A pool of one is never left without.
         assert!(pool().failed(&members[0], &failure(FailureKind::Key, "refused", None), "refused", true));

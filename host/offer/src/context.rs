@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::error::CallError;
+use crate::event_messages::WantedLevel;
 use crate::kept::Kept;
 use crate::planned::PlannedTools;
 use crate::runs::Runs;
@@ -32,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) listed: Notify,
     /// The scripts that run, and those whose results were not fetched.
     pub(crate) runs: Runs,
+    /// The level from which the client gets events as log messages.
+    pub(crate) wanted_level: WantedLevel,
     /// Gone with this: what waits for changes ends then.
     pub(crate) here: watch::Sender<()>,
 }
@@ -67,6 +70,7 @@ impl Context {
             planned: PlannedTools::default(),
             listed,
             runs: Runs::default(),
+            wanted_level: WantedLevel::default(),
             here: watch::Sender::default(),
         }
     }

@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(names(&spending, &["q"], "/here"), ["all", "here"]);
         let over = spending.over(&["q"], None);
         // It is told once in a day, by whoever sees it first.
-        let events = aiw_events::EventLog::of(home.root());
+        let events = EventLog::of(home.root());
         spending.tell_used_up(&events);
         spending.tell_used_up(&events);
         let mut other = Spending::new(book.clone(), settings.budgets().unwrap());

@@ -4,8 +4,6 @@
 mod find;
 mod store;
 
-use std::path::Path;
-
 use aiw_core::{Ask, Plan, one_line, visible};
 use aiw_home::{HomeError, now_millis, rfc3339};
 use schemars::JsonSchema;
@@ -178,10 +176,9 @@ impl Manager {
             return Err(ProcessError::NoHabits);
         }
         let (starts, project) = (NotedStarts::of(&self.home), self.project.directory());
-        let unread = |path: &Path| move |e| HomeError::io("read", path, e);
-        let all = starts.all().map_err(unread(starts.directory()))?;
+        let all = starts.all().map_err(|e| HomeError::io("read", starts.directory(), e))?;
         let Answers { said, forgotten } = kept::answers(&self.home, &self.project)?;
-        let mut failures = failures(&self.home, project).map_err(unread(self.home.root()))?;
+        let mut failures = failures(&self.home, project).map_err(|e| HomeError::io("read", self.home.root(), e))?;
         failures.retain(|(time, id)| ["", id].iter().all(|id| forgotten.get(*id).is_none_or(|since| time > since)));
         let mut habits = find(&all, project, &failures, now_millis());
         habits.retain(|habit| {
