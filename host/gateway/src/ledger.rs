@@ -107,12 +107,12 @@ impl Ledger {
         }
     }
 
-    /// Books what was noted. This waits for the book.
+    /// Books what was noted, and tells which budgets that uses up. This waits for the book.
     pub(crate) fn write_closed(&self) -> Result<(), UsageError> {
-        if self.unwritten().is_empty() {
-            return Ok(());
+        // The next request may have written it.
+        if !self.unwritten().is_empty() {
+            self.write(&mut self.book.turn()?)?;
         }
-        self.write(&mut self.book.turn()?)?;
         let mut known = self.known();
         let Known { settings: Some(settings), spending, .. } = &mut *known else { return Ok(()) };
         // What can't be read now is told after another request.

@@ -198,7 +198,7 @@ impl SharedOffer {
                     pool.set_log_level(level).await;
                 }
                 if self.logs() {
-                    event_messages::send_from(&self.context, level, call.caller.at_large());
+                    event_messages::send_from(&self.context, level, call.caller.at_large()).await;
                 }
                 Ok(json!({}))
             }

@@ -26,17 +26,17 @@ const PACE: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(crate) struct WantedLevel(Mutex<Option<usize>>);
 
-/// Sends a client what happens from now on, from this level on, as long as its session lasts.
-pub(crate) fn send_from(context: &Arc<Context>, level: &str, client: Caller) {
+/// Sends a client what happens once this has returned, from this level on, as long as its session lasts.
+pub(crate) async fn send_from(context: &Arc<Context>, level: &str, client: Caller) {
     let level = LOG_LEVELS.iter().position(|known| *known == level);
     if context.wanted_level.0.lock().replace(level.unwrap_or_default()).is_some() {
         return;
     }
     let (weak, mut here) = (Arc::downgrade(context), context.here.subscribe());
     let shared = context.clone();
+    // A client that can't be told works all the same.
+    let Ok((changes, reader, from)) = aiw_home::blocking(move || begin(&shared)).await else { return };
     tokio::spawn(async move {
-        // A client that can't be told works all the same.
-        let Ok((changes, reader, from)) = aiw_home::blocking(move || begin(&shared)).await else { return };
         tokio::select! {
             () = follow(weak, client, &changes, reader, from) => {}
             _ = here.changed() => {}

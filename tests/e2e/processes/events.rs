@@ -171,3 +171,26 @@ fn what_is_started_in_the_same_way_again_and_again_is_suggested() {
     assert!(!starts.exists());
     project.run(&["down"]).ok();
 }
+
+#[test]
+fn a_client_is_told_what_happens_once_it_has_set_a_level() {
+    let project = Project::new(
+        "process \"one\" { command \"sleep\" \"1000\" }
+         process \"odd\" { shell \"exit 3\"; auto-start #false }",
+    );
+    let mut client = client(&project);
+    project.up(&[]);
+    assert_eq!(client.result("logging/setLevel", json!({"level": "info"})), json!({}));
+    project.run(&["stop", "one"]).ok();
+    let told = |client: &mut Client| {
+        let params = client.told("notifications/message")["params"].clone();
+        assert_eq!(params["logger"], "aiw/events", "{params}");
+        format!("{} {} {}", params["level"].as_str().unwrap(), params["data"]["kind"], params["data"]["name"])
+    };
+    // That it was started is not told: nobody had asked.
+    assert_eq!(told(&mut client), "notice \"exited\" \"one\"");
+    assert_eq!(told(&mut client), "info \"stopped\" \"one\"");
+    client.result("logging/setLevel", json!({"level": "error"}));
+    project.run(&["process", "start", "odd"]).ok();
+    assert_eq!(told(&mut client), "error \"failed\" \"odd\"");
+}
