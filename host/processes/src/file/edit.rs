@@ -324,11 +324,12 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
         assert_eq!(text, FILE.replace("    command \"postgres\"", "    needs \"one-line\"\n    command \"postgres\""));
         let text = extend(FILE, "one-line", &needs).unwrap();
         assert_eq!(text, FILE.replace("{ command \"x\" }", "{ needs \"api\"; command \"x\" }"));
-        let off = "defaults { auto-start #false }\nprocess a {\n  command x\n  auto-start #false // not yet\n}\nprocess b { command y }";
+        let off =
+            "process a {\n  command x\n  auto-start #false // not yet\n}\nprocess b { command y; auto-start #false }";
         let text = extend(off, "a", &Addition::AutoStart).unwrap();
         assert_eq!(text, off.replace("auto-start #false //", "auto-start #true //"));
         let text = extend(off, "b", &Addition::AutoStart).unwrap();
-        assert_eq!(text, off.replace("{ command y", "{ auto-start #true; command y"));
+        assert_eq!(text, off.replace("auto-start #false }", "auto-start #true }"));
         assert!(extend(FILE, "nope", &needs).is_err());
     }
 
