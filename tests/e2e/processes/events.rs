@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::Project;
 use super::tools::client;
 use crate::mcp::Client;
+use crate::terminal::Terminal;
 use crate::until;
 
 /// Events as `kind name by`.
@@ -162,6 +163,17 @@ fn what_is_started_in_the_same_way_again_and_again_is_suggested() {
     // The file is the user's, who sees first what it gains.
     let refused = project.run(&["process", "suggest", "accept", "after:db:api"]);
     assert_eq!((refused.code, refused.stderr.contains("terminal")), (2, true), "{}", refused.stderr);
+    let mut terminal = Terminal::start(&project, &["process", "suggest", "accept", "after:db:api"]);
+    terminal.wait_for("needs \"db\"");
+    terminal.wait_for("Add this to the file?");
+    terminal.press("y\r");
+    assert!(terminal.ends().success());
+    let text = std::fs::read_to_string(project.path(".ichimi/processes.kdl")).unwrap();
+    assert!(text.contains("process \"api\" { needs \"db\"; command"), "{text}");
+    assert_eq!(project.json(&["process", "suggest"])["suggestions"], json!([]));
+    // The file was allowed, and is.
+    project.run(&["process", "start", "api"]).ok();
+    project.run(&["down"]).ok();
     project.run(&["process", "suggest", "forget"]).ok();
     assert_eq!(project.json(&["process", "suggest"])["suggestions"], json!([]));
     std::fs::remove_dir_all(&starts).unwrap();
