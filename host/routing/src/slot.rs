@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use aiw_core::{ErrorKind, Fault};
@@ -70,6 +70,8 @@ pub(crate) struct Slot {
     standing: Mutex<Standing>,
     record: Mutex<Option<Arc<ServerRecord>>>,
     in_flight: AtomicUsize,
+    /// Whether an event says that it has failed, and none that it works again.
+    has_told: AtomicBool,
     /// When it was noted last that a tool of it was called, in seconds of Unix time.
     noted: AtomicU64,
     /// The last note of that.
@@ -145,6 +147,7 @@ impl Slot {
             standing: Mutex::default(),
             record: Mutex::new(record),
             in_flight: AtomicUsize::new(0),
+            has_told: AtomicBool::new(false),
             noted: AtomicU64::new(0),
             noting: Mutex::default(),
             changes,
@@ -256,7 +259,9 @@ impl Slot {
             self.standing(|standing| standing.used = Some(Instant::now()));
             return Ok(connection.clone());
         }
-        *held = None;
+        if held.take().is_some() {
+            self.tell_failure(None);
+        }
         let (attempts, error) = self.standing(|standing| (standing.attempts, standing.error.clone()));
         if let Some(LastFailure { brief: problem, kind, hint }) = error.filter(|_| attempts > before) {
             if self.standing(|standing| standing.state == ServerState::Login) {
@@ -271,7 +276,7 @@ impl Slot {
         });
         let started = self.start().await;
         let connection = started.inspect_err(|e| self.failed(e))?;
-        if self.standing(|standing| standing.error.is_some()) {
+        if self.has_told.swap(false, Ordering::Relaxed) {
             self.announce(EventKind::Recovered, None);
         }
         self.standing(|standing| {
@@ -319,10 +324,7 @@ impl Slot {
     fn failed(&self, error: &PoolError) {
         let failure = LastFailure { brief: error.brief(), kind: error.kind(), hint: error.hint() };
         log::note(&self.log(), &failure.brief);
-        // Only the first of several failures is news.
-        if self.standing(|standing| standing.error.is_none()) {
-            self.announce(EventKind::Failed, error.is_login().then_some("you have to log in"));
-        }
+        self.tell_failure(error.is_login().then_some("you have to log in"));
         if error.is_login() {
             // Only the user can help, so neither waiting nor resting does.
             self.standing(|standing| {
@@ -345,6 +347,13 @@ impl Slot {
             standing.error = Some(failure);
             standing.pid = None;
         });
+    }
+
+    /// Adds the event that it has failed. Only the first of several failures is news.
+    fn tell_failure(&self, why: Option<&str>) {
+        if !self.has_told.swap(true, Ordering::Relaxed) {
+            self.announce(EventKind::Failed, why);
+        }
     }
 
     /// Adds an event. What the server said is not in it.
@@ -586,8 +595,10 @@ impl Slot {
             Err(ClientError::Rpc(e)) => Err(e.into()),
             Err(e) => {
                 let e = Box::pin(self.failure(e, &connection, self.configured.settings.timeout)).await;
-                if matches!(e, PoolError::Login { .. }) {
-                    Box::pin(self.lost(&connection, &e)).await;
+                match e {
+                    PoolError::Login { .. } => Box::pin(self.lost(&connection, &e)).await,
+                    PoolError::Ended { .. } => self.tell_failure(None),
+                    _ => {}
                 }
                 Err(e)
             }
