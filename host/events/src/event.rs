@@ -42,7 +42,7 @@ aiw_core::words! {
         Changed = "changed",
         /// It is not asked for a while.
         Rests = "rests",
-        /// What it allows for its day or month was used.
+        /// Nothing of it is left for its day or month.
         UsedUp = "used_up",
     }
 }

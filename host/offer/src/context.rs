@@ -7,11 +7,11 @@ use aiw_core::one_line;
 use aiw_home::Home;
 use aiw_mcp::{Call, ToolAnswer};
 use aiw_routing::{CurrentMeaning, DynamicToolRegistry, Finder, Pool};
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::error::CallError;
-use crate::event_messages::WantedLevel;
 use crate::kept::Kept;
 use crate::planned::PlannedTools;
 use crate::runs::Runs;
@@ -33,8 +33,8 @@ pub(crate) struct Context {
     pub(crate) listed: Notify,
     /// The scripts that run, and those whose results were not fetched.
     pub(crate) runs: Runs,
-    /// The level from which the client gets events as log messages.
-    pub(crate) wanted_level: WantedLevel,
+    /// The level from which the client gets events as log messages, by its place among all levels.
+    pub(crate) wanted_level: Mutex<Option<usize>>,
     /// Gone with this: what waits for changes ends then.
     pub(crate) here: watch::Sender<()>,
 }
@@ -70,7 +70,7 @@ impl Context {
             planned: PlannedTools::default(),
             listed,
             runs: Runs::default(),
-            wanted_level: WantedLevel::default(),
+            wanted_level: Mutex::default(),
             here: watch::Sender::default(),
         }
     }

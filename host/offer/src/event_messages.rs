@@ -8,7 +8,6 @@ use aiw_app::events::{EventReader, EventsRequest};
 use aiw_app::feed::TopicSubscription;
 use aiw_events::{EventKind, EventLog};
 use aiw_mcp::{Caller, LOG_LEVELS};
-use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::context::Context;
@@ -22,14 +21,9 @@ const MOST: usize = 20;
 /// How long nothing is sent after that.
 const PACE: Duration = Duration::from_secs(1);
 
-/// The level that a client has set, by its place in [`LOG_LEVELS`].
-#[derive(Default)]
-pub(crate) struct WantedLevel(Mutex<Option<usize>>);
-
 /// Sends a client what happens once this has returned, from this level on, as long as its session lasts.
 pub(crate) async fn send_from(context: &Arc<Context>, level: &str, client: Caller) {
-    let level = LOG_LEVELS.iter().position(|known| *known == level);
-    if context.wanted_level.0.lock().replace(level.unwrap_or_default()).is_some() {
+    if context.wanted_level.lock().replace(rank(level)).is_some() {
         return;
     }
     let (weak, mut here) = (Arc::downgrade(context), context.here.subscribe());
@@ -69,7 +63,7 @@ async fn follow(
         reader = back;
         let Ok(list) = list else { continue };
         from = list.next;
-        let Some(wanted) = context.upgrade().and_then(|context| *context.wanted_level.0.lock()) else { return };
+        let Some(wanted) = context.upgrade().and_then(|context| *context.wanted_level.lock()) else { return };
         let events = list.events.into_iter().map(|event| (level_of(event.kind), json!(event)));
         let mut events: Vec<(&str, Value)> = events.filter(|(level, _)| rank(level) >= wanted).collect();
         let left_out = events.len().saturating_sub(MOST);

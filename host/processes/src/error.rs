@@ -240,7 +240,7 @@ pub enum ProcessError {
     /// There is no such suggestion.
     #[error("there is no suggestion `{}`", one_line(.id, 80))]
     NoSuggestion {
-        /// What was given as its id.
+        /// The id that was given.
         id: String,
     },
     /// A suggestion changes nothing in the project's file.

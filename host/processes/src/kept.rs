@@ -86,7 +86,7 @@ fn value(definition: &Definition) -> Value {
     serde_json::to_value(definition).unwrap_or_default()
 }
 
-/// What the user said to suggestions.
+/// The user's answers to suggestions.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Answers {

@@ -34,9 +34,10 @@ pub enum ProcessCommand {
     Attach(AttachArgs),
     /// Draw what needs what, with states
     Graph(GraphArgs),
-    /// See what you usually start, and what that suggests for `.ichimi/processes.kdl`
+    /// See what you usually start, and a line that this suggests for `.ichimi/processes.kdl`
     ///
-    /// What you and your agents start is noted on this machine, and nowhere else. `"habits": false` in `settings.json` ends that.
+    /// aiw notes what you and your agents start, on this machine and nowhere else. `"habits": false` in `settings.json` ends
+    /// that.
     #[command(args_conflicts_with_subcommands = true)]
     Suggest(SuggestArgs),
 }

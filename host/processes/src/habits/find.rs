@@ -50,7 +50,7 @@ pub(crate) enum Cue {
     Directory,
 }
 
-/// What is usually done, as users name it: `after:db:api`, `weekday:9:api`, `branch:api`.
+/// The name of a habit: `after:db:api`, `weekday:9:api`, `branch:api`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct HabitId {
     pub cue: Cue,

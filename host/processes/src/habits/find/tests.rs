@@ -156,7 +156,7 @@ fn a_pair_is_a_habit_from_the_fourth_time_on_and_only_if_it_is_kept() {
     more.push(start(MONDAY + 5 * DAY, "db"));
     assert_eq!(found(&more, &[], MONDAY + 5 * DAY + 2000), expected);
     assert_eq!(found(&more, &[], MONDAY + 5 * DAY + 20_000), [("after:db:api".to_owned(), 4, 5)]);
-    // By another client, later, or long ago, it is none.
+    // By another client, later, or long ago, it doesn't count.
     let mut others = days(9, &[]);
     others.iter_mut().filter(|start| start.process == "api").for_each(|start| start.by = "claude".into());
     assert_eq!(found(&others, &[], MONDAY + 9 * DAY), []);
