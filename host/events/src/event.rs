@@ -42,7 +42,7 @@ aiw_core::words! {
         Changed = "changed",
         /// It is not asked for a while.
         Rests = "rests",
-        /// Nothing of it is left for its day or month.
+        /// It is spent for its day or month.
         UsedUp = "used_up",
     }
 }
