@@ -12,7 +12,7 @@ use crate::definition::is_id;
 const WINDOW: u64 = 10_000;
 
 /// At most so many starts after a cue are looked at.
-const FOLLOWERS: usize = 64;
+const FOLLOWERS: usize = 16;
 
 /// So often a habit was seen at least.
 const TIMES: usize = 4;
@@ -124,19 +124,22 @@ type CueAt = (Cue, usize, usize);
 
 /// How often a process followed a cue, and how often it could have.
 #[derive(Debug, Default)]
-struct Tally {
+struct Tally<'a> {
     of: usize,
     /// As `of`, where old ones count less.
     whole: f64,
     share: f64,
-    seen: Vec<(u64, Option<String>)>,
+    seen: Vec<Moment<'a>>,
 }
 
-impl Tally {
+impl Tally<'_> {
     fn judge(self, id: HabitId, chance: f64) -> Option<Habit> {
         let confidence = wilson(self.share, self.whole);
         let is_one = self.seen.len() >= TIMES && confidence >= MAYBE && confidence >= LIFT * chance;
-        is_one.then_some(Habit { id, times: self.seen.len(), of: self.of, confidence, seen: self.seen })
+        is_one.then(|| {
+            let seen = self.seen.iter().map(|moment| (moment.time, moment.by.map(str::to_owned))).collect();
+            Habit { id, times: self.seen.len(), of: self.of, confidence, seen }
+        })
     }
 }
 
@@ -187,7 +190,7 @@ fn starts_of<'a>(starts: &'a [NotedStart], project: &Path) -> (Vec<Moment<'a>>, 
 /// Finds what follows cues more often than by chance.
 fn pairs(moments: &[Moment<'_>], cues: &[CueAt], now: u64) -> Vec<Habit> {
     let mut all: HashMap<&Cue, (usize, f64)> = HashMap::new();
-    let mut tallies: HashMap<(&Cue, &str), Tally> = HashMap::new();
+    let mut tallies: HashMap<(&Cue, &str), Tally<'_>> = HashMap::new();
     for (cue, at, from) in cues {
         let Moment { time, by, .. } = moments[*at];
         let weight = weight(time, now);
@@ -209,7 +212,7 @@ fn pairs(moments: &[Moment<'_>], cues: &[CueAt], now: u64) -> Vec<Habit> {
         for next in followers {
             let tally = tallies.entry((cue, next.process)).or_default();
             tally.share += weight;
-            tally.seen.push((next.time, next.by.map(str::to_owned)));
+            tally.seen.push(*next);
             if !is_over {
                 tally.of += 1;
                 tally.whole += weight;
@@ -250,11 +253,11 @@ fn hours<'a>(starts: impl Iterator<Item = &'a NotedStart>, now: u64) -> Vec<Habi
     }
     let habits = days.into_iter().flat_map(|((process, weekend), starts)| {
         let whole: f64 = starts.iter().map(|start| weight(start.time, now)).sum();
-        let mut cells: BTreeMap<u8, Tally> = BTreeMap::new();
+        let mut cells: BTreeMap<u8, Tally<'_>> = BTreeMap::new();
         for start in &starts {
             let cell = cells.entry(start.hour).or_insert_with(|| Tally { of: starts.len(), whole, ..Tally::default() });
             cell.share += weight(start.time, now);
-            cell.seen.push((start.time, Some(start.by.clone())));
+            cell.seen.push(Moment { time: start.time, process, by: Some(&start.by) });
         }
         cells.into_iter().filter_map(move |(hour, tally)| {
             let id = HabitId { cue: Cue::Hour { weekend, hour }, process: process.to_owned() };

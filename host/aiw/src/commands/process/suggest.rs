@@ -43,7 +43,7 @@ fn list(manager: &Manager, after: Option<&str>, output: &Output) -> Result<(), F
     }
     for HabitSuggestion { id, habit, strength, times, of, confidence, gains, events, .. } in &answer.suggestions {
         let share = (confidence * 100.0).round();
-        output.line(format!("{id}  {strength}: {habit}, {times} of {of} times (surely {share} %)"));
+        output.line(format!("{id}  {strength}: {habit}, {times} of {of} times: at least {share} %"));
         if let Some(gains) = gains {
             output.line(format!("    `aiw process suggest accept {id}` adds to it: {gains}"));
         }
