@@ -54,7 +54,7 @@ pub fn describing(name: &str, mode: &str) -> Vec<u8> {
 }
 
 /// Returns the path of the real binary, built beside this test binary.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let exe = std::env::current_exe().expect("a test binary");
     let path = exe.parent().and_then(Path::parent).expect("a target directory").join("aiw");
     assert!(path.is_file(), "`{}` is not built: run `cargo xtask test`", path.display());

@@ -15,7 +15,7 @@ mod recorder;
 mod server;
 
 pub use corpora::{Corpus, corpus, registry_rows, tool_rows};
-pub use environment::{Environment, Run, component, components_dir, describing, scripts_part};
+pub use environment::{Environment, Run, binary, component, components_dir, describing, scripts_part};
 pub use fake_cli::{FakeClis, Seen, listening};
 pub use market::{Market, commit_all, git};
 pub use meaning::{TINY_DIMENSIONS, noise, onnx_package, onnx_runtime, real_model, tiny_model};

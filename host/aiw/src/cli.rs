@@ -196,6 +196,9 @@ pub enum Command {
         /// The command: `task logs`
         command: Vec<String>,
     },
+    /// Do the duties of the resident
+    #[command(name = "__resident", hide = true)]
+    Resident,
     /// Write the manual pages
     #[command(name = "__man", hide = true)]
     Man {

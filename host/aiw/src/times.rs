@@ -27,6 +27,12 @@ pub fn since_rfc3339(time: &str) -> Option<Duration> {
     Some(since(u64::try_from(aiw_home::millis_of(time)?).ok()?))
 }
 
+/// The time until a time in RFC 3339 format.
+pub fn until_rfc3339(time: &str) -> Option<Duration> {
+    let time = u64::try_from(aiw_home::millis_of(time)?).ok()?;
+    Some(Duration::from_millis(time.saturating_sub(aiw_home::now_millis())))
+}
+
 /// The time since a time in milliseconds since 1970.
 pub fn since(millis: u64) -> Duration {
     Duration::from_millis(aiw_home::now_millis().saturating_sub(millis))

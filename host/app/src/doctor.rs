@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::past::HistoryDoctor;
+use crate::resident::ResidentState;
 use crate::servers::profiles::{idle_denials, profiles};
 use crate::{directory, planners};
 
@@ -76,7 +77,13 @@ fn processes(home: &Home, cwd: &Path) -> CheckedPart {
     match Manager::of(home, cwd) {
         Err(e) => CheckedPart::unread(name, FoundProblem::of(&e, e.hint())),
         Ok(manager) => {
-            let (all, running, problems) = manager.check();
+            let (all, running, mut problems) = manager.check();
+            let resident = ResidentState::look(home);
+            if !resident.awake
+                && let Some(problem) = resident.line()
+            {
+                problems.push(FoundProblem { problem, next: None });
+            }
             CheckedPart { name, summary: format!("{all} in this project, {running} running"), problems }
         }
     }

@@ -62,9 +62,9 @@ pub enum AppError {
     /// A task can't be used.
     #[error(transparent)]
     Task(#[from] TaskError),
-    /// Changes can't be listened to.
+    /// The system has no thread.
     #[error("cannot start a thread: {source}")]
-    Feed {
+    Thread {
         /// Why.
         source: std::io::Error,
     },
@@ -82,7 +82,7 @@ impl Fault for AppError {
     }
 
     fn own_kind(&self) -> ErrorKind {
-        if matches!(self, Self::Directory { .. } | Self::Feed { .. }) {
+        if matches!(self, Self::Directory { .. } | Self::Thread { .. }) {
             ErrorKind::Unavailable
         } else {
             ErrorKind::User

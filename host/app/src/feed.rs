@@ -243,7 +243,7 @@ impl Feed {
             let watch = Arc::new(Watch::new().map_err(TaskError::from)?);
             let (shared, theirs) = (Arc::downgrade(&self.0), watch.clone());
             let thread = std::thread::Builder::new().name("aiw-feed".into()).stack_size(1 << 20);
-            thread.spawn(move || run(&shared, &theirs)).map_err(|source| AppError::Feed { source })?;
+            thread.spawn(move || run(&shared, &theirs)).map_err(|source| AppError::Thread { source })?;
             state.running = Some(watch);
         }
         let known = state.topics();

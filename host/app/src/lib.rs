@@ -41,6 +41,7 @@ pub mod pools;
 pub mod providers;
 pub mod queries;
 mod reach;
+pub mod resident;
 pub mod runs;
 pub mod secrets;
 pub mod servers;

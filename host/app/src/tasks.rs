@@ -9,6 +9,7 @@ use aiw_usage::Sum;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::resident::ResidentState;
 use crate::{accounts, directory, own_executable};
 
 /// How many tasks there are in each state
@@ -48,6 +49,9 @@ pub struct TaskStatus {
     /// How many processes of this project run, if any
     #[serde(skip_serializing_if = "is_zero")]
     pub processes: usize,
+    /// The resident, if it is awake or should be
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resident: Option<ResidentState>,
     /// Today's usage, in UTC, if any was booked
     pub today: Option<Sum>,
 }
@@ -107,6 +111,7 @@ pub fn status(home: &Home, all: bool) -> Result<(TaskStatus, ListedTasks), TaskE
         counts: TaskCounts::of(&listed.tasks),
         // What stands in the way of processes is said by `aiw ps`, and of the book of usage by `aiw usage`.
         processes: running(home).unwrap_or_default(),
+        resident: Some(ResidentState::look(home)).filter(|state| state.line().is_some()),
         today: accounts::today(home).ok().filter(|sum| sum.bookings() > 0),
     };
     Ok((status, listed))

@@ -36,6 +36,8 @@ aiw_core::words! {
         Stopped = "stopped",
         /// It has ended without success, and is not started again.
         Failed = "failed",
+        /// It was to start at a time that nobody was awake for.
+        Missed = "missed",
         /// Its definition was added, changed or removed.
         Defined = "defined",
         /// It defines its tools, prompts or resources in another way than before.
@@ -70,7 +72,7 @@ aiw_core::words! {
 pub struct HomeEvent {
     /// The time
     pub time: String,
-    /// `started`, `ready`, `unhealthy`, `recovered`, `limit`, `exited`, `restarted`, `held_back`, `stopped`, `failed`, `defined`, `changed`, `rests` or `used_up`
+    /// `started`, `ready`, `unhealthy`, `recovered`, `limit`, `exited`, `restarted`, `held_back`, `stopped`, `failed`, `missed`, `defined`, `changed`, `rests` or `used_up`
     #[schemars(with = "String")]
     pub kind: EventKind,
     /// `process`, `task`, `server`, `provider` or `budget`
@@ -85,7 +87,7 @@ pub struct HomeEvent {
     /// The id under which aiw supervises it
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Its starter: `you`, `up`, `need`, `restart`, `an extension`, or the name that an MCP client gives itself
+    /// Its starter: `you`, `up`, `need`, `restart`, `watch`, `cron`, `hook`, `an extension`, or the name that an MCP client gives itself
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// Its process id

@@ -8,12 +8,10 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use aiw_core::{ProcessId, random_hex};
-use aiw_home::{Home, Mode, PLACES, read_capped, replace};
+use aiw_core::random_hex;
+use aiw_home::{Home, Mode, read_capped, replace};
 use aiw_listen::Listener;
-use aiw_supervisor::{
-    Names, NewProcess, ProcessScope, Processes, Program, QueueLimit, Restart, RestartAfter, Root, digest,
-};
+use aiw_supervisor::{Daemon, Names};
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
@@ -23,8 +21,12 @@ use crate::proof::{PROOF, proof_of};
 use crate::routes::{IsRunning, KeptRoutes, RouteError};
 use crate::serve::serve;
 
-/// The word for the gateway, and the names of its files and variables.
-const NAMES: Names = Names::new("gateway", "gateway.json", "gateway", ["AIW_GATEWAY_ID", "AIW_GATEWAY_INSTANCE"]);
+/// The gateway of runs, as a process. It gets the variables of the way out.
+const DAEMON: Daemon = Daemon {
+    names: Names::new("gateway", "gateway.json", "gateway", ["AIW_GATEWAY_ID", "AIW_GATEWAY_INSTANCE"]),
+    arguments: &["gateway", "serve", "--runs"],
+    takes_variable: |name| WAYS_OUT.contains(&name),
+};
 
 /// How long a new gateway may take.
 const STARTS: Duration = Duration::from_secs(10);
@@ -165,28 +167,7 @@ pub fn keep(home: &Home, aiw: &Path) -> io::Result<Keeper> {
 }
 
 fn start(home: &Home, aiw: &Path, port: u16) -> Result<(), GatewayError> {
-    // One place, one gateway.
-    let root = Root::directory(home.root()).map_err(GatewayError::Socket)?;
-    let number = digest(home.root().as_os_str().as_encoded_bytes());
-    let processes = Processes::open(home, NAMES, ProcessScope::Root(root))?;
-    let mut environment = home.around().only(WAYS_OUT.iter().chain(&PLACES));
-    environment.push(("AIW_HOME".into(), home.root().into()));
-    let program =
-        Program { arguments: ["gateway", "serve", "--runs"].map(Into::into).to_vec(), environment, ..Program::of(aiw) };
-    let new = NewProcess {
-        restart: Restart {
-            when: RestartAfter::Failed,
-            pause: Duration::from_millis(20),
-            longest: Duration::from_secs(2),
-            limit: None,
-            within: None,
-        },
-        listen: Some(SocketAddr::from(([127, 0, 0, 1], port))),
-        ..NewProcess::within("/")
-    };
-    let queue = QueueLimit { limit: u32::MAX, may_queue: false };
-    processes.start_named(aiw, ProcessId::from_number(number >> 2), new, program, queue)?;
-    Ok(())
+    Ok(DAEMON.start(home, aiw, Some(SocketAddr::from(([127, 0, 0, 1], port))))?)
 }
 
 /// Serves runs on the socket that is this process's standard input, until none is left.

@@ -93,6 +93,7 @@ pub const KEPT_PATHS: &[KeptPath] = &[
     kept("setup/", "setup", Refused, "clients' files as they were", ""),
     kept("tasks/", "tasks", Refused, "prompts and logs", ""),
     kept("processes/", "processes", Refused, "logs and input", ""),
+    kept("resident/", "supervisor", Refused, "", ""),
     kept("gateway/", "gateway", Refused, "tokens and keys, encrypted", ""),
     kept("usage/", "usage", Refused, "", ""),
     kept("usage-seal.json", "usage", Refused, "", ""),

@@ -43,7 +43,9 @@ pub(crate) struct Context {
 pub(crate) fn starter(call: &Call) -> String {
     match one_line(call.caller.name(), 60) {
         name if name.is_empty() => "a client".into(),
-        name if ["you", "up", "need", "restart", "an extension"].contains(&name.as_str()) => format!("client {name}"),
+        name if ["you", "up", "need", "restart", "watch", "cron", "hook", "an extension"].contains(&name.as_str()) => {
+            format!("client {name}")
+        }
         name => name,
     }
 }

@@ -90,6 +90,7 @@ fn level_of(kind: EventKind) -> &'static str {
         EventKind::Unhealthy
         | EventKind::Limit
         | EventKind::HeldBack
+        | EventKind::Missed
         | EventKind::Changed
         | EventKind::Rests
         | EventKind::UsedUp => "warning",

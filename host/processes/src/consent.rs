@@ -2,7 +2,7 @@
 
 use aiw_core::{Ask, AskError, Effect, Plan, Sink, is_secret_name, names_code, visible};
 
-use crate::definition::{Definition, EnvValue, Run};
+use crate::definition::{Definition, EnvValue, EventHook, Run};
 use crate::error::ProcessError;
 use crate::manager::{Loaded, Manager};
 use crate::probe::CheckOf;
@@ -49,6 +49,7 @@ impl Manager {
         let mut plan = Plan::of("Allow this file to start these processes?");
         plan.about.push(format!("`{}` defines:", self.project.shown_file()));
         loaded.each().for_each(|(id, definition)| describe(&mut plan, "  ", id, definition));
+        loaded.hooks.iter().for_each(|hook| describe_hook(&mut plan, "  ", hook));
         for status in self.list_running()?.iter().filter(|status| status.state.is_alive()) {
             if loaded.get(&status.id).is_none_or(|(now, _)| *now != status.definition) {
                 plan.about.push(format!("`{}` runs as it was defined before, until you restart it", status.id));
@@ -89,10 +90,23 @@ pub(crate) fn describe(plan: &mut Plan, indent: &str, id: &str, definition: &Def
         add(format!("  with the variables of {file}"));
         effects.push(Effect::Reads(file.clone()));
     }
+    if let Some(watch) = &definition.watch {
+        add(format!("  is started again when {} changes", watch.files.join(" ")));
+    }
+    if let Some(cron) = &definition.cron {
+        add(format!("  is started at {cron}"));
+    }
     let needs: Vec<&str> = definition.needs.iter().map(|need| need.id.as_str()).collect();
     if !needs.is_empty() {
         add(format!("  starts {} before it", needs.join(", ")));
     }
+}
+
+/// Adds to a plan what a hook starts, and when.
+pub(crate) fn describe_hook(plan: &mut Plan, indent: &str, hook: &EventHook) {
+    let (of, command) = (hook.of.as_deref().unwrap_or("any process"), Run::Command(hook.command.clone()).line());
+    plan.about.push(format!("{indent}{}", visible(&format!("when {of} is {}: {command}", hook.on.as_str()))));
+    plan.effects.push(Effect::Runs(command));
 }
 
 fn variable((name, value): (&String, &EnvValue)) -> String {

@@ -5,11 +5,13 @@ use std::path::{Component, Path};
 use std::time::Duration;
 
 use aiw_core::SecretName;
+use aiw_events::EventKind;
 use aiw_supervisor::{
     LogPolicy, MAX_CAUSES, ResourceLimits, Restart, RestartAfter as SupervisorRestart, Terminal, Until,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::duties::{schedule, watched};
 use crate::probe::{CheckOf, ProbeOf};
 
 /// How many processes a project may define.
@@ -73,6 +75,12 @@ pub struct Definition {
     /// Whether others may write to its standard input while it runs.
     #[serde(skip_serializing_if = "is_default")]
     pub input: bool,
+    /// The files whose change starts it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watch: Option<WatchedFiles>,
+    /// When it is started, as crontab(5) writes times.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cron: Option<String>,
 }
 
 // Hundreds of definitions are read for a list, and most say little.
@@ -109,6 +117,8 @@ impl Default for Definition {
             labels: BTreeMap::new(),
             terminal: None,
             input: false,
+            watch: None,
+            cron: None,
         }
     }
 }
@@ -238,6 +248,48 @@ impl Default for StopPolicy {
     }
 }
 
+/// Files whose change starts a process again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchedFiles {
+    /// Globs, from the project's directory on.
+    pub files: Vec<String>,
+    /// Globs of what doesn't count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<String>,
+    /// How long nothing must have changed before it is started again.
+    pub debounce: Duration,
+}
+
+impl WatchedFiles {
+    /// The usual time in which nothing must have changed.
+    pub const DEBOUNCE: Duration = Duration::from_millis(300);
+}
+
+/// A program that runs when something happens to a process of the project. It gets the event as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventHook {
+    /// What happens.
+    pub on: EventKind,
+    /// The process to which it happens; any if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// The program and its arguments, without a shell.
+    pub command: Vec<String>,
+    /// How long it may run.
+    pub timeout: Duration,
+}
+
+impl EventHook {
+    /// The usual time for which a program may run.
+    pub const TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// Returns the id under which its program runs: `on-failed-api`.
+    pub fn id(&self) -> String {
+        let of = self.of.as_ref().map(|of| format!("-{of}")).unwrap_or_default();
+        format!("on-{}{of}", self.on)
+    }
+}
+
 /// Another process that a process needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NeedOf {
@@ -317,6 +369,7 @@ impl Definition {
         });
         let probes = [&self.ready, &self.live].into_iter().flatten();
         let texts = argv.iter().chain(values).chain(&self.cwd).chain(&self.env_file).chain(&self.group);
+        let texts = texts.chain(self.watch.iter().flat_map(|watch| watch.files.iter().chain(&watch.ignore)));
         for text in texts {
             if text.contains('\0') {
                 return Err("has a NUL character in a text".into());
@@ -361,6 +414,15 @@ impl Definition {
             return Err(
                 "has a `live` probe for a line: a line shows that it became ready, not that it works still".into()
             );
+        }
+        if let Some(watch) = &self.watch {
+            watched::check(watch)?;
+        }
+        if let Some(cron) = &self.cron {
+            schedule::parse(cron)?;
+            if self.restart.when != RestartWhen::No {
+                return Err("has a `cron`, and a `restart`: it is started again at its time alone".into());
+            }
         }
         for probe in probes {
             probe.probe()?;

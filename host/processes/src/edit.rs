@@ -56,7 +56,7 @@ impl Manager {
         })?;
         let mut loaded = self.load()?;
         if changed {
-            let before = before.bytes.as_deref().and_then(|bytes| self.parse(bytes).ok()).unwrap_or_default();
+            let before = before.bytes.as_deref().and_then(|bytes| self.parse(bytes).ok()).unwrap_or_default().processes;
             let is_new = |id: &&String| loaded.get(id).map(|(definition, _)| definition) != before.get(*id);
             let ids: BTreeSet<&String> = loaded.definitions.keys().chain(before.keys()).filter(is_new).collect();
             ids.into_iter().for_each(|id| self.tell_defined(id));

@@ -5,18 +5,11 @@ use std::ffi::OsString;
 
 use aiw_core::is_secret;
 use aiw_home::{Home, read_unlinked};
+use aiw_supervisor::is_usual_variable;
 
 use crate::definition::{Definition, EnvValue};
 use crate::error::ProcessError;
 use crate::project::ProcessProject;
-
-/// The variables of this process that every process gets: who the user is, where programs and their caches are, and how to
-/// reach the network. Keys of APIs are not among them.
-const PASSED: &str = "\
-    PATH HOME USER LOGNAME SHELL LANG LANGUAGE TZ TERM COLORTERM TMPDIR TMP TEMP HTTP_PROXY HTTPS_PROXY NO_PROXY \
-    http_proxy https_proxy no_proxy SSL_CERT_FILE SSL_CERT_DIR SSH_AUTH_SOCK CARGO_HOME RUSTUP_HOME GOPATH \
-    GOROOT JAVA_HOME NVM_DIR PNPM_HOME VOLTA_HOME BUN_INSTALL DENO_DIR PYENV_ROOT VIRTUAL_ENV UV_CACHE_DIR \
-    DOCKER_HOST DBUS_SESSION_BUS_ADDRESS NODE_EXTRA_CA_CERTS MISE_DATA_DIR";
 
 /// The longest file of variables.
 const MAX_FILE: u64 = 256 << 10;
@@ -30,11 +23,9 @@ pub(crate) struct Environment {
 impl Environment {
     /// Returns the environment of a process, with its secrets.
     pub fn of(home: &Home, project: &ProcessProject, id: &str, definition: &Definition) -> Result<Self, ProcessError> {
-        let is_passed = |name: &str| {
-            PASSED.split(' ').any(|passed| passed == name) || name.starts_with("LC_") || name.starts_with("XDG_")
-        };
         let passed = home.around().variables().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
-        let mut all = Self { variables: passed.filter(|(name, _)| is_passed(name)).collect(), secrets: Vec::new() };
+        let mut all =
+            Self { variables: passed.filter(|(name, _)| is_usual_variable(name)).collect(), secrets: Vec::new() };
         if let Some(file) = &definition.env_file {
             let path = project.inside(id, file)?;
             let problem = |problem: String| ProcessError::EnvFile { id: id.to_owned(), path: path.clone(), problem };

@@ -6,7 +6,7 @@ use aiw_home::{Mode, read_unlinked, replace};
 
 use crate::definition::{EnvValue, Run};
 use crate::error::{FileProblem, ProcessError};
-use crate::file::{self, Definitions, MAX_BYTES};
+use crate::file::{self, Defined, MAX_BYTES};
 use crate::kept;
 use crate::manager::Manager;
 use crate::probe::{CheckOf, ProbeOf};
@@ -64,7 +64,11 @@ impl Manager {
         let invalid = |source| ProcessError::File { path: real.clone(), source };
         let text = String::from_utf8(bytes)
             .map_err(|_| invalid(FileProblem { line: 1, column: 1, problem: "this is not UTF-8".into() }))?;
-        let found: Definitions = file::parse_old(&text).map_err(invalid)?;
+        let Defined { processes: found, hooks } = file::parse_old(&text).map_err(invalid)?;
+        if let Some(hook) = hooks.first() {
+            let problem = "runs something by itself, which only the user defines".to_owned();
+            return Err(ProcessError::Definition { id: hook.id(), problem });
+        }
         for (id, definition) in &found {
             self.check_cwd(id, definition)?;
             let problem = |what: &str| ProcessError::Definition {
@@ -81,6 +85,9 @@ impl Manager {
             }
             if definition.env.values().any(|value| matches!(value, EnvValue::Secret(_))) {
                 return Err(problem("a secret"));
+            }
+            if definition.watch.is_some() || definition.cron.is_some() {
+                return Err(problem("files that start it again, or a time at which it starts"));
             }
             if definition.env_file.is_some() || is_exec(&definition.ready) || is_exec(&definition.live) {
                 return Err(problem("a file of variables, or a command as a probe"));

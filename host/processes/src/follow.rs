@@ -2,7 +2,7 @@
 
 use aiw_core::{Ask, Plan, Sink, Told};
 
-use crate::consent::describe;
+use crate::consent::{describe, describe_hook};
 use crate::definition::Definition;
 use crate::error::ProcessError;
 use crate::manager::{Loaded, Manager};
@@ -17,6 +17,8 @@ pub struct ChangedFile {
     stops: Vec<String>,
     /// New and changed definitions of what neither runs nor starts.
     others: Vec<String>,
+    /// Whether other programs run when something happens.
+    has_new_hooks: bool,
 }
 
 impl Manager {
@@ -51,7 +53,8 @@ impl Manager {
         let stops: Vec<String> = shown.iter().filter(is_gone).cloned().collect();
         // The rest is for the next command, or for the next question.
         let does_nothing = starts.is_empty() && restarts.is_empty() && stops.is_empty();
-        Ok((!does_nothing).then_some(ChangedFile { new, starts, restarts, stops, others }))
+        let has_new_hooks = new.hooks != loaded.hooks;
+        Ok((!does_nothing).then_some(ChangedFile { new, starts, restarts, stops, others, has_new_hooks }))
     }
 
     /// Says what a change of the file does, and does it if the user agrees. `stop` stops processes. Returns what was
@@ -110,6 +113,8 @@ impl ChangedFile {
                 }
             }
         }
+        let hooks = self.new.hooks.iter().filter(|_| self.has_new_hooks);
+        hooks.for_each(|hook| describe_hook(&mut plan, "  ", hook));
         plan
     }
 }

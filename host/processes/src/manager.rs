@@ -9,9 +9,10 @@ use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
 use aiw_home::{Home, Mode, replace};
 use aiw_supervisor::{Log, Names, ProcessRecord, ProcessScope, Processes, Stream, Supervised};
 
-use crate::definition::{Definition, DefinitionSource};
+use crate::definition::{Definition, DefinitionSource, EventHook};
+use crate::duties::{BY_HOOK, VARIABLE};
 use crate::error::{FileProblem, ProcessError};
-use crate::file::{self, Definitions};
+use crate::file::{self, Defined, Definitions};
 use crate::kept;
 use crate::parsed;
 use crate::project::ProcessProject;
@@ -26,6 +27,8 @@ pub(crate) const NAMES: Names =
 pub struct Loaded {
     /// All of them, with where they are from. One of the file goes before one of the home.
     pub definitions: BTreeMap<String, (Definition, DefinitionSource)>,
+    /// What runs when something happens to them.
+    pub(crate) hooks: Vec<EventHook>,
     /// The bytes of the file.
     bytes: Option<Vec<u8>>,
     /// Whether the user has allowed the file as it is.
@@ -80,7 +83,8 @@ impl Manager {
     /// Returns the processes of a project. Nothing is created until one is started.
     pub fn open(home: &Home, project: ProcessProject) -> Result<Self, ProcessError> {
         let processes = Processes::open(home, NAMES, ProcessScope::Root(project.root()?))?;
-        Ok(Self { home: home.clone(), project, processes, aiw: "aiw".into(), by: "you".into() })
+        let by = if home.around().variable(VARIABLE).is_some() { BY_HOOK } else { "you" };
+        Ok(Self { home: home.clone(), project, processes, aiw: "aiw".into(), by: by.into() })
     }
 
     /// Opens the processes of a directory's project, after what a command that was cut short left to be done is done.
@@ -101,13 +105,18 @@ impl Manager {
         Self { by: by.into(), ..self }
     }
 
+    /// Returns the events of the home.
+    pub(crate) fn events(&self) -> EventLog {
+        EventLog::of(self.home.root())
+    }
+
     /// Adds the event that a definition was added, changed or removed.
     pub(crate) fn tell_defined(&self, id: &str) {
         let (name, project) = (Some(id.to_owned()), Some(self.project.directory().to_owned()));
         let by = Some(self.by.clone());
         let event = HomeEvent { name, project, by, ..HomeEvent::now(EventKind::Defined, EventSubject::Process) };
         // A full disk must not stop anything.
-        let _ = EventLog::of(self.home.root()).add(&event);
+        let _ = self.events().add(&event);
     }
 
     /// Returns the home.
@@ -135,7 +144,9 @@ impl Manager {
             loaded.definitions.insert(id, (definition, DefinitionSource::Home));
         }
         if let Some(bytes) = file {
-            for (id, definition) in self.parse(&bytes)? {
+            let Defined { processes, hooks } = self.parse(&bytes)?;
+            loaded.hooks = hooks;
+            for (id, definition) in processes {
                 loaded.definitions.insert(id, (definition, DefinitionSource::File));
             }
             loaded.is_trusted = self.is_trusted(&bytes);
@@ -161,15 +172,15 @@ impl Manager {
         Some(self.load_with(bytes))
     }
 
-    pub(crate) fn parse(&self, bytes: &[u8]) -> Result<Definitions, ProcessError> {
+    pub(crate) fn parse(&self, bytes: &[u8]) -> Result<Defined, ProcessError> {
         let text = self.text(bytes)?;
         if let Some(known) = parsed::read(&self.home, &self.project, text) {
             return Ok(known);
         }
         let invalid = |source| ProcessError::File { path: self.project.file(), source };
-        let definitions = file::parse(text).map_err(invalid)?;
-        parsed::keep(&self.home, &self.project, text, &definitions);
-        Ok(definitions)
+        let defined = file::parse(text).map_err(invalid)?;
+        parsed::keep(&self.home, &self.project, text, &defined);
+        Ok(defined)
     }
 
     fn text<'a>(&self, bytes: &'a [u8]) -> Result<&'a str, ProcessError> {
@@ -270,7 +281,7 @@ impl Manager {
     pub(crate) fn keep(&self, id: &str, definition: &Definition, is_new: bool) -> Result<PathBuf, ProcessError> {
         self.check_cwd(id, definition)?;
         let in_file = match self.project.read()? {
-            Some(bytes) => self.parse(&bytes)?,
+            Some(bytes) => self.parse(&bytes)?.processes,
             None => Definitions::new(),
         };
         kept::change(&self.home, &self.project, |kept| {
@@ -289,7 +300,7 @@ impl Manager {
         let shown: Definitions = loaded.each().map(|(id, definition)| (id.clone(), definition.shown())).collect();
         let is_hidden = |(id, definition): &(&String, &Definition)| shown.get(*id) != Some(*definition);
         let hidden = loaded.each().filter(is_hidden).map(|(id, _)| id.clone());
-        (file::whole(&shown), hidden.collect())
+        (file::whole(&shown, &[]), hidden.collect())
     }
 
     /// Returns all processes of the project, by id: those that are defined, and those that still have a record.
@@ -338,8 +349,13 @@ impl Manager {
         for (id, (definition, source)) in &loaded.definitions {
             all.push(self.status(id, Some((definition.clone(), *source)), known.remove(id)));
         }
-        all.extend(known.into_iter().map(|(id, one)| self.status(&id, None, Some(one))));
+        for (id, one) in known {
+            let mut status = self.status(&id, None, Some(one));
+            status.source = loaded.hooks.iter().any(|hook| hook.id() == id).then_some(DefinitionSource::File);
+            all.push(status);
+        }
         all.sort_by(|one, other| one.id.cmp(&other.id));
+        self.note_next_starts(&mut all);
         all
     }
 
@@ -401,6 +417,7 @@ impl Manager {
             process,
             record,
             last_lines: last_lines(&self.processes, process, state),
+            next_start: None,
         }
     }
 
@@ -419,7 +436,17 @@ impl Manager {
             let state = RunState::of(&one.record, definition.restart);
             let (process, record) = (one.record.id, Some(one.record));
             let last_lines = last_lines(&processes, process, state);
-            all.push(ProcessStatus { id, project, state, definition, source: None, process, record, last_lines });
+            all.push(ProcessStatus {
+                id,
+                project,
+                state,
+                definition,
+                source: None,
+                process,
+                record,
+                last_lines,
+                next_start: None,
+            });
         }
         all.sort_by(|one, other| (&one.project, &one.id).cmp(&(&other.project, &other.id)));
         Ok(all)

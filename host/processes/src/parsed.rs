@@ -7,7 +7,7 @@ use std::time::Duration;
 use aiw_home::{Cache, Home};
 use serde::{Deserialize, Serialize};
 
-use crate::file::Definitions;
+use crate::file::Defined;
 use crate::project::ProcessProject;
 
 /// A shorter file takes less time than this is worth.
@@ -21,7 +21,7 @@ struct Parsed<'a> {
     /// The aiw that has parsed it: another one may read the same text in another way.
     aiw: Cow<'a, str>,
     text: Cow<'a, str>,
-    definitions: Cow<'a, Definitions>,
+    defined: Cow<'a, Defined>,
 }
 
 fn cache(home: &Home) -> Cache {
@@ -29,22 +29,21 @@ fn cache(home: &Home) -> Cache {
 }
 
 /// Returns what this text says, if it is known.
-pub(crate) fn read(home: &Home, project: &ProcessProject, text: &str) -> Option<Definitions> {
+pub(crate) fn read(home: &Home, project: &ProcessProject, text: &str) -> Option<Defined> {
     if text.len() < SHORT {
         return None;
     }
     let bytes = cache(home).get(&project.directory().to_string_lossy())?;
     let parsed: Parsed<'_> = serde_json::from_slice(&bytes).ok()?;
-    (parsed.aiw == env!("CARGO_PKG_VERSION") && parsed.text == text).then(|| parsed.definitions.into_owned())
+    (parsed.aiw == env!("CARGO_PKG_VERSION") && parsed.text == text).then(|| parsed.defined.into_owned())
 }
 
 /// Keeps what a text says. Without a home that can be written, the next command parses it again.
-pub(crate) fn keep(home: &Home, project: &ProcessProject, text: &str, definitions: &Definitions) {
+pub(crate) fn keep(home: &Home, project: &ProcessProject, text: &str, defined: &Defined) {
     if text.len() < SHORT {
         return;
     }
-    let parsed =
-        Parsed { aiw: env!("CARGO_PKG_VERSION").into(), text: text.into(), definitions: Cow::Borrowed(definitions) };
+    let parsed = Parsed { aiw: env!("CARGO_PKG_VERSION").into(), text: text.into(), defined: Cow::Borrowed(defined) };
     if let Ok(bytes) = serde_json::to_vec(&parsed) {
         cache(home).put(&project.directory().to_string_lossy(), &bytes, KEEP);
     }

@@ -137,7 +137,7 @@ mod tests {
              ready exec=\"check\" \"--token=hunter2x\"; live http=\"http://127.0.0.1:80/?token=hunter2x\"; \
              labels {{ note \"{secret}\"; kind \"web\" }} }}"
         );
-        let definition = crate::file::parse(&text).unwrap().remove("p").unwrap();
+        let definition = crate::file::parse(&text).unwrap().processes.remove("p").unwrap();
         assert!(!definition.has_hidden());
         let shown = definition.shown();
         let out = format!("{shown:?}");

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use aiw_core::{Ask, Sink};
 use aiw_events::EventSubject;
-use aiw_home::{HomeError, Turn, check_writable, find_program};
+use aiw_home::{Home, HomeError, Turn, check_writable, find_program};
 use aiw_supervisor::{
     Announced, NewProcess, ProcessNeed, ProcessRecord, Program, QueueLimit, RestartRecord, Stopped, Supervised,
 };
 
 use crate::consent::tell_unkept;
-use crate::definition::{Definition, DefinitionSource, NeedOf, RestartWhen, in_order, signal_number};
+use crate::definition::{Definition, DefinitionSource, EventHook, NeedOf, RestartWhen, in_order, signal_number};
+use crate::duties::VARIABLE;
 use crate::environment::Environment;
 use crate::error::ProcessError;
 use crate::manager::{Known, Loaded, Manager, NAMES};
@@ -60,7 +61,18 @@ impl Prepared {
         self
     }
 
-    fn start(self, manager: &Manager, id: &str) -> Result<(), ProcessError> {
+    /// Makes it the program of a hook, which gets the event on its standard input, and reaches the same home.
+    pub(crate) fn for_hook(mut self, home: &Home, hook: &EventHook, event: &[u8]) -> Self {
+        // What happens to it is nobody's event.
+        (self.new.announced, self.new.timeout) = (None, Some(hook.timeout));
+        self.program.stdin = [event, b"\n"].concat();
+        let own = home.around().only(["AIW_RUNTIME_DIR"]).into_iter();
+        let own = own.chain([("AIW_HOME".into(), home.root().into()), (VARIABLE.into(), hook.on.as_str().into())]);
+        self.program.environment.extend(own);
+        self
+    }
+
+    pub(crate) fn start(self, manager: &Manager, id: &str) -> Result<(), ProcessError> {
         // These processes are few, and each is wanted now.
         let queue = QueueLimit { limit: u32::MAX, may_queue: false };
         let processes = manager.processes.clone().with_grace(self.grace);
@@ -78,7 +90,14 @@ impl Manager {
     /// The user declines, there is no such process, or the user has not allowed it.
     pub async fn start(&self, ids: &[String], ask: &dyn Ask, sink: &dyn Sink) -> Result<StartResults, ProcessError> {
         let loaded = self.agreed(ids, ask, sink).await?;
-        self.up(&loaded, ids)
+        let results = self.start_named(&loaded, ids)?;
+        self.note_starts(ids, &results);
+        Ok(results)
+    }
+
+    /// Starts processes and what they need, also those that have their times.
+    pub(crate) fn start_named(&self, loaded: &Loaded, ids: &[String]) -> Result<StartResults, ProcessError> {
+        self.bring_up(loaded, ids, &[])
     }
 
     /// Stops processes and starts them as they are defined now, after the user has agreed. If the file makes no sense, those
@@ -97,7 +116,9 @@ impl Manager {
             }
             _ => self.agreed(ids, ask, sink).await?,
         };
-        self.replace(&loaded, ids, || ids.iter().try_for_each(|id| self.stop(id).map(drop)))
+        self.check_start(&loaded, ids)?;
+        ids.iter().try_for_each(|id| self.end(id, None).map(drop))?;
+        self.start_named(&loaded, ids)
     }
 
     /// Stops what `stop` stops, and starts processes in its place. What can't be started again is not stopped.
@@ -114,7 +135,7 @@ impl Manager {
 
     /// Starts processes and what they need, each after what it needs. Without names, it starts those that start by
     /// themselves. Each waits in its own shim for what it needs, so this returns at once. One that can't be started, and what
-    /// needs it, holds up no other.
+    /// needs it, holds up no other. One with times starts at these.
     pub fn up(&self, loaded: &Loaded, names: &[String]) -> Result<StartResults, ProcessError> {
         let results = self.start_all(loaded, names)?;
         self.note_starts(names, &results);
@@ -123,10 +144,29 @@ impl Manager {
 
     /// Does what [`Self::up`] does, where nobody chose what is started now: such starts are no habit.
     pub(crate) fn start_all(&self, loaded: &Loaded, names: &[String]) -> Result<StartResults, ProcessError> {
+        let scheduled = self.scheduled(loaded, names);
+        let mut results = self.bring_up(loaded, names, &scheduled)?;
+        for (id, _) in scheduled {
+            if !results.iter().any(|(known, _)| known == id) {
+                let mut status = self.get_loaded(loaded, id);
+                status.iter_mut().for_each(|status| self.note_next_starts(std::slice::from_mut(status)));
+                results.push((id.clone(), status.map(|status| Started { status, is_new: false, is_outdated: false })));
+            }
+        }
+        Ok(results)
+    }
+
+    fn bring_up(
+        &self,
+        loaded: &Loaded,
+        names: &[String],
+        scheduled: &[(&String, &Definition)],
+    ) -> Result<StartResults, ProcessError> {
         if let Some(unknown) = names.iter().find(|id| loaded.get(id).is_none()) {
             return Err(self.unknown(loaded, unknown));
         }
-        let wanted = loaded.each().filter(|(id, definition)| definition.is_wanted(id, names));
+        let waits = |id: &String| scheduled.iter().any(|(waits, _)| *waits == id);
+        let wanted = loaded.each().filter(|(id, definition)| definition.is_wanted(id, names) && !waits(id));
         let wanted = wanted.map(|(id, _)| id.as_str());
         let needs = |id: &str| -> Vec<&str> {
             let needs = loaded.get(id).into_iter().flat_map(|(definition, _)| &definition.needs);
@@ -136,8 +176,10 @@ impl Manager {
             .map_err(|circle| ProcessError::Circle(circle.into_iter().map(str::to_owned).collect()))?;
         let order = order.into_iter().map(|id| Ok((id, self.allowed(loaded, id)?)));
         let order = order.collect::<Result<Vec<_>, ProcessError>>()?;
+        scheduled.iter().try_for_each(|(id, _)| self.allowed(loaded, id).map(drop))?;
         // One process at a time decides, so that nothing is started twice.
-        let _turn = self.turn_after_stops(&order)?;
+        let turn = self.turn_after_stops(&order)?;
+        self.note_position(loaded)?;
         let mut started = StartResults::new();
         for (id, definition) in order {
             let failed = |need: &&&str| started.iter().any(|(name, result)| name == **need && result.is_err());
@@ -146,7 +188,8 @@ impl Manager {
                 Some(need) => Err(ProcessError::HeldBack { id: id.to_owned(), need }),
                 None => {
                     let by = match names {
-                        [] => "up",
+                        [] if self.by == "you" => "up",
+                        [] => &self.by,
                         names if names.iter().any(|name| name == id) => &self.by,
                         _ => "need",
                     };
@@ -155,6 +198,8 @@ impl Manager {
             };
             started.push((id.to_owned(), result));
         }
+        drop(turn);
+        self.have_attended(loaded, &started, scheduled)?;
         Ok(started)
     }
 
@@ -270,6 +315,7 @@ impl Manager {
             stop_signal: signal_number(&definition.stop.signal).unwrap_or(15),
             success: definition.success.clone(),
             takes_input: definition.input || definition.terminal.is_some(),
+            restart_on_request: definition.watch.is_some(),
             terminal: definition.terminal,
             log: definition.log,
             announced: Some(Announced {

@@ -80,6 +80,8 @@ pub struct ProcessStatus {
     pub record: Option<ProcessRecord>,
     /// Its last lines, if it has failed.
     pub last_lines: Vec<String>,
+    /// When it is started next by its times, in RFC 3339 format.
+    pub next_start: Option<String>,
 }
 
 impl ProcessStatus {

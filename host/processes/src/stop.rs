@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use aiw_supervisor::{Stopped, WaitMode};
 
+use crate::duties::Attended;
 use crate::error::ProcessError;
 use crate::manager::Manager;
 use crate::state::ProcessStatus;
@@ -21,6 +22,12 @@ impl Manager {
 
     /// Stops one process. If it has not ended after this time, it is killed, whatever its definition says.
     pub fn stop_within(&self, id: &str, grace: Option<Duration>) -> Result<(ProcessStatus, bool), ProcessError> {
+        self.leave_alone(&[id.to_owned()])?;
+        self.end(id, grace)
+    }
+
+    /// Ends a process. Its files and times are minded as before.
+    pub(crate) fn end(&self, id: &str, grace: Option<Duration>) -> Result<(ProcessStatus, bool), ProcessError> {
         let status = self.get(id)?;
         let Some(record) = &status.record else { return Ok((status, false)) };
         let patience = status.definition.stop.grace;
@@ -56,10 +63,16 @@ impl Manager {
             self.get(name)?;
         }
         let all = self.list().or_else(|_| self.list_running())?;
+        let attended = Attended::read(&self.home, &self.project);
+        let waiting = |id: &&String| names.is_empty() || names.contains(id);
+        let waiting: Vec<String> = attended.scheduled.iter().filter(waiting).cloned().collect();
+        let others = attended.watched.iter().filter(|id| names.is_empty() || names.contains(id));
+        self.leave_alone(&[waiting.as_slice(), &others.cloned().collect::<Vec<_>>()].concat())?;
         let is_named = |status: &&ProcessStatus| names.is_empty() || names.contains(&status.id);
         let mut left: Vec<&ProcessStatus> =
             all.iter().filter(|status| status.state.is_alive()).filter(is_named).collect();
-        let mut done = Vec::new();
+        let is_idle = |id: &String| !left.iter().any(|status| status.id == *id);
+        let mut done: Vec<StoppedOne> = waiting.into_iter().filter(is_idle).map(|id| (id, Ok(true))).collect();
         while !left.is_empty() {
             let needed: BTreeSet<&str> =
                 left.iter().flat_map(|status| &status.definition.needs).map(|need| need.id.as_str()).collect();

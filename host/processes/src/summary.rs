@@ -83,6 +83,9 @@ pub struct ProcessSummary {
     /// When it ended
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<String>,
+    /// When it is started next, by its `cron`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_start: Option<String>,
     /// Its last lines, if it has failed
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub last_lines: Vec<String>,
@@ -148,6 +151,7 @@ impl ProcessSummary {
             ended: time(record.filter(|_| !alive).and_then(|record| record.ended)),
             limits: status.limits(),
             last_lines: status.last_lines.clone(),
+            next_start: status.next_start.clone(),
             usage: None,
             is_gone: false,
         }

@@ -1,8 +1,9 @@
-//! What goes over a shim's socket: what others type at its process, and how large their terminals are.
+//! What goes over a shim's socket: what others type at its process, how large their terminals are, and that it is to be
+//! started again.
 //!
 //! The shim says its version and the size of the process's terminal once, in [`HELLO`] bytes. From then on it gets
 //! frames: a letter, the length of what follows in two bytes, and that. It answers each frame of input with one byte, once
-//! the process has got all of it.
+//! the process has got all of it, and each that asks for a restart.
 
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,9 @@ pub(crate) enum Frame<'a> {
     Input(&'a [u8]),
     /// The size of the sender's terminal.
     Size(Terminal),
+    /// The process is to be started again, if this life began then, in milliseconds since 1970: who asks twice gets one
+    /// restart.
+    Restart(u64),
 }
 
 /// The sender doesn't speak this protocol.
@@ -39,12 +43,16 @@ pub(crate) struct Broken;
 impl<'a> Frame<'a> {
     /// Returns the frame as it is sent. Input has at most [`LONGEST`] bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let size;
+        let (size, life);
         let (letter, bytes) = match self {
             Self::Input(bytes) => (b'i', &bytes[..bytes.len().min(LONGEST)]),
             Self::Size(terminal) => {
                 size = encode_size(Some(*terminal));
                 (b's', size.as_slice())
+            }
+            Self::Restart(began) => {
+                life = began.to_be_bytes();
+                (b'r', life.as_slice())
             }
         };
         let length = u16::try_from(bytes.len()).unwrap_or(0).to_be_bytes();
@@ -55,12 +63,13 @@ impl<'a> Frame<'a> {
     pub fn first(received: &'a [u8]) -> Result<Option<(Self, usize)>, Broken> {
         let [letter, high, low, rest @ ..] = received else { return Ok(None) };
         let length = usize::from(u16::from_be_bytes([*high, *low]));
-        if length > LONGEST || !matches!((letter, length), (b'i', _) | (b's', 4)) {
+        if length > LONGEST || !matches!((letter, length), (b'i', _) | (b's', 4) | (b'r', 8)) {
             return Err(Broken);
         }
         let Some(bytes) = rest.get(..length) else { return Ok(None) };
         let frame = match letter {
             b'i' => Self::Input(bytes),
+            b'r' => Self::Restart(u64::from_be_bytes(bytes.try_into().map_err(|_| Broken)?)),
             _ => Self::Size(decode_size(bytes).ok_or(Broken)?),
         };
         Ok(Some((frame, HEAD + length)))
@@ -106,7 +115,7 @@ mod tests {
 
         #[test]
         fn a_frame_arrives_as_it_was_sent(bytes in proptest::collection::vec(0u8.., 0..LONGEST), rows in 1u16.., columns in 1u16.., cut: usize) {
-            for frame in [Frame::Input(&bytes), Frame::Size(Terminal { rows, columns })] {
+            for frame in [Frame::Input(&bytes), Frame::Size(Terminal { rows, columns }), Frame::Restart(cut as u64)] {
                 let sent = frame.encode();
                 prop_assert_eq!(Frame::first(&sent), Ok(Some((frame, sent.len()))));
                 prop_assert_eq!(Frame::first(&sent[..cut % sent.len()]), Ok(None));

@@ -196,6 +196,9 @@ pub enum SupervisorError {
         /// The system's error.
         source: io::Error,
     },
+    /// The home can't be used.
+    #[error(transparent)]
+    Home(#[from] aiw_home::HomeError),
     /// This system does not support supervised processes.
     #[error("supervised {noun}s do not work on this system yet")]
     Unsupported {
@@ -211,6 +214,10 @@ impl SupervisorError {
 }
 
 impl Fault for SupervisorError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Home)
+    }
+
     fn own_kind(&self) -> ErrorKind {
         match self {
             Self::Absent { .. }

@@ -26,6 +26,7 @@ mod announced;
 mod attached;
 #[cfg(unix)]
 mod control;
+mod daemon;
 #[cfg(unix)]
 mod directory;
 mod error;
@@ -64,6 +65,7 @@ pub use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 pub use announced::Announced;
 #[cfg(unix)]
 pub use attached::{Attached, Exit};
+pub use daemon::{Daemon, OnDuty, Resident};
 pub use error::{MemoryProblem, RecordProblem, ShimProblem, SignalRefusal, SupervisorError};
 pub use interpreter::{Findings, OutputInterpreter, ProcessKind};
 pub use log::{Follow, FollowFrom, Log, LogEntry, LogPage, PageLimits, Positioned, Stream};
@@ -77,7 +79,8 @@ pub use new::{
 #[cfg(unix)]
 pub use platform::Seen;
 pub use processes::{Attachment, Keep, ProcessUsage, Processes, Stopped, Supervised, WaitMode, Waited};
-pub use program::{Enforced, NamedFile, PassedFile, Program, Resource, ResourceLimits};
+pub use program::{Enforced, NamedFile, PassedFile, Program, Resource, ResourceLimits, is_usual_variable};
+pub use record::boot;
 pub use record::{Labels, MAX_CAUSES, ProcessRecord, RestartRecord};
 pub use root::{ProcessScope, Root, digest};
 #[cfg(unix)]

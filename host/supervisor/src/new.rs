@@ -43,6 +43,8 @@ pub struct NewProcess {
     pub success: Vec<i32>,
     /// Whether others may write to its standard input while it runs.
     pub takes_input: bool,
+    /// Whether it is started again on request, with the environment and the secrets that it has.
+    pub restart_on_request: bool,
     /// An address on which the shim listens. The process gets the listening socket as its standard input, as with the
     /// `wait` services of inetd(8): it is the same one after a restart, so a client meanwhile only waits.
     pub listen: Option<SocketAddr>,
@@ -74,6 +76,7 @@ impl NewProcess {
             stop_signal: TERM,
             success: vec![0],
             takes_input: false,
+            restart_on_request: false,
             listen: None,
             terminal: None,
             log: LogPolicy::default(),

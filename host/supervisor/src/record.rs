@@ -126,13 +126,18 @@ fn is_none(count: &u32) -> bool {
     *count == 0
 }
 
+/// Returns what tells this boot of the system from others, if the system says it.
+pub fn boot() -> Option<&'static str> {
+    #[cfg(unix)]
+    return crate::platform::boot();
+    #[cfg(not(unix))]
+    return None;
+}
+
 impl ProcessRecord {
     /// Returns whether the process was started since the system was. No process survives a reboot.
     pub fn is_since_boot(&self) -> bool {
-        #[cfg(unix)]
-        return self.boot.as_deref() == crate::platform::boot();
-        #[cfg(not(unix))]
-        return true;
+        self.boot.as_deref() == boot()
     }
 
     /// Adds a sentence to the note.

@@ -8,6 +8,7 @@ mod file;
 mod others;
 mod policy;
 mod real;
+mod resident;
 mod tools;
 
 use std::fs;

@@ -232,6 +232,9 @@ fn a_file_that_a_model_imports_gives_it_no_more_than_it_has() {
         "process \"a\" { command \"env\"; env { X secret=\"mine\" } }",
         "process \"a\" { command \"env\"; env-file \"vars\" }",
         "process \"a\" { command \"env\"; ready exec=\"sh\" \"-c\" \"id\" }",
+        "process \"a\" { command \"env\"; watch \"src/**\" }",
+        "process \"a\" { command \"env\"; cron \"@daily\" }",
+        "on \"failed\" { command \"env\" }",
     ] {
         fs::write(project.path("in.kdl"), text).unwrap();
         let refused = client.bad("import_processes", json!({"file_path": "in.kdl"}));

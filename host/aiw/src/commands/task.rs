@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
+use aiw_app::resident::ResidentState;
 use aiw_app::tasks::{self, ListedTasks, StoppedTask, TaskCounts};
 use aiw_core::{ErrorKind, Fault, ProcessId, one_line};
 use aiw_home::{Home, rfc3339};
@@ -132,6 +133,9 @@ pub fn status(all_namespaces: bool, home: &Home, output: &Output) -> Result<(), 
     output.line(format!("{running} running, {queued} queued, {unread} finished since you last looked"));
     if status.processes > 0 {
         output.line(format!("{} processes of this project run: `aiw ps`", status.processes));
+    }
+    if let Some(line) = status.resident.as_ref().and_then(ResidentState::line) {
+        output.line(line);
     }
     if let Some(sum) = &status.today {
         let (read, written) = (tokens_of(sum.read()), tokens_of(sum.output));

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::read::document;
 use super::values::after_quoted;
-use super::{Definitions, parse};
-use crate::definition::{Definition, EnvValue, NeedOf, RestartPolicy, Run, StopPolicy};
+use super::{Defined, Definitions, parse};
+use crate::definition::{Definition, EnvValue, EventHook, NeedOf, RestartPolicy, Run, StopPolicy, WatchedFiles};
 use crate::probe::{CheckOf, ProbeOf};
 use aiw_supervisor::{LogPolicy, Until};
 
@@ -18,7 +18,7 @@ use aiw_supervisor::{LogPolicy, Until};
 /// Returns the changed text, or the obstacle as a sentence.
 pub(crate) fn add(text: &str, id: &str, definition: &Definition) -> Result<String, String> {
     let mut wanted = parse(text).map_err(|problem| problem.to_string())?;
-    if wanted.insert(id.to_owned(), definition.clone()).is_some() {
+    if wanted.processes.insert(id.to_owned(), definition.clone()).is_some() {
         return Err(format!("there is a process `{id}` already"));
     }
     let mut new = text.to_owned();
@@ -38,7 +38,7 @@ pub(crate) fn add(text: &str, id: &str, definition: &Definition) -> Result<Strin
 /// Returns the changed text, or the obstacle as a sentence.
 pub(crate) fn remove(text: &str, id: &str) -> Result<String, String> {
     let mut wanted = parse(text).map_err(|problem| problem.to_string())?;
-    wanted.remove(id).ok_or_else(|| format!("there is no process `{id}`"))?;
+    wanted.processes.remove(id).ok_or_else(|| format!("there is no process `{id}`"))?;
     let document = document(text).map_err(|(_, problem)| problem)?;
     let node = node_of(&document, id)?;
     let start = node.name().span().offset();
@@ -95,7 +95,7 @@ impl Addition {
 /// Returns the obstacle as a sentence.
 pub(crate) fn extend(text: &str, id: &str, addition: &Addition) -> Result<String, String> {
     let mut wanted = parse(text).map_err(|problem| problem.to_string())?;
-    addition.add_to(wanted.get_mut(id).ok_or_else(|| format!("there is no process `{id}`"))?);
+    addition.add_to(wanted.processes.get_mut(id).ok_or_else(|| format!("there is no process `{id}`"))?);
     let document = document(text).map_err(|(_, problem)| problem)?;
     let children = node_of(&document, id)?.children().map(kdl::KdlDocument::nodes).unwrap_or_default();
     let said = children.iter().find(|child| *addition == Addition::AutoStart && child.name().value() == "auto-start");
@@ -148,9 +148,9 @@ fn closing(text: &str, from: usize, inside: usize) -> usize {
     bytes.len()
 }
 
-fn checked(new: String, wanted: &Definitions) -> Result<String, String> {
+fn checked(new: String, wanted: &Defined) -> Result<String, String> {
     match parse(&new) {
-        Ok(definitions) if definitions == *wanted => Ok(new),
+        Ok(defined) if defined == *wanted => Ok(new),
         Ok(_) => Err("the file would say something else: change it by hand".into()),
         Err(problem) => Err(format!("the file could not be read any more ({problem}): change it by hand")),
     }
@@ -159,13 +159,24 @@ fn checked(new: String, wanted: &Definitions) -> Result<String, String> {
 /// Returns what a process has in this file that says nothing but its command.
 pub(crate) fn defaults(text: &str) -> Definition {
     let probe = format!("{text}\nprocess \"aiw-probe\" {{ command \"x\" }}\n");
-    let with = parse(&probe).ok().and_then(|mut definitions| definitions.remove("aiw-probe"));
+    let with = parse(&probe).ok().and_then(|mut defined| defined.processes.remove("aiw-probe"));
     with.unwrap_or_default()
 }
 
-/// Returns a whole file with these processes.
-pub(crate) fn whole(definitions: &Definitions) -> String {
-    definitions.iter().map(|(id, definition)| node(id, definition, &Definition::default())).collect()
+/// Returns a whole file with these processes and hooks.
+pub(crate) fn whole(definitions: &Definitions, hooks: &[EventHook]) -> String {
+    let processes = definitions.iter().map(|(id, definition)| node(id, definition, &Definition::default()));
+    processes.chain(hooks.iter().map(hook)).collect()
+}
+
+fn hook(hook: &EventHook) -> String {
+    let EventHook { on, of, command, timeout } = hook;
+    let of = of.as_ref().map(|of| format!(" of={}", quoted(of))).unwrap_or_default();
+    format!("on \"{on}\"{of} {{\n    command {}\n    timeout \"{}\"\n}}\n", words(command), time(*timeout))
+}
+
+fn words(words: &[String]) -> String {
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 fn node(id: &str, definition: &Definition, defaults: &Definition) -> String {
@@ -174,9 +185,7 @@ fn node(id: &str, definition: &Definition, defaults: &Definition) -> String {
         let _ = writeln!(out, "    {text}");
     };
     match &definition.run {
-        Run::Command(argv) => {
-            line(format!("command {}", argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")))
-        }
+        Run::Command(argv) => line(format!("command {}", words(argv))),
         Run::Shell(text) => line(format!("shell {}", quoted(text))),
     }
     for (name, value) in [("cwd", &definition.cwd), ("env-file", &definition.env_file), ("group", &definition.group)] {
@@ -235,6 +244,13 @@ fn node(id: &str, definition: &Definition, defaults: &Definition) -> String {
     }
     if definition.input != defaults.input {
         line(format!("input #{}", definition.input));
+    }
+    if let Some(WatchedFiles { files, ignore, debounce }) = &definition.watch {
+        let ignore: String = ignore.iter().map(|glob| format!(" {}", quoted(&format!("!{glob}")))).collect();
+        line(format!("watch {}{ignore} debounce=\"{}\"", words(files), time(*debounce)));
+    }
+    if let Some(cron) = &definition.cron {
+        line(format!("cron {}", quoted(cron)));
     }
     if definition.auto_start != defaults.auto_start {
         line(format!("auto-start #{}", definition.auto_start));
@@ -342,15 +358,50 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
             labels: [("a".to_owned(), "b;c".to_owned())].into(),
             input: true,
             auto_start: false,
+            watch: Some(WatchedFiles {
+                files: vec!["src/**/*.rs".into(), "a b".into()],
+                ignore: vec!["target/**".into(), "x".into()],
+                debounce: Duration::from_millis(250),
+            }),
             ..Definition::default()
         };
         let text = add(FILE, "web", &definition).unwrap();
         assert!(text.starts_with(FILE), "{text}");
-        assert_eq!(parse(&text).unwrap()["web"], definition);
+        assert_eq!(parse(&text).unwrap().processes["web"], definition);
         // It differs from the file's defaults, so that is written.
         assert!(text.contains("stop signal=\"TERM\" grace=\"5s\""), "{text}");
         assert!(add(&text, "web", &definition).is_err());
         assert!(add("", "web", &definition).unwrap().starts_with("process \"web\" {"));
+    }
+
+    #[test]
+    fn what_runs_by_itself_is_written_so_that_it_is_read_again() {
+        let text = "process \"api\" { command \"x\"; cron \"0 7 * * 1-5\"; watch \"a\" ignore=\"b\" }
+                    on \"failed\" of=\"api\" { command \"notify-send\" \"api failed\"; timeout \"5s\" }
+                    on \"limit\" { command \"x\" }";
+        let defined = parse(text).unwrap();
+        assert_eq!(defined.hooks.iter().map(EventHook::id).collect::<Vec<_>>(), ["on-failed-api", "on-limit"]);
+        assert_eq!(parse(&whole(&defined.processes, &defined.hooks)).unwrap(), defined);
+        // An edit touches neither.
+        let edited = add(text, "web", &Definition { run: Run::Command(vec!["y".into()]), ..Definition::default() });
+        assert_eq!(parse(&edited.unwrap()).unwrap().hooks, defined.hooks);
+        for (bad, problem) in [
+            ("on \"failed\" of=\"nobody\" { command \"x\" }", "there is no process `nobody`"),
+            ("on \"sunk\" { command \"x\" }", "this is one of"),
+            ("on \"failed\" { timeout \"1s\" }", "has no command"),
+            ("on \"failed\" { shell \"x\" }", "`shell` is not known here"),
+            ("on \"failed\" { command \"x\" }; on \"failed\" { command \"y\" }", "there are two `on-failed`"),
+            ("process \"a\" { command \"x\"; cron \"soon\" }", "is not a time"),
+            (
+                "process \"a\" { command \"x\"; cron \"* * * * *\"; restart \"always\" }",
+                "has a `cron`, and a `restart`",
+            ),
+            ("process \"a\" { command \"x\"; watch \"../x\" }", "outside the project"),
+            ("process \"a\" { command \"x\"; watch \"x\" debounce=\"1ms\" }", "not between 20 ms and 60 s"),
+        ] {
+            let said = parse(bad).unwrap_err().to_string();
+            assert!(said.contains(problem), "{bad}: {said}");
+        }
     }
 
     mod fuzz {
@@ -364,7 +415,7 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
                 let env = [("A".to_owned(), EnvValue::Literal(value))].into();
                 let definition = Definition { run, env, input, ..Definition::default() };
                 let all = [("a".to_owned(), definition)].into();
-                prop_assert_eq!(parse(&whole(&all)).unwrap(), all);
+                prop_assert_eq!(parse(&whole(&all, &[])).unwrap().processes, all);
             }
 
             #[test]
@@ -378,13 +429,14 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
             fn a_file_with_pieces_cut_out_is_read_or_refused(at in 0usize..400, length in 0usize..60) {
                 let (at, end) = (at.min(FILE.len()), (at + length).min(FILE.len()));
                 let cut = format!("{}{}", &FILE[..at], &FILE[end.max(at)..]);
-                if let Ok(definitions) = parse(&cut) {
-                    for id in definitions.keys() {
+                if let Ok(Defined { processes, .. }) = parse(&cut) {
+                    for id in processes.keys() {
                         if let Ok(more) = extend(&cut, id, &Addition::Needs("x".into())) {
-                            prop_assert_eq!(parse(&more).unwrap()[id].needs.len(), definitions[id].needs.len() + 1);
+                            let needs = parse(&more).unwrap().processes[id].needs.len();
+                            prop_assert_eq!(needs, processes[id].needs.len() + 1);
                         }
                         if let Ok(less) = remove(&cut, id) {
-                            prop_assert_eq!(parse(&less).unwrap().len() + 1, definitions.len());
+                            prop_assert_eq!(parse(&less).unwrap().processes.len() + 1, processes.len());
                         }
                     }
                 }

@@ -10,7 +10,7 @@ use crate::definition::{Definition, in_order, is_id};
 use crate::error::ProcessError;
 
 pub(crate) use edit::{Addition, add, defaults, extend, remove, whole};
-pub use read::{Definitions, MAX_BYTES, parse, parse_old};
+pub use read::{Defined, Definitions, MAX_BYTES, parse, parse_old};
 pub(crate) use values::bytes;
 
 /// Checks that a text is an id.

@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aiw_events::EventKind;
 use aiw_supervisor::{Terminal, Until};
 use kdl::{KdlDocument, KdlEntry, KdlNode, KdlValue};
+use serde::{Deserialize, Serialize};
 
 use super::values::{self, bytes, duration};
-use crate::definition::{Definition, EnvValue, MAX_PROCESSES, NeedOf, RestartWhen, Run, is_id};
+use crate::definition::{
+    Definition, EnvValue, EventHook, MAX_PROCESSES, NeedOf, RestartWhen, Run, WatchedFiles, is_id,
+};
 use crate::error::FileProblem;
 use crate::probe::{CheckOf, ProbeOf};
 
@@ -23,6 +27,21 @@ const STACK: usize = 128 << 20;
 /// The definitions of a file, by id.
 pub type Definitions = BTreeMap<String, Definition>;
 
+/// The most hooks that a file may have.
+const MAX_HOOKS: usize = 50;
+/// The longest time for which a hook's program may run.
+const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// All that a file says.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Defined {
+    /// The processes.
+    pub processes: Definitions,
+    /// What runs when something happens to them.
+    #[serde(default)]
+    pub hooks: Vec<EventHook>,
+}
+
 /// A problem at an offset.
 type At = (usize, String);
 
@@ -31,7 +50,7 @@ type At = (usize, String);
 /// # Errors
 ///
 /// The first problem, with its place.
-pub fn parse(text: &str) -> Result<Definitions, FileProblem> {
+pub fn parse(text: &str) -> Result<Defined, FileProblem> {
     let place = |(offset, problem): At| {
         let before = &text[..text.floor_char_boundary(offset)];
         let line = before.matches('\n').count() + 1;
@@ -42,7 +61,7 @@ pub fn parse(text: &str) -> Result<Definitions, FileProblem> {
 }
 
 /// Reads a file of processes that another program wrote, in the old form with bare `true` and `false`.
-pub fn parse_old(text: &str) -> Result<Definitions, FileProblem> {
+pub fn parse_old(text: &str) -> Result<Defined, FileProblem> {
     parse(text).or_else(|problem| parse(&values::with_keywords(text)).map_err(|_| problem))
 }
 
@@ -104,10 +123,10 @@ fn too_deep(text: &str) -> Option<usize> {
     None
 }
 
-fn definitions(text: &str) -> Result<Definitions, At> {
+fn definitions(text: &str) -> Result<Defined, At> {
     let document = document(text)?;
     let mut defaults = Definition::default();
-    let mut found = Definitions::new();
+    let mut found = Defined::default();
     // Defaults count wherever they stand.
     for node in document.nodes().iter().filter(|node| node.name().value() == "defaults") {
         let words = Words::of(node)?;
@@ -120,17 +139,58 @@ fn definitions(text: &str) -> Result<Definitions, At> {
             "defaults" | "meta" => {}
             "process" => {
                 let (id, definition) = process(node, &defaults)?;
-                if found.insert(id.clone(), definition).is_some() {
+                if found.processes.insert(id.clone(), definition).is_some() {
                     return Err((at(node), format!("there are two processes `{id}`")));
                 }
-                if found.len() > MAX_PROCESSES {
+                if found.processes.len() > MAX_PROCESSES {
                     return Err((at(node), format!("there are more than {MAX_PROCESSES} processes")));
                 }
             }
-            other => return Err(unknown(node, other, &["process", "defaults", "meta"])),
+            "on" => found.hooks.push(hook(node)?),
+            other => return Err(unknown(node, other, &["process", "defaults", "on", "meta"])),
         }
     }
+    for (hook, node) in found.hooks.iter().zip(document.nodes().iter().filter(|node| node.name().value() == "on")) {
+        let id = hook.id();
+        if let Some(of) = hook.of.as_ref().filter(|of| !found.processes.contains_key(*of)) {
+            return Err((at(node), format!("there is no process `{}`", aiw_core::one_line(of, 60))));
+        }
+        if found.processes.contains_key(&id) || found.hooks.iter().filter(|other| other.id() == id).count() > 1 {
+            return Err((at(node), format!("there are two `{id}`")));
+        }
+    }
+    if found.hooks.len() > MAX_HOOKS {
+        return Err((0, format!("there are more than {MAX_HOOKS} `on`")));
+    }
     Ok(found)
+}
+
+/// Reads what runs when something happens.
+fn hook(node: &KdlNode) -> Result<EventHook, At> {
+    let words = Words::of(node)?;
+    words.expect(1, 1, &["of"])?;
+    let kinds: Vec<(EventKind, &str)> = EventKind::ALL.into_iter().map(|kind| (kind, kind.as_str())).collect();
+    let on = one_of(words.arguments[0], &kinds)?;
+    let of = words.property("of", text)?.map(str::to_owned);
+    let (mut command, mut timeout) = (Vec::new(), EventHook::TIMEOUT);
+    for child in node.children().into_iter().flat_map(KdlDocument::nodes) {
+        let words = Words::of(child)?;
+        match child.name().value() {
+            "command" => {
+                words.expect(1, usize::MAX, &[])?;
+                command = words.texts()?;
+            }
+            "timeout" => {
+                words.expect(1, 1, &[])?;
+                timeout = time(words.arguments[0])?;
+            }
+            other => return Err(unknown(child, other, &["command", "timeout"])),
+        }
+    }
+    // What no process may have, no hook may have either.
+    let definition = Definition { run: Run::Command(command.clone()), ..Definition::default() };
+    definition.check().map_err(|problem| (at(node), format!("`on \"{on}\"` {problem}")))?;
+    Ok(EventHook { on, of, command, timeout: timeout.clamp(Duration::from_secs(1), MAX_TIMEOUT) })
 }
 
 fn at(node: &KdlNode) -> usize {
@@ -258,7 +318,7 @@ fn one_of<T: Copy>(entry: &KdlEntry, all: &[(T, &str)]) -> Result<T, At> {
 }
 
 /// The fields of a process.
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 22] = [
     "command",
     "args",
     "shell",
@@ -278,6 +338,8 @@ const FIELDS: [&str; 20] = [
     "labels",
     "terminal",
     "input",
+    "watch",
+    "cron",
     "auto_start",
 ];
 
@@ -389,6 +451,20 @@ fn field(definition: &mut Definition, node: &KdlNode, name: &str) -> Result<(), 
         "input" => {
             words.expect(1, 1, &[])?;
             definition.input = boolean(words.arguments[0])?;
+        }
+        "cron" => {
+            words.expect(1, 1, &[])?;
+            definition.cron = Some(words.text(0)?.to_owned());
+        }
+        "watch" => {
+            words.expect(1, usize::MAX, &["ignore", "debounce"])?;
+            let (ignored, files): (Vec<_>, Vec<_>) = words.texts()?.into_iter().partition(|glob| glob.starts_with('!'));
+            let ignored = ignored.iter().map(|glob| &glob[1..]).chain(words.property("ignore", text)?);
+            definition.watch = Some(WatchedFiles {
+                files,
+                ignore: ignored.map(str::to_owned).collect(),
+                debounce: words.property("debounce", time)?.unwrap_or(WatchedFiles::DEBOUNCE),
+            });
         }
         "success" => {
             words.expect(1, usize::MAX, &[])?;

@@ -73,7 +73,7 @@ impl Manager {
     fn brought(&self, foreign: &Foreign) -> Plan {
         let mut plan = Plan::of("Add this to the file? Nothing is started.");
         plan.about.push(format!("`{}` gains:", self.project.shown_file()));
-        let text = file::whole(&foreign.definitions);
+        let text = file::whole(&foreign.definitions, &[]);
         plan.about.extend(text.lines().map(|line| format!("  {}", visible(line))));
         if !foreign.left_out.is_empty() {
             plan.about.push("left out:".into());

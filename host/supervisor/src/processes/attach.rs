@@ -1,4 +1,5 @@
-//! Connecting to the shim of a running process: typing at the process, and telling how large one's terminal is.
+//! Connecting to the shim of a running process: typing at the process, telling how large one's terminal is, and having it
+//! started again.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -74,6 +75,16 @@ impl Processes {
     }
 }
 
+impl Processes {
+    /// Has a process started again whose life began then, in milliseconds since 1970, if it is to be on request. It gets the
+    /// environment and the secrets that it has. Returns once its shim knows; a life that began later goes on.
+    pub fn restart(&self, id: ProcessId, life: u64) -> Result<(), SupervisorError> {
+        let attachment = self.attach(id)?;
+        let asked = attachment.send(Frame::Restart(life)).and_then(|()| attachment.answered());
+        asked.map_err(|e| SupervisorError::io("write to", &socket(self.runtime.path(), id), e))
+    }
+}
+
 impl Attachment {
     /// Returns the size of the process's terminal at the time of connecting, if it has one.
     pub fn terminal(&self) -> Option<Terminal> {
@@ -93,13 +104,18 @@ impl Attachment {
     pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
         for part in bytes.chunks(LONGEST) {
             self.send(Frame::Input(part))?;
-            let mut answer = [0];
-            match (&self.stream).read(&mut answer)? {
-                1 if answer == [TAKEN] => {}
-                _ => return Err(io::ErrorKind::BrokenPipe.into()),
-            }
+            self.answered()?;
         }
         Ok(())
+    }
+
+    /// Waits for the answer to a frame.
+    fn answered(&self) -> io::Result<()> {
+        let mut answer = [0];
+        match (&self.stream).read(&mut answer)? {
+            1 if answer == [TAKEN] => Ok(()),
+            _ => Err(io::ErrorKind::BrokenPipe.into()),
+        }
     }
 
     /// Tells the size of one's own terminal. That of the process is as large as the smallest.

@@ -1,4 +1,4 @@
-//! The socket of a shim, through which others type at its process. It stays while the process is started again.
+//! The socket of a shim, through which others type at its process and have it started again. It stays while it is.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -32,6 +32,8 @@ struct Viewer {
     stream: UnixStream,
     received: Vec<u8>,
     size: Option<Terminal>,
+    /// The life in whose place it wants another one.
+    restart: Option<u64>,
     has_left: bool,
 }
 
@@ -49,12 +51,7 @@ impl Control {
     /// Returns what to wait for. Nobody is listened to whose frame has to wait for the process.
     pub fn awaits(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let viewers = self.viewers.iter().filter(|viewer| viewer.has_room()).map(|viewer| viewer.stream.as_fd());
-        viewers.chain(std::iter::once(self.door()))
-    }
-
-    /// Returns what to wait for while there is no process that takes anything.
-    pub fn door(&self) -> BorrowedFd<'_> {
-        self.listener.as_fd()
+        viewers.chain(std::iter::once(self.listener.as_fd()))
     }
 
     /// Returns the smallest size of those who look at the process.
@@ -65,28 +62,35 @@ impl Control {
         Some(Terminal { rows, columns })
     }
 
-    /// Lets in who wants to connect, and passes on what is there, as far as the process takes it. `terminal` is the
-    /// terminal of the process now.
-    pub fn serve(&mut self, input: &mut Input, terminal: Option<Terminal>) {
+    /// Lets in who wants to connect, and passes on what is there, as far as the process takes it. Between two lives there
+    /// is none that takes anything. `terminal` is the terminal of the process now, and `life` when its life began. Returns
+    /// whether somebody wants this life to end and another one to begin.
+    pub fn serve(&mut self, mut input: Option<&mut Input>, terminal: Option<Terminal>, life: Option<u64>) -> bool {
         self.accept(terminal);
         self.viewers.iter_mut().for_each(Viewer::receive);
+        let mut is_to_restart = false;
         loop {
-            if let Some((number, answer)) = input.pass() {
+            if let Some((number, answer)) = input.as_mut().and_then(|input| input.pass()) {
                 self.answer(number, answer);
             }
             let mut has_passed = false;
             for viewer in &mut self.viewers {
-                has_passed |= viewer.pass(input);
+                has_passed |= viewer.pass(input.as_deref_mut());
+                if let Some(wanted) = viewer.restart.take() {
+                    is_to_restart |= Some(wanted) == life;
+                    viewer.answer(true);
+                }
             }
             if !has_passed {
                 break;
             }
         }
         self.viewers.retain(|viewer| !viewer.has_left);
+        is_to_restart
     }
 
     /// Lets in who wants to connect.
-    pub fn accept(&mut self, terminal: Option<Terminal>) {
+    fn accept(&mut self, terminal: Option<Terminal>) {
         while let Ok((mut stream, _)) = self.listener.accept() {
             // Too many, or another user: root may open the directory to others.
             let is_ours = platform::peer(&stream).is_ok_and(|uid| uid == geteuid().as_raw());
@@ -94,15 +98,23 @@ impl Control {
             if is_good && stream.write_all(&hello(terminal)).is_ok() {
                 let number = self.next;
                 self.next += 1;
-                self.viewers.push(Viewer { number, stream, received: Vec::new(), size: None, has_left: false });
+                self.viewers.push(Viewer {
+                    number,
+                    stream,
+                    received: Vec::new(),
+                    size: None,
+                    restart: None,
+                    has_left: false,
+                });
             }
         }
     }
 
     /// Tells who sent a frame what became of it. Who reads no answers gets none.
     fn answer(&mut self, number: u64, is_taken: bool) {
-        let viewer = self.viewers.iter_mut().find(|viewer| viewer.number == number);
-        let _ = viewer.map(|viewer| viewer.stream.write(&[if is_taken { TAKEN } else { REFUSED }]));
+        if let Some(viewer) = self.viewers.iter_mut().find(|viewer| viewer.number == number) {
+            viewer.answer(is_taken);
+        }
     }
 }
 
@@ -131,19 +143,27 @@ impl Viewer {
         }
     }
 
+    fn answer(&mut self, is_taken: bool) {
+        let _ = self.stream.write(&[if is_taken { TAKEN } else { REFUSED }]);
+    }
+
     /// Passes on the first frame, if it can be passed on now. Returns whether there was one.
-    fn pass(&mut self, input: &mut Input) -> bool {
-        let length = match Frame::first(&self.received) {
-            Ok(Some((Frame::Size(size), length))) => {
+    fn pass(&mut self, input: Option<&mut Input>) -> bool {
+        let length = match (Frame::first(&self.received), input) {
+            (Ok(Some((Frame::Size(size), length))), _) => {
                 self.size = Some(size);
                 length
             }
-            Ok(Some((Frame::Input(bytes), length))) if input.is_free() => {
+            (Ok(Some((Frame::Restart(life), length))), _) => {
+                self.restart = Some(life);
+                length
+            }
+            (Ok(Some((Frame::Input(bytes), length))), Some(input)) if input.is_free() => {
                 input.give(bytes, self.number);
                 length
             }
-            Ok(_) => return false,
-            Err(_) => {
+            (Ok(_), _) => return false,
+            (Err(_), _) => {
                 (self.has_left, self.size) = (true, None);
                 self.received.len()
             }

@@ -61,6 +61,7 @@ impl Supervisor {
         match &running.stop {
             Some(Stop::Timeout) => return Outcome::Timeout,
             Some(Stop::Failure(_)) => return Outcome::Failed,
+            Some(Stop::Restart) => return Outcome::Signalled,
             Some(Stop::Requested) => {
                 self.record.stopped = true;
                 self.record.signal.get_or_insert(Signal::TERM.as_raw());

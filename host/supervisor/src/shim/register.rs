@@ -119,6 +119,7 @@ pub(super) fn register(
         records,
         runtime,
         control: None,
+        was_asked: false,
         queue: head.queue,
         remarked: 0,
     })

@@ -34,6 +34,8 @@ pub(super) enum Stop {
     Timeout,
     /// It does not do what it should, and why.
     Failure(String),
+    /// Somebody wants it to begin anew.
+    Restart,
 }
 
 /// The result of starting the process.
@@ -80,7 +82,7 @@ impl Supervisor {
         if !self.wait_for_turn(starter) || !self.wait_for_needs(starter) {
             return;
         }
-        let again = self.new.restart.when != RestartAfter::Never;
+        let again = self.new.restart.when != RestartAfter::Never || self.new.restart_on_request;
         let mut streak = 0;
         loop {
             let (outcome, told, why, lived) = match self.begin(starter, again) {
@@ -89,7 +91,17 @@ impl Supervisor {
                 Begun::Runs(mut running) => {
                     self.watch(&mut running);
                     let lived = running.since.elapsed();
+                    if running.stop == Some(Stop::Restart) && self.is_to_stop() {
+                        running.stop = Some(Stop::Requested);
+                    }
                     let outcome = self.finish(&mut running);
+                    if running.stop == Some(Stop::Restart) {
+                        // It counts against no limit: nothing has failed.
+                        streak = 0;
+                        self.begin_anew();
+                        self.was_asked = true;
+                        continue;
+                    }
                     let (exit_code, signal) = (self.record.exit_code, self.record.signal);
                     self.tell(EventKind::Exited, |event| HomeEvent { exit_code, signal, ..event });
                     let told = matches!(running.stop, Some(Stop::Requested | Stop::Timeout));
@@ -195,7 +207,8 @@ impl Supervisor {
         (self.record.exit_code, self.record.signal, self.record.trouble) = (None, None, None);
         self.record.ready = self.new.ready.is_some().then_some(false);
         let now = Instant::now();
-        let input = started.stdin.take().filter(|_| self.is_reachable()).map(Input::of);
+        let is_reachable = (self.new.restart_on_request || started.stdin.is_some()) && self.is_reachable();
+        let input = started.stdin.take().filter(|_| is_reachable).map(Input::of);
         let watched = Watched::of(self.program.limits, &self.record.limits, now);
         let probes = Probes::new(self.new.ready.as_ref(), self.new.live.as_ref(), now);
         // Published first, so that a starter that gets the answer finds the process running.
@@ -222,9 +235,12 @@ impl Supervisor {
         }))
     }
 
-    fn tell_begun(&self, pid: u32, is_again: bool) {
+    fn tell_begun(&mut self, pid: u32, is_again: bool) {
         let kind = if is_again { EventKind::Restarted } else { EventKind::Started };
-        let by = (!is_again).then(|| self.new.by.clone());
+        let by = match (is_again, std::mem::take(&mut self.was_asked)) {
+            (false, _) => Some(self.new.by.clone()),
+            (true, was_asked) => was_asked.then(|| WATCH.to_owned()),
+        };
         self.tell(kind, |event| HomeEvent { pid: Some(pid), by, ..event });
     }
 
@@ -254,14 +270,19 @@ impl Supervisor {
         Next::GivesUp
     }
 
-    /// Waits between an end and the next start. Returns whether the process is to be started.
-    fn pause(&mut self, streak: u32) -> bool {
+    /// Makes everything ready for another life.
+    fn begin_anew(&mut self) {
         self.record.restarts += 1;
         self.record.state = State::Starting;
         self.record.child = None;
         self.record.ready = self.new.ready.is_some().then_some(false);
         self.publish();
         self.streams.begin_again((self.interpreter)(&self.record));
+    }
+
+    /// Waits between an end and the next start. Returns whether the process is to be started.
+    fn pause(&mut self, streak: u32) -> bool {
+        self.begin_anew();
         let restart = self.new.restart;
         let until = Instant::now().checked_add(restart.pause_of(streak));
         loop {
@@ -274,13 +295,14 @@ impl Supervisor {
                 return true;
             }
             let mut fds = vec![PollFd::new(self.signals.pipe(), PollFlags::IN)];
-            fds.extend(self.control.as_ref().map(|control| PollFd::from_borrowed_fd(control.door(), PollFlags::IN)));
+            let awaited = self.control.iter().flat_map(Control::awaits);
+            fds.extend(awaited.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
             let _ = poll(&mut fds, Some(&timespec(left.min(LOOK_AGAIN))));
             drop(fds);
-            // Who connects now waits for the next life.
-            let terminal = self.size();
-            if let Some(control) = &mut self.control {
-                control.accept(terminal);
+            // Who types now waits for the next life.
+            if self.serve(None) {
+                self.was_asked = true;
+                return true;
             }
         }
     }
@@ -295,7 +317,7 @@ impl Supervisor {
                 return;
             }
             let time = Instant::now();
-            if self.signals.terminate() && running.stop.is_none() {
+            if self.signals.terminate() && matches!(running.stop, None | Some(Stop::Restart)) {
                 self.stop(running, Stop::Requested);
             }
             if running.deadline.is_some_and(|at| time >= at) && running.stop.is_none() {
@@ -308,7 +330,7 @@ impl Supervisor {
                 looked = time;
                 self.stay_attached();
                 self.say_remarks();
-                if running.stop.is_none() && self.is_to_stop() {
+                if matches!(running.stop, None | Some(Stop::Restart)) && self.is_to_stop() {
                     self.stop(running, Stop::Requested);
                 }
             }
@@ -379,10 +401,8 @@ impl Supervisor {
         if let Some((terminal, _)) = &started.typed {
             fds.push(PollFd::new(terminal, PollFlags::OUT));
         }
-        if let (Some(control), Some(input)) = (&self.control, input.as_ref()) {
-            fds.extend(control.awaits().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-            fds.extend(input.awaits().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::OUT)));
-        }
+        fds.extend(self.control.iter().flat_map(Control::awaits).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        fds.extend(input.iter().flat_map(Input::awaits).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::OUT)));
         if stop.is_none() {
             fds.extend(probes.fds().map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
         }
@@ -406,13 +426,20 @@ impl Supervisor {
             started.type_on();
         }
         let before = self.size();
-        if let (Some(control), Some(input)) = (&mut self.control, input) {
-            control.serve(input, before);
-            self.resize(&started.stdout, before);
+        let is_to_restart = self.serve(input.as_mut());
+        self.resize(&started.stdout, before);
+        if is_to_restart && stop.is_none() {
+            self.stop(running, Stop::Restart);
         }
     }
 
-    /// Makes the socket through which others type at the process, if it isn't there yet. Returns whether there is one.
+    /// Serves those who are connected. Returns whether one of them wants this life to end and another one to begin.
+    fn serve(&mut self, input: Option<&mut Input>) -> bool {
+        let (terminal, life) = (self.size(), self.record.running_since.filter(|_| self.new.restart_on_request));
+        self.control.as_mut().is_some_and(|control| control.serve(input, terminal, life))
+    }
+
+    /// Makes the socket through which others reach the process, if it isn't there yet. Returns whether there is one.
     fn is_reachable(&mut self) -> bool {
         if self.control.is_none() {
             match Control::open(self.runtime.path(), self.record.id) {
@@ -490,6 +517,7 @@ impl Supervisor {
             Stop::Requested => format!("stop requested: {name}"),
             Stop::Timeout => format!("time is over: {name}"),
             Stop::Failure(why) => format!("{why}: {name}"),
+            Stop::Restart => format!("a file has changed, so it is started again: {name}"),
         });
         running.stop = Some(why);
         running.kill_at = Instant::now().checked_add(self.grace);
@@ -505,6 +533,9 @@ impl Supervisor {
         running.kill_at = Instant::now().checked_add(Duration::from_secs(5));
     }
 }
+
+/// Who has a process started again when a file changes, as events say it.
+const WATCH: &str = "watch";
 
 /// A life longer than this, without a window, makes the pauses short again.
 const CALM: Duration = Duration::from_secs(60);

@@ -44,8 +44,10 @@ pub(super) struct Supervisor {
     pub slot: Option<Slot>,
     pub records: Records,
     pub runtime: RuntimeDir,
-    /// The socket for those who type at the process, once it has taken input.
+    /// The socket for those who type at the process or have it started again, once it has taken input or may be.
     pub control: Option<Control>,
+    /// Whether somebody asked for the next life.
+    pub was_asked: bool,
     pub queue: QueueLimit,
     /// How far the remarks of others were read.
     pub remarked: usize,

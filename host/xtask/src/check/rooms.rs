@@ -138,7 +138,7 @@ const ROOMS: [Room; 36] = [
     room(
         "aiw-processes",
         &["aiw-core", "aiw-events", "aiw-home", "aiw-supervisor"],
-        "processes of a project: definitions and their file, what the user allows of it, probes, environments, states, output, and the verbs over them. Only user of kdl",
+        "processes of a project: definitions and their file, what the user allows of it, probes, environments, states, output, and the verbs over them. Only user of kdl, croner and chrono, globset and ignore",
     ),
     room(
         "aiw-orchestrator",
@@ -195,7 +195,7 @@ const ROOMS: [Room; 36] = [
     room(
         "aiw-servers",
         &["aiw-core", "aiw-home"],
-        "declared MCP servers: reading and editing `mcp.json`, who owns a key, `${VAR}`, change notices; starts nothing. Only user of notify",
+        "declared MCP servers: reading and editing `mcp.json`, who owns a key, `${VAR}`, change notices; starts nothing. With `processes` the only user of notify",
     ),
     room(
         "aiw-tasks",
@@ -305,7 +305,7 @@ const TESTS: [(&str, &str); 9] = [
 ];
 
 /// Foreign crates, and the only rooms that may depend on them. A trailing `*` matches anything.
-const DOORS: [(&str, &[&str]); 36] = [
+const DOORS: [(&str, &[&str]); 40] = [
     ("wasmtime*", &["aiw-wasm"]),
     ("reqwest", &["aiw-net"]),
     ("rustls", &["aiw-net"]),
@@ -324,8 +324,12 @@ const DOORS: [(&str, &[&str]); 36] = [
     ("icu_properties", &["aiw-core"]),
     ("jsonc-parser", &["aiw-home"]),
     ("kdl", &["aiw-processes"]),
+    ("croner", &["aiw-processes"]),
+    ("chrono", &["aiw-processes"]),
+    ("globset", &["aiw-processes"]),
+    ("ignore", &["aiw-processes"]),
     ("toml_edit", &["aiw-setup"]),
-    ("notify", &["aiw-servers"]),
+    ("notify", &["aiw-processes", "aiw-servers"]),
     ("wasmparser", &["aiw-extensions", "xtask"]),
     ("wit-component", &["xtask"]),
     ("shared_memory", &["aiw-supervisor"]),

@@ -22,7 +22,7 @@ use crate::commands::each::{CommandFailures, FailedName};
 use crate::editor::Editor;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::times::{since_rfc3339, took};
+use crate::times::{since_rfc3339, took, until_rfc3339};
 use crate::{runtime, terminal};
 
 mod attach;
@@ -96,7 +96,7 @@ fn table(processes: &[ProcessSummary], args: &PsArgs, output: &Output) {
         return;
     }
     type Column = (&'static str, bool, fn(&ProcessSummary) -> String);
-    let all: [Column; 12] = [
+    let all: [Column; 13] = [
         ("ID", true, |process| process.id.clone()),
         ("STATE", true, |process| process.state.to_string()),
         ("PID", true, |process| or_dash(process.pid.map(|pid| pid.to_string()))),
@@ -105,6 +105,9 @@ fn table(processes: &[ProcessSummary], args: &PsArgs, output: &Output) {
             process.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(" ")
         }),
         ("RESTARTS", true, |process| process.restarts.to_string()),
+        ("NEXT", processes.iter().any(|process| process.next_start.is_some()), |process| {
+            or_dash(process.next_start.as_deref().and_then(until_rfc3339).map(|left| format!("in {}", took(left))))
+        }),
         ("MEMORY", args.stats, |process| {
             or_dash(process.usage.as_ref().map(|used| format!("{} MB", used.memory >> 20)))
         }),
@@ -148,13 +151,15 @@ fn told(results: StartResults, output: &Output) -> Result<(), Failure> {
     let (started, failures) = sorted(results, output);
     for Started { status, is_new, is_outdated } in &started {
         let word = match (is_new, status.state) {
+            (false, state) if status.next_start.is_some() && !state.is_alive() => "Scheduled",
             (false, _) if *is_outdated => "Runs already, as it was defined before (`aiw restart` starts it anew):",
             (false, _) => "Runs already",
             (true, RunState::Failed) => "Failed",
             (true, _) => "Started",
         };
         let pid = status.pid().map(|pid| format!(" (process {pid})")).unwrap_or_default();
-        let why = status.reason().map(|why| format!(": {}", one_line(&why, 200))).unwrap_or_default();
+        let next = status.next_start.as_deref().and_then(until_rfc3339).map(|left| format!(": in {}", took(left)));
+        let why = next.or(status.reason().map(|why| format!(": {}", one_line(&why, 200)))).unwrap_or_default();
         output.line(format!("{word} `{}`{pid}{why}", status.id));
     }
     if started.is_empty() && failures.first.is_none() {

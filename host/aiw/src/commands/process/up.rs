@@ -51,9 +51,13 @@ pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let is_coloured = !args.no_color && output::color_on(&std::io::stdout());
     let (logs, shown) = (ProcessLogs::default(), Vec::new());
     let (manager, signals) = (&manager, &signals);
+    // They are shown once they run, and taken off their times at the end.
+    let waits = |one: &&Started| one.status.next_start.is_some() && !one.status.state.is_alive();
+    let scheduled: Vec<String> = started.iter().filter(waits).map(|one| one.status.id.clone()).collect();
+    let meanwhile = BTreeSet::new();
     let mut view =
-        View { manager, output, changes, signals, is_coloured, logs, shown, trouble: None, meanwhile: BTreeSet::new() };
-    started.iter().try_for_each(|started| view.add(started))?;
+        View { manager, output, changes, signals, is_coloured, logs, shown, scheduled, trouble: None, meanwhile };
+    started.iter().filter(|one| !waits(one)).try_for_each(|started| view.add(started))?;
     view.run(loaded, &args.ids)
 }
 
@@ -76,6 +80,8 @@ struct View<'a> {
     logs: ProcessLogs,
     /// In the order of the logs.
     shown: Vec<Shown>,
+    /// The processes that start at their times.
+    scheduled: Vec<String>,
     /// Why what was lost could not be started again.
     trouble: Option<String>,
     /// Topics that changed while processes were being stopped.
@@ -122,10 +128,11 @@ impl View<'_> {
             // What it wrote last is shown before it counts as ended.
             if !is_known && !wrote {
                 is_known = true;
+                self.add_scheduled()?;
                 for shown in &mut self.shown {
                     shown.has_ended = !self.manager.is_alive(&shown.id);
                 }
-                if self.shown.iter().all(|shown| shown.has_ended) {
+                if self.scheduled.is_empty() && self.shown.iter().all(|shown| shown.has_ended) {
                     break;
                 }
             }
@@ -136,8 +143,9 @@ impl View<'_> {
         }
         let was_stopped = self.signals.load(Ordering::Relaxed) > 0;
         if was_stopped {
-            let ours: Vec<String> =
-                self.shown.iter().filter(|shown| shown.is_ours).map(|shown| shown.id.clone()).collect();
+            let ours = self.shown.iter().filter(|shown| shown.is_ours).map(|shown| &shown.id);
+            let ours: BTreeSet<String> = ours.chain(&self.scheduled).cloned().collect();
+            let ours: Vec<String> = ours.into_iter().collect();
             if ours.is_empty() {
                 let what = "what ran before goes on: `aiw down` stops it";
                 return Err(Failure::declined(what).with_code(130));
@@ -149,6 +157,18 @@ impl View<'_> {
         let last = Instant::now() + LAST_LINES;
         while self.print()? && (!was_stopped || Instant::now() < last) {}
         if was_stopped { Err(Failure::declined("stopped").with_code(130)) } else { self.ended() }
+    }
+
+    /// Shows what has been started at its time.
+    fn add_scheduled(&mut self) -> Result<(), Failure> {
+        for id in self.scheduled.clone() {
+            let status = self.manager.get(&id)?;
+            let is_shown = self.shown.iter().any(|shown| shown.id == id);
+            if status.state.is_alive() && !is_shown {
+                self.add(&Started { status, is_new: true, is_outdated: false })?;
+            }
+        }
+        Ok(())
     }
 
     /// Starts again what was lost and is to run always.

@@ -1,0 +1,144 @@
+//! The resident: one process of the home that is awake for what needs somebody awake. It has duties, each in a thread of its
+//! own, so that one which fails takes no other along.
+
+use std::convert::Infallible;
+use std::panic::catch_unwind;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use aiw_home::Home;
+use aiw_processes::{AttendedProject, ProcessError, Resident};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::error::AppError;
+use crate::executable::lasting_executable;
+
+/// What does a duty: it gets the home, aiw's executable, and what says what is wrong.
+type Does = fn(&Home, &Path, fn(&str)) -> Result<Infallible, AppError>;
+
+/// What the resident is awake for.
+struct Duty {
+    name: &'static str,
+    /// Whether it needs somebody awake now.
+    is_needed: fn(&Home) -> bool,
+    /// Does it, as long as the process lives.
+    run: Does,
+}
+
+/// All duties. Decision 0039 says what starts and ends each, and what it costs.
+const DUTIES: [Duty; 1] = [Duty {
+    name: "processes",
+    is_needed: |home| !aiw_processes::attended(home).is_empty(),
+    run: |home, aiw, say| Ok(aiw_processes::attend(home, aiw, say)?),
+}];
+
+/// How often it looks whether it is needed.
+const LOOKS: Duration = Duration::from_secs(5);
+
+/// How long it stays when nothing needs it.
+const LINGERS: Duration = Duration::from_secs(60);
+
+/// How long a duty that failed rests.
+const RESTS: Duration = Duration::from_secs(5);
+
+/// Does the duties of the resident, until none is needed. Returns at once if another one is awake. `say` says what
+/// is wrong: its supervisor keeps that in its log.
+///
+/// # Errors
+///
+/// The home can't be written, or there are no threads.
+pub fn run_resident(home: &Home, say: fn(&str)) -> Result<(), AppError> {
+    let Some(on_duty) = Resident::enter(home).map_err(ProcessError::from)? else { return Ok(()) };
+    let aiw = lasting_executable()?;
+    for duty in &DUTIES {
+        let (home, aiw) = (home.clone(), aiw.clone());
+        let forever = move || {
+            loop {
+                match catch_unwind(|| (duty.run)(&home, &aiw, say)) {
+                    Ok(Ok(never)) => match never {},
+                    Ok(Err(error)) => say(&format!("{}: {error}", duty.name)),
+                    Err(_) => say(&format!("{}: it failed, and begins anew", duty.name)),
+                }
+                std::thread::sleep(RESTS);
+            }
+        };
+        std::thread::Builder::new()
+            .name(duty.name.into())
+            .spawn(forever)
+            .map_err(|source| AppError::Thread { source })?;
+    }
+    let is_needed = || DUTIES.iter().any(|duty| (duty.is_needed)(home));
+    let mut needed = Instant::now();
+    loop {
+        std::thread::sleep(LOOKS);
+        if is_needed() && home.root().is_dir() {
+            needed = Instant::now();
+        } else if needed.elapsed() > LINGERS || !home.root().is_dir() {
+            on_duty.leave_unless(home, is_needed).map_err(ProcessError::from)?;
+        }
+    }
+}
+
+/// What the resident is awake for
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ResidentState {
+    /// Whether it is awake
+    pub awake: bool,
+    /// Its process id
+    pub pid: Option<u32>,
+    /// The projects that it is to be awake for
+    pub projects: Vec<ResidentProject>,
+}
+
+/// A project that the resident is awake for
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ResidentProject {
+    /// Its directory
+    pub project: String,
+    /// The processes whose files are watched
+    pub watched: Vec<String>,
+    /// The processes that start at their times
+    pub scheduled: Vec<String>,
+    /// Whether programs run when something happens to its processes
+    pub hooks: bool,
+}
+
+impl ResidentState {
+    /// Looks at the resident of a home. It starts nothing.
+    pub fn look(home: &Home) -> Self {
+        let awake = Resident::is_awake(home);
+        let pid = Resident::state(home).filter(|_| awake).and_then(|state| state.record.child).map(|child| child.pid);
+        let of = |AttendedProject { project, watched, scheduled, has_hooks }| ResidentProject {
+            project: project.to_string_lossy().into_owned(),
+            watched,
+            scheduled,
+            hooks: has_hooks,
+        };
+        Self { awake, pid, projects: aiw_processes::attended(home).into_iter().map(of).collect() }
+    }
+
+    /// Returns it as a line; `None` if it is neither awake nor needed.
+    pub fn line(&self) -> Option<String> {
+        let projects = &self.projects;
+        let count = |of: fn(&ResidentProject) -> usize| projects.iter().map(of).sum::<usize>();
+        let parts = [
+            (count(|one| one.watched.len()), "watched", "process"),
+            (count(|one| one.scheduled.len()), "scheduled", "process"),
+            (count(|one| usize::from(one.hooks)), "hooked", "project"),
+        ];
+        let what: Vec<String> = parts
+            .iter()
+            .filter(|(count, ..)| *count > 0)
+            .map(|(count, how, noun)| format!("{how}: {}", aiw_core::counted(*count, noun)))
+            .collect();
+        match (self.awake, what.is_empty()) {
+            (true, true) => Some("the resident is awake, and leaves soon: nothing needs it".into()),
+            (true, false) => Some(format!("the resident is awake ({})", what.join(", "))),
+            (false, false) => Some(
+                "the resident does not run: nothing that is watched or scheduled starts; `aiw up` starts it".into(),
+            ),
+            (false, true) => None,
+        }
+    }
+}

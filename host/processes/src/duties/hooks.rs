@@ -1,0 +1,93 @@
+//! Programs that run when something happens to a process: one at a time of each, with the event on standard input.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use aiw_core::ProcessState;
+use aiw_events::{EventKind, HomeEvent};
+
+use super::record::Attended;
+use crate::definition::{Definition, EventHook, Run};
+use crate::error::ProcessError;
+use crate::manager::Manager;
+
+/// The most events that wait for their programs.
+const WAITING: usize = 64;
+/// The most runs of a program in a minute: one that has its own cause by a detour must not run for ever.
+const A_MINUTE: usize = 20;
+/// How often it is looked whether a program has ended, while others wait.
+pub(super) const LOOKS: Duration = Duration::from_millis(200);
+
+/// The variable that says of a command that a program of a hook runs it.
+pub(crate) const VARIABLE: &str = "AIW_HOOK";
+/// The starter of what such a program starts, as events say it.
+pub(crate) const BY_HOOK: &str = "hook";
+
+/// The programs of a project, and the events that wait for them.
+#[derive(Default)]
+pub(super) struct Hooks {
+    waiting: VecDeque<(EventHook, Vec<u8>)>,
+    runs: VecDeque<(String, Instant)>,
+}
+
+impl Hooks {
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Takes an event in. What a program of a hook has started causes no other run.
+    pub fn hear(&mut self, event: &HomeEvent, hooks: &[EventHook], attended: &mut Attended, say: fn(&str)) {
+        let Some(name) = &event.name else { return };
+        if event.kind == EventKind::Started {
+            match event.by.as_deref() {
+                Some(BY_HOOK) => drop(attended.by_hooks.insert(name.clone())),
+                _ => drop(attended.by_hooks.remove(name)),
+            }
+        }
+        let is_meant = |hook: &&EventHook| hook.on == event.kind && hook.of.as_ref().is_none_or(|of| of == name);
+        if attended.by_hooks.contains(name) || event.by.as_deref() == Some(BY_HOOK) {
+            return;
+        }
+        for hook in hooks.iter().filter(is_meant) {
+            match serde_json::to_vec(event) {
+                Ok(json) if self.waiting.len() < WAITING => self.waiting.push_back((hook.clone(), json)),
+                _ => say(&format!("`{}` is left out: {WAITING} events wait already", hook.id())),
+            }
+        }
+    }
+
+    /// Runs what waits and whose program doesn't run.
+    pub fn run(&mut self, manager: &Manager, say: fn(&str)) {
+        let now = Instant::now();
+        self.runs.retain(|(_, began)| now.duration_since(*began) < Duration::from_secs(60));
+        let mut left = VecDeque::new();
+        let mut busy: Vec<String> = Vec::new();
+        for (hook, json) in std::mem::take(&mut self.waiting) {
+            let id = hook.id();
+            if busy.contains(&id) || manager.supervised(&id).is_some_and(|one| one.record.state != ProcessState::Ended)
+            {
+                busy.push(id);
+                left.push_back((hook, json));
+            } else if self.runs.iter().filter(|(known, _)| *known == id).count() >= A_MINUTE {
+                say(&format!("`{id}` is left out: it ran {A_MINUTE} times in a minute"));
+            } else {
+                busy.push(id.clone());
+                if let Err(error) = manager.run_hook(&hook, &json) {
+                    say(&format!("`{id}` could not be started: {error}"));
+                }
+                self.runs.push_back((id, now));
+            }
+        }
+        self.waiting = left;
+    }
+}
+
+impl Manager {
+    /// Starts the program of a hook. It is a process of the project, with a log, and ends in its time.
+    fn run_hook(&self, hook: &EventHook, event: &[u8]) -> Result<(), ProcessError> {
+        let definition =
+            Definition { run: Run::Command(hook.command.clone()), auto_start: false, ..Definition::default() };
+        let id = hook.id();
+        self.prepare(&id, &definition, Vec::new())?.for_hook(&self.home, hook, event).start(self, &id)
+    }
+}

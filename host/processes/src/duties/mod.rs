@@ -1,0 +1,123 @@
+//! What somebody has to be awake for: files that processes watch, times at which they start, and programs that run when
+//! something happens to them. The resident does it, a thread of which runs [`attend`].
+
+mod engine;
+mod hooks;
+mod record;
+pub(crate) mod schedule;
+pub(crate) mod watched;
+
+use std::path::PathBuf;
+
+use aiw_home::Home;
+use aiw_supervisor::Resident;
+
+pub use engine::attend;
+pub(crate) use hooks::{BY_HOOK, VARIABLE};
+pub(crate) use record::Attended;
+
+use crate::definition::Definition;
+use crate::error::ProcessError;
+use crate::manager::{Loaded, Manager};
+use crate::start::{StartResults, Started};
+use crate::state::ProcessStatus;
+
+/// What the resident is awake for in a project, by ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttendedProject {
+    /// The project's directory.
+    pub project: PathBuf,
+    /// The processes whose files are watched.
+    pub watched: Vec<String>,
+    /// The processes that start at their times.
+    pub scheduled: Vec<String>,
+    /// Whether programs run when something happens to its processes.
+    pub has_hooks: bool,
+}
+
+/// Returns what the resident is to be awake for, in all projects.
+pub fn attended(home: &Home) -> Vec<AttendedProject> {
+    let of = |one: Attended| AttendedProject {
+        project: one.project,
+        watched: one.watched.into_iter().collect(),
+        scheduled: one.scheduled.into_iter().collect(),
+        has_hooks: one.has_hooks,
+    };
+    Attended::all(home).into_iter().map(of).collect()
+}
+
+impl Manager {
+    /// Returns the processes that are to start at their times, by what was said before and what `up` says now.
+    pub(crate) fn scheduled<'a>(&self, loaded: &'a Loaded, names: &[String]) -> Vec<(&'a String, &'a Definition)> {
+        loaded.each().filter(|(id, definition)| definition.cron.is_some() && definition.is_wanted(id, names)).collect()
+    }
+
+    /// Has the resident attend to processes that were started or are to start at their times, and start it if it is
+    /// needed.
+    pub(crate) fn have_attended(
+        &self,
+        loaded: &Loaded,
+        started: &StartResults,
+        scheduled: &[(&String, &Definition)],
+    ) -> Result<(), ProcessError> {
+        let is_watched = |id: &str| loaded.get(id).is_some_and(|(definition, _)| definition.watch.is_some());
+        let runs = |(id, result): &(String, Result<Started, _>)| (result.is_ok() && is_watched(id)).then(|| id.clone());
+        let watched: Vec<String> = started.iter().filter_map(runs).collect();
+        let has_hooks = !loaded.hooks.is_empty() && !loaded.is_to_be_allowed() && !started.is_empty();
+        if watched.is_empty() && scheduled.is_empty() && !has_hooks {
+            return Ok(());
+        }
+        {
+            let _turn = self.home.turn()?;
+            Attended::change(&self.home, &self.project, |attended| {
+                attended.watched.extend(watched);
+                attended.scheduled.extend(scheduled.iter().map(|(id, _)| (*id).clone()));
+                if attended.looked == 0 {
+                    attended.looked = aiw_home::now_millis();
+                }
+                attended.has_hooks |= has_hooks;
+            })?;
+        }
+        Ok(Resident::ensure(&self.home, &self.aiw)?)
+    }
+
+    /// Notes where events begin that programs are to run for, before anything is started.
+    pub(crate) fn note_position(&self, loaded: &Loaded) -> Result<(), ProcessError> {
+        if loaded.hooks.is_empty() || loaded.is_to_be_allowed() {
+            return Ok(());
+        }
+        let end = self.events().end().unwrap_or(0);
+        Attended::change(&self.home, &self.project, |attended| {
+            if !attended.has_hooks {
+                attended.position = end;
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Notes when processes are started next that have times, and to which the resident attends.
+    pub(crate) fn note_next_starts(&self, all: &mut [ProcessStatus]) {
+        let mut timed = all.iter_mut().filter(|status| status.definition.cron.is_some()).peekable();
+        if timed.peek().is_none() {
+            return;
+        }
+        let attended = Attended::read(&self.home, &self.project);
+        for status in timed.filter(|status| attended.scheduled.contains(&status.id)) {
+            let cron = status.definition.cron.as_deref();
+            status.next_start = cron.and_then(|cron| schedule::next_start(cron, aiw_home::now_millis()));
+        }
+    }
+
+    /// Attends no more to processes that somebody has stopped.
+    pub(crate) fn leave_alone(&self, ids: &[String]) -> Result<(), ProcessError> {
+        let known = Attended::read(&self.home, &self.project);
+        if ids.iter().any(|id| known.watched.contains(id) || known.scheduled.contains(id)) {
+            let _turn = self.home.turn()?;
+            Attended::change(&self.home, &self.project, |attended| {
+                attended.watched.retain(|id| !ids.contains(id));
+                attended.scheduled.retain(|id| !ids.contains(id));
+            })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+//! What of a project the resident is awake for, as the home keeps it: commands write it, and the resident reads it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use aiw_home::{Home, HomeError, Mode, make_private_dir, read_capped, remove_file, replace};
+use aiw_supervisor::boot;
+use serde::{Deserialize, Serialize};
+
+use crate::project::ProcessProject;
+
+/// The longest record, in bytes.
+const LONGEST: u64 = 256 << 10;
+
+/// What of a project the resident is awake for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Attended {
+    /// The project's directory.
+    pub project: PathBuf,
+    /// The boot of the system in which it was said: nothing starts by itself after a reboot.
+    boot: Option<String>,
+    /// The processes whose files are watched.
+    #[serde(default)]
+    pub watched: BTreeSet<String>,
+    /// The processes that start at their times.
+    #[serde(default)]
+    pub scheduled: BTreeSet<String>,
+    /// When the clock was looked at last for them, in milliseconds since 1970.
+    #[serde(default)]
+    pub looked: u64,
+    /// Whether programs run when something happens to its processes.
+    #[serde(default)]
+    pub has_hooks: bool,
+    /// The position of the first event that was not looked at for them.
+    #[serde(default)]
+    pub position: u64,
+    /// The processes that such a program has started: what happens to them starts none.
+    #[serde(default)]
+    pub by_hooks: BTreeSet<String>,
+}
+
+/// Returns the directory of these records.
+pub(crate) fn directory(home: &Home) -> PathBuf {
+    home.root().join("processes").join("attended")
+}
+
+fn path(home: &Home, project: &ProcessProject) -> PathBuf {
+    directory(home).join(format!("{:016x}.json", project.number("")))
+}
+
+impl Attended {
+    /// Whether nobody needs to be awake for it.
+    pub fn is_empty(&self) -> bool {
+        self.watched.is_empty() && self.scheduled.is_empty() && !self.has_hooks
+    }
+
+    fn read_at(path: &Path) -> Option<Self> {
+        let found: Self = serde_json::from_slice(&read_capped(path, LONGEST).ok()??).ok()?;
+        (found.boot.as_deref() == boot()).then_some(found)
+    }
+
+    /// Returns what is said of a project since the system was started.
+    pub fn read(home: &Home, project: &ProcessProject) -> Self {
+        let known = Self::read_at(&path(home, project)).filter(|known| known.project == project.directory());
+        known.unwrap_or_else(|| Self { project: project.directory().to_owned(), ..Self::default() })
+    }
+
+    /// Returns what is said of all projects.
+    pub fn all(home: &Home) -> Vec<Self> {
+        let entries = std::fs::read_dir(directory(home)).into_iter().flatten().flatten();
+        let mut all: Vec<Self> = entries.filter_map(|entry| Self::read_at(&entry.path())).collect();
+        all.retain(|one| !one.is_empty());
+        all.sort_by(|one, other| one.project.cmp(&other.project));
+        all
+    }
+
+    /// Changes what is said of a project, in the turn of whoever calls this. Returns whether that is anything.
+    pub fn change(home: &Home, project: &ProcessProject, change: impl FnOnce(&mut Self)) -> Result<bool, HomeError> {
+        let before = Self::read(home, project);
+        let mut after = Self { boot: boot().map(str::to_owned), ..before.clone() };
+        change(&mut after);
+        let path = path(home, project);
+        if after.is_empty() {
+            if path.exists() {
+                remove_file(&path).map_err(|e| HomeError::io("remove", &path, e))?;
+            }
+        } else if after != before {
+            make_private_dir(&directory(home))?;
+            replace(&path, &serde_json::to_vec(&after).unwrap_or_default(), Mode::Private)?;
+        }
+        Ok(!after.is_empty())
+    }
+}

@@ -1,0 +1,186 @@
+//! Times at which a process starts, as crontab(5) writes them, by the clock on the wall.
+
+use aiw_core::one_line;
+use aiw_home::rfc3339;
+use chrono::{DateTime, Local, TimeZone};
+use croner::{Cron, JobType};
+
+/// A start that is later than this was missed, and is not made up for. In milliseconds.
+const LATE: u64 = 60_000;
+
+/// A clock that is set back by up to this much starts nothing at a fixed time of the day again, as with cron. In
+/// milliseconds.
+const SET_BACK: u64 = 3 * 3_600_000;
+
+/// Reads a pattern.
+///
+/// # Errors
+///
+/// It is none, or it never comes true; the problem is the end of a sentence about the process.
+pub(crate) fn parse(text: &str) -> Result<Cron, String> {
+    let cron = text.parse::<Cron>().map_err(|error| {
+        let problem = one_line(&error.to_string(), 120);
+        format!("has a `cron` of `{}`, which is not a time, such as \"0 7 * * 1-5\": {problem}", one_line(text, 60))
+    })?;
+    match cron.find_next_occurrence(&Local::now(), false) {
+        Ok(_) => Ok(cron),
+        Err(_) => Err(format!("has a `cron` of `{}`, which never comes", one_line(text, 60))),
+    }
+}
+
+/// What a look at the clock says. Times are in milliseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// It is not time yet.
+    Early,
+    /// It is time: this is when it was due.
+    Due(u64),
+    /// It was due then, and nobody was awake, or the clock was set forward.
+    Missed(u64),
+}
+
+/// The times of a process.
+#[derive(Debug)]
+pub(crate) struct Schedule {
+    cron: Cron,
+    due: Option<u64>,
+    seen: u64,
+}
+
+impl Schedule {
+    /// Returns the times after one, in milliseconds since 1970.
+    pub fn after(text: &str, time: u64) -> Result<Self, String> {
+        let cron = parse(text)?;
+        let due = next(&cron, &Local, time);
+        Ok(Self { cron, due, seen: time })
+    }
+
+    /// Returns when it is due next, in milliseconds since 1970.
+    pub fn due(&self) -> Option<u64> {
+        self.due
+    }
+
+    /// Looks at the clock. Each time is told once.
+    pub fn look(&mut self, now: u64) -> Look {
+        self.look_in(&Local, now)
+    }
+
+    fn look_in<Zone: TimeZone>(&mut self, zone: &Zone, now: u64) -> Look {
+        let back = self.seen.saturating_sub(now);
+        if back > 0 && (back > SET_BACK || self.cron.determine_job_type() != JobType::FixedTime) {
+            self.due = next(&self.cron, zone, now);
+        }
+        self.seen = now;
+        let Some(due) = self.due.filter(|due| *due <= now) else { return Look::Early };
+        self.due = next(&self.cron, zone, now);
+        if now - due > LATE { Look::Missed(due) } else { Look::Due(due) }
+    }
+}
+
+/// Returns the next time after one, in milliseconds since 1970.
+fn next<Zone: TimeZone>(cron: &Cron, zone: &Zone, after: u64) -> Option<u64> {
+    let after = zone.timestamp_millis_opt(i64::try_from(after).ok()?).single()?;
+    let next: DateTime<Zone> = cron.find_next_occurrence(&after, false).ok()?;
+    u64::try_from(next.timestamp_millis()).ok()
+}
+
+/// Returns when a process is started next by its `cron`, in RFC 3339 format.
+pub(crate) fn next_start(text: &str, now: u64) -> Option<String> {
+    next(&parse(text).ok()?, &Local, now).map(rfc3339)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono_tz::Tz;
+    use proptest::prelude::*;
+
+    fn at(zone: Tz, text: &str) -> u64 {
+        let naive = chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap();
+        u64::try_from(zone.from_local_datetime(&naive).earliest().unwrap().timestamp_millis()).unwrap()
+    }
+
+    fn schedule(zone: Tz, text: &str, from: u64) -> Schedule {
+        let cron = parse(text).unwrap();
+        let due = next(&cron, &zone, from);
+        Schedule { cron, due, seen: from }
+    }
+
+    /// Returns what looking each 20 seconds tells.
+    fn told(zone: Tz, text: &str, from: u64, to: u64) -> Vec<Look> {
+        let mut schedule = schedule(zone, text, from);
+        let looks = (from..to).step_by(20_000).map(|now| schedule.look_in(&zone, now));
+        looks.filter(|look| *look != Look::Early).collect()
+    }
+
+    #[test]
+    fn both_changes_of_daylight_time_start_a_job_once() {
+        let zone = Tz::Europe__Berlin;
+        // 02:30 doesn't exist on the first day, and comes twice on the second.
+        for day in ["2026-03-29", "2026-10-25"] {
+            let (from, to) = (at(zone, &format!("{day} 00:00")), at(zone, &format!("{day} 23:00")));
+            assert_eq!(told(zone, "30 2 * * *", from, to).len(), 1, "{day}");
+        }
+        let (from, to) = (at(zone, "2026-10-25 00:00"), at(zone, "2026-10-25 05:00"));
+        assert_eq!(told(zone, "0 * * * *", from, to).len(), 5, "an hourly job runs in both hours");
+    }
+
+    #[test]
+    fn what_was_slept_through_is_told_and_not_made_up_for() {
+        let zone = Tz::UTC;
+        let (from, due) = (at(zone, "2026-01-01 00:00"), at(zone, "2026-01-01 07:00"));
+        let mut daily = schedule(zone, "0 7 * * *", from);
+        assert_eq!(daily.look_in(&zone, due + 3_600_000), Look::Missed(due));
+        assert_eq!(daily.look_in(&zone, due + 3_600_001), Look::Early);
+        assert_eq!(daily.due(), Some(at(zone, "2026-01-02 07:00")));
+        // A little late is not missed.
+        let mut daily = schedule(zone, "0 7 * * *", from);
+        assert_eq!(daily.look_in(&zone, due + LATE), Look::Due(due));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_starts_a_daily_job_once_and_keeps_others_going() {
+        let zone = Tz::UTC;
+        let due = at(zone, "2026-01-01 07:00");
+        let mut daily = schedule(zone, "0 7 * * *", due - 1);
+        assert_eq!(daily.look_in(&zone, due), Look::Due(due));
+        assert_eq!(daily.look_in(&zone, due - 1_800_000), Look::Early);
+        assert_eq!(daily.look_in(&zone, due), Look::Early);
+        let mut often = schedule(zone, "* * * * *", due - 1);
+        assert_eq!(often.look_in(&zone, due), Look::Due(due));
+        assert_eq!(often.look_in(&zone, due - 1_800_000), Look::Early);
+        assert_eq!(often.look_in(&zone, due - 1_740_000), Look::Due(due - 1_740_000));
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in ["", "7", "x * * * *", "61 * * * *", "0 0 31 2 *"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        assert!(parse("0 7 * * 1-5").is_ok() && parse("@daily").is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_time_or_refused(text in "[0-9*/, L#W@a-z-]{0,30}") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn each_time_is_told_once_whatever_the_clock_does(steps in proptest::collection::vec(-9_000_000i64..9_000_000, 1..60)) {
+            let mut now = i64::try_from(at(Tz::UTC, "2026-03-01 00:00")).unwrap();
+            let mut daily = schedule(Tz::UTC, "0 7 * * *", now.unsigned_abs());
+            let mut all = Vec::new();
+            for step in steps {
+                now += step;
+                match daily.look_in(&Tz::UTC, now.unsigned_abs()) {
+                    Look::Early => {}
+                    Look::Due(due) | Look::Missed(due) => all.push(due),
+                }
+            }
+            let mut once = all.clone();
+            once.dedup();
+            prop_assert_eq!(all, once);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Processes of which a home has one each, and which others rely on: they are supervised, started by the first who needs
+//! them, and end by themselves.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use aiw_core::ProcessId;
+use aiw_home::{Home, PLACES, open_append, open_plain};
+
+use crate::error::SupervisorError;
+use crate::names::Names;
+use crate::new::{NewProcess, QueueLimit, Restart, RestartAfter};
+use crate::processes::{Processes, Supervised};
+use crate::program::Program;
+use crate::root::{ProcessScope, Root, digest};
+
+/// A process of which a home has one.
+#[derive(Debug, Clone)]
+pub struct Daemon {
+    /// The names of its files and variables.
+    pub names: Names,
+    /// The command of aiw that it is.
+    pub arguments: &'static [&'static str],
+    /// Whether a variable of its starter is for it, by its name. Those that say where files are always are.
+    pub takes_variable: fn(&str) -> bool,
+}
+
+impl Daemon {
+    /// Starts it, supervised, in one process's turn. It is started again when it fails. `aiw` is the executable, and
+    /// `listen` the address of the socket that becomes its standard input.
+    ///
+    /// # Errors
+    ///
+    /// It can't be started, or runs already.
+    pub fn start(&self, home: &Home, aiw: &Path, listen: Option<SocketAddr>) -> Result<(), SupervisorError> {
+        let processes = self.processes(home)?;
+        let is_taken = |name: &str| PLACES.contains(&name) || (self.takes_variable)(name);
+        let taken = home.around().variables().filter(|(name, _)| name.to_str().is_some_and(is_taken));
+        let mut environment: Vec<_> = taken.collect();
+        environment.push(("AIW_HOME".into(), home.root().into()));
+        let arguments = self.arguments.iter().map(Into::into).collect();
+        let program = Program { arguments, environment, ..Program::of(aiw) };
+        let new = NewProcess {
+            restart: Restart {
+                when: RestartAfter::Failed,
+                pause: Duration::from_millis(20),
+                longest: Duration::from_secs(2),
+                limit: None,
+                within: None,
+            },
+            listen,
+            ..NewProcess::within("/")
+        };
+        let queue = QueueLimit { limit: u32::MAX, may_queue: false };
+        processes.start_named(aiw, Self::id(home), new, program, queue)?;
+        Ok(())
+    }
+
+    /// Returns it as it is, if it was ever started.
+    pub fn state(&self, home: &Home) -> Option<Supervised> {
+        self.processes(home).ok()?.get(Self::id(home)).ok()
+    }
+
+    fn processes(&self, home: &Home) -> Result<Processes, SupervisorError> {
+        let root = Root::directory(home.root()).map_err(|e| SupervisorError::io("read", home.root(), e))?;
+        Processes::open(home, self.names.clone(), ProcessScope::Root(root))
+    }
+
+    fn id(home: &Home) -> ProcessId {
+        ProcessId::from_number(digest(home.root().as_os_str().as_encoded_bytes()) >> 2)
+    }
+}
+
+/// The process of a home that is awake for what needs somebody awake. It goes when nothing needs it any more.
+#[derive(Debug)]
+pub struct Resident;
+
+/// The right to be the resident of a home. Two are never awake.
+#[derive(Debug)]
+pub struct OnDuty {
+    lock: File,
+}
+
+impl Resident {
+    /// How long a new one may take.
+    const STARTS: Duration = Duration::from_secs(10);
+
+    /// Variables of its starter that it gets, and that what it starts gets from it: none that holds a secret.
+    const DAEMON: Daemon = Daemon {
+        names: Names::new("resident", "resident.json", "resident", ["AIW_RESIDENT_ID", "AIW_RESIDENT_INSTANCE"]),
+        arguments: &["__resident"],
+        takes_variable: crate::program::is_usual_variable,
+    };
+
+    fn lock_path(home: &Home) -> PathBuf {
+        home.root().join(&*Self::DAEMON.names.directory).join("awake.lock")
+    }
+
+    /// Returns whether one is awake.
+    pub fn is_awake(home: &Home) -> bool {
+        let Ok(file) = open_plain(&Self::lock_path(home)) else { return false };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+
+    /// Starts one, unless it is awake. `aiw` is the executable whose `shim` command supervises it. Nobody who calls this
+    /// has the home's turn.
+    ///
+    /// # Errors
+    ///
+    /// It can't be started.
+    pub fn ensure(home: &Home, aiw: &Path) -> Result<(), SupervisorError> {
+        let begun = Instant::now();
+        loop {
+            if Self::is_awake(home) {
+                return Ok(());
+            }
+            let problem = {
+                // Who is leaving has the turn until it is gone.
+                let _turn = home.turn()?;
+                if Self::is_awake(home) {
+                    return Ok(());
+                }
+                match Self::DAEMON.start(home, aiw, None) {
+                    Ok(()) => return Ok(()),
+                    Err(problem) => problem,
+                }
+            };
+            // Its shim still records the end of the one before, or starts it again.
+            if begun.elapsed() > Self::STARTS {
+                return Err(problem);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Takes the right to be it. `None` if another one is awake.
+    ///
+    /// # Errors
+    ///
+    /// The home can't be written.
+    pub fn enter(home: &Home) -> Result<Option<OnDuty>, SupervisorError> {
+        let path = Self::lock_path(home);
+        let fail = |e: io::Error| SupervisorError::io("lock", &path, e);
+        path.parent().map_or(Ok(()), |directory| home.make_dir(directory))?;
+        let lock = open_append(&path).map_err(fail)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(OnDuty { lock })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(e)) => Err(fail(e)),
+        }
+    }
+
+    /// Returns it as it is, if it was ever started.
+    pub fn state(home: &Home) -> Option<Supervised> {
+        Self::DAEMON.state(home)
+    }
+}
+
+impl OnDuty {
+    /// Ends this process, unless it is needed. Whoever needs it from now on starts another one. It ends also with its home.
+    ///
+    /// # Errors
+    ///
+    /// The home can't be written.
+    pub fn leave_unless(&self, home: &Home, is_needed: impl FnOnce() -> bool) -> Result<(), SupervisorError> {
+        // Taking the turn would make the home anew.
+        let turn = if home.root().is_dir() { Some(home.turn()?) } else { None };
+        if turn.is_none() || !is_needed() {
+            let _ = self.lock.unlock();
+            std::process::exit(0);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,161 @@
+//! The resident: files that processes watch, times at which they start, and programs that run when something happens.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::{Project, is_there};
+use crate::crash::rounds;
+use crate::until;
+
+fn resident(project: &Project) -> Option<u64> {
+    project.json(&["status"])["resident"]["pid"].as_u64()
+}
+
+fn kill(pid: u64) {
+    let _ = kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::KILL);
+}
+
+/// Waits until the resident has taken in what was said to it. It answers nobody, so a change shows that it is there.
+fn is_listening(project: &Project, id: &str, file: &str) -> u64 {
+    let before = restarts(project, id);
+    until(|| {
+        fs::write(project.path(file), "x").unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        restarts(project, id) > before
+    });
+    std::thread::sleep(Duration::from_millis(300));
+    restarts(project, id)
+}
+
+fn restarts(project: &Project, id: &str) -> u64 {
+    project.ps(id)["restarts"].as_u64().unwrap()
+}
+
+/// The events of one kind of a process, by their starters.
+fn events(project: &Project, id: &str, kind: &str) -> Vec<Value> {
+    let all = project.json(&["events", "--of", id, "--kind", kind]);
+    all["events"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_change_restarts_what_runs_and_what_has_failed_with_the_environment_that_it_has() {
+    let project = Project::new(
+        "process \"api\" { shell \"echo $TMPDIR; exec sleep 1000\"; watch \"src/**\" debounce=\"50ms\" }
+         process \"job\" { shell \"test -e src/good\"; watch \"src/**\" debounce=\"50ms\" }
+         process \"other\" { command \"sleep\" \"1000\" }",
+    );
+    fs::create_dir(project.path("src")).unwrap();
+    // The resident, which another project has started, has another one.
+    project.up(&["other"]);
+    project.command(&["up", "-d", "--yes"]).env("TMPDIR", "/tmp/kestrel").output().unwrap();
+    project.until("job", "failed");
+    let seen = is_listening(&project, "api", "src/first");
+    fs::write(project.path("src/good"), "").unwrap();
+    until(|| project.ps("job")["state"] == "stopped" && restarts(&project, "api") == seen + 1);
+    assert!(project.lines("api").iter().all(|line| line == "/tmp/kestrel"), "{:?}", project.lines("api"));
+    assert_eq!(restarts(&project, "other"), 0);
+    assert!(events(&project, "api", "restarted").iter().all(|event| event["by"] == "watch"));
+    assert!(events(&project, "job", "started").iter().skip(1).all(|event| event["by"] == "watch"));
+    // What somebody has stopped stays so, and nothing is watched any more.
+    project.run(&["stop", "job", "api"]).ok();
+    let before = events(&project, "job", "started").len();
+    fs::write(project.path("src/good"), "again").unwrap();
+    std::thread::sleep(Duration::from_millis(400));
+    assert_eq!(project.ps("api")["state"], "stopped");
+    assert_eq!(events(&project, "job", "started").len(), before);
+    assert!(project.json(&["status"])["resident"]["projects"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_resident_that_is_killed_restarts_once_for_each_change() {
+    let project = Project::new("process \"api\" { command \"sleep\" \"1000\"; watch \"src/**\" debounce=\"50ms\" }");
+    fs::create_dir(project.path("src")).unwrap();
+    project.up(&[]);
+    let first = is_listening(&project, "api", "src/first");
+    for round in 0..rounds() {
+        let seen = first + round;
+        let pid = until(|| resident(&project));
+        fs::write(project.path(&format!("src/{round}")), "x").unwrap();
+        std::thread::sleep(Duration::from_millis(round * 37 % 130));
+        kill(pid);
+        until(|| restarts(&project, "api") > seen);
+        std::thread::sleep(Duration::from_millis(150));
+        assert_eq!(restarts(&project, "api"), seen + 1, "round {round}");
+    }
+}
+
+#[test]
+fn a_process_starts_at_its_times_once_each_whatever_is_killed() {
+    let project = Project::new(
+        "process \"tick\" { shell \"date +%s\"; cron \"* * * * * *\" }
+         process \"slow\" { command \"sleep\" \"1000\"; cron \"* * * * * *\" }",
+    );
+    let up = project.up(&[]);
+    assert!(up["processes"][0]["next_start"].is_string(), "{up:#}");
+    for round in 0..rounds().min(6) {
+        let before = events(&project, "tick", "started").len();
+        until(|| events(&project, "tick", "started").len() > before);
+        if let Some(pid) = resident(&project) {
+            std::thread::sleep(Duration::from_millis(round * 170));
+            kill(pid);
+        }
+    }
+    let times: Vec<String> = project.lines("tick");
+    assert_eq!(times.iter().collect::<BTreeSet<_>>().len(), times.len(), "twice in a second: {times:?}");
+    assert!(events(&project, "tick", "started").iter().all(|event| event["by"] == "cron"));
+    // What still runs is not started twice, and that is told.
+    assert_eq!(events(&project, "slow", "started").len(), 1);
+    assert_eq!(events(&project, "slow", "held_back")[0]["why"], "it still runs");
+    // Somebody else writes the file: nothing of it starts before it is allowed.
+    project.write("process \"tick\" { shell \"echo stranger\"; cron \"* * * * * *\" }");
+    std::thread::sleep(Duration::from_millis(2500));
+    assert!(!project.lines("tick").contains(&"stranger".to_owned()));
+    assert_eq!(project.json(&["down"])["stopped"].as_array().unwrap().len(), 2);
+    assert!(project.json(&["status"])["resident"]["projects"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_program_runs_for_an_event_gets_it_as_json_and_causes_no_other() {
+    let project = Project::new(&format!(
+        "process \"odd\" {{ shell \"exit 3\"; auto-start #false }}
+         process \"even\" {{ shell \"exit 3\"; auto-start #false }}
+         on \"failed\" of=\"odd\" {{ command \"sh\" \"-c\" \"cat >> told; {} process start odd even\" }}
+         on \"exited\" of=\"even\" {{ command \"sh\" \"-c\" \"setsid sleep 1000 & echo $! > left; sleep 1000\"; timeout \"1s\" }}",
+        aiw_tests::binary().display()
+    ));
+    project.run(&["process", "start", "--yes", "odd"]);
+    let told = until(|| fs::read_to_string(project.path("told")).ok().filter(|text| text.ends_with('\n')));
+    let event: Value = serde_json::from_str(told.trim()).unwrap();
+    assert_eq!((&event["kind"], &event["name"], &event["exit_code"]), (&"failed".into(), &"odd".into(), &Value::Null));
+    // It has started both again, which is nobody's event.
+    until(|| events(&project, "odd", "started").len() == 2 && !events(&project, "even", "failed").is_empty());
+    project.until("on-failed-odd", "stopped");
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(fs::read_to_string(project.path("told")).unwrap().lines().count(), 1);
+    assert!(!project.path("left").exists());
+    assert_eq!(events(&project, "odd", "started")[1]["by"], "hook");
+    // One that hangs is ended in its time, with its tree.
+    project.run(&["process", "start", "even"]);
+    let left = until(|| fs::read_to_string(project.path("left")).ok().and_then(|pid| pid.trim().parse::<u64>().ok()));
+    project.until("on-exited-even", "failed");
+    assert!(!is_there(left));
+}
+
+#[test]
+fn what_runs_by_itself_is_shown_before_it_is_allowed() {
+    let project = Project::new(
+        "process \"a\" { command \"true\"; watch \"x\"; cron \"@daily\" }\non \"failed\" { command \"mail\" }",
+    );
+    let asked = project.run(&["up", "-d", "--yes"]);
+    for shown in ["is started again when x changes", "is started at @daily", "when any process is failed: mail"] {
+        assert!(asked.whole().contains(shown), "{shown}: {}", asked.whole());
+    }
+    let next = project.run(&["up", "-d"]);
+    assert!(next.whole().contains("Scheduled `a`: in "), "{}", next.whole());
+    let doctor = project.json(&["doctor"]);
+    assert!(!doctor.to_string().contains("the resident does not run"), "{doctor:#}");
+}
