@@ -110,7 +110,7 @@ pub(crate) enum WaitUntil {
 #[serde(deny_unknown_fields)]
 pub(crate) struct WaitForEvent {
     /// Only of these kinds: `started`, `ready`, `unhealthy`, `recovered`, `limit`, `exited`, `restarted`, `held_back`, `stopped`,
-    /// `failed`, `defined`, `changed`, `rests`, `used_up`
+    /// `failed`, `missed`, `defined`, `changed`, `rests`, `used_up`
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     kinds: Vec<EventKind>,

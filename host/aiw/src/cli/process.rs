@@ -265,7 +265,7 @@ pub struct EventsArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
     pub since: Option<u64>,
     /// Only of this kind: started, ready, unhealthy, recovered, limit, exited, restarted, held_back, stopped, failed,
-    /// defined, changed, rests, used_up; may be repeated
+    /// missed, defined, changed, rests, used_up; may be repeated
     #[arg(long = "kind", value_name = "KIND")]
     pub kinds: Vec<EventKind>,
     /// Only of the process with this id, or the task, MCP server, provider or budget of this name
