@@ -14,10 +14,10 @@ use serde::Serialize;
 use crate::error::AppError;
 use crate::executable::lasting_executable;
 
-/// What does a duty: it gets the home, aiw's executable, and what says what is wrong.
+/// The function of a duty. It gets the home, aiw's executable, and what says what is wrong.
 type Does = fn(&Home, &Path, fn(&str)) -> Result<Infallible, AppError>;
 
-/// What the resident is awake for.
+/// A reason to be awake.
 struct Duty {
     name: &'static str,
     /// Whether it needs somebody awake now.
@@ -80,7 +80,7 @@ pub fn run_resident(home: &Home, say: fn(&str)) -> Result<(), AppError> {
     }
 }
 
-/// What the resident is awake for
+/// The resident, and its reasons to be awake
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ResidentState {
     /// Whether it is awake

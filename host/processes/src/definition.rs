@@ -11,7 +11,8 @@ use aiw_supervisor::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::duties::{schedule, watched};
+use crate::duties::schedule;
+use crate::duties::watched::{self, WatchedFiles};
 use crate::probe::{CheckOf, ProbeOf};
 
 /// How many processes a project may define.
@@ -248,27 +249,10 @@ impl Default for StopPolicy {
     }
 }
 
-/// Files whose change starts a process again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WatchedFiles {
-    /// Globs, from the project's directory on.
-    pub files: Vec<String>,
-    /// Globs of what doesn't count.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ignore: Vec<String>,
-    /// How long nothing must have changed before it is started again.
-    pub debounce: Duration,
-}
-
-impl WatchedFiles {
-    /// The usual time in which nothing must have changed.
-    pub const DEBOUNCE: Duration = Duration::from_millis(300);
-}
-
 /// A program that runs when something happens to a process of the project. It gets the event as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventHook {
-    /// What happens.
+    /// The kind of event.
     pub on: EventKind,
     /// The process to which it happens; any if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -282,6 +266,11 @@ pub struct EventHook {
 impl EventHook {
     /// The usual time for which a program may run.
     pub const TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// The variable that says of a command that such a program runs it.
+    pub(crate) const VARIABLE: &str = "AIW_HOOK";
+    /// The starter of what such a program starts, as events say it.
+    pub(crate) const BY: &str = "hook";
 
     /// Returns the id under which its program runs: `on-failed-api`.
     pub fn id(&self) -> String {

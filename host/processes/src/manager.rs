@@ -10,7 +10,6 @@ use aiw_home::{Home, Mode, replace};
 use aiw_supervisor::{Log, Names, ProcessRecord, ProcessScope, Processes, Stream, Supervised};
 
 use crate::definition::{Definition, DefinitionSource, EventHook};
-use crate::duties::{BY_HOOK, VARIABLE};
 use crate::error::{FileProblem, ProcessError};
 use crate::file::{self, Defined, Definitions};
 use crate::kept;
@@ -27,7 +26,7 @@ pub(crate) const NAMES: Names =
 pub struct Loaded {
     /// All of them, with where they are from. One of the file goes before one of the home.
     pub definitions: BTreeMap<String, (Definition, DefinitionSource)>,
-    /// What runs when something happens to them.
+    /// The programs that run when something happens to them.
     pub(crate) hooks: Vec<EventHook>,
     /// The bytes of the file.
     bytes: Option<Vec<u8>>,
@@ -83,7 +82,7 @@ impl Manager {
     /// Returns the processes of a project. Nothing is created until one is started.
     pub fn open(home: &Home, project: ProcessProject) -> Result<Self, ProcessError> {
         let processes = Processes::open(home, NAMES, ProcessScope::Root(project.root()?))?;
-        let by = if home.around().variable(VARIABLE).is_some() { BY_HOOK } else { "you" };
+        let by = if home.around().variable(EventHook::VARIABLE).is_some() { EventHook::BY } else { "you" };
         Ok(Self { home: home.clone(), project, processes, aiw: "aiw".into(), by: by.into() })
     }
 

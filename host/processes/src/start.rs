@@ -12,7 +12,6 @@ use aiw_supervisor::{
 
 use crate::consent::tell_unkept;
 use crate::definition::{Definition, DefinitionSource, EventHook, NeedOf, RestartWhen, in_order, signal_number};
-use crate::duties::VARIABLE;
 use crate::environment::Environment;
 use crate::error::ProcessError;
 use crate::manager::{Known, Loaded, Manager, NAMES};
@@ -67,7 +66,8 @@ impl Prepared {
         (self.new.announced, self.new.timeout) = (None, Some(hook.timeout));
         self.program.stdin = [event, b"\n"].concat();
         let own = home.around().only(["AIW_RUNTIME_DIR"]).into_iter();
-        let own = own.chain([("AIW_HOME".into(), home.root().into()), (VARIABLE.into(), hook.on.as_str().into())]);
+        let own =
+            own.chain([("AIW_HOME".into(), home.root().into()), (EventHook::VARIABLE.into(), hook.on.as_str().into())]);
         self.program.environment.extend(own);
         self
     }

@@ -1,5 +1,6 @@
 //! Figures of the benches, and the binary that they are about.
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +19,34 @@ pub fn binary(aiw: Option<PathBuf>) -> Result<PathBuf> {
 
 pub fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
+}
+
+/// The memory that is a process's own share, in MB.
+pub fn memory_of(pid: u32) -> Option<f64> {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    Some(line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()? / 1024.0)
+}
+
+/// The share of a processor that processes take for a while, in percent.
+#[expect(clippy::cast_precision_loss, reason = "it is a figure")]
+pub fn share_of(pids: &[u32], time: Duration) -> f64 {
+    // The first number of the file is the time on a processor, in nanoseconds.
+    let taken = || -> u64 {
+        let tasks =
+            pids.iter().flat_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten());
+        let times = tasks.filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok());
+        times.filter_map(|times| times.split_whitespace().next()?.parse::<u64>().ok()).sum()
+    };
+    let before = taken();
+    std::thread::sleep(time);
+    100.0 * taken().saturating_sub(before) as f64 / time.as_nanos() as f64
+}
+
+/// The middle one of some samples, in milliseconds.
+pub fn middle(mut samples: Vec<Duration>) -> f64 {
+    samples.sort();
+    millis(samples[samples.len() / 2])
 }
 
 #[expect(clippy::cast_precision_loss, reason = "megabytes for people")]

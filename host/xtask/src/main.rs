@@ -21,6 +21,7 @@ mod planning;
 mod plugins;
 mod processes;
 mod registries;
+mod resident;
 mod scripts;
 mod systems;
 mod test;

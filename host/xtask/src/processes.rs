@@ -16,7 +16,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use crate::command::{self, root};
-use crate::figures::millis;
+use crate::figures::{memory_of, middle, millis, share_of};
 
 const RUNS: usize = 15;
 
@@ -105,7 +105,7 @@ pub fn run(aiw: &Path) -> Result<bool> {
         }
         println!("{}", if over { "  OVER" } else { "" });
     }
-    Ok(good)
+    Ok(crate::resident::print(aiw)? && good)
 }
 
 /// The figures of a supervisor, in the order of the rows.
@@ -388,12 +388,6 @@ impl Drop for Machine {
     }
 }
 
-/// The middle one of some samples, in milliseconds.
-fn middle(mut samples: Vec<Duration>) -> f64 {
-    samples.sort();
-    millis(samples[samples.len() / 2])
-}
-
 /// Measures a start over a plain spawn, and how soon the end of a process is noticed.
 fn one(kind: Kind, program: &Path) -> Result<(f64, Option<f64>)> {
     let machine = Machine::new(kind, program, &[("web".into(), STAYS)], false, false)?;
@@ -466,24 +460,8 @@ fn idle(kind: Kind, program: &Path) -> Result<(f64, f64)> {
     std::thread::sleep(Duration::from_secs(3));
     let own = machine.own();
     ensure!(!own.is_empty(), "its supervisor is not found");
-    // The first number of the file is the time on a processor, in nanoseconds.
-    let taken = || -> u64 {
-        let threads =
-            own.iter().flat_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten());
-        let times = threads.filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok());
-        times.filter_map(|times| times.split_whitespace().next()?.parse::<u64>().ok()).sum()
-    };
-    let before = taken();
-    std::thread::sleep(WATCHED);
-    let cpu = taken().saturating_sub(before);
-    let shares = own.iter().filter_map(|pid| {
-        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-        line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()
-    });
-    #[expect(clippy::cast_precision_loss, reason = "it is a figure")]
-    let cpu = 100.0 * cpu as f64 / WATCHED.as_nanos() as f64;
-    Ok((shares.sum::<f64>() / 1024.0, cpu))
+    let cpu = share_of(&own, WATCHED);
+    Ok((own.iter().filter_map(|pid| memory_of(*pid)).sum(), cpu))
 }
 
 fn lines(dir: &Path) -> Result<PathBuf> {

@@ -94,7 +94,7 @@ struct Attending {
     /// The times of processes, each with its pattern.
     schedules: BTreeMap<String, (String, Schedule)>,
     hooks: Hooks,
-    /// What was complained of last.
+    /// The last complaint.
     complaint: Option<String>,
     say: fn(&str),
 }

@@ -18,11 +18,6 @@ const A_MINUTE: usize = 20;
 /// How often it is looked whether a program has ended, while others wait.
 pub(super) const LOOKS: Duration = Duration::from_millis(200);
 
-/// The variable that says of a command that a program of a hook runs it.
-pub(crate) const VARIABLE: &str = "AIW_HOOK";
-/// The starter of what such a program starts, as events say it.
-pub(crate) const BY_HOOK: &str = "hook";
-
 /// The programs of a project, and the events that wait for them.
 #[derive(Default)]
 pub(super) struct Hooks {
@@ -40,12 +35,12 @@ impl Hooks {
         let Some(name) = &event.name else { return };
         if event.kind == EventKind::Started {
             match event.by.as_deref() {
-                Some(BY_HOOK) => drop(attended.by_hooks.insert(name.clone())),
+                Some(EventHook::BY) => drop(attended.by_hooks.insert(name.clone())),
                 _ => drop(attended.by_hooks.remove(name)),
             }
         }
         let is_meant = |hook: &&EventHook| hook.on == event.kind && hook.of.as_ref().is_none_or(|of| of == name);
-        if attended.by_hooks.contains(name) || event.by.as_deref() == Some(BY_HOOK) {
+        if attended.by_hooks.contains(name) || event.by.as_deref() == Some(EventHook::BY) {
             return;
         }
         for hook in hooks.iter().filter(is_meant) {

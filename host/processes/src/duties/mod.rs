@@ -13,7 +13,6 @@ use aiw_home::Home;
 use aiw_supervisor::Resident;
 
 pub use engine::attend;
-pub(crate) use hooks::{BY_HOOK, VARIABLE};
 pub(crate) use record::Attended;
 
 use crate::definition::Definition;
@@ -22,7 +21,7 @@ use crate::manager::{Loaded, Manager};
 use crate::start::{StartResults, Started};
 use crate::state::ProcessStatus;
 
-/// What the resident is awake for in a project, by ids.
+/// The part of a project that the resident is awake for, by ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttendedProject {
     /// The project's directory.

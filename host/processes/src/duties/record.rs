@@ -12,7 +12,7 @@ use crate::project::ProcessProject;
 /// The longest record, in bytes.
 const LONGEST: u64 = 256 << 10;
 
-/// What of a project the resident is awake for.
+/// The part of a project that the resident is awake for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Attended {
     /// The project's directory.

@@ -16,7 +16,7 @@ const SET_BACK: u64 = 3 * 3_600_000;
 ///
 /// # Errors
 ///
-/// It is none, or it never comes true; the problem is the end of a sentence about the process.
+/// It is not a pattern, or it never comes true; the problem is the end of a sentence about the process.
 pub(crate) fn parse(text: &str) -> Result<Cron, String> {
     let cron = text.parse::<Cron>().map_err(|error| {
         let problem = one_line(&error.to_string(), 120);
@@ -28,7 +28,7 @@ pub(crate) fn parse(text: &str) -> Result<Cron, String> {
     }
 }
 
-/// What a look at the clock says. Times are in milliseconds since 1970.
+/// The result of a look at the clock. Times are in milliseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Look {
     /// It is not time yet.

@@ -13,8 +13,7 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::{Mutex, RwLock};
-
-use crate::definition::WatchedFiles;
+use serde::{Deserialize, Serialize};
 
 /// The most globs of a process.
 const MAX_GLOBS: usize = 100;
@@ -24,6 +23,23 @@ const DEBOUNCE: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(
 const POLL: Duration = Duration::from_secs(2);
 /// Where files change all the time, the wait for a quiet moment ends after this, or after so many times the debounce.
 const PATIENCE: (Duration, u32) = (Duration::from_secs(10), 20);
+
+/// Files whose change starts a process again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchedFiles {
+    /// Globs, from the project's directory on.
+    pub files: Vec<String>,
+    /// Globs of what doesn't count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<String>,
+    /// How long nothing must have changed before it is started again.
+    pub debounce: Duration,
+}
+
+impl WatchedFiles {
+    /// The usual time in which nothing must have changed.
+    pub const DEBOUNCE: Duration = Duration::from_millis(300);
+}
 
 /// Checks what files a process watches. Returns the problem as the end of a sentence about the process.
 pub(crate) fn check(watch: &WatchedFiles) -> Result<(), String> {
@@ -134,7 +150,7 @@ impl Rules {
     }
 }
 
-/// What has changed, for one who listens.
+/// The changes that one who listens has heard of.
 #[derive(Default)]
 struct Heard {
     /// The last change that counts.
@@ -147,7 +163,7 @@ struct Heard {
     is_uncertain: bool,
 }
 
-/// What the thread that hears of changes knows of one watch.
+/// The part of a watch that the thread which hears of changes knows.
 struct Shared {
     rules: RwLock<Rules>,
     heard: Mutex<Heard>,
@@ -275,7 +291,7 @@ impl FileWatch {
         Ok((new, sentence))
     }
 
-    /// What it watches.
+    /// Returns the files that it watches.
     pub fn of(&self) -> &WatchedFiles {
         &self.watch
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::read::document;
 use super::values::after_quoted;
 use super::{Defined, Definitions, parse};
-use crate::definition::{Definition, EnvValue, EventHook, NeedOf, RestartPolicy, Run, StopPolicy, WatchedFiles};
+use crate::definition::{Definition, EnvValue, EventHook, NeedOf, RestartPolicy, Run, StopPolicy};
+use crate::duties::watched::WatchedFiles;
 use crate::probe::{CheckOf, ProbeOf};
 use aiw_supervisor::{LogPolicy, Until};
 

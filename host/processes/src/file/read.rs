@@ -9,9 +9,8 @@ use kdl::{KdlDocument, KdlEntry, KdlNode, KdlValue};
 use serde::{Deserialize, Serialize};
 
 use super::values::{self, bytes, duration};
-use crate::definition::{
-    Definition, EnvValue, EventHook, MAX_PROCESSES, NeedOf, RestartWhen, Run, WatchedFiles, is_id,
-};
+use crate::definition::{Definition, EnvValue, EventHook, MAX_PROCESSES, NeedOf, RestartWhen, Run, is_id};
+use crate::duties::watched::WatchedFiles;
 use crate::error::FileProblem;
 use crate::probe::{CheckOf, ProbeOf};
 
@@ -37,7 +36,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(3600);
 pub struct Defined {
     /// The processes.
     pub processes: Definitions,
-    /// What runs when something happens to them.
+    /// The programs that run when something happens to them.
     #[serde(default)]
     pub hooks: Vec<EventHook>,
 }

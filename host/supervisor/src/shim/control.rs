@@ -62,8 +62,8 @@ impl Control {
         Some(Terminal { rows, columns })
     }
 
-    /// Lets in who wants to connect, and passes on what is there, as far as the process takes it. Between two lives there
-    /// is none that takes anything. `terminal` is the terminal of the process now, and `life` when its life began. Returns
+    /// Lets in who wants to connect, and passes on what is there, as far as the process takes it; between two lives
+    /// nothing is taken. `terminal` is the terminal of the process now, and `life` when its life began. Returns
     /// whether somebody wants this life to end and another one to begin.
     pub fn serve(&mut self, mut input: Option<&mut Input>, terminal: Option<Terminal>, life: Option<u64>) -> bool {
         self.accept(terminal);

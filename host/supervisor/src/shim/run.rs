@@ -534,7 +534,7 @@ impl Supervisor {
     }
 }
 
-/// Who has a process started again when a file changes, as events say it.
+/// The starter of a life that begins because a file has changed, as events say it.
 const WATCH: &str = "watch";
 
 /// A life longer than this, without a window, makes the pauses short again.

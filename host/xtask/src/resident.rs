@@ -1,0 +1,202 @@
+//! The figures of what somebody is awake for, of events, and of attaching: rows of `cargo xtask bench processes`.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::figures::{memory_of, middle, share_of};
+
+const RUNS: usize = 15;
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The debounce of the file that is watched.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+/// How long the resident is watched while nothing happens.
+const WATCHED: Duration = Duration::from_secs(20);
+const EVENTS: usize = 100_000;
+
+/// Types one character after another at `cat` through `aiw process attach`, and prints the middle time until each is
+/// shown, in milliseconds.
+const TYPES: &str = r#"
+import os, pty, select, sys, time
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], [sys.argv[1], "process", "attach", "cat"])
+def read(limit):
+    seen = b""
+    while select.select([terminal], [], [], limit)[0]:
+        seen += os.read(terminal, 65536)
+        limit = 0.3
+    return seen
+read(5)
+times = []
+for number in range(31):
+    letter = b"abcdefghij"[number % 10:number % 10 + 1]
+    begun = time.perf_counter()
+    os.write(terminal, letter)
+    seen = b""
+    while letter not in seen:
+        if not select.select([terminal], [], [], 5)[0]:
+            sys.exit("nothing is shown")
+        seen += os.read(terminal, 65536)
+    times.append(time.perf_counter() - begun)
+    time.sleep(0.02)
+print(1000 * sorted(times)[len(times) // 2])
+os.write(terminal, b"\x1d")
+"#;
+
+/// A row: the figure, its unit, and the most that it may be.
+pub type Row = (&'static str, f64, &'static str, f64);
+
+/// A project of its own, in a home of its own.
+struct Project<'a> {
+    aiw: &'a Path,
+    dir: tempfile::TempDir,
+    lines: Receiver<Instant>,
+    reader: Child,
+}
+
+impl<'a> Project<'a> {
+    fn new(aiw: &'a Path) -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        fs::create_dir(dir.path().join(".ichimi"))?;
+        fs::create_dir(dir.path().join("src"))?;
+        let text = format!(
+            "process \"api\" {{ command \"sleep\" \"100000\"; watch \"src/**\" debounce=\"{}ms\" }}
+             process \"cat\" {{ command \"cat\"; terminal rows=24 columns=80 }}",
+            DEBOUNCE.as_millis()
+        );
+        fs::write(dir.path().join(".ichimi/processes.kdl"), text)?;
+        let mut reader = of(aiw, dir.path(), &["events", "-f", "--json"]).stdout(Stdio::piped()).spawn()?;
+        let out = reader.stdout.take().context("its output")?;
+        let (send, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                let is_start = line.contains("started") && line.contains("\"api\"");
+                if is_start && send.send(Instant::now()).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self { aiw, dir, lines, reader })
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<Vec<u8>> {
+        let done = of(self.aiw, self.dir.path(), arguments).output()?;
+        ensure!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        Ok(done.stdout)
+    }
+
+    fn json(&self, arguments: &[&str]) -> Result<Value> {
+        Ok(serde_json::from_slice(&self.run(arguments)?)?)
+    }
+
+    /// Waits until the reader has shown a start.
+    fn shown(&self) -> Result<Instant> {
+        self.lines.recv_timeout(PATIENCE).context("no event is shown")
+    }
+}
+
+impl Drop for Project<'_> {
+    fn drop(&mut self) {
+        let _ = self.run(&["down"]);
+        let _ = self.reader.kill();
+        let _ = self.reader.wait();
+    }
+}
+
+fn of(program: &Path, dir: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).env("HOME", dir).env("AIW_HOME", dir.join("home")).env("AIW_RUNTIME_DIR", dir.join("run"));
+    command.current_dir(dir).stdin(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// Measures all of it.
+pub fn rows(aiw: &Path) -> Result<Vec<Row>> {
+    let project = Project::new(aiw)?;
+    project.run(&["up", "-d", "--yes"])?;
+    project.shown()?;
+    // The resident has to listen before it is measured.
+    std::thread::sleep(Duration::from_secs(2));
+    let (mut told, mut restarts) = (Vec::new(), Vec::new());
+    for number in 0..RUNS {
+        let begun = Instant::now();
+        fs::write(project.dir.path().join(format!("src/{number}")), "x")?;
+        restarts.push(project.shown()?.saturating_duration_since(begun + DEBOUNCE));
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    for _ in 0..RUNS {
+        // The command ends when the process runs, so what is left is the way of the event.
+        project.run(&["stop", "api"])?;
+        let mut client = of(aiw, project.dir.path(), &["process", "start", "api"]).stdout(Stdio::null()).spawn()?;
+        client.wait()?;
+        let ended = Instant::now();
+        told.push(project.shown()?.saturating_duration_since(ended));
+    }
+    std::thread::sleep(Duration::from_secs(3));
+    let pid = project.json(&["status", "--json"])?["resident"]["pid"]
+        .as_u64()
+        .and_then(|pid| u32::try_from(pid).ok())
+        .context("a resident")?;
+    let memory = memory_of(pid).context("its memory")?;
+    let cpu = share_of(&[pid], WATCHED);
+    let mut types = of(Path::new("python3"), project.dir.path(), &["-c", TYPES]);
+    let typed = types.arg(aiw).stderr(Stdio::inherit()).output()?;
+    let typed: f64 = String::from_utf8(typed.stdout)?.trim().parse().context("attach shows nothing")?;
+    Ok(vec![
+        ("process: an event, from its process to a waiting reader", middle(told), "ms", 10.0),
+        ("process: from a changed file to its restart, after the debounce", middle(restarts), "ms", 20.0),
+        ("process: a search in 100,000 events", searched(aiw)?, "ms", 50.0),
+        ("process: memory of the resident", memory, "MB", 10.0),
+        ("process: cpu of the resident when nothing happens", cpu, "%", 0.1),
+        ("process: a key, from `aiw process attach` and back", typed, "ms", 5.0),
+    ])
+}
+
+/// How long it takes to search as many events as a home may have, in milliseconds.
+fn searched(aiw: &Path) -> Result<f64> {
+    let dir = tempfile::tempdir()?;
+    let events = dir.path().join("home/events");
+    fs::create_dir_all(&events)?;
+    let line = |number: usize| {
+        let at = number % 60;
+        format!(
+            "{{\"time\":\"2026-11-27T10:00:{at:02}Z\",\"kind\":\"ready\",\"of\":\"process\",\"name\":\"p{number:06}\",\"pid\":{}}}\n",
+            100_000 + number
+        )
+    };
+    let mut base = 0;
+    for (name, part) in [("events.1.jsonl", 0..EVENTS / 2), ("events.jsonl", EVENTS / 2..EVENTS)] {
+        let mut file = fs::File::create(events.join(name))?;
+        let head = format!("@{base}\n");
+        let text: String = part.map(line).collect();
+        file.write_all(head.as_bytes())?;
+        file.write_all(text.as_bytes())?;
+        base += head.len() + text.len();
+    }
+    let mut samples = Vec::new();
+    for _ in 0..RUNS {
+        let begun = Instant::now();
+        let done = of(aiw, dir.path(), &["events", "--all", "--of", "p099999", "--json"]).output()?;
+        samples.push(begun.elapsed());
+        ensure!(String::from_utf8_lossy(&done.stdout).contains("p099999"), "the event is not found");
+    }
+    Ok(middle(samples))
+}
+
+/// Prints the rows. Returns whether all are within their limits.
+pub fn print(aiw: &Path) -> Result<bool> {
+    let mut good = true;
+    for (what, ours, unit, limit) in rows(aiw)? {
+        let over = ours > limit;
+        good &= !over;
+        println!("{what:<66} {ours:>9.2} {limit:>9.1} {unit:<3}{}", if over { "  OVER" } else { "" });
+    }
+    Ok(good)
+}
