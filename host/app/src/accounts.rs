@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use aiw_core::one_line;
+use aiw_events::EventLog;
 use aiw_home::{Home, HomeError, Settings, Surroundings};
 use aiw_launch::{LaunchError, PreparedRun};
 use aiw_tasks::{Counted, EndedTask, TaskUsage};
@@ -120,7 +121,16 @@ fn by_itself(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
         ..Booking::new(BookingSource::Cli, tokens)
     };
     booking.cost_usd = cost(&booking, &settings, by_cli)?;
-    Book::of(home).add(&booking)?;
+    let book = Book::of(home);
+    book.add(&booking)?;
+    let budgets = settings.budgets().unwrap_or_default();
+    if !budgets.is_empty() {
+        let mut spending = Spending::new(book, budgets);
+        // The next one tells it, if this one can't.
+        if spending.refresh(&settings).is_ok() {
+            spending.tell_used_up(&EventLog::of(home.root()));
+        }
+    }
     Ok(Counted { usage: Some(usage), cost_usd: booking.cost_usd, note: None })
 }
 

@@ -19,7 +19,7 @@ pub struct EventsRequest {
     pub since: Option<u64>,
     /// Of these kinds; all if there are none.
     pub kinds: Vec<EventKind>,
-    /// Of the process with this id.
+    /// Of the process with this id, or what else has this name.
     pub process: Option<String>,
     /// Of all projects.
     pub all: bool,
@@ -79,6 +79,11 @@ impl EventReader {
         Ok(self.events.end().map_err(|e| HomeError::io("read", self.events.directory(), e))?)
     }
 
+    /// Returns the events from a position on, so many at the most.
+    pub fn read(&self, from: u64, most: usize) -> Result<EventList, AppError> {
+        self.list_of(self.events.read(from, most, |event| self.is_wanted(event)))
+    }
+
     /// Returns the events from a position on, so many at the most. If there are none, it waits for some, but no longer than
     /// this, and also ends when a signal was handled.
     pub fn next(&mut self, from: u64, most: usize, patience: Duration) -> Result<EventList, AppError> {
@@ -86,11 +91,10 @@ impl EventReader {
             Some(watch) => watch,
             None => self.listening()?,
         };
-        let read = || self.list_of(self.events.read(from, most, |event| self.is_wanted(event)));
-        let mut list = read()?;
+        let mut list = self.read(from, most)?;
         if list.events.is_empty() && !list.gap && !patience.is_zero() {
             listening.wait(Some(patience));
-            list = read()?;
+            list = self.read(from, most)?;
         }
         self.watch = Some(listening);
         Ok(list)

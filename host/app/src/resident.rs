@@ -26,7 +26,7 @@ struct Duty {
     run: Does,
 }
 
-/// All duties. Decision 0039 says what starts and ends each, and what it costs.
+/// All duties. Decision 0040 says what starts and ends each, and what it costs.
 const DUTIES: [Duty; 1] = [Duty {
     name: "processes",
     is_needed: |home| !aiw_processes::attended(home).is_empty(),

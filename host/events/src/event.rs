@@ -40,6 +40,12 @@ aiw_core::words! {
         Missed = "missed",
         /// Its definition was added, changed or removed.
         Defined = "defined",
+        /// It defines its tools, prompts or resources in another way than before.
+        Changed = "changed",
+        /// It is not asked for a while.
+        Rests = "rests",
+        /// It is spent for its day or month.
+        UsedUp = "used_up",
     }
 }
 
@@ -52,6 +58,12 @@ aiw_core::words! {
         Process = "process",
         /// A task.
         Task = "task",
+        /// An MCP server behind aiw.
+        Server = "server",
+        /// A provider in a pool.
+        Provider = "provider",
+        /// A budget.
+        Budget = "budget",
     }
 }
 
@@ -60,13 +72,13 @@ aiw_core::words! {
 pub struct HomeEvent {
     /// The time
     pub time: String,
-    /// `started`, `ready`, `unhealthy`, `recovered`, `limit`, `exited`, `restarted`, `held_back`, `stopped`, `failed`, `missed` or `defined`
+    /// `started`, `ready`, `unhealthy`, `recovered`, `limit`, `exited`, `restarted`, `held_back`, `stopped`, `failed`, `missed`, `defined`, `changed`, `rests` or `used_up`
     #[schemars(with = "String")]
     pub kind: EventKind,
-    /// `process` or `task`
+    /// `process`, `task`, `server`, `provider` or `budget`
     #[schemars(with = "String")]
     pub of: EventSubject,
-    /// A process's id in its project, or a task's CLI. Absent for a private run
+    /// A process's id in its project, a task's CLI, or the name of a server, provider or budget. Absent for a private run
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The directory of its project
@@ -123,6 +135,8 @@ impl fmt::Display for HomeEvent {
         let kind = match self.kind {
             EventKind::HeldBack => "held back",
             EventKind::Limit => "reached a limit",
+            EventKind::Changed => "has changed what it offers",
+            EventKind::UsedUp => "is used up",
             kind => kind.as_str(),
         };
         write!(f, "{} {name} {kind}", self.of)?;

@@ -1,27 +1,18 @@
 //! The two files of events.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-use aiw_home::{make_private_dir, open_append, open_plain, position_line, position_of, rename, whole_length};
+use std::io;
+use std::path::Path;
 
 use crate::event::HomeEvent;
+use crate::lines::{LineFiles, LinePage};
 
 /// The size at which a file is full, in bytes. No event is shorter than 100 bytes, so both files hold 100,000 at the most.
 const FULL: u64 = 5_000_000;
 
-/// The most bytes of an event. Texts are short, but the path of a project may be long.
-const LONGEST: usize = 8192;
-
-/// How long a writer waits for others. One of them may be suspended, and an event must not stop anything.
-const PATIENCE: Duration = Duration::from_millis(250);
-
 /// The events of a home.
 #[derive(Debug, Clone)]
 pub struct EventLog {
-    directory: PathBuf,
+    files: LineFiles,
 }
 
 /// A part of the events, from a position on.
@@ -35,23 +26,21 @@ pub struct EventPage {
     pub has_gap: bool,
 }
 
+impl From<LinePage<HomeEvent>> for EventPage {
+    fn from(LinePage { lines, next, has_gap }: LinePage<HomeEvent>) -> Self {
+        Self { events: lines, next, has_gap }
+    }
+}
+
 impl EventLog {
     /// Returns the events of the home with this root. Nothing is created before the first event.
     pub fn of(home: &Path) -> Self {
-        Self { directory: home.join("events") }
+        Self { files: LineFiles::of(home.join("events"), "events", FULL) }
     }
 
     /// Returns the directory that the files are in.
     pub fn directory(&self) -> &Path {
-        &self.directory
-    }
-
-    fn live(&self) -> PathBuf {
-        self.directory.join("events.jsonl")
-    }
-
-    fn older(&self) -> PathBuf {
-        self.directory.join("events.1.jsonl")
+        self.files.directory()
     }
 
     /// Adds an event. Once this returns, every reader finds it.
@@ -60,177 +49,27 @@ impl EventLog {
     ///
     /// The system's error. A writer goes on without its event.
     pub fn add(&self, event: &HomeEvent) -> io::Result<()> {
-        let mut line = serde_json::to_vec(&event.bounded())?;
-        line.push(b'\n');
-        if line.len() > LONGEST {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "an event is too long"));
-        }
-        let start = Instant::now();
-        loop {
-            let file = self.open()?;
-            while let Err(error) = lock(&file) {
-                if error.kind() != io::ErrorKind::WouldBlock || start.elapsed() > PATIENCE {
-                    return Err(error);
-                }
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            // Others may have put it aside before this lock.
-            if is_same(&file, &self.live()) && self.add_to(&file, &line)? {
-                return Ok(());
-            }
-        }
-    }
-
-    fn open(&self) -> io::Result<File> {
-        match open_append(&self.live()) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                make_private_dir(&self.directory).map_err(io::Error::other)?;
-                open_append(&self.live())
-            }
-            opened => opened,
-        }
-    }
-
-    /// Adds a line to the live file, which is locked. Returns false if it was full, and is the older one now.
-    fn add_to(&self, mut file: &File, line: &[u8]) -> io::Result<bool> {
-        // What a writer left unfinished, such as on a full disk, is cut off.
-        let mut length = whole_length(file)?;
-        file.set_len(length)?;
-        if length == 0 {
-            let older = open_plain(&self.older()).ok().and_then(|older| Part::of(older).ok());
-            let head = position_line(older.as_ref().map_or(0, Part::end));
-            file.write_all(head.as_bytes())?;
-            length = head.len() as u64;
-        }
-        if length + line.len() as u64 > FULL {
-            rename(&self.live(), &self.older())?;
-            return Ok(false);
-        }
-        let done = file.write_all(line);
-        if done.is_err() {
-            // The disk is full. Part of a line would spoil the next one.
-            let _ = file.set_len(length);
-        }
-        done.map(|()| true)
+        self.files.add(&event.bounded())
     }
 
     /// Returns the position behind the newest event.
     pub fn end(&self) -> io::Result<u64> {
-        Ok(self.files()?.last().map_or(0, Part::end))
+        self.files.end()
     }
 
     /// Returns the events from a position on that are wanted, at most so many. From 0 on, they are all that are there.
     pub fn read(&self, from: u64, most: usize, is_wanted: impl Fn(&HomeEvent) -> bool) -> io::Result<EventPage> {
-        self.read_lines(from, most, |_| true, is_wanted)
+        Ok(self.files.read_lines(from, most, |_| true, is_wanted)?.into())
     }
 
     /// Returns the newest events that are wanted, at most so many, of a time and later (RFC 3339 in UTC).
     pub fn since(&self, time: &str, most: usize, is_wanted: impl Fn(&HomeEvent) -> bool) -> io::Result<EventPage> {
         const BEFORE: &[u8] = b"{\"time\":\"";
         let is_later = |line: &[u8]| line.strip_prefix(BEFORE).is_none_or(|line| line >= time.as_bytes());
-        let mut page = self.read_lines(0, usize::MAX, is_later, is_wanted)?;
+        let mut page: EventPage = self.files.read_lines(0, usize::MAX, is_later, is_wanted)?.into();
         page.events.drain(..page.events.len().saturating_sub(most));
         Ok(page)
     }
-
-    fn read_lines(
-        &self,
-        from: u64,
-        most: usize,
-        is_looked_at: impl Fn(&[u8]) -> bool,
-        is_wanted: impl Fn(&HomeEvent) -> bool,
-    ) -> io::Result<EventPage> {
-        let files = self.files()?;
-        let (start, end) = (files.first().map_or(0, |part| part.base), files.last().map_or(0, Part::end));
-        // A position behind the end is of files that somebody has removed.
-        let has_gap = from != 0 && (from < start || from > end);
-        let next = if has_gap { start } else { from.max(start) };
-        let mut page = EventPage { events: Vec::new(), next, has_gap };
-        for part in &files {
-            page.next = page.next.max(part.base);
-            let bytes = part.read_from(page.next)?;
-            for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-                if page.events.len() >= most {
-                    return Ok(page);
-                }
-                page.next += line.len() as u64;
-                // A line that another version of aiw wrote may be another one.
-                let event = is_looked_at(line).then(|| serde_json::from_slice(line).ok()).flatten();
-                page.events.extend(event.filter(&is_wanted));
-            }
-        }
-        Ok(page)
-    }
-
-    /// Returns the files, oldest first.
-    fn files(&self) -> io::Result<Vec<Part>> {
-        let mut files: Vec<Part> = Vec::new();
-        // In this order: the live one may become the older one meanwhile, and is seen twice then.
-        for path in [self.live(), self.older()] {
-            let file = match open_plain(&path) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                file => file?,
-            };
-            let part = Part::of(file)?;
-            if files.iter().all(|other| other.base != part.base) {
-                files.insert(0, part);
-            }
-        }
-        Ok(files)
-    }
-}
-
-/// A file of events.
-struct Part {
-    /// The position of its first byte.
-    base: u64,
-    length: u64,
-    file: File,
-}
-
-impl Part {
-    /// Returns a file without a line at its end that a writer has not finished.
-    fn of(file: File) -> io::Result<Self> {
-        Ok(Self { base: position_of(&file).unwrap_or(0), length: whole_length(&file)?, file })
-    }
-
-    fn end(&self) -> u64 {
-        self.base + self.length
-    }
-
-    /// Returns the bytes from a position on.
-    fn read_from(&self, position: u64) -> io::Result<Vec<u8>> {
-        let skipped = position.saturating_sub(self.base).min(self.length);
-        (&self.file).seek(SeekFrom::Start(skipped))?;
-        let mut bytes = Vec::new();
-        (&self.file).take(self.length - skipped).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-}
-
-/// Takes the lock of a file until it is closed, if nobody has it.
-#[cfg(unix)]
-fn lock(file: &File) -> io::Result<()> {
-    Ok(rustix::fs::flock(file, rustix::fs::FlockOperation::NonBlockingLockExclusive)?)
-}
-
-#[cfg(not(unix))]
-fn lock(file: &File) -> io::Result<()> {
-    file.try_lock().map_err(|_| io::ErrorKind::WouldBlock.into())
-}
-
-/// Whether a file is still the one of this path.
-#[cfg(unix)]
-fn is_same(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let of = |meta: io::Result<std::fs::Metadata>| meta.map(|meta| (meta.dev(), meta.ino())).ok();
-    let one = of(file.metadata());
-    one.is_some() && one == of(std::fs::symlink_metadata(path))
-}
-
-#[cfg(not(unix))]
-fn is_same(_file: &File, path: &Path) -> bool {
-    path.exists()
 }
 
 #[cfg(test)]

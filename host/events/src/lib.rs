@@ -5,6 +5,8 @@
 //! events: when one is full, it takes the place of the older one. A position counts the bytes of all events ever
 //! written, so it stays good, and a reader that comes too late is told of a gap.
 //!
+//! Other rooms keep lines of their own in the same way: [`LineFiles`].
+//!
 //! Not for secrets, nor for anything that a program was given: an event never has an argument, a variable or a prompt.
 //!
 //! ```
@@ -21,6 +23,8 @@
 
 mod event;
 mod file;
+mod lines;
 
 pub use event::{EventKind, EventSubject, HomeEvent};
 pub use file::{EventLog, EventPage};
+pub use lines::{LineFiles, LinePage};

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use std::time::{Duration, Instant};
 
+use aiw_events::EventLog;
 use aiw_home::{Budget, Home, HomeError, Settings};
 use aiw_usage::{Book, BookTurn, Booking, NotOpened, OpenRequest, Spending, UsageError};
 use parking_lot::{Mutex, MutexGuard};
@@ -106,12 +107,19 @@ impl Ledger {
         }
     }
 
-    /// Books what was noted. This waits for the book.
+    /// Books what was noted, and tells which budgets that uses up. This waits for the book.
     pub(crate) fn write_closed(&self) -> Result<(), UsageError> {
-        if self.unwritten().is_empty() {
-            return Ok(());
+        // The next request may have written it.
+        if !self.unwritten().is_empty() {
+            self.write(&mut self.book.turn()?)?;
         }
-        self.write(&mut self.book.turn()?)
+        let mut known = self.known();
+        let Known { settings: Some(settings), spending, .. } = &mut *known else { return Ok(()) };
+        // What can't be read now is told after another request.
+        if !spending.is_empty() && spending.refresh(settings).is_ok() {
+            spending.tell_used_up(&EventLog::of(self.home.root()));
+        }
+        Ok(())
     }
 
     fn unwritten(&self) -> MutexGuard<'_, Vec<Booking>> {

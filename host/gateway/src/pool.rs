@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aiw_dialects::{FailureKind, UpstreamFailure};
+use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
 use aiw_home::{Home, HomeError, Mode, PoolOrder, Turn, now_millis, read_capped, replace};
 use serde::{Deserialize, Serialize};
 
@@ -116,6 +117,7 @@ impl Rest {
 pub(crate) struct Pool {
     path: PathBuf,
     order: PoolOrder,
+    events: EventLog,
 }
 
 /// A member that a session has left.
@@ -147,7 +149,7 @@ pub(crate) enum Pick {
 
 impl Pool {
     pub(crate) fn new(home: &Home, name: &str, order: PoolOrder) -> Self {
-        Self { path: path(home, name), order }
+        Self { path: path(home, name), order, events: EventLog::of(home.root()) }
     }
 
     /// Picks a member for a request of a session. `tried` were asked already, and `busy` says how many requests each
@@ -166,7 +168,7 @@ impl Pool {
         // Nearly always there is nothing to clear, and then nothing is locked.
         let has_rest = load(&self.path).is_some_and(|state| state.has_rest(member));
         if has_rest {
-            self.change(|state| ((), state.clear(member, sent)));
+            self.change_and_tell(member, None, |state| state.clear(member, sent));
         }
     }
 
@@ -175,9 +177,32 @@ impl Pool {
         let Some(fault) = Fault::of(failure) else { return false };
         if !is_alone {
             let now = now_millis();
-            self.change(|state| ((), state.rest(member, fault, why, now)));
+            self.change_and_tell(member, Some(fault.phrase()), |state| state.rest(member, fault, why, now));
         }
         true
+    }
+
+    /// Changes the file, and adds an event if the account rests now, or does not any more.
+    fn change_and_tell(&self, member: &Account, why: Option<&str>, change: impl FnOnce(&mut State) -> bool) {
+        let now = now_millis();
+        let change = |state: &mut State| {
+            let before = state.is_resting(&member.id, now);
+            let has_changed = change(state);
+            let after = state.is_resting(&member.id, now);
+            ((before != after).then_some(after), has_changed)
+        };
+        match self.change(change).flatten() {
+            Some(true) => self.announce(member, EventKind::Rests, why),
+            Some(false) => self.announce(member, EventKind::Recovered, None),
+            None => {}
+        }
+    }
+
+    /// Adds an event. The provider's own words are not in it.
+    fn announce(&self, member: &Account, kind: EventKind, why: Option<&str>) {
+        let (name, why) = (Some(provider_of(&member.id)), why.map(str::to_owned));
+        // A full disk stops no request.
+        let _ = self.events.add(&HomeEvent { name, why, ..HomeEvent::now(kind, EventSubject::Provider) });
     }
 
     /// Looks at the file, and changes it, while no other gateway does. The second part of the result says whether it
@@ -304,6 +329,18 @@ impl State {
         self.rests.len() < before
     }
 
+    /// Whether an account, or a model of it, has had to rest and not answered since. That a model is not there says nothing of
+    /// the account: clients name the models.
+    fn is_resting(&self, account: &str, now: u64) -> bool {
+        self.rests.iter().any(|(key, rest)| {
+            let model = key.strip_prefix(account).filter(|model| model.is_empty() || model.starts_with(' '));
+            let is_missing = |model: &str| rest.is_final && !model.is_empty();
+            rest.until > 0
+                && now.saturating_sub(rest.until) < millis(STAYS)
+                && model.is_some_and(|model| !is_missing(model))
+        })
+    }
+
     fn rest(&mut self, member: &Account, fault: Fault, why: &str, now: u64) -> bool {
         let key = if fault.is_of_account() { member.id.clone() } else { member.with_model() };
         // What ended long ago says nothing any more.
@@ -403,6 +440,17 @@ impl Fault {
     /// Returns whether the same request may be answered a moment later.
     pub(crate) fn is_brief(failure: &UpstreamFailure) -> bool {
         matches!(Self::of(failure), Some(Self::Broken | Self::Limited { .. }))
+    }
+
+    /// Returns what it is, for events.
+    fn phrase(self) -> &'static str {
+        match self {
+            Self::Limited { .. } => "it is limited",
+            Self::Empty => "it has nothing left, or refuses the key",
+            Self::Missing => "it has no such model",
+            Self::Broken => "it fails",
+            Self::Silent => "it does not answer",
+        }
     }
 
     fn is_of_account(self) -> bool {
@@ -640,7 +688,14 @@ mod tests {
         assert_eq!(picked, Picked { pick: Pick::Member(1), left: Some(left) });
         let rests = resting(&home, "work");
         assert_eq!((rests.len(), rests[0].provider.as_str(), rests[0].why.as_str()), (1, "p0", "refused"));
+        // A second failure, and a model that is not there, are no news.
+        assert!(pool().failed(&members[0], &failure(FailureKind::Key, "words", None), "words", false));
+        assert!(pool().failed(&members[1], &failure(FailureKind::NotFound, "words", None), "words", false));
         pool().answered(&members[0], u64::MAX);
+        pool().answered(&members[1], u64::MAX);
+        let told = EventLog::of(home.root()).read(0, 10, |_| true).unwrap().events;
+        let told: Vec<String> = told.iter().map(HomeEvent::to_string).collect();
+        assert_eq!(told, ["provider p0 rests: it has nothing left, or refuses the key", "provider p0 recovered"]);
         assert!(resting(&home, "work").is_empty());
         // A pool of one is never left without.
         assert!(pool().failed(&members[0], &failure(FailureKind::Key, "refused", None), "refused", true));

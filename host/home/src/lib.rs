@@ -81,7 +81,7 @@ pub use settings::{
     ollama_host,
 };
 pub use surroundings::Surroundings;
-pub use time::{millis_of, millis_of_http, now_millis, now_rfc3339, rfc3339, rfc3339_of};
+pub use time::{local_hour, millis_of, millis_of_http, now_millis, now_rfc3339, rfc3339, rfc3339_of};
 pub use unlinked::{OpenDir, nearest, open_unlinked_dir, read_unlinked, read_unlinked_beside};
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};
 pub use workflows::{ApprovedWorkflow, WorkflowsLock};

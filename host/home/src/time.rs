@@ -3,9 +3,9 @@
 use std::num::NonZeroU8;
 use std::time::SystemTime;
 
-use time::OffsetDateTime;
 use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimePrecision};
 use time::format_description::well_known::{Iso8601, Rfc2822, Rfc3339};
+use time::{OffsetDateTime, UtcOffset, Weekday};
 
 /// RFC 3339 with three digits below the second, always: such times sort as text.
 const MILLISECONDS: EncodedConfig =
@@ -33,6 +33,14 @@ pub fn rfc3339(millis: u64) -> String {
     let nanos = i128::from(millis) * 1_000_000;
     let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     time.format(&Iso8601::<MILLISECONDS>).unwrap_or_default()
+}
+
+/// Returns the hour of a time where this machine is, and whether it is on a weekend there.
+pub fn local_hour(millis: u64) -> (u8, bool) {
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000);
+    let time = time.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let here = UtcOffset::local_offset_at(time).ok().and_then(|offset| time.checked_to_offset(offset)).unwrap_or(time);
+    (here.hour(), matches!(here.weekday(), Weekday::Saturday | Weekday::Sunday))
 }
 
 /// Formats a time that may be before 1970; `None` if it is.

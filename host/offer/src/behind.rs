@@ -13,6 +13,7 @@ use aiw_routing::{Cost, ListingChoice, Offered, Pool, PoolError, SWEEP};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
+use crate::event_messages;
 use crate::saved::kept_tools;
 use crate::shared::{SharedOffer, names};
 use crate::toolset::Toolset;
@@ -151,7 +152,7 @@ impl SharedOffer {
     /// Returns the servers' capabilities besides tools, in the protocol's form.
     pub(crate) fn capabilities(&self) -> Map<String, Value> {
         if !self.passes() {
-            return Map::new();
+            return if self.logs() { Map::from_iter([("logging".to_owned(), json!({}))]) } else { Map::new() };
         }
         let capabilities = json!({
             "logging": {},
@@ -164,7 +165,8 @@ impl SharedOffer {
 
     /// Answers what is not about tools.
     pub(crate) async fn request(&self, method: &str, params: Option<Value>, call: &Call) -> Result<Value, RpcError> {
-        if !self.toolsets.contains(&Toolset::Servers) {
+        let is_level = method == "logging/setLevel" && self.logs();
+        if !is_level && !self.toolsets.contains(&Toolset::Servers) {
             return Err(RpcError::no_method(method));
         }
         let pool = &self.context.pool;
@@ -192,7 +194,12 @@ impl SharedOffer {
                 if !LOG_LEVELS.contains(&level) {
                     return Err(RpcError::invalid(&format!("`level` must be one of {}", LOG_LEVELS.join(", "))));
                 }
-                pool.set_log_level(level).await;
+                if self.toolsets.contains(&Toolset::Servers) {
+                    pool.set_log_level(level).await;
+                }
+                if self.logs() {
+                    event_messages::send_from(&self.context, level, call.caller.at_large()).await;
+                }
                 Ok(json!({}))
             }
             other => return Err(RpcError::no_method(other)),

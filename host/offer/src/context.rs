@@ -7,6 +7,7 @@ use aiw_core::one_line;
 use aiw_home::Home;
 use aiw_mcp::{Call, ToolAnswer};
 use aiw_routing::{CurrentMeaning, DynamicToolRegistry, Finder, Pool};
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -32,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) listed: Notify,
     /// The scripts that run, and those whose results were not fetched.
     pub(crate) runs: Runs,
+    /// The level from which the client gets events as log messages, by its place among all levels.
+    pub(crate) wanted_level: Mutex<Option<usize>>,
     /// Gone with this: what waits for changes ends then.
     pub(crate) here: watch::Sender<()>,
 }
@@ -40,7 +43,9 @@ pub(crate) struct Context {
 pub(crate) fn starter(call: &Call) -> String {
     match one_line(call.caller.name(), 60) {
         name if name.is_empty() => "a client".into(),
-        name if ["you", "up", "need", "restart", "an extension"].contains(&name.as_str()) => format!("client {name}"),
+        name if ["you", "up", "need", "restart", "watch", "cron", "hook", "an extension"].contains(&name.as_str()) => {
+            format!("client {name}")
+        }
         name => name,
     }
 }
@@ -67,6 +72,7 @@ impl Context {
             planned: PlannedTools::default(),
             listed,
             runs: Runs::default(),
+            wanted_level: Mutex::default(),
             here: watch::Sender::default(),
         }
     }

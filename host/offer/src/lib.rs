@@ -14,6 +14,7 @@ mod behind;
 mod bounds;
 mod context;
 mod error;
+mod event_messages;
 mod find;
 mod history;
 mod input;

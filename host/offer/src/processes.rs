@@ -12,9 +12,9 @@ use aiw_core::{Heard, Unasked, one_line, star_matches};
 use aiw_events::EventKind;
 use aiw_mcp::Call;
 use aiw_processes::{
-    Author, DefineRequest, ExportForm, ExportRequest, Manager, OutputRequest, ProcessError, ProcessOutput,
-    ProcessProject, ProcessSummary, ProcessTemplates, RedefineRequest, RunState, TemplateRequest, WaitFor,
-    WaitedProcess, Watch, anywhere, result_of,
+    Author, DefineRequest, ExportForm, ExportRequest, HabitSuggestion, Manager, OutputRequest, ProcessError,
+    ProcessOutput, ProcessProject, ProcessSummary, ProcessTemplates, RedefineRequest, RunState, TemplateRequest,
+    WaitFor, WaitedProcess, Watch, anywhere, result_of,
 };
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
@@ -111,11 +111,11 @@ pub(crate) enum WaitUntil {
 #[serde(deny_unknown_fields)]
 pub(crate) struct WaitForEvent {
     /// Only of these kinds: `started`, `ready`, `unhealthy`, `recovered`, `limit`, `exited`, `restarted`, `held_back`, `stopped`,
-    /// `failed`, `defined`
+    /// `failed`, `missed`, `defined`, `changed`, `rests`, `used_up`
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     kinds: Vec<EventKind>,
-    /// Only of the process with this id
+    /// Only of the process with this id, or the task, MCP server, provider or budget of this name
     process: Option<String>,
     /// The position to go on from: `next` of an earlier answer. Without it, what happens from now on
     #[schemars(extend("maximum" = 9_007_199_254_740_991_u64))]
@@ -123,6 +123,13 @@ pub(crate) struct WaitForEvent {
     /// How long
     #[schemars(range(min = 1, max = 45))]
     timeout_seconds: Option<u64>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GetSuggestions {
+    /// Only what is usually started after this process, or fails after it
+    current_process: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -179,6 +186,13 @@ pub(crate) struct ProcessWait {
     /// The line that was waited for
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SuggestionList {
+    suggestions: Vec<HabitSuggestion>,
+    /// How many more there are
+    left_out: usize,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -348,6 +362,11 @@ pub(crate) fn get_process_output(manager: &Manager, asked: OutputRequest) -> Ans
         None => bounds::last_that_fit(output.lines),
     };
     Ok(ProcessOutput { lines, ..output })
+}
+
+pub(crate) fn get_suggestions(manager: &Manager, asked: GetSuggestions) -> Answered<SuggestionList> {
+    let (suggestions, left_out) = first_that_fit(manager.suggestions(asked.current_process.as_deref())?.suggestions);
+    Ok(SuggestionList { suggestions, left_out })
 }
 
 pub(crate) async fn wait_for_process(

@@ -59,6 +59,11 @@ impl SharedOffer {
         self.toolsets.contains(&Toolset::Servers) && self.context.pool.has_servers()
     }
 
+    /// Whether the client gets log messages, once it has set a level.
+    pub(crate) fn logs(&self) -> bool {
+        self.passes() || self.toolsets.contains(&Toolset::Processes)
+    }
+
     /// The listing choice of each server.
     pub(crate) fn choices(&self) -> Vec<ListingChoice> {
         self.choices.read().clone()

@@ -273,10 +273,19 @@ pub(crate) fn table() -> Vec<ToolEntry> {
             Toolset::Processes,
             "wait_for_event",
             "Wait for an event",
-            "Waits until something happens to the project's processes or tasks: one ends, is ready, is started by somebody; at most \
-             45 seconds. Goes on from `from`, the `next` of the answer before.",
+            "Waits until something happens to the project's processes or tasks, to MCP servers, providers or budgets: one ends, is \
+             ready, is started by somebody; at most 45 seconds. Goes on from `from`, the `next` of the answer before.",
             LOOKS,
             processes::wait_for_event,
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
+            "get_suggestions",
+            "What is usually started",
+            "Tells what is usually started after a process, at an hour or after a change of branch, and what fails together. Only \
+             the user accepts a suggestion: `aiw process suggest accept ID` in a terminal.",
+            LOOKS,
+            in_lane(|lanes| &lanes.look, processes::get_suggestions),
         ),
         ToolEntry::new(
             Toolset::Processes,

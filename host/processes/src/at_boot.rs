@@ -64,7 +64,9 @@ impl Manager {
         #[cfg(unix)]
         if let Some(link) = &wanted {
             match std::os::unix::fs::symlink(&file, link) {
-                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(HomeError::io("create", link, e).into()),
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(HomeError::io("create", link, e).into());
+                }
                 _ => {}
             }
         }
@@ -108,7 +110,8 @@ impl Manager {
         let own = own.chain(self.home.around().directory_of("AIW_RUNTIME_DIR").map(|place| ("AIW_RUNTIME_DIR", place)));
         let own: Vec<(&str, PathBuf)> = own.collect();
         let paths = [aiw, project].into_iter().chain(own.iter().map(|(_, path)| path.as_path()));
-        if let Some(path) = paths.clone().find(|path| path.to_str().is_none_or(|text| text.contains(char::is_control))) {
+        if let Some(path) = paths.clone().find(|path| path.to_str().is_none_or(|text| text.contains(char::is_control)))
+        {
             let problem = "can't stand in such a file: its name has control characters or is not UTF-8";
             return Err(ProcessError::Directory { id: "at-boot".into(), path: path.to_owned(), problem });
         }
@@ -157,8 +160,7 @@ fn unit(aiw: &Path, project: &Path, variables: &[(&str, PathBuf)]) -> String {
 fn agent(aiw: &Path, project: &Path, variables: &[(&str, PathBuf)]) -> String {
     let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let string = |path: &Path| format!("<string>{}</string>", escaped(&shown(path)));
-    let variables: String =
-        variables.iter().map(|(name, path)| format!("<key>{name}</key>{}", string(path))).collect();
+    let variables: String = variables.iter().map(|(name, path)| format!("<key>{name}</key>{}", string(path))).collect();
     let label = format!("dev.aiw.up.{:016x}", aiw_supervisor::digest(project.as_os_str().as_encoded_bytes()));
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!-- {OURS} -->\n<plist version=\"1.0\"><dict>\n\

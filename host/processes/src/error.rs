@@ -301,6 +301,28 @@ pub enum ProcessError {
     /// Nobody says where the user's own files are.
     #[error("HOME is not set, so your own files can't be found")]
     NoUserHome,
+    /// There is no such suggestion.
+    #[error("there is no suggestion `{}`", one_line(.id, 80))]
+    NoSuggestion {
+        /// The id that was given.
+        id: String,
+    },
+    /// A suggestion changes nothing in the project's file.
+    #[error("`{id}` changes nothing: {why}")]
+    NothingToAdd {
+        /// The suggestion.
+        id: String,
+        /// The end of the sentence.
+        why: String,
+    },
+    /// Habits are switched off.
+    #[error(
+        "habits are switched off: `habits` is `false` in `settings.json`, so nothing is known and nothing suggested"
+    )]
+    NoHabits,
+    /// The person does not want a change of the file, or nobody can be asked.
+    #[error("{}", .0.or_done("nothing was changed"))]
+    NotChanged(AskError),
     /// An error of the home.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -314,7 +336,7 @@ pub enum ProcessError {
 
 impl Fault for ProcessError {
     fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Ask, NotAdded, Home, Vault, Supervisor, NotSaved { source })
+        aiw_core::passed_on!(self, Ask, NotAdded, NotChanged, Home, Vault, Supervisor, NotSaved { source })
     }
 
     fn own_kind(&self) -> ErrorKind {
@@ -347,6 +369,9 @@ impl Fault for ProcessError {
             Self::NotRunning { id } => format!("`aiw process start {id}` starts it"),
             Self::OlderShim { id } => format!("`aiw restart {id}` starts it with this one"),
             Self::NoInput { .. } => "`input #true` in its definition lets it, once it is restarted".into(),
+            Self::NotChanged(AskError::NotHere) => "it is shown, and asked, in a terminal".into(),
+            Self::NoSuggestion { .. } => "`aiw process suggest` lists them".into(),
+            Self::NothingToAdd { id, .. } => format!("`aiw process suggest dismiss {id}` takes it off the list"),
             Self::NoSecret { secret, .. } => format!("`aiw secret set {}` stores it", shell_word_in_line(secret)),
             Self::NotExecutable { path, .. } => {
                 format!("`chmod +x {}` makes it so", shell_word_in_line(&path.to_string_lossy()))

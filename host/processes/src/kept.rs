@@ -1,8 +1,10 @@
 //! Definitions that an MCP client has made: they are kept in the home, not in the project.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use aiw_home::{Document, Home, Lock};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::definition::{Definition, MAX_PROCESSES};
@@ -82,6 +84,39 @@ pub(crate) fn change<T>(
 /// A definition as JSON.
 fn value(definition: &Definition) -> Value {
     serde_json::to_value(definition).unwrap_or_default()
+}
+
+/// The user's answers to suggestions.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Answers {
+    /// The suggestions that are not made again, and whether they were `accepted` or `dismissed`.
+    pub said: BTreeMap<String, String>,
+    /// When the failures of each process were forgotten, in milliseconds since 1970.
+    pub forgotten: BTreeMap<String, u64>,
+}
+
+/// Returns what the user said to suggestions. What makes no sense says nothing.
+pub(crate) fn answers(home: &Home, project: &ProcessProject) -> Result<Answers, ProcessError> {
+    Ok(answers_of(&load(home, project)?))
+}
+
+fn answers_of(document: &Document) -> Answers {
+    document.get(&["habits"]).and_then(|value| Answers::deserialize(value).ok()).unwrap_or_default()
+}
+
+/// Changes what the user said to suggestions.
+pub(crate) fn answer(
+    home: &Home,
+    project: &ProcessProject,
+    change: impl FnOnce(&mut Answers),
+) -> Result<(), ProcessError> {
+    let (lock, mut document) = open(home, project)?;
+    let mut answers = answers_of(&document);
+    change(&mut answers);
+    document.set(&["project"], &json!(project.directory().to_string_lossy()))?;
+    document.set(&["habits"], &json!(answers))?;
+    Ok(home.commit(&lock, &[&document])?)
 }
 
 /// Returns the ids of the snapshot.

@@ -155,7 +155,7 @@ impl Manager {
         ids.extend(by_itself.map(|(id, _)| id.clone()));
         ids.sort();
         ids.dedup();
-        if ids.is_empty() { Ok(Vec::new()) } else { self.up(&loaded, &ids) }
+        if ids.is_empty() { Ok(Vec::new()) } else { self.start_all(&loaded, &ids) }
     }
 
     fn snapshots_directory(&self) -> PathBuf {
@@ -308,7 +308,7 @@ impl Manager {
             if is_done(&results, id) {
                 continue;
             }
-            match self.up(&loaded, std::slice::from_ref(id)) {
+            match self.start_all(&loaded, std::slice::from_ref(id)) {
                 Ok(started) => {
                     let new: Vec<_> = started.into_iter().filter(|(id, _)| !is_done(&results, id)).collect();
                     results.extend(new);

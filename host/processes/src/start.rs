@@ -90,7 +90,9 @@ impl Manager {
     /// The user declines, there is no such process, or the user has not allowed it.
     pub async fn start(&self, ids: &[String], ask: &dyn Ask, sink: &dyn Sink) -> Result<StartResults, ProcessError> {
         let loaded = self.agreed(ids, ask, sink).await?;
-        self.start_named(&loaded, ids)
+        let results = self.start_named(&loaded, ids)?;
+        self.note_starts(ids, &results);
+        Ok(results)
     }
 
     /// Starts processes and what they need, also those that have their times.
@@ -128,13 +130,20 @@ impl Manager {
     ) -> Result<StartResults, ProcessError> {
         self.check_start(loaded, starts)?;
         stop()?;
-        if starts.is_empty() { Ok(Vec::new()) } else { self.up(loaded, starts) }
+        if starts.is_empty() { Ok(Vec::new()) } else { self.start_all(loaded, starts) }
     }
 
     /// Starts processes and what they need, each after what it needs. Without names, it starts those that start by
     /// themselves. Each waits in its own shim for what it needs, so this returns at once. One that can't be started, and what
     /// needs it, holds up no other. One with times starts at these.
     pub fn up(&self, loaded: &Loaded, names: &[String]) -> Result<StartResults, ProcessError> {
+        let results = self.start_all(loaded, names)?;
+        self.note_starts(names, &results);
+        Ok(results)
+    }
+
+    /// Does what [`Self::up`] does, where nobody chose what is started now: such starts are no habit.
+    pub(crate) fn start_all(&self, loaded: &Loaded, names: &[String]) -> Result<StartResults, ProcessError> {
         let scheduled = self.scheduled(loaded, names);
         let mut results = self.bring_up(loaded, names, &scheduled)?;
         for (id, _) in scheduled {

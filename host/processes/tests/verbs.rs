@@ -553,3 +553,76 @@ fn what_was_not_started_gets_no_signal_and_no_input() {
     let (answer, problem) = place.manager.ps(false, true).unwrap();
     assert_eq!((answer.processes.len(), answer.processes[0].why(), problem.is_none()), (1, String::new(), true));
 }
+
+/// Starts of a pair on the last days, as they are noted.
+fn note_pair(place: &Place, days: u64) {
+    let line = |day: u64, late: u64, process: &str| {
+        let time = aiw_home::now_millis() - day * 90_000_000 + late;
+        let project = place.manager.project().directory();
+        format!(
+            "{}\n",
+            json!({"time": time, "project": project, "process": process, "by": "you", "hour": day, "weekend": false})
+        )
+    };
+    let directory = place.directory.path().join("home/processes/habits");
+    fs::create_dir_all(&directory).unwrap();
+    let lines: String = (1..=days).flat_map(|day| [line(day, 0, "a"), line(day, 2000, "b")]).collect();
+    fs::write(directory.join("starts.jsonl"), lines).unwrap();
+}
+
+#[test]
+fn a_suggestion_changes_the_file_once_it_was_shown_and_is_made_no_more() {
+    let file = "process \"a\" { command \"serve\" }\nprocess \"b\" {\n\tcommand \"api\" // keep\n}\n";
+    let place = Place::new(file);
+    note_pair(&place, 8);
+    let ids = || -> Vec<String> {
+        place.manager.suggestions(None).unwrap().suggestions.into_iter().map(|suggestion| suggestion.id).collect()
+    };
+    let suggestion = place.manager.suggestions(Some("a")).unwrap().suggestions.remove(0);
+    assert_eq!((suggestion.id.as_str(), suggestion.strength.as_str()), ("after:a:b", "suggested"));
+    assert_eq!((suggestion.times, suggestion.of, suggestion.events.len()), (8, 8, 8));
+    assert_eq!(suggestion.gains.as_deref(), Some("needs \"a\""));
+    assert!(place.manager.suggestions(Some("b")).unwrap().suggestions.is_empty());
+    let accept = |person: &Recorded| now(place.manager.accept_suggestion("after:a:b", person));
+    let declined = Recorded::new(0, Does::Declines);
+    assert!(matches!(accept(&declined), Err(ProcessError::NotChanged(AskError::Declined))));
+    let absent = Recorded::new(0, Does::Absent);
+    assert!(matches!(accept(&absent), Err(ProcessError::NotChanged(AskError::NotHere))));
+    assert_eq!((place.text(), ids()), (file.to_owned(), vec!["after:a:b".to_owned()]));
+    let unknown = now(place.manager.accept_suggestion("after:b:a", &Recorded::agreeing()));
+    assert!(matches!(unknown, Err(ProcessError::NoSuggestion { .. })));
+    let person = Recorded::agreeing();
+    accept(&person).unwrap();
+    let about = person.plans.lock().unwrap()[0].about.clone();
+    assert_eq!(about[0], "`b` is started after `a`: 8 of 8 times");
+    assert_eq!(about[2], "  needs \"a\"");
+    assert_eq!(place.text(), file.replace("\tcommand \"api\"", "\tneeds \"a\"\n\tcommand \"api\""));
+    // A file that was not allowed is not allowed by this.
+    assert_eq!((place.is_allowed(), ids()), (false, Vec::<String>::new()));
+    // What was dismissed is so until it is forgotten.
+    place.write(file);
+    place.allow();
+    assert_eq!(ids(), [] as [String; 0]);
+    place.manager.forget_habits(None).unwrap();
+    note_pair(&place, 8);
+    place.manager.dismiss_suggestion("after:a:b").unwrap();
+    assert_eq!(ids(), [] as [String; 0]);
+    place.manager.forget_habits(Some("a")).unwrap();
+    note_pair(&place, 8);
+    accept(&Recorded::agreeing()).unwrap();
+    // One that was allowed stays so.
+    assert!(place.is_allowed() && place.text().contains("needs"));
+}
+
+#[test]
+fn habits_that_are_switched_off_are_not_read() {
+    let place = Place::new("process \"a\" { command \"x\" }\nprocess \"b\" { command \"y\" }\n");
+    note_pair(&place, 8);
+    let settings = place.directory.path().join("home/settings.json");
+    fs::write(&settings, r#"{"habits": false}"#).unwrap();
+    assert!(matches!(place.manager.suggestions(None), Err(ProcessError::NoHabits)));
+    // What was noted before can be removed.
+    place.manager.forget_habits(None).unwrap();
+    fs::write(&settings, "{}").unwrap();
+    assert!(place.manager.suggestions(None).unwrap().suggestions.is_empty());
+}

@@ -248,6 +248,11 @@ impl ServerRecord {
         self.texts.extend(items.map(|(kind, item)| (text_key(kind, item), text_digest(item))));
     }
 
+    /// Whether its definitions are those of another record.
+    pub(crate) fn defines_the_same(&self, other: &Self) -> bool {
+        self.tools == other.tools && self.listed == other.listed
+    }
+
     /// Whether the user would be asked about the same as for another record.
     pub fn asks_the_same(&self, other: &Self) -> bool {
         self.changes() == other.changes()

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use aiw_core::{ErrorKind, Fault};
+use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
+use aiw_home::HomeError;
 use aiw_mcp::{Call, ClientError, McpRequest, Params, value_of};
 use aiw_servers::{DeclaredServer, ServerScope};
 use parking_lot::Mutex;
@@ -68,6 +70,8 @@ pub(crate) struct Slot {
     standing: Mutex<Standing>,
     record: Mutex<Option<Arc<ServerRecord>>>,
     in_flight: AtomicUsize,
+    /// Whether an event says that it has failed, and none that it works again.
+    has_told: AtomicBool,
     /// When it was noted last that a tool of it was called, in seconds of Unix time.
     noted: AtomicU64,
     /// The last note of that.
@@ -143,6 +147,7 @@ impl Slot {
             standing: Mutex::default(),
             record: Mutex::new(record),
             in_flight: AtomicUsize::new(0),
+            has_told: AtomicBool::new(false),
             noted: AtomicU64::new(0),
             noting: Mutex::default(),
             changes,
@@ -254,7 +259,9 @@ impl Slot {
             self.standing(|standing| standing.used = Some(Instant::now()));
             return Ok(connection.clone());
         }
-        *held = None;
+        if held.take().is_some() {
+            self.tell_failure(None);
+        }
         let (attempts, error) = self.standing(|standing| (standing.attempts, standing.error.clone()));
         if let Some(LastFailure { brief: problem, kind, hint }) = error.filter(|_| attempts > before) {
             if self.standing(|standing| standing.state == ServerState::Login) {
@@ -269,6 +276,9 @@ impl Slot {
         });
         let started = self.start().await;
         let connection = started.inspect_err(|e| self.failed(e))?;
+        if self.has_told.swap(false, Ordering::Relaxed) {
+            self.announce(EventKind::Recovered, None);
+        }
         self.standing(|standing| {
             *standing = Standing {
                 state: ServerState::Ready,
@@ -314,6 +324,7 @@ impl Slot {
     fn failed(&self, error: &PoolError) {
         let failure = LastFailure { brief: error.brief(), kind: error.kind(), hint: error.hint() };
         log::note(&self.log(), &failure.brief);
+        self.tell_failure(error.is_login().then_some("you have to log in"));
         if error.is_login() {
             // Only the user can help, so neither waiting nor resting does.
             self.standing(|standing| {
@@ -336,6 +347,22 @@ impl Slot {
             standing.error = Some(failure);
             standing.pid = None;
         });
+    }
+
+    /// Adds the event that it has failed. Only the first of several failures is news.
+    fn tell_failure(&self, why: Option<&str>) {
+        if !self.has_told.swap(true, Ordering::Relaxed) {
+            self.announce(EventKind::Failed, why);
+        }
+    }
+
+    /// Adds an event. What the server said is not in it.
+    fn announce(&self, kind: EventKind, why: Option<&str>) {
+        let project = (self.configured.scope == ServerScope::Project).then(|| self.configured.directory.clone());
+        let (name, why) = (Some(self.key().to_owned()), why.map(str::to_owned));
+        let event = HomeEvent { name, project, why, ..HomeEvent::now(kind, EventSubject::Server) };
+        // A full disk stops no server.
+        let _ = EventLog::of(self.ground.home.root()).add(&event);
     }
 
     /// Reads the server's tools, before anything is called: one that has changed must not be.
@@ -372,7 +399,19 @@ impl Slot {
         change: impl FnOnce(&mut ServerRecord) + Send + 'static,
     ) -> Result<(), PoolError> {
         let slot = self.clone();
-        let record = aiw_home::blocking(move || slot.records.update(slot.key(), change)).await?;
+        let update = move || {
+            let mut is_changed = false;
+            let record = slot.records.update(slot.key(), |record| {
+                let before = record.clone();
+                change(record);
+                is_changed = before.is_whole && !record.defines_the_same(&before);
+            })?;
+            if is_changed {
+                slot.announce(EventKind::Changed, None);
+            }
+            Ok::<_, HomeError>(record)
+        };
+        let record = aiw_home::blocking(update).await?;
         let known = self.record();
         let is_known = |sentence: &str| known.iter().any(|known| known.left_out().any(|known| known == sentence));
         for sentence in record.left_out().filter(|sentence| !is_known(sentence)).take(MOST_NOTES) {
@@ -556,8 +595,10 @@ impl Slot {
             Err(ClientError::Rpc(e)) => Err(e.into()),
             Err(e) => {
                 let e = Box::pin(self.failure(e, &connection, self.configured.settings.timeout)).await;
-                if matches!(e, PoolError::Login { .. }) {
-                    Box::pin(self.lost(&connection, &e)).await;
+                match e {
+                    PoolError::Login { .. } => Box::pin(self.lost(&connection, &e)).await,
+                    PoolError::Ended { .. } => self.tell_failure(None),
+                    _ => {}
                 }
                 Err(e)
             }

@@ -1,7 +1,9 @@
 //! Budgets, held against what was booked.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
 use aiw_home::{Budget, BudgetLimit, BudgetPeriod, Settings, now_millis, rfc3339};
 
 use crate::book::{Book, BookTurn, Mark, OpenRequest, UsageError};
@@ -47,13 +49,15 @@ pub struct Spending {
     /// The first day that was read.
     day: String,
     loss: Option<Loss>,
+    /// The budgets whose end was told, and when the period began for which it was.
+    told: BTreeMap<String, u64>,
 }
 
 impl Spending {
     /// Begins with nothing read.
     pub fn new(book: Book, budgets: Vec<Budget>) -> Self {
         let budgets = budgets.into_iter().map(|budget| (budget, Summing::default())).collect();
-        Self { book, mark: Mark::default(), budgets, day: String::new(), loss: None }
+        Self { book, mark: Mark::default(), budgets, day: String::new(), loss: None, told: BTreeMap::new() }
     }
 
     /// Returns whether there are no budgets.
@@ -153,6 +157,30 @@ impl Spending {
         concerned.filter_map(|(budget, sum)| self.judge(budget, sum.sum, None)).collect()
     }
 
+    /// Adds an event for each budget that is used up, unless there was one in its day or month.
+    pub fn tell_used_up(&mut self, events: &EventLog) {
+        let now = now_millis();
+        for (budget, spent) in self.budgets.iter().filter(|_| self.loss.is_none()) {
+            let since = start(now, budget.period);
+            if !is_used_up(budget.limit, &spent.sum) || self.told.insert(budget.name.clone(), since) == Some(since) {
+                continue;
+            }
+            let limit = match budget.limit {
+                BudgetLimit::Dollars(limit) => dollars(limit),
+                BudgetLimit::Tokens(limit) => format!("{limit} tokens"),
+            };
+            let (name, project) = (Some(aiw_core::one_line(&budget.name, 60)), budget.project.clone());
+            let why = Some(format!("{limit} a {}", budget.period.as_str()));
+            let event = HomeEvent { name, project, why, ..HomeEvent::now(EventKind::UsedUp, EventSubject::Budget) };
+            let is_it = |known: &HomeEvent| (known.of, known.kind, &known.name) == (event.of, event.kind, &event.name);
+            // Another process may have told it.
+            if events.since(&rfc3339(since), 1, is_it).is_ok_and(|page| page.events.is_empty()) {
+                // A full disk stops no request.
+                let _ = events.add(&event);
+            }
+        }
+    }
+
     /// Returns what a budget says, if it has nothing left, or too little for a request.
     fn judge(&self, budget: &Budget, ended: Sum, request: Option<&Booking>) -> Option<OverBudget> {
         let name = aiw_core::one_line(&budget.name, 60);
@@ -162,20 +190,21 @@ impl Spending {
         }
         let sum = self.with_open(budget, ended);
         let period = budget.period.as_str();
-        let (is_used_up, limit, used, needs) = match budget.limit {
+        let (limit, used, needs) = match budget.limit {
             BudgetLimit::Dollars(limit) => {
                 let needs = request.and_then(|request| request.cost_usd).unwrap_or_default();
-                let (is_used_up, is_over) = (sum.cost_usd >= limit, sum.cost_usd + needs > limit);
-                (is_used_up, dollars(limit), sum.cost(), is_over.then(|| dollars(needs)))
+                (dollars(limit), sum.cost(), (sum.cost_usd + needs > limit).then(|| dollars(needs)))
             }
             BudgetLimit::Tokens(limit) => {
                 let needs = request.map(|request| request.tokens.all()).unwrap_or_default();
-                let (is_used_up, is_over) = (sum.all() >= limit, sum.all().saturating_add(needs) > limit);
-                (is_used_up, format!("{limit} tokens"), sum.all().to_string(), is_over.then(|| needs.to_string()))
+                let is_over = sum.all().saturating_add(needs) > limit;
+                (format!("{limit} tokens"), sum.all().to_string(), is_over.then(|| needs.to_string()))
             }
         };
         match needs {
-            _ if is_used_up => over(format!("the budget `{name}` of {limit} a {period} is used up: {used} so far")),
+            _ if is_used_up(budget.limit, &sum) => {
+                over(format!("the budget `{name}` of {limit} a {period} is used up: {used} so far"))
+            }
             Some(needs) => over(format!(
                 "the budget `{name}` of {limit} a {period} has too little left: {used} so far, and this request needs about {needs}"
             )),
@@ -199,6 +228,13 @@ impl Spending {
     /// Returns what the book has lost.
     pub fn loss(&self) -> Option<&Loss> {
         self.loss.as_ref()
+    }
+}
+
+fn is_used_up(limit: BudgetLimit, sum: &Sum) -> bool {
+    match limit {
+        BudgetLimit::Dollars(limit) => sum.cost_usd >= limit,
+        BudgetLimit::Tokens(limit) => sum.all() >= limit,
     }
 }
 
@@ -278,6 +314,21 @@ mod tests {
         assert_eq!(names(&spending, &["p"], "/elsewhere"), ["all", "p"]);
         assert_eq!(names(&spending, &["q"], "/here"), ["all", "here"]);
         let over = spending.over(&["q"], None);
+        // It is told once in a day, by whoever sees it first.
+        let events = EventLog::of(home.root());
+        spending.tell_used_up(&events);
+        spending.tell_used_up(&events);
+        let mut other = Spending::new(book.clone(), settings.budgets().unwrap());
+        other.refresh(&settings).unwrap();
+        other.tell_used_up(&events);
+        let told = events.read(0, 10, |_| true).unwrap().events;
+        let told: Vec<String> = told.iter().map(HomeEvent::to_string).collect();
+        let expected = [
+            "budget all is used up: $3.00 a day",
+            "budget p is used up: 1500000 tokens a month",
+            "budget here is used up: $0.5000 a day",
+        ];
+        assert_eq!(told, expected);
         assert!(over[0].refuses, "{over:?}");
         assert_eq!(over[0].sentence, "the budget `all` of $3.00 a day is used up: $3.00 so far");
     }

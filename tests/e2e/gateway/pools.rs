@@ -171,6 +171,12 @@ fn what_rests_outlives_the_gateway_and_another_key_is_another_account() {
     assert_eq!(upstreams[0].0.asked().len(), asked + 1);
     let files = std::fs::read_to_string(env.home().join("gateway/pools/work.json")).unwrap();
     assert!(!files.contains("canary"), "{files}");
+    let events = env.json(&["events", "--kind", "rests"])["events"].clone();
+    assert_eq!(
+        (events.as_array().unwrap().len(), &events[0]["of"], &events[0]["name"]),
+        (1, &json!("provider"), &json!("one"))
+    );
+    assert!(!events.to_string().contains("canary"));
 }
 
 #[test]

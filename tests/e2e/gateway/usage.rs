@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::pools::{add, asking, named};
 use super::{Gateway, KEY, Upstream, events, question};
+use crate::until;
 
 fn rows(env: &Environment, arguments: &[&str]) -> Value {
     env.json(&[&["usage"], arguments].concat())["rows"].clone()
@@ -141,6 +142,15 @@ fn a_budget_warns_or_stops_new_runs_and_requests() {
     let refused = gateway.ask("/v1/messages", &small());
     let (status, text) = (refused.status, refused.text());
     assert!(status == 403 && text.contains("the budget `hard` of 20 tokens a day is used up"), "{text}");
+    // Each is told once, however many requests follow.
+    let told = || -> Vec<String> {
+        let events = env.json(&["events", "--kind", "used_up"])["events"].clone();
+        let mut names: Vec<String> =
+            events.as_array().unwrap().iter().map(|event| event["name"].as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    until(|| told() == ["hard", "soft"]);
     let run = env.run(&["claude", "hi", "-p", "one"]);
     assert!(
         run.code == 2 && run.stderr.contains("the budget `hard`") && run.stderr.contains("`aiw usage`"),

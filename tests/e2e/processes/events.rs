@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::Project;
 use super::tools::client;
 use crate::mcp::Client;
+use crate::terminal::Terminal;
 use crate::until;
 
 /// Events as `kind name by`.
@@ -133,4 +134,75 @@ fn a_task_of_a_client_is_started_by_that_client() {
     client.initialize("2025-06-18");
     client.good("start_task", json!({"ai_type": "claude", "task": "prompt-word"}));
     until(|| short(&project.json(&["events", "--all", "--kind", "started"])) == ["started claude test"]);
+}
+
+#[test]
+fn what_is_started_in_the_same_way_again_and_again_is_suggested() {
+    let project = Project::new(
+        "process \"db\" { command \"sleep\" \"1000\" }
+         process \"api\" { command \"sleep\" \"1000\" }",
+    );
+    let starts = project.home().join("processes/habits");
+    let settings = project.home().join("settings.json");
+    project.up(&[]);
+    project.run(&["down"]).ok();
+    // By itself is no habit.
+    assert!(!starts.exists());
+    for _ in 0..4 {
+        project.run(&["process", "start", "db"]).ok();
+        project.run(&["process", "start", "api"]).ok();
+        project.run(&["down"]).ok();
+    }
+    let all = project.json(&["process", "suggest"]);
+    let one = &all["suggestions"][0];
+    assert_eq!((&one["id"], &one["times"], &one["strength"]), (&json!("after:db:api"), &json!(4), &json!("suggested")));
+    assert_eq!(one["events"][3]["by"], "you", "{all:#}");
+    let mut client = client(&project);
+    assert_eq!(client.good("get_suggestions", json!({"current_process": "db"}))["suggestions"], all["suggestions"]);
+    assert_eq!(client.good("get_suggestions", json!({"current_process": "api"}))["suggestions"], json!([]));
+    // The file is the user's, who sees first what it gains.
+    let refused = project.run(&["process", "suggest", "accept", "after:db:api"]);
+    assert_eq!((refused.code, refused.stderr.contains("terminal")), (2, true), "{}", refused.stderr);
+    let mut terminal = Terminal::start(&project, &["process", "suggest", "accept", "after:db:api"]);
+    terminal.wait_for("needs \"db\"");
+    terminal.wait_for("Add this to the file?");
+    terminal.press("y\r");
+    assert!(terminal.ends().success());
+    let text = std::fs::read_to_string(project.path(".ichimi/processes.kdl")).unwrap();
+    assert!(text.contains("process \"api\" { needs \"db\"; command"), "{text}");
+    assert_eq!(project.json(&["process", "suggest"])["suggestions"], json!([]));
+    // The file was allowed, and is.
+    project.run(&["process", "start", "api"]).ok();
+    project.run(&["down"]).ok();
+    project.run(&["process", "suggest", "forget"]).ok();
+    assert_eq!(project.json(&["process", "suggest"])["suggestions"], json!([]));
+    std::fs::remove_dir_all(&starts).unwrap();
+    let kept = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(&settings, kept.replacen('{', "{\"habits\": false,", 1)).unwrap();
+    project.run(&["process", "start", "db"]).ok();
+    assert!(!starts.exists());
+    project.run(&["down"]).ok();
+}
+
+#[test]
+fn a_client_is_told_what_happens_once_it_has_set_a_level() {
+    let project = Project::new(
+        "process \"one\" { command \"sleep\" \"1000\" }
+         process \"odd\" { shell \"exit 3\"; auto-start #false }",
+    );
+    let mut client = client(&project);
+    project.up(&[]);
+    assert_eq!(client.result("logging/setLevel", json!({"level": "info"})), json!({}));
+    project.run(&["stop", "one"]).ok();
+    let told = |client: &mut Client| {
+        let params = client.told("notifications/message")["params"].clone();
+        assert_eq!(params["logger"], "aiw/events", "{params}");
+        format!("{} {} {}", params["level"].as_str().unwrap(), params["data"]["kind"], params["data"]["name"])
+    };
+    // That it was started is not told: nobody had asked.
+    assert_eq!(told(&mut client), "notice \"exited\" \"one\"");
+    assert_eq!(told(&mut client), "info \"stopped\" \"one\"");
+    client.result("logging/setLevel", json!({"level": "error"}));
+    project.run(&["process", "start", "odd"]).ok();
+    assert_eq!(told(&mut client), "error \"failed\" \"odd\"");
 }

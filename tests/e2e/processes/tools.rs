@@ -193,7 +193,7 @@ fn what_runs_something_never_says_that_it_only_reads() {
     let mut client = client(&project);
     let listed = client.result("tools/list", json!({}));
     let tools = listed["tools"].as_array().unwrap();
-    assert_eq!(tools.len(), 20);
+    assert_eq!(tools.len(), 21);
     let reads: Vec<&str> = tools
         .iter()
         .filter(|tool| tool["annotations"]["readOnlyHint"] == true)
@@ -205,6 +205,7 @@ fn what_runs_something_never_says_that_it_only_reads() {
             "list_templates",
             "wait_for_process",
             "wait_for_event",
+            "get_suggestions",
             "get_process_status",
             "get_process_output",
             "list_processes",

@@ -93,6 +93,9 @@ fn a_server_that_dies_in_a_call_says_so_and_starts_again() {
     assert_eq!(died["isError"], true);
     assert!(text(&died).contains("it exited with code 3; it last wrote `last words`"), "{died}");
     assert_eq!(text(&client.call("test__echo", json!({}))), "{}");
+    let events = servers.env.run(&["events"]).ok().stdout;
+    let said: Vec<&str> = events.lines().filter_map(|line| line.split_once("  ")).map(|(_, said)| said).collect();
+    assert_eq!(said, ["server test failed", "server test recovered"]);
     let log = servers.env.run(&["mcp", "logs", "test"]).ok().stdout;
     assert!(log.contains("last words"), "{log}");
 }
@@ -108,6 +111,10 @@ fn a_server_that_fails_again_and_again_rests_and_says_so() {
         last.contains("has failed 5 times in a row")
     });
     assert!(last.contains("no license") && last.contains("aiw mcp logs exits"), "{last}");
+    // Five failures in a row are one piece of news, in aiw's words.
+    let events = servers.env.json(&["events"])["events"].clone();
+    assert_eq!((events.as_array().unwrap().len(), &events[0]["kind"]), (1, &json!("failed")), "{events:#}");
+    assert!(!events.to_string().contains("license"));
     let starts = servers.starts("exits").len();
     client.call("call_tool", json!({"server": "exits", "tool": "echo"}));
     assert_eq!(servers.starts("exits").len(), starts);

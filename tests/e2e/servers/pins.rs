@@ -20,6 +20,11 @@ fn a_changed_tool_is_withheld_until_the_user_accepts_it() {
     let told = client.told("notifications/message");
     let sentence = told["params"]["data"].as_str().unwrap();
     assert!(sentence.contains("`test` has changed its tool `changes`") && sentence.contains("aiw mcp approve test"));
+    let events = servers.env.json(&["events", "--kind", "changed"])["events"].clone();
+    assert_eq!(
+        (events.as_array().unwrap().len(), &events[0]["of"], &events[0]["name"]),
+        (1, &json!("server"), &json!("test"))
+    );
     for call in [
         client.call("test__changes", json!({})),
         client.call("call_tool", json!({"server": "test", "tool": "changes"})),

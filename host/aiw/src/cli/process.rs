@@ -48,6 +48,12 @@ pub enum ProcessCommand {
     Attach(AttachArgs),
     /// Draw what needs what, with states
     Graph(GraphArgs),
+    /// See what you usually start, and a line that this suggests for `.ichimi/processes.kdl`
+    ///
+    /// aiw notes what you and your agents start, on this machine and nowhere else. `"habits": false` in `settings.json` ends
+    /// that.
+    #[command(args_conflicts_with_subcommands = true)]
+    Suggest(SuggestArgs),
 }
 
 #[derive(Debug, Args)]
@@ -132,6 +138,38 @@ pub struct GraphArgs {
     /// Print it in the language of Graphviz: `aiw process graph --dot | dot -Tsvg`
     #[arg(long)]
     pub dot: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SuggestArgs {
+    /// Only what is started, or fails, after this process
+    #[arg(long, value_name = "ID", add = complete::processes())]
+    pub after: Option<String>,
+    #[command(subcommand)]
+    pub answer: Option<SuggestCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SuggestCommand {
+    /// Add to `.ichimi/processes.kdl` what a suggestion says, after it was shown
+    Accept(SuggestionArgs),
+    /// Don't make a suggestion again
+    Dismiss(SuggestionArgs),
+    /// Forget when a process was started, and your answers about it
+    Forget(ForgetArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct SuggestionArgs {
+    /// The id of a suggestion, as `aiw process suggest` shows it
+    pub id: String,
+}
+
+#[derive(Debug, Args)]
+pub struct ForgetArgs {
+    /// The id of a process [default: all of the project]
+    #[arg(add = complete::processes())]
+    pub id: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -329,10 +367,10 @@ pub struct EventsArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
     pub since: Option<u64>,
     /// Only of this kind: started, ready, unhealthy, recovered, limit, exited, restarted, held_back, stopped, failed,
-    /// defined; may be repeated
+    /// missed, defined, changed, rests, used_up; may be repeated
     #[arg(long = "kind", value_name = "KIND")]
     pub kinds: Vec<EventKind>,
-    /// Only of the process with this id
+    /// Only of the process with this id, or the task, MCP server, provider or budget of this name
     #[arg(long, value_name = "ID", add = complete::processes())]
     pub of: Option<String>,
     /// Include the events of all projects

@@ -99,7 +99,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_events { HomeEvent }
         aiw_orchestrator { CallTrace RunRecord WorkflowSummary }
         aiw_processes {
-            AddedProcess BroughtProcesses EditedFile ExportedProcesses GraphNode SnapshotChange ProcessGraph ProcessLine ProcessLog ProcessSummaries ProcessSummary
+            AddedProcess BroughtProcesses AtBoot EditedFile ExportedProcesses ForgottenHabits GraphNode HabitEvent HabitSuggestion HabitSuggestions SnapshotChange ProcessGraph ProcessLine ProcessLog ProcessSummaries ProcessSummary
             ProcessTemplate ProcessTemplates RemovedProcesses
             SignalledProcesses SnapshotDifference SnapshotList SnapshotSummary SnapshotText StoppedProcesses TemplateValue WrittenInput
         }

@@ -1,5 +1,8 @@
 //! What several writers and readers see, whatever becomes of them.
 
+use std::io::Write as _;
+use std::path::PathBuf;
+
 use super::*;
 use crate::event::{EventKind, EventSubject};
 
@@ -29,7 +32,7 @@ fn a_reader_goes_on_where_it_ended_and_is_told_of_a_gap() {
     assert!(late.has_gap && late.events.len() < count, "{}", late.events.len());
     assert_eq!(late.next, events.end().unwrap());
     let size = |path: PathBuf| std::fs::metadata(path).unwrap().len();
-    assert!(size(events.live()) <= FULL && size(events.older()) <= FULL);
+    assert!(size(events.files.live()) <= FULL && size(events.files.older()) <= FULL);
     // Somebody removed them: positions from before are of no use, and that is said.
     std::fs::remove_dir_all(events.directory()).unwrap();
     events.add(&event("again")).unwrap();
@@ -44,32 +47,32 @@ fn what_a_writer_left_unfinished_is_no_event_and_spoils_none() {
     let dir = tempfile::tempdir().unwrap();
     let events = EventLog::of(dir.path());
     events.add(&event("one")).unwrap();
-    let whole = std::fs::read(events.live()).unwrap();
+    let whole = std::fs::read(events.files.live()).unwrap();
     for torn in [&b"{\"time\":\"2026"[..], b"\0\0\0", b"@"] {
-        std::fs::write(events.live(), [whole.as_slice(), torn].concat()).unwrap();
+        std::fs::write(events.files.live(), [whole.as_slice(), torn].concat()).unwrap();
         assert_eq!(names(&events.read(0, 10, |_| true).unwrap()), ["one"]);
         events.add(&event("two")).unwrap();
         assert_eq!(names(&events.read(0, 10, |_| true).unwrap()), ["one", "two"]);
     }
     // More than any line is long, as after a power cut.
-    std::fs::write(events.live(), [whole.as_slice(), &[0; 20_000]].concat()).unwrap();
+    std::fs::write(events.files.live(), [whole.as_slice(), &[0; 20_000]].concat()).unwrap();
     events.add(&event("two")).unwrap();
     assert_eq!(names(&events.read(0, 10, |_| true).unwrap()), ["one", "two"]);
     // In the older file, it hides nothing of the live one.
-    std::fs::rename(events.live(), events.older()).unwrap();
+    std::fs::rename(events.files.live(), events.files.older()).unwrap();
     events.add(&event("three")).unwrap();
     let page = events.read(0, 10, |_| true).unwrap();
-    let mut older = std::fs::OpenOptions::new().append(true).open(events.older()).unwrap();
+    let mut older = std::fs::OpenOptions::new().append(true).open(events.files.older()).unwrap();
     older.write_all(b"{\"unfinished").unwrap();
     assert_eq!(events.read(0, 10, |_| true).unwrap().events, page.events);
     assert_eq!((names(&page), events.end().unwrap()), (vec!["one", "two", "three"], page.next));
     // Nobody writes a position that leaves no room to count on.
-    std::fs::write(events.live(), format!("@{}\n", u64::MAX)).unwrap();
+    std::fs::write(events.files.live(), format!("@{}\n", u64::MAX)).unwrap();
     events.add(&event("four")).unwrap();
     assert!(names(&events.read(0, 10, |_| true).unwrap()).contains(&"four"));
-    std::fs::remove_file(events.older()).unwrap();
+    std::fs::remove_file(events.files.older()).unwrap();
     // Lines of others are passed over.
-    std::fs::write(events.live(), [b"@0\n[1]\n\xff\n{}\n", &whole[3..]].concat()).unwrap();
+    std::fs::write(events.files.live(), [b"@0\n[1]\n\xff\n{}\n", &whole[3..]].concat()).unwrap();
     assert_eq!(names(&events.read(0, 10, |_| true).unwrap()), ["one"]);
 }
 
@@ -115,4 +118,22 @@ fn events_of_a_time_are_found() {
     }
     let page = events.since("2026-01-02T00:00:00.000Z", 10, |_| true).unwrap();
     assert_eq!(page.events.len(), 2);
+}
+
+#[test]
+fn what_is_taken_out_is_in_no_file_and_positions_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let events = EventLog::of(dir.path());
+    let files = LineFiles::of(events.directory().to_owned(), "events", 1000);
+    files.retain(|_: &HomeEvent| true).unwrap();
+    assert!(!events.directory().exists());
+    (0..16).for_each(|number| files.add(&event(&format!("name-{number}"))).unwrap());
+    assert!(files.older().exists());
+    let end = events.end().unwrap();
+    files.retain(|event: &HomeEvent| event.name.as_deref() == Some("name-15")).unwrap();
+    let text = std::fs::read_to_string(files.live()).unwrap();
+    assert!(!files.older().exists() && !text.contains("name-14"), "{text}");
+    files.add(&event("more")).unwrap();
+    let page = events.read(end, 10, |_| true).unwrap();
+    assert_eq!((names(&page), page.has_gap), (vec!["name-15", "more"], false));
 }

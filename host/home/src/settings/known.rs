@@ -29,6 +29,7 @@ struct Sections {
     clis: Named,
     enabled_plugins: Section,
     extra_known_marketplaces: Value,
+    habits: bool,
     #[schemars(with = "HistorySettings")]
     history: Section,
     #[schemars(with = "McpSettings")]

@@ -1,9 +1,10 @@
 //! `settings.json`: `extraKnownMarketplaces` and `enabledPlugins` (both in Claude Code's shape), `sources`,
-//! `trustedDirectories`, `clis`, `tasks`, `mcp`, `history`, `planner`, `models`, `budgets` and
+//! `trustedDirectories`, `clis`, `tasks`, `mcp`, `habits`, `history`, `planner`, `models`, `budgets` and
 //! `updates`.
 
 mod budgets;
 mod clis;
+mod habits;
 mod history;
 mod known;
 mod known_markets;

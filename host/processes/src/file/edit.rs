@@ -1,7 +1,7 @@
 //! Changing a file of processes: the text is changed where a process stands or will stand, and nowhere else. The result
 //! is read again, and refused unless it says exactly what was meant.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
 use super::read::document;
@@ -10,7 +10,7 @@ use super::{Defined, Definitions, parse};
 use crate::definition::{Definition, EnvValue, EventHook, NeedOf, RestartPolicy, Run, StopPolicy};
 use crate::duties::watched::WatchedFiles;
 use crate::probe::{CheckOf, ProbeOf};
-use aiw_supervisor::LogPolicy;
+use aiw_supervisor::{LogPolicy, Until};
 
 /// Returns the text with one more process, at its end.
 ///
@@ -41,11 +41,7 @@ pub(crate) fn remove(text: &str, id: &str) -> Result<String, String> {
     let mut wanted = parse(text).map_err(|problem| problem.to_string())?;
     wanted.processes.remove(id).ok_or_else(|| format!("there is no process `{id}`"))?;
     let document = document(text).map_err(|(_, problem)| problem)?;
-    let node = document
-        .nodes()
-        .iter()
-        .find(|node| node.name().value() == "process" && node.get(0).and_then(|value| value.as_string()) == Some(id));
-    let node = node.ok_or_else(|| format!("there is no process `{id}`"))?;
+    let node = node_of(&document, id)?;
     let start = node.name().span().offset();
     let mut end = end_of(node, text).max(start);
     let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
@@ -64,6 +60,62 @@ pub(crate) fn remove(text: &str, id: &str) -> Result<String, String> {
     }
     let start = if is_first { line } else { start };
     checked(format!("{}{}", &text[..start], &text[end..]), &wanted)
+}
+
+/// Something that a definition says besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Addition {
+    /// It needs this process.
+    Needs(String),
+    /// It starts by itself.
+    AutoStart,
+}
+
+impl fmt::Display for Addition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Needs(id) => write!(f, "needs {}", quoted(id)),
+            Self::AutoStart => f.write_str("auto-start #true"),
+        }
+    }
+}
+
+impl Addition {
+    pub fn add_to(&self, definition: &mut Definition) {
+        match self {
+            Self::Needs(id) => definition.needs.push(NeedOf { id: id.clone(), until: Until::Ready }),
+            Self::AutoStart => definition.auto_start = true,
+        }
+    }
+}
+
+/// Returns the text in which a process says something besides.
+///
+/// # Errors
+///
+/// Returns the obstacle as a sentence.
+pub(crate) fn extend(text: &str, id: &str, addition: &Addition) -> Result<String, String> {
+    let mut wanted = parse(text).map_err(|problem| problem.to_string())?;
+    addition.add_to(wanted.processes.get_mut(id).ok_or_else(|| format!("there is no process `{id}`"))?);
+    let document = document(text).map_err(|(_, problem)| problem)?;
+    let children = node_of(&document, id)?.children().map(kdl::KdlDocument::nodes).unwrap_or_default();
+    let said = children.iter().find(|child| *addition == Addition::AutoStart && child.name().value() == "auto-start");
+    let first = said.or(children.first()).ok_or_else(|| format!("`{id}` says nothing"))?;
+    let start = first.name().span().offset();
+    let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let (end, after) = match said {
+        Some(said) => (end_of(said, text).max(start), String::new()),
+        None if text[line..start].trim().is_empty() => (start, format!("\n{}", &text[line..start])),
+        None => (start, "; ".to_owned()),
+    };
+    checked(format!("{}{addition}{after}{}", &text[..start], &text[end..]), &wanted)
+}
+
+fn node_of<'a>(document: &'a kdl::KdlDocument, id: &str) -> Result<&'a kdl::KdlNode, String> {
+    let is_it = |node: &&kdl::KdlNode| {
+        node.name().value() == "process" && node.get(0).and_then(|value| value.as_string()) == Some(id)
+    };
+    document.nodes().iter().find(is_it).ok_or_else(|| format!("there is no process `{id}`"))
 }
 
 /// Returns where a node ends: after its braces, or after its last word.
@@ -283,6 +335,22 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
     }
 
     #[test]
+    fn what_a_process_says_besides_stands_in_its_braces() {
+        let needs = Addition::Needs("api".into());
+        let text = extend(FILE, "db", &Addition::Needs("one-line".into())).unwrap();
+        assert_eq!(text, FILE.replace("    command \"postgres\"", "    needs \"one-line\"\n    command \"postgres\""));
+        let text = extend(FILE, "one-line", &needs).unwrap();
+        assert_eq!(text, FILE.replace("{ command \"x\" }", "{ needs \"api\"; command \"x\" }"));
+        let off =
+            "process a {\n  command x\n  auto-start #false // not yet\n}\nprocess b { command y; auto-start #false }";
+        let text = extend(off, "a", &Addition::AutoStart).unwrap();
+        assert_eq!(text, off.replace("auto-start #false //", "auto-start #true //"));
+        let text = extend(off, "b", &Addition::AutoStart).unwrap();
+        assert_eq!(text, off.replace("auto-start #false }", "auto-start #true }"));
+        assert!(extend(FILE, "nope", &needs).is_err());
+    }
+
+    #[test]
     fn what_is_added_is_read_as_it_was_meant() {
         let definition = Definition {
             run: Run::Command(vec!["npm".into(), "run \"dev\"\n\\".into(), "ü\u{202e}".into()]),
@@ -364,6 +432,10 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
                 let cut = format!("{}{}", &FILE[..at], &FILE[end.max(at)..]);
                 if let Ok(Defined { processes, .. }) = parse(&cut) {
                     for id in processes.keys() {
+                        if let Ok(more) = extend(&cut, id, &Addition::Needs("x".into())) {
+                            let needs = parse(&more).unwrap().processes[id].needs.len();
+                            prop_assert_eq!(needs, processes[id].needs.len() + 1);
+                        }
                         if let Ok(less) = remove(&cut, id) {
                             prop_assert_eq!(parse(&less).unwrap().processes.len() + 1, processes.len());
                         }

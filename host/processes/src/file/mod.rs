@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::definition::{Definition, in_order, is_id};
 use crate::error::ProcessError;
 
-pub(crate) use edit::{add, defaults, remove, time as written_time, whole};
+pub(crate) use edit::{Addition, add, defaults, extend, remove, time as written_time, whole};
 pub use read::{Defined, Definitions, MAX_BYTES, parse, parse_old};
 pub(crate) use values::{bytes, duration};
 

@@ -125,6 +125,7 @@ const ROOMS: [Room; 36] = [
         &[
             "aiw-core",
             "aiw-dialects",
+            "aiw-events",
             "aiw-home",
             "aiw-listen",
             "aiw-net",
@@ -173,6 +174,7 @@ const ROOMS: [Room; 36] = [
         "aiw-routing",
         &[
             "aiw-core",
+            "aiw-events",
             "aiw-home",
             "aiw-mcp",
             "aiw-net",
@@ -202,7 +204,7 @@ const ROOMS: [Room; 36] = [
     ),
     room(
         "aiw-usage",
-        &["aiw-core", "aiw-home"],
+        &["aiw-core", "aiw-events", "aiw-home"],
         "what requests to models used and cost: booked, summed up, held against budgets",
     ),
     room(

@@ -34,6 +34,7 @@ mod log;
 mod opened;
 mod snapshot;
 mod started;
+mod suggest;
 mod up;
 
 pub use attach::attach;
@@ -70,6 +71,7 @@ pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(),
         }
         ProcessCommand::AtBoot(command) => at_boot(command, home, output),
         ProcessCommand::Attach(args) => attach(args, home),
+        ProcessCommand::Suggest(args) => suggest::suggest(args, home, output),
     }
 }
 

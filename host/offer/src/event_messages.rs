@@ -1,0 +1,106 @@
+//! What happens in the project and the home, as log messages of the protocol. A client gets them once it has set a level.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use aiw_app::AppError;
+use aiw_app::events::{EventReader, EventsRequest};
+use aiw_app::feed::TopicSubscription;
+use aiw_events::{EventKind, EventLog};
+use aiw_mcp::{Caller, LOG_LEVELS};
+use serde_json::{Value, json};
+
+use crate::context::Context;
+
+/// The sender of these messages, as the client sees it.
+const LOGGER: &str = "aiw/events";
+
+/// So many are sent at once; of more, only the newest are.
+const MOST: usize = 20;
+
+/// How long nothing is sent after that.
+const PACE: Duration = Duration::from_secs(1);
+
+/// Sends a client what happens once this has returned, from this level on, as long as its session lasts.
+pub(crate) async fn send_from(context: &Arc<Context>, level: &str, client: Caller) {
+    if context.wanted_level.lock().replace(rank(level)).is_some() {
+        return;
+    }
+    let (weak, mut here) = (Arc::downgrade(context), context.here.subscribe());
+    let shared = context.clone();
+    // A client that can't be told works all the same.
+    let Ok((changes, reader, from)) = aiw_home::blocking(move || begin(&shared)).await else { return };
+    tokio::spawn(async move {
+        tokio::select! {
+            () = follow(weak, client, &changes, reader, from) => {}
+            _ = here.changed() => {}
+        }
+    });
+}
+
+fn begin(context: &Context) -> Result<(TopicSubscription, EventReader, u64), AppError> {
+    let reader = EventReader::new(&context.home, context.client.cwd(), EventsRequest::default())?;
+    let changes = context.client.app().feed().changes(&[])?;
+    changes.follow_directory(EventLog::of(context.home.root()).directory());
+    let from = reader.end()?;
+    Ok((changes, reader, from))
+}
+
+async fn follow(
+    context: Weak<Context>,
+    client: Caller,
+    changes: &TopicSubscription,
+    mut reader: EventReader,
+    mut from: u64,
+) {
+    loop {
+        changes.next().await;
+        let read = move || {
+            let list = reader.read(from, usize::MAX);
+            (reader, list)
+        };
+        let (back, list) = aiw_home::blocking(read).await;
+        reader = back;
+        let Ok(list) = list else { continue };
+        from = list.next;
+        let Some(wanted) = context.upgrade().and_then(|context| *context.wanted_level.lock()) else { return };
+        let events = list.events.into_iter().map(|event| (level_of(event.kind), json!(event)));
+        let mut events: Vec<(&str, Value)> = events.filter(|(level, _)| rank(level) >= wanted).collect();
+        let left_out = events.len().saturating_sub(MOST);
+        events.drain(..left_out);
+        if left_out > 0 || list.gap {
+            events.insert(0, ("warning", json!({"left_out": left_out, "gap": list.gap})));
+        }
+        let is_much = events.len() >= MOST;
+        for (level, data) in events {
+            let params = json!({"level": level, "logger": LOGGER, "data": data});
+            if client.notify("notifications/message", Some(params)).await.is_err() {
+                return;
+            }
+        }
+        if is_much {
+            tokio::time::sleep(PACE).await;
+        }
+    }
+}
+
+fn level_of(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Failed => "error",
+        EventKind::Unhealthy
+        | EventKind::Limit
+        | EventKind::HeldBack
+        | EventKind::Missed
+        | EventKind::Changed
+        | EventKind::Rests
+        | EventKind::UsedUp => "warning",
+        EventKind::Exited | EventKind::Restarted => "notice",
+        EventKind::Started | EventKind::Ready | EventKind::Recovered | EventKind::Stopped | EventKind::Defined => {
+            "info"
+        }
+    }
+}
+
+fn rank(level: &str) -> usize {
+    LOG_LEVELS.iter().position(|known| *known == level).unwrap_or_default()
+}

@@ -1,0 +1,262 @@
+//! Habits: what is usually started after what, at which hour, or after a change, and what fails together. They are found in
+//! the starts by somebody, on this machine alone, and suggest a line of the project's file.
+
+mod find;
+mod store;
+
+use aiw_core::{Ask, Plan, one_line, visible};
+use aiw_home::{HomeError, now_millis, rfc3339};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use self::find::{Cue, Habit, HabitId, find};
+use self::store::{NotedStart, NotedStarts, failures};
+use crate::definition::{Definition, DefinitionSource};
+use crate::error::ProcessError;
+use crate::file::{self, Addition, Definitions};
+use crate::kept::{self, Answers};
+use crate::manager::{Loaded, Manager};
+use crate::start::StartResults;
+
+/// So many of the events behind a suggestion are shown, the newest ones.
+const EVENTS: usize = 10;
+
+/// Suggestions from what is usually started
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct HabitSuggestions {
+    /// The suggestions, the surest first
+    pub suggestions: Vec<HabitSuggestion>,
+}
+
+/// A suggestion
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct HabitSuggestion {
+    /// Its id
+    pub id: String,
+    /// The process that is started, or fails
+    pub process: String,
+    /// The process after which that is so
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// The habit, as a sentence
+    pub habit: String,
+    /// `suggested`, or `maybe` where it is less sure
+    pub strength: String,
+    /// How often it was so
+    pub times: usize,
+    /// How often it could have been
+    pub of: usize,
+    /// The share that it is at least, with a certainty of 90 %; older ones count less
+    pub confidence: f64,
+    /// The line that the process gains in `processes.kdl` if you accept
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gains: Option<String>,
+    /// The newest of the starts or failures behind it
+    pub events: Vec<HabitEvent>,
+}
+
+/// A start or failure
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct HabitEvent {
+    /// The time
+    pub time: String,
+    /// The starter
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// Habits that were forgotten
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ForgottenHabits {
+    /// The process; null if all of the project
+    pub process: Option<String>,
+}
+
+impl Manager {
+    /// Notes which of these processes somebody has started, and that it was this one.
+    pub(crate) fn note_starts(&self, names: &[String], results: &StartResults) {
+        let started = results.iter().filter_map(|(id, result)| Some((id, result.as_ref().ok()?)));
+        let mut chosen = started.filter(|(id, started)| started.is_new && names.contains(id)).peekable();
+        // Settings that can't be read may say that nothing is to be noted.
+        if chosen.peek().is_none() || !self.home.settings().is_ok_and(|settings| settings.has_habits()) {
+            return;
+        }
+        let starts = NotedStarts::of(&self.home);
+        for (id, started) in chosen {
+            let time = started.status.record.as_ref().map_or_else(now_millis, |record| record.started);
+            starts.add(&NotedStart::new(time, self.project.directory(), id, &self.by));
+        }
+    }
+
+    /// Returns what habits suggest; after this process, if one is named.
+    ///
+    /// # Errors
+    ///
+    /// Habits are switched off, or what is known or defined can't be read.
+    pub fn suggestions(&self, after: Option<&str>) -> Result<HabitSuggestions, ProcessError> {
+        let loaded = self.load()?;
+        let habits = self.habits(&loaded)?;
+        let all = habits.into_iter().map(|habit| suggestion(&loaded, habit));
+        let suggestions = all.filter(|one| after.is_none_or(|id| one.after.as_deref() == Some(id))).collect();
+        Ok(HabitSuggestions { suggestions })
+    }
+
+    /// Adds to the project's file what a suggestion says, once the user has seen it.
+    ///
+    /// # Errors
+    ///
+    /// There is no such suggestion, it changes nothing of the file, or the user declines.
+    pub async fn accept_suggestion(&self, id: &str, ask: &dyn Ask) -> Result<HabitSuggestion, ProcessError> {
+        let loaded = self.load()?;
+        let habit = self.habit(&loaded, id)?;
+        let process = habit.id.process.clone();
+        let addition =
+            addition(&loaded, &habit.id).map_err(|why| ProcessError::NothingToAdd { id: id.to_owned(), why })?;
+        let mut definitions: Definitions =
+            loaded.each().map(|(id, definition)| (id.clone(), definition.clone())).collect();
+        definitions.entry(process.clone()).and_modify(|definition| addition.add_to(definition));
+        file::check(&definitions)?;
+        let suggestion = suggestion(&loaded, habit);
+        let mut plan = Plan::of("Add this to the file?");
+        plan.about.push(format!("{}: {} of {} times", suggestion.habit, suggestion.times, suggestion.of));
+        plan.about.push(format!("`{}` gains in `{process}`:", self.project.shown_file()));
+        plan.about.push(format!("  {}", visible(&addition.to_string())));
+        ask.agree(&plan, &[]).await.map_err(ProcessError::NotChanged)?;
+        self.edit_file(|text| file::extend(text, &process, &addition))?;
+        self.tell_defined(&process);
+        self.answer(id, "accepted")?;
+        Ok(suggestion)
+    }
+
+    /// Makes a suggestion no more.
+    ///
+    /// # Errors
+    ///
+    /// There is no such suggestion, or the answer can't be kept.
+    pub fn dismiss_suggestion(&self, id: &str) -> Result<HabitSuggestion, ProcessError> {
+        let loaded = self.load()?;
+        let habit = self.habit(&loaded, id)?;
+        self.answer(id, "dismissed")?;
+        Ok(suggestion(&loaded, habit))
+    }
+
+    /// Forgets the starts of a process of this project, or of all, and what the user said to suggestions about it.
+    ///
+    /// # Errors
+    ///
+    /// The files can't be written.
+    pub fn forget_habits(&self, process: Option<&str>) -> Result<ForgottenHabits, ProcessError> {
+        process.map_or(Ok(()), file::check_id)?;
+        let starts = NotedStarts::of(&self.home);
+        let forgotten = starts.forget(self.project.directory(), process);
+        forgotten.map_err(|e| HomeError::io("write", starts.directory(), e))?;
+        let now = now_millis();
+        let is_about =
+            |id: &HabitId| process.is_none_or(|process| id.process == process || id.cue.process() == Some(process));
+        kept::answer(&self.home, &self.project, |Answers { said, forgotten }| {
+            said.retain(|id, _| id.parse().is_ok_and(|id| !is_about(&id)));
+            match process {
+                // An id has at least one letter.
+                None => *forgotten = [(String::new(), now)].into(),
+                Some(process) => drop(forgotten.insert(process.to_owned(), now)),
+            }
+        })?;
+        Ok(ForgottenHabits { process: process.map(str::to_owned) })
+    }
+
+    fn answer(&self, id: &str, word: &str) -> Result<(), ProcessError> {
+        kept::answer(&self.home, &self.project, |answers| {
+            answers.said.insert(id.to_owned(), word.to_owned());
+        })
+    }
+
+    /// Returns the habits of processes that are defined, but for those that the user has answered or the definitions say.
+    fn habits(&self, loaded: &Loaded) -> Result<Vec<Habit>, ProcessError> {
+        if !self.home.settings()?.has_habits() {
+            return Err(ProcessError::NoHabits);
+        }
+        let (starts, project) = (NotedStarts::of(&self.home), self.project.directory());
+        let all = starts.all().map_err(|e| HomeError::io("read", starts.directory(), e))?;
+        let Answers { said, forgotten } = kept::answers(&self.home, &self.project)?;
+        let mut failures = failures(&self.home, project).map_err(|e| HomeError::io("read", self.home.root(), e))?;
+        failures.retain(|(time, id)| ["", id].iter().all(|id| forgotten.get(*id).is_none_or(|since| time > since)));
+        let mut habits = find(&all, project, &failures, now_millis());
+        habits.retain(|habit| {
+            let HabitId { cue, process } = &habit.id;
+            let is_defined =
+                [Some(process.as_str()), cue.process()].into_iter().flatten().all(|id| loaded.get(id).is_some());
+            let is_said = cue.process().is_some_and(|cue| needs(loaded, process, cue) || needs(loaded, cue, process));
+            is_defined && !is_said && !said.contains_key(&habit.id.to_string())
+        });
+        Ok(habits)
+    }
+
+    fn habit(&self, loaded: &Loaded, id: &str) -> Result<Habit, ProcessError> {
+        let habit = self.habits(loaded)?.into_iter().find(|habit| habit.id.to_string() == id);
+        habit.ok_or_else(|| ProcessError::NoSuggestion { id: id.to_owned() })
+    }
+}
+
+impl Cue {
+    /// Returns the process that it is about.
+    fn process(&self) -> Option<&str> {
+        match self {
+            Self::After(id) | Self::Fails(id) => Some(id),
+            Self::Hour { .. } | Self::Branch | Self::Directory => None,
+        }
+    }
+}
+
+/// Whether a process needs another one, also by way of others. Loaded definitions need each other in no circle.
+fn needs(loaded: &Loaded, process: &str, other: &str) -> bool {
+    let mut left = vec![process];
+    let mut seen = Vec::new();
+    while let Some(id) = left.pop() {
+        let Some((definition, _)) = loaded.get(id).filter(|_| !seen.contains(&id)) else { continue };
+        seen.push(id);
+        left.extend(definition.needs.iter().map(|need| need.id.as_str()));
+        if definition.needs.iter().any(|need| need.id == other) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Returns what a habit adds to the project's file, or why it adds nothing.
+fn addition(loaded: &Loaded, HabitId { cue, process }: &HabitId) -> Result<Addition, String> {
+    match (cue.process(), loaded.get(process)) {
+        (_, None) => Err(format!("there is no process `{process}`")),
+        (_, Some((_, DefinitionSource::Home))) => Err(format!("`{process}` is not defined in the project's file")),
+        (None, Some((Definition { auto_start: true, .. }, _))) => {
+            Err(format!("`aiw up` starts `{process}` already when it is not named"))
+        }
+        (None, Some(_)) => Ok(Addition::AutoStart),
+        (Some(cue), Some(_)) => Ok(Addition::Needs(cue.to_owned())),
+    }
+}
+
+fn suggestion(loaded: &Loaded, habit: Habit) -> HabitSuggestion {
+    let HabitId { cue, process } = &habit.id;
+    let sentence = match cue {
+        Cue::After(id) => format!("`{process}` is started after `{id}`"),
+        Cue::Fails(id) => format!("`{process}` fails after `{id}` has failed"),
+        Cue::Hour { weekend: false, hour } => format!("`{process}` is started on weekdays from {hour}:00 to {hour}:59"),
+        Cue::Hour { weekend: true, hour } => format!("`{process}` is started on weekends from {hour}:00 to {hour}:59"),
+        Cue::Branch => format!("`{process}` is started after another branch was checked out"),
+        Cue::Directory => format!("`{process}` is started first when you come from another project"),
+    };
+    let newest = habit.seen.len().saturating_sub(EVENTS);
+    let event = |(time, by): &(u64, Option<String>)| HabitEvent { time: rfc3339(*time), by: by.clone() };
+    HabitSuggestion {
+        id: habit.id.to_string(),
+        process: process.clone(),
+        after: cue.process().map(str::to_owned),
+        habit: one_line(&sentence, 400),
+        strength: if habit.is_suggested() { "suggested" } else { "maybe" }.to_owned(),
+        times: habit.times,
+        of: habit.of,
+        confidence: (habit.confidence * 100.0).round() / 100.0,
+        gains: addition(loaded, &habit.id).ok().map(|addition| addition.to_string()),
+        events: habit.seen[newest..].iter().map(event).collect(),
+    }
+}

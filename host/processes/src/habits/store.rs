@@ -1,0 +1,177 @@
+//! The starts that habits are made of. A line of its own for each, in two files of the home: events have no branch, and are
+//! gone sooner in a home where much happens.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use aiw_core::one_line;
+use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent, LineFiles};
+use aiw_home::{Home, local_hour, millis_of, read_capped};
+use aiw_supervisor::digest;
+use serde::{Deserialize, Serialize};
+
+use crate::definition::is_id;
+
+/// The size at which a file is full, in bytes: both hold some 25,000 starts.
+const FULL: u64 = 2_000_000;
+
+/// The most characters of a starter's name.
+const NAME: usize = 60;
+
+/// The largest `HEAD` of a repository, or file that says where a repository is.
+const HEAD: u64 = 4096;
+
+/// The start of a process by somebody.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct NotedStart {
+    /// In milliseconds since 1970.
+    pub time: u64,
+    pub project: PathBuf,
+    pub process: String,
+    /// The starter: `you`, or the name of an MCP client.
+    pub by: String,
+    /// A digest of the branch that was checked out. Which one it was is nobody's business: only changes count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<u64>,
+    /// The hour where the machine was.
+    pub hour: u8,
+    pub weekend: bool,
+}
+
+impl NotedStart {
+    pub fn new(time: u64, project: &Path, process: &str, by: &str) -> Self {
+        let (hour, weekend) = local_hour(time);
+        let (project, process, by) = (project.to_owned(), process.to_owned(), one_line(by, NAME));
+        let branch = branch(&project);
+        Self { time, project, process, by, branch, hour, weekend }
+    }
+
+    /// Whether it could have been written by aiw.
+    fn is_sound(&self) -> bool {
+        is_id(&self.process) && self.hour < 24 && self.by == one_line(&self.by, NAME)
+    }
+}
+
+/// The starts of a home.
+pub(crate) struct NotedStarts(LineFiles);
+
+impl NotedStarts {
+    pub fn of(home: &Home) -> Self {
+        Self(LineFiles::of(home.root().join("processes").join("habits"), "starts", FULL))
+    }
+
+    /// Adds a start. A full disk stops no process, so an error is nobody's.
+    pub fn add(&self, start: &NotedStart) {
+        let _ = self.0.add(start);
+    }
+
+    /// Returns all of them, oldest first.
+    pub fn all(&self) -> io::Result<Vec<NotedStart>> {
+        let mut starts = self.0.read_lines(0, usize::MAX, |_| true, NotedStart::is_sound)?.lines;
+        starts.sort_by_key(|start| start.time);
+        Ok(starts)
+    }
+
+    /// Removes starts of a project: of one process, or all.
+    pub fn forget(&self, project: &Path, process: Option<&str>) -> io::Result<()> {
+        let is_forgotten =
+            |start: &NotedStart| start.project == project && process.is_none_or(|id| start.process == id);
+        self.0.retain(|start| !is_forgotten(start))
+    }
+
+    pub fn directory(&self) -> &Path {
+        self.0.directory()
+    }
+}
+
+/// Returns when processes of a project failed or fell ill, with their ids, oldest first.
+pub(crate) fn failures(home: &Home, project: &Path) -> io::Result<Vec<(u64, String)>> {
+    let is_failure = |event: &HomeEvent| {
+        // What is lost is found later, and all of it at once.
+        let is_bad = event.kind == EventKind::Failed && event.why.is_none();
+        let is_ill = matches!(event.kind, EventKind::Unhealthy | EventKind::Restarted);
+        event.of == EventSubject::Process && (is_bad || is_ill) && event.project.as_deref() == Some(project)
+    };
+    let page = EventLog::of(home.root()).read(0, usize::MAX, is_failure)?;
+    let failure = |event: HomeEvent| {
+        let time = u64::try_from(millis_of(&event.time)?).ok()?;
+        Some((time, event.name.filter(|name| is_id(name))?))
+    };
+    let mut failures: Vec<_> = page.events.into_iter().filter_map(failure).collect();
+    failures.sort_by_key(|(time, _)| *time);
+    Ok(failures)
+}
+
+/// Returns a digest of the branch that is checked out where a directory is. None between branches, such as in a rebase.
+fn branch(directory: &Path) -> Option<u64> {
+    let git = directory.ancestors().map(|above| above.join(".git")).find(|git| git.exists())?;
+    let read = |path: &Path| String::from_utf8(read_capped(path, HEAD).ok()??).ok();
+    // In a worktree or a submodule it is a file, which says where the rest is.
+    let git = match git.is_dir() {
+        true => git,
+        false => git.parent()?.join(read(&git)?.strip_prefix("gitdir:")?.trim()),
+    };
+    Some(digest(read(&git.join("HEAD"))?.strip_prefix("ref:")?.trim().as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_branch_is_found_in_repositories_and_worktrees_and_in_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, tree) = (dir.path().join("repo/app"), dir.path().join("tree"));
+        let head = dir.path().join("repo/.git/HEAD");
+        fs::create_dir_all(&root).unwrap();
+        fs::create_dir_all(&tree).unwrap();
+        assert_eq!(branch(&root), None);
+        fs::create_dir_all(dir.path().join("repo/.git/worktrees/tree")).unwrap();
+        let checked_out = |text: &str| {
+            fs::write(&head, text).unwrap();
+            branch(&root)
+        };
+        let main = checked_out("ref: refs/heads/main\n");
+        assert!(main.is_some() && main == checked_out("ref: refs/heads/main"));
+        assert_ne!(main, checked_out("ref: refs/heads/other\n"));
+        assert_eq!(checked_out("0123456789abcdef0123456789abcdef01234567\n"), None);
+        assert_eq!(checked_out(&"ref: x".repeat(2000)), None);
+        for path in ["../repo/.git/worktrees/tree", &dir.path().join("repo/.git/worktrees/tree").to_string_lossy()] {
+            fs::write(tree.join(".git"), format!("gitdir: {path}\n")).unwrap();
+            fs::write(dir.path().join("repo/.git/worktrees/tree/HEAD"), "ref: refs/heads/main\n").unwrap();
+            assert_eq!(branch(&tree), main);
+        }
+        for nonsense in ["", "gitdir: /dev/zero", "gitdir: ../../../..", "\u{0}"] {
+            fs::write(tree.join(".git"), nonsense).unwrap();
+            assert_eq!(branch(&tree), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn what_aiw_did_not_write_is_skipped() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let starts = NotedStarts::of(&home);
+        let start = NotedStart::new(1_790_000_000_000, dir.path(), "api", "you");
+        starts.add(&start);
+        let path = starts.directory().join("starts.jsonl");
+        let whole = fs::read_to_string(&path).unwrap();
+        let line = whole.lines().nth(1).unwrap();
+        let hostile = [
+            line.replace("\"api\"", "\"a b\""),
+            line.replace("\"you\"", "\"y\\u001b[31mou\""),
+            line.replace("\"time\":17", "\"time\":-17"),
+            line.replace("\"hour\":", "\"hour\":9"),
+            "[".repeat(5000),
+            "{}".into(),
+        ];
+        fs::write(&path, format!("{whole}{}\n{line}\nunfinished", hostile.join("\n"))).unwrap();
+        assert_eq!(starts.all().unwrap(), [start.clone(), start.clone()]);
+        starts.forget(dir.path(), Some("other")).unwrap();
+        assert_eq!(starts.all().unwrap().len(), 2);
+        starts.forget(dir.path(), Some("api")).unwrap();
+        assert!(starts.all().unwrap().is_empty() && !fs::read_to_string(&path).unwrap().contains("api"));
+    }
+}
