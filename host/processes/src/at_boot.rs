@@ -133,7 +133,7 @@ fn shown(path: &Path) -> String {
 /// Refuses to touch a file that aiw has not written.
 fn check_ours(file: &Path) -> Result<(), ProcessError> {
     match fs::read_to_string(file) {
-        Ok(text) if !text.contains(OURS) => Err(ProcessError::FileExists { path: file.to_owned() }),
+        Ok(text) if !text.contains(OURS) => Err(ProcessError::NotOurs { path: file.to_owned() }),
         _ => Ok(()),
     }
 }

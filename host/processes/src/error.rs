@@ -298,6 +298,12 @@ pub enum ProcessError {
     /// The person does not want what a file of another tool says, or nobody can be asked.
     #[error("{}", .0.or_done("nothing was added"))]
     NotAdded(AskError),
+    /// A file that says what starts with the system is somebody else's.
+    #[error("`{}` is not a file that aiw has written", one_line(&.path.to_string_lossy(), 1000))]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+    },
     /// Nobody says where the user's own files are.
     #[error("HOME is not set, so your own files can't be found")]
     NoUserHome,
@@ -355,6 +361,7 @@ impl Fault for ProcessError {
             Self::Empty { .. } => "`aiw process add ID -- COMMAND` adds one".into(),
             Self::Taken { id } => format!("choose another id, or `aiw process rm {id}` removes it"),
             Self::FileExists { .. } => "choose another file, or `--force` replaces it".into(),
+            Self::NotOurs { .. } => "remove it yourself if nothing needs it".into(),
             Self::OverItself { .. } => "choose another file".into(),
             Self::NoTemplate { .. } | Self::Template { .. } => {
                 "`aiw process add --template` lists the templates and their values".into()

@@ -159,3 +159,29 @@ fn what_runs_by_itself_is_shown_before_it_is_allowed() {
     let doctor = project.json(&["doctor"]);
     assert!(!doctor.to_string().contains("the resident does not run"), "{doctor:#}");
 }
+
+#[test]
+fn a_project_starts_at_boot_by_a_unit_that_systemd_takes() {
+    let project = Project::new("process \"a\" { command \"true\" }");
+    assert_eq!(project.json(&["process", "at-boot", "status"])["on"], false);
+    let refused = project.run(&["process", "at-boot", "on"]);
+    assert!(refused.code != 0 && refused.whole().contains("ExecStart="), "{}", refused.whole());
+    let on = project.json(&["process", "at-boot", "on", "--yes"]);
+    let file = std::path::PathBuf::from(on["file"].as_str().unwrap());
+    assert!(on["on"] == true && file.starts_with(project.home().parent().unwrap()), "{on:#}");
+    if let Ok(checked) = std::process::Command::new("systemd-analyze")
+        .args(["--user", "verify"])
+        .arg(&file)
+        .env("XDG_RUNTIME_DIR", project.home())
+        .output()
+    {
+        let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+        assert!(checked.status.success() && said.is_empty(), "{said}");
+    }
+    assert_eq!(project.json(&["process", "at-boot", "off"])["on"], false);
+    assert!(!file.exists());
+    fs::write(&file, "[Unit]\n").unwrap();
+    for verb in [&["process", "at-boot", "on", "--yes"][..], &["process", "at-boot", "off"]] {
+        assert!(project.run(verb).whole().contains("is not a file that aiw has written"));
+    }
+}

@@ -27,7 +27,7 @@ const OPENERS: [&str; 11] = [
 
 /// Where they may stand: in `home` itself, in the views, and in files whose paths are not in aiw's directories or were
 /// checked there before.
-const MAY_OPEN: [&str; 23] = [
+const MAY_OPEN: [&str; 24] = [
     "aiw/",
     "home/",
     "tui/",
@@ -41,6 +41,7 @@ const MAY_OPEN: [&str; 23] = [
     "net/src/tree/",
     "registries/src/plan/bundle.rs",
     // Files of projects and of other programs.
+    "processes/src/at_boot.rs",
     "processes/src/manager.rs",
     "setup/src/setup.rs",
     // The system's, and FIFOs.
