@@ -202,14 +202,25 @@ impl Manager {
     /// One of them runs, others need it, or it is not a model's to remove. Those before it are gone then.
     pub fn remove(&self, ids: &[String], author: Author, sink: &dyn Sink) -> Result<RemovedProcesses, ProcessError> {
         for id in ids {
-            let status = self.get(id)?;
-            match author {
-                Author::User if status.state.is_alive() => return Err(ProcessError::Runs { id: id.clone() }),
-                Author::User => {}
-                Author::Model => self.check_models(&status)?,
-            }
             let loaded = self.load()?;
-            let needs = |(_, definition): &(&String, &Definition)| definition.needs.iter().any(|need| need.id == *id);
+            let copies = loaded.named(std::slice::from_ref(id));
+            let all = copies.iter().map(|id| self.get(id)).collect::<Result<Vec<_>, _>>()?;
+            for status in &all {
+                match author {
+                    Author::User if status.state.is_alive() => {
+                        return Err(ProcessError::Runs { id: status.id.clone() });
+                    }
+                    Author::User => {}
+                    Author::Model => self.check_models(status)?,
+                }
+                if status.definition.copy.is_some() && status.id == *id {
+                    let problem = "is a copy: `copies` in the file says how many there are".to_owned();
+                    return Err(ProcessError::Definition { id: id.clone(), problem });
+                }
+            }
+            let needs = |(_, definition): &(&String, &Definition)| {
+                definition.needs.iter().any(|need| copies.contains(&need.id))
+            };
             if let Some((by, _)) = loaded.each().find(needs) {
                 return Err(ProcessError::Needed { id: id.clone(), by: by.clone() });
             }
@@ -217,10 +228,10 @@ impl Manager {
                 self.stop(id)?;
             }
             kept::change(&self.home, &self.project, |kept| Ok(kept.remove(id)))?;
-            if status.source == Some(DefinitionSource::File) {
+            if all.iter().any(|status| status.source == Some(DefinitionSource::File)) {
                 self.edit_file(|text| file::remove(text, id))?;
             }
-            self.forget(id)?;
+            copies.iter().try_for_each(|id| self.forget(id))?;
             self.tell_defined(id);
             sink.done(format!("Removed `{id}`"));
         }

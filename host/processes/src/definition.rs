@@ -82,6 +82,57 @@ pub struct Definition {
     /// When it is started, as crontab(5) writes times.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cron: Option<String>,
+    /// How many of it there are, each a process of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copies: Option<u32>,
+    /// The copy that it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy: Option<CopyOf>,
+}
+
+/// One of several copies of a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyOf {
+    /// The id by which all of them are named.
+    pub of: String,
+    /// Its number, from 1.
+    pub number: u32,
+}
+
+/// The variable that tells a copy its number.
+pub(crate) const COPY: &str = "AIW_PROCESS_COPY";
+/// The most copies of a process.
+const MAX_COPIES: u32 = 100;
+
+/// Puts the copies of processes in their places, and the needs of all copies in the place of a need of their process.
+///
+/// # Errors
+///
+/// The id of a copy, which is that of another process.
+pub(crate) fn with_copies(processes: BTreeMap<String, Definition>) -> Result<BTreeMap<String, Definition>, String> {
+    let counts: BTreeMap<String, u32> =
+        processes.iter().filter_map(|(id, definition)| Some((id.clone(), definition.copies?))).collect();
+    if counts.is_empty() {
+        return Ok(processes);
+    }
+    let ids = |id: &str| -> Vec<String> {
+        counts
+            .get(id)
+            .map_or(vec![id.to_owned()], |count| (1..=*count).map(|number| format!("{id}-{number}")).collect())
+    };
+    let mut all = BTreeMap::new();
+    for (id, mut definition) in processes {
+        let needs = std::mem::take(&mut definition.needs);
+        let each = |NeedOf { id, until }: NeedOf| ids(&id).into_iter().map(move |id| NeedOf { id, until });
+        definition.needs = needs.into_iter().flat_map(each).collect();
+        for (own, number) in ids(&id).into_iter().zip(1..) {
+            let copy = definition.copies.map(|_| CopyOf { of: id.clone(), number });
+            if all.insert(own.clone(), Definition { copy, ..definition.clone() }).is_some() {
+                return Err(own);
+            }
+        }
+    }
+    Ok(all)
 }
 
 // Hundreds of definitions are read for a list, and most say little.
@@ -120,6 +171,8 @@ impl Default for Definition {
             input: false,
             watch: None,
             cron: None,
+            copies: None,
+            copy: None,
         }
     }
 }
@@ -342,7 +395,12 @@ pub fn is_id(text: &str) -> bool {
 impl Definition {
     /// Whether a command is about it: one that names it, or one without names if it starts by itself.
     pub(crate) fn is_wanted(&self, id: &String, names: &[String]) -> bool {
-        if names.is_empty() { self.auto_start } else { names.contains(id) }
+        if names.is_empty() { self.auto_start } else { self.is_named(id, names) }
+    }
+
+    /// Whether it is named, by its own id or by that of all copies.
+    pub(crate) fn is_named(&self, id: &String, names: &[String]) -> bool {
+        names.contains(id) || self.copy.as_ref().is_some_and(|copy| names.contains(&copy.of))
     }
 
     /// Checks what no form of a definition may have. Returns the problem as the end of a sentence about the process.
@@ -403,6 +461,9 @@ impl Definition {
             return Err(
                 "has a `live` probe for a line: a line shows that it became ready, not that it works still".into()
             );
+        }
+        if self.copies.is_some_and(|copies| !(1..=MAX_COPIES).contains(&copies)) {
+            return Err(format!("has a number of copies that is not between 1 and {MAX_COPIES}"));
         }
         if let Some(watch) = &self.watch {
             watched::check(watch)?;

@@ -7,7 +7,7 @@ use aiw_core::is_secret;
 use aiw_home::{Home, read_unlinked};
 use aiw_supervisor::is_usual_variable;
 
-use crate::definition::{Definition, EnvValue};
+use crate::definition::{COPY, Definition, EnvValue};
 use crate::error::ProcessError;
 use crate::project::ProcessProject;
 
@@ -34,6 +34,9 @@ impl Environment {
             for (name, value) in parse(&text).map_err(|line| problem(format!("has no variable in line {line}")))? {
                 all.set(name, value);
             }
+        }
+        if let Some(copy) = &definition.copy {
+            all.variables.insert(COPY.into(), copy.number.to_string().into());
         }
         for (name, value) in &definition.env {
             match value {

@@ -9,7 +9,7 @@ use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
 use aiw_home::{Home, Mode, replace};
 use aiw_supervisor::{Log, Names, ProcessRecord, ProcessScope, Processes, Stream, Supervised};
 
-use crate::definition::{Definition, DefinitionSource, EventHook};
+use crate::definition::{Definition, DefinitionSource, EventHook, with_copies};
 use crate::error::{FileProblem, ProcessError};
 use crate::file::{self, Defined, Definitions};
 use crate::kept;
@@ -42,6 +42,17 @@ impl Loaded {
 
     pub(crate) fn get(&self, id: &str) -> Option<&(Definition, DefinitionSource)> {
         self.definitions.get(id)
+    }
+
+    /// Returns ids, with those of all copies in place of the id that names them.
+    pub(crate) fn named(&self, names: &[String]) -> Vec<String> {
+        let copies = |name: &String| -> Vec<String> {
+            let copies =
+                self.each().filter(|(_, definition)| definition.copy.as_ref().is_some_and(|copy| copy.of == *name));
+            copies.map(|(id, _)| id.clone()).collect()
+        };
+        let each = names.iter().map(|name| (name, copies(name)));
+        each.flat_map(|(name, copies)| if copies.is_empty() { vec![name.clone()] } else { copies }).collect()
     }
 
     /// Returns the definitions alone.
@@ -145,7 +156,9 @@ impl Manager {
         if let Some(bytes) = file {
             let Defined { processes, hooks } = self.parse(&bytes)?;
             loaded.hooks = hooks;
-            for (id, definition) in processes {
+            let double =
+                |id: String| ProcessError::Definition { id, problem: "is defined, and a copy of another one".into() };
+            for (id, definition) in with_copies(processes).map_err(double)? {
                 loaded.definitions.insert(id, (definition, DefinitionSource::File));
             }
             loaded.is_trusted = self.is_trusted(&bytes);
@@ -347,6 +360,11 @@ impl Manager {
         all.sort_by(|one, other| one.id.cmp(&other.id));
         self.note_next_starts(&mut all);
         all
+    }
+
+    /// Returns ids, with those of all copies in place of the id that names them.
+    pub fn named(&self, names: &[String]) -> Vec<String> {
+        self.load().map_or_else(|_| names.to_vec(), |loaded| loaded.named(names))
     }
 
     /// Returns one process.

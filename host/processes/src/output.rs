@@ -157,7 +157,7 @@ impl Manager {
                 let all = self.list_running()?;
                 all.into_iter().filter(|status| status.record.is_some()).map(|status| status.id).collect()
             }
-            ids => ids.to_vec(),
+            ids => self.named(ids),
         };
         let mut logs = ProcessLogs::default();
         for id in ids {

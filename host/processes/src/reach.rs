@@ -65,6 +65,7 @@ impl Manager {
         sink: &dyn Sink,
     ) -> Result<SignalledProcesses, ProcessError> {
         let number = signal_number(signal).ok_or_else(|| ProcessError::NoSignal { signal: signal.to_owned() })?;
+        let ids = &self.named(ids);
         for id in ids {
             self.signal(id, number)?;
             sink.done(format!("Signalled `{id}`"));

@@ -116,6 +116,7 @@ impl Manager {
             }
             _ => self.agreed(ids, ask, sink).await?,
         };
+        let ids = &loaded.named(ids);
         self.check_start(&loaded, ids)?;
         ids.iter().try_for_each(|id| self.end(id, None).map(drop))?;
         self.start_named(&loaded, ids)
@@ -162,7 +163,7 @@ impl Manager {
         names: &[String],
         scheduled: &[(&String, &Definition)],
     ) -> Result<StartResults, ProcessError> {
-        if let Some(unknown) = names.iter().find(|id| loaded.get(id).is_none()) {
+        if let Some(unknown) = loaded.named(names).iter().find(|id| loaded.get(id).is_none()) {
             return Err(self.unknown(loaded, unknown));
         }
         let waits = |id: &String| scheduled.iter().any(|(waits, _)| *waits == id);
@@ -190,7 +191,7 @@ impl Manager {
                     let by = match names {
                         [] if self.by == "you" => "up",
                         [] => &self.by,
-                        names if names.iter().any(|name| name == id) => &self.by,
+                        names if definition.is_named(&id.to_owned(), names) => &self.by,
                         _ => "need",
                     };
                     self.start_one(loaded, id, definition, by)

@@ -59,6 +59,7 @@ impl Manager {
     /// Stops processes, each before what it needs, and those that do not need each other side by side. Without names, it
     /// stops all of the project.
     pub fn down(&self, names: &[String]) -> Result<Vec<StoppedOne>, ProcessError> {
+        let names = &self.named(names);
         for name in names {
             self.get(name)?;
         }

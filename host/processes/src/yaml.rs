@@ -180,7 +180,7 @@ fn definition(fields: &Fields) -> Result<(Definition, Vec<String>), String> {
 }
 
 /// The fields of a definition besides its command.
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 20] = [
     "cwd",
     "env",
     "env-file",
@@ -199,6 +199,8 @@ const FIELDS: [&str; 18] = [
     "input",
     "watch",
     "cron",
+    "copies",
+    "copy",
 ];
 
 /// Variables: a text each, or `secret` with the name of one.

@@ -9,7 +9,7 @@ use super::{Project, is_there};
 use crate::crash::rounds;
 use crate::until;
 
-fn record(project: &Project, id: &str) -> Option<Value> {
+pub(super) fn record(project: &Project, id: &str) -> Option<Value> {
     let all = std::fs::read_dir(project.home().join("processes")).ok()?.flatten();
     let records = all.filter_map(|entry| std::fs::read(entry.path().join("process.json")).ok());
     records.filter_map(|bytes| serde_json::from_slice::<Value>(&bytes).ok()).find(|record| record["name"] == id)

@@ -206,3 +206,81 @@ fn a_client_is_told_what_happens_once_it_has_set_a_level() {
     project.run(&["process", "start", "odd"]).ok();
     assert_eq!(told(&mut client), "error \"failed\" \"odd\"");
 }
+
+/// Readers of events, which end with the test.
+struct Readers(Vec<std::process::Child>);
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        for reader in &mut self.0 {
+            let _ = reader.kill();
+            let _ = reader.wait();
+        }
+    }
+}
+
+#[test]
+fn no_event_is_torn_or_lost_whoever_is_killed() {
+    // As many as a house full of agents has, where there is time for it.
+    let is_soak = std::env::var_os("AIW_SOAK_ROUNDS").is_some();
+    let (shims, readers, kills) = if is_soak { (200, 20, 60) } else { (30, 6, 12) };
+    let groups = shims / 10;
+    let text: String = (0..groups)
+        .map(|group| {
+            format!(
+                "process \"p{group}\" {{ shell \"sleep 0.2; exit 1\"; copies 10; \
+                 restart \"on-failure\" max=100 within=\"1s\" backoff=\"50ms..100ms\" }}\n"
+            )
+        })
+        .collect();
+    let project = Project::new(&text);
+    std::fs::create_dir_all(project.home()).unwrap();
+    let outputs: Vec<_> = (0..readers).map(|number| project.path(&format!("reader-{number}"))).collect();
+    let follow = |path: &std::path::PathBuf| {
+        let out = std::fs::File::create(path).unwrap();
+        project.command(&["events", "-f", "--all", "--json"]).stdout(out).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let mut following = Readers(outputs.iter().map(follow).collect());
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    project.up(&[]);
+    let mut killed = std::collections::BTreeSet::new();
+    for round in 0..kills {
+        std::thread::sleep(std::time::Duration::from_millis(60));
+        let id = format!("p{}-{}", round * 7 % groups, 1 + round * 3 % 10);
+        if let Some(pid) = super::crash::record(&project, &id).and_then(|record| record["shim"]["pid"].as_i64()) {
+            let _ = kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::KILL);
+            killed.insert(id);
+        }
+        if round % 6 == 0 {
+            // A reader that dies takes nothing along.
+            let gone = Readers(following.0.split_off(following.0.len() - 1));
+            drop(gone);
+        }
+        if following.0.len() == 2 {
+            break;
+        }
+    }
+    project.run(&["down"]);
+    let live = project.home().join("events/events.jsonl");
+    let text = std::fs::read_to_string(&live).unwrap();
+    let lines: Vec<&str> = text.lines().skip(1).collect();
+    let events: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(text.ends_with('\n') && killed.len() > 3, "{killed:?}");
+    // Each life that began has an end, but where the supervisor that would have told it was killed.
+    let count = |id: &str, kinds: &[&str]| {
+        let is_one = |event: &&Value| event["name"] == id && kinds.contains(&event["kind"].as_str().unwrap());
+        events.iter().filter(is_one).count()
+    };
+    for id in (0..groups).flat_map(|group| (1..=10).map(move |copy| format!("p{group}-{copy}"))) {
+        let (begun, ended) = (count(&id, &["started", "restarted"]), count(&id, &["exited"]));
+        assert!(begun > 0, "`{id}` has not begun");
+        assert!(killed.contains(&id) || begun == ended, "`{id}` began {begun} times and ended {ended} times");
+    }
+    // Who was left saw all of it, in this order.
+    for (_, path) in following.0.iter().zip(&outputs) {
+        until(|| std::fs::read_to_string(path).unwrap().lines().count() == lines.len());
+        let seen = std::fs::read_to_string(path).unwrap();
+        let seen: Vec<Value> = seen.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(seen == events, "a reader saw something else");
+    }
+}

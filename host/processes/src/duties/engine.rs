@@ -183,7 +183,7 @@ impl Attending {
             let events = self.manager.events();
             let page = events.read(self.attended.position, EVENTS, is_ours).unwrap_or_default();
             for event in &page.events {
-                self.hooks.hear(event, &self.loaded.hooks, &mut self.attended, self.say);
+                self.hooks.hear(event, &self.loaded, &mut self.attended, self.say);
             }
             if page.events.is_empty() || page.next == self.attended.position {
                 self.attended.position = page.next.max(self.attended.position);

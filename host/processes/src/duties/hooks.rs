@@ -9,7 +9,7 @@ use aiw_events::{EventKind, HomeEvent};
 use super::record::Attended;
 use crate::definition::{Definition, EventHook, Run};
 use crate::error::ProcessError;
-use crate::manager::Manager;
+use crate::manager::{Loaded, Manager};
 
 /// The most events that wait for their programs.
 const WAITING: usize = 64;
@@ -31,7 +31,7 @@ impl Hooks {
     }
 
     /// Takes an event in. What a program of a hook has started causes no other run.
-    pub fn hear(&mut self, event: &HomeEvent, hooks: &[EventHook], attended: &mut Attended, say: fn(&str)) {
+    pub fn hear(&mut self, event: &HomeEvent, loaded: &Loaded, attended: &mut Attended, say: fn(&str)) {
         let Some(name) = &event.name else { return };
         if event.kind == EventKind::Started {
             match event.by.as_deref() {
@@ -39,11 +39,12 @@ impl Hooks {
                 _ => drop(attended.by_hooks.remove(name)),
             }
         }
-        let is_meant = |hook: &&EventHook| hook.on == event.kind && hook.of.as_ref().is_none_or(|of| of == name);
+        let is_of = |of: &String| loaded.named(std::slice::from_ref(of)).contains(name);
+        let is_meant = |hook: &&EventHook| hook.on == event.kind && hook.of.as_ref().is_none_or(is_of);
         if attended.by_hooks.contains(name) || event.by.as_deref() == Some(EventHook::BY) {
             return;
         }
-        for hook in hooks.iter().filter(is_meant) {
+        for hook in loaded.hooks.iter().filter(is_meant) {
             match serde_json::to_vec(event) {
                 Ok(json) if self.waiting.len() < WAITING => self.waiting.push_back((hook.clone(), json)),
                 _ => say(&format!("`{}` is left out: {WAITING} events wait already", hook.id())),

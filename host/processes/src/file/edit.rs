@@ -166,7 +166,13 @@ pub(crate) fn defaults(text: &str) -> Definition {
 
 /// Returns a whole file with these processes and hooks.
 pub(crate) fn whole(definitions: &Definitions, hooks: &[EventHook]) -> String {
-    let processes = definitions.iter().map(|(id, definition)| node(id, definition, &Definition::default()));
+    // Copies are written once, as they were.
+    let is_first = |definition: &Definition| definition.copy.as_ref().is_none_or(|copy| copy.number == 1);
+    let all = definitions.iter().filter(|(_, definition)| is_first(definition));
+    let processes = all.map(|(id, definition)| {
+        let id = definition.copy.as_ref().map_or(id, |copy| &copy.of);
+        node(id, definition, &Definition::default())
+    });
     processes.chain(hooks.iter().map(hook)).collect()
 }
 
@@ -249,6 +255,9 @@ fn node(id: &str, definition: &Definition, defaults: &Definition) -> String {
     if let Some(WatchedFiles { files, ignore, debounce }) = &definition.watch {
         let ignore: String = ignore.iter().map(|glob| format!(" {}", quoted(&format!("!{glob}")))).collect();
         line(format!("watch {}{ignore} debounce=\"{}\"", words(files), time(*debounce)));
+    }
+    if let Some(copies) = definition.copies {
+        line(format!("copies {copies}"));
     }
     if let Some(cron) = &definition.cron {
         line(format!("cron {}", quoted(cron)));
@@ -403,6 +412,23 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
             let said = parse(bad).unwrap_err().to_string();
             assert!(said.contains(problem), "{bad}: {said}");
         }
+    }
+
+    #[test]
+    fn copies_stand_for_themselves_are_needed_together_and_are_written_once() {
+        let text = "process \"api\" { command \"x\"; copies 2; needs \"db\" }; process \"db\" { command \"y\" }
+                    process \"web\" { command \"z\"; needs \"api\" }";
+        let defined = parse(text).unwrap().processes;
+        let all = crate::definition::with_copies(defined.clone()).unwrap();
+        assert_eq!(all.keys().collect::<Vec<_>>(), ["api-1", "api-2", "db", "web"]);
+        assert_eq!(all["web"].needs.iter().map(|need| &need.id).collect::<Vec<_>>(), ["api-1", "api-2"]);
+        assert_eq!(
+            crate::definition::with_copies(parse(&whole(&all, &[])).unwrap().processes).unwrap()["api-2"],
+            all["api-2"]
+        );
+        let double = format!("{text}; process \"api-2\" {{ command \"x\" }}");
+        assert_eq!(crate::definition::with_copies(parse(&double).unwrap().processes).unwrap_err(), "api-2");
+        assert!(parse("process \"a\" { command \"x\"; copies 0 }").is_err());
     }
 
     mod fuzz {

@@ -317,7 +317,7 @@ fn one_of<T: Copy>(entry: &KdlEntry, all: &[(T, &str)]) -> Result<T, At> {
 }
 
 /// The fields of a process.
-const FIELDS: [&str; 22] = [
+const FIELDS: [&str; 23] = [
     "command",
     "args",
     "shell",
@@ -339,6 +339,7 @@ const FIELDS: [&str; 22] = [
     "input",
     "watch",
     "cron",
+    "copies",
     "auto_start",
 ];
 
@@ -454,6 +455,10 @@ fn field(definition: &mut Definition, node: &KdlNode, name: &str) -> Result<(), 
         "cron" => {
             words.expect(1, 1, &[])?;
             definition.cron = Some(words.text(0)?.to_owned());
+        }
+        "copies" => {
+            words.expect(1, 1, &[])?;
+            definition.copies = Some(number(words.arguments[0])?);
         }
         "watch" => {
             words.expect(1, usize::MAX, &["ignore", "debounce"])?;

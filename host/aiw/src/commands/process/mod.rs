@@ -77,7 +77,11 @@ pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(),
 
 /// Whether a word is the id of a process of this project. Tasks have the same commands.
 pub fn is_process(home: &Home, word: &str) -> bool {
-    aiw_processes::is_id(word) && manager(home).is_ok_and(|manager| manager.get(word).is_ok())
+    aiw_processes::is_id(word)
+        && manager(home).is_ok_and(|manager| {
+            let ids = manager.named(&[word.to_owned()]);
+            ids.first().is_some_and(|id| manager.get(id).is_ok())
+        })
 }
 
 /// Returns the failure for a word that is neither the id of a process nor of a task. `None` if this project has no
@@ -164,6 +168,7 @@ pub fn wait(
     output: &Output,
 ) -> Result<(), Failure> {
     let manager = looked_after(home)?;
+    let ids = &manager.named(ids);
     let end = timeout.map(|timeout| Instant::now() + timeout);
     let watch = Arc::new(Watch::new().map_err(ProcessError::from)?);
     let waker = watch.clone();
