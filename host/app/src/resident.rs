@@ -123,15 +123,12 @@ impl ResidentState {
         let projects = &self.projects;
         let count = |of: fn(&ResidentProject) -> usize| projects.iter().map(of).sum::<usize>();
         let parts = [
-            (count(|one| one.watched.len()), "watched", "process"),
-            (count(|one| one.scheduled.len()), "scheduled", "process"),
-            (count(|one| usize::from(one.hooks)), "hooked", "project"),
+            (count(|one| one.watched.len()), "watched"),
+            (count(|one| one.scheduled.len()), "scheduled"),
+            (count(|one| usize::from(one.hooks)), "with `on`"),
         ];
-        let what: Vec<String> = parts
-            .iter()
-            .filter(|(count, ..)| *count > 0)
-            .map(|(count, how, noun)| format!("{how}: {}", aiw_core::counted(*count, noun)))
-            .collect();
+        let what: Vec<String> =
+            parts.iter().filter(|(count, _)| *count > 0).map(|(count, how)| format!("{count} {how}")).collect();
         match (self.awake, what.is_empty()) {
             (true, true) => Some("the resident is awake, and leaves soon: nothing needs it".into()),
             (true, false) => Some(format!("the resident is awake ({})", what.join(", "))),

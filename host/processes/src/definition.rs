@@ -322,13 +322,15 @@ impl EventHook {
 
     /// The variable that says of a command that such a program runs it.
     pub(crate) const VARIABLE: &str = "AIW_HOOK";
+    /// The begin of the id of such a program.
+    pub const PREFIX: &str = "on:";
     /// The starter of what such a program starts, as events say it.
     pub(crate) const BY: &str = "hook";
 
-    /// Returns the id under which its program runs: `on-failed-api`.
+    /// Returns the id under which its program runs: `on:failed:api`. No process can have such an id.
     pub fn id(&self) -> String {
-        let of = self.of.as_ref().map(|of| format!("-{of}")).unwrap_or_default();
-        format!("on-{}{of}", self.on)
+        let of = self.of.as_ref().map(|of| format!(":{of}")).unwrap_or_default();
+        format!("{}{}{of}", Self::PREFIX, self.on)
     }
 }
 

@@ -52,7 +52,7 @@ pub use aiw_supervisor::{Attachment, Follow, FollowFrom, LogEntry, OnDuty, Resid
 pub use at_boot::AtBoot;
 pub use attach::AttachedProcess;
 pub use define::{AddedProcess, Author, DefineRequest, RedefineRequest, RemovedProcesses};
-pub use definition::is_id;
+pub use definition::{EventHook, is_id};
 pub use duties::{AttendedProject, attend, attended};
 pub use edit::EditedFile;
 pub use error::{FileProblem, ProcessError};

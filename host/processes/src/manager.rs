@@ -21,6 +21,10 @@ use crate::state::{About, ProcessStatus, RunState};
 pub(crate) const NAMES: Names =
     Names::new("processes", "process.json", "process", ["AIW_PROCESS_ID", "AIW_PROCESS_INSTANCE"]);
 
+/// The starters of what the resident starts, as events say them.
+pub(crate) const BY_WATCH: &str = "watch";
+pub(crate) const BY_CRON: &str = "cron";
+
 /// The definitions of a project, as they were read once.
 #[derive(Debug, Clone, Default)]
 pub struct Loaded {
@@ -113,6 +117,11 @@ impl Manager {
     #[must_use]
     pub fn on_behalf_of(self, by: impl Into<String>) -> Self {
         Self { by: by.into(), ..self }
+    }
+
+    /// Whether the resident starts processes here, by itself.
+    pub(crate) fn is_resident(&self) -> bool {
+        [BY_WATCH, BY_CRON].contains(&self.by.as_str())
     }
 
     /// Returns the events of the home.
@@ -358,7 +367,7 @@ impl Manager {
             all.push(status);
         }
         all.sort_by(|one, other| one.id.cmp(&other.id));
-        self.note_next_starts(&mut all);
+        self.note_next_starts(loaded, &mut all);
         all
     }
 

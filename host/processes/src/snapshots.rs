@@ -196,7 +196,8 @@ impl Manager {
             Value::from(yaml::written(&status.id, &definition, [running].into_iter().chain(source).collect()))
         };
         // A process that neither runs nor is defined is only an old log.
-        let is_known = |status: &ProcessStatus| status.source.is_some() || status.state.is_alive();
+        let is_known =
+            |status: &ProcessStatus| is_id(&status.id) && (status.source.is_some() || status.state.is_alive());
         let processes = self.statuses(&loaded)?.into_iter().filter(is_known).map(entry).collect();
         let project = self.project.directory().to_string_lossy().into_owned();
         let file = SnapshotFile { version: VERSION, project, saved: now_rfc3339(), processes };
@@ -358,7 +359,9 @@ impl Manager {
 
     /// Returns how the processes differ from a snapshot, as lists show them.
     fn changes(&self, snapshot: &Snapshot, loaded: &Loaded) -> Result<Vec<SnapshotChange>, ProcessError> {
-        let all = self.statuses(loaded)?;
+        let mut all = self.statuses(loaded)?;
+        // What runs for an event is none of them.
+        all.retain(|status| is_id(&status.id));
         let now: BTreeMap<&str, bool> = all.iter().map(|one| (one.id.as_str(), one.state.is_alive())).collect();
         let lines = |id: &str, definition: Option<&Definition>| -> Vec<String> {
             let one = definition.map(|definition| (id.to_owned(), definition.shown()));

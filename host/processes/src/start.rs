@@ -150,7 +150,7 @@ impl Manager {
         for (id, _) in scheduled {
             if !results.iter().any(|(known, _)| known == id) {
                 let mut status = self.get_loaded(loaded, id);
-                status.iter_mut().for_each(|status| self.note_next_starts(std::slice::from_mut(status)));
+                status.iter_mut().for_each(|status| self.note_next_starts(loaded, std::slice::from_mut(status)));
                 results.push((id.clone(), status.map(|status| Started { status, is_new: false, is_outdated: false })));
             }
         }
@@ -180,6 +180,10 @@ impl Manager {
         scheduled.iter().try_for_each(|(id, _)| self.allowed(loaded, id).map(drop))?;
         // One process at a time decides, so that nothing is started twice.
         let turn = self.turn_after_stops(&order)?;
+        if self.is_resident() && !names.iter().all(|id| self.is_attended(id)) {
+            // Somebody has stopped it while this waited.
+            return Ok(StartResults::new());
+        }
         self.note_position(loaded)?;
         let mut started = StartResults::new();
         for (id, definition) in order {

@@ -22,8 +22,10 @@ impl Manager {
 
     /// Stops one process. If it has not ended after this time, it is killed, whatever its definition says.
     pub fn stop_within(&self, id: &str, grace: Option<Duration>) -> Result<(ProcessStatus, bool), ProcessError> {
-        self.leave_alone(&[id.to_owned()])?;
-        self.end(id, grace)
+        // On a full disk it ends all the same.
+        let left = self.leave_alone(&[id.to_owned()]);
+        let ended = self.end(id, grace)?;
+        left.map(|()| ended)
     }
 
     /// Ends a process. Its files and times are minded as before.
@@ -63,12 +65,16 @@ impl Manager {
         for name in names {
             self.get(name)?;
         }
-        let all = self.list().or_else(|_| self.list_running())?;
+        // Left alone first, so that nothing starts again behind the list. On a full disk all end all the same.
         let attended = Attended::read(&self.home, &self.project);
-        let waiting = |id: &&String| names.is_empty() || names.contains(id);
-        let waiting: Vec<String> = attended.scheduled.iter().filter(waiting).cloned().collect();
-        let others = attended.watched.iter().filter(|id| names.is_empty() || names.contains(id));
-        self.leave_alone(&[waiting.as_slice(), &others.cloned().collect::<Vec<_>>()].concat())?;
+        let is_meant = |id: &&String| names.is_empty() || names.contains(id);
+        let waiting: Vec<String> = attended.scheduled.keys().filter(is_meant).cloned().collect();
+        let watched: Vec<String> = attended.watched.iter().filter(is_meant).cloned().collect();
+        let mut left_alone = self.leave_alone(&[waiting.as_slice(), &watched].concat());
+        if names.is_empty() {
+            left_alone = left_alone.and(self.leave_events_alone());
+        }
+        let all = self.list().or_else(|_| self.list_running())?;
         let is_named = |status: &&ProcessStatus| names.is_empty() || names.contains(&status.id);
         let mut left: Vec<&ProcessStatus> =
             all.iter().filter(|status| status.state.is_alive()).filter(is_named).collect();
@@ -96,6 +102,6 @@ impl Manager {
             });
             left = later;
         }
-        Ok(done)
+        left_alone.map(|()| done)
     }
 }

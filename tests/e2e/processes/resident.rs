@@ -133,7 +133,7 @@ fn a_program_runs_for_an_event_gets_it_as_json_and_causes_no_other() {
     assert_eq!((&event["kind"], &event["name"], &event["exit_code"]), (&"failed".into(), &"odd".into(), &Value::Null));
     // It has started both again, which is nobody's event.
     until(|| events(&project, "odd", "started").len() == 2 && !events(&project, "even", "failed").is_empty());
-    project.until("on-failed-odd", "stopped");
+    project.until("on:failed:odd", "stopped");
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(fs::read_to_string(project.path("told")).unwrap().lines().count(), 1);
     assert!(!project.path("left").exists());
@@ -141,7 +141,7 @@ fn a_program_runs_for_an_event_gets_it_as_json_and_causes_no_other() {
     // One that hangs is ended in its time, with its tree.
     project.run(&["process", "start", "even"]);
     let left = until(|| fs::read_to_string(project.path("left")).ok().and_then(|pid| pid.trim().parse::<u64>().ok()));
-    project.until("on-exited-even", "failed");
+    project.until("on:exited:even", "failed");
     assert!(!is_there(left));
 }
 
@@ -208,4 +208,65 @@ fn copies_run_side_by_side_and_are_named_together() {
     project.write("process \"api\" { command \"true\"; copies 3 }");
     project.run(&["process", "rm", "api"]).ok();
     assert!(!fs::read_to_string(project.path(".ichimi/processes.kdl")).unwrap().contains("api"));
+}
+
+#[test]
+fn what_is_stopped_stays_so_although_the_resident_waits_to_start_it() {
+    let project = Project::new(
+        "process \"web\" { shell \"test -e src/ok && exec sleep 1000; exit 3\"; watch \"src/*\" debounce=\"20ms\" }
+         process \"tick\" { command \"sleep\" \"1000\"; cron \"* * * * * *\"; auto-start #false }",
+    );
+    fs::create_dir(project.path("src")).unwrap();
+    project.up(&["web"]);
+    project.until("web", "failed");
+    until(|| {
+        fs::write(project.path("src/x"), "x").unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        events(&project, "web", "started").len() > 1
+    });
+    std::thread::sleep(Duration::from_millis(300));
+    for what in ["web", "tick"] {
+        // Somebody else has the home's turn for a while.
+        let turn = fs::File::options().append(true).create(true).open(project.home().join(".turn")).unwrap();
+        if what == "tick" {
+            project.up(&["tick"]);
+        }
+        turn.lock().unwrap();
+        fs::write(project.path("src/ok"), "x").unwrap();
+        std::thread::sleep(Duration::from_millis(1200));
+        let mut stop = project.start(&["stop", what]);
+        std::thread::sleep(Duration::from_millis(200));
+        drop(turn);
+        stop.wait().unwrap();
+        std::thread::sleep(Duration::from_millis(800));
+        assert_ne!(project.ps(what)["state"], "running", "{what}");
+        assert!(project.json(&["status"])["resident"]["projects"].as_array().unwrap().is_empty());
+        fs::remove_file(project.path("src/ok")).unwrap();
+    }
+}
+
+#[test]
+fn no_program_runs_after_down_or_for_a_process_that_changes_what_it_watches_for_ever() {
+    let project = Project::new(
+        "process \"web\" { command \"true\"; auto-start #false }
+         process \"self\" { shell \"date +%N > src/out; exec sleep 1000\"; watch \"src/**\" debounce=\"20ms\"; auto-start #false }
+         on \"exited\" of=\"web\" { command \"sleep\" \"1\" }",
+    );
+    fs::create_dir(project.path("src")).unwrap();
+    for _ in 0..4 {
+        project.run(&["process", "start", "--yes", "web"]);
+        project.until("web", "stopped");
+    }
+    until(|| project.ps("on:exited:web")["state"] == "running");
+    assert!(project.run(&["logs", "on:exited:web"]).code == 0);
+    project.run(&["down"]).ok();
+    let began = project.ps("on:exited:web")["started"].clone();
+    std::thread::sleep(Duration::from_millis(1500));
+    let after = project.ps("on:exited:web");
+    assert!(after["state"] != "running" && after["started"] == began, "{after:#}");
+    project.up(&["self"]);
+    until(|| project.says("self").contains("20 times in a minute are enough"));
+    let before = restarts(&project, "self");
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(restarts(&project, "self") <= before + 1);
 }

@@ -132,7 +132,8 @@ pub fn status(all_namespaces: bool, home: &Home, output: &Output) -> Result<(), 
     let TaskCounts { running, queued, unread } = status.counts;
     output.line(format!("{running} running, {queued} queued, {unread} finished since you last looked"));
     if status.processes > 0 {
-        output.line(format!("{} processes of this project run: `aiw ps`", status.processes));
+        let run = if status.processes == 1 { "process of this project runs" } else { "processes of this project run" };
+        output.line(format!("{} {run}: `aiw ps`", status.processes));
     }
     if let Some(line) = status.resident.as_ref().and_then(ResidentState::line) {
         output.line(line);

@@ -11,12 +11,12 @@ use aiw_events::{EventKind, EventSubject, HomeEvent};
 use aiw_home::{Home, make_private_dir, now_millis, rfc3339};
 use aiw_supervisor::{Sources, Watch};
 
-use super::hooks::{Hooks, LOOKS};
+use super::hooks::{A_MINUTE, Hooks, LOOKS};
 use super::record::{Attended, directory};
 use super::schedule::{Look, Schedule};
 use super::watched::{Ears, FileWatch};
 use crate::error::ProcessError;
-use crate::manager::{Known, Loaded, Manager};
+use crate::manager::{BY_CRON, BY_WATCH, Known, Loaded, Manager};
 use crate::project::ProcessProject;
 
 /// How often all is looked at, whatever happened: a clock that was set, and a machine that slept, tell nobody.
@@ -25,9 +25,8 @@ const LOOK_ANYWAY: Duration = Duration::from_secs(20);
 const EVENTS: usize = 1000;
 /// The time of a change may be that of the kernel's last tick. In milliseconds.
 const TICK: u64 = 10;
-/// The starters of what nobody starts, as events say them.
-const BY_WATCH: &str = "watch";
-const BY_CRON: &str = "cron";
+/// How soon what could not be done is tried again: a disk may be full, and a supervisor suspended.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// Attends to the processes of all projects, as long as this process lives. `aiw` is the executable whose `shim` command
 /// supervises what is started, and `say` says what is wrong.
@@ -55,14 +54,20 @@ pub fn attend(home: &Home, aiw: &Path, say: fn(&str)) -> Result<Infallible, Proc
             // One of them may have been removed meanwhile.
             listen();
             looked = Instant::now();
-            let all: BTreeMap<PathBuf, Attended> =
-                Attended::all(home).into_iter().map(|one| (one.project.clone(), one)).collect();
+            let (all, gone): (Vec<_>, Vec<_>) = Attended::all(home).into_iter().partition(|one| one.project.is_dir());
+            for one in gone {
+                say(&format!("`{}` is gone, and nothing of it starts any more", one.project.display()));
+                if let Err(error) = one.forget(home) {
+                    say(&error.to_string());
+                }
+            }
+            let all: BTreeMap<PathBuf, Attended> = all.into_iter().map(|one| (one.project.clone(), one)).collect();
             for project in projects.keys().filter(|known| !all.contains_key(*known)).cloned().collect::<Vec<_>>() {
                 projects.remove(&project).into_iter().for_each(|gone| gone.end(&mut ears));
             }
             for (directory, attended) in all {
                 match projects.entry(directory) {
-                    std::collections::btree_map::Entry::Occupied(known) => known.into_mut().attended = attended,
+                    std::collections::btree_map::Entry::Occupied(known) => known.into_mut().take_in(attended),
                     std::collections::btree_map::Entry::Vacant(new) => match Attending::of(home, aiw, attended, say) {
                         Ok(project) => drop(new.insert(project)),
                         // Its directory may be back later.
@@ -94,6 +99,12 @@ struct Attending {
     /// The times of processes, each with its pattern.
     schedules: BTreeMap<String, (String, Schedule)>,
     hooks: Hooks,
+    /// When the position of events could not be saved: that in memory counts, and is saved later.
+    unsaved: Option<Instant>,
+    /// Whether this is the first look: times that came while no resident was awake count.
+    is_first: bool,
+    /// The restarts of the last minute for changed files.
+    restarts: Vec<(String, Instant)>,
     /// The last complaint.
     complaint: Option<String>,
     say: fn(&str),
@@ -113,9 +124,20 @@ impl Attending {
             watches: BTreeMap::new(),
             schedules: BTreeMap::new(),
             hooks: Hooks::default(),
+            unsaved: None,
+            is_first: true,
+            restarts: Vec::new(),
             complaint: None,
             say,
         })
+    }
+
+    /// Takes in what commands have said.
+    fn take_in(&mut self, attended: Attended) {
+        let before = std::mem::replace(&mut self.attended, attended);
+        if self.unsaved.is_some() && self.attended.has_hooks {
+            (self.attended.position, self.attended.by_hooks) = (before.position, before.by_hooks);
+        }
     }
 
     fn end(self, ears: &mut Ears) {
@@ -158,9 +180,11 @@ impl Attending {
             let why = loaded.err().map_or_else(|| "the file is not allowed as it is now".to_owned(), |e| e.to_string());
             self.complain(&format!("nothing of it starts by itself: {why}"));
         }
-        self.hear()?;
+        self.hooks.keep(if self.attended.has_hooks { &self.loaded.hooks } else { &[] });
+        self.hear();
         self.refresh_watches(ears);
         self.refresh_schedules(is_usable);
+        self.leave_what_is_gone(is_usable)?;
         if self.attended.has_hooks && self.hooks.is_empty() {
             let all = self.manager.list_running()?;
             let is_over = !all.iter().any(|status| status.state.is_alive());
@@ -172,9 +196,9 @@ impl Attending {
     }
 
     /// Reads the events that programs are to run for.
-    fn hear(&mut self) -> Result<(), ProcessError> {
+    fn hear(&mut self) {
         if !self.attended.has_hooks {
-            return Ok(());
+            return;
         }
         let project = self.attended.project.clone();
         let is_ours = |event: &HomeEvent| event.of == EventSubject::Process && event.project.as_ref() == Some(&project);
@@ -192,11 +216,24 @@ impl Attending {
             self.attended.position = page.next;
         }
         // An event is forgotten before its program runs, so that none runs twice.
-        if self.attended != before {
+        let is_to_save = self.unsaved.map_or(self.attended != before, |at| at.elapsed() >= AGAIN);
+        if is_to_save {
             let Attended { position, by_hooks, .. } = self.attended.clone();
-            self.change(|attended| (attended.position, attended.by_hooks) = (position, by_hooks))?;
+            let saved = self.change(|attended| (attended.position, attended.by_hooks) = (position, by_hooks));
+            self.unsaved = saved.as_ref().is_err().then(Instant::now);
+            if let Err(error) = saved {
+                self.complain(&error.to_string());
+            }
         }
-        Ok(())
+    }
+
+    /// Attends no more to what is not defined so any more, or was removed.
+    fn leave_what_is_gone(&self, is_usable: bool) -> Result<(), ProcessError> {
+        let has_times = |id: &String| self.loaded.get(id).is_some_and(|(definition, _)| definition.cron.is_some());
+        let scheduled = self.attended.scheduled.keys().filter(|id| is_usable && !has_times(id));
+        let watched = self.attended.watched.iter().filter(|id| self.manager.supervised(id).is_none());
+        let gone: Vec<String> = scheduled.chain(watched).cloned().collect();
+        self.manager.leave_alone(&gone)
     }
 
     /// Listens to the files of processes that run, or that have ended by themselves.
@@ -238,17 +275,17 @@ impl Attending {
 
     fn refresh_schedules(&mut self, is_usable: bool) {
         let mut before = std::mem::take(&mut self.schedules);
-        for id in &self.attended.scheduled {
+        let is_first = std::mem::take(&mut self.is_first);
+        // A file that is not allowed for a while, and another time, make up for nothing.
+        let scheduled = self.attended.scheduled.iter().filter(|_| is_usable);
+        for (id, looked) in scheduled {
             let Some(text) = self.loaded.get(id).and_then(|(definition, _)| definition.cron.clone()) else { continue };
             let known = before.remove(id).filter(|(known, _)| *known == text);
-            let schedule = known.map_or_else(|| Schedule::after(&text, self.attended.looked), |(_, known)| Ok(known));
+            let from = if is_first { *looked } else { now_millis() };
+            let schedule = known.map_or_else(|| Schedule::after(&text, from), |(_, known)| Ok(known));
             if let Ok(schedule) = schedule {
                 self.schedules.insert(id.clone(), (text, schedule));
             }
-        }
-        if !is_usable {
-            // A file that is not allowed for a while makes up for nothing.
-            self.schedules.clear();
         }
     }
 
@@ -265,9 +302,31 @@ impl Attending {
             }
             next = watch.poll().map_or(next, |at| next.min(at.saturating_duration_since(now)));
         }
+        self.restarts.retain(|(_, at)| now.duration_since(*at) < Duration::from_secs(60));
         for id in changed {
-            if let Err(error) = self.has_changed(&id) {
-                self.complain(&format!("`{id}` could not be started again: {error}"));
+            let is_often = self.restarts.iter().filter(|(known, _)| *known == id).count() >= A_MINUTE;
+            match if is_often { Ok(false) } else { self.has_changed(&id) } {
+                Ok(true) => self.restarts.push((id, now)),
+                Ok(false) if !is_often => {}
+                done => {
+                    let what = done.err().map_or_else(
+                        || {
+                            format!(
+                                "{A_MINUTE} times in a minute are enough; what it changes itself is left out with `!`"
+                            )
+                        },
+                        |e| e.to_string(),
+                    );
+                    let sentence = format!("it is started again later for a changed file: {what}");
+                    if let Some(Known { record, .. }) = self.manager.supervised(&id)
+                        && is_often
+                    {
+                        let _ = self.manager.processes.remark(record.id, &sentence);
+                    }
+                    self.complain(&format!("`{id}`: {sentence}"));
+                    self.watches.get(&id).into_iter().for_each(|watch| watch.note_later(AGAIN));
+                    next = next.min(AGAIN);
+                }
             }
         }
         let looks: Vec<(String, Look)> =
@@ -282,8 +341,12 @@ impl Attending {
             }
         }
         if is_told {
-            self.attended.looked = time;
-            if let Err(error) = self.change(|attended| attended.looked = time) {
+            let noted = self.change(|attended| {
+                for (_, looked) in attended.scheduled.iter_mut().filter(|(id, _)| told.contains(id)) {
+                    *looked = time;
+                }
+            });
+            if let Err(error) = noted {
                 self.complain(&error.to_string());
             }
         }
@@ -296,17 +359,18 @@ impl Attending {
         next
     }
 
-    /// Has a process started again whose files have changed.
-    fn has_changed(&self, id: &str) -> Result<(), ProcessError> {
-        let Some(Known { record, .. }) = self.manager.supervised(id) else { return Ok(()) };
+    /// Has a process started again whose files have changed. Returns whether it is.
+    fn has_changed(&self, id: &str) -> Result<bool, ProcessError> {
+        let Some(Known { record, .. }) = self.manager.supervised(id) else { return Ok(false) };
         match (record.state, record.running_since) {
-            (ProcessState::Ended, _) if record.stopped => Ok(()),
+            (ProcessState::Ended, _) if record.stopped => return Ok(false),
             // Its supervisor is gone, and with it the environment that it had.
-            (ProcessState::Ended, _) => self.start(id, BY_WATCH),
+            (ProcessState::Ended, _) => self.start(id, BY_WATCH)?,
             // It has not begun yet, and will find the files as they are.
-            (_, None) => Ok(()),
-            (_, Some(life)) => Ok(self.manager.processes.restart(record.id, life)?),
+            (_, None) => return Ok(false),
+            (_, Some(life)) => self.manager.processes.restart(record.id, life)?,
         }
+        Ok(true)
     }
 
     /// Starts a process at its time.
@@ -328,6 +392,7 @@ impl Attending {
     fn start(&self, id: &str, by: &str) -> Result<(), ProcessError> {
         let manager = self.manager.clone().on_behalf_of(by);
         let loaded = manager.load()?;
-        crate::start::result_of(id, manager.start_named(&loaded, &[id.to_owned()])?).map(drop)
+        let results = manager.start_named(&loaded, &[id.to_owned()])?;
+        if results.is_empty() { Ok(()) } else { crate::start::result_of(id, results).map(drop) }
     }
 }

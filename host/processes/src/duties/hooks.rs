@@ -13,8 +13,9 @@ use crate::manager::{Loaded, Manager};
 
 /// The most events that wait for their programs.
 const WAITING: usize = 64;
-/// The most runs of a program in a minute: one that has its own cause by a detour must not run for ever.
-const A_MINUTE: usize = 20;
+/// The most runs of a program, or restarts for changed files, in a minute: what has its own cause by a detour must not go
+/// on for ever.
+pub(super) const A_MINUTE: usize = 20;
 /// How often it is looked whether a program has ended, while others wait.
 pub(super) const LOOKS: Duration = Duration::from_millis(200);
 
@@ -52,6 +53,11 @@ impl Hooks {
         }
     }
 
+    /// Forgets what waits for programs that are not allowed any more.
+    pub fn keep(&mut self, hooks: &[EventHook]) {
+        self.waiting.retain(|(hook, _)| hooks.contains(hook));
+    }
+
     /// Runs what waits and whose program doesn't run.
     pub fn run(&mut self, manager: &Manager, say: fn(&str)) {
         let now = Instant::now();
@@ -68,10 +74,10 @@ impl Hooks {
                 say(&format!("`{id}` is left out: it ran {A_MINUTE} times in a minute"));
             } else {
                 busy.push(id.clone());
-                if let Err(error) = manager.run_hook(&hook, &json) {
-                    say(&format!("`{id}` could not be started: {error}"));
+                match manager.run_hook(&hook, &json) {
+                    Ok(()) => self.runs.push_back((id, now)),
+                    Err(error) => say(&format!("`{id}` could not be started: {error}")),
                 }
-                self.runs.push_back((id, now));
             }
         }
         self.waiting = left;
@@ -84,6 +90,10 @@ impl Manager {
         let definition =
             Definition { run: Run::Command(hook.command.clone()), auto_start: false, ..Definition::default() };
         let id = hook.id();
+        let _turn = self.home.turn()?;
+        if !Attended::read(&self.home, &self.project).has_hooks {
+            return Ok(());
+        }
         self.prepare(&id, &definition, Vec::new())?.for_hook(&self.home, hook, event).start(self, &id)
     }
 }

@@ -39,7 +39,7 @@ pub fn attended(home: &Home) -> Vec<AttendedProject> {
     let of = |one: Attended| AttendedProject {
         project: one.project,
         watched: one.watched.into_iter().collect(),
-        scheduled: one.scheduled.into_iter().collect(),
+        scheduled: one.scheduled.into_keys().collect(),
         has_hooks: one.has_hooks,
     };
     Attended::all(home).into_iter().map(of).collect()
@@ -69,10 +69,10 @@ impl Manager {
         {
             let _turn = self.home.turn()?;
             Attended::change(&self.home, &self.project, |attended| {
+                attended.watched.retain(|id| loaded.get(id).is_none() || is_watched(id));
                 attended.watched.extend(watched);
-                attended.scheduled.extend(scheduled.iter().map(|(id, _)| (*id).clone()));
-                if attended.looked == 0 {
-                    attended.looked = aiw_home::now_millis();
+                for (id, _) in scheduled {
+                    attended.scheduled.entry((*id).clone()).or_insert_with(aiw_home::now_millis);
                 }
                 attended.has_hooks |= has_hooks;
             })?;
@@ -95,26 +95,42 @@ impl Manager {
     }
 
     /// Notes when processes are started next that have times, and to which the resident attends.
-    pub(crate) fn note_next_starts(&self, all: &mut [ProcessStatus]) {
-        let mut timed = all.iter_mut().filter(|status| status.definition.cron.is_some()).peekable();
-        if timed.peek().is_none() {
+    pub(crate) fn note_next_starts(&self, loaded: &Loaded, all: &mut [ProcessStatus]) {
+        let has_times = |status: &&mut ProcessStatus| status.definition.cron.is_some() && status.source.is_some();
+        let mut timed = all.iter_mut().filter(has_times).peekable();
+        if timed.peek().is_none() || loaded.is_to_be_allowed() {
             return;
         }
         let attended = Attended::read(&self.home, &self.project);
-        for status in timed.filter(|status| attended.scheduled.contains(&status.id)) {
+        for status in timed.filter(|status| attended.scheduled.contains_key(&status.id)) {
             let cron = status.definition.cron.as_deref();
             status.next_start = cron.and_then(|cron| schedule::next_start(cron, aiw_home::now_millis()));
         }
     }
 
+    /// Whether the resident still attends to a process. Whoever asks has the home's turn.
+    pub(crate) fn is_attended(&self, id: &str) -> bool {
+        let attended = Attended::read(&self.home, &self.project);
+        attended.watched.contains(id) || attended.scheduled.contains_key(id)
+    }
+
+    /// Runs no more programs for what happens.
+    pub(crate) fn leave_events_alone(&self) -> Result<(), ProcessError> {
+        if Attended::read(&self.home, &self.project).has_hooks {
+            let _turn = self.home.turn()?;
+            Attended::change(&self.home, &self.project, |attended| attended.has_hooks = false)?;
+        }
+        Ok(())
+    }
+
     /// Attends no more to processes that somebody has stopped.
     pub(crate) fn leave_alone(&self, ids: &[String]) -> Result<(), ProcessError> {
         let known = Attended::read(&self.home, &self.project);
-        if ids.iter().any(|id| known.watched.contains(id) || known.scheduled.contains(id)) {
+        if ids.iter().any(|id| known.watched.contains(id) || known.scheduled.contains_key(id)) {
             let _turn = self.home.turn()?;
             Attended::change(&self.home, &self.project, |attended| {
                 attended.watched.retain(|id| !ids.contains(id));
-                attended.scheduled.retain(|id| !ids.contains(id));
+                attended.scheduled.retain(|id, _| !ids.contains(id));
             })?;
         }
         Ok(())

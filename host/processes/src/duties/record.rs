@@ -1,6 +1,6 @@
 //! What of a project the resident is awake for, as the home keeps it: commands write it, and the resident reads it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use aiw_home::{Home, HomeError, Mode, make_private_dir, read_capped, remove_file, replace};
@@ -22,12 +22,10 @@ pub(crate) struct Attended {
     /// The processes whose files are watched.
     #[serde(default)]
     pub watched: BTreeSet<String>,
-    /// The processes that start at their times.
+    /// The processes that start at their times, each with when the clock was looked at last for it, in milliseconds since
+    /// 1970.
     #[serde(default)]
-    pub scheduled: BTreeSet<String>,
-    /// When the clock was looked at last for them, in milliseconds since 1970.
-    #[serde(default)]
-    pub looked: u64,
+    pub scheduled: BTreeMap<String, u64>,
     /// Whether programs run when something happens to its processes.
     #[serde(default)]
     pub has_hooks: bool,
@@ -72,6 +70,15 @@ impl Attended {
         all.retain(|one| !one.is_empty());
         all.sort_by(|one, other| one.project.cmp(&other.project));
         all
+    }
+
+    /// Forgets a project whose directory is gone.
+    pub fn forget(&self, home: &Home) -> Result<(), HomeError> {
+        let named = |entry: &std::fs::DirEntry| Self::read_at(&entry.path()).as_ref() == Some(self);
+        let entries = std::fs::read_dir(directory(home)).into_iter().flatten().flatten();
+        entries
+            .filter(named)
+            .try_for_each(|entry| remove_file(&entry.path()).map_err(|e| HomeError::io("remove", &entry.path(), e)))
     }
 
     /// Changes what is said of a project, in the turn of whoever calls this. Returns whether that is anything.

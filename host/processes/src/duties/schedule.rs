@@ -3,6 +3,7 @@
 use aiw_core::one_line;
 use aiw_home::rfc3339;
 use chrono::{DateTime, Local, TimeZone};
+use croner::parser::{CronParser, Year};
 use croner::{Cron, JobType};
 
 /// A start that is later than this was missed, and is not made up for. In milliseconds.
@@ -18,7 +19,9 @@ const SET_BACK: u64 = 3 * 3_600_000;
 ///
 /// It is not a pattern, or it never comes true; the problem is the end of a sentence about the process.
 pub(crate) fn parse(text: &str) -> Result<Cron, String> {
-    let cron = text.parse::<Cron>().map_err(|error| {
+    // A seventh field would be a year.
+    let parser = CronParser::builder().year(Year::Disallowed).build();
+    let cron = parser.parse(text).map_err(|error| {
         let problem = one_line(&error.to_string(), 120);
         format!("has a `cron` of `{}`, which is not a time, such as \"0 7 * * 1-5\": {problem}", one_line(text, 60))
     })?;
@@ -154,7 +157,7 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in ["", "7", "x * * * *", "61 * * * *", "0 0 31 2 *"] {
+        for text in ["", "7", "x * * * *", "0 0 7 * * 1 2030", "61 * * * *", "0 0 31 2 *"] {
             assert!(parse(text).is_err(), "{text}");
         }
         assert!(parse("0 7 * * 1-5").is_ok() && parse("@daily").is_ok());

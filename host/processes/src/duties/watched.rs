@@ -71,6 +71,16 @@ fn globs(globs: &[String]) -> Result<GlobSet, String> {
     all.build().map_err(|_| problem(globs.first().map_or("", String::as_str)))
 }
 
+/// Returns a glob as it is meant: `./src` is `src`, and a directory stands for all that is in it.
+fn whole_glob(root: &Path, glob: &str) -> String {
+    let glob = glob.trim_start_matches("./");
+    match glob.strip_suffix('/') {
+        Some(directory) => format!("{directory}/**"),
+        None if !glob.is_empty() && root.join(glob).is_dir() => format!("{glob}/**"),
+        None => glob.to_owned(),
+    }
+}
+
 /// Which files count.
 struct Rules {
     root: PathBuf,
@@ -86,9 +96,11 @@ struct Rules {
 
 impl Rules {
     fn of(root: &Path, watch: &WatchedFiles) -> Result<Self, String> {
+        let ignored: Vec<String> = watch.ignore.iter().map(|glob| whole_glob(root, glob)).collect();
         let whole: Vec<String> =
-            watch.ignore.iter().filter_map(|glob| glob.strip_suffix("/**")).map(str::to_owned).collect();
+            ignored.iter().filter_map(|glob| glob.strip_suffix("/**")).map(str::to_owned).collect();
         let is_literal = |part: &&str| !part.contains(['*', '?', '[', '{', '\\']);
+        let files: Vec<String> = watch.files.iter().map(|glob| whole_glob(root, glob)).collect();
         let base = |glob: &String| {
             let parts: Vec<&str> = glob.split('/').collect();
             parts[..parts.len() - 1]
@@ -99,10 +111,10 @@ impl Rules {
         };
         Ok(Self {
             root: root.to_owned(),
-            files: globs(&watch.files)?,
-            ignored: globs(&watch.ignore)?,
+            files: globs(&files)?,
+            ignored: globs(&ignored)?,
             left_out: globs(&whole)?,
-            bases: watch.files.iter().map(base).collect(),
+            bases: files.iter().map(base).collect(),
             gitignores: Vec::new(),
         })
     }
@@ -112,7 +124,7 @@ impl Rules {
         self.gitignores.retain(|(known, _)| known != directory);
         let mut builder = GitignoreBuilder::new(directory);
         let mut files = vec![directory.join(".gitignore")];
-        if directory == self.root {
+        if directory.join(".git").exists() {
             files.push(directory.join(".git/info/exclude"));
         }
         let there = files.iter().filter(|file| file.is_file());
@@ -127,7 +139,7 @@ impl Rules {
 
     fn is_ignored(&self, path: &Path, is_directory: bool) -> bool {
         let says = |(directory, rules): &(PathBuf, Gitignore)| {
-            let said = path.starts_with(directory).then(|| rules.matched(path, is_directory))?;
+            let said = path.starts_with(directory).then(|| rules.matched_path_or_any_parents(path, is_directory))?;
             (!said.is_none()).then(|| said.is_ignore())
         };
         self.gitignores.iter().rev().find_map(says).unwrap_or(false)
@@ -159,6 +171,8 @@ struct Heard {
     first: Option<Instant>,
     /// Directories that came.
     new: Vec<PathBuf>,
+    /// Paths that went, which may have been directories.
+    gone: Vec<PathBuf>,
     /// Whether changes may have been missed, or rules have changed.
     is_uncertain: bool,
 }
@@ -193,20 +207,16 @@ impl Ears {
         Self { watcher: notify::recommended_watcher(hear).ok(), all, directories: HashMap::new() }
     }
 
-    /// Listens to a directory. Returns whether that is possible.
-    fn listen(&mut self, directory: &Path) -> bool {
-        if let Some(count) = self.directories.get_mut(directory) {
-            *count += 1;
-            return true;
-        }
-        let Some(watcher) = &mut self.watcher else { return false };
+    /// Listens to a directory, also to a new one in the place of another. Returns whether that is possible; `None` if there
+    /// is none.
+    fn listen(&mut self, directory: &Path) -> Option<bool> {
+        let Some(watcher) = &mut self.watcher else { return Some(false) };
         match watcher.watch(directory, RecursiveMode::NonRecursive) {
             Ok(()) => {
-                self.directories.insert(directory.to_owned(), 1);
-                true
+                *self.directories.entry(directory.to_owned()).or_default() += 1;
+                Some(true)
             }
-            // One that is gone by now, or that the user can't read, has nothing to tell.
-            Err(error) => !matches!(error.kind, ErrorKind::MaxFilesWatch),
+            Err(error) => matches!(error.kind, ErrorKind::MaxFilesWatch).then_some(false),
         }
     }
 
@@ -240,15 +250,24 @@ impl Shared {
         let mut has_heard = false;
         for path in &event.paths {
             let is_new = matches!(event.kind, EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(_)));
+            let is_gone = matches!(event.kind, EventKind::Remove(_));
             if path.file_name().is_some_and(|name| name == ".gitignore") {
                 self.heard.lock().is_uncertain = true;
                 has_heard = true;
             } else if rules.counts(path) {
                 self.heard.lock().note();
                 has_heard = true;
-            } else if is_new && rules.is_entered(path) && fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
-                self.heard.lock().new.push(path.clone());
-                has_heard = true;
+            } else if rules.is_entered(path) {
+                let is_there = fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+                let mut heard = self.heard.lock();
+                // What comes in the place of another is another one.
+                if is_gone || is_new {
+                    heard.gone.push(path.clone());
+                    has_heard = true;
+                }
+                if is_there && is_new {
+                    heard.new.push(path.clone());
+                }
             }
         }
         has_heard
@@ -280,6 +299,11 @@ impl FileWatch {
         let shared = Arc::new(Shared { rules: RwLock::new(Rules::of(root, watch)?), heard: Mutex::default() });
         ears.all.write().push(shared.clone());
         let mut new = Self { watch: watch.clone(), shared, directories: HashSet::new(), newest: 0, poll: None };
+        // Those above count too, up to the repository's root.
+        let repository = root.ancestors().position(|above| above.join(".git").exists());
+        for above in root.ancestors().skip(1).take(repository.unwrap_or(0)) {
+            new.shared.rules.write().learn(above);
+        }
         let took = new.scan(ears, vec![root.to_owned()]);
         let sentence = new.poll.map(|_| {
             format!(
@@ -312,14 +336,31 @@ impl FileWatch {
         self.shared.heard.lock().note();
     }
 
+    /// Has a change count that much later.
+    pub fn note_later(&self, pause: Duration) {
+        let mut heard = self.shared.heard.lock();
+        (heard.last, heard.first) = (Some(Instant::now() + pause), Some(Instant::now() + pause));
+    }
+
     /// Takes in what was heard. Returns how long nothing must happen until the process is to be started again; zero if it
     /// is to be now, which is told once. `None` if nothing has changed.
     pub fn look(&mut self, ears: &mut Ears) -> Option<Duration> {
         let now = Instant::now();
-        let (new, is_uncertain) = {
+        let (gone, new, is_uncertain) = {
             let mut heard = self.shared.heard.lock();
-            (std::mem::take(&mut heard.new), std::mem::take(&mut heard.is_uncertain))
+            let (gone, new) = (std::mem::take(&mut heard.gone), std::mem::take(&mut heard.new));
+            (gone, new, std::mem::take(&mut heard.is_uncertain))
         };
+        for path in gone.iter().filter(|path| self.directories.contains(*path)).cloned().collect::<Vec<_>>() {
+            // Files in it may have counted.
+            self.note();
+            let below: Vec<PathBuf> =
+                self.directories.iter().filter(|known| known.starts_with(&path)).cloned().collect();
+            for directory in below {
+                self.directories.remove(&directory);
+                ears.leave(&directory);
+            }
+        }
         let before = self.newest;
         if is_uncertain || self.poll.is_some_and(|at| at <= now) {
             let root = self.shared.rules.read().root.clone();
@@ -360,8 +401,10 @@ impl FileWatch {
             drop(rules);
             if !self.directories.contains(&directory) {
                 match ears.listen(&directory) {
-                    true => drop(self.directories.insert(directory.clone())),
-                    false => is_deaf = true,
+                    Some(true) => drop(self.directories.insert(directory.clone())),
+                    Some(false) => is_deaf = true,
+                    // It is gone by now, or the user can't read it.
+                    None => {}
                 }
             }
             let rules = self.shared.rules.read();
@@ -486,11 +529,49 @@ mod tests {
         assert_eq!(project.told(), 1);
         project.write("src/gen/er/a.rs");
         assert_eq!(project.told(), 0);
+        // One that comes in the place of another is another one.
+        let root = project.dir.path().to_owned();
+        for step in 0..3 {
+            match step {
+                0 => fs::remove_dir_all(root.join("src/new")).unwrap(),
+                1 => fs::rename(root.join("src/new"), root.join("away")).unwrap(),
+                _ => fs::remove_dir_all(root.join("src")).unwrap(),
+            }
+            fs::create_dir_all(root.join("src/new/er")).unwrap();
+            project.told();
+            project.write("src/new/er/b.rs");
+            assert_eq!(project.told(), 1, "after step {step}");
+        }
         // Also where it was not there before.
         let mut project = Watched::new(&["later/*.rs"], &[], &[]);
         fs::create_dir(project.dir.path().join("later")).unwrap();
         project.told();
         project.write("later/a.rs");
+        assert_eq!(project.told(), 1);
+    }
+
+    #[test]
+    fn a_glob_is_taken_as_it_is_meant_and_a_repository_ignores_for_its_projects() {
+        for glob in ["./src/*.rs", "src", "src/"] {
+            let mut project = Watched::new(&[glob], &[], &[("src/a.rs", "")]);
+            project.write("src/a.rs");
+            assert_eq!(project.told(), 1, "{glob}");
+        }
+        let made =
+            [("app/a.log", ""), ("app/gen/x", ""), ("app/b", ""), (".gitignore", "*.log\n"), (".git/info/exclude", "")];
+        let mut project = Watched::new(&["app/**"], &[], &made);
+        // The project is below the root of its repository.
+        let root = project.dir.path().canonicalize().unwrap().join("app");
+        (project.watch, _) = FileWatch::new(&mut project.ears, &root, &watch(&["**"], &[])).unwrap();
+        project.write("app/a.log");
+        assert_eq!(project.told(), 0);
+        project.write("app/gen/x");
+        assert_eq!(project.told(), 1);
+        fs::write(root.join(".gitignore"), "/gen/\n").unwrap();
+        project.told();
+        project.write("app/gen/x");
+        assert_eq!(project.told(), 0);
+        project.write("app/b");
         assert_eq!(project.told(), 1);
     }
 

@@ -167,7 +167,12 @@ pub(crate) fn defaults(text: &str) -> Definition {
 /// Returns a whole file with these processes and hooks.
 pub(crate) fn whole(definitions: &Definitions, hooks: &[EventHook]) -> String {
     // Copies are written once, as they were.
-    let is_first = |definition: &Definition| definition.copy.as_ref().is_none_or(|copy| copy.number == 1);
+    let is_first = |definition: &Definition| {
+        definition
+            .copy
+            .as_ref()
+            .is_none_or(|copy| copy.number == 1 || !definitions.contains_key(&format!("{}-1", copy.of)))
+    };
     let all = definitions.iter().filter(|(_, definition)| is_first(definition));
     let processes = all.map(|(id, definition)| {
         let id = definition.copy.as_ref().map_or(id, |copy| &copy.of);
@@ -390,7 +395,7 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
                     on \"failed\" of=\"api\" { command \"notify-send\" \"api failed\"; timeout \"5s\" }
                     on \"limit\" { command \"x\" }";
         let defined = parse(text).unwrap();
-        assert_eq!(defined.hooks.iter().map(EventHook::id).collect::<Vec<_>>(), ["on-failed-api", "on-limit"]);
+        assert_eq!(defined.hooks.iter().map(EventHook::id).collect::<Vec<_>>(), ["on:failed:api", "on:limit"]);
         assert_eq!(parse(&whole(&defined.processes, &defined.hooks)).unwrap(), defined);
         // An edit touches neither.
         let edited = add(text, "web", &Definition { run: Run::Command(vec!["y".into()]), ..Definition::default() });
@@ -400,7 +405,7 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
             ("on \"sunk\" { command \"x\" }", "this is one of"),
             ("on \"failed\" { timeout \"1s\" }", "has no command"),
             ("on \"failed\" { shell \"x\" }", "`shell` is not known here"),
-            ("on \"failed\" { command \"x\" }; on \"failed\" { command \"y\" }", "there are two `on-failed`"),
+            ("on \"failed\" { command \"x\" }; on \"failed\" { command \"y\" }", "there are two `on:failed`"),
             ("process \"a\" { command \"x\"; cron \"soon\" }", "is not a time"),
             (
                 "process \"a\" { command \"x\"; cron \"* * * * *\"; restart \"always\" }",

@@ -154,7 +154,7 @@ fn definitions(text: &str) -> Result<Defined, At> {
         if let Some(of) = hook.of.as_ref().filter(|of| !found.processes.contains_key(*of)) {
             return Err((at(node), format!("there is no process `{}`", aiw_core::one_line(of, 60))));
         }
-        if found.processes.contains_key(&id) || found.hooks.iter().filter(|other| other.id() == id).count() > 1 {
+        if found.hooks.iter().filter(|other| other.id() == id).count() > 1 {
             return Err((at(node), format!("there are two `{id}`")));
         }
     }
@@ -182,6 +182,9 @@ fn hook(node: &KdlNode) -> Result<EventHook, At> {
             "timeout" => {
                 words.expect(1, 1, &[])?;
                 timeout = time(words.arguments[0])?;
+                if !(Duration::from_secs(1)..=MAX_TIMEOUT).contains(&timeout) {
+                    return Err((words.arguments[0].span().offset(), "this is between 1 s and 1 h".into()));
+                }
             }
             other => return Err(unknown(child, other, &["command", "timeout"])),
         }
@@ -189,7 +192,7 @@ fn hook(node: &KdlNode) -> Result<EventHook, At> {
     // What no process may have, no hook may have either.
     let definition = Definition { run: Run::Command(command.clone()), ..Definition::default() };
     definition.check().map_err(|problem| (at(node), format!("`on \"{on}\"` {problem}")))?;
-    Ok(EventHook { on, of, command, timeout: timeout.clamp(Duration::from_secs(1), MAX_TIMEOUT) })
+    Ok(EventHook { on, of, command, timeout })
 }
 
 fn at(node: &KdlNode) -> usize {

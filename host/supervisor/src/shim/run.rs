@@ -428,8 +428,11 @@ impl Supervisor {
         let before = self.size();
         let is_to_restart = self.serve(input.as_mut());
         self.resize(&started.stdout, before);
-        if is_to_restart && stop.is_none() {
-            self.stop(running, Stop::Restart);
+        match running.stop {
+            None if is_to_restart => self.stop(running, Stop::Restart),
+            // It is ended for a failure, and begins anew all the same.
+            Some(Stop::Failure(_)) if is_to_restart => running.stop = Some(Stop::Restart),
+            _ => {}
         }
     }
 

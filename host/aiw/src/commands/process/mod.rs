@@ -77,7 +77,7 @@ pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(),
 
 /// Whether a word is the id of a process of this project. Tasks have the same commands.
 pub fn is_process(home: &Home, word: &str) -> bool {
-    aiw_processes::is_id(word)
+    (aiw_processes::is_id(word) || word.starts_with(aiw_processes::EventHook::PREFIX))
         && manager(home).is_ok_and(|manager| {
             let ids = manager.named(&[word.to_owned()]);
             ids.first().is_some_and(|id| manager.get(id).is_ok())

@@ -18,6 +18,7 @@ use crate::ask::Person;
 use crate::cli::process::UpArgs;
 use crate::failure::Failure;
 use crate::output::{self, Output};
+use crate::times::{took, until_rfc3339};
 use crate::{runtime, terminal};
 
 /// How long the last lines may take to be shown after a signal.
@@ -55,9 +56,24 @@ pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     // They are shown once they run, and taken off their times at the end.
     let waits = |one: &&Started| one.status.next_start.is_some() && !one.status.state.is_alive();
     let scheduled: Vec<String> = started.iter().filter(waits).map(|one| one.status.id.clone()).collect();
-    let meanwhile = BTreeSet::new();
-    let mut view =
-        View { manager, output, changes, signals, is_coloured, logs, shown, scheduled, trouble: None, meanwhile };
+    for one in started.iter().filter(waits) {
+        let next = one.status.next_start.as_deref().and_then(until_rfc3339).map(took).unwrap_or_default();
+        output.note(format!("`{}` starts in {next}", one.status.id));
+    }
+    let (meanwhile, since) = (BTreeSet::new(), aiw_home::now_millis());
+    let mut view = View {
+        manager,
+        output,
+        changes,
+        signals,
+        is_coloured,
+        logs,
+        shown,
+        scheduled,
+        since,
+        trouble: None,
+        meanwhile,
+    };
     started.iter().filter(|one| !waits(one)).try_for_each(|started| view.add(started))?;
     view.run(loaded, &args.ids)
 }
@@ -83,6 +99,8 @@ struct View<'a> {
     shown: Vec<Shown>,
     /// The processes that start at their times.
     scheduled: Vec<String>,
+    /// When the command began, in milliseconds since 1970.
+    since: u64,
     /// Why what was lost could not be started again.
     trouble: Option<String>,
     /// Topics that changed while processes were being stopped.
@@ -165,7 +183,8 @@ impl View<'_> {
         for id in self.scheduled.clone() {
             let status = self.manager.get(&id)?;
             let is_shown = self.shown.iter().any(|shown| shown.id == id);
-            if status.state.is_alive() && !is_shown {
+            let has_run = status.record.as_ref().is_some_and(|record| record.started >= self.since);
+            if has_run && !is_shown {
                 self.add(&Started { status, is_new: true, is_outdated: false })?;
             }
         }
