@@ -405,6 +405,23 @@ impl Definition {
         names.contains(id) || self.copy.as_ref().is_some_and(|copy| names.contains(&copy.of))
     }
 
+    /// Checks what starts it without a command.
+    fn check_by_itself(&self) -> Result<(), String> {
+        if self.copies.is_some_and(|copies| !(1..=MAX_COPIES).contains(&copies)) {
+            return Err(format!("has a number of copies that is not between 1 and {MAX_COPIES}"));
+        }
+        if let Some(watch) = &self.watch {
+            watched::check(watch)?;
+        }
+        if let Some(cron) = &self.cron {
+            schedule::parse(cron)?;
+            if self.restart.when != RestartWhen::No {
+                return Err("has a `cron`, and a `restart`: it is started again at its time alone".into());
+            }
+        }
+        Ok(())
+    }
+
     /// Checks what no form of a definition may have. Returns the problem as the end of a sentence about the process.
     pub fn check(&self) -> Result<(), String> {
         let argv = self.run.argv();
@@ -464,18 +481,7 @@ impl Definition {
                 "has a `live` probe for a line: a line shows that it became ready, not that it works still".into()
             );
         }
-        if self.copies.is_some_and(|copies| !(1..=MAX_COPIES).contains(&copies)) {
-            return Err(format!("has a number of copies that is not between 1 and {MAX_COPIES}"));
-        }
-        if let Some(watch) = &self.watch {
-            watched::check(watch)?;
-        }
-        if let Some(cron) = &self.cron {
-            schedule::parse(cron)?;
-            if self.restart.when != RestartWhen::No {
-                return Err("has a `cron`, and a `restart`: it is started again at its time alone".into());
-            }
-        }
+        self.check_by_itself()?;
         for probe in probes {
             probe.probe()?;
             if probe.every > Duration::from_secs(24 * 3600) || probe.failures == 0 {

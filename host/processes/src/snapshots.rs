@@ -360,7 +360,7 @@ impl Manager {
     /// Returns how the processes differ from a snapshot, as lists show them.
     fn changes(&self, snapshot: &Snapshot, loaded: &Loaded) -> Result<Vec<SnapshotChange>, ProcessError> {
         let mut all = self.statuses(loaded)?;
-        // What runs for an event is none of them.
+        // Programs that run for events don't count.
         all.retain(|status| is_id(&status.id));
         let now: BTreeMap<&str, bool> = all.iter().map(|one| (one.id.as_str(), one.state.is_alive())).collect();
         let lines = |id: &str, definition: Option<&Definition>| -> Vec<String> {

@@ -207,8 +207,8 @@ impl Ears {
         Self { watcher: notify::recommended_watcher(hear).ok(), all, directories: HashMap::new() }
     }
 
-    /// Listens to a directory, also to a new one in the place of another. Returns whether that is possible; `None` if there
-    /// is none.
+    /// Listens to a directory, also to a new one in the place of another. Returns whether that is possible; `None` if it is
+    /// gone.
     fn listen(&mut self, directory: &Path) -> Option<bool> {
         let Some(watcher) = &mut self.watcher else { return Some(false) };
         match watcher.watch(directory, RecursiveMode::NonRecursive) {

@@ -187,6 +187,17 @@ fn hook(hook: &EventHook) -> String {
     format!("on \"{on}\"{of} {{\n    command {}\n    timeout \"{}\"\n}}\n", words(command), time(*timeout))
 }
 
+/// Returns the lines of what starts a process without a command, and of its copies.
+fn by_itself(definition: &Definition) -> Vec<String> {
+    let watch = definition.watch.iter().map(|WatchedFiles { files, ignore, debounce }| {
+        let ignore: String = ignore.iter().map(|glob| format!(" {}", quoted(&format!("!{glob}")))).collect();
+        format!("watch {}{ignore} debounce=\"{}\"", words(files), time(*debounce))
+    });
+    let copies = definition.copies.iter().map(|copies| format!("copies {copies}"));
+    let cron = definition.cron.iter().map(|cron| format!("cron {}", quoted(cron)));
+    watch.chain(copies).chain(cron).collect()
+}
+
 fn words(words: &[String]) -> String {
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
@@ -257,16 +268,7 @@ fn node(id: &str, definition: &Definition, defaults: &Definition) -> String {
     if definition.input != defaults.input {
         line(format!("input #{}", definition.input));
     }
-    if let Some(WatchedFiles { files, ignore, debounce }) = &definition.watch {
-        let ignore: String = ignore.iter().map(|glob| format!(" {}", quoted(&format!("!{glob}")))).collect();
-        line(format!("watch {}{ignore} debounce=\"{}\"", words(files), time(*debounce)));
-    }
-    if let Some(copies) = definition.copies {
-        line(format!("copies {copies}"));
-    }
-    if let Some(cron) = &definition.cron {
-        line(format!("cron {}", quoted(cron)));
-    }
+    by_itself(definition).into_iter().for_each(&mut line);
     if definition.auto_start != defaults.auto_start {
         line(format!("auto-start #{}", definition.auto_start));
     }
