@@ -88,20 +88,7 @@ pub struct ResidentState {
     /// Its process id
     pub pid: Option<u32>,
     /// The projects that it is to be awake for
-    pub projects: Vec<ResidentProject>,
-}
-
-/// A project that the resident is awake for
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct ResidentProject {
-    /// Its directory
-    pub project: String,
-    /// The processes whose files are watched
-    pub watched: Vec<String>,
-    /// The processes that start at their times
-    pub scheduled: Vec<String>,
-    /// Whether programs run when something happens to its processes
-    pub hooks: bool,
+    pub projects: Vec<AttendedProject>,
 }
 
 impl ResidentState {
@@ -109,19 +96,13 @@ impl ResidentState {
     pub fn look(home: &Home) -> Self {
         let awake = Resident::is_awake(home);
         let pid = Resident::state(home).filter(|_| awake).and_then(|state| state.record.child).map(|child| child.pid);
-        let of = |AttendedProject { project, watched, scheduled, has_hooks }| ResidentProject {
-            project: project.to_string_lossy().into_owned(),
-            watched,
-            scheduled,
-            hooks: has_hooks,
-        };
-        Self { awake, pid, projects: aiw_processes::attended(home).into_iter().map(of).collect() }
+        Self { awake, pid, projects: aiw_processes::attended(home) }
     }
 
     /// Returns it as a line; `None` if it is neither awake nor needed.
     pub fn line(&self) -> Option<String> {
         let projects = &self.projects;
-        let count = |of: fn(&ResidentProject) -> usize| projects.iter().map(of).sum::<usize>();
+        let count = |of: fn(&AttendedProject) -> usize| projects.iter().map(of).sum::<usize>();
         let parts = [
             (count(|one| one.watched.len()), "watched"),
             (count(|one| one.scheduled.len()), "scheduled"),

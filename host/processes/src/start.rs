@@ -184,7 +184,7 @@ impl Manager {
             // Somebody has stopped it while this waited.
             return Ok(StartResults::new());
         }
-        self.note_position(loaded)?;
+        let position = self.events().end().unwrap_or(0);
         let mut started = StartResults::new();
         for (id, definition) in order {
             let failed = |need: &&&str| started.iter().any(|(name, result)| name == **need && result.is_err());
@@ -204,7 +204,7 @@ impl Manager {
             started.push((id.to_owned(), result));
         }
         drop(turn);
-        self.have_attended(loaded, &started, scheduled)?;
+        self.have_attended(loaded, &started, scheduled, position)?;
         Ok(started)
     }
 

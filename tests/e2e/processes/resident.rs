@@ -138,6 +138,14 @@ fn a_program_runs_for_an_event_gets_it_as_json_and_causes_no_other() {
     assert_eq!(fs::read_to_string(project.path("told")).unwrap().lines().count(), 1);
     assert!(!project.path("left").exists());
     assert_eq!(events(&project, "odd", "started")[1]["by"], "hook");
+    // What happened before is not told again to whoever comes later.
+    project.run(&["down"]).ok();
+    until(|| project.json(&["status"])["resident"]["projects"].as_array().is_none_or(Vec::is_empty));
+    project.run(&["process", "start", "odd"]);
+    until(|| fs::read_to_string(project.path("told")).unwrap().lines().count() > 1);
+    project.until("on:failed:odd", "stopped");
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(fs::read_to_string(project.path("told")).unwrap().lines().count(), 2);
     // One that hangs is ended in its time, with its tree.
     project.run(&["process", "start", "even"]);
     let left = until(|| fs::read_to_string(project.path("left")).ok().and_then(|pid| pid.trim().parse::<u64>().ok()));

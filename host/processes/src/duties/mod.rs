@@ -11,6 +11,8 @@ use std::path::PathBuf;
 
 use aiw_home::Home;
 use aiw_supervisor::Resident;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 pub use engine::attend;
 pub(crate) use record::Attended;
@@ -21,17 +23,17 @@ use crate::manager::{Loaded, Manager};
 use crate::start::{StartResults, Started};
 use crate::state::ProcessStatus;
 
-/// The part of a project that the resident is awake for, by ids.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A project that the resident is awake for
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AttendedProject {
-    /// The project's directory.
+    /// Its directory
     pub project: PathBuf,
-    /// The processes whose files are watched.
+    /// The processes whose files are watched
     pub watched: Vec<String>,
-    /// The processes that start at their times.
+    /// The processes that start at their times
     pub scheduled: Vec<String>,
-    /// Whether programs run when something happens to its processes.
-    pub has_hooks: bool,
+    /// Whether programs run when something happens to its processes
+    pub hooks: bool,
 }
 
 /// Returns what the resident is to be awake for, in all projects.
@@ -40,7 +42,7 @@ pub fn attended(home: &Home) -> Vec<AttendedProject> {
         project: one.project,
         watched: one.watched.into_iter().collect(),
         scheduled: one.scheduled.into_keys().collect(),
-        has_hooks: one.has_hooks,
+        hooks: one.has_hooks,
     };
     Attended::all(home).into_iter().map(of).collect()
 }
@@ -52,12 +54,13 @@ impl Manager {
     }
 
     /// Has the resident attend to processes that were started or are to start at their times, and start it if it is
-    /// needed.
+    /// needed. `position` is that of the first event for which programs are to run.
     pub(crate) fn have_attended(
         &self,
         loaded: &Loaded,
         started: &StartResults,
         scheduled: &[(&String, &Definition)],
+        position: u64,
     ) -> Result<(), ProcessError> {
         let is_watched = |id: &str| loaded.get(id).is_some_and(|(definition, _)| definition.watch.is_some());
         let runs = |(id, result): &(String, Result<Started, _>)| (result.is_ok() && is_watched(id)).then(|| id.clone());
@@ -74,24 +77,12 @@ impl Manager {
                 for (id, _) in scheduled {
                     attended.scheduled.entry((*id).clone()).or_insert_with(aiw_home::now_millis);
                 }
-                attended.has_hooks |= has_hooks;
+                if has_hooks && !attended.has_hooks {
+                    (attended.has_hooks, attended.position) = (true, position);
+                }
             })?;
         }
         Ok(Resident::ensure(&self.home, &self.aiw)?)
-    }
-
-    /// Notes where events begin that programs are to run for, before anything is started.
-    pub(crate) fn note_position(&self, loaded: &Loaded) -> Result<(), ProcessError> {
-        if loaded.hooks.is_empty() || loaded.is_to_be_allowed() {
-            return Ok(());
-        }
-        let end = self.events().end().unwrap_or(0);
-        Attended::change(&self.home, &self.project, |attended| {
-            if !attended.has_hooks {
-                attended.position = end;
-            }
-        })?;
-        Ok(())
     }
 
     /// Notes when processes are started next that have times, and to which the resident attends.
