@@ -25,6 +25,8 @@ const LOOK_ANYWAY: Duration = Duration::from_secs(20);
 const EVENTS: usize = 1000;
 /// The time of a change may be that of the kernel's last tick. In milliseconds.
 const TICK: u64 = 10;
+/// How long after the end of a project's last process its last event may come.
+const SETTLES: Duration = Duration::from_secs(3);
 /// How soon what could not be done is tried again: a disk may be full, and a supervisor suspended.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -101,6 +103,8 @@ struct Attending {
     hooks: Hooks,
     /// When the position of events could not be saved: that in memory counts, and is saved later.
     unsaved: Option<Instant>,
+    /// Since when nothing of it runs, for which a program could run.
+    over_since: Option<Instant>,
     /// Whether this is the first look: times that came while no resident was awake count.
     is_first: bool,
     /// The restarts of the last minute for changed files.
@@ -125,6 +129,7 @@ impl Attending {
             schedules: BTreeMap::new(),
             hooks: Hooks::default(),
             unsaved: None,
+            over_since: None,
             is_first: true,
             restarts: Vec::new(),
             complaint: None,
@@ -188,8 +193,12 @@ impl Attending {
         if self.attended.has_hooks && self.hooks.is_empty() {
             let all = self.manager.list_running()?;
             let is_over = !all.iter().any(|status| status.state.is_alive());
-            if is_over && self.attended.watched.is_empty() && self.attended.scheduled.is_empty() {
-                self.change(|attended| attended.has_hooks = false)?;
+            let is_over = is_over && self.attended.watched.is_empty() && self.attended.scheduled.is_empty();
+            // A process has ended before its last event is written.
+            match self.over_since.filter(|_| is_over) {
+                Some(since) if since.elapsed() >= SETTLES => self.change(|attended| attended.has_hooks = false)?,
+                Some(_) => {}
+                None => self.over_since = is_over.then(Instant::now),
             }
         }
         Ok(())
