@@ -198,6 +198,10 @@ impl Manager {
         if definition.watch.is_some() || definition.cron.is_some() {
             return Err(users("files that start it again, or a time at which it starts"));
         }
+        // The id of a copy's process names it, too: it could be that of one of the user's.
+        if definition.copies.is_some() || definition.copy.is_some() {
+            return Err(users("copies"));
+        }
         if definition.env_file.is_some() || is_exec(&definition.ready) || is_exec(&definition.live) {
             return Err(users("a file of variables, or a command as a probe"));
         }

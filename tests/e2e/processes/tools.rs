@@ -235,11 +235,24 @@ fn a_file_that_a_model_imports_gives_it_no_more_than_it_has() {
         "process \"a\" { command \"env\"; ready exec=\"sh\" \"-c\" \"id\" }",
         "process \"a\" { command \"env\"; watch \"src/**\" }",
         "process \"a\" { command \"env\"; cron \"@daily\" }",
+        "process \"a\" { command \"env\"; copies 2 }",
         "on \"failed\" { command \"env\" }",
     ] {
         fs::write(project.path("in.kdl"), text).unwrap();
         let refused = client.bad("import_processes", json!({"file_path": "in.kdl"}));
         assert!(refused.contains("which only the user defines"), "{text}: {refused}");
+    }
+    for field in [
+        "watch: {files: [src], debounce: 1s}",
+        "cron: \"@daily\"",
+        "copies: 2",
+        "copy: {of: db, number: 1}",
+        "shell: x",
+    ] {
+        let command = if field.starts_with("shell") { "" } else { "command: env, " };
+        fs::write(project.path("in.yaml"), format!("processes: [{{id: a, {command}{field}}}]")).unwrap();
+        let refused = client.bad("import_processes", json!({"file_path": "in.yaml"}));
+        assert!(refused.contains("which only the user defines"), "{field}: {refused}");
     }
     fs::create_dir_all(project.path(".ichimi")).unwrap();
     fs::create_dir_all(project.path("sub/.ichimi")).unwrap();

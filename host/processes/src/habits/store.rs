@@ -89,7 +89,8 @@ pub(crate) fn failures(home: &Home, project: &Path) -> io::Result<Vec<(u64, Stri
     let is_failure = |event: &HomeEvent| {
         // What is lost is found later, and all of it at once.
         let is_bad = event.kind == EventKind::Failed && event.why.is_none();
-        let is_ill = matches!(event.kind, EventKind::Unhealthy | EventKind::Restarted);
+        // A restart that somebody or something asked for is no failure.
+        let is_ill = event.kind == EventKind::Unhealthy || (event.kind == EventKind::Restarted && event.by.is_none());
         event.of == EventSubject::Process && (is_bad || is_ill) && event.project.as_deref() == Some(project)
     };
     let page = EventLog::of(home.root()).read(0, usize::MAX, is_failure)?;
@@ -147,6 +148,25 @@ mod tests {
             fs::write(tree.join(".git"), nonsense).unwrap();
             assert_eq!(branch(&tree), None, "{nonsense}");
         }
+    }
+
+    #[test]
+    fn a_restart_for_a_changed_file_is_no_failure() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        let (project, log) = (Some(dir.path().to_owned()), EventLog::of(home.root()));
+        for (kind, name, by) in [
+            (EventKind::Restarted, "crashed", None),
+            (EventKind::Restarted, "edited", Some("watch")),
+            (EventKind::Failed, "failed", None),
+            (EventKind::Started, "begun", Some("you")),
+        ] {
+            let (name, by) = (Some(name.to_owned()), by.map(str::to_owned));
+            let event = HomeEvent { name, by, ..HomeEvent::now(kind, EventSubject::Process) };
+            log.add(&HomeEvent { project: project.clone(), ..event }).unwrap();
+        }
+        let failures = failures(&home, dir.path()).unwrap();
+        assert_eq!(failures.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>(), ["crashed", "failed"]);
     }
 
     #[test]
