@@ -27,10 +27,10 @@ pub fn since_rfc3339(time: &str) -> Option<Duration> {
     Some(since(u64::try_from(aiw_home::millis_of(time)?).ok()?))
 }
 
-/// The time until a time in RFC 3339 format.
-pub fn until_rfc3339(time: &str) -> Option<Duration> {
+/// A time to come, in RFC 3339 format, as people say it: in 5.2s, in 2h03m.
+pub fn soon(time: &str) -> Option<String> {
     let time = u64::try_from(aiw_home::millis_of(time)?).ok()?;
-    Some(Duration::from_millis(time.saturating_sub(aiw_home::now_millis())))
+    Some(format!("in {}", took(Duration::from_millis(time.saturating_sub(aiw_home::now_millis())))))
 }
 
 /// The time since a time in milliseconds since 1970.

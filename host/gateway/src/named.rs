@@ -1,6 +1,6 @@
 //! Gateways that a user named: each has its own address, and a token that is good until it is revoked.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aiw_core::{GatewayName, Secret};
-use aiw_home::{Home, Mode, open_append, open_plain, read_capped, read_dir, remove_file, replace};
+use aiw_home::{Home, Mode, hold, is_held, read_capped, read_dir, remove_file, replace};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -174,19 +174,13 @@ impl NamedGateways {
     pub fn serve(&self, name: &GatewayName) -> Result<Option<Serving>, RouteError> {
         self.home.make_dir(&self.directory)?;
         let path = self.lock_path(name);
-        let io = |source| RouteError::Io { path: path.clone(), source };
-        let file = open_append(&path).map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Serving(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(source)) => Err(io(source)),
-        }
+        let held = hold(&path).map_err(|source| RouteError::Io { path, source })?;
+        Ok(held.map(Serving))
     }
 
     /// Returns whether a process serves a name.
     pub fn is_served(&self, name: &GatewayName) -> bool {
-        let Ok(file) = open_plain(&self.lock_path(name)) else { return false };
-        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+        is_held(&self.lock_path(name))
     }
 
     /// Returns where the token of a gateway leads, for as long as it is good.

@@ -60,7 +60,7 @@ pub use files::{
 pub use health::FoundProblem;
 pub use installed::{AddedServer, InstalledPlugin, Plugins, ServerKey};
 pub use jsonc::Jsonc;
-pub use lock::{Lock, LockWait, Turn, lock_within};
+pub use lock::{Lock, LockWait, Turn, hold, is_held, lock_within};
 pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use models::{LockedFile, LockedModel, ModelsLock, is_model_name};
 pub use paths::{HISTORY_VARIABLE, Home, TASK_VARIABLE};

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use crate::{HomeError, files};
+use crate::{HomeError, files, open_append};
 
 /// Document changes take milliseconds; a process that holds the lock longer is stopped or stuck.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -48,6 +48,26 @@ impl Lock {
         let locked = lock_within(file, patience).map_err(|e| HomeError::io("lock", path, e))?;
         Ok(locked.map(|file| Self { _file: file }))
     }
+}
+
+/// Takes the lock of a file, which is made if it isn't there. `None` if another process has it.
+///
+/// # Errors
+///
+/// The system's error.
+pub fn hold(path: &Path) -> io::Result<Option<File>> {
+    let file = open_append(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(e)) => Err(e),
+    }
+}
+
+/// Returns whether a process has the lock of a file that [`hold`] takes. It takes nothing itself.
+pub fn is_held(path: &Path) -> bool {
+    let file = files::open_plain(path);
+    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// Locks a file exclusively, as soon as its holder releases it. `None` if that takes longer than `patience`; the file

@@ -227,7 +227,7 @@ impl Manager {
             if author == Author::Model {
                 self.stop(id)?;
             }
-            self.leave_alone(&copies)?;
+            self.leave_alone(|id| copies.iter().any(|copy| copy == id), false)?;
             kept::change(&self.home, &self.project, |kept| Ok(kept.remove(id)))?;
             if all.iter().any(|status| status.source == Some(DefinitionSource::File)) {
                 self.edit_file(|text| file::remove(text, id))?;

@@ -59,6 +59,11 @@ impl Loaded {
         each.flat_map(|(name, copies)| if copies.is_empty() { vec![name.clone()] } else { copies }).collect()
     }
 
+    /// Returns the processes that are to start at their times when these are named, or when none is.
+    pub(crate) fn scheduled(&self, names: &[String]) -> Vec<(&String, &Definition)> {
+        self.each().filter(|(id, definition)| definition.cron.is_some() && definition.is_wanted(id, names)).collect()
+    }
+
     /// Returns the definitions alone.
     pub(crate) fn each(&self) -> impl Iterator<Item = (&String, &Definition)> {
         self.definitions.iter().map(|(id, (definition, _))| (id, definition))
@@ -131,9 +136,14 @@ impl Manager {
 
     /// Adds the event that a definition was added, changed or removed.
     pub(crate) fn tell_defined(&self, id: &str) {
+        self.tell(EventKind::Defined, id, None);
+    }
+
+    /// Adds an event of a process.
+    pub(crate) fn tell(&self, kind: EventKind, id: &str, why: Option<String>) {
         let (name, project) = (Some(id.to_owned()), Some(self.project.directory().to_owned()));
         let by = Some(self.by.clone());
-        let event = HomeEvent { name, project, by, ..HomeEvent::now(EventKind::Defined, EventSubject::Process) };
+        let event = HomeEvent { name, project, by, why, ..HomeEvent::now(kind, EventSubject::Process) };
         // A full disk must not stop anything.
         let _ = self.events().add(&event);
     }

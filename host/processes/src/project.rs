@@ -30,6 +30,11 @@ impl ProcessProject {
         Ok(Self { root: with_file.or_else(repository).unwrap_or(real) })
     }
 
+    /// Returns the project that was found to have this directory, which may be gone by now.
+    pub(crate) fn known(root: PathBuf) -> Self {
+        Self { root }
+    }
+
     /// Returns the project's directory, without links.
     pub fn directory(&self) -> &Path {
         &self.root

@@ -145,7 +145,7 @@ impl Manager {
 
     /// Does what [`Self::up`] does, where nobody chose what is started now: such starts are no habit.
     pub(crate) fn start_all(&self, loaded: &Loaded, names: &[String]) -> Result<StartResults, ProcessError> {
-        let scheduled = self.scheduled(loaded, names);
+        let scheduled = loaded.scheduled(names);
         let mut results = self.bring_up(loaded, names, &scheduled)?;
         for (id, _) in scheduled {
             if !results.iter().any(|(known, _)| known == id) {

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use aiw_supervisor::{Stopped, WaitMode};
 
-use crate::duties::Attended;
 use crate::error::ProcessError;
 use crate::manager::Manager;
 use crate::state::ProcessStatus;
@@ -23,9 +22,9 @@ impl Manager {
     /// Stops one process. If it has not ended after this time, it is killed, whatever its definition says.
     pub fn stop_within(&self, id: &str, grace: Option<Duration>) -> Result<(ProcessStatus, bool), ProcessError> {
         // On a full disk it ends all the same.
-        let left = self.leave_alone(&[id.to_owned()]);
+        let left = self.leave_alone(|other| other == id, false);
         let ended = self.end(id, grace)?;
-        left.map(|()| ended)
+        left.map(|_| ended)
     }
 
     /// Ends a process. Its files and times are minded as before.
@@ -66,20 +65,15 @@ impl Manager {
             self.get(name)?;
         }
         // Left alone first, so that nothing starts again behind the list. On a full disk all end all the same.
-        let attended = Attended::read(&self.home, &self.project);
-        let is_meant = |id: &&String| names.is_empty() || names.contains(id);
-        let waiting: Vec<String> = attended.scheduled.keys().filter(is_meant).cloned().collect();
-        let watched: Vec<String> = attended.watched.iter().filter(is_meant).cloned().collect();
-        let mut left_alone = self.leave_alone(&[waiting.as_slice(), &watched].concat());
-        if names.is_empty() {
-            left_alone = left_alone.and(self.leave_events_alone());
-        }
+        let is_meant = |id: &str| names.is_empty() || names.iter().any(|name| name == id);
+        let left_alone = self.leave_alone(is_meant, names.is_empty());
+        let waiting = left_alone.as_ref().map_or(&[][..], Vec::as_slice);
         let all = self.list().or_else(|_| self.list_running())?;
-        let is_named = |status: &&ProcessStatus| names.is_empty() || names.contains(&status.id);
-        let mut left: Vec<&ProcessStatus> =
-            all.iter().filter(|status| status.state.is_alive()).filter(is_named).collect();
+        let is_left = |status: &&ProcessStatus| status.state.is_alive() && is_meant(&status.id);
+        let mut left: Vec<&ProcessStatus> = all.iter().filter(is_left).collect();
         let is_idle = |id: &String| !left.iter().any(|status| status.id == *id);
-        let mut done: Vec<StoppedOne> = waiting.into_iter().filter(is_idle).map(|id| (id, Ok(true))).collect();
+        let mut done: Vec<StoppedOne> =
+            waiting.iter().filter(|id| is_idle(id)).map(|id| (id.clone(), Ok(true))).collect();
         while !left.is_empty() {
             let needed: BTreeSet<&str> =
                 left.iter().flat_map(|status| &status.definition.needs).map(|need| need.id.as_str()).collect();
@@ -102,6 +96,6 @@ impl Manager {
             });
             left = later;
         }
-        left_alone.map(|()| done)
+        left_alone.map(|_| done)
     }
 }

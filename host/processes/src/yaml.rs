@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::definition::{Definition, MAX_PROCESSES};
-use crate::file::{Definitions, duration, written_time};
+use crate::file::{Definitions, FIELDS, duration, written_time};
 use crate::others::values::{Fields, pairs, text, texts};
 use crate::probe::ProbeOf;
 
@@ -167,7 +167,8 @@ fn definition(fields: &Fields) -> Result<(Definition, Vec<String>), String> {
         }
         each_time(field, &mut value, |time| time.as_str().and_then(duration).map_or(time.clone(), |time| json!(time)));
         let alone: Result<Definition, _> = serde_json::from_value(json!({field: value}));
-        if !FIELDS.contains(&field) {
+        // Which copy it is stands in no file of processes.
+        if !FIELDS.contains(&field) && field != "copy" {
             unknown.push(aiw_core::one_line(name, 60));
         } else if alone.is_err() {
             return Err(wrong(field));
@@ -178,30 +179,6 @@ fn definition(fields: &Fields) -> Result<(Definition, Vec<String>), String> {
     let definition = serde_json::from_value(out.into()).map_err(|_| "it makes no sense".to_owned())?;
     Ok((definition, unknown))
 }
-
-/// The fields of a definition besides its command.
-const FIELDS: [&str; 20] = [
-    "cwd",
-    "env",
-    "env-file",
-    "auto-start",
-    "restart",
-    "success",
-    "stop",
-    "needs",
-    "ready",
-    "live",
-    "limits",
-    "log",
-    "group",
-    "labels",
-    "terminal",
-    "input",
-    "watch",
-    "cron",
-    "copies",
-    "copy",
-];
 
 /// Variables: a text each, or `secret` with the name of one.
 fn env(value: &Value) -> Option<Value> {

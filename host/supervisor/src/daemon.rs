@@ -1,14 +1,13 @@
 //! Processes of which a home has one each, and which others rely on: they are supervised, started by the first who needs
 //! them, and end by themselves.
 
-use std::fs::{File, TryLockError};
-use std::io;
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use aiw_core::ProcessId;
-use aiw_home::{Home, PLACES, open_append, open_plain};
+use aiw_home::{Home, PLACES, hold, is_held};
 
 use crate::error::SupervisorError;
 use crate::names::Names;
@@ -101,8 +100,7 @@ impl Resident {
 
     /// Returns whether one is awake.
     pub fn is_awake(home: &Home) -> bool {
-        let Ok(file) = open_plain(&Self::lock_path(home)) else { return false };
-        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+        is_held(&Self::lock_path(home))
     }
 
     /// Starts one, unless it is awake. `aiw` is the executable whose `shim` command supervises it. Nobody who calls this
@@ -143,14 +141,9 @@ impl Resident {
     /// The home can't be written.
     pub fn enter(home: &Home) -> Result<Option<OnDuty>, SupervisorError> {
         let path = Self::lock_path(home);
-        let fail = |e: io::Error| SupervisorError::io("lock", &path, e);
         path.parent().map_or(Ok(()), |directory| home.make_dir(directory))?;
-        let lock = open_append(&path).map_err(fail)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Some(OnDuty { lock })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(e)) => Err(fail(e)),
-        }
+        let held = hold(&path).map_err(|e| SupervisorError::io("lock", &path, e))?;
+        Ok(held.map(|lock| OnDuty { lock }))
     }
 
     /// Returns it as it is, if it was ever started.

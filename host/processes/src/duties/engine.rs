@@ -11,7 +11,7 @@ use aiw_events::{EventKind, EventSubject, HomeEvent};
 use aiw_home::{Home, make_private_dir, now_millis, rfc3339};
 use aiw_supervisor::{Sources, Watch};
 
-use super::hooks::{A_MINUTE, Hooks, LOOKS};
+use super::hooks::{Hooks, LOOKS, Recent};
 use super::record::{Attended, directory};
 use super::schedule::{Look, Schedule};
 use super::watched::{Ears, FileWatch};
@@ -59,7 +59,8 @@ pub fn attend(home: &Home, aiw: &Path, say: fn(&str)) -> Result<Infallible, Proc
             let (all, gone): (Vec<_>, Vec<_>) = Attended::all(home).into_iter().partition(|one| one.project.is_dir());
             for one in gone {
                 say(&format!("`{}` is gone, and nothing of it starts any more", one.project.display()));
-                if let Err(error) = one.forget(home) {
+                let project = ProcessProject::known(one.project);
+                if let Err(error) = Attended::change(home, &project, Attended::forget) {
                     say(&error.to_string());
                 }
             }
@@ -68,13 +69,14 @@ pub fn attend(home: &Home, aiw: &Path, say: fn(&str)) -> Result<Infallible, Proc
                 projects.remove(&project).into_iter().for_each(|gone| gone.end(&mut ears));
             }
             for (directory, attended) in all {
-                match projects.entry(directory) {
-                    std::collections::btree_map::Entry::Occupied(known) => known.into_mut().take_in(attended),
-                    std::collections::btree_map::Entry::Vacant(new) => match Attending::of(home, aiw, attended, say) {
-                        Ok(project) => drop(new.insert(project)),
-                        // Its directory may be back later.
-                        Err(error) => say(&error.to_string()),
-                    },
+                if let Some(known) = projects.get_mut(&directory) {
+                    known.take_in(attended);
+                    continue;
+                }
+                match Attending::of(home, aiw, attended, say) {
+                    Ok(project) => drop(projects.insert(directory, project)),
+                    // Its directory may be back later.
+                    Err(error) => say(&error.to_string()),
                 }
             }
             for project in projects.values_mut() {
@@ -107,8 +109,8 @@ struct Attending {
     over_since: Option<Instant>,
     /// Whether this is the first look: times that came while no resident was awake count.
     is_first: bool,
-    /// The restarts of the last minute for changed files.
-    restarts: Vec<(String, Instant)>,
+    /// The restarts for changed files.
+    restarts: Recent,
     /// The last complaint.
     complaint: Option<String>,
     say: fn(&str),
@@ -131,7 +133,7 @@ impl Attending {
             unsaved: None,
             over_since: None,
             is_first: true,
-            restarts: Vec::new(),
+            restarts: Recent::default(),
             complaint: None,
             say,
         })
@@ -158,21 +160,12 @@ impl Attending {
     }
 
     fn change(&self, change: impl FnOnce(&mut Attended)) -> Result<(), ProcessError> {
-        let _turn = self.manager.home.turn()?;
-        Attended::change(&self.manager.home, &self.manager.project, change)?;
-        Ok(())
+        Ok(Attended::change(&self.manager.home, &self.manager.project, change)?)
     }
 
-    fn tell(&self, kind: EventKind, id: &str, why: &str) {
-        let event = HomeEvent {
-            name: Some(id.to_owned()),
-            project: Some(self.attended.project.clone()),
-            by: Some(BY_CRON.into()),
-            why: Some(why.to_owned()),
-            ..HomeEvent::now(kind, EventSubject::Process)
-        };
-        // A full disk must not stop anything.
-        let _ = self.manager.events().add(&event);
+    /// Adds the event that a process was not started at its time.
+    fn tell(&self, kind: EventKind, id: &str, why: impl Into<String>) {
+        self.manager.clone().on_behalf_of(BY_CRON).tell(kind, id, Some(why.into()));
     }
 
     /// Takes in what commands and processes have said since the last round.
@@ -241,8 +234,8 @@ impl Attending {
         let has_times = |id: &String| self.loaded.get(id).is_some_and(|(definition, _)| definition.cron.is_some());
         let scheduled = self.attended.scheduled.keys().filter(|id| is_usable && !has_times(id));
         let watched = self.attended.watched.iter().filter(|id| self.manager.supervised(id).is_none());
-        let gone: Vec<String> = scheduled.chain(watched).cloned().collect();
-        self.manager.leave_alone(&gone)
+        let gone: BTreeSet<&str> = scheduled.chain(watched).map(String::as_str).collect();
+        self.manager.leave_alone(|id| gone.contains(id), false).map(drop)
     }
 
     /// Listens to the files of processes that run, or that have ended by themselves.
@@ -300,59 +293,68 @@ impl Attending {
 
     /// Does what is due. Returns when to come again.
     fn step(&mut self, ears: &mut Ears) -> Duration {
-        let mut next = LOOK_ANYWAY;
-        let (now, time) = (Instant::now(), now_millis());
-        let mut changed = Vec::new();
+        let next = self.look_at_files(ears).min(self.look_at_clock());
+        if self.hooks.is_empty() {
+            return next;
+        }
+        self.hooks.run(&self.manager, self.say);
+        if self.hooks.is_empty() { next } else { next.min(LOOKS) }
+    }
+
+    /// Has started again what watches files that have changed. Returns when to look again.
+    fn look_at_files(&mut self, ears: &mut Ears) -> Duration {
+        let (mut next, mut changed) = (LOOK_ANYWAY, Vec::new());
         for (id, watch) in &mut self.watches {
             match watch.look(ears) {
                 Some(Duration::ZERO) => changed.push(id.clone()),
                 Some(left) => next = next.min(left),
                 None => {}
             }
-            next = watch.poll().map_or(next, |at| next.min(at.saturating_duration_since(now)));
+            next = watch.poll().map_or(next, |at| next.min(at.saturating_duration_since(Instant::now())));
         }
-        self.restarts.retain(|(_, at)| now.duration_since(*at) < Duration::from_secs(60));
         for id in changed {
-            let is_often = self.restarts.iter().filter(|(known, _)| *known == id).count() >= A_MINUTE;
-            match if is_often { Ok(false) } else { self.has_changed(&id) } {
-                Ok(true) => self.restarts.push((id, now)),
-                Ok(false) if !is_often => {}
-                done => {
-                    let what = done.err().map_or_else(
-                        || {
-                            format!(
-                                "{A_MINUTE} times in a minute are enough; what it changes itself is left out with `!`"
-                            )
-                        },
-                        |e| e.to_string(),
-                    );
-                    let sentence = format!("it is started again later for a changed file: {what}");
-                    if let Some(Known { record, .. }) = self.manager.supervised(&id)
-                        && is_often
-                    {
-                        let _ = self.manager.processes.remark(record.id, &sentence);
+            let why = match self.restarts.is_full(&id) {
+                true => {
+                    let times = Recent::MOST;
+                    let why =
+                        format!("{times} times in a minute are enough; what it changes itself is left out with `!`");
+                    if let Some(Known { record, .. }) = self.manager.supervised(&id) {
+                        let _ = self.manager.processes.remark(record.id, &later(&why));
                     }
-                    self.complain(&format!("`{id}`: {sentence}"));
-                    self.watches.get(&id).into_iter().for_each(|watch| watch.note_later(AGAIN));
-                    next = next.min(AGAIN);
+                    why
                 }
-            }
+                false => match self.has_changed(&id) {
+                    Ok(true) => {
+                        self.restarts.add(id);
+                        continue;
+                    }
+                    Ok(false) => continue,
+                    Err(error) => error.to_string(),
+                },
+            };
+            self.complain(&format!("`{id}`: {}", later(&why)));
+            self.watches.get(&id).into_iter().for_each(|watch| watch.note_later(AGAIN));
+            next = next.min(AGAIN);
         }
-        let looks: Vec<(String, Look)> =
-            self.schedules.iter_mut().map(|(id, (_, schedule))| (id.clone(), schedule.look(time))).collect();
-        let told: BTreeSet<&String> = looks.iter().filter(|(_, look)| *look != Look::Early).map(|(id, _)| id).collect();
-        let is_told = !told.is_empty();
-        for (id, look) in &looks {
+        next
+    }
+
+    /// Starts what is due. Returns when to look again.
+    fn look_at_clock(&mut self) -> Duration {
+        let now = now_millis();
+        let looks = self.schedules.iter_mut().map(|(id, (_, schedule))| (id.clone(), schedule.look(now)));
+        let told: BTreeMap<String, Look> = looks.filter(|(_, look)| *look != Look::Early).collect();
+        for (id, look) in &told {
             match look {
                 Look::Early => {}
-                Look::Missed(due) => self.tell(EventKind::Missed, id, &format!("it was due at {}", rfc3339(*due))),
+                Look::Missed(due) => self.tell(EventKind::Missed, id, format!("it was due at {}", rfc3339(*due))),
                 Look::Due(due) => self.is_due(id, *due),
             }
         }
-        if is_told {
+        if !told.is_empty() {
             let noted = self.change(|attended| {
-                for (_, looked) in attended.scheduled.iter_mut().filter(|(id, _)| told.contains(id)) {
-                    *looked = time;
+                for (_, looked) in attended.scheduled.iter_mut().filter(|(id, _)| told.contains_key(*id)) {
+                    *looked = now;
                 }
             });
             if let Err(error) = noted {
@@ -360,12 +362,7 @@ impl Attending {
             }
         }
         let dues = self.schedules.values().filter_map(|(_, schedule)| schedule.due());
-        next = dues.map(|due| Duration::from_millis(due.saturating_sub(now_millis()))).fold(next, Duration::min);
-        if !self.hooks.is_empty() {
-            self.hooks.run(&self.manager, self.say);
-            next = if self.hooks.is_empty() { next } else { next.min(LOOKS) };
-        }
-        next
+        dues.map(|due| Duration::from_millis(due.saturating_sub(now_millis()))).fold(LOOK_ANYWAY, Duration::min)
     }
 
     /// Has a process started again whose files have changed. Returns whether it is.
@@ -404,4 +401,9 @@ impl Attending {
         let results = manager.start_named(&loaded, &[id.to_owned()])?;
         if results.is_empty() { Ok(()) } else { crate::start::result_of(id, results).map(drop) }
     }
+}
+
+/// Returns the sentence about a restart that has to wait.
+fn later(why: &str) -> String {
+    format!("it is started again later for a changed file: {why}")
 }

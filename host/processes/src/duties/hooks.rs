@@ -13,9 +13,6 @@ use crate::manager::{Loaded, Manager};
 
 /// The most events that wait for their programs.
 const WAITING: usize = 64;
-/// The most runs of a program, or restarts for changed files, in a minute: what has its own cause by a detour must not go
-/// on for ever.
-pub(super) const A_MINUTE: usize = 20;
 /// How often it is looked whether a program has ended, while others wait.
 pub(super) const LOOKS: Duration = Duration::from_millis(200);
 
@@ -23,7 +20,26 @@ pub(super) const LOOKS: Duration = Duration::from_millis(200);
 #[derive(Default)]
 pub(super) struct Hooks {
     waiting: VecDeque<(EventHook, Vec<u8>)>,
-    runs: VecDeque<(String, Instant)>,
+    runs: Recent,
+}
+
+/// What happened in the last minute, by name: what has its own cause by a detour must not go on for ever.
+#[derive(Default)]
+pub(super) struct Recent(Vec<(String, Instant)>);
+
+impl Recent {
+    /// The most of one name.
+    pub const MOST: usize = 20;
+
+    /// Whether it happened so often that it is not to happen now.
+    pub fn is_full(&mut self, name: &str) -> bool {
+        self.0.retain(|(_, at)| at.elapsed() < Duration::from_secs(60));
+        self.0.iter().filter(|(known, _)| known == name).count() >= Self::MOST
+    }
+
+    pub fn add(&mut self, name: String) {
+        self.0.push((name, Instant::now()));
+    }
 }
 
 impl Hooks {
@@ -40,7 +56,9 @@ impl Hooks {
                 _ => drop(attended.by_hooks.remove(name)),
             }
         }
-        let is_of = |of: &String| loaded.named(std::slice::from_ref(of)).contains(name);
+        let definition = loaded.get(name).map(|(definition, _)| definition);
+        let is_of =
+            |of: &String| of == name || definition.is_some_and(|own| own.is_named(name, std::slice::from_ref(of)));
         let is_meant = |hook: &&EventHook| hook.on == event.kind && hook.of.as_ref().is_none_or(is_of);
         if attended.by_hooks.contains(name) || event.by.as_deref() == Some(EventHook::BY) {
             return;
@@ -60,8 +78,6 @@ impl Hooks {
 
     /// Runs what waits and whose program doesn't run.
     pub fn run(&mut self, manager: &Manager, say: fn(&str)) {
-        let now = Instant::now();
-        self.runs.retain(|(_, began)| now.duration_since(*began) < Duration::from_secs(60));
         let mut left = VecDeque::new();
         let mut busy: Vec<String> = Vec::new();
         for (hook, json) in std::mem::take(&mut self.waiting) {
@@ -70,12 +86,12 @@ impl Hooks {
             {
                 busy.push(id);
                 left.push_back((hook, json));
-            } else if self.runs.iter().filter(|(known, _)| *known == id).count() >= A_MINUTE {
-                say(&format!("`{id}` is left out: it ran {A_MINUTE} times in a minute"));
+            } else if self.runs.is_full(&id) {
+                say(&format!("`{id}` is left out: it ran {} times in a minute", Recent::MOST));
             } else {
                 busy.push(id.clone());
                 match manager.run_hook(&hook, &json) {
-                    Ok(()) => self.runs.push_back((id, now)),
+                    Ok(()) => self.runs.add(id),
                     Err(error) => say(&format!("`{id}` could not be started: {error}")),
                 }
             }

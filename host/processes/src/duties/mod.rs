@@ -48,11 +48,6 @@ pub fn attended(home: &Home) -> Vec<AttendedProject> {
 }
 
 impl Manager {
-    /// Returns the processes that are to start at their times, by what was said before and what `up` says now.
-    pub(crate) fn scheduled<'a>(&self, loaded: &'a Loaded, names: &[String]) -> Vec<(&'a String, &'a Definition)> {
-        loaded.each().filter(|(id, definition)| definition.cron.is_some() && definition.is_wanted(id, names)).collect()
-    }
-
     /// Has the resident attend to processes that were started or are to start at their times, and start it if it is
     /// needed. `position` is that of the first event for which programs are to run.
     pub(crate) fn have_attended(
@@ -69,19 +64,16 @@ impl Manager {
         if watched.is_empty() && scheduled.is_empty() && !has_hooks {
             return Ok(());
         }
-        {
-            let _turn = self.home.turn()?;
-            Attended::change(&self.home, &self.project, |attended| {
-                attended.watched.retain(|id| loaded.get(id).is_none() || is_watched(id));
-                attended.watched.extend(watched);
-                for (id, _) in scheduled {
-                    attended.scheduled.entry((*id).clone()).or_insert_with(aiw_home::now_millis);
-                }
-                if has_hooks && !attended.has_hooks {
-                    (attended.has_hooks, attended.position) = (true, position);
-                }
-            })?;
-        }
+        Attended::change(&self.home, &self.project, |attended| {
+            attended.watched.retain(|id| loaded.get(id).is_none() || is_watched(id));
+            attended.watched.extend(watched);
+            for (id, _) in scheduled {
+                attended.scheduled.entry((*id).clone()).or_insert_with(aiw_home::now_millis);
+            }
+            if has_hooks && !attended.has_hooks {
+                (attended.has_hooks, attended.position) = (true, position);
+            }
+        })?;
         Ok(Resident::ensure(&self.home, &self.aiw)?)
     }
 
@@ -105,25 +97,23 @@ impl Manager {
         attended.watched.contains(id) || attended.scheduled.contains_key(id)
     }
 
-    /// Runs no more programs for what happens.
-    pub(crate) fn leave_events_alone(&self) -> Result<(), ProcessError> {
-        if Attended::read(&self.home, &self.project).has_hooks {
-            let _turn = self.home.turn()?;
-            Attended::change(&self.home, &self.project, |attended| attended.has_hooks = false)?;
-        }
-        Ok(())
-    }
-
-    /// Attends no more to processes that somebody has stopped.
-    pub(crate) fn leave_alone(&self, ids: &[String]) -> Result<(), ProcessError> {
+    /// Attends no more to these processes, and with `events` runs no more programs for what happens. Returns those that were
+    /// to start at their times.
+    pub(crate) fn leave_alone(
+        &self,
+        is_left: impl Fn(&str) -> bool,
+        events: bool,
+    ) -> Result<Vec<String>, ProcessError> {
         let known = Attended::read(&self.home, &self.project);
-        if ids.iter().any(|id| known.watched.contains(id) || known.scheduled.contains_key(id)) {
-            let _turn = self.home.turn()?;
-            Attended::change(&self.home, &self.project, |attended| {
-                attended.watched.retain(|id| !ids.contains(id));
-                attended.scheduled.retain(|id, _| !ids.contains(id));
-            })?;
+        let mut scheduled: Vec<String> = known.scheduled.into_keys().filter(|id| is_left(id)).collect();
+        if scheduled.is_empty() && !known.watched.iter().any(|id| is_left(id)) && !(events && known.has_hooks) {
+            return Ok(scheduled);
         }
-        Ok(())
+        Attended::change(&self.home, &self.project, |attended| {
+            attended.watched.retain(|id| !is_left(id));
+            scheduled = attended.scheduled.extract_if(.., |id, _| is_left(id)).map(|(id, _)| id).collect();
+            attended.has_hooks &= !events;
+        })?;
+        Ok(scheduled)
     }
 }

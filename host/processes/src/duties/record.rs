@@ -52,6 +52,11 @@ impl Attended {
         self.watched.is_empty() && self.scheduled.is_empty() && !self.has_hooks
     }
 
+    /// Says nothing of the project any more.
+    pub fn forget(&mut self) {
+        *self = Self { project: std::mem::take(&mut self.project), ..Self::default() };
+    }
+
     fn read_at(path: &Path) -> Option<Self> {
         let found: Self = serde_json::from_slice(&read_capped(path, LONGEST).ok()??).ok()?;
         (found.boot.as_deref() == boot()).then_some(found)
@@ -72,17 +77,9 @@ impl Attended {
         all
     }
 
-    /// Forgets a project whose directory is gone.
-    pub fn forget(&self, home: &Home) -> Result<(), HomeError> {
-        let named = |entry: &std::fs::DirEntry| Self::read_at(&entry.path()).as_ref() == Some(self);
-        let entries = std::fs::read_dir(directory(home)).into_iter().flatten().flatten();
-        entries
-            .filter(named)
-            .try_for_each(|entry| remove_file(&entry.path()).map_err(|e| HomeError::io("remove", &entry.path(), e)))
-    }
-
-    /// Changes what is said of a project, in the turn of whoever calls this. Returns whether that is anything.
-    pub fn change(home: &Home, project: &ProcessProject, change: impl FnOnce(&mut Self)) -> Result<bool, HomeError> {
+    /// Changes what is said of a project, in the home's turn.
+    pub fn change(home: &Home, project: &ProcessProject, change: impl FnOnce(&mut Self)) -> Result<(), HomeError> {
+        let _turn = home.turn()?;
         let before = Self::read(home, project);
         let mut after = Self { boot: boot().map(str::to_owned), ..before.clone() };
         change(&mut after);
@@ -95,6 +92,6 @@ impl Attended {
             make_private_dir(&directory(home))?;
             replace(&path, &serde_json::to_vec(&after).unwrap_or_default(), Mode::Private)?;
         }
-        Ok(!after.is_empty())
+        Ok(())
     }
 }

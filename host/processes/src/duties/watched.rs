@@ -257,17 +257,13 @@ impl Shared {
             } else if rules.counts(path) {
                 self.heard.lock().note();
                 has_heard = true;
-            } else if rules.is_entered(path) {
-                let is_there = fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+            } else if (is_gone || is_new) && rules.is_entered(path) {
+                let is_directory = is_new && fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
                 let mut heard = self.heard.lock();
                 // What comes in the place of another is another one.
-                if is_gone || is_new {
-                    heard.gone.push(path.clone());
-                    has_heard = true;
-                }
-                if is_there && is_new {
-                    heard.new.push(path.clone());
-                }
+                heard.gone.push(path.clone());
+                heard.new.extend(is_directory.then(|| path.clone()));
+                has_heard = true;
             }
         }
         has_heard

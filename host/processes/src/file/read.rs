@@ -320,7 +320,7 @@ fn one_of<T: Copy>(entry: &KdlEntry, all: &[(T, &str)]) -> Result<T, At> {
 }
 
 /// The fields of a process.
-const FIELDS: [&str; 23] = [
+pub(crate) const FIELDS: [&str; 22] = [
     "command",
     "args",
     "shell",
@@ -343,7 +343,6 @@ const FIELDS: [&str; 23] = [
     "watch",
     "cron",
     "copies",
-    "auto_start",
 ];
 
 fn process(node: &KdlNode, defaults: &Definition) -> Result<(String, Definition), At> {
@@ -365,9 +364,9 @@ fn process(node: &KdlNode, defaults: &Definition) -> Result<(String, Definition)
         definition.auto_start = is;
     }
     if let Some(children) = node.children() {
-        // What ichimi wrote of a process that ran.
-        let without_state: Vec<&str> = FIELDS.iter().copied().chain(["state"]).collect();
-        fields(&mut definition, children, &without_state)?;
+        // What ichimi wrote, also of a process that ran.
+        let known: Vec<&str> = FIELDS.iter().copied().chain(["auto_start", "state"]).collect();
+        fields(&mut definition, children, &known)?;
     }
     if definition.run.argv().first().is_none_or(String::is_empty) {
         return Err((
@@ -384,7 +383,7 @@ fn fields(definition: &mut Definition, children: &KdlDocument, known: &[&str]) -
     for node in children.nodes() {
         let name = node.name().value();
         if !known.contains(&name) {
-            return Err(unknown(node, name, &known[..known.len().min(FIELDS.len() - 1)]));
+            return Err(unknown(node, name, &known[..known.len().min(FIELDS.len())]));
         }
         if seen.contains(&name) && name != "needs" && name != "env" {
             return Err((at(node), format!("`{name}` stands here twice")));

@@ -26,7 +26,7 @@ use crate::commands::each::{CommandFailures, FailedName};
 use crate::editor::Editor;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::times::{since_rfc3339, took, until_rfc3339};
+use crate::times::{since_rfc3339, soon, took};
 use crate::{runtime, terminal};
 
 mod attach;
@@ -119,7 +119,7 @@ fn table(processes: &[ProcessSummary], args: &PsArgs, output: &Output) {
         }),
         ("RESTARTS", true, |process| process.restarts.to_string()),
         ("NEXT", processes.iter().any(|process| process.next_start.is_some()), |process| {
-            or_dash(process.next_start.as_deref().and_then(until_rfc3339).map(|left| format!("in {}", took(left))))
+            or_dash(process.next_start.as_deref().and_then(soon))
         }),
         ("MEMORY", args.stats, |process| {
             or_dash(process.usage.as_ref().map(|used| format!("{} MB", used.memory >> 20)))

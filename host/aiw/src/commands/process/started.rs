@@ -6,7 +6,7 @@ use aiw_processes::{ProcessSummaries, ProcessSummary, RunState, StartResults, St
 use crate::commands::each::{CommandFailures, FailedName};
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::times::{took, until_rfc3339};
+use crate::times::soon;
 
 /// Says what was started.
 pub(super) fn told(results: StartResults, output: &Output) -> Result<(), Failure> {
@@ -20,7 +20,7 @@ pub(super) fn told(results: StartResults, output: &Output) -> Result<(), Failure
             (true, _) => "Started",
         };
         let pid = status.pid().map(|pid| format!(" (process {pid})")).unwrap_or_default();
-        let next = status.next_start.as_deref().and_then(until_rfc3339).map(|left| format!(": in {}", took(left)));
+        let next = status.next_start.as_deref().and_then(soon).map(|soon| format!(": {soon}"));
         let why = next.or(status.reason().map(|why| format!(": {}", one_line(&why, 200)))).unwrap_or_default();
         output.line(format!("{word} `{}`{pid}{why}", status.id));
     }

@@ -18,7 +18,7 @@ use crate::ask::Person;
 use crate::cli::process::UpArgs;
 use crate::failure::Failure;
 use crate::output::{self, Output};
-use crate::times::{took, until_rfc3339};
+use crate::times::soon;
 use crate::{runtime, terminal};
 
 /// How long the last lines may take to be shown after a signal.
@@ -57,8 +57,8 @@ pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let waits = |one: &&Started| one.status.next_start.is_some() && !one.status.state.is_alive();
     let scheduled: Vec<String> = started.iter().filter(waits).map(|one| one.status.id.clone()).collect();
     for one in started.iter().filter(waits) {
-        let next = one.status.next_start.as_deref().and_then(until_rfc3339).map(took).unwrap_or_default();
-        output.note(format!("`{}` starts in {next}", one.status.id));
+        let next = one.status.next_start.as_deref().and_then(soon).unwrap_or_default();
+        output.note(format!("`{}` starts {next}", one.status.id));
     }
     let (meanwhile, since) = (BTreeSet::new(), aiw_home::now_millis());
     let mut view = View {
