@@ -574,6 +574,8 @@ mod tests {
     #[test]
     fn a_storm_is_told_once() {
         let mut project = Watched::new(&["src/**"], &[], &[("src/x", "")]);
+        // Whoever writes may wait for a processor.
+        project.watch.watch.debounce = Duration::from_secs(2);
         let root = project.dir.path().to_owned();
         let storm = std::thread::spawn(move || {
             for number in 0..10_000 {
