@@ -221,6 +221,15 @@ fn a_shell_is_offered_commands_ids_and_names() {
 #[test]
 fn a_slip_of_the_finger_is_pointed_out() {
     let env = Environment::cold();
+    for (line, meant) in [
+        (["process", "list", "--all"], "hint: did you mean `aiw ps --all`?"),
+        (["process", "logs", "a b"], "hint: did you mean `aiw logs 'a b'`?"),
+        (["task", "wait", "x"], "hint: did you mean `aiw wait x`?"),
+        (["add", "x", "--"], "hint: did you mean `aiw process add x --`?"),
+    ] {
+        let run = env.run(&line);
+        assert!(run.code == 64 && run.stderr.contains(meant), "{}", run.whole());
+    }
     insta::assert_snapshot!(env.run(&["plugin", "instal"]).whole(), @"
     ------- stderr -------
     error: unrecognized subcommand 'instal'

@@ -90,26 +90,36 @@ const OTHER_NAMES: [(&str, &str); 10] = [
     ("serve", "aiw mcp serve"),
 ];
 
-/// Returns the command that was meant by an unknown first word: `aiw add ID` is `aiw process add ID`.
+/// Returns the command that was meant by an unknown word: `aiw add ID` is `aiw process add ID`, and `aiw process logs ID` is
+/// `aiw logs ID`.
 pub fn meant(error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
     let mut words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-    // Of aiw itself, not of one of its commands.
     let first = words.by_ref().find(|word| !word.starts_with('-'))?;
+    let root = Cli::command();
+    let with_rest = |command: &str, words: &mut dyn Iterator<Item = String>| {
+        let rest: String = words.map(|word| format!(" {}", shell_word(&one_line(&word, 60)))).collect();
+        Some(format!("did you mean `aiw {command}{rest}`?"))
+    };
     if first != *word {
-        return None;
+        // Verbs of processes and tasks stand alone.
+        words.by_ref().find(|next| next == word).filter(|_| ["process", "proc", "task"].contains(&first.as_str()))?;
+        let shown = |command: &clap::Command| !command.is_hide_set();
+        let command = match word.as_str() {
+            "list" | "ls" => "ps",
+            word => root.find_subcommand(word).filter(|found| shown(found))?.get_name(),
+        };
+        return with_rest(command, &mut words);
     }
     if let Some((_, ours)) = OTHER_NAMES.iter().find(|(name, _)| *name == first) {
         return Some(format!("did you mean `{ours}`?"));
     }
-    let root = Cli::command();
     let has = |group: &&clap::Command| group.find_subcommand(&first).is_some_and(|found| !found.is_hide_set());
     let groups: Vec<&str> = root.get_subcommands().filter(has).map(clap::Command::get_name).collect();
     // Processes and tasks have the verbs that people type without their noun.
     let group = ["process", "task"].into_iter().find(|name| groups.contains(name));
     if let Some(group) = group.or_else(|| <[&str; 1]>::try_from(groups.as_slice()).ok().map(|[only]| only)) {
-        let rest: String = words.map(|word| format!(" {}", shell_word(&one_line(&word, 60)))).collect();
-        return Some(format!("did you mean `aiw {group} {first}{rest}`?"));
+        return with_rest(&format!("{group} {first}"), &mut words);
     }
     let named: Vec<String> = groups.iter().take(4).map(|group| format!("`aiw {group} {first}`")).collect();
     (!named.is_empty()).then(|| format!("did you mean {}?", named.join(", ")))

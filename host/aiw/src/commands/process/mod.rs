@@ -360,7 +360,6 @@ fn bring(manager: &Manager, args: &NewProcessArgs, home: &Home, output: &Output)
     let answer = runtime::blocking()?.block_on(manager.bring(&path, &Person::new(output, args.yes)))?;
     let file = manager.project().shown_file();
     output.line(format!("Added {} to `{file}`; `aiw up` starts them", answer.added.join(", ")));
-    answer.left_out.iter().for_each(|left_out| output.note(left_out));
     output.answer(answer);
     Ok(())
 }
