@@ -181,15 +181,14 @@ impl Fitted {
                 widths[widest] -= 1;
             }
         };
-        if !has_reason {
-            widths[last] -= over(widths, last).min(widths[last].saturating_sub(LEAST_LAST));
-        }
+        let whole = widths.to_vec();
+        // A reason that is longer than its column stands below its row.
+        let least_last = if has_reason { LEAST_REASON } else { LEAST_LAST };
+        widths[last] -= over(widths, last).min(widths[last].saturating_sub(least_last));
         shrink(widths, last, LEAST);
-        if has_reason {
-            widths[last] -= over(widths, last).min(widths[last].saturating_sub(LEAST_REASON));
-        }
         let is_below = over(widths, last) > 0;
         if is_below {
+            widths.copy_from_slice(&whole);
             widths[last] = 0;
             shrink(widths, last - 1, SMALLEST);
             widths[name] -= over(widths, last - 1).min(widths[name].saturating_sub(LEAST));
@@ -351,6 +350,11 @@ mod tests {
             shown.starts_with("ID   STATE    WHY\nweb  running  ready\ndb   failed\n    exited with status 3"),
             "{shown}"
         );
+        // A reason of another row cuts nothing that there is room for.
+        let rows =
+            [row(["web", "running", "npm run dev -- --port 4180", ""]), row(["db", "failed", "pg -D data", why])];
+        let shown = lines(&["ID", "STATE", "COMMAND", "WHY"], &rows, 80);
+        assert!(shown.contains("npm run dev -- --port 4180"), "{shown}");
     }
 
     #[test]

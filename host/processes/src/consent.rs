@@ -105,7 +105,7 @@ pub(crate) fn describe(plan: &mut Plan, indent: &str, id: &str, definition: &Def
 /// Adds to a plan what a hook starts, and when.
 pub(crate) fn describe_hook(plan: &mut Plan, indent: &str, hook: &EventHook) {
     let (of, command) = (hook.of.as_deref().unwrap_or("any process"), Run::Command(hook.command.clone()).line());
-    plan.about.push(format!("{indent}{}", visible(&format!("when {of} is {}: {command}", hook.on.as_str()))));
+    plan.about.push(format!("{indent}{}", visible(&format!("on {} of {of}: {command}", hook.on.as_str()))));
     plan.effects.push(Effect::Runs(command));
 }
 

@@ -159,7 +159,7 @@ fn what_runs_by_itself_is_shown_before_it_is_allowed() {
         "process \"a\" { command \"true\"; watch \"x\"; cron \"@daily\" }\non \"failed\" { command \"mail\" }",
     );
     let asked = project.run(&["up", "-d", "--yes"]);
-    for shown in ["is started again when x changes", "is started at @daily", "when any process is failed: mail"] {
+    for shown in ["is started again when x changes", "is started at @daily", "on failed of any process: mail"] {
         assert!(asked.whole().contains(shown), "{shown}: {}", asked.whole());
     }
     let next = project.run(&["up", "-d"]);

@@ -522,9 +522,11 @@ fn field(definition: &mut Definition, node: &KdlNode, name: &str) -> Result<(), 
             definition.log.file_bytes = words.property("size", size)?.unwrap_or(definition.log.file_bytes);
         }
         "terminal" => {
-            words.expect(0, 0, &["rows", "columns"])?;
+            words.expect(0, 1, &["rows", "columns"])?;
+            let has = words.arguments.first().map_or(Ok(true), |entry| boolean(entry))?;
             let rows = words.property("rows", number)?.unwrap_or(24);
-            definition.terminal = Some(Terminal { rows, columns: words.property("columns", number)?.unwrap_or(80) });
+            let columns = words.property("columns", number)?.unwrap_or(80);
+            definition.terminal = has.then_some(Terminal { rows, columns });
         }
         "ready" => definition.ready = Some(probe(&words, true)?),
         "live" => definition.live = Some(probe(&words, false)?),
