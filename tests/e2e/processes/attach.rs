@@ -1,9 +1,12 @@
 //! Attaching to a process, on real terminals.
 
 use std::fs;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::Command;
 
+use aiw_tests::{Run, not_run};
 use rustix::process::Signal;
 
 use super::Project;
@@ -209,4 +212,38 @@ fn a_socket_goes_with_its_shim_and_hostile_bytes_end_only_their_own_connection()
     drop((half, flood));
     project.run(&["stop", "lines"]).ok();
     until(|| sockets(&project).is_empty());
+}
+
+/// The runtime directory is closed to others; here somebody has opened it.
+#[test]
+fn another_user_reaches_no_terminal() {
+    const USER: u32 = 65_534;
+    // perl-base is part of every Debian, and nothing of it lies in a home.
+    const CONNECTS: &str = "use IO::Socket::UNIX; $SIG{PIPE} = 'IGNORE'; $SIG{ALRM} = sub { die 'kept' };
+        my $to = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die \"no connection: $!\";
+        $to->autoflush(1); print $to \"i\\x00\\x07theirs\\n\"; alarm 20;
+        my $got = sysread($to, my $bytes, 100); print defined $got ? \"got $got\" : 'reset';";
+
+    if !rustix::process::geteuid().is_root() {
+        return not_run("only root can become another user");
+    }
+    let project = Project::new(ASKS);
+    project.up(&["lines"]);
+    let socket = sockets(&project).pop().unwrap();
+    for (path, mode) in socket.ancestors().zip([0o777].into_iter().chain(std::iter::repeat(0o755))) {
+        if !path.ends_with("tmp") && path.parent().is_some() {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+    }
+    let connect = |user: u32| {
+        let mut perl = Command::new("/usr/bin/perl");
+        perl.args(["-e", CONNECTS]).arg(&socket).uid(user).gid(user);
+        Run::from(perl.output().unwrap()).ok().stdout
+    };
+    // Ours is greeted and answered.
+    assert_ne!(connect(0), "got 0");
+    let foreign = connect(USER);
+    assert!(foreign == "got 0" || foreign == "reset", "{foreign}");
+    until(|| project.lines("lines").iter().any(|line| line == "theirs"));
+    assert_eq!(project.lines("lines").iter().filter(|line| *line == "theirs").count(), 1);
 }
