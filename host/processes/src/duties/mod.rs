@@ -4,6 +4,7 @@
 mod engine;
 mod hooks;
 mod record;
+mod restarts;
 pub(crate) mod schedule;
 pub(crate) mod watched;
 
