@@ -93,6 +93,8 @@ pub struct ResidentState {
     pub pid: Option<u32>,
     /// The projects that it is to be awake for
     pub projects: Vec<AttendedProject>,
+    /// The reason why it can't be awake
+    pub problem: Option<String>,
     /// Whether it is to check API providers from time to time
     pub checks_providers: bool,
 }
@@ -102,7 +104,8 @@ impl ResidentState {
     pub fn look(home: &Home) -> Self {
         let awake = Resident::is_awake(home);
         let pid = Resident::state(home).filter(|_| awake).and_then(|state| state.record.child).map(|child| child.pid);
-        Self { awake, pid, projects: aiw_processes::attended(home), checks_providers: health::is_needed(home) }
+        let problem = Resident::obstacle(home).map(|obstacle| obstacle.to_string());
+        Self { awake, pid, problem, projects: aiw_processes::attended(home), checks_providers: health::is_needed(home) }
     }
 
     /// Returns it as a line; `None` if it is neither awake nor needed.
@@ -116,6 +119,9 @@ impl ResidentState {
         ];
         let parts = parts.iter().filter(|(count, _)| *count > 0).map(|(count, how)| format!("{count} {how}"));
         let what: Vec<String> = parts.chain(self.checks_providers.then(|| "checks of providers".into())).collect();
+        if let Some(problem) = self.problem.as_ref().filter(|_| !what.is_empty()) {
+            return Some(format!("the resident can't run: {problem}"));
+        }
         match (self.awake, what.is_empty()) {
             (true, true) => Some("the resident is awake, and leaves soon: nothing needs it".into()),
             (true, false) => Some(format!("the resident is awake ({})", what.join(", "))),
