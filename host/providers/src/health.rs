@@ -54,7 +54,7 @@ impl ProviderHealth {
         Self { checked: now_rfc3339(), healthy: None, problem: Some(problem) }
     }
 
-    /// Returns what has changed since the check before. That a provider answers when it is first asked is no change, and what
+    /// Returns what has changed since the check before. An answer to the first check does not count as one, and what
     /// could not be asked says nothing.
     pub fn change_since(&self, before: Option<&Self>) -> Option<HealthChange> {
         match (before.and_then(|before| before.healthy), self.healthy?) {

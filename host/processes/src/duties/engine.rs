@@ -193,6 +193,7 @@ impl Attending {
             return;
         }
         if let Some(record) = known.filter(|_| !sentence.is_empty()) {
+            let _turn = self.manager.home.turn();
             let _ = self.manager.processes.remark(record.id, sentence);
         }
         self.manager.clone().on_behalf_of(by).tell(EventKind::HeldBack, id, Some(phrase.to_owned()));

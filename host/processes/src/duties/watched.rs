@@ -295,7 +295,7 @@ pub(crate) struct FileWatch {
     directories: HashSet<PathBuf>,
     /// The newest change that a look has found, in milliseconds since 1970.
     found: u64,
-    /// What was changed before that is known, in milliseconds since 1970.
+    /// Changes before this time are known, in milliseconds since 1970.
     newest: u64,
     /// When the files are looked at, if they can't be listened to.
     poll: Option<Instant>,
