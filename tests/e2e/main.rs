@@ -12,6 +12,7 @@ mod clis;
 mod crash;
 mod extensions;
 mod gateway;
+mod health;
 mod history;
 mod http;
 mod installed;

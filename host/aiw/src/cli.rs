@@ -199,6 +199,9 @@ pub enum Command {
     /// Do the duties of the resident
     #[command(name = "__resident", hide = true)]
     Resident,
+    /// Check the API providers once, for the resident
+    #[command(name = "__check-providers", hide = true)]
+    CheckProviders,
     /// Write the manual pages
     #[command(name = "__man", hide = true)]
     Man {

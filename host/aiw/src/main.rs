@@ -165,6 +165,7 @@ fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) ->
         Command::Restart(args) => commands::process::restart(&args, home, output),
         Command::Events(args) => commands::events::events(&args, home, output),
         Command::Resident => Ok(aiw_app::resident::run_resident(home, output::say)?),
+        Command::CheckProviders => runtime::run(output, commands::provider::check_each(home, output)),
         Command::Process(command) => commands::process::run(&command, home, output),
         Command::Wait(args) if args.ids.first().is_some_and(|id| commands::process::is_process(home, id)) => {
             let what = if args.ready { WaitFor::Ready } else { WaitFor::Ended };

@@ -28,6 +28,7 @@ pub mod extensions;
 mod failures;
 pub mod feed;
 pub mod gateways;
+pub mod health;
 pub mod installation;
 pub mod installs;
 pub mod models;

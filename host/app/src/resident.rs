@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::error::AppError;
 use crate::executable::lasting_executable;
+use crate::health;
 
 /// The function of a duty. It gets the home, aiw's executable, and what says what is wrong.
 type Does = fn(&Home, &Path, fn(&str)) -> Result<Infallible, AppError>;
@@ -27,11 +28,14 @@ struct Duty {
 }
 
 /// All duties. Decision 0040 says what starts and ends each, and what it costs.
-const DUTIES: [Duty; 1] = [Duty {
-    name: "processes",
-    is_needed: |home| !aiw_processes::attended(home).is_empty(),
-    run: |home, aiw, say| Ok(aiw_processes::attend(home, aiw, say)?),
-}];
+const DUTIES: [Duty; 2] = [
+    Duty {
+        name: "processes",
+        is_needed: |home| !aiw_processes::attended(home).is_empty(),
+        run: |home, aiw, say| Ok(aiw_processes::attend(home, aiw, say)?),
+    },
+    Duty { name: "health", is_needed: health::is_needed, run: health::attend_to_health },
+];
 
 /// How often it looks whether it is needed.
 const LOOKS: Duration = Duration::from_secs(5);
@@ -89,6 +93,10 @@ pub struct ResidentState {
     pub pid: Option<u32>,
     /// The projects that it is to be awake for
     pub projects: Vec<AttendedProject>,
+    /// The reason why it can't be awake
+    pub problem: Option<String>,
+    /// Whether it is to check API providers from time to time
+    pub checks_providers: bool,
 }
 
 impl ResidentState {
@@ -96,7 +104,8 @@ impl ResidentState {
     pub fn look(home: &Home) -> Self {
         let awake = Resident::is_awake(home);
         let pid = Resident::state(home).filter(|_| awake).and_then(|state| state.record.child).map(|child| child.pid);
-        Self { awake, pid, projects: aiw_processes::attended(home) }
+        let problem = Resident::obstacle(home).map(|obstacle| obstacle.to_string());
+        Self { awake, pid, problem, projects: aiw_processes::attended(home), checks_providers: health::is_needed(home) }
     }
 
     /// Returns it as a line; `None` if it is neither awake nor needed.
@@ -108,11 +117,17 @@ impl ResidentState {
             (count(|one| one.scheduled.len()), "scheduled"),
             (count(|one| usize::from(one.hooks)), "with `on`"),
         ];
-        let what: Vec<String> =
-            parts.iter().filter(|(count, _)| *count > 0).map(|(count, how)| format!("{count} {how}")).collect();
+        let parts = parts.iter().filter(|(count, _)| *count > 0).map(|(count, how)| format!("{count} {how}"));
+        let what: Vec<String> = parts.chain(self.checks_providers.then(|| "checks of providers".into())).collect();
+        if let Some(problem) = self.problem.as_ref().filter(|_| !what.is_empty()) {
+            return Some(format!("the resident can't run: {problem}"));
+        }
         match (self.awake, what.is_empty()) {
             (true, true) => Some("the resident is awake, and leaves soon: nothing needs it".into()),
             (true, false) => Some(format!("the resident is awake ({})", what.join(", "))),
+            (false, false) if projects.is_empty() => {
+                Some("the resident does not run: no provider is checked; `aiw provider list` starts it".into())
+            }
             (false, false) => Some(
                 "the resident does not run: nothing that is watched or scheduled starts; `aiw up` starts it".into(),
             ),

@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 
 use crate::reach::Reach;
-use crate::{AppError, ClientSession, accounts, own_executable};
+use crate::{AppError, ClientSession, accounts, health, own_executable};
 
 /// Prepares a run of a client. It is private if the user says so, or if the task is that it is started in.
 pub fn prepare(client: &ClientSession, mut request: RunRequest) -> BoxFuture<'_, Result<PreparedRun, AppError>> {
@@ -28,6 +28,7 @@ pub fn prepare(client: &ClientSession, mut request: RunRequest) -> BoxFuture<'_,
         let mut prepared = client.launcher()?.prepare(&request).await?;
         let over = accounts::check(home, &prepared, request.starts)?;
         prepared.notes.extend(over);
+        prepared.notes.extend(health::have_checked(home).err().map(|error| error.to_string()));
         Ok(prepared)
     })
 }

@@ -20,7 +20,7 @@ aiw_core::words! {
         Started = "started",
         /// It is ready, as its probe says.
         Ready = "ready",
-        /// Its probe fails, or it is not ready in time.
+        /// Its probe fails, or it is not ready in time; a provider does not answer as it should.
         Unhealthy = "unhealthy",
         /// It works again.
         Recovered = "recovered",
@@ -30,7 +30,7 @@ aiw_core::words! {
         Exited = "exited",
         /// It was started again, as its definition says.
         Restarted = "restarted",
-        /// It was not started, because what it needs did not come about.
+        /// It was not started: what it needs did not come about, it still runs at its time, or it can't be.
         HeldBack = "held_back",
         /// It has ended because somebody wanted it to.
         Stopped = "stopped",
@@ -60,7 +60,7 @@ aiw_core::words! {
         Task = "task",
         /// An MCP server behind aiw.
         Server = "server",
-        /// A provider in a pool.
+        /// A provider in a pool, or one that is checked from time to time.
         Provider = "provider",
         /// A budget.
         Budget = "budget",

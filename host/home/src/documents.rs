@@ -94,6 +94,7 @@ pub const KEPT_PATHS: &[KeptPath] = &[
     kept("tasks/", "tasks", Refused, "prompts and logs", ""),
     kept("processes/", "processes", Refused, "logs and input", ""),
     kept("resident/", "supervisor", Refused, "", ""),
+    kept("health/", "providers", Refused, "", ""),
     kept("gateway/", "gateway", Refused, "tokens and keys, encrypted", ""),
     kept("usage/", "usage", Refused, "", ""),
     kept("usage-seal.json", "usage", Refused, "", ""),

@@ -76,8 +76,13 @@ fn open_to_others(root: &Path) -> Option<FoundProblem> {
 
 /// The problems in `settings.json`.
 fn in_settings(settings: &Settings, around: &Surroundings) -> Vec<FoundProblem> {
-    let read =
-        [settings.planner(around).err(), settings.history().err(), settings.mcp().err(), settings.budgets().err()];
+    let read = [
+        settings.planner(around).err(),
+        settings.history().err(),
+        settings.mcp().err(),
+        settings.budgets().err(),
+        settings.health().err(),
+    ];
     let unknown = settings.unknown_keys().into_iter().map(|key| FoundProblem {
         problem: format!("`{}` in settings.json means nothing", one_line(&key.path, 120)),
         next: key.meant.map(|meant| format!("did you mean `{}`?", one_line(&meant, 120))),

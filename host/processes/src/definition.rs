@@ -102,7 +102,7 @@ pub struct CopyOf {
 /// The variable that tells a copy its number.
 pub(crate) const COPY: &str = "AIW_PROCESS_COPY";
 /// The most copies of a process.
-const MAX_COPIES: u32 = 100;
+pub(crate) const MAX_COPIES: u32 = 100;
 
 /// Puts the copies of processes in their places, and the needs of all copies in the place of a need of their process.
 ///

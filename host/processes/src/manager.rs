@@ -183,7 +183,7 @@ impl Manager {
             loaded.is_trusted = self.is_trusted(&bytes);
             loaded.bytes = Some(bytes);
         }
-        file::check(loaded.each())?;
+        file::check_needs(loaded.each())?;
         Ok(loaded)
     }
 

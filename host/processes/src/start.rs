@@ -203,8 +203,7 @@ impl Manager {
             };
             started.push((id.to_owned(), result));
         }
-        drop(turn);
-        self.have_attended(loaded, &started, scheduled, position)?;
+        self.have_attended(turn, loaded, &started, scheduled, position)?;
         Ok(started)
     }
 

@@ -9,6 +9,7 @@ use aiw_home::{Provider, ProvidersFile, SecretRef, Text};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::health::{HealthBook, ProviderHealth, health_book};
 use crate::secrets::has_secrets;
 use crate::{KnownPreset, ProviderComponentError, ProviderError, Providers, unchecked_account};
 
@@ -33,6 +34,9 @@ pub struct ProviderSummary {
     pub default: bool,
     /// Whether its secrets are there
     pub secret: SecretState,
+    /// Its last check. Absent if none was made, or providers are not checked from time to time
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<ProviderHealth>,
     /// The user's words for its use.
     #[serde(skip)]
     pub scenario: Option<String>,
@@ -142,12 +146,20 @@ impl Providers {
     pub async fn list(&self) -> Result<(Vec<ProviderSummary>, Vec<String>), ProviderError> {
         let file = self.file()?;
         let (mut summaries, mut problems) = (Vec::new(), Vec::new());
+        let mut book = match self.home.settings().and_then(|settings| settings.health()) {
+            Ok(settings) => settings.every.map(|_| health_book(&self.home)).unwrap_or_default(),
+            Err(error) => {
+                problems.push(format!("no provider is checked from time to time: {error}"));
+                HealthBook::new()
+            }
+        };
         for provider in file.providers() {
             let known = self.preset_of(provider).await;
             if let Err(error) = &known {
                 problems.push(format!("provider `{}`: {error}", provider.name));
             }
-            summaries.push(self.summary(&file, provider, known.as_ref().ok()));
+            let health = book.remove(provider.name.as_str());
+            summaries.push(ProviderSummary { health, ..self.summary(&file, provider, known.as_ref().ok()) });
         }
         for bad in file.problems() {
             let name = aiw_core::one_line(&bad.name, 60);
@@ -236,6 +248,7 @@ impl Providers {
             },
             default: self.clis.all().any(|cli| file.default_for(cli) == Some(name)),
             secret: if set { SecretState::Set } else { SecretState::Missing },
+            health: None,
             scenario: provider.scenario.clone(),
             missing_variable: unset,
             needs_none: has_none && known.is_some_and(|known| known.preset.token != Need::Required),

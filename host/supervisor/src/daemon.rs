@@ -2,12 +2,13 @@
 //! them, and end by themselves.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use aiw_core::ProcessId;
-use aiw_home::{Home, PLACES, hold, is_held};
+use aiw_home::{Home, PLACES, hold, is_held, open_plain};
 
 use crate::error::SupervisorError;
 use crate::names::Names;
@@ -103,6 +104,13 @@ impl Resident {
         is_held(&Self::lock_path(home))
     }
 
+    /// Returns why there can't be one, such as a link in the place of its lock.
+    pub fn obstacle(home: &Home) -> Option<SupervisorError> {
+        let path = Self::lock_path(home);
+        let problem = open_plain(&path).err().filter(|problem| problem.kind() != ErrorKind::NotFound)?;
+        Some(SupervisorError::io("lock", &path, problem))
+    }
+
     /// Starts one, unless it is awake. `aiw` is the executable whose `shim` command supervises it. Nobody who calls this
     /// has the home's turn.
     ///
@@ -110,6 +118,9 @@ impl Resident {
     ///
     /// It can't be started.
     pub fn ensure(home: &Home, aiw: &Path) -> Result<(), SupervisorError> {
+        if let Some(obstacle) = Self::obstacle(home) {
+            return Err(obstacle);
+        }
         let begun = Instant::now();
         loop {
             if Self::is_awake(home) {

@@ -96,11 +96,11 @@ fn a_process_starts_at_its_times_once_each_whatever_is_killed() {
     );
     let up = project.up(&[]);
     assert!(up["processes"][0]["next_start"].is_string(), "{up:#}");
-    for round in 0..rounds().min(6) {
+    for round in 0..rounds().min(60) {
         let before = events(&project, "tick", "started").len();
         until(|| events(&project, "tick", "started").len() > before);
         if let Some(pid) = resident(&project) {
-            std::thread::sleep(Duration::from_millis(round * 170));
+            std::thread::sleep(Duration::from_millis(round * 170 % 1000));
             kill(pid);
         }
     }
@@ -277,4 +277,78 @@ fn no_program_runs_after_down_or_for_a_process_that_changes_what_it_watches_for_
     let before = restarts(&project, "self");
     std::thread::sleep(Duration::from_secs(1));
     assert!(restarts(&project, "self") <= before + 1);
+}
+
+#[test]
+fn a_supervisor_that_hangs_keeps_no_other_process_waiting() {
+    // If each were waited for, that would take longer than anything here may.
+    const HUNG: u32 = 14;
+    let project = Project::new(&format!(
+        "process \"hung\" {{ command \"sleep\" \"1000\"; copies {HUNG}; watch \"src/**\" debounce=\"50ms\" }}
+         process \"swift\" {{ command \"sleep\" \"1000\"; watch \"src/**\" debounce=\"50ms\" }}"
+    ));
+    fs::create_dir(project.path("src")).unwrap();
+    project.up(&[]);
+    let seen = is_listening(&project, "swift", "src/first");
+    // They have the same files, so all of them were started again.
+    until(|| restarts(&project, "hung-1") == seen && restarts(&project, &format!("hung-{HUNG}")) == seen);
+    let shims: Vec<i64> = (1..=HUNG)
+        .map(|number| {
+            super::crash::record(&project, &format!("hung-{number}")).unwrap()["shim"]["pid"].as_i64().unwrap()
+        })
+        .collect();
+    let each = |signal| {
+        for pid in &shims {
+            kill_process(Pid::from_raw(i32::try_from(*pid).unwrap()).unwrap(), signal).unwrap();
+        }
+    };
+    each(Signal::STOP);
+    fs::write(project.path("src/second"), "x").unwrap();
+    until(|| restarts(&project, "swift") == seen + 1);
+    let held = until(|| events(&project, "hung-1", "held_back").first().cloned());
+    assert_eq!((&held["why"], &held["by"]), (&"its supervisor does not answer".into(), &"watch".into()));
+    each(Signal::CONT);
+    until(|| project.says("hung-1").contains("started again later for a changed file"));
+    until(|| (1..=HUNG).all(|number| restarts(&project, &format!("hung-{number}")) == seen + 1));
+    assert_eq!(restarts(&project, "swift"), seen + 1);
+}
+
+#[test]
+fn what_can_not_be_started_at_its_time_is_told_once_and_said_in_its_log() {
+    let project = Project::new(
+        "process \"lost\" { command \"true\"; cwd \"sub\"; cron \"* * * * * *\" }
+         process \"slow\" { command \"sleep\" \"1000\"; cron \"* * * * * *\" }",
+    );
+    project.up(&[]);
+    let held = |id: &str| events(&project, id, "held_back");
+    until(|| held("lost").len() == 1 && held("slow").len() == 1);
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!((held("lost").len(), held("slow").len()), (1, 1), "once in each life");
+    assert_eq!(held("slow")[0]["why"], "it still runs");
+    assert_eq!(held("lost")[0]["why"], "it can't be started: `aiw process start lost` says why");
+    fs::create_dir(project.path("sub")).unwrap();
+    until(|| !events(&project, "lost", "started").is_empty());
+    fs::remove_dir(project.path("sub")).unwrap();
+    until(|| held("lost").len() == 2);
+    assert_eq!(held("lost")[1]["why"], "it can't be started: `aiw logs lost` says why");
+    assert!(project.says("lost").contains("it can't be started at its time"), "{}", project.says("lost"));
+    // A file of somebody else's starts nothing, and that is told too.
+    project.write("process \"slow\" { command \"sleep\" \"1\"; cron \"* * * * * *\" }");
+    let why = until(|| held("slow").get(1).map(|event| event["why"].as_str().unwrap().to_owned()));
+    assert!(why.contains("not allowed"), "{why}");
+}
+
+#[test]
+fn a_link_in_the_place_of_the_residents_lock_is_said() {
+    let project = Project::new("process \"api\" { command \"sleep\" \"1000\"; watch \"src/**\" }");
+    fs::create_dir_all(project.home().join("resident")).unwrap();
+    std::os::unix::fs::symlink(project.path("elsewhere"), project.home().join("resident/awake.lock")).unwrap();
+    let up = project.run(&["up", "-d", "--yes"]);
+    assert!(up.code != 0 && up.stderr.contains("awake.lock") && up.stderr.contains("is a link"), "{}", up.whole());
+    for command in ["status", "doctor"] {
+        let said = project.run(&[command]).whole();
+        assert!(said.contains("the resident can't run") && said.contains("is a link"), "{said}");
+        assert!(!said.contains("`aiw up` starts it"), "{said}");
+    }
+    assert!(!project.path("elsewhere").exists());
 }

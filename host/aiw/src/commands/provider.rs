@@ -50,7 +50,10 @@ pub async fn run(command: ProviderCommand, home: &Home, output: &Output) -> Resu
         }
         ProviderCommand::Remove { names } => return remove(client.home(), &providers, &names, output),
         ProviderCommand::Rename { name, new } => view::renamed(&providers.rename(&name, new)?, output),
-        ProviderCommand::List => view::list(&providers, output).await?,
+        ProviderCommand::List => {
+            check_from_now_on(home, output);
+            view::list(&providers, output).await?;
+        }
         ProviderCommand::Show { name } => view::show(&providers.show(&name).await?, output),
         ProviderCommand::Default { name, clis } => {
             if let Some(name) = name {
@@ -62,6 +65,18 @@ pub async fn run(command: ProviderCommand, home: &Home, output: &Output) -> Resu
         ProviderCommand::Presets => view::presets(&providers, output).await?,
     }
     Ok(())
+}
+
+/// Has the resident check providers, if the settings ask for it.
+pub fn check_from_now_on(home: &Home, output: &Output) {
+    if let Err(error) = aiw_app::health::have_checked(home) {
+        output.note(format!("providers are not checked: {error}"));
+    }
+}
+
+/// Checks all providers once, for the resident.
+pub async fn check_each(home: &Home, output: &Output) -> Result<(), Failure> {
+    Ok(aiw_app::health::check_providers(&*session(home, output)?).await?)
 }
 
 fn changes(args: ProviderArgs) -> ProviderChanges {

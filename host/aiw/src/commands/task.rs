@@ -126,6 +126,7 @@ fn say(problems: &[TaskError], output: &Output) {
 
 /// `aiw status`: what is running, and what finished since you last looked.
 pub fn status(all_namespaces: bool, home: &Home, output: &Output) -> Result<(), Failure> {
+    super::provider::check_from_now_on(home, output);
     let (status, ListedTasks { tasks: shown, problems }) = tasks::status(home, all_namespaces)?;
     say(&problems, output);
     show_list(&shown, output);

@@ -10,7 +10,10 @@ use serde_json::{Map, Value};
 
 use super::clis::Clis;
 use super::planner::Written;
-use super::{Budget, HistorySettings, McpSettings, ModelLimits, ModelPrice, Settings, TaskSettings, UpdateSettings};
+use super::{
+    Budget, HealthSettings, HistorySettings, McpSettings, ModelLimits, ModelPrice, Settings, TaskSettings,
+    UpdateSettings,
+};
 use crate::{HomeError, entry};
 
 type Section = Map<String, Value>;
@@ -30,6 +33,8 @@ struct Sections {
     enabled_plugins: Section,
     extra_known_marketplaces: Value,
     habits: bool,
+    #[schemars(with = "HealthSettings")]
+    health: Section,
     #[schemars(with = "HistorySettings")]
     history: Section,
     #[schemars(with = "McpSettings")]

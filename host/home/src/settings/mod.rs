@@ -1,10 +1,11 @@
 //! `settings.json`: `extraKnownMarketplaces` and `enabledPlugins` (both in Claude Code's shape), `sources`,
-//! `trustedDirectories`, `clis`, `tasks`, `mcp`, `habits`, `history`, `planner`, `models`, `budgets` and
+//! `trustedDirectories`, `clis`, `tasks`, `mcp`, `habits`, `health`, `history`, `planner`, `models`, `budgets` and
 //! `updates`.
 
 mod budgets;
 mod clis;
 mod habits;
+mod health;
 mod history;
 mod known;
 mod known_markets;
@@ -26,6 +27,7 @@ use serde_json::{Map, Value};
 
 pub use budgets::{Budget, BudgetLimit, BudgetPeriod};
 pub use clis::CliSettings;
+pub use health::HealthSettings;
 pub use history::HistorySettings;
 pub use known::UnknownKey;
 pub use markets::MarketSettings;
@@ -153,6 +155,27 @@ mod tests {
         ] {
             std::fs::write(home.settings_path(), format!(r#"{{"tasks": {{"limit": {text}}}}}"#)).unwrap();
             assert_eq!(home.settings().unwrap().tasks().ok().map(|tasks| tasks.limit), limit, "{text}");
+        }
+    }
+
+    #[test]
+    fn providers_are_checked_only_where_it_is_said_and_not_too_often() {
+        let (_dir, home) = home();
+        let read = |text: &str| {
+            std::fs::write(home.settings_path(), text).unwrap();
+            home.settings().and_then(|settings| settings.health()).map(|health| health.every)
+        };
+        for (text, every) in [
+            ("{}", None),
+            (r#"{"health": null}"#, None),
+            (r#"{"health": {}}"#, None),
+            (r#"{"health": {"every": 60}}"#, Some(60)),
+        ] {
+            assert_eq!(read(text).unwrap(), every, "{text}");
+        }
+        for bad in ["59", "0", "-60", "86401", "\"300\"", "60.5"] {
+            let error = read(&format!(r#"{{"health": {{"every": {bad}}}}}"#)).unwrap_err().to_string();
+            assert!(error.contains("`health.every`") && error.contains("from 60 to 86400"), "{bad}: {error}");
         }
     }
 

@@ -11,8 +11,9 @@ use aiw_events::{EventKind, EventSubject, HomeEvent};
 use aiw_home::{Home, make_private_dir, now_millis, rfc3339};
 use aiw_supervisor::{Sources, Watch};
 
-use super::hooks::{Hooks, LOOKS, Recent};
+use super::hooks::{Hooks, LOOKS};
 use super::record::{Attended, directory};
+use super::restarts::Restarts;
 use super::schedule::{Look, Schedule};
 use super::watched::{Ears, FileWatch};
 use crate::error::ProcessError;
@@ -28,7 +29,9 @@ const TICK: u64 = 10;
 /// How long after the end of a project's last process its last event may come.
 const SETTLES: Duration = Duration::from_secs(3);
 /// How soon what could not be done is tried again: a disk may be full, and a supervisor suspended.
-const AGAIN: Duration = Duration::from_secs(5);
+pub(super) const AGAIN: Duration = Duration::from_secs(5);
+/// Why nothing of a file starts by itself.
+const NOT_ALLOWED: &str = "the project's file is not allowed as it is now, or can't be used";
 
 /// Attends to the processes of all projects, as long as this process lives. `aiw` is the executable whose `shim` command
 /// supervises what is started, and `say` says what is wrong.
@@ -73,7 +76,7 @@ pub fn attend(home: &Home, aiw: &Path, say: fn(&str)) -> Result<Infallible, Proc
                     known.take_in(attended);
                     continue;
                 }
-                match Attending::of(home, aiw, attended, say) {
+                match Attending::of(home, aiw, attended, &watch, say) {
                     Ok(project) => drop(projects.insert(directory, project)),
                     // Its directory may be back later.
                     Err(error) => say(&error.to_string()),
@@ -99,7 +102,7 @@ struct Attending {
     manager: Manager,
     attended: Attended,
     loaded: Loaded,
-    watches: BTreeMap<String, FileWatch>,
+    watches: Vec<WatchGroup>,
     /// The times of processes, each with its pattern.
     schedules: BTreeMap<String, (String, Schedule)>,
     hooks: Hooks,
@@ -109,15 +112,31 @@ struct Attending {
     over_since: Option<Instant>,
     /// Whether this is the first look: times that came while no resident was awake count.
     is_first: bool,
-    /// The restarts for changed files.
-    restarts: Recent,
+    restarts: Restarts,
+    /// Why processes were not started when they were to be, as it was told last, each with the beginning of the life in which
+    /// that was.
+    held_back: BTreeMap<String, (String, Option<u64>)>,
     /// The last complaint.
     complaint: Option<String>,
     say: fn(&str),
 }
 
+/// Processes that watch the same files: these are listened to, and looked at, once.
+struct WatchGroup {
+    files: FileWatch,
+    ids: BTreeSet<String>,
+    /// Why not all files can be listened to.
+    sentence: Option<String>,
+}
+
 impl Attending {
-    fn of(home: &Home, aiw: &Path, attended: Attended, say: fn(&str)) -> Result<Self, ProcessError> {
+    fn of(
+        home: &Home,
+        aiw: &Path,
+        attended: Attended,
+        waker: &Arc<Watch>,
+        say: fn(&str),
+    ) -> Result<Self, ProcessError> {
         let project = ProcessProject::find(&attended.project)?;
         if project.directory() != attended.project {
             let problem = "is the directory of no project any more";
@@ -127,13 +146,14 @@ impl Attending {
             manager: Manager::open(home, project)?.with_executable(aiw.to_owned()),
             attended,
             loaded: Loaded::default(),
-            watches: BTreeMap::new(),
+            watches: Vec::new(),
             schedules: BTreeMap::new(),
             hooks: Hooks::default(),
             unsaved: None,
             over_since: None,
             is_first: true,
-            restarts: Recent::default(),
+            restarts: Restarts::waking(waker.clone()),
+            held_back: BTreeMap::new(),
             complaint: None,
             say,
         })
@@ -148,7 +168,7 @@ impl Attending {
     }
 
     fn end(self, ears: &mut Ears) {
-        self.watches.into_values().for_each(|watch| watch.end(ears));
+        self.watches.into_iter().for_each(|group| group.files.end(ears));
     }
 
     /// Says once in the resident's log what is wrong.
@@ -163,9 +183,21 @@ impl Attending {
         Ok(Attended::change(&self.manager.home, &self.manager.project, change)?)
     }
 
-    /// Adds the event that a process was not started at its time.
-    fn tell(&self, kind: EventKind, id: &str, why: impl Into<String>) {
-        self.manager.clone().on_behalf_of(BY_CRON).tell(kind, id, Some(why.into()));
+    /// Tells once why a process is not started now: as an event, and in its log with what an event doesn't say. Each life of it
+    /// is told anew.
+    fn hold_back(&mut self, id: &str, by: &str, phrase: &str, sentence: &str) {
+        let known = self.manager.supervised(id).map(|known| known.record);
+        let life = known.as_ref().and_then(|record| record.running_since);
+        let told = (format!("{phrase}: {sentence}"), life);
+        if self.held_back.get(id) == Some(&told) {
+            return;
+        }
+        if let Some(record) = known.filter(|_| !sentence.is_empty()) {
+            let _turn = self.manager.home.turn();
+            let _ = self.manager.processes.remark(record.id, sentence);
+        }
+        self.manager.clone().on_behalf_of(by).tell(EventKind::HeldBack, id, Some(phrase.to_owned()));
+        self.held_back.insert(id.to_owned(), told);
     }
 
     /// Takes in what commands and processes have said since the last round.
@@ -175,8 +207,13 @@ impl Attending {
         let is_usable = loaded.as_ref().is_ok_and(|loaded| !loaded.is_to_be_allowed());
         self.loaded = loaded.as_ref().ok().filter(|_| is_usable).cloned().unwrap_or_default();
         if needs_file && !is_usable {
-            let why = loaded.err().map_or_else(|| "the file is not allowed as it is now".to_owned(), |e| e.to_string());
+            let why = loaded.err().map_or_else(|| NOT_ALLOWED.to_owned(), |e| e.to_string());
             self.complain(&format!("nothing of it starts by itself: {why}"));
+            for id in self.attended.scheduled.keys().cloned().collect::<Vec<_>>() {
+                self.hold_back(&id, BY_CRON, NOT_ALLOWED, "");
+            }
+        } else {
+            self.held_back.retain(|_, (told, _)| !told.starts_with(NOT_ALLOWED));
         }
         self.hooks.keep(if self.attended.has_hooks { &self.loaded.hooks } else { &[] });
         self.hear();
@@ -248,30 +285,40 @@ impl Attending {
                 wanted.insert(id.clone(), (watch, record));
             }
         }
-        let is_same = |id: &String, known: &FileWatch| wanted.get(id).is_some_and(|(watch, _)| watch == known.of());
-        let gone: Vec<String> =
-            self.watches.iter().filter(|(id, known)| !is_same(id, known)).map(|(id, _)| id.clone()).collect();
-        for id in gone {
-            self.watches.remove(&id).into_iter().for_each(|watch| watch.end(ears));
+        for group in &mut self.watches {
+            group.ids.retain(|id| wanted.get(id).is_some_and(|(watch, _)| watch == group.files.of()));
+        }
+        self.restarts.keep(|id| wanted.contains_key(id));
+        for gone in self.watches.extract_if(.., |group| group.ids.is_empty()) {
+            gone.files.end(ears);
         }
         for (id, (watch, record)) in wanted {
-            if self.watches.contains_key(&id) {
+            if self.watches.iter().any(|group| group.ids.contains(&id)) {
                 continue;
             }
-            match FileWatch::new(ears, &self.attended.project, &watch) {
-                Ok((watch, sentence)) => {
-                    // What changed before anybody listened.
-                    if record.running_since.is_some_and(|began| watch.newest() + TICK > began) {
-                        watch.note();
+            let at = match self.watches.iter().position(|group| *group.files.of() == watch) {
+                Some(at) => at,
+                None => match FileWatch::new(ears, &self.attended.project, &watch) {
+                    Ok((files, sentence)) => {
+                        self.watches.push(WatchGroup { files, ids: BTreeSet::new(), sentence });
+                        self.watches.len() - 1
                     }
-                    if let Some(sentence) = sentence {
-                        (self.say)(&format!("`{id}`: {sentence}"));
-                        let _ = self.manager.processes.remark(record.id, &sentence);
+                    Err(problem) => {
+                        self.hold_back(&id, BY_WATCH, "its files can't be watched", &format!("it {problem}"));
+                        continue;
                     }
-                    self.watches.insert(id, watch);
-                }
-                Err(problem) => self.complain(&format!("`{id}` {problem}")),
+                },
+            };
+            let group = &mut self.watches[at];
+            // What changed before anybody listened.
+            if record.running_since.is_some_and(|began| group.files.last_change() + TICK > began) {
+                self.restarts.want(&id, watch.debounce);
             }
+            if let Some(sentence) = &group.sentence {
+                (self.say)(&format!("`{id}`: {sentence}"));
+                let _ = self.manager.processes.remark(record.id, sentence);
+            }
+            group.ids.insert(id);
         }
     }
 
@@ -303,40 +350,42 @@ impl Attending {
 
     /// Has started again what watches files that have changed. Returns when to look again.
     fn look_at_files(&mut self, ears: &mut Ears) -> Duration {
-        let (mut next, mut changed) = (LOOK_ANYWAY, Vec::new());
-        for (id, watch) in &mut self.watches {
-            match watch.look(ears) {
-                Some(Duration::ZERO) => changed.push(id.clone()),
-                Some(left) => next = next.min(left),
+        let mut next = LOOK_ANYWAY;
+        for WatchGroup { files, ids, .. } in &mut self.watches {
+            match files.look(ears) {
+                Some(Duration::ZERO) => ids.iter().for_each(|id| self.restarts.want(id, Duration::ZERO)),
+                Some(left) => {
+                    next = next.min(left);
+                    // It is started again when all is quiet.
+                    ids.iter().for_each(|id| self.restarts.leave(id));
+                }
                 None => {}
             }
-            next = watch.poll().map_or(next, |at| next.min(at.saturating_duration_since(Instant::now())));
+            next = files.poll().map_or(next, |at| next.min(at.saturating_duration_since(Instant::now())));
         }
-        for id in changed {
-            let why = match self.restarts.is_full(&id) {
-                true => {
-                    let times = Recent::MOST;
-                    let why =
-                        format!("{times} times in a minute are enough; what it changes itself is left out with `!`");
-                    if let Some(Known { record, .. }) = self.manager.supervised(&id) {
-                        let _ = self.manager.processes.remark(record.id, &later(&why));
-                    }
-                    why
-                }
-                false => match self.has_changed(&id) {
-                    Ok(true) => {
-                        self.restarts.add(id);
-                        continue;
-                    }
-                    Ok(false) => continue,
-                    Err(error) => error.to_string(),
-                },
-            };
-            self.complain(&format!("`{id}`: {}", later(&why)));
-            self.watches.get(&id).into_iter().for_each(|watch| watch.note_later(AGAIN));
-            next = next.min(AGAIN);
+        for (id, problem) in self.restarts.failed() {
+            match self.manager.supervised(&id).map(|known| known.record.state) {
+                // It has ended meanwhile.
+                None | Some(ProcessState::Ended) => self.restarts.want(&id, Duration::ZERO),
+                Some(_) => self.restart_later(&id, "its supervisor does not answer", &problem),
+            }
         }
-        next
+        for id in self.restarts.due() {
+            if self.restarts.is_enough(&id) {
+                let times = Restarts::MOST;
+                let why = format!("{times} times in a minute are enough; what it changes itself is left out with `!`");
+                self.restart_later(&id, "it was started again too often", &why);
+            } else if let Err(error) = self.has_changed(&id) {
+                self.restart_later(&id, "it can't be started", &error.to_string());
+            }
+        }
+        next.min(self.restarts.next())
+    }
+
+    /// Has a process started again later, and tells why not now.
+    fn restart_later(&mut self, id: &str, phrase: &str, why: &str) {
+        self.restarts.want(id, AGAIN);
+        self.hold_back(id, BY_WATCH, phrase, &format!("it is started again later for a changed file: {why}"));
     }
 
     /// Starts what is due. Returns when to look again.
@@ -347,7 +396,10 @@ impl Attending {
         for (id, look) in &told {
             match look {
                 Look::Early => {}
-                Look::Missed(due) => self.tell(EventKind::Missed, id, format!("it was due at {}", rfc3339(*due))),
+                Look::Missed(due) => {
+                    let why = Some(format!("it was due at {}", rfc3339(*due)));
+                    self.manager.clone().on_behalf_of(BY_CRON).tell(EventKind::Missed, id, why);
+                }
                 Look::Due(due) => self.is_due(id, *due),
             }
         }
@@ -365,33 +417,41 @@ impl Attending {
         dues.map(|due| Duration::from_millis(due.saturating_sub(now_millis()))).fold(LOOK_ANYWAY, Duration::min)
     }
 
-    /// Has a process started again whose files have changed. Returns whether it is.
-    fn has_changed(&self, id: &str) -> Result<bool, ProcessError> {
-        let Some(Known { record, .. }) = self.manager.supervised(id) else { return Ok(false) };
+    /// Has a process started again whose files have changed.
+    fn has_changed(&mut self, id: &str) -> Result<(), ProcessError> {
+        let Some(Known { record, .. }) = self.manager.supervised(id) else { return Ok(()) };
         match (record.state, record.running_since) {
-            (ProcessState::Ended, _) if record.stopped => return Ok(false),
+            (ProcessState::Ended, _) if record.stopped => {}
             // Its supervisor is gone, and with it the environment that it had.
-            (ProcessState::Ended, _) => self.start(id, BY_WATCH)?,
+            (ProcessState::Ended, _) => {
+                self.start(id, BY_WATCH)?;
+                self.restarts.note(id);
+                self.held_back.remove(id);
+            }
             // It has not begun yet, and will find the files as they are.
-            (_, None) => return Ok(false),
-            (_, Some(life)) => self.manager.processes.restart(record.id, life)?,
+            (_, None) => {}
+            (_, Some(life)) => self.restarts.ask(id, &self.manager, record.id, life),
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Starts a process at its time.
-    fn is_due(&self, id: &str, due: u64) {
+    fn is_due(&mut self, id: &str, due: u64) {
         let known = self.manager.supervised(id).map(|known| known.record);
         // It was started, and whoever did it was killed before it said so.
         if known.as_ref().is_some_and(|record| record.is_since_boot() && record.started >= due) {
             return;
         }
-        if known.is_some_and(|record| record.is_since_boot() && record.state != ProcessState::Ended) {
-            return self.tell(EventKind::HeldBack, id, "it still runs");
+        if known.as_ref().is_some_and(|record| record.is_since_boot() && record.state != ProcessState::Ended) {
+            return self.hold_back(id, BY_CRON, "it still runs", "");
         }
-        if let Err(error) = self.start(id, BY_CRON) {
-            (self.say)(&format!("{}: `{id}` could not be started: {error}", self.attended.project.display()));
-            self.tell(EventKind::HeldBack, id, "it can't be started: `aiw process start` says why");
+        match self.start(id, BY_CRON) {
+            Ok(()) => drop(self.held_back.remove(id)),
+            Err(error) => {
+                let place = if known.is_some() { "aiw logs" } else { "aiw process start" };
+                let phrase = format!("it can't be started: `{place} {id}` says why");
+                self.hold_back(id, BY_CRON, &phrase, &format!("it can't be started at its time: {error}"));
+            }
         }
     }
 
@@ -401,9 +461,4 @@ impl Attending {
         let results = manager.start_named(&loaded, &[id.to_owned()])?;
         if results.is_empty() { Ok(()) } else { crate::start::result_of(id, results).map(drop) }
     }
-}
-
-/// Returns the sentence about a restart that has to wait.
-fn later(why: &str) -> String {
-    format!("it is started again later for a changed file: {why}")
 }

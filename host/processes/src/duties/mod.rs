@@ -4,12 +4,13 @@
 mod engine;
 mod hooks;
 mod record;
+mod restarts;
 pub(crate) mod schedule;
 pub(crate) mod watched;
 
 use std::path::PathBuf;
 
-use aiw_home::Home;
+use aiw_home::{Home, Turn};
 use aiw_supervisor::Resident;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -49,9 +50,11 @@ pub fn attended(home: &Home) -> Vec<AttendedProject> {
 
 impl Manager {
     /// Has the resident attend to processes that were started or are to start at their times, and start it if it is
-    /// needed. `position` is that of the first event for which programs are to run.
+    /// needed. `position` is that of the first event for which programs are to run. It is noted in the turn in which they were
+    /// started: whoever stops them next takes it back.
     pub(crate) fn have_attended(
         &self,
+        turn: Turn,
         loaded: &Loaded,
         started: &StartResults,
         scheduled: &[(&String, &Definition)],
@@ -64,7 +67,7 @@ impl Manager {
         if watched.is_empty() && scheduled.is_empty() && !has_hooks {
             return Ok(());
         }
-        Attended::change(&self.home, &self.project, |attended| {
+        Attended::change_in(&turn, &self.home, &self.project, |attended| {
             attended.watched.retain(|id| loaded.get(id).is_none() || is_watched(id));
             attended.watched.extend(watched);
             for (id, _) in scheduled {
@@ -74,6 +77,7 @@ impl Manager {
                 (attended.has_hooks, attended.position) = (true, position);
             }
         })?;
+        drop(turn);
         Ok(Resident::ensure(&self.home, &self.aiw)?)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use aiw_home::{Home, HomeError, Mode, make_private_dir, read_capped, remove_file, replace};
+use aiw_home::{Home, HomeError, Mode, Turn, make_private_dir, read_capped, remove_file, replace};
 use aiw_supervisor::boot;
 use serde::{Deserialize, Serialize};
 
@@ -79,7 +79,16 @@ impl Attended {
 
     /// Changes what is said of a project, in the home's turn.
     pub fn change(home: &Home, project: &ProcessProject, change: impl FnOnce(&mut Self)) -> Result<(), HomeError> {
-        let _turn = home.turn()?;
+        Self::change_in(&home.turn()?, home, project, change)
+    }
+
+    /// Changes what is said of a project, in the home's turn that the caller has.
+    pub fn change_in(
+        _turn: &Turn,
+        home: &Home,
+        project: &ProcessProject,
+        change: impl FnOnce(&mut Self),
+    ) -> Result<(), HomeError> {
         let before = Self::read(home, project);
         let mut after = Self { boot: boot().map(str::to_owned), ..before.clone() };
         change(&mut after);

@@ -25,10 +25,20 @@ pub(crate) fn parse(text: &str) -> Result<Cron, String> {
         let problem = one_line(&error.to_string(), 120);
         format!("has a `cron` of `{}`, which is not a time, such as \"0 7 * * 1-5\": {problem}", one_line(text, 60))
     })?;
+    if is_in_each_month_or_on_any_day(text) {
+        return Ok(cron);
+    }
     match cron.find_next_occurrence(&Local::now(), false) {
         Ok(_) => Ok(cron),
         Err(_) => Err(format!("has a `cron` of `{}`, which never comes", one_line(text, 60))),
     }
+}
+
+/// Whether a pattern comes true without a search: only a day of the month that a month doesn't have never comes.
+fn is_in_each_month_or_on_any_day(text: &str) -> bool {
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    let [.., day, month, _] = fields[..] else { return false };
+    fields.len() >= 5 && (day == "*" || month == "*")
 }
 
 /// The result of a look at the clock. Times are in milliseconds since 1970.

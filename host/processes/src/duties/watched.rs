@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use aiw_core::one_line;
 use aiw_home::now_millis;
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
@@ -58,17 +58,24 @@ pub(crate) fn check(watch: &WatchedFiles) -> Result<(), String> {
     if !(DEBOUNCE[0]..=DEBOUNCE[1]).contains(debounce) {
         return Err("has a `debounce` that is not between 20 ms and 60 s".into());
     }
-    globs(files).and_then(|_| globs(ignore)).map(drop)
+    // Compiling them takes ten times as long, and only who watches needs that.
+    files.iter().chain(ignore).try_for_each(|glob| parsed(glob).map(drop))
+}
+
+fn not_a_glob(glob: &str) -> String {
+    format!("has a `watch` of `{}`, which is not a glob, such as \"src/**/*.rs\"", one_line(glob, 60))
+}
+
+fn parsed(glob: &str) -> Result<Glob, String> {
+    GlobBuilder::new(glob).literal_separator(true).build().map_err(|_| not_a_glob(glob))
 }
 
 fn globs(globs: &[String]) -> Result<GlobSet, String> {
-    let problem =
-        |glob: &str| format!("has a `watch` of `{}`, which is not a glob, such as \"src/**/*.rs\"", one_line(glob, 60));
     let mut all = GlobSetBuilder::new();
     for glob in globs {
-        all.add(GlobBuilder::new(glob).literal_separator(true).build().map_err(|_| problem(glob))?);
+        all.add(parsed(glob)?);
     }
-    all.build().map_err(|_| problem(globs.first().map_or("", String::as_str)))
+    all.build().map_err(|_| not_a_glob(globs.first().map_or("", String::as_str)))
 }
 
 /// Returns a glob as it is meant: `./src` is `src`, and a directory stands for all that is in it.
@@ -169,6 +176,8 @@ struct Heard {
     last: Option<Instant>,
     /// The first one since the last restart.
     first: Option<Instant>,
+    /// When the last one was, in milliseconds since 1970.
+    at: u64,
     /// Directories that came.
     new: Vec<PathBuf>,
     /// Paths that went, which may have been directories.
@@ -275,15 +284,18 @@ impl Heard {
         let now = Instant::now();
         self.last = Some(now);
         self.first.get_or_insert(now);
+        self.at = now_millis();
     }
 }
 
-/// The files that a process watches.
+/// The files that processes watch.
 pub(crate) struct FileWatch {
     watch: WatchedFiles,
     shared: Arc<Shared>,
     directories: HashSet<PathBuf>,
-    /// The newest change that was seen, in milliseconds since 1970.
+    /// The newest change that a look has found, in milliseconds since 1970.
+    found: u64,
+    /// Changes before this time are known, in milliseconds since 1970.
     newest: u64,
     /// When the files are looked at, if they can't be listened to.
     poll: Option<Instant>,
@@ -294,7 +306,8 @@ impl FileWatch {
     pub fn new(ears: &mut Ears, root: &Path, watch: &WatchedFiles) -> Result<(Self, Option<String>), String> {
         let shared = Arc::new(Shared { rules: RwLock::new(Rules::of(root, watch)?), heard: Mutex::default() });
         ears.all.write().push(shared.clone());
-        let mut new = Self { watch: watch.clone(), shared, directories: HashSet::new(), newest: 0, poll: None };
+        let mut new =
+            Self { watch: watch.clone(), shared, directories: HashSet::new(), found: 0, newest: 0, poll: None };
         // Those above count too, up to the repository's root.
         let repository = root.ancestors().position(|above| above.join(".git").exists());
         for above in root.ancestors().skip(1).take(repository.unwrap_or(0)) {
@@ -316,26 +329,15 @@ impl FileWatch {
         &self.watch
     }
 
-    /// Returns when the newest change was, in milliseconds since 1970.
-    pub fn newest(&self) -> u64 {
-        self.newest
+    /// Returns when the last change was, in milliseconds since 1970.
+    pub fn last_change(&self) -> u64 {
+        self.shared.heard.lock().at.max(self.found)
     }
 
     /// Ends it.
     pub fn end(self, ears: &mut Ears) {
         ears.all.write().retain(|known| !Arc::ptr_eq(known, &self.shared));
         self.directories.iter().for_each(|directory| ears.leave(directory));
-    }
-
-    /// Notes a change that was before this began.
-    pub fn note(&self) {
-        self.shared.heard.lock().note();
-    }
-
-    /// Has a change count that much later.
-    pub fn note_later(&self, pause: Duration) {
-        let mut heard = self.shared.heard.lock();
-        (heard.last, heard.first) = (Some(Instant::now() + pause), Some(Instant::now() + pause));
     }
 
     /// Takes in what was heard. Returns how long nothing must happen until the process is to be started again; zero if it
@@ -349,7 +351,7 @@ impl FileWatch {
         };
         for path in gone.iter().filter(|path| self.directories.contains(*path)).cloned().collect::<Vec<_>>() {
             // Files in it may have counted.
-            self.note();
+            self.shared.heard.lock().note();
             let below: Vec<PathBuf> =
                 self.directories.iter().filter(|known| known.starts_with(&path)).cloned().collect();
             for directory in below {
@@ -412,10 +414,11 @@ impl FileWatch {
                         left.push(path);
                     }
                 } else if rules.counts(&path) {
-                    self.newest = self.newest.max(entry.metadata().map_or(0, |found| changed(&found)));
+                    self.found = self.found.max(entry.metadata().map_or(0, |found| changed(&found)));
                 }
             }
         }
+        self.newest = self.newest.max(self.found);
         let took = begun.elapsed();
         if is_deaf || self.poll.is_some() {
             self.poll = Some(Instant::now() + pause(took));
@@ -428,7 +431,9 @@ fn pause(took: Duration) -> Duration {
     POLL.max(took * 50)
 }
 
-/// Returns when a file, or its name, was changed last, in milliseconds since 1970.
+/// Returns when a file, or its name, was changed last, in milliseconds since 1970. The time of its content would not do: what is
+/// moved or unpacked into its place keeps an old one, and would be lost. A change of its mode counts therefore, too, if nobody
+/// listened at the time.
 fn changed(found: &Metadata) -> u64 {
     #[cfg(unix)]
     {
@@ -569,6 +574,21 @@ mod tests {
         assert_eq!(project.told(), 0);
         project.write("app/b");
         assert_eq!(project.told(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_moved_into_its_place_counts_although_its_content_is_old() {
+        let project = Watched::new(&["src/**"], &[], &[("src/x", ""), ("old", "")]);
+        let root = project.dir.path().canonicalize().unwrap();
+        let old = fs::File::options().write(true).open(root.join("old")).unwrap();
+        old.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1)).unwrap();
+        std::thread::sleep(Duration::from_millis(30));
+        let began = now_millis();
+        std::thread::sleep(Duration::from_millis(30));
+        let look = || FileWatch::new(&mut Ears::new(|| {}), &root, &watch(&["src/**"], &[])).unwrap().0.last_change();
+        assert!(look() < began);
+        fs::rename(root.join("old"), root.join("src/x")).unwrap();
+        assert!(look() > began);
     }
 
     #[test]

@@ -23,13 +23,23 @@ pub(crate) fn check_id(id: &str) -> Result<(), ProcessError> {
     Err(ProcessError::Definition { id: aiw_core::one_line(id, 80), problem })
 }
 
-/// Checks what definitions say of each other.
+/// Checks definitions, and what they say of each other.
 pub fn check<'a>(definitions: impl IntoIterator<Item = (&'a String, &'a Definition)>) -> Result<(), ProcessError> {
-    let definitions: BTreeMap<&str, &Definition> =
-        definitions.into_iter().map(|(id, definition)| (id.as_str(), definition)).collect();
+    let definitions: BTreeMap<&String, &Definition> = definitions.into_iter().collect();
     for (id, definition) in &definitions {
         check_id(id)?;
         definition.check().map_err(|problem| ProcessError::Definition { id: (*id).to_owned(), problem })?;
+    }
+    check_needs(definitions)
+}
+
+/// Checks what definitions say of each other. Each was checked when it was read, which costs more.
+pub(crate) fn check_needs<'a>(
+    definitions: impl IntoIterator<Item = (&'a String, &'a Definition)>,
+) -> Result<(), ProcessError> {
+    let definitions: BTreeMap<&str, &Definition> =
+        definitions.into_iter().map(|(id, definition)| (id.as_str(), definition)).collect();
+    for (id, definition) in &definitions {
         if let Some(need) = definition.needs.iter().find(|need| !definitions.contains_key(need.id.as_str())) {
             return Err(ProcessError::Need { id: (*id).to_owned(), needs: need.id.clone() });
         }

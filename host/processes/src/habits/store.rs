@@ -89,7 +89,7 @@ pub(crate) fn failures(home: &Home, project: &Path) -> io::Result<Vec<(u64, Stri
     let is_failure = |event: &HomeEvent| {
         // What is lost is found later, and all of it at once.
         let is_bad = event.kind == EventKind::Failed && event.why.is_none();
-        // A restart that somebody or something asked for is no failure.
+        // A restart that somebody or something asked for does not count.
         let is_ill = event.kind == EventKind::Unhealthy || (event.kind == EventKind::Restarted && event.by.is_none());
         event.of == EventSubject::Process && (is_bad || is_ill) && event.project.as_deref() == Some(project)
     };

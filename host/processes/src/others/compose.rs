@@ -5,9 +5,10 @@ use std::time::Duration;
 use aiw_supervisor::{Terminal, Until};
 use serde_json::Value;
 
-use super::foreign::{Beside, Foreign, literal};
+use super::foreign::{Beside, Foreign, WatchedPaths, copies, literal, with_contents};
 use super::values::{Fields, filled, pairs, text, texts, time};
 use crate::definition::{Definition, NeedOf, RestartWhen, Run};
+use crate::duties::watched::WatchedFiles;
 use crate::file::bytes;
 use crate::probe::{CheckOf, ProbeOf};
 
@@ -149,6 +150,8 @@ impl Reader<'_> {
             "cpus" => definition.limits.cpu = Some(hundredths(value).ok_or_else(wrong)?),
             "pids_limit" => definition.limits.pids = value.as_u64().and_then(|pids| pids.try_into().ok()),
             "deploy" => self.deploy(definition, value),
+            "scale" => self.copies(definition, field, value),
+            "develop" => self.develop(definition, value).ok_or_else(wrong)?,
             "ulimits" => match value.get("nofile").and_then(|files| files.get("soft").unwrap_or(files).as_u64()) {
                 Some(files) => definition.limits.files = Some(files),
                 None => return Ok(false),
@@ -205,9 +208,43 @@ impl Reader<'_> {
         definition.limits.cpu = limit("cpus").and_then(hundredths).or(definition.limits.cpu);
         let pids = limit("pids").and_then(Value::as_u64).and_then(|pids| pids.try_into().ok());
         definition.limits.pids = pids.or(definition.limits.pids);
-        for field in deploy.as_object().into_iter().flat_map(Fields::keys).filter(|field| *field != "resources") {
-            self.leave(&format!("deploy.{field}"), NO_CONTAINER);
+        for (field, value) in deploy.as_object().into_iter().flatten() {
+            match field.as_str() {
+                "resources" => {}
+                "replicas" => self.copies(definition, "deploy.replicas", value),
+                _ => self.leave(&format!("deploy.{field}"), NO_CONTAINER),
+            }
         }
+    }
+
+    fn copies(&mut self, definition: &mut Definition, field: &str, value: &Value) {
+        match copies(value) {
+            Ok(copies) => definition.copies = copies,
+            Err(why) => self.leave(field, &why),
+        }
+    }
+
+    /// Takes over the rules that restart a service when files change. `None` if they are not what docker-compose takes.
+    fn develop(&mut self, definition: &mut Definition, develop: &Value) -> Option<()> {
+        let mut found = WatchedPaths::default();
+        for rule in develop.get("watch").map_or(Some(&Vec::new()), Value::as_array)? {
+            let (action, path) = (text(rule.get("action")?)?, self.fill(&text(rule.get("path")?)?));
+            let what = format!("develop.watch {action} {path}");
+            if action != "restart" {
+                self.leave(&what, NO_CONTAINER);
+                continue;
+            }
+            let globs = |field: &str| rule.get(field).map_or(Some(Vec::new()), texts);
+            let (only, ignore) = (globs("include")?, globs("ignore")?);
+            let place = self.beside.directory.join(path);
+            if let Err(why) = found.add(&place, only, ignore.into_iter().flat_map(with_contents)) {
+                self.leave(&what, why);
+            }
+        }
+        if let Err(why) = found.watch(definition, WatchedFiles::DEBOUNCE) {
+            self.leave("develop.watch", &why);
+        }
+        Some(())
     }
 }
 

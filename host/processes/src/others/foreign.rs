@@ -1,11 +1,14 @@
 //! What the readers of these files share.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use aiw_core::one_line;
+use serde_json::Value;
 
-use crate::definition::EnvValue;
+use crate::definition::{Definition, EnvValue, MAX_COPIES};
+use crate::duties::watched::{self, WatchedFiles};
 use crate::file::Definitions;
 
 /// A file of another tool, as it was read.
@@ -46,4 +49,82 @@ impl Beside {
 /// Returns variables as a definition has them.
 pub(super) fn literal(variables: BTreeMap<String, String>) -> BTreeMap<String, EnvValue> {
     variables.into_iter().map(|(name, value)| (name, EnvValue::Literal(value))).collect()
+}
+
+/// Returns how many copies a number of replicas means, or why it has no counterpart. One is the process itself.
+pub(super) fn copies(value: &Value) -> Result<Option<u32>, String> {
+    match value.as_u64().and_then(|count| u32::try_from(count).ok()) {
+        Some(1) => Ok(None),
+        Some(count) if (1..=MAX_COPIES).contains(&count) => Ok(Some(count)),
+        _ => Err(format!("a process has 1 to {MAX_COPIES} copies")),
+    }
+}
+
+/// Returns what leaves out a file or directory of this name with all that is in it.
+pub(super) fn with_contents(pattern: String) -> Vec<String> {
+    let name = pattern.rsplit('/').next().unwrap_or_default();
+    let is_directory = !name.is_empty() && name != "**" && !name.trim_start_matches('.').contains('.');
+    let contents = is_directory.then(|| format!("{pattern}/**"));
+    [pattern].into_iter().chain(contents).collect()
+}
+
+/// The files whose change restarts a process, as they are collected.
+#[derive(Debug, Default)]
+pub(super) struct WatchedPaths {
+    files: Vec<String>,
+    ignore: Vec<String>,
+}
+
+impl WatchedPaths {
+    /// Adds a file or directory, given from the project's directory on, with globs below it: those of what counts, else all
+    /// does, and those of what doesn't. The error is the reason why it can't be watched.
+    pub(super) fn add(
+        &mut self,
+        place: &Path,
+        only: impl IntoIterator<Item = String>,
+        ignore: impl IntoIterator<Item = String>,
+    ) -> Result<(), &'static str> {
+        let mut names: Vec<&str> = Vec::new();
+        for part in place.components() {
+            match part {
+                Component::CurDir => {}
+                Component::Normal(name) => names.push(name.to_str().ok_or("its path is not UTF-8")?),
+                Component::ParentDir if names.pop().is_some() => {}
+                Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                    return Err("it is outside the project");
+                }
+            }
+        }
+        let place = names.join("/");
+        if place.contains(['*', '?', '[', '{', '\\']) || place.starts_with('!') {
+            return Err("its path has characters that mean something in globs");
+        }
+        let below = |glob: String| match (place.as_str(), glob.trim_start_matches('/')) {
+            ("", glob) => glob.to_owned(),
+            (place, glob) => format!("{place}/{glob}"),
+        };
+        let (only, ignore): (Vec<String>, Vec<String>) = (only.into_iter().collect(), ignore.into_iter().collect());
+        if only.iter().chain(&ignore).any(|glob| glob.starts_with('!')) {
+            return Err("aiw has no exceptions from what is ignored");
+        }
+        let only: Vec<String> = only.into_iter().map(below).collect();
+        self.ignore.extend(ignore.into_iter().map(below));
+        match only.is_empty() {
+            true if place.is_empty() => self.files.push("**".into()),
+            true => self.files.push(place),
+            false => self.files.extend(only),
+        }
+        Ok(())
+    }
+
+    /// Has a process watch them, if there are any. The error is the reason why it can't.
+    pub(super) fn watch(self, definition: &mut Definition, debounce: Duration) -> Result<(), String> {
+        let Self { files, ignore } = self;
+        if !files.is_empty() {
+            let watch = WatchedFiles { files, ignore, debounce };
+            watched::check(&watch).map_err(|what| format!("it {what}"))?;
+            definition.watch = Some(watch);
+        }
+        Ok(())
+    }
 }

@@ -16,11 +16,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use self::foreign::{Beside, Foreign};
-use crate::definition::Definition;
+use crate::definition::{Definition, with_copies};
 use crate::environment::parse;
 use crate::error::ProcessError;
 use crate::file::{self, Definitions, MAX_BYTES};
-use crate::manager::Manager;
+use crate::manager::{Loaded, Manager};
 use crate::project::ProcessProject;
 use crate::shown::HIDDEN;
 use crate::yaml::{self, Entry};
@@ -46,7 +46,8 @@ impl Manager {
     pub async fn bring(&self, path: &Path, ask: &dyn Ask) -> Result<BroughtProcesses, ProcessError> {
         let mut foreign = self.read_foreign(path)?;
         let taken = self.load()?;
-        for id in foreign.definitions.keys().filter(|id| taken.get(id).is_some()).cloned().collect::<Vec<_>>() {
+        let names_one = |id: &str| taken.each().any(|(own, one)| one.is_named(own, &[id.to_owned()]));
+        for id in foreign.definitions.keys().filter(|id| names_one(id)).cloned().collect::<Vec<_>>() {
             foreign.definitions.remove(&id);
             foreign.leave(&id, "all of it", "there is a process with this id already");
         }
@@ -55,8 +56,8 @@ impl Manager {
             foreign.definitions.remove(&id);
             foreign.leave(&id, "all of it", &format!("`{HIDDEN}` stands for a value that exports don't show"));
         }
-        without_lost_needs(&mut foreign, |id| taken.get(id).is_some());
-        file::check(taken.each().chain(&foreign.definitions))?;
+        without_lost_needs(&mut foreign, names_one);
+        self.check_beside(&taken, &foreign.definitions)?;
         for (id, definition) in &foreign.definitions {
             self.check_cwd(id, definition)?;
         }
@@ -76,6 +77,19 @@ impl Manager {
         foreign.definitions.keys().for_each(|id| self.tell_defined(id));
         let added = foreign.definitions.into_keys().collect();
         Ok(BroughtProcesses { added, file: file.to_string_lossy().into_owned(), left_out: foreign.left_out })
+    }
+
+    /// Checks that definitions fit to those that there are, with all copies.
+    fn check_beside(&self, taken: &Loaded, more: &Definitions) -> Result<(), ProcessError> {
+        let mut all = match self.project.read()? {
+            Some(bytes) => self.parse(&bytes)?.processes,
+            None => Definitions::new(),
+        };
+        all.extend(more.clone());
+        let double = |id| ProcessError::Definition { id, problem: "is defined, and a copy of another one".into() };
+        let all = with_copies(all).map_err(double)?;
+        let elsewhere = taken.each().filter(|(id, _)| !all.contains_key(*id));
+        file::check(elsewhere.chain(&all))
     }
 
     fn read_foreign(&self, path: &Path) -> Result<Foreign, ProcessError> {

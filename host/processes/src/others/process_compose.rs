@@ -5,9 +5,10 @@ use std::time::Duration;
 use aiw_supervisor::{Terminal, Until};
 use serde_json::Value;
 
-use super::foreign::{Beside, Foreign, literal};
-use super::values::{Fields, pairs, text, texts};
-use crate::definition::{Definition, NeedOf, RestartWhen, Run};
+use super::foreign::{Beside, Foreign, WatchedPaths, copies, literal, with_contents};
+use super::values::{Fields, pairs, text, texts, time};
+use crate::definition::{Definition, NeedOf, RestartPolicy, RestartWhen, Run};
+use crate::duties::watched::WatchedFiles;
 use crate::probe::{CheckOf, ProbeOf};
 
 /// Reads the file. The error is the name of a process and a sentence.
@@ -37,15 +38,89 @@ pub(super) fn read(file: &Fields, beside: &Beside) -> Result<Foreign, (String, S
                 None => return Err(wrong(&format!("its `{field}` is not what process-compose takes"))),
             }
         }
+        let by_itself = by_itself(id, &mut definition, process, &mut foreign, beside);
+        by_itself.ok_or_else(|| wrong("its `watch` or `schedule` is not what process-compose takes"))?;
         foreign.definitions.insert(id.clone(), definition);
     }
     Ok(foreign)
 }
 
+/// Takes over what starts a process without a command. `None` if it makes no sense.
+fn by_itself(
+    id: &str,
+    definition: &mut Definition,
+    process: &Fields,
+    foreign: &mut Foreign,
+    beside: &Beside,
+) -> Option<()> {
+    if let Some(replicas) = process.get("replicas") {
+        match copies(replicas) {
+            Ok(copies) => definition.copies = copies,
+            Err(why) => foreign.leave(id, "`replicas`", &why),
+        }
+    }
+    if let Some(schedule) = process.get("schedule") {
+        take_schedule(id, definition, schedule.as_object()?, foreign)?;
+    }
+    let Some(watch) = process.get("watch") else { return Some(()) };
+    let mut found = WatchedPaths::default();
+    let own = process.get("working_dir").and_then(text).unwrap_or_default();
+    for one in watch.get("paths")?.as_array()? {
+        let path = text(one.get("path")?)?;
+        let globs = |field: &str| one.get(field).map_or(Some(Vec::new()), texts);
+        let (only, ignore) = (globs("include")?, globs("exclude")?);
+        // Without a slash, it is a name at any depth.
+        let whole = |glob: String| if glob.contains('/') { glob } else { format!("**/{glob}") };
+        let ignore = ignore.into_iter().map(whole).flat_map(with_contents);
+        if let Err(why) = found.add(&beside.directory.join(&own).join(&path), only.into_iter().map(whole), ignore) {
+            foreign.leave(id, &format!("`watch {path}`"), why);
+        }
+    }
+    for (field, value) in watch.as_object()? {
+        if !["paths", "debounce", "disable_default_excludes"].contains(&field.as_str()) && value != false {
+            foreign.leave(id, &format!("`watch.{field}`"), "aiw has no counterpart for it");
+        }
+    }
+    let debounce = watch.get("debounce").map_or(Some(WatchedFiles::DEBOUNCE), time)?;
+    if let Err(why) = found.watch(definition, debounce) {
+        foreign.leave(id, "`watch`", &why);
+    }
+    Some(())
+}
+
+/// Takes over the times at which a process starts. Where they have no counterpart, it does not start by itself either.
+fn take_schedule(id: &str, definition: &mut Definition, schedule: &Fields, foreign: &mut Foreign) -> Option<()> {
+    let zone = schedule.get("timezone").and_then(text).filter(|zone| !["", "Local"].contains(&zone.as_str()));
+    let why = match (schedule.get("cron"), zone) {
+        (Some(cron), None) => {
+            definition.cron = Some(text(cron)?);
+            None
+        }
+        (Some(_), Some(zone)) => Some(format!("times are those of this machine's clock, and not of {zone}")),
+        (None, _) => Some("a process starts at times of the clock, and not at intervals".to_owned()),
+    };
+    if let Some(why) = why {
+        definition.auto_start = false;
+        foreign.leave(id, "`schedule`", &format!("{why}; it does not start by itself"));
+        return Some(());
+    }
+    if definition.restart.when != RestartWhen::No {
+        definition.restart = RestartPolicy::default();
+        foreign.leave(id, "`availability`", "a process with times starts at them alone");
+    }
+    if schedule.get("run_on_start") == Some(&Value::Bool(true)) {
+        foreign.leave(id, "`schedule.run_on_start`", "a process with times starts at them alone");
+    }
+    if schedule.get("max_concurrent").is_some_and(|most| *most != 1) {
+        foreign.leave(id, "`schedule.max_concurrent`", "what still runs at its time is not started again");
+    }
+    Some(())
+}
+
 /// Takes a field over. Returns whether it has a counterpart, and `None` if it makes no sense.
 fn take(definition: &mut Definition, field: &str, value: &Value, beside: &Beside) -> Option<bool> {
     match field {
-        "command" | "entrypoint" => {}
+        "command" | "entrypoint" | "replicas" | "schedule" | "watch" => {}
         "working_dir" => definition.cwd = Some(beside.path(&text(value)?)),
         "environment" => {
             let own = pairs(value)?.into_iter().filter_map(|(name, value)| Some((name, value?)));
@@ -101,7 +176,6 @@ fn take(definition: &mut Definition, field: &str, value: &Value, beside: &Beside
             definition.success = codes.collect::<Option<Vec<i32>>>()?;
         }
         "disabled" => definition.auto_start = value != true,
-        "replicas" => return Some(value == 1),
         _ => return Some(false),
     }
     Some(true)

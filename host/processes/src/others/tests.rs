@@ -100,17 +100,11 @@ services:
     assert_eq!((api.restart.when, api.restart.max), (RestartWhen::OnFailure, Some(4)));
     assert_eq!((api.stop.signal.as_str(), api.stop.grace), ("INT", Duration::from_secs(60)));
     assert_eq!((api.limits.memory, api.limits.cpu), (Some(512 << 20), Some(150)));
-    assert_eq!((api.group.as_deref(), api.auto_start), (Some("dev"), false));
+    assert_eq!((api.group.as_deref(), api.auto_start, api.copies), (Some("dev"), false, Some(2)));
     assert_eq!(read.definitions["migrate"].run.argv(), ["bin/migrate", "up", "--all"]);
     assert_eq!(read.definitions.len(), 2);
     let left_out = read.left_out.join("\n");
-    for part in [
-        "`api`: `ports` is",
-        "`api`: `build` is",
-        "`api`: `deploy.replicas` is",
-        "`db`: all of it is",
-        "its need of `db`",
-    ] {
+    for part in ["`api`: `ports` is", "`api`: `build` is", "`db`: all of it is", "its need of `db`"] {
         assert!(left_out.contains(part), "{part} in\n{left_out}");
     }
 }
@@ -150,6 +144,101 @@ processes:
     let read = files.read("snapshot.yaml", old).unwrap();
     assert_eq!(read.definitions["one"].run.argv(), ["echo", "a b", "'", "3"]);
     assert!(!read.definitions["one"].auto_start);
+}
+
+/// Returns the watched files, the ignored ones, the time of a start and the copies of the process `a`, and what is left out.
+fn by_itself(file: &str, text: &str) -> (Vec<String>, Vec<String>, Option<String>, Option<u32>, String) {
+    let mut read = Files::new().read(file, text).unwrap();
+    let a = read.definitions.remove("a").unwrap();
+    let (files, ignore) = a.watch.map(|watch| (watch.files, watch.ignore)).unwrap_or_default();
+    (files, ignore, a.cron, a.copies, read.left_out.join("\n"))
+}
+
+#[test]
+fn what_starts_by_itself_is_taken_over_and_what_has_no_counterpart_is_said() {
+    let compose = |fields: &str| by_itself("c.yml", &format!("services:\n  a:\n    command: x\n{fields}"));
+    let process = |fields: &str| by_itself("p.yml", &format!("processes:\n  a:\n    command: x\n{fields}"));
+    let rule = |rule: &str| compose(&format!("    develop: {{ watch: [ {{ {rule} }} ] }}\n"));
+    let owned = |globs: &[&str]| globs.iter().map(|glob| (*glob).to_owned()).collect::<Vec<_>>();
+    for (found, files, ignore, cron, copies, left_out) in [
+        (compose("    scale: 3\n"), &[][..], &[][..], None, Some(3), ""),
+        (compose("    deploy: { replicas: 1 }\n"), &[], &[], None, None, ""),
+        (
+            compose("    deploy: { replicas: 0 }\n"),
+            &[],
+            &[],
+            None,
+            None,
+            "`deploy.replicas` is left out: a process has 1",
+        ),
+        (compose("    scale: 1000\n"), &[], &[], None, None, "`scale` is left out: a process has 1 to 100 copies"),
+        (rule("action: restart, path: ./src"), &["src"], &[], None, None, ""),
+        (rule("action: restart, path: ."), &["**"], &[], None, None, ""),
+        (
+            rule("action: restart, path: src/../lib, include: \"**/*.ts\", ignore: [node_modules/, \"*.log\", out]"),
+            &["lib/**/*.ts"],
+            &["lib/node_modules/", "lib/*.log", "lib/out", "lib/out/**"],
+            None,
+            None,
+            "",
+        ),
+        (
+            rule("action: sync+restart, path: ./src, target: /x"),
+            &[],
+            &[],
+            None,
+            None,
+            "`develop.watch sync+restart ./src` is",
+        ),
+        (rule("action: rebuild, path: ./go.mod"), &[], &[], None, None, "`develop.watch rebuild ./go.mod` is left out"),
+        (rule("action: restart, path: ../other"), &[], &[], None, None, "it is outside the project"),
+        (rule("action: restart, path: src, ignore: [\"!keep\"]"), &[], &[], None, None, "aiw has no exceptions from"),
+        (
+            rule("action: restart, path: \"a*b\""),
+            &[],
+            &[],
+            None,
+            None,
+            "its path has characters that mean something in globs",
+        ),
+        (process("    replicas: 2\n"), &[], &[], None, Some(2), ""),
+        (process("    schedule: { cron: \"0 2 * * *\" }\n"), &[], &[], Some("0 2 * * *"), None, ""),
+        (
+            process("    schedule: { cron: \"0 2 * * *\", timezone: UTC }\n"),
+            &[],
+            &[],
+            None,
+            None,
+            "`schedule` is left out: times are those of this machine's clock, and not of UTC; it does not start by itself",
+        ),
+        (process("    schedule: { interval: 30m }\n"), &[], &[], None, None, "and not at intervals"),
+        (
+            process("    availability: { restart: always }\n    schedule: { cron: \"@daily\", run_on_start: true }\n"),
+            &[],
+            &[],
+            Some("@daily"),
+            None,
+            "`availability` is left out: a process with times starts at them alone\n`a`: `schedule.run_on_start` is left out",
+        ),
+        (
+            process(
+                "    working_dir: web\n    watch: { cascade: true, paths: [ { path: ./src, include: [\"*.go\"], exclude: [gen/**] } ] }\n",
+            ),
+            &["web/src/**/*.go"],
+            &["web/src/gen/**"],
+            None,
+            None,
+            "`watch.cascade` is left out",
+        ),
+    ] {
+        let what = format!("{found:?}");
+        let wanted = (owned(files), owned(ignore), cron.map(str::to_owned), copies);
+        assert_eq!((found.0, found.1, found.2, found.3), wanted, "{what}");
+        assert!(found.4.contains(left_out) && found.4.is_empty() == left_out.is_empty(), "{left_out} in {what}");
+    }
+    // What can't be said at its time is not said at once either.
+    let read = Files::new().read("p.yml", "processes:\n  a: { command: x, schedule: { interval: 5s } }\n").unwrap();
+    assert!(!read.definitions["a"].auto_start);
 }
 
 #[test]

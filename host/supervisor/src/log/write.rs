@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use aiw_core::one_line;
 use aiw_home::{now_millis, position_line, remove_file, rename, whole_length};
 
 use super::format::Piece;
@@ -115,6 +116,15 @@ impl Writer {
         (self.file, self.base, self.length) = (file, base, head.len() as u64);
         Ok(())
     }
+}
+
+/// Adds a line of aiw's own to the log of a process that has ended, if it has one. Nothing is rotated.
+pub(crate) fn add_line(directory: &Path, text: &str) -> io::Result<()> {
+    if !directory.join("log").exists() {
+        return Ok(());
+    }
+    let policy = LogPolicy { file_bytes: u64::MAX, ..LogPolicy::default() };
+    Writer::open(directory, policy)?.say(&one_line(text, 400))
 }
 
 fn open(path: &Path) -> io::Result<File> {

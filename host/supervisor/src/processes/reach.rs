@@ -8,6 +8,7 @@ use super::outcome::ProcessUsage;
 use super::table::Processes;
 use crate::directory::add_remark;
 use crate::error::{SignalRefusal, SupervisorError};
+use crate::log::add_line;
 use crate::platform::{self, Signal};
 use crate::record::ProcessRecord;
 use crate::side_by_side::side_by_side;
@@ -29,10 +30,13 @@ impl Processes {
         target.signal(signal).map_err(|e| out_of_reach(e.into()))
     }
 
-    /// Says a sentence in the log of a process that has not ended. Its shim writes it there within some seconds.
+    /// Says a sentence in the log of a process. Its shim writes it there within some seconds. Where it has ended, it is written
+    /// at once: the caller sees to it that nobody starts it meanwhile.
     pub fn remark(&self, id: ProcessId, sentence: &str) -> Result<(), SupervisorError> {
         let directory = self.records.directory(id);
-        add_remark(&directory, sentence).map_err(|e| SupervisorError::io("write", &directory, e))
+        let has_ended = self.settled(id).is_ok_and(|record| record.state == State::Ended);
+        let said = if has_ended { add_line(&directory, sentence) } else { add_remark(&directory, sentence) };
+        said.map_err(|e| SupervisorError::io("write", &directory, e))
     }
 
     /// Returns the TCP ports that running processes and their descendants listen on, in the order of these records.

@@ -4,12 +4,13 @@ use aiw_core::one_line;
 use aiw_core::provider::{KeyState, Model};
 use aiw_home::SecretRef;
 use aiw_providers::{
-    AddedProvider, PresetSummary, ProviderDetails, ProviderSummary, Providers, RemovedProvider, RenamedProvider,
-    SecretState, ShownVariable, Tested,
+    AddedProvider, PresetSummary, ProviderDetails, ProviderHealth, ProviderSummary, Providers, RemovedProvider,
+    RenamedProvider, SecretState, ShownVariable, Tested,
 };
 
 use crate::failure::Failure;
 use crate::output::{Output, under};
+use crate::times::{ago, since_rfc3339};
 
 fn clis(clis: &[aiw_core::CliKind], separator: &str) -> String {
     used_by(clis, &[], separator)
@@ -61,17 +62,25 @@ pub fn renamed(renamed: &RenamedProvider, output: &Output) {
 pub async fn list(providers: &Providers, output: &Output) -> Result<(), Failure> {
     let (summaries, problems) = providers.list().await?;
     problems.iter().for_each(|problem| output.note(problem));
+    let is_checked = summaries.iter().any(|provider| provider.health.is_some());
     let row = |provider: &ProviderSummary| {
-        vec![
+        let mut row = vec![
             format!("{}{}", provider.name, if provider.default { " (default)" } else { "" }),
             provider.preset.clone(),
             used_by(&provider.clis, &provider.gateway, ","),
             secret(provider),
             one_line(provider.scenario.as_deref().unwrap_or_default(), 60),
-        ]
+        ];
+        if is_checked {
+            row.insert(4, provider.health.as_ref().map(health).unwrap_or_default());
+        }
+        row
     };
-    let headers = ["NAME", "PRESET", "CLIS", "TOKEN", "SCENARIO"];
-    output.table(&headers, &summaries.iter().map(row).collect::<Vec<_>>());
+    let headers: &[&str] = match is_checked {
+        true => &["NAME", "PRESET", "CLIS", "TOKEN", "HEALTH", "SCENARIO"],
+        false => &["NAME", "PRESET", "CLIS", "TOKEN", "SCENARIO"],
+    };
+    output.table(headers, &summaries.iter().map(row).collect::<Vec<_>>());
     if summaries.iter().any(|provider| !provider.gateway.is_empty()) {
         output.note(STAR);
     }
@@ -98,6 +107,17 @@ fn secret(provider: &ProviderSummary) -> String {
         (SecretState::Missing, None) => {
             format!("token missing: aiw provider edit {} --token-stdin", provider.name)
         }
+    }
+}
+
+/// Returns what the last check of a provider has said.
+fn health(health: &ProviderHealth) -> String {
+    let when = since_rfc3339(&health.checked).map(ago).unwrap_or_default();
+    let problem = health.problem.as_deref().unwrap_or_default();
+    match health.healthy {
+        Some(true) => format!("answered {when}"),
+        Some(false) => format!("failed {when}: {problem}"),
+        None => format!("not checked: {problem}"),
     }
 }
 

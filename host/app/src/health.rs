@@ -1,0 +1,150 @@
+//! Checks of API providers from time to time, as a duty of the resident, where the settings ask for it.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
+use aiw_home::{Home, hold, millis_of, now_millis};
+use aiw_processes::{ProcessError, Resident};
+use aiw_providers::{HealthBook, HealthChange, health_book, health_dir, keep_health_book};
+
+use crate::{AppError, ClientSession, lasting_executable};
+
+/// The command of aiw that makes one round of checks.
+const ROUND: &str = "__check-providers";
+
+/// How often it is looked whether a round is due, and what the settings say.
+const LOOKS: Duration = Duration::from_secs(5);
+
+/// How long a round may take.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// How long a resident that was just started may take to be awake.
+const WAKES: Duration = Duration::from_secs(2);
+
+/// Whether providers are to be checked from time to time: the settings ask for it, and there are some.
+pub(crate) fn is_needed(home: &Home) -> bool {
+    every(home).is_some() && home.providers().is_ok_and(|file| !file.providers().is_empty())
+}
+
+/// Returns the time from one round to the next.
+fn every(home: &Home) -> Option<Duration> {
+    let settings = home.settings().and_then(|settings| settings.health()).ok()?;
+    settings.every.map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+/// Starts the resident if providers are to be checked from time to time, and waits until it is awake.
+///
+/// # Errors
+///
+/// It can't be started.
+pub fn have_checked(home: &Home) -> Result<(), AppError> {
+    if !is_needed(home) || Resident::is_awake(home) {
+        return Ok(());
+    }
+    Resident::ensure(home, &lasting_executable()?).map_err(ProcessError::from)?;
+    let begun = Instant::now();
+    while !Resident::is_awake(home) && begun.elapsed() < WAKES {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// Has providers checked, as long as this process lives. Each round is a process of its own, which reads their keys: this one
+/// never has any.
+pub(crate) fn attend_to_health(home: &Home, aiw: &Path, say: fn(&str)) -> Result<Infallible, AppError> {
+    let mut complaint = String::new();
+    loop {
+        if let Some(every) = every(home).filter(|_| is_needed(home))
+            && is_due(&health_book(home), every, now_millis())
+        {
+            let said = round(home, aiw).err().unwrap_or_default();
+            if said != complaint && !said.is_empty() {
+                say(&format!("providers can't be checked: {said}"));
+            }
+            // What can't be done is not tried all the time.
+            if !said.is_empty() {
+                std::thread::sleep(every);
+            }
+            complaint = said;
+        }
+        std::thread::sleep(LOOKS);
+    }
+}
+
+/// Whether the last round is so long ago that the next one is due. Times are in milliseconds since 1970; the clock may have been
+/// set back.
+fn is_due(book: &HealthBook, every: Duration, now: u64) -> bool {
+    let last = book.values().filter_map(|health| u64::try_from(millis_of(&health.checked)?).ok()).max();
+    last.and_then(|last| now.checked_sub(last)).is_none_or(|since| u128::from(since) >= every.as_millis())
+}
+
+/// Makes a round in a process of its own, and waits until it has ended.
+fn round(home: &Home, aiw: &Path) -> Result<(), String> {
+    let mut command = Command::new(aiw);
+    command.arg(ROUND).env("AIW_HOME", home.root()).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
+    let mut child = command.spawn().map_err(|error| error.to_string())?;
+    let begun = Instant::now();
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => return Ok(()),
+            Ok(Some(status)) => return Err(format!("a round ended with {status}")),
+            Ok(None) if begun.elapsed() < LONGEST => std::thread::sleep(Duration::from_millis(100)),
+            Ok(None) => {
+                let _ = child.kill();
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// Checks all providers once, unless another process does, and adds an event for each that fails now or answers again.
+///
+/// # Errors
+///
+/// The providers can't be read, or the home can't be written.
+pub async fn check_providers(client: &ClientSession) -> Result<(), AppError> {
+    let (home, providers) = (client.home(), client.providers()?);
+    home.make_dir(&health_dir(home))?;
+    let lock = health_dir(home).join("round.lock");
+    let held = hold(&lock).map_err(|source| aiw_home::HomeError::io("lock", &lock, source))?;
+    let Some(_alone) = held else { return Ok(()) };
+    let (before, after) = (health_book(home), providers.check_each().await?);
+    // It is kept before it is told, so that whoever is killed in between tells nothing twice.
+    keep_health_book(home, &after)?;
+    let events = EventLog::of(home.root());
+    for (name, health) in &after {
+        let (kind, why) = match health.change_since(before.get(name)) {
+            Some(HealthChange::Fails(why)) => (EventKind::Unhealthy, Some(why)),
+            Some(HealthChange::Answers) => (EventKind::Recovered, None),
+            None => continue,
+        };
+        // A full disk stops no check.
+        let name = Some(name.clone());
+        let _ = events.add(&HomeEvent { name, why, ..HomeEvent::now(kind, EventSubject::Provider) });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use aiw_home::rfc3339;
+    use aiw_providers::ProviderHealth;
+
+    use super::*;
+
+    #[test]
+    fn a_round_is_due_when_the_last_one_is_long_ago_or_there_was_none() {
+        let (every, now) = (Duration::from_secs(60), 1_800_000_000_000);
+        let book = |ago: i64| -> HealthBook {
+            let checked = rfc3339(u64::try_from(1_800_000_000_000 - ago).unwrap());
+            [("a".to_owned(), ProviderHealth { checked, healthy: Some(true), problem: None })].into()
+        };
+        assert!(is_due(&HealthBook::new(), every, now));
+        assert!(is_due(&book(60_000), every, now) && !is_due(&book(58_000), every, now));
+        // The clock was set back.
+        assert!(is_due(&book(-10_000), every, now));
+    }
+}

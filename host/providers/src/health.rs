@@ -1,0 +1,188 @@
+//! Whether providers answer, as they were checked from time to time.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aiw_core::provider::KeyState;
+use aiw_home::{Home, HomeError, Mode, Provider, SecretRef, now_rfc3339, read_capped, replace};
+use futures::StreamExt;
+use futures::stream;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{ProviderComponentError, ProviderError, Providers, account, secrets};
+
+/// The most providers that are checked at once.
+const AT_ONCE: usize = 4;
+
+/// How long a provider may take to answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The longest file, in bytes.
+const LONGEST: u64 = 1 << 20;
+
+/// The last check of a provider
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProviderHealth {
+    /// When it was
+    pub checked: String,
+    /// Whether the provider answered as it should; null if aiw could not ask it
+    pub healthy: Option<bool>,
+    /// The problem, or the reason why it could not be asked; null if there is none
+    pub problem: Option<String>,
+}
+
+/// A change between two checks of a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HealthChange {
+    /// It fails now, for this reason.
+    Fails(String),
+    /// It answers again.
+    Answers,
+}
+
+/// The last checks of all providers, by their names.
+pub type HealthBook = BTreeMap<String, ProviderHealth>;
+
+impl ProviderHealth {
+    fn of(answer: Result<(), &'static str>) -> Self {
+        Self { checked: now_rfc3339(), healthy: Some(answer.is_ok()), problem: answer.err().map(str::to_owned) }
+    }
+
+    fn unasked(problem: String) -> Self {
+        Self { checked: now_rfc3339(), healthy: None, problem: Some(problem) }
+    }
+
+    /// Returns what has changed since the check before. An answer to the first check does not count as one, and what
+    /// could not be asked says nothing.
+    pub fn change_since(&self, before: Option<&Self>) -> Option<HealthChange> {
+        match (before.and_then(|before| before.healthy), self.healthy?) {
+            (Some(false), true) => Some(HealthChange::Answers),
+            (None | Some(true), false) => Some(HealthChange::Fails(self.problem.clone().unwrap_or_default())),
+            (Some(false), false) | (None | Some(true), true) => None,
+        }
+    }
+}
+
+/// Returns the directory of the state of providers.
+pub fn health_dir(home: &Home) -> PathBuf {
+    home.root().join("health")
+}
+
+fn path(home: &Home) -> PathBuf {
+    health_dir(home).join("providers.json")
+}
+
+/// Returns the last checks. A file that makes no sense is one without any.
+pub fn health_book(home: &Home) -> HealthBook {
+    read(&path(home)).unwrap_or_default()
+}
+
+fn read(path: &Path) -> Option<HealthBook> {
+    serde_json::from_slice(&read_capped(path, LONGEST).ok()??).ok()
+}
+
+/// Keeps the last checks.
+///
+/// # Errors
+///
+/// The home can't be written.
+pub fn keep_health_book(home: &Home, book: &HealthBook) -> Result<(), HomeError> {
+    home.make_dir(&health_dir(home))?;
+    replace(&path(home), &serde_json::to_vec(book).unwrap_or_default(), Mode::Private)
+}
+
+impl Providers {
+    /// Checks all providers, a few at a time, without asking a model anything. The key of one is read for its check.
+    ///
+    /// # Errors
+    ///
+    /// `providers.json` can't be read.
+    pub async fn check_each(&self) -> Result<HealthBook, ProviderError> {
+        let file = self.file()?;
+        let checks = file
+            .providers()
+            .iter()
+            .map(|provider| async { (provider.name.to_string(), self.health_of(provider).await) });
+        Ok(stream::iter(checks).buffer_unordered(AT_ONCE).collect().await)
+    }
+
+    async fn health_of(&self, provider: &Provider) -> ProviderHealth {
+        // A process of which a home has one does not have the variables of those who start runs.
+        let variable = provider.secret_refs().find_map(|(_, reference)| match reference {
+            SecretRef::Variable(name) => Some(name),
+            SecretRef::Vault(_) => None,
+        });
+        if let Some(name) = variable {
+            return ProviderHealth::unasked(format!("its key is in the variable `{name}`, and not in the vault"));
+        }
+        ProviderHealth::of(match tokio::time::timeout(PATIENCE, self.ask(provider)).await {
+            Err(_) => Err("it does not answer in time"),
+            Ok(Ok(KeyState::Refused)) => Err("it refuses the key"),
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(phrase(&error)),
+        })
+    }
+
+    /// Asks a provider whether it accepts its key.
+    async fn ask(&self, provider: &Provider) -> Result<KeyState, ProviderError> {
+        let known = self.preset_of(provider).await?;
+        let (account, secrets) = (account(provider, &known)?, secrets(&self.home, provider)?);
+        Ok(self.components.check(&known.component, &account, &secrets).await?.key)
+    }
+}
+
+/// Returns what is wrong, in words of ours: those of a provider may quote anything.
+fn phrase(error: &ProviderError) -> &'static str {
+    match error {
+        ProviderError::NoSecret { .. } => "its key is missing",
+        ProviderError::Unreadable { .. } => "its key can't be read",
+        ProviderError::Component(
+            ProviderComponentError::Unreachable { .. } | ProviderComponentError::Unresolved { .. },
+        ) => "it can't be reached",
+        ProviderError::Component(ProviderComponentError::Component { .. }) => "it does not answer as it should",
+        _ => "it can't be asked as it is set up",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn health(healthy: Option<bool>) -> ProviderHealth {
+        ProviderHealth { checked: now_rfc3339(), healthy, problem: Some("it is away".into()) }
+    }
+
+    #[test]
+    fn only_a_change_between_two_answers_is_one() {
+        let fails = || Some(HealthChange::Fails("it is away".into()));
+        for (before, after, change) in [
+            (None, Some(true), None),
+            (None, Some(false), fails()),
+            (Some(None), Some(true), None),
+            (Some(None), Some(false), fails()),
+            (Some(Some(true)), Some(true), None),
+            (Some(Some(true)), Some(false), fails()),
+            (Some(Some(false)), Some(false), None),
+            (Some(Some(false)), Some(true), Some(HealthChange::Answers)),
+            (Some(Some(false)), None, None),
+            (Some(Some(true)), None, None),
+        ] {
+            let before = before.map(health);
+            assert_eq!(health(after).change_since(before.as_ref()), change, "{before:?} → {after:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_read_again_and_nonsense_is_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path());
+        assert_eq!(health_book(&home), HealthBook::new());
+        let book: HealthBook = [("a".to_owned(), health(Some(false)))].into();
+        keep_health_book(&home, &book).unwrap();
+        assert_eq!(health_book(&home), book);
+        std::fs::write(path(&home), "{").unwrap();
+        assert_eq!(health_book(&home), HealthBook::new());
+    }
+}
