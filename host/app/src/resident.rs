@@ -6,6 +6,7 @@ use std::panic::catch_unwind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use aiw_ci::MonitoredBranch;
 use aiw_home::Home;
 use aiw_processes::{AttendedProject, ProcessError, Resident};
 use schemars::JsonSchema;
@@ -27,11 +28,18 @@ struct Duty {
 }
 
 /// All duties. Decision 0040 says what starts and ends each, and what it costs.
-const DUTIES: [Duty; 1] = [Duty {
-    name: "processes",
-    is_needed: |home| !aiw_processes::attended(home).is_empty(),
-    run: |home, aiw, say| Ok(aiw_processes::attend(home, aiw, say)?),
-}];
+const DUTIES: [Duty; 2] = [
+    Duty {
+        name: "processes",
+        is_needed: |home| !aiw_processes::attended(home).is_empty(),
+        run: |home, aiw, say| Ok(aiw_processes::attend(home, aiw, say)?),
+    },
+    Duty {
+        name: "ci",
+        is_needed: |home| !aiw_ci::monitored(home).is_empty(),
+        run: |home, _, say| Ok(aiw_ci::attend(home, say)?),
+    },
+];
 
 /// How often it looks whether it is needed.
 const LOOKS: Duration = Duration::from_secs(5);
@@ -89,6 +97,8 @@ pub struct ResidentState {
     pub pid: Option<u32>,
     /// The projects that it is to be awake for
     pub projects: Vec<AttendedProject>,
+    /// The branches whose runs of continuous integration it asks for
+    pub ci: Vec<MonitoredBranch>,
 }
 
 impl ResidentState {
@@ -96,7 +106,7 @@ impl ResidentState {
     pub fn look(home: &Home) -> Self {
         let awake = Resident::is_awake(home);
         let pid = Resident::state(home).filter(|_| awake).and_then(|state| state.record.child).map(|child| child.pid);
-        Self { awake, pid, projects: aiw_processes::attended(home) }
+        Self { awake, pid, projects: aiw_processes::attended(home), ci: aiw_ci::monitored(home) }
     }
 
     /// Returns it as a line; `None` if it is neither awake nor needed.
@@ -107,6 +117,7 @@ impl ResidentState {
             (count(|one| one.watched.len()), "watched"),
             (count(|one| one.scheduled.len()), "scheduled"),
             (count(|one| usize::from(one.hooks)), "with `on`"),
+            (self.ci.len(), "asked for at CI"),
         ];
         let what: Vec<String> =
             parts.iter().filter(|(count, _)| *count > 0).map(|(count, how)| format!("{count} {how}")).collect();

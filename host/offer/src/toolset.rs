@@ -22,6 +22,8 @@ aiw_core::words! {
         Processes = "processes",
         /// Scripts over the tools of other MCP servers.
         Workflows = "workflows",
+        /// What continuous integration says.
+        Ci = "ci",
     }
 }
 

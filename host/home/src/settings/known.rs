@@ -10,7 +10,9 @@ use serde_json::{Map, Value};
 
 use super::clis::Clis;
 use super::planner::Written;
-use super::{Budget, HistorySettings, McpSettings, ModelLimits, ModelPrice, Settings, TaskSettings, UpdateSettings};
+use super::{
+    Budget, CiSettings, HistorySettings, McpSettings, ModelLimits, ModelPrice, Settings, TaskSettings, UpdateSettings,
+};
 use crate::{HomeError, entry};
 
 type Section = Map<String, Value>;
@@ -25,6 +27,8 @@ struct Sections {
     schema: Value,
     #[schemars(with = "BTreeMap<String, Budget>")]
     budgets: Named,
+    #[schemars(with = "CiSettings")]
+    ci: Section,
     #[schemars(with = "Clis")]
     clis: Named,
     enabled_plugins: Section,
