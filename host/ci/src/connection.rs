@@ -53,7 +53,8 @@ pub(crate) struct Answered<T> {
 pub(crate) struct Connection {
     client: HttpClient,
     policy: Policy,
-    logs: Policy,
+    /// What requests for logs may reach.
+    pub logs: Policy,
     host: String,
     address: String,
     token: CiToken,

@@ -24,6 +24,8 @@ mod monitor;
 mod place;
 mod runs;
 mod shapes;
+#[cfg(test)]
+mod tests;
 mod token;
 mod wait;
 

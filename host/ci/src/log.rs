@@ -39,11 +39,22 @@ pub(crate) enum Unread {
     TooLong,
 }
 
-/// Reads a log line by line. A line that is too long is cut.
+impl Unread {
+    /// Returns it as a sentence.
+    pub fn note(self) -> Option<String> {
+        match self {
+            Self::Nothing => None,
+            Self::Late => Some("the end of its log came too late".into()),
+            Self::TooLong => Some("its log is longer than 1 GiB; the rest was not read".into()),
+        }
+    }
+}
+
+/// Reads a log line by line, as long as `each` wants more. A line that is too long is cut.
 pub(crate) async fn read_lines(
     stream: &mut Streamed,
     until: Instant,
-    each: &mut (dyn FnMut(&[u8]) + Send),
+    each: &mut (dyn FnMut(&[u8]) -> bool + Send),
 ) -> Result<Unread, CiError> {
     let (mut line, mut bytes) = (Vec::new(), 0);
     loop {
@@ -56,7 +67,9 @@ pub(crate) async fn read_lines(
         let mut rest = piece.as_slice();
         while let Some(end) = memchr::memchr(b'\n', rest) {
             add(&mut line, &rest[..end]);
-            each(&line);
+            if !each(&line) {
+                return Ok(Unread::Nothing);
+            }
             line.clear();
             rest = &rest[end + 1..];
         }
@@ -193,25 +206,28 @@ pub(crate) struct Blocks<'a> {
     lines: Vec<Vec<u8>>,
     bytes: usize,
     redactor: &'a Redactor,
-    each: &'a mut (dyn FnMut(&str) + Send),
+    each: &'a mut (dyn FnMut(&str) -> bool + Send),
+    is_wanted: bool,
 }
 
 impl<'a> Blocks<'a> {
-    pub fn new(redactor: &'a Redactor, each: &'a mut (dyn FnMut(&str) + Send)) -> Self {
-        Self { lines: Vec::new(), bytes: 0, redactor, each }
+    pub fn new(redactor: &'a Redactor, each: &'a mut (dyn FnMut(&str) -> bool + Send)) -> Self {
+        Self { lines: Vec::new(), bytes: 0, redactor, each, is_wanted: true }
     }
 
-    pub fn take(&mut self, line: &[u8]) {
+    /// Takes a line. Returns whether more are wanted.
+    pub fn take(&mut self, line: &[u8]) -> bool {
         self.bytes += line.len() + 1;
         self.lines.push(line.to_vec());
-        if self.bytes > BLOCK {
-            self.flush();
-        }
+        self.bytes <= BLOCK || self.flush()
     }
 
-    pub fn flush(&mut self) {
-        plain_lines(&std::mem::take(&mut self.lines), self.redactor).iter().for_each(|line| (self.each)(line));
+    /// Gives what was collected. Returns whether more is wanted.
+    pub fn flush(&mut self) -> bool {
+        let lines = plain_lines(&std::mem::take(&mut self.lines), self.redactor);
         self.bytes = 0;
+        self.is_wanted = self.is_wanted && lines.iter().all(|line| (self.each)(line));
+        self.is_wanted
     }
 }
 

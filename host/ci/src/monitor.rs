@@ -92,7 +92,7 @@ struct KnownRun {
 
 /// What is monitored, as the home keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Record {
+pub(crate) struct Record {
     project: PathBuf,
     /// The boot of the system in which it was said: nothing starts by itself after a reboot.
     boot: Option<String>,
@@ -116,7 +116,23 @@ fn directory(home: &Home) -> PathBuf {
 }
 
 impl Record {
-    fn path(&self, home: &Home) -> PathBuf {
+    pub fn new(project: &Path, repository: CiRepository, branch: Option<String>, interval: u64) -> Self {
+        let now = now_millis();
+        Self {
+            project: project.to_owned(),
+            boot: boot().map(str::to_owned),
+            repository,
+            branch,
+            interval,
+            started: now,
+            active: now,
+            has_looked: false,
+            runs: BTreeMap::new(),
+            problem: None,
+        }
+    }
+
+    pub fn path(&self, home: &Home) -> PathBuf {
         let (repository, branch) = (self.repository.to_string(), self.branch.as_deref().unwrap_or_default());
         let name = [self.project.as_os_str().as_encoded_bytes(), repository.as_bytes(), branch.as_bytes()];
         directory(home).join(format!("{:016x}.json", digest(&name.join(&0))))
@@ -135,7 +151,7 @@ impl Record {
     }
 
     /// Writes it. Whoever does has the home's turn.
-    fn write(&self, home: &Home) -> Result<(), HomeError> {
+    pub fn write(&self, home: &Home) -> Result<(), HomeError> {
         make_private_dir(&directory(home))?;
         replace(&self.path(home), &serde_json::to_vec(self).unwrap_or_default(), Mode::Private)
     }
@@ -149,7 +165,7 @@ impl Record {
     }
 
     /// Whether its last run is long over.
-    fn is_spent(&self, now: u64) -> bool {
+    pub fn is_spent(&self, now: u64) -> bool {
         self.runs.values().all(|run| run.is_over) && now.saturating_sub(self.active.max(self.started)) > GOES_ON
     }
 
@@ -166,7 +182,7 @@ impl Record {
     }
 
     /// Takes in what the host says now, and returns what is new.
-    fn take(&mut self, mut runs: Vec<CiRun>) -> Vec<HomeEvent> {
+    pub fn take(&mut self, mut runs: Vec<CiRun>) -> Vec<HomeEvent> {
         runs.sort_by_key(|run| run.id);
         let newest = self.runs.last_key_value().map_or(0, |(id, _)| *id);
         let mut events = Vec::new();
@@ -236,23 +252,14 @@ pub fn start_monitoring(home: &Home, aiw: &Path, request: &MonitorRequest) -> Re
     let source = CiToken::find(home, &place.repository.host)?.source;
     let is_kept = matches!(source, TokenSource::Gh | TokenSource::Vault);
     let least = if is_kept { SHORTEST } else { WITHOUT_TOKEN };
-    let now = now_millis();
-    let record = Record {
-        project: request.project.clone(),
-        boot: boot().map(str::to_owned),
-        repository: place.repository,
-        branch: place.branch,
-        interval: request.interval.clamp(least, 3600),
-        started: now,
-        active: now,
-        has_looked: false,
-        runs: BTreeMap::new(),
-        problem: None,
-    };
+    let interval = request.interval.clamp(least, 3600);
+    let record = Record::new(&request.project, place.repository, place.branch, interval);
     {
         let _turn = home.turn()?;
         match Record::read(&record.path(home)) {
-            Some(known) => Record { interval: record.interval, started: now, active: now, ..known }.write(home)?,
+            Some(known) => {
+                Record { has_looked: known.has_looked, runs: known.runs, ..record.clone() }.write(home)?;
+            }
             None => record.write(home)?,
         }
     }
@@ -314,9 +321,9 @@ pub fn attend(home: &Home, say: fn(&str)) -> Result<Infallible, CiError> {
 }
 
 /// What asks for the runs of one branch.
-struct Poller {
+pub(crate) struct Poller {
     interval: u64,
-    due: Instant,
+    pub due: Instant,
     pause: Duration,
     etag: Option<String>,
     connection: Option<(Connection, Instant)>,
@@ -324,12 +331,12 @@ struct Poller {
 }
 
 impl Poller {
-    fn new(interval: u64) -> Self {
+    pub fn new(interval: u64) -> Self {
         let pause = Duration::from_secs(interval);
         Self { interval, due: Instant::now(), pause, etag: None, connection: None, problem: None }
     }
 
-    async fn poll(&mut self, home: &Home, client: &HttpClient, path: &Path, say: fn(&str)) {
+    pub async fn poll(&mut self, home: &Home, client: &HttpClient, path: &Path, say: fn(&str)) {
         let Some(record) = Record::read(path) else { return };
         let asked = self.ask(home, client, &record).await;
         let base = Duration::from_secs(self.interval);

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::connection::{CiLimit, Connection};
 use crate::error::CiError;
-use crate::log::{Blocks, Cutter, LINES, THEIRS, Unread, end_of, read_lines};
+use crate::log::{Blocks, Cutter, LINES, THEIRS, end_of, read_lines};
 use crate::place::{CiPlace, CiRepository};
 use crate::shapes::{CiJob, CiRun, JobPage, RunPage};
 use crate::token::TokenSource;
@@ -327,10 +327,12 @@ impl Ci {
         };
         // A gap may take a line at each of its ends.
         let mut cutter = Cutter::new(room.saturating_sub(room / 10).max(1));
-        let note = match read_lines(&mut stream, until, &mut |line| cutter.take(line)).await {
-            Ok(Unread::Nothing) => None,
-            Ok(Unread::Late) => Some("the end of its log came too late".to_owned()),
-            Ok(Unread::TooLong) => Some("its log is longer than 1 GiB; the rest was not read".to_owned()),
+        let mut take = |line: &[u8]| {
+            cutter.take(line);
+            true
+        };
+        let note = match read_lines(&mut stream, until, &mut take).await {
+            Ok(unread) => unread.note(),
             Err(CiError::Net(error)) => Some(unread(&error)),
             Err(error) => return Err(error),
         };
@@ -340,7 +342,7 @@ impl Ci {
     }
 
     /// Gives all lines of the logs of a run, job by job, without secrets. `each` gets the job and a line, or a sentence in place of
-    /// a log.
+    /// a log, and returns whether it wants more.
     ///
     /// # Errors
     ///
@@ -348,28 +350,26 @@ impl Ci {
     pub async fn all_logs(
         &self,
         id: Option<u64>,
-        each: &mut (dyn FnMut(&CiJob, Result<&str, &str>) + Send),
+        each: &mut (dyn FnMut(&CiJob, Result<&str, &str>) -> bool + Send),
     ) -> Result<CiRun, CiError> {
         let CiRunDetails { run, mut jobs, .. } = self.details(id).await?;
         jobs.sort_by_key(|job| job.id);
         let redactor = self.redactor()?;
         for job in &jobs {
-            let mut stream = match self.connection.log(&self.place.repository, job.id).await {
-                Ok(Some(stream)) => stream,
-                Ok(None) => {
-                    each(job, Err(&gone(job)));
-                    continue;
+            let note = match self.connection.log(&self.place.repository, job.id).await? {
+                None => Some(gone(job)),
+                Some(mut stream) => {
+                    let mut line = |line: &str| each(job, Ok(line));
+                    let mut blocks = Blocks::new(&redactor, &mut line);
+                    let read = read_lines(&mut stream, end_of(self.patience), &mut |line| blocks.take(line)).await;
+                    if !blocks.flush() {
+                        break;
+                    }
+                    read?.note()
                 }
-                Err(error) => return Err(error),
             };
-            let mut line = |line: &str| each(job, Ok(line));
-            let mut blocks = Blocks::new(&redactor, &mut line);
-            let read = read_lines(&mut stream, end_of(self.patience), &mut |line| blocks.take(line)).await;
-            blocks.flush();
-            match read? {
-                Unread::Nothing => {}
-                Unread::Late => each(job, Err("the end of its log came too late")),
-                Unread::TooLong => each(job, Err("its log is longer than 1 GiB; the rest was not read")),
+            if note.is_some_and(|note| !each(job, Err(&note))) {
+                break;
             }
         }
         Ok(run)

@@ -89,13 +89,8 @@ async fn show(args: &OneRunArgs, home: &Home, output: &Output) -> Result<(), Fai
 
 fn describe(run: &CiRun, repository: &str, output: &Output) {
     output.line(format!("{repository}: {} is `{}` ({})", run.label(), run.state(), run.id));
-    output.line(format!(
-        "{} on {} at {}: {}",
-        run.event,
-        run.branch,
-        &run.commit[..run.commit.len().min(10)],
-        run.title
-    ));
+    let commit: String = run.commit.chars().take(10).collect();
+    output.line(format!("{} on {} at {commit}: {}", run.event, run.branch, run.title));
     output.line(&run.url);
 }
 
@@ -119,9 +114,6 @@ async fn all_logs(args: &RunLogArgs, home: &Home, output: &Output) -> Result<(),
     let (mut stdout, mut current, mut written) = (io::BufWriter::new(io::stdout()), 0, Ok(()));
     let is_json = output.is_json();
     let mut print = |job: &CiJob, line: Result<&str, &str>| {
-        if written.is_err() {
-            return;
-        }
         let is_next = std::mem::replace(&mut current, job.id) != job.id;
         written = match (is_json, line) {
             (true, line) => {
@@ -137,6 +129,7 @@ async fn all_logs(args: &RunLogArgs, home: &Home, output: &Output) -> Result<(),
                 })
             }
         };
+        written.is_ok()
     };
     ci.all_logs(args.run.run, &mut print).await?;
     match written.and_then(|()| stdout.flush()) {
