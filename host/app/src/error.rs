@@ -24,7 +24,7 @@ pub enum AppError {
     /// A component does not answer.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// Nothing is known of a run of continuous integration.
+    /// The runs of continuous integration can't be read.
     #[error(transparent)]
     Ci(Box<CiError>),
     /// The current directory was removed.

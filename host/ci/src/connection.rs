@@ -13,7 +13,8 @@ use url::Url;
 
 use crate::error::CiError;
 use crate::place::{CiApi, CiRepository};
-use crate::token::{CiToken, TokenSource};
+use crate::source::TokenSource;
+use crate::token::CiToken;
 
 /// The version of the API that this room was written for.
 const VERSION: &str = "2022-11-28";
@@ -43,7 +44,7 @@ pub struct CiLimit {
     pub(crate) seconds: u64,
 }
 
-/// What an API says, with the mark by which the next request asks for news only.
+/// An answer of an API, with the mark by which the next request asks for news only.
 pub(crate) struct Answered<T> {
     pub value: T,
     pub etag: Option<String>,
@@ -53,7 +54,7 @@ pub(crate) struct Answered<T> {
 pub(crate) struct Connection {
     client: HttpClient,
     policy: Policy,
-    /// What requests for logs may reach.
+    /// The hosts that requests for logs may reach.
     pub logs: Policy,
     host: String,
     address: String,
@@ -62,7 +63,7 @@ pub(crate) struct Connection {
     pub patience: Duration,
 }
 
-/// What an error says of itself.
+/// The body of an error.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Complaint {
@@ -71,7 +72,7 @@ struct Complaint {
 
 impl Connection {
     /// Returns the way to an API, with the token for its host.
-    pub async fn open(home: &Home, client: &HttpClient, api: &CiApi) -> Result<Self, CiError> {
+    pub async fn to(home: &Home, client: &HttpClient, api: &CiApi) -> Result<Self, CiError> {
         let (theirs, host) = (home.clone(), api.host.clone());
         let token = blocking(move || CiToken::find(&theirs, &host)).await?;
         Ok(Self {

@@ -6,7 +6,7 @@ use aiw_net::{Denier, NetError};
 use aiw_redact::rules::InvalidRule;
 use aiw_supervisor::SupervisorError;
 
-use crate::token::TokenSource;
+use crate::source::TokenSource;
 
 /// Why nothing is known of a run.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +94,7 @@ pub enum CiError {
     Junk {
         /// The host.
         host: String,
-        /// What is wrong with it.
+        /// The reader's error.
         source: serde_json::Error,
     },
     /// No branch is checked out that could be monitored.

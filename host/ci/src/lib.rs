@@ -24,6 +24,7 @@ mod monitor;
 mod place;
 mod runs;
 mod shapes;
+mod source;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -38,5 +39,5 @@ pub use monitor::{
 pub use place::CiRepository;
 pub use runs::{Ci, CiFailedLogs, CiJobLog, CiListRequest, CiRunDetails, CiRunList};
 pub use shapes::{CiJob, CiRun, CiStep};
-pub use token::TokenSource;
+pub use source::TokenSource;
 pub use wait::CiWait;

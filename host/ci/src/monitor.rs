@@ -20,7 +20,8 @@ use crate::connection::Connection;
 use crate::error::CiError;
 use crate::place::{CiPlace, CiRepository, KnownHosts};
 use crate::shapes::{CiRun, RunPage};
-use crate::token::{CiToken, TokenSource};
+use crate::source::TokenSource;
+use crate::token::CiToken;
 
 /// How long it goes on after the last run, in milliseconds.
 const GOES_ON: u64 = 30 * 60 * 1000;
@@ -45,7 +46,7 @@ const REMEMBERED: usize = 100;
 /// The longest record, in bytes.
 const RECORD: u64 = 256 << 10;
 
-/// What is to be monitored.
+/// A branch that is to be monitored.
 #[derive(Debug, Clone)]
 pub struct MonitorRequest {
     /// The directory of the project whose events they become.
@@ -71,7 +72,7 @@ pub struct MonitoredBranch {
     pub since: String,
     /// Why the host can't be asked
     pub problem: Option<String>,
-    /// What you should know
+    /// Notes for you
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -90,7 +91,7 @@ struct KnownRun {
     is_over: bool,
 }
 
-/// What is monitored, as the home keeps it.
+/// A monitored branch, as the home keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
     project: PathBuf,
@@ -102,7 +103,7 @@ pub(crate) struct Record {
     /// When it began, and when a run was seen last that had changed or not ended, in milliseconds since 1970.
     started: u64,
     active: u64,
-    /// Whether the host was asked before: what has ended by then is no news.
+    /// Whether the host was asked before: what had ended by then is not news.
     #[serde(default)]
     has_looked: bool,
     #[serde(default)]
@@ -320,7 +321,7 @@ pub fn attend(home: &Home, say: fn(&str)) -> Result<Infallible, CiError> {
     })
 }
 
-/// What asks for the runs of one branch.
+/// The requests for the runs of one branch.
 pub(crate) struct Poller {
     interval: u64,
     pub due: Instant,
@@ -387,7 +388,7 @@ impl Poller {
                 let host = &record.repository.host;
                 let api = KnownHosts::of(home)?.api(host);
                 let api = api.ok_or_else(|| CiError::UnknownHost { host: host.clone() })?;
-                self.connection.insert((Connection::open(home, client, &api).await?, Instant::now()))
+                self.connection.insert((Connection::to(home, client, &api).await?, Instant::now()))
             }
         };
         let mut query = vec![("per_page", RUNS)];

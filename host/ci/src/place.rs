@@ -6,13 +6,16 @@ use std::fmt;
 use std::path::Path;
 
 use aiw_core::{Sha, one_line};
-use aiw_home::{CiHostSettings, Home};
+use aiw_home::{CiHostSettings, Home, Surroundings, read_capped, yaml};
 use aiw_net::{GitCheckout, HostPattern, Hosts, Policy, host_and_path};
 use schemars::JsonSchema;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::error::CiError;
-use crate::token::gh_hosts;
+
+/// The longest `hosts.yml` of `gh`, in bytes.
+const HOSTS: u64 = 1 << 20;
 
 /// GitHub's own host.
 pub(crate) const GITHUB: &str = "github.com";
@@ -126,6 +129,18 @@ impl KnownHosts {
             _ => of(format!("https://{host}/api/v3"), false),
         }
     }
+}
+
+/// Returns the hosts that the user is logged in to with `gh`, as its own file has them.
+pub(crate) fn gh_hosts(around: &Surroundings) -> BTreeSet<String> {
+    let of_variable = |name: &str| around.directory_of(name);
+    let directory = of_variable("GH_CONFIG_DIR")
+        .or_else(|| Some(of_variable("XDG_CONFIG_HOME")?.join("gh")))
+        .or_else(|| Some(around.user_home()?.join(".config/gh")));
+    let text = directory.and_then(|directory| read_capped(&directory.join("hosts.yml"), HOSTS).ok()?);
+    let text = text.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+    let hosts = yaml::parse::<BTreeMap<String, IgnoredAny>>(&text).unwrap_or_default();
+    hosts.into_keys().map(|host| host.to_ascii_lowercase()).collect()
 }
 
 /// A repository, and what of it is checked out.

@@ -15,7 +15,7 @@ use crate::error::CiError;
 use crate::log::{Blocks, Cutter, LINES, THEIRS, end_of, read_lines};
 use crate::place::{CiPlace, CiRepository};
 use crate::shapes::{CiJob, CiRun, JobPage, RunPage};
-use crate::token::TokenSource;
+use crate::source::TokenSource;
 
 /// The most runs of a list: GitHub gives no more with a filter.
 const MOST_RUNS: usize = 1000;
@@ -54,7 +54,7 @@ pub struct CiRunList {
     pub token: &'static str,
     /// The limit of requests, as the host said it
     pub limit: Option<CiLimit>,
-    /// What you should know
+    /// Notes for you
     pub notes: Vec<String>,
 }
 
@@ -69,11 +69,11 @@ pub struct CiRunDetails {
     pub jobs: Vec<CiJob>,
     /// The limit of requests, as the host said it
     pub limit: Option<CiLimit>,
-    /// What you should know
+    /// Notes for you
     pub notes: Vec<String>,
 }
 
-/// What failed in a run
+/// The jobs of a run that failed, with their errors
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct CiFailedLogs {
     /// The repository: `OWNER/REPO`, behind its host if that is not github.com
@@ -84,7 +84,7 @@ pub struct CiFailedLogs {
     pub jobs: Vec<CiJobLog>,
     /// How far to believe the lines
     pub about: &'static str,
-    /// What you should know
+    /// Notes for you
     pub notes: Vec<String>,
 }
 
@@ -131,7 +131,7 @@ impl Ci {
             CiPlace::find(&theirs, &here, named.as_deref())
         };
         let place = blocking(find).await?;
-        let connection = Connection::open(home, client, &place.api).await?;
+        let connection = Connection::to(home, client, &place.api).await?;
         let pace = if connection.source() == TokenSource::None { 20 } else { 3 };
         let patience = Duration::from_secs(300);
         Ok(Self { connection, place, home: home.clone(), patience, pace: Duration::from_secs(pace) })

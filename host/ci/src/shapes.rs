@@ -23,7 +23,7 @@ pub struct CiRun {
     /// The attempt: a run that is run again has the same id
     #[serde(default, rename(deserialize = "run_attempt"))]
     pub attempt: u64,
-    /// What it was started for: usually the first line of a commit
+    /// Its title: usually the first line of a commit
     #[serde(default, rename(deserialize = "display_title"), deserialize_with = "line")]
     pub title: String,
     /// Its branch
@@ -32,7 +32,7 @@ pub struct CiRun {
     /// Its commit
     #[serde(default, rename(deserialize = "head_sha"), deserialize_with = "line")]
     pub commit: String,
-    /// What started it: `push`, `pull_request` and others
+    /// The event that started it: `push`, `pull_request` and others
     #[serde(default, deserialize_with = "line")]
     pub event: String,
     /// `queued`, `in_progress`, `completed` and others

@@ -1,7 +1,6 @@
 //! The token for a host: of `gh`, of the vault, or of a variable. The variables of github.com go to github.com alone; those of
 //! GitHub Enterprise only to a host that the user knows.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -10,11 +9,11 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use aiw_core::{Secret, SecretName};
-use aiw_home::{Home, Surroundings, VaultError, find_program, read_capped, yaml};
-use serde::de::IgnoredAny;
+use aiw_home::{Home, Surroundings, VaultError, find_program};
 
 use crate::error::CiError;
-use crate::place::GITHUB;
+use crate::place::{GITHUB, gh_hosts};
+use crate::source::TokenSource;
 
 /// How long `gh` may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -22,39 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it is looked whether it has ended.
 const TICK: Duration = Duration::from_millis(1);
 
-/// The longest token, and the longest list of hosts.
+/// The longest token.
 const LONGEST: u64 = 4096;
-const HOSTS: u64 = 1 << 20;
 
 /// Variables with tokens for github.com, and for GitHub Enterprise: the first that is set counts.
 const FOR_GITHUB: [&str; 2] = ["GH_TOKEN", "GITHUB_TOKEN"];
 const FOR_ENTERPRISE: [&str; 2] = ["GH_ENTERPRISE_TOKEN", "GITHUB_ENTERPRISE_TOKEN"];
-
-aiw_core::words! {
-    /// Where a token is from.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub enum TokenSource {
-        /// `gh auth token`
-        Gh = "gh",
-        /// The vault.
-        Vault = "vault",
-        /// A variable of the caller.
-        Variable = "variable",
-        /// There is no token.
-        None = "none",
-    }
-}
-
-impl TokenSource {
-    pub(crate) fn from(self) -> &'static str {
-        match self {
-            Self::Gh => "of `gh`",
-            Self::Vault => "in the vault",
-            Self::Variable => "in the environment",
-            Self::None => "that it was not given",
-        }
-    }
-}
 
 /// The token for a host.
 #[derive(Debug, Clone)]
@@ -90,18 +62,6 @@ fn checked(text: &str) -> Option<Secret> {
     let text = text.trim();
     let is_token = !text.is_empty() && text.len() as u64 <= LONGEST && text.bytes().all(|byte| byte.is_ascii_graphic());
     is_token.then(|| Secret::new(text))
-}
-
-/// Returns the hosts that the user is logged in to with `gh`, as its own file has them.
-pub(crate) fn gh_hosts(around: &Surroundings) -> BTreeSet<String> {
-    let of_variable = |name: &str| around.directory_of(name);
-    let directory = of_variable("GH_CONFIG_DIR")
-        .or_else(|| Some(of_variable("XDG_CONFIG_HOME")?.join("gh")))
-        .or_else(|| Some(around.user_home()?.join(".config/gh")));
-    let text = directory.and_then(|directory| read_capped(&directory.join("hosts.yml"), HOSTS).ok()?);
-    let text = text.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
-    let hosts = yaml::parse::<BTreeMap<String, IgnoredAny>>(&text).unwrap_or_default();
-    hosts.into_keys().map(|host| host.to_ascii_lowercase()).collect()
 }
 
 /// Asks `gh` for the token of a host in its file. It doesn't see the variables with tokens: it would give that of GitHub

@@ -25,7 +25,7 @@ pub struct CiWait {
     pub run: Option<CiRun>,
     /// The jobs that have failed
     pub failed: Vec<String>,
-    /// What it waits for, if that is not the run itself
+    /// The reason for waiting, if that is not the run itself
     pub waits: Option<String>,
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aiw_app::ci;
+use aiw_app::{AppError, ci};
 use aiw_ci::{Ci, CiFailedLogs, CiListRequest, CiRun, CiRunDetails, CiRunList, MonitoredBranch};
 use aiw_mcp::Call;
 use schemars::JsonSchema;
@@ -79,7 +79,16 @@ pub(crate) struct Monitored {
 }
 
 async fn open(context: &Context, repo: Option<&str>) -> Result<Ci, CallError> {
-    Ok(ci::open(context.client.app(), &context.home, repo).await?.patient_for(MAX_LOGS))
+    let opened = ci::open(context.client.app(), &context.home, repo).await;
+    Ok(opened.map_err(of_ci)?.patient_for(MAX_LOGS))
+}
+
+/// Takes out the room's own error, whose hints the application has for the command line.
+fn of_ci(error: AppError) -> CallError {
+    match error {
+        AppError::Ci(error) => CallError::Ci(*error),
+        other => other.into(),
+    }
 }
 
 /// Does what a call asks for, unless nobody waits any more.
@@ -170,7 +179,7 @@ pub(crate) async fn start_ci_monitoring(
     _: Call,
 ) -> Result<Monitored, CallError> {
     let home = context.home.clone();
-    let start = move || Ok(ci::start(&home, asked.repo, asked.poll_interval.unwrap_or(30))?);
+    let start = move || ci::start(&home, asked.repo, asked.poll_interval.unwrap_or(30)).map_err(of_ci);
     let monitored: MonitoredBranch = context.lanes.start.run(start).await?;
     let message = "monitored until 30 minutes after the last run: its runs are events, for which wait_for_event waits; \
                    `aiw ci watch --stop` ends it";

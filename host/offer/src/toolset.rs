@@ -22,7 +22,7 @@ aiw_core::words! {
         Processes = "processes",
         /// Scripts over the tools of other MCP servers.
         Workflows = "workflows",
-        /// What continuous integration says.
+        /// Runs of continuous integration.
         Ci = "ci",
     }
 }

@@ -130,8 +130,8 @@ fn a_run_is_listed_shown_read_and_waited_for() {
     let show = host.run(&["ci", "show"]).ok().stdout;
     assert!(show.contains("test (ubuntu, 20)") && show.contains("3 Run make"), "{show}");
     let logs = host.run(&["ci", "logs", "77"]).ok().stdout;
-    assert!(logs.contains("│ line 70\n") && logs.contains("│ ##[error]exit code 2\n"), "{logs}");
-    assert!(!logs.contains("line 69") && !logs.contains("the-token") && !logs.contains(TIME), "{logs}");
+    assert!(logs.contains("│ line 71\n") && logs.contains("│ ##[error]exit code 2\n"), "{logs}");
+    assert!(!logs.contains("line 70\n") && !logs.contains("the-token") && !logs.contains(TIME), "{logs}");
     let all = host.run(&["ci", "logs", "--all"]).ok().stdout;
     assert!(all.contains("│ line 0\n") && all.contains("(its log is gone") && !all.contains("the-token"), "{all}");
     let lines = host.run(&["ci", "logs", "--all", "--json"]).ok().stdout;

@@ -45,7 +45,7 @@ fn waits(cli: &str) {
     let asked = asked.all(&["The step Run make failed."]);
     assert!(asked[1].contains("get_ci_failed_logs shows what failed"), "{}", asked[1]);
     assert!(asked[2].contains("exit code 2") && asked[2].contains("Run make"), "{}", asked[2]);
-    assert!(!asked[2].contains("line 69"), "{}", asked[2]);
+    assert!(!asked[2].contains("line 70"), "{}", asked[2]);
 }
 
 #[test]

@@ -162,7 +162,7 @@ async fn watch(args: &WatchArgs, home: &Home, output: &Output) -> Result<(), Fai
     output.conclude(waited, failure)
 }
 
-/// Returns why a run that was waited for is no success.
+/// Returns why a run that was waited for did not succeed.
 fn problem(waited: &CiWait) -> Option<Failure> {
     let user = |message: String, code| Failure::new(ErrorKind::User, message).with_code(code);
     match (&waited.run, waited.done) {

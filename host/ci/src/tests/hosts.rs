@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::CiRepository;
 use crate::place::CiPlace;
-use crate::token::{CiToken, TokenSource};
+use crate::source::TokenSource;
+use crate::token::CiToken;
 
 const VARIABLES: [(&str, &str); 4] = [
     ("GH_TOKEN", "for-github"),

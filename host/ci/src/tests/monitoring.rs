@@ -35,7 +35,7 @@ fn quiet(_: &str) {}
 fn what_begins_and_ends_is_news_once() {
     let world = World::new(|_| runs(&[]));
     let mut record = record(&world);
-    // What has ended before is none.
+    // What has ended before is not news.
     assert_eq!(short(&record.take(vec![found(5, 1, Some("failure")), found(6, 1, None)])), ["ci CI #6 started"]);
     assert_eq!(short(&record.take(vec![found(5, 1, Some("failure")), found(6, 1, None)])), [""; 0]);
     let next = vec![found(8, 1, Some("timed_out")), found(7, 1, None), found(6, 1, Some("success"))];
@@ -44,7 +44,7 @@ fn what_begins_and_ends_is_news_once() {
     // It was run again.
     assert_eq!(short(&record.take(vec![found(6, 2, None)])), ["ci CI #6, attempt 2 started"]);
     assert_eq!(short(&record.take(vec![found(6, 3, Some("failure"))])), ["ci CI #6, attempt 3 failed"]);
-    // An old run that comes into sight because another was deleted is none.
+    // An old run that comes into sight because another was deleted is not news.
     assert_eq!(short(&record.take(vec![found(2, 1, Some("failure"))])), [""; 0]);
     for id in 10..500 {
         record.take(vec![found(id, 1, Some("cancelled"))]);
