@@ -6,6 +6,7 @@ mod attacks;
 mod bad_input;
 mod browse;
 mod canary;
+mod ci;
 mod claude;
 mod cli;
 mod clis;

@@ -1,5 +1,6 @@
 //! The command line, as it is typed.
 
+pub mod ci;
 pub mod gateway;
 pub mod groups;
 pub mod history;
@@ -26,6 +27,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::complete;
 
+use self::ci::CiCommand;
 use self::gateway::GatewayCommand;
 use self::history::HistoryCommand;
 use self::mcp::McpCommand;
@@ -101,6 +103,9 @@ pub enum Command {
     ///
     /// They are of this project: the newest 50, or all since the time that you name. aiw keeps the newest 10 MB, some 50,000.
     Events(EventsArgs),
+    /// Show what continuous integration says: runs of GitHub Actions, and what failed in them
+    #[command(subcommand)]
+    Ci(CiCommand),
     /// Define, start and reach processes
     #[command(subcommand, visible_alias = "proc")]
     Process(ProcessCommand),

@@ -5,9 +5,11 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 
 use aiw_app::ClientSession;
+use aiw_app::events::{EventReader, EventsRequest};
 use aiw_app::extensions::Known;
 use aiw_app::models::{EmbeddingModels, ModelSummary};
 use aiw_core::one_line;
+use aiw_events::EventSubject;
 use aiw_extensions::World;
 use aiw_history::{PastSession, Sessions, Store};
 use aiw_home::{Home, OWN};
@@ -89,6 +91,21 @@ pub fn awaited() -> ArgValueCandidates {
     candidates(|home| {
         let tasks = task_offers(&home, |task| task.state != State::Ended);
         Some(process_offers().into_iter().chain(tasks).flatten().collect())
+    })
+}
+
+/// Ids of runs of continuous integration that are among the project's events, the newest first.
+pub fn ci_runs() -> ArgValueCandidates {
+    candidates(|home| {
+        let reader = EventReader::new(&home, aiw_app::directory(&home).ok()?, EventsRequest::default()).ok()?;
+        let mut offers: Vec<Offer> = Vec::new();
+        for event in reader.list().ok()?.events.into_iter().rev().filter(|event| event.of == EventSubject::Ci) {
+            let (id, about) = (event.id.clone().unwrap_or_default(), event.to_string());
+            if !offers.iter().any(|(known, _)| *known == id) && offers.len() < 20 {
+                offers.push((id, about));
+            }
+        }
+        Some(offers)
     })
 }
 

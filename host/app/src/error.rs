@@ -1,5 +1,6 @@
 //! The errors of the application, and what to do about them.
 
+use aiw_ci::CiError;
 use aiw_components::LibraryError;
 use aiw_core::{AskError, ErrorKind, Fault};
 use aiw_gateway::{GatewayError, RouteError};
@@ -23,6 +24,9 @@ pub enum AppError {
     /// A component does not answer.
     #[error(transparent)]
     Call(#[from] CallError),
+    /// The runs of continuous integration can't be read.
+    #[error(transparent)]
+    Ci(Box<CiError>),
     /// The current directory was removed.
     #[error("the current directory is gone: {source}")]
     Directory {
@@ -76,8 +80,8 @@ pub enum AppError {
 impl Fault for AppError {
     fn below(&self) -> Option<&dyn Fault> {
         aiw_core::passed_on!(
-            self, Ask, Call, Executable, Gateway, Process, Provider, Route, Home, Setup, Launch, Library, Net, Vault,
-            Task
+            self, Ask, Call, Ci, Executable, Gateway, Process, Provider, Route, Home, Setup, Launch, Library, Net,
+            Vault, Task
         )
     }
 

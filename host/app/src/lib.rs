@@ -16,6 +16,7 @@
 pub mod accounts;
 mod app;
 pub mod budgets;
+pub mod ci;
 mod client;
 mod components;
 pub mod doctor;

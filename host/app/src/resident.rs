@@ -6,6 +6,7 @@ use std::panic::catch_unwind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use aiw_ci::MonitoredBranch;
 use aiw_home::Home;
 use aiw_processes::{AttendedProject, ProcessError, Resident};
 use schemars::JsonSchema;
@@ -28,13 +29,18 @@ struct Duty {
 }
 
 /// All duties. Decision 0040 says what starts and ends each, and what it costs.
-const DUTIES: [Duty; 2] = [
+const DUTIES: [Duty; 3] = [
     Duty {
         name: "processes",
         is_needed: |home| !aiw_processes::attended(home).is_empty(),
         run: |home, aiw, say| Ok(aiw_processes::attend(home, aiw, say)?),
     },
     Duty { name: "health", is_needed: health::is_needed, run: health::attend_to_health },
+    Duty {
+        name: "ci",
+        is_needed: |home| !aiw_ci::monitored(home).is_empty(),
+        run: |home, _, say| Ok(aiw_ci::attend(home, say)?),
+    },
 ];
 
 /// How often it looks whether it is needed.
@@ -97,6 +103,8 @@ pub struct ResidentState {
     pub problem: Option<String>,
     /// Whether it is to check API providers from time to time
     pub checks_providers: bool,
+    /// The branches whose runs of continuous integration it asks for
+    pub ci: Vec<MonitoredBranch>,
 }
 
 impl ResidentState {
@@ -105,7 +113,8 @@ impl ResidentState {
         let awake = Resident::is_awake(home);
         let pid = Resident::state(home).filter(|_| awake).and_then(|state| state.record.child).map(|child| child.pid);
         let problem = Resident::obstacle(home).map(|obstacle| obstacle.to_string());
-        Self { awake, pid, problem, projects: aiw_processes::attended(home), checks_providers: health::is_needed(home) }
+        let (checks_providers, ci) = (health::is_needed(home), aiw_ci::monitored(home));
+        Self { awake, pid, problem, projects: aiw_processes::attended(home), checks_providers, ci }
     }
 
     /// Returns it as a line; `None` if it is neither awake nor needed.
@@ -116,6 +125,7 @@ impl ResidentState {
             (count(|one| one.watched.len()), "watched"),
             (count(|one| one.scheduled.len()), "scheduled"),
             (count(|one| usize::from(one.hooks)), "with `on`"),
+            (self.ci.len(), "asked for at CI"),
         ];
         let parts = parts.iter().filter(|(count, _)| *count > 0).map(|(count, how)| format!("{count} {how}"));
         let what: Vec<String> = parts.chain(self.checks_providers.then(|| "checks of providers".into())).collect();

@@ -36,6 +36,8 @@ aiw_core::words! {
         Stopped = "stopped",
         /// It has ended without success, and is not started again.
         Failed = "failed",
+        /// It has ended, and did not fail.
+        Finished = "finished",
         /// It was to start at a time that nobody was awake for.
         Missed = "missed",
         /// Its definition was added, changed or removed.
@@ -64,6 +66,8 @@ aiw_core::words! {
         Provider = "provider",
         /// A budget.
         Budget = "budget",
+        /// A run of continuous integration.
+        Ci = "ci",
     }
 }
 
@@ -72,19 +76,19 @@ aiw_core::words! {
 pub struct HomeEvent {
     /// The time
     pub time: String,
-    /// `started`, `ready`, `unhealthy`, `recovered`, `limit`, `exited`, `restarted`, `held_back`, `stopped`, `failed`, `missed`, `defined`, `changed`, `rests` or `used_up`
+    /// `started`, `ready`, `unhealthy`, `recovered`, `limit`, `exited`, `restarted`, `held_back`, `stopped`, `failed`, `finished`, `missed`, `defined`, `changed`, `rests` or `used_up`
     #[schemars(with = "String")]
     pub kind: EventKind,
-    /// `process`, `task`, `server`, `provider` or `budget`
+    /// `process`, `task`, `server`, `provider`, `budget` or `ci`
     #[schemars(with = "String")]
     pub of: EventSubject,
-    /// A process's id in its project, a task's CLI, or the name of a server, provider or budget. Absent for a private run
+    /// A process's id in its project, a task's CLI, the name of a server, provider or budget, or the name and number of a run of CI. Absent for a private run
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The directory of its project
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<PathBuf>,
-    /// The id under which aiw supervises it
+    /// The id under which aiw supervises it, or that of a run of CI
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Its starter: `you`, `up`, `need`, `restart`, `watch`, `cron`, `hook`, `an extension`, or the name that an MCP client gives itself

@@ -73,7 +73,13 @@ impl KeptPath {
 /// All of them: path, room, links, secrets, trust.
 pub const KEPT_PATHS: &[KeptPath] = &[
     kept("mcp.json", "servers", Allowed, "what you put in it", ""),
-    kept("settings.json", "home", Allowed, "", "`trustedDirectories`, `trustedFiles`, `mcp.scripts`, addresses"),
+    kept(
+        "settings.json",
+        "home",
+        Allowed,
+        "",
+        "`trustedDirectories`, `trustedFiles`, `mcp.scripts`, `ci.hosts`, addresses",
+    ),
     kept("providers.json", "providers", Allowed, "", "`origins`").version(PROVIDERS_VERSION),
     kept("registry.yaml", "registries", Allowed, "", ""),
     kept("mcp_servers.yaml", "setup", Allowed, "keys of aiw 0.6", ""),
@@ -106,6 +112,7 @@ pub const KEPT_PATHS: &[KeptPath] = &[
     kept("bundles/", "registries", Refused, "", ""),
     kept("extensions/", "extensions", Refused, "", ""),
     kept("vectors/", "vectors", Refused, "", ""),
+    kept("ci/", "ci", Refused, "", ""),
     kept("events/", "events", Refused, "", ""),
     kept("history/", "history", Refused, "what was said in sessions", ""),
     kept("logs/", "home", Refused, "", ""),

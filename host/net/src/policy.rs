@@ -122,6 +122,18 @@ pub fn host_and_port(url: &str) -> Option<(String, u16)> {
     }
 }
 
+/// Returns the host of a git URL (`https`, `http`, `ssh` or `git@host:path`), and the path there without slashes at its ends.
+/// Whose key would be used there is left out. `None` if it has no host.
+pub fn host_and_path(url: &str) -> Option<(String, String)> {
+    let (host, path) = match Place::of(url, true).ok()? {
+        Place::Http(parsed) => (parsed.host_str()?.to_owned(), parsed.path().to_owned()),
+        Place::Ssh { host, .. } if url.contains("://") => (host, Url::parse(url).ok()?.path().to_owned()),
+        Place::Ssh { host, .. } => (host, url.split_once(':')?.1.to_owned()),
+        Place::Local(_) => return None,
+    };
+    Some((bare_name(&host), path.trim_matches('/').to_owned()))
+}
+
 /// Returns the scheme, host and port of a web address in one form, such as `https://a.example:443`. Returns `None`
 /// if the address is not an `http` or `https` URL, or if it contains a user or a password.
 pub fn origin(url: &str) -> Option<String> {
@@ -241,6 +253,28 @@ mod tests {
         }
         assert!(!policy.is_granted("a.example", 80));
         assert_eq!(policy.directories, [PathBuf::from("/srv/repo"), PathBuf::from("/srv/other")]);
+    }
+
+    #[test]
+    fn the_host_of_a_git_url_is_where_git_would_connect() {
+        let of = |url: &str| host_and_path(url).map(|(host, path)| format!("{host} {path}"));
+        for (url, found) in [
+            ("https://github.com/o/r.git", "github.com o/r.git"),
+            ("https://token@GitHub.com./o/r/", "github.com o/r"),
+            ("https://github.com@evil.example/o/r", "evil.example o/r"),
+            ("https://github.com\\@evil.example/o/r", "github.com @evil.example/o/r"),
+            ("https://github.com:token@evil.example/o/r", "evil.example o/r"),
+            ("git@github.com:o/r.git", "github.com o/r.git"),
+            ("ssh://git@ssh.github.com:443/o/r.git", "ssh.github.com o/r.git"),
+            ("ssh://git@evil.example/github.com:o/r", "evil.example github.com:o/r"),
+        ] {
+            assert_eq!(of(url).as_deref(), Some(found), "{url}");
+        }
+        for none in
+            ["", "/github.com/o/r", "file:///github.com/o/r", "ext::sh -c x", "../r", "https://github.com/o/r?x"]
+        {
+            assert_eq!(of(none), None, "{none}");
+        }
     }
 
     #[test]

@@ -37,6 +37,11 @@ pub(crate) fn first_that_fit<T: Serialize>(values: Vec<T>) -> (Vec<T>, usize) {
 
 /// As many items from the end as fit, in order; long ones are cut.
 pub(crate) fn last_that_fit(lines: Vec<String>) -> Vec<String> {
+    last_within(lines, RESULT)
+}
+
+/// As many items from the end as fit into so many bytes, in order; long ones are cut.
+pub(crate) fn last_within(lines: Vec<String>, most: usize) -> Vec<String> {
     let mut size = 0;
     let mut fit: Vec<String> = lines
         .into_iter()
@@ -45,7 +50,7 @@ pub(crate) fn last_that_fit(lines: Vec<String>) -> Vec<String> {
         .take_while(|line| {
             // Its length in JSON.
             size += line.len() + line.bytes().filter(|b| matches!(b, b'"' | b'\\' | ..=0x1f)).count() + 8;
-            size <= RESULT
+            size <= most
         })
         .collect();
     fit.reverse();

@@ -3,6 +3,7 @@
 use aiw_app::AppError;
 use aiw_app::servers::ServerError;
 use aiw_app::workflows::ScriptError;
+use aiw_ci::CiError;
 use aiw_core::{Fault, InvalidName, ProcessId, one_line, printable};
 use aiw_history::HistoryError;
 use aiw_home::HomeError;
@@ -62,6 +63,8 @@ pub(crate) enum CallError {
     #[error(transparent)]
     Server(#[from] ServerError),
     #[error(transparent)]
+    Ci(#[from] CiError),
+    #[error(transparent)]
     Process(#[from] ProcessError),
     #[error("there is no run `{}`", one_line(.run, 40))]
     NoRun { run: String },
@@ -87,7 +90,7 @@ fn process(pid: &Option<u32>) -> String {
 
 impl Fault for CallError {
     fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, App, History, Home, Launch, Pool, Process, Registry, Script, Server, Task)
+        aiw_core::passed_on!(self, App, Ci, History, Home, Launch, Pool, Process, Registry, Script, Server, Task)
     }
 
     fn hint(&self) -> Option<String> {
@@ -135,6 +138,14 @@ impl Fault for CallError {
             Self::Process(ProcessError::NoSnapshot { nearest: None, .. }) => "create_snapshot makes one".into(),
             Self::Process(ProcessError::Vault(_)) => return None,
             Self::Registry(RegistryError::Key { .. } | RegistryError::Library(_)) => return None,
+            // Their own hints are for the command line.
+            Self::Ci(CiError::NoPlace { .. } | CiError::NotARepository { .. }) => {
+                "name it as `repo`: `OWNER/REPO`".into()
+            }
+            Self::Ci(CiError::NoCommit | CiError::NoRun { .. }) => {
+                "list_ci_runs names the runs; one begins some seconds after a push".into()
+            }
+            Self::Ci(e) => format!("the user's way: {}", e.hint()?),
             Self::Process(ProcessError::InFile { .. }) => "ask the user, or create a process of another id".into(),
             _ => return self.below()?.hint(),
         })

@@ -94,7 +94,7 @@ fn level_of(kind: EventKind) -> &'static str {
         | EventKind::Changed
         | EventKind::Rests
         | EventKind::UsedUp => "warning",
-        EventKind::Exited | EventKind::Restarted => "notice",
+        EventKind::Exited | EventKind::Restarted | EventKind::Finished => "notice",
         EventKind::Started | EventKind::Ready | EventKind::Recovered | EventKind::Stopped | EventKind::Defined => {
             "info"
         }

@@ -12,6 +12,7 @@
 mod ask;
 mod behind;
 mod bounds;
+mod ci;
 mod context;
 mod error;
 mod event_messages;

@@ -111,11 +111,11 @@ pub(crate) enum WaitUntil {
 #[serde(deny_unknown_fields)]
 pub(crate) struct WaitForEvent {
     /// Only of these kinds: `started`, `ready`, `unhealthy`, `recovered`, `limit`, `exited`, `restarted`, `held_back`, `stopped`,
-    /// `failed`, `missed`, `defined`, `changed`, `rests`, `used_up`
+    /// `failed`, `finished`, `missed`, `defined`, `changed`, `rests`, `used_up`
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     kinds: Vec<EventKind>,
-    /// Only of the process with this id, or the task, MCP server, provider or budget of this name
+    /// Only of the process with this id, or the task, MCP server, provider, budget or run of CI of this name
     process: Option<String>,
     /// The position to go on from: `next` of an earlier answer. Without it, what happens from now on
     #[schemars(extend("maximum" = 9_007_199_254_740_991_u64))]

@@ -22,6 +22,8 @@ aiw_core::words! {
         Processes = "processes",
         /// Scripts over the tools of other MCP servers.
         Workflows = "workflows",
+        /// Runs of continuous integration.
+        Ci = "ci",
     }
 }
 

@@ -7,8 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use aiw_tests::{Answer, Server};
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::figures::{memory_of, middle, share_of};
 
@@ -161,7 +162,28 @@ pub fn rows(aiw: &Path) -> Result<Vec<Row>> {
         ("process: memory of the resident", memory, "MB", 10.0),
         ("process: cpu of the resident when nothing happens", cpu, "%", 0.1),
         ("process: a key, from `aiw process attach` and back", typed, "ms", 5.0),
+        ("ci: `aiw ci list`, beside the answer of its server", listed(aiw)?, "ms", 20.0),
     ])
+}
+
+/// How long it takes to list ten runs of a server that answers at once, in milliseconds.
+fn listed(aiw: &Path) -> Result<f64> {
+    let dir = tempfile::tempdir()?;
+    let run =
+        |id: u64| json!({"id": id, "name": "CI", "run_number": id, "status": "completed", "conclusion": "success"});
+    let answer = json!({"total_count": 10, "workflow_runs": (1..=10).map(run).collect::<Vec<_>>()}).to_string();
+    let server = Server::start(move |_| Answer::ok(answer.clone()));
+    fs::create_dir(dir.path().join("home"))?;
+    let settings = json!({"ci": {"hosts": {"ghe.test": {"api_url": server.url()}}}});
+    fs::write(dir.path().join("home/settings.json"), settings.to_string())?;
+    let mut samples = Vec::new();
+    for _ in 0..RUNS {
+        let begun = Instant::now();
+        let done = of(aiw, dir.path(), &["ci", "list", "--repo", "ghe.test/o/r", "--json"]).output()?;
+        samples.push(begun.elapsed());
+        ensure!(String::from_utf8_lossy(&done.stdout).contains("\"total\": 10"), "the runs are not listed");
+    }
+    Ok(middle(samples))
 }
 
 /// How long it takes to search as many events as a home may have, in milliseconds.

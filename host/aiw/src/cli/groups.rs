@@ -12,7 +12,7 @@ use crate::layout;
 const GROUPS: [(&str, &[&str]); 8] = [
     ("Run", &["claude", "codex", "gemini"]),
     ("Watch", &["status", "logs", "wait", "stop", "task"]),
-    ("Processes", &["up", "down", "ps", "restart", "process", "events"]),
+    ("Processes", &["up", "down", "ps", "restart", "process", "events", "ci"]),
     ("Providers", &["provider", "pool", "gateway", "usage", "budget"]),
     ("Tools", &["mcp", "workflow", "planner", "model"]),
     ("History", &["history"]),

@@ -367,10 +367,10 @@ pub struct EventsArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_since)]
     pub since: Option<u64>,
     /// Only of this kind: started, ready, unhealthy, recovered, limit, exited, restarted, held_back, stopped, failed,
-    /// missed, defined, changed, rests, used_up; may be repeated
+    /// finished, missed, defined, changed, rests, used_up; may be repeated
     #[arg(long = "kind", value_name = "KIND")]
     pub kinds: Vec<EventKind>,
-    /// Only of the process with this id, or the task, MCP server, provider or budget of this name
+    /// Only of the process with this id, or the task, MCP server, provider, budget or run of CI of this name
     #[arg(long, value_name = "ID", add = complete::processes())]
     pub of: Option<String>,
     /// Include the events of all projects

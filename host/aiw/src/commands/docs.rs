@@ -96,6 +96,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
             HiddenPlugins InstalledSummary MarketSummary PluginDetails PluginSummary RemovedMarket RemovedPlugin
             ServerDetails SwitchedPlugin UpdatedMarket UpdatedSummary Validation
         }
+        aiw_ci { CiFailedLogs CiJob CiJobLog CiLimit CiRun CiRunDetails CiRunList CiStep CiWait MonitoredBranch StoppedMonitoring }
         aiw_events { HomeEvent }
         aiw_orchestrator { CallTrace RunRecord WorkflowSummary }
         aiw_processes {
@@ -110,6 +111,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_routing { DefinitionChange FoundTool ServerEntry ServerStatus ServerTool }
         aiw_setup { ClientChange ClientSummary HookStatus }
         aiw_usage { Sum UsageRow }
+        super::ci { CiLogLine }
         super::each { RemovedFiles }
         super::gateway { GatewayRevoke GatewayServe }
         super::history { HistorySearch }

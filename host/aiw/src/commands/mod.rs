@@ -2,6 +2,7 @@
 
 pub mod browse;
 pub mod call;
+pub mod ci;
 pub mod cli_list;
 pub mod dev;
 pub mod docs;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::clis::Clis;
 use super::planner::Written;
 use super::{
-    Budget, HealthSettings, HistorySettings, McpSettings, ModelLimits, ModelPrice, Settings, TaskSettings,
+    Budget, CiSettings, HealthSettings, HistorySettings, McpSettings, ModelLimits, ModelPrice, Settings, TaskSettings,
     UpdateSettings,
 };
 use crate::{HomeError, entry};
@@ -28,6 +28,8 @@ struct Sections {
     schema: Value,
     #[schemars(with = "BTreeMap<String, Budget>")]
     budgets: Named,
+    #[schemars(with = "CiSettings")]
+    ci: Section,
     #[schemars(with = "Clis")]
     clis: Named,
     enabled_plugins: Section,

@@ -1,8 +1,9 @@
 //! `settings.json`: `extraKnownMarketplaces` and `enabledPlugins` (both in Claude Code's shape), `sources`,
-//! `trustedDirectories`, `clis`, `tasks`, `mcp`, `habits`, `health`, `history`, `planner`, `models`, `budgets` and
+//! `trustedDirectories`, `ci`, `clis`, `tasks`, `mcp`, `habits`, `health`, `history`, `planner`, `models`, `budgets` and
 //! `updates`.
 
 mod budgets;
+mod ci;
 mod clis;
 mod habits;
 mod health;
@@ -26,6 +27,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 pub use budgets::{Budget, BudgetLimit, BudgetPeriod};
+pub use ci::{CiHostSettings, CiSettings};
 pub use clis::CliSettings;
 pub use health::HealthSettings;
 pub use history::HistorySettings;

@@ -29,14 +29,14 @@ use crate::http::RequestLimits;
 const MAX_FILES: usize = 1_000_000;
 
 /// The maximum size of a configuration file. Such files are a page or two.
-const MAX_CONFIG: u64 = 1 << 20;
+pub(super) const MAX_CONFIG: u64 = 1 << 20;
 
 /// The maximum depth of nested files. libgit2 follows ten nested includes and five nested alternates.
-const MAX_DEPTH: usize = 10;
+pub(super) const MAX_DEPTH: usize = 10;
 
 /// The maximum number of configuration files, more than any configuration has. Each may include all the others
 /// again.
-const MAX_CONFIGS: usize = 100;
+pub(super) const MAX_CONFIGS: usize = 100;
 
 /// How often to check on a thread that may be waiting for a file.
 const TICK: Duration = Duration::from_millis(20);
@@ -239,7 +239,7 @@ impl Looking<'_> {
             ))
         };
         self.configs = self.configs.checked_sub(1).ok_or_else(|| more(self.shown))?;
-        for Setting { section, key, value } in settings(&text) {
+        for Setting { section, key, value, .. } in settings(&text) {
             if (section.as_str(), key.as_str()) == ("extensions", "objectformat") && value != b"sha1" {
                 return Err(unsupported_format(self.shown, &String::from_utf8_lossy(&value)));
             }
@@ -305,20 +305,29 @@ impl Looking<'_> {
 
 /// A setting in a configuration file, with the section and the key in lowercase.
 #[derive(Debug, PartialEq, Eq)]
-struct Setting {
-    section: String,
-    key: String,
-    value: Vec<u8>,
+pub(super) struct Setting {
+    pub(super) section: String,
+    /// The part of the section's name in quotes.
+    pub(super) subsection: Option<String>,
+    pub(super) key: String,
+    pub(super) value: Vec<u8>,
+}
+
+impl Setting {
+    /// Whether it has this name.
+    pub(super) fn is(&self, section: &str, subsection: Option<&str>, key: &str) -> bool {
+        self.section == section && self.subsection.as_deref() == subsection && self.key == key
+    }
 }
 
 /// Returns the settings in a configuration file, possibly including some that git would not recognize.
 /// <https://git-scm.com/docs/git-config#_syntax>
-fn settings(text: &[u8]) -> Vec<Setting> {
+pub(super) fn settings(text: &[u8]) -> Vec<Setting> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     // Map each byte to a character, because paths need not be UTF-8.
     let text: String = text.iter().copied().map(char::from).collect();
     let text = text.replace("\\\r\n", "").replace("\\\n", "");
-    let mut section = String::new();
+    let (mut section, mut subsection) = (String::new(), None);
     let mut settings = Vec::new();
     for line in text.lines() {
         // The condition of an include is quoted and may contain anything.
@@ -330,15 +339,28 @@ fn settings(text: &[u8]) -> Vec<Setting> {
         let (before, value) = line.split_at(sign.unwrap_or(line.len()));
         if let Some(name) = before.trim_start().strip_prefix('[') {
             let end = name.find(|character: char| !character.is_ascii_alphanumeric() && !"-.".contains(character));
-            section = name[..end.unwrap_or(name.len())].to_ascii_lowercase();
+            let (first, rest) = name.split_at(end.unwrap_or(name.len()));
+            section = first.to_ascii_lowercase();
+            subsection = rest.trim_start().strip_prefix('"').map(quoted_part);
         }
         // A setting may follow its section on the same line.
         let key = before.trim_end().rsplit([' ', '\t', ']']).next().unwrap_or_default().to_ascii_lowercase();
         if let Some(value) = value.strip_prefix('=') {
-            settings.push(Setting { section: section.clone(), key, value: plain(value.trim()) });
+            let (section, subsection) = (section.clone(), subsection.clone());
+            settings.push(Setting { section, subsection, key, value: plain(value.trim()) });
         }
     }
     settings
+}
+
+/// Returns a text up to the quote that ends it, without its escapes.
+fn quoted_part(text: &str) -> String {
+    let (mut bytes, mut characters) = (Vec::new(), text.chars());
+    while let Some(character) = characters.next().filter(|character| *character != '"') {
+        let character = if character == '\\' { characters.next() } else { Some(character) };
+        bytes.extend(character.and_then(|character| u8::try_from(character).ok()));
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Returns a value without its quotes, escapes and comment.

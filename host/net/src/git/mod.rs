@@ -3,6 +3,7 @@
 
 mod advertisement;
 mod answer;
+mod checkout;
 mod command;
 mod exchange;
 mod local;
@@ -28,6 +29,7 @@ use git2::{ObjectType, Repository, RepositoryInitOptions};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
+pub use checkout::{GitCheckout, GitRemote};
 use refs::check_reference;
 pub use refs::{GitOrigin, GitRef, GitRefs};
 use remote::{Depth, Remote};

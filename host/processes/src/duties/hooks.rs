@@ -23,7 +23,7 @@ pub(super) struct Hooks {
     runs: Recent,
 }
 
-/// Names of what happened in the last minute: what has its own cause by a detour must not go on for ever.
+/// The events of the last minute, by name: an event that causes itself by a detour must not go on for ever.
 #[derive(Default)]
 pub(super) struct Recent(Vec<(String, Instant)>);
 

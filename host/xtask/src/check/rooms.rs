@@ -23,11 +23,12 @@ const fn room(name: &'static str, may_use: &'static [&'static str], holds: &'sta
 }
 
 /// The rooms from the top down.
-const ROOMS: [Room; 36] = [
+const ROOMS: [Room; 37] = [
     room(
         "agentic-warden",
         &[
             "aiw-app",
+            "aiw-ci",
             "aiw-core",
             "aiw-events",
             "aiw-extensions",
@@ -63,6 +64,7 @@ const ROOMS: [Room; 36] = [
         "aiw-offer",
         &[
             "aiw-app",
+            "aiw-ci",
             "aiw-core",
             "aiw-events",
             "aiw-history",
@@ -82,6 +84,7 @@ const ROOMS: [Room; 36] = [
     room(
         "aiw-app",
         &[
+            "aiw-ci",
             "aiw-components",
             "aiw-core",
             "aiw-events",
@@ -139,6 +142,11 @@ const ROOMS: [Room; 36] = [
         "aiw-processes",
         &["aiw-core", "aiw-events", "aiw-home", "aiw-supervisor"],
         "processes of a project: definitions and their file, what the user allows of it, probes, environments, states, output, and the verbs over them. Only user of kdl, croner and chrono, globset and ignore",
+    ),
+    room(
+        "aiw-ci",
+        &["aiw-core", "aiw-events", "aiw-home", "aiw-net", "aiw-redact", "aiw-supervisor"],
+        "what continuous integration says: the runs of a repository's GitHub Actions, what failed in them, waiting for their end, and having the resident ask for them",
     ),
     room(
         "aiw-orchestrator",
@@ -292,8 +300,9 @@ const ROOMS: [Room; 36] = [
 ];
 
 /// Dependencies that only tests have.
-const TESTS: [(&str, &str); 10] = [
+const TESTS: [(&str, &str); 11] = [
     ("aiw-app", "aiw-tests"),
+    ("aiw-ci", "aiw-tests"),
     ("aiw-orchestrator", "aiw-tests"),
     ("aiw-markets", "aiw-testkit"),
     ("aiw-mcp", "aiw-listen"),

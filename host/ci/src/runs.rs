@@ -1,0 +1,406 @@
+//! Runs of a repository, what is in one, and what failed in it.
+
+use std::time::Duration;
+
+use aiw_core::{counted, one_line};
+use aiw_home::{Home, blocking};
+use aiw_net::{HttpClient, NetError};
+use aiw_redact::rules::Redactor;
+use schemars::JsonSchema;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::connection::{CiLimit, Connection};
+use crate::error::CiError;
+use crate::log::{Blocks, Cutter, LINES, THEIRS, end_of, read_lines};
+use crate::place::{CiPlace, CiRepository};
+use crate::shapes::{CiJob, CiRun, JobPage, RunPage};
+use crate::source::TokenSource;
+
+/// The most runs of a list: GitHub gives no more with a filter.
+const MOST_RUNS: usize = 1000;
+
+/// The items of a page.
+const PAGE: usize = 100;
+
+/// The most pages of jobs that are read.
+const JOB_PAGES: usize = 10;
+
+/// The most jobs whose logs are read, and the lines that each has at least.
+const MOST_LOGS: usize = 10;
+const LEAST_LINES: usize = 20;
+
+/// Which runs.
+#[derive(Debug, Clone, Default)]
+pub struct CiListRequest {
+    /// So many at the most.
+    pub limit: usize,
+    /// Of this branch; without one, of the branch that is checked out.
+    pub branch: Option<String>,
+}
+
+/// Runs of a repository
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CiRunList {
+    /// The repository: `OWNER/REPO`, behind its host if that is not github.com
+    pub repository: String,
+    /// The branch that they are of; null for all branches
+    pub branch: Option<String>,
+    /// The runs, newest first
+    pub runs: Vec<CiRun>,
+    /// How many there are
+    pub total: u64,
+    /// Where the token is from: `gh`, `vault`, `variable` or `none`
+    pub token: &'static str,
+    /// The limit of requests, as the host said it
+    pub limit: Option<CiLimit>,
+    /// Notes for you
+    pub notes: Vec<String>,
+}
+
+/// A run, and its jobs
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CiRunDetails {
+    /// The repository: `OWNER/REPO`, behind its host if that is not github.com
+    pub repository: String,
+    /// The run
+    pub run: CiRun,
+    /// The jobs of its latest attempt: those that failed first
+    pub jobs: Vec<CiJob>,
+    /// The limit of requests, as the host said it
+    pub limit: Option<CiLimit>,
+    /// Notes for you
+    pub notes: Vec<String>,
+}
+
+/// The jobs of a run that failed, with their errors
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CiFailedLogs {
+    /// The repository: `OWNER/REPO`, behind its host if that is not github.com
+    pub repository: String,
+    /// The run
+    pub run: CiRun,
+    /// Its jobs that failed
+    pub jobs: Vec<CiJobLog>,
+    /// How far to believe the lines
+    pub about: &'static str,
+    /// Notes for you
+    pub notes: Vec<String>,
+}
+
+/// The end of a job, as its log tells it
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CiJobLog {
+    /// The job's id
+    pub id: u64,
+    /// Its name
+    pub name: String,
+    /// How it ended
+    pub conclusion: String,
+    /// The step that failed
+    pub step: Option<String>,
+    /// The errors, with the lines before each; secrets are taken out
+    pub lines: Vec<String>,
+    /// How many lines were left out
+    pub left_out: u64,
+    /// Why there are no lines, or not all
+    pub note: Option<String>,
+}
+
+/// The runs of one repository.
+pub struct Ci {
+    pub(crate) connection: Connection,
+    pub(crate) place: CiPlace,
+    home: Home,
+    /// How long all logs of an answer may take.
+    patience: Duration,
+    /// The first pause while waiting.
+    pub(crate) pace: Duration,
+}
+
+impl Ci {
+    /// Finds the repository that is meant where the caller is, and the token for its host. Nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// There is no repository at a host that the user knows.
+    pub async fn open(home: &Home, client: &HttpClient, named: Option<&str>) -> Result<Self, CiError> {
+        let (theirs, named) = (home.clone(), named.map(str::to_owned));
+        let find = move || {
+            let here = theirs.around().directory().map(ToOwned::to_owned).unwrap_or_else(|_| "/".into());
+            CiPlace::find(&theirs, &here, named.as_deref())
+        };
+        let place = blocking(find).await?;
+        let connection = Connection::to(home, client, &place.api).await?;
+        let pace = if connection.source() == TokenSource::None { 20 } else { 3 };
+        let patience = Duration::from_secs(300);
+        Ok(Self { connection, place, home: home.clone(), patience, pace: Duration::from_secs(pace) })
+    }
+
+    /// Gives logs this long, in all.
+    #[must_use]
+    pub fn patient_for(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Returns the repository.
+    pub fn repository(&self) -> &CiRepository {
+        &self.place.repository
+    }
+
+    /// Returns the branch that is checked out, if it is of this repository.
+    pub fn branch(&self) -> Option<&str> {
+        self.place.branch.as_deref()
+    }
+
+    /// Returns what you should know of where the answers are from.
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let host = &self.place.repository.host;
+        if self.connection.source() == TokenSource::None {
+            notes.push(format!("there is no token for `{host}`: it answers 60 requests an hour"));
+        }
+        if let Some(limit) = self.connection.limit().filter(|limit| limit.remaining < 10) {
+            notes.push(format!("`{host}` answers {} more requests until {}", limit.remaining, limit.resets));
+        }
+        let others = self.place.others.iter().take(5);
+        notes.extend(
+            others.map(|(remote, other)| format!("remote `{}` is `{other}`: `--repo {other}`", one_line(remote, 40))),
+        );
+        notes
+    }
+
+    /// Lists the newest runs.
+    ///
+    /// # Errors
+    ///
+    /// The host doesn't answer, or refuses.
+    pub async fn list(&self, request: &CiListRequest) -> Result<CiRunList, CiError> {
+        let limit = request.limit.clamp(1, MOST_RUNS);
+        let branch = request.branch.as_deref().or(self.branch());
+        let branch = branch.filter(|branch| *branch != "*");
+        let (mut runs, mut total) = (Vec::<CiRun>::new(), 0);
+        let size = limit.min(PAGE).to_string();
+        for page in 1..=limit.div_ceil(PAGE) {
+            let page = page.to_string();
+            let mut query = vec![("per_page", size.as_str()), ("page", &page)];
+            query.extend(branch.map(|branch| ("branch", branch)));
+            let Some(found) = self.get::<RunPage>(&["runs"], &query, None).await? else { break };
+            total = found.value.total_count;
+            let is_last = found.value.workflow_runs.len() < limit.min(PAGE);
+            // One that began meanwhile moves the others to the next page.
+            let known = |run: &CiRun| runs.iter().any(|other| other.id == run.id);
+            let new: Vec<CiRun> = found.value.workflow_runs.into_iter().filter(|run| !known(run)).collect();
+            runs.extend(new);
+            if is_last || runs.len() >= limit {
+                break;
+            }
+        }
+        runs.truncate(limit);
+        let mut notes = self.notes();
+        if let Some(branch) = branch.filter(|_| runs.is_empty()) {
+            notes.push(format!("no run is of branch `{}`: `--branch '*'` lists all", one_line(branch, 60)));
+        }
+        Ok(CiRunList {
+            repository: self.place.repository.to_string(),
+            branch: branch.map(|branch| one_line(branch, 120)),
+            runs,
+            total,
+            token: self.connection.source().as_str(),
+            limit: self.connection.limit(),
+            notes,
+        })
+    }
+
+    pub(crate) async fn get<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        known: Option<&str>,
+    ) -> Result<Option<crate::connection::Answered<T>>, CiError> {
+        self.connection.get(&self.place.repository, path, query, known).await
+    }
+
+    /// Returns the newest run of the commit that is checked out, if there is one by now.
+    pub(crate) async fn newest(&self) -> Result<Option<CiRun>, CiError> {
+        let commit = self.place.commit.as_ref().ok_or(CiError::NoCommit)?;
+        let query = [("head_sha", commit.as_str()), ("per_page", "1")];
+        let found = self.get::<RunPage>(&["runs"], &query, None).await?;
+        Ok(found.and_then(|found| found.value.workflow_runs.into_iter().next()))
+    }
+
+    async fn run(&self, id: Option<u64>) -> Result<CiRun, CiError> {
+        let Some(id) = id else {
+            let commit = self.place.commit.as_ref().map(|commit| commit.as_str()[..10].to_owned()).unwrap_or_default();
+            let missing = || CiError::NoRun { commit, repository: self.place.repository.to_string() };
+            return self.newest().await?.ok_or_else(missing);
+        };
+        match self.get(&["runs", &id.to_string()], &[], None).await {
+            Ok(found) => found.map(|found| found.value).ok_or(CiError::NoCommit),
+            Err(CiError::NotFound { host, token, .. }) => {
+                let what = format!("run {id} of `{}`", self.place.repository);
+                Err(CiError::NotFound { what, host, token })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) async fn jobs(&self, run: u64) -> Result<Vec<CiJob>, CiError> {
+        let (run, mut jobs) = (run.to_string(), Vec::new());
+        for page in 1..=JOB_PAGES {
+            let page = page.to_string();
+            let query = [("filter", "latest"), ("per_page", "100"), ("page", page.as_str())];
+            let Some(found) = self.get::<JobPage>(&["runs", &run, "jobs"], &query, None).await? else { break };
+            let is_last = found.value.jobs.len() < PAGE;
+            jobs.extend(found.value.jobs);
+            if is_last || jobs.len() as u64 >= found.value.total_count {
+                break;
+            }
+        }
+        jobs.sort_by_key(|job: &CiJob| !job.has_failed());
+        Ok(jobs)
+    }
+
+    /// Returns a run with its jobs: without an id, the newest run of the commit that is checked out.
+    ///
+    /// # Errors
+    ///
+    /// There is no such run, or the host doesn't answer.
+    pub async fn details(&self, id: Option<u64>) -> Result<CiRunDetails, CiError> {
+        let run = self.run(id).await?;
+        let jobs = self.jobs(run.id).await?;
+        let repository = self.place.repository.to_string();
+        Ok(CiRunDetails { repository, run, jobs, limit: self.connection.limit(), notes: self.notes() })
+    }
+
+    fn redactor(&self) -> Result<Redactor, CiError> {
+        let (mut values, _) = self.home.vault().values();
+        values.extend(self.connection.secret().map(|secret| secret.expose().to_owned()));
+        Ok(Redactor::new(&values)?)
+    }
+
+    /// Returns what failed in a run, from the logs of its jobs.
+    ///
+    /// # Errors
+    ///
+    /// There is no such run, or the host doesn't answer.
+    pub async fn failed_logs(&self, id: Option<u64>) -> Result<CiFailedLogs, CiError> {
+        let CiRunDetails { repository, run, jobs, mut notes, .. } = self.details(id).await?;
+        let until = end_of(self.patience);
+        let failed: Vec<&CiJob> = jobs.iter().filter(|job| job.has_failed()).collect();
+        let redactor = self.redactor()?;
+        let share = (LINES / failed.len().max(1)).max(LEAST_LINES);
+        let (mut room, mut logs) = (LINES, Vec::new());
+        for (place, job) in failed.iter().enumerate() {
+            let log = match place < MOST_LOGS && room > 0 {
+                true => self.failed_log(job, share.min(room), until, &redactor).await?,
+                false => named(job, "its log is left out: others before it fill the answer"),
+            };
+            room = room.saturating_sub(log.lines.len());
+            logs.push(log);
+        }
+        if logs.is_empty() {
+            notes.push(match (run.is_over(), run.has_succeeded()) {
+                (true, true) => "it has succeeded: nothing failed in it".to_owned(),
+                (true, false) => format!("no job failed: the run ended as `{}`", run.state()),
+                (false, _) => "nothing has failed so far, and it still runs".to_owned(),
+            });
+        } else if !run.is_over() {
+            notes.push("it still runs: other jobs may fail too".to_owned());
+        }
+        Ok(CiFailedLogs { repository, run, jobs: logs, about: THEIRS, notes })
+    }
+
+    async fn failed_log(
+        &self,
+        job: &CiJob,
+        room: usize,
+        until: Instant,
+        redactor: &Redactor,
+    ) -> Result<CiJobLog, CiError> {
+        let mut stream = match self.connection.log(&self.place.repository, job.id).await {
+            Ok(Some(stream)) => stream,
+            Ok(None) => return Ok(named(job, &gone(job))),
+            Err(CiError::Net(error)) => return Ok(named(job, &unread(&error))),
+            Err(error) => return Err(error),
+        };
+        // A gap may take a line at each of its ends.
+        let mut cutter = Cutter::new(room.saturating_sub(room / 10).max(1));
+        let mut take = |line: &[u8]| {
+            cutter.take(line);
+            true
+        };
+        let note = match read_lines(&mut stream, until, &mut take).await {
+            Ok(unread) => unread.note(),
+            Err(CiError::Net(error)) => Some(unread(&error)),
+            Err(error) => return Err(error),
+        };
+        let (mut lines, left_out) = cutter.end(redactor);
+        lines.truncate(room);
+        Ok(CiJobLog { lines, left_out, note, ..named(job, "") })
+    }
+
+    /// Gives all lines of the logs of a run, job by job, without secrets. `each` gets the job and a line, or a sentence in place of
+    /// a log, and returns whether it wants more.
+    ///
+    /// # Errors
+    ///
+    /// There is no such run, or the host doesn't answer.
+    pub async fn all_logs(
+        &self,
+        id: Option<u64>,
+        each: &mut (dyn FnMut(&CiJob, Result<&str, &str>) -> bool + Send),
+    ) -> Result<CiRun, CiError> {
+        let CiRunDetails { run, mut jobs, .. } = self.details(id).await?;
+        jobs.sort_by_key(|job| job.id);
+        let redactor = self.redactor()?;
+        for job in &jobs {
+            let note = match self.connection.log(&self.place.repository, job.id).await? {
+                None => Some(gone(job)),
+                Some(mut stream) => {
+                    let mut line = |line: &str| each(job, Ok(line));
+                    let mut blocks = Blocks::new(&redactor, &mut line);
+                    let read = read_lines(&mut stream, end_of(self.patience), &mut |line| blocks.take(line)).await;
+                    if !blocks.flush() {
+                        break;
+                    }
+                    read?.note()
+                }
+            };
+            if note.is_some_and(|note| !each(job, Err(&note))) {
+                break;
+            }
+        }
+        Ok(run)
+    }
+}
+
+fn unread(error: &NetError) -> String {
+    format!("its log can't be read: {}", one_line(&error.clone().without_paths().to_string(), 300))
+}
+
+fn gone(job: &CiJob) -> String {
+    match job.status.as_str() {
+        "completed" => "its log is gone: GitHub keeps logs for a time, by default 90 days".to_owned(),
+        _ => "it still runs: its log is there once it has ended".to_owned(),
+    }
+}
+
+/// A job without lines of its log.
+fn named(job: &CiJob, why: &str) -> CiJobLog {
+    let step = job.failed_step().map(|step| format!("{} {}", step.number, step.name));
+    let note = Some(why.to_owned()).filter(|why| !why.is_empty());
+    let (name, conclusion) = (job.name.clone(), job.state().to_owned());
+    CiJobLog { id: job.id, name, conclusion, step, lines: Vec::new(), left_out: 0, note }
+}
+
+/// Returns the failed jobs of a run in a few words.
+pub(crate) fn failed_names(jobs: &[CiJob]) -> Vec<String> {
+    let failed: Vec<&CiJob> = jobs.iter().filter(|job| job.has_failed()).collect();
+    let mut names: Vec<String> = failed.iter().take(20).map(|job| job.name.clone()).collect();
+    if failed.len() > names.len() {
+        names.push(counted(failed.len() - names.len(), "other job"));
+    }
+    names
+}

@@ -1,0 +1,173 @@
+//! Runs and jobs, as the API gives them and as they are shown. Each text is bounded and printable from here on.
+
+use std::borrow::Cow;
+
+use aiw_core::one_line;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The longest name.
+const NAME: usize = 120;
+
+/// A run
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CiRun {
+    /// Its id
+    pub id: u64,
+    /// The name of its workflow
+    #[serde(default, deserialize_with = "line")]
+    pub name: String,
+    /// The number of the run among those of its workflow
+    #[serde(default, rename(deserialize = "run_number"))]
+    pub number: u64,
+    /// The attempt: a run that is run again has the same id
+    #[serde(default, rename(deserialize = "run_attempt"))]
+    pub attempt: u64,
+    /// Its title: usually the first line of a commit
+    #[serde(default, rename(deserialize = "display_title"), deserialize_with = "line")]
+    pub title: String,
+    /// Its branch
+    #[serde(default, rename(deserialize = "head_branch"), deserialize_with = "line")]
+    pub branch: String,
+    /// Its commit
+    #[serde(default, rename(deserialize = "head_sha"), deserialize_with = "line")]
+    pub commit: String,
+    /// The event that started it: `push`, `pull_request` and others
+    #[serde(default, deserialize_with = "line")]
+    pub event: String,
+    /// `queued`, `in_progress`, `completed` and others
+    #[serde(default, deserialize_with = "line")]
+    pub status: String,
+    /// How it ended: `success`, `failure`, `cancelled` and others; empty until then
+    #[serde(default, deserialize_with = "line")]
+    pub conclusion: String,
+    /// When it was made
+    #[serde(default, rename(deserialize = "created_at"), deserialize_with = "line")]
+    pub created: String,
+    /// When it changed last
+    #[serde(default, rename(deserialize = "updated_at"), deserialize_with = "line")]
+    pub updated: String,
+    /// Its page
+    #[serde(default, rename(deserialize = "html_url"), deserialize_with = "line")]
+    pub url: String,
+}
+
+/// A job of a run
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CiJob {
+    /// Its id
+    pub id: u64,
+    /// Its name, with what a matrix gave it: `test (ubuntu, 20)`
+    #[serde(default, deserialize_with = "line")]
+    pub name: String,
+    /// `queued`, `in_progress`, `completed` and others
+    #[serde(default, deserialize_with = "line")]
+    pub status: String,
+    /// How it ended: `success`, `failure`, `skipped` and others; empty until then
+    #[serde(default, deserialize_with = "line")]
+    pub conclusion: String,
+    /// Its steps that have failed, and the one that runs
+    #[serde(default, deserialize_with = "notable")]
+    pub steps: Vec<CiStep>,
+}
+
+/// A step of a job
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CiStep {
+    /// Its number
+    #[serde(default)]
+    pub number: u64,
+    /// Its name
+    #[serde(default, deserialize_with = "line")]
+    pub name: String,
+    /// `queued`, `in_progress` or `completed`
+    #[serde(default, deserialize_with = "line")]
+    pub status: String,
+    /// How it ended; empty until then
+    #[serde(default, deserialize_with = "line")]
+    pub conclusion: String,
+}
+
+/// A page of runs.
+#[derive(Deserialize)]
+pub(crate) struct RunPage {
+    pub total_count: u64,
+    pub workflow_runs: Vec<CiRun>,
+}
+
+/// A page of jobs.
+#[derive(Deserialize)]
+pub(crate) struct JobPage {
+    pub total_count: u64,
+    pub jobs: Vec<CiJob>,
+}
+
+/// Whether a run, job or step ended in a way that somebody has to look at.
+pub(crate) fn is_failure(conclusion: &str) -> bool {
+    matches!(conclusion, "failure" | "timed_out" | "startup_failure" | "action_required")
+}
+
+impl CiRun {
+    /// Whether it has ended.
+    pub fn is_over(&self) -> bool {
+        self.status == "completed"
+    }
+
+    /// Whether it has failed.
+    pub fn has_failed(&self) -> bool {
+        is_failure(&self.conclusion)
+    }
+
+    /// Whether it has ended, and nothing in it failed or was cancelled.
+    pub fn has_succeeded(&self) -> bool {
+        self.is_over() && matches!(self.conclusion.as_str(), "success" | "neutral" | "skipped")
+    }
+
+    /// Returns its name as GitHub shows it: `CI #12, attempt 2`.
+    pub fn label(&self) -> String {
+        let attempt = if self.attempt > 1 { format!(", attempt {}", self.attempt) } else { String::new() };
+        format!("{} #{}{attempt}", self.name, self.number)
+    }
+
+    /// Returns how it is, in a word.
+    pub fn state(&self) -> &str {
+        state(&self.status, &self.conclusion)
+    }
+}
+
+impl CiJob {
+    /// Whether it has failed.
+    pub fn has_failed(&self) -> bool {
+        is_failure(&self.conclusion)
+    }
+
+    /// Returns how it is, in a word.
+    pub fn state(&self) -> &str {
+        state(&self.status, &self.conclusion)
+    }
+
+    /// Returns the step that failed first, as GitHub names it.
+    pub fn failed_step(&self) -> Option<&CiStep> {
+        self.steps.iter().find(|step| is_failure(&step.conclusion))
+    }
+}
+
+fn state<'a>(status: &'a str, conclusion: &'a str) -> &'a str {
+    match (status, conclusion) {
+        ("completed", "") => "completed",
+        ("completed", conclusion) => conclusion,
+        (status, _) => status,
+    }
+}
+
+fn line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text: Option<Cow<'de, str>> = Option::deserialize(deserializer)?;
+    Ok(text.map(|text| one_line(&text, NAME)).unwrap_or_default())
+}
+
+fn notable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<CiStep>, D::Error> {
+    let mut steps: Vec<CiStep> = Option::deserialize(deserializer)?.unwrap_or_default();
+    steps.retain(|step| is_failure(&step.conclusion) || step.status == "in_progress");
+    steps.truncate(20);
+    Ok(steps)
+}

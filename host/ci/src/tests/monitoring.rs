@@ -1,0 +1,118 @@
+//! Monitoring: what is news, when it ends, and that an unchanged poll is one request.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use aiw_events::{EventLog, HomeEvent};
+
+use super::*;
+use crate::monitor::{Poller, Record};
+use crate::shapes::CiRun;
+use crate::{monitored, stop_monitoring};
+
+fn record(world: &World) -> Record {
+    let record =
+        Record::new(&world.path("repo"), CiRepository::parse("ghe.test/o/r").unwrap(), Some("main".into()), 30);
+    record.write(&world.home()).unwrap();
+    record
+}
+
+use crate::CiRepository;
+
+fn found(id: u64, attempt: u64, conclusion: Option<&str>) -> CiRun {
+    let mut one = run(id, if conclusion.is_some() { "completed" } else { "in_progress" }, conclusion);
+    one["run_attempt"] = attempt.into();
+    serde_json::from_value(one).unwrap()
+}
+
+fn short(events: &[HomeEvent]) -> Vec<String> {
+    events.iter().map(ToString::to_string).collect()
+}
+
+fn quiet(_: &str) {}
+
+#[test]
+fn what_begins_and_ends_is_news_once() {
+    let world = World::new(|_| runs(&[]));
+    let mut record = record(&world);
+    // What has ended before is not news.
+    assert_eq!(short(&record.take(vec![found(5, 1, Some("failure")), found(6, 1, None)])), ["ci CI #6 started"]);
+    assert_eq!(short(&record.take(vec![found(5, 1, Some("failure")), found(6, 1, None)])), [""; 0]);
+    let next = vec![found(8, 1, Some("timed_out")), found(7, 1, None), found(6, 1, Some("success"))];
+    let expected = ["ci CI #6 finished", "ci CI #7 started", "ci CI #8 failed: it took too long"];
+    assert_eq!(short(&record.take(next)), expected);
+    // It was run again.
+    assert_eq!(short(&record.take(vec![found(6, 2, None)])), ["ci CI #6, attempt 2 started"]);
+    assert_eq!(short(&record.take(vec![found(6, 3, Some("failure"))])), ["ci CI #6, attempt 3 failed"]);
+    // An old run that comes into sight because another was deleted is not news.
+    assert_eq!(short(&record.take(vec![found(2, 1, Some("failure"))])), [""; 0]);
+    for id in 10..500 {
+        record.take(vec![found(id, 1, Some("cancelled"))]);
+    }
+    assert!(serde_json::to_vec(&record).unwrap().len() < 16 << 10);
+}
+
+#[test]
+fn it_ends_half_an_hour_after_the_last_run_and_not_while_one_runs() {
+    let world = World::new(|_| runs(&[]));
+    let mut record = record(&world);
+    let now = aiw_home::now_millis();
+    let later = now + 31 * 60 * 1000;
+    assert!(!record.is_spent(now) && record.is_spent(later));
+    record.take(vec![found(6, 1, None)]);
+    assert!(!record.is_spent(later));
+    record.take(vec![found(6, 1, Some("success"))]);
+    assert!(record.is_spent(later));
+}
+
+#[test]
+fn an_unchanged_poll_is_one_request_and_a_change_an_event() {
+    let count = AtomicUsize::new(0);
+    let world = World::new(move |_| {
+        let marked = |run: Value| {
+            let body = json!({"total_count": 1, "workflow_runs": [run]}).to_string();
+            Answer::Plain(200, vec![("etag".into(), "W/\"m\"".into())], body.into_bytes())
+        };
+        match count.fetch_add(1, Ordering::Relaxed) {
+            0 => marked(run(7, "in_progress", None)),
+            1..4 => Answer::status(304),
+            _ => marked(run(7, "completed", Some("failure"))),
+        }
+    })
+    .set("GH_ENTERPRISE_TOKEN", "the-token");
+    let (home, path) = (world.home(), record(&world).path(&world.home()));
+    let (mut poller, client) = (Poller::new(30), HttpClient::new().unwrap());
+    let mut rests = Vec::new();
+    wait(async {
+        for _ in 0..5 {
+            poller.poll(&home, &client, &path, quiet).await;
+            rests.push(poller.due.saturating_duration_since(Instant::now()).as_secs_f32().round());
+        }
+    });
+    let marks: Vec<Option<String>> =
+        world.seen().iter().map(|request| request.headers.get("if-none-match").cloned()).collect();
+    let mark = Some("W/\"m\"".to_owned());
+    assert_eq!(marks, [None, mark.clone(), mark.clone(), mark.clone(), mark]);
+    assert!(world.seen()[0].query.contains("branch=main"));
+    // Slower while nothing changes, and not too slow while something runs.
+    assert!(rests.windows(2).take(3).all(|two| two[0] <= two[1]) && rests[3] <= 60.0 && rests[4] == 30.0, "{rests:?}");
+    let log = EventLog::of(home.root()).read(0, 100, |_| true).unwrap();
+    assert_eq!(short(&log.events), ["ci CI #7 started", "ci CI #7 failed"]);
+    assert_eq!((log.events[0].id.as_deref(), log.events[0].project.clone()), (Some("7"), Some(world.path("repo"))));
+    assert!(!fs::read_to_string(world.path("home/events/events.jsonl")).unwrap().contains("the-token"));
+    assert!(!fs::read_to_string(&path).unwrap().contains("the-token"));
+}
+
+#[test]
+fn a_stop_wins_and_a_limit_is_kept() {
+    let world = World::new(|_| headers(429, &[("retry-after", "900")]));
+    let (home, path) = (world.home(), record(&world).path(&world.home()));
+    let (mut poller, client) = (Poller::new(30), HttpClient::new().unwrap());
+    wait(poller.poll(&home, &client, &path, quiet));
+    assert!(poller.due.saturating_duration_since(Instant::now()) > Duration::from_secs(800));
+    assert!(monitored(&home)[0].problem.as_deref().unwrap().contains("900 s"));
+    assert_eq!(stop_monitoring(&home, &world.path("elsewhere")).unwrap().stopped.len(), 0);
+    assert_eq!(stop_monitoring(&home, &world.path("repo")).unwrap().stopped.len(), 1);
+    wait(poller.poll(&home, &client, &path, quiet));
+    assert_eq!((monitored(&home), world.seen().len(), path.exists()), (Vec::new(), 1, false));
+}

@@ -1,0 +1,187 @@
+//! What continuous integration says: the tools of the old server under their names.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aiw_app::{AppError, ci};
+use aiw_ci::{Ci, CiFailedLogs, CiListRequest, CiRun, CiRunDetails, CiRunList, MonitoredBranch};
+use aiw_mcp::Call;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::bounds::{self, first_that_fit};
+use crate::context::Context;
+use crate::error::CallError;
+
+/// The longest that a call waits, and that the logs of one may take, in seconds: clients give a call one minute.
+const MAX_WAIT: u64 = 45;
+const MAX_LOGS: Duration = Duration::from_secs(35);
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListRuns {
+    /// How many at the most
+    #[schemars(range(min = 1, max = 100))]
+    limit: Option<u64>,
+    /// `OWNER/REPO`; without it, the repository and branch that are checked out
+    repo: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OneRun {
+    /// The run's id; without it, the newest run of the commit that is checked out
+    #[schemars(extend("maximum" = 9_007_199_254_740_991_u64))]
+    run_id: Option<u64>,
+    /// `OWNER/REPO`; without it, the repository that is checked out
+    repo: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WaitForRun {
+    /// The run's id; without it, the newest run of the commit that is checked out
+    #[schemars(extend("maximum" = 9_007_199_254_740_991_u64))]
+    run_id: Option<u64>,
+    /// How long, over several calls: one answers after 45 seconds at the latest
+    #[schemars(range(min = 1, max = 86400))]
+    timeout_secs: Option<u64>,
+    /// `OWNER/REPO`; without it, the repository that is checked out
+    repo: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StartMonitoring {
+    /// How often the host is asked, in seconds (30)
+    #[schemars(range(min = 10, max = 3600))]
+    poll_interval: Option<u64>,
+    /// `OWNER/REPO`; without it, the repository and branch that are checked out
+    repo: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct WaitedRun {
+    /// Whether it has ended
+    done: bool,
+    /// The next tool to call
+    message: String,
+    /// The run
+    run: Option<CiRun>,
+    /// The jobs that have failed
+    failed: Vec<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Monitored {
+    message: String,
+    monitored: MonitoredBranch,
+}
+
+async fn open(context: &Context, repo: Option<&str>) -> Result<Ci, CallError> {
+    let opened = ci::open(context.client.app(), &context.home, repo).await;
+    Ok(opened.map_err(of_ci)?.patient_for(MAX_LOGS))
+}
+
+/// Takes out the room's own error, whose hints the application has for the command line.
+fn of_ci(error: AppError) -> CallError {
+    match error {
+        AppError::Ci(error) => CallError::Ci(*error),
+        other => other.into(),
+    }
+}
+
+/// Does what a call asks for, unless nobody waits any more.
+async fn unless_cancelled<T>(call: &Call, work: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
+    tokio::select! {
+        done = work => done,
+        () = call.cancelled.nobody_waits() => Err(CallError::NobodyWaits),
+    }
+}
+
+pub(crate) async fn list_ci_runs(context: Arc<Context>, asked: ListRuns, call: Call) -> Result<CiRunList, CallError> {
+    let limit = usize::try_from(asked.limit.unwrap_or(10)).unwrap_or(10).min(100);
+    let work = async {
+        let ci = open(&context, asked.repo.as_deref()).await?;
+        let mut list = ci.list(&CiListRequest { limit, branch: None }).await?;
+        let (runs, left_out) = first_that_fit(list.runs);
+        list.runs = runs;
+        if left_out > 0 {
+            list.notes.push(format!("{left_out} more are left out: ask for fewer"));
+        }
+        Ok(list)
+    };
+    unless_cancelled(&call, work).await
+}
+
+pub(crate) async fn get_ci_run_details(
+    context: Arc<Context>,
+    asked: OneRun,
+    call: Call,
+) -> Result<CiRunDetails, CallError> {
+    let work = async {
+        let mut details = open(&context, asked.repo.as_deref()).await?.details(asked.run_id).await?;
+        let (jobs, left_out) = first_that_fit(details.jobs);
+        details.jobs = jobs;
+        if left_out > 0 {
+            details.notes.push(format!("{left_out} more jobs are left out; those that failed come first"));
+        }
+        Ok(details)
+    };
+    unless_cancelled(&call, work).await
+}
+
+pub(crate) async fn get_ci_failed_logs(
+    context: Arc<Context>,
+    asked: OneRun,
+    call: Call,
+) -> Result<CiFailedLogs, CallError> {
+    let work = async {
+        let mut logs = open(&context, asked.repo.as_deref()).await?.failed_logs(asked.run_id).await?;
+        // The last error of a job says how it ended.
+        let share = bounds::RESULT / logs.jobs.iter().filter(|job| !job.lines.is_empty()).count().max(1);
+        for job in &mut logs.jobs {
+            let all = job.lines.len();
+            job.lines = bounds::last_within(std::mem::take(&mut job.lines), share);
+            job.left_out += (all - job.lines.len()) as u64;
+        }
+        Ok(logs)
+    };
+    unless_cancelled(&call, work).await
+}
+
+pub(crate) async fn wait_for_ci_completion(
+    context: Arc<Context>,
+    asked: WaitForRun,
+    call: Call,
+) -> Result<WaitedRun, CallError> {
+    let end = Instant::now() + Duration::from_secs(asked.timeout_secs.unwrap_or(600).min(MAX_WAIT));
+    let work = async {
+        let ci = open(&context, asked.repo.as_deref()).await?;
+        let waited = ci.wait(asked.run_id, Some(end.into()), &mut |_, _| {}).await?;
+        let message = match (&waited.run, waited.waits) {
+            (Some(run), _) if run.has_succeeded() => "it has succeeded".to_owned(),
+            (Some(run), _) if waited.done => {
+                format!("it ended as `{}`: get_ci_failed_logs shows what failed", run.state())
+            }
+            (_, Some(waits)) => format!("not yet: {waits}; call again"),
+            (Some(run), None) => format!("not yet: call again with run_id {}", run.id),
+            (None, None) => "the commit has no run yet: call again".to_owned(),
+        };
+        Ok(WaitedRun { done: waited.done, message, run: waited.run, failed: waited.failed })
+    };
+    unless_cancelled(&call, work).await
+}
+
+pub(crate) async fn start_ci_monitoring(
+    context: Arc<Context>,
+    asked: StartMonitoring,
+    _: Call,
+) -> Result<Monitored, CallError> {
+    let home = context.home.clone();
+    let start = move || ci::start(&home, asked.repo, asked.poll_interval.unwrap_or(30)).map_err(of_ci);
+    let monitored: MonitoredBranch = context.lanes.start.run(start).await?;
+    let message = "monitored until 30 minutes after the last run: its runs are events, for which wait_for_event waits; \
+                   `aiw ci watch --stop` ends it";
+    Ok(Monitored { message: message.into(), monitored })
+}
