@@ -37,7 +37,8 @@ fn restarts(project: &Project, id: &str) -> u64 {
 
 /// The events of one kind of a process, by their starters.
 fn events(project: &Project, id: &str, kind: &str) -> Vec<Value> {
-    let all = project.json(&["events", "--of", id, "--kind", kind]);
+    // Without a time, they are the newest 50.
+    let all = project.json(&["events", "--since", "1h", "--of", id, "--kind", kind]);
     all["events"].as_array().unwrap().clone()
 }
 

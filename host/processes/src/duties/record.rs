@@ -71,8 +71,12 @@ impl Attended {
     /// Returns what is said of all projects.
     pub fn all(home: &Home) -> Vec<Self> {
         let entries = std::fs::read_dir(directory(home)).into_iter().flatten().flatten();
-        let mut all: Vec<Self> = entries.filter_map(|entry| Self::read_at(&entry.path())).collect();
-        all.retain(|one| !one.is_empty());
+        // Whoever is killed while it writes leaves a file of another name.
+        let is_its_own = |at: &Path, one: &Self| {
+            at.file_name() == path(home, &ProcessProject::known(one.project.clone())).file_name()
+        };
+        let read = |at: PathBuf| Self::read_at(&at).filter(|one| !one.is_empty() && is_its_own(&at, one));
+        let mut all: Vec<Self> = entries.filter_map(|entry| read(entry.path())).collect();
         all.sort_by(|one, other| one.project.cmp(&other.project));
         all
     }
@@ -102,5 +106,30 @@ impl Attended {
             replace(&path, &serde_json::to_vec(&after).unwrap_or_default(), Mode::Private)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_writer_has_left_is_not_a_record() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("p/.git")).unwrap();
+        let home = Home::at(dir.path().join("home"));
+        let project = ProcessProject::find(&dir.path().join("p")).unwrap();
+        let attend = |ids: &[&str]| {
+            let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+            Attended::change(&home, &project, |attended| attended.watched = ids).unwrap();
+        };
+        attend(&["web"]);
+        let record = path(&home, &project);
+        std::fs::copy(&record, record.with_file_name(".tmpXyZ")).unwrap();
+        std::fs::copy(&record, record.with_file_name("zz.json")).unwrap();
+        attend(&["api"]);
+        assert_eq!(Attended::all(&home), [Attended::read(&home, &project)]);
+        attend(&[]);
+        assert_eq!(Attended::all(&home), []);
     }
 }
