@@ -9,13 +9,14 @@ use serde_json::json;
 use crate::terminal::Terminal;
 
 /// Commands that are only looked up: why they are not run.
-const LOOKED_UP: [(&str, &str); 14] = [
+const LOOKED_UP: [(&str, &str); 15] = [
     ("aiw budget", "names a group of commands"),
     ("aiw gateway serve --name editor -p deepseek", "serves until it is stopped"),
     ("aiw up", "shows what processes write until they end"),
     ("aiw plugin browse", "is a screen"),
     ("aiw model pull", "fetches hundreds of megabytes"),
     ("aiw mcp search WORDS", "asks registries on the network"),
+    ("aiw ci list", "asks GitHub"),
     ("aiw extension add FILE", "needs a component"),
     ("aiw plugin marketplace add OWNER/REPO[@REF]", "the market of the install is one"),
     ("aiw plugin validate ./my-marketplace", "needs a marketplace of yours"),

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
 use aiw_home::{
-    Home, HomeError, Mode, make_private_dir, millis_of, now_millis, read_capped, remove_file, replace, rfc3339,
+    Home, HomeError, Mode, Surroundings, make_private_dir, millis_of, now_millis, read_capped, remove_file, replace,
+    rfc3339,
 };
 use aiw_net::HttpClient;
-use aiw_supervisor::{Resident, boot, digest};
+use aiw_supervisor::{Resident, boot, digest, is_usual_variable};
 use futures::future::join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,8 +24,9 @@ use crate::shapes::{CiRun, RunPage};
 use crate::source::TokenSource;
 use crate::token::CiToken;
 
-/// How long it goes on after the last run, in milliseconds.
+/// How long it goes on after the last run, and with one that does not change, in milliseconds.
 const GOES_ON: u64 = 30 * 60 * 1000;
+const GIVES_UP: u64 = 24 * 3600 * 1000;
 
 /// The shortest interval, and that without a token, in seconds: a host answers 60 requests an hour without one.
 const SHORTEST: u64 = 10;
@@ -100,7 +102,7 @@ pub(crate) struct Record {
     repository: CiRepository,
     branch: Option<String>,
     interval: u64,
-    /// When it began, and when a run was seen last that had changed or not ended, in milliseconds since 1970.
+    /// When it began, and when a run has changed last, in milliseconds since 1970.
     started: u64,
     active: u64,
     /// Whether the host was asked before: what had ended by then is not news.
@@ -165,9 +167,10 @@ impl Record {
         }
     }
 
-    /// Whether its last run is long over.
+    /// Whether its last run is long over, or one waits for what does not come.
     pub fn is_spent(&self, now: u64) -> bool {
-        self.runs.values().all(|run| run.is_over) && now.saturating_sub(self.active.max(self.started)) > GOES_ON
+        let most = if self.runs.values().all(|run| run.is_over) { GOES_ON } else { GIVES_UP };
+        now.saturating_sub(self.active.max(self.started)) > most
     }
 
     fn summary(self) -> MonitoredBranch {
@@ -250,7 +253,13 @@ pub fn start_monitoring(home: &Home, aiw: &Path, request: &MonitorRequest) -> Re
     if place.branch.is_none() && request.repository.is_none() {
         return Err(CiError::NoBranch);
     }
-    let source = CiToken::find(home, &place.repository.host)?.source;
+    // The resident has no other variables.
+    let usual = home.around().variables().filter(|(name, _)| name.to_str().is_some_and(is_usual_variable));
+    let theirs = home.seen_by(Surroundings::new(Ok(here.to_owned()), usual));
+    let host = place.repository.host.clone();
+    let is_known = KnownHosts::of(&theirs)?.api(&host).is_some();
+    let source = if is_known { CiToken::find(&theirs, &host)?.source } else { TokenSource::None };
+    let has_variable = CiToken::find(home, &host)?.source != TokenSource::None;
     let is_kept = matches!(source, TokenSource::Gh | TokenSource::Vault);
     let least = if is_kept { SHORTEST } else { WITHOUT_TOKEN };
     let interval = request.interval.clamp(least, 3600);
@@ -265,14 +274,10 @@ pub fn start_monitoring(home: &Home, aiw: &Path, request: &MonitorRequest) -> Re
         }
     }
     Resident::ensure(home, aiw)?;
-    let host = record.repository.host.clone();
     let mut summary = record.summary();
     if !is_kept {
-        let begin = if source == TokenSource::Variable {
-            "the token in your environment is not kept, so"
-        } else {
-            "there is no token, so"
-        };
+        let begin =
+            if has_variable { "the token in your environment is not kept, so" } else { "there is no token, so" };
         summary.notes.push(format!(
             "{begin} `{host}` is asked each {least} s at most: `gh auth login`, or `aiw secret set ci.hosts.{host}.token`"
         ));
@@ -364,13 +369,11 @@ impl Poller {
         let is_new = problem != self.problem || problem != record.problem;
         self.problem.clone_from(&problem);
         let now = now_millis();
-        // The time of the last run is written down now and then, also where nothing else changes.
-        let is_old = is_running && now.saturating_sub(record.active) > GOES_ON / 10;
-        if let Some(error) = (runs.is_some() || is_new || is_old || record.is_spent(now))
-            .then(|| note(home, path, runs, problem, is_running, now).err())
-            .flatten()
-        {
+        let is_to_note = runs.is_some() || is_new || record.is_spent(now);
+        if is_to_note && let Err(error) = note(home, path, runs, problem, now) {
             say(&error.to_string());
+            // What was not written down is asked for again.
+            self.etag = None;
         }
     }
 
@@ -402,20 +405,13 @@ impl Poller {
 }
 
 /// Writes down what was found, and the events of it, unless somebody has stopped it meanwhile.
-fn note(
-    home: &Home,
-    path: &Path,
-    runs: Option<Vec<CiRun>>,
-    problem: Option<String>,
-    is_running: bool,
-    now: u64,
-) -> Result<(), CiError> {
+fn note(home: &Home, path: &Path, runs: Option<Vec<CiRun>>, problem: Option<String>, now: u64) -> Result<(), CiError> {
     let _turn = home.turn()?;
     let Some(mut record) = Record::read(path) else { return Ok(()) };
     let before = record.clone();
     let last = runs.iter().flatten().filter_map(|run| u64::try_from(millis_of(&run.updated)?).ok()).max();
     let events = runs.map(|runs| record.take(runs)).unwrap_or_default();
-    if !events.is_empty() || is_running {
+    if !events.is_empty() {
         record.active = now;
     }
     record.active = record.active.max(last.unwrap_or_default().min(now));
