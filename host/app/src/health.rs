@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
 use aiw_home::{Home, hold, millis_of, now_millis};
 use aiw_processes::{ProcessError, Resident};
-use aiw_providers::{HealthBook, HealthChange, health_book, health_dir, keep_health_book};
+use aiw_providers::{HealthBook, HealthChange, health_book, health_dir, health_key, keep_health_book};
 
 use crate::{AppError, ClientSession, lasting_executable};
 
@@ -17,6 +17,9 @@ const ROUND: &str = "__check-providers";
 
 /// How often it is looked whether a round is due, and what the settings say.
 const LOOKS: Duration = Duration::from_secs(5);
+
+/// How long a round that failed waits for the next one, at the most.
+const RESTS: Duration = Duration::from_secs(60);
 
 /// How long a round may take.
 const LONGEST: Duration = Duration::from_secs(600);
@@ -55,19 +58,18 @@ pub fn have_checked(home: &Home) -> Result<(), AppError> {
 /// Has providers checked, as long as this process lives. Each round is a process of its own, which reads their keys: this one
 /// never has any.
 pub(crate) fn attend_to_health(home: &Home, aiw: &Path, say: fn(&str)) -> Result<Infallible, AppError> {
-    let mut complaint = String::new();
+    let (mut complaint, mut failed) = (String::new(), None::<Instant>);
     loop {
         if let Some(every) = every(home).filter(|_| is_needed(home))
-            && is_due(&health_book(home), every, now_millis())
+            && failed.is_none_or(|failed| failed.elapsed() >= RESTS)
+            && health_book(home).map_or(true, |book| is_due(&book, every, now_millis()))
         {
             let said = round(home, aiw).err().unwrap_or_default();
             if said != complaint && !said.is_empty() {
                 say(&format!("providers can't be checked: {said}"));
             }
             // What can't be done is not tried all the time.
-            if !said.is_empty() {
-                std::thread::sleep(every);
-            }
+            failed = (!said.is_empty()).then(Instant::now);
             complaint = said;
         }
         std::thread::sleep(LOOKS);
@@ -111,18 +113,24 @@ pub async fn check_providers(client: &ClientSession) -> Result<(), AppError> {
     let lock = health_dir(home).join("round.lock");
     let held = hold(&lock).map_err(|source| aiw_home::HomeError::io("lock", &lock, source))?;
     let Some(_alone) = held else { return Ok(()) };
-    let (before, after) = (health_book(home), providers.check_each().await?);
+    let before = health_book(home)?;
+    let (mut after, mut changes) = (HealthBook::new(), Vec::new());
+    for (provider, health) in providers.check_each().await? {
+        let health = health.after(before.get(health_key(&provider)));
+        changes
+            .extend(health.change_since(before.get(health_key(&provider))).map(|it| (provider.name.to_string(), it)));
+        after.insert(health_key(&provider).to_owned(), health);
+    }
     // It is kept before it is told, so that whoever is killed in between tells nothing twice.
     keep_health_book(home, &after)?;
     let events = EventLog::of(home.root());
-    for (name, health) in &after {
-        let (kind, why) = match health.change_since(before.get(name)) {
-            Some(HealthChange::Fails(why)) => (EventKind::Unhealthy, Some(why)),
-            Some(HealthChange::Answers) => (EventKind::Recovered, None),
-            None => continue,
+    for (name, change) in changes {
+        let (kind, why) = match change {
+            HealthChange::Fails(why) => (EventKind::Unhealthy, Some(why)),
+            HealthChange::Answers => (EventKind::Recovered, None),
         };
         // A full disk stops no check.
-        let name = Some(name.clone());
+        let name = Some(name);
         let _ = events.add(&HomeEvent { name, why, ..HomeEvent::now(kind, EventSubject::Provider) });
     }
     Ok(())
@@ -140,7 +148,7 @@ mod tests {
         let (every, now) = (Duration::from_secs(60), 1_800_000_000_000);
         let book = |ago: i64| -> HealthBook {
             let checked = rfc3339(u64::try_from(1_800_000_000_000 - ago).unwrap());
-            [("a".to_owned(), ProviderHealth { checked, healthy: Some(true), problem: None })].into()
+            [("a".to_owned(), ProviderHealth { checked, healthy: Some(true), problem: None, last: None })].into()
         };
         assert!(is_due(&HealthBook::new(), every, now));
         assert!(is_due(&book(60_000), every, now) && !is_due(&book(58_000), every, now));

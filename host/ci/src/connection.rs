@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::error::CiError;
@@ -61,6 +62,8 @@ pub(crate) struct Connection {
     token: CiToken,
     limit: Mutex<Option<CiLimit>>,
     pub patience: Duration,
+    /// When all answers are late, if there is such a time.
+    pub until: Option<Instant>,
 }
 
 /// The body of an error.
@@ -84,6 +87,7 @@ impl Connection {
             token,
             limit: Mutex::default(),
             patience: PATIENCE,
+            until: None,
         })
     }
 
@@ -129,8 +133,10 @@ impl Connection {
     ) -> Result<Option<Answered<T>>, CiError> {
         let Some(mut request) = self.request(repository, path, query) else { return Err(self.not_found(repository)) };
         request.headers.extend(known.map(|etag| ("if-none-match".to_owned(), etag.to_owned())));
-        let slow = || CiError::Slow { host: self.host.clone(), seconds: self.patience.as_secs() };
-        let answer = tokio::time::timeout(self.patience, self.client.fetch(&self.policy, &request));
+        let begun = Instant::now();
+        let slow = || CiError::Slow { host: self.host.clone(), seconds: begun.elapsed().as_secs() };
+        let late = self.until.map_or(begun + self.patience, |until| until.min(begun + self.patience));
+        let answer = tokio::time::timeout_at(late, self.client.fetch(&self.policy, &request));
         let answer = answer.await.map_err(|_| slow())??;
         self.note_limit(&answer);
         match answer.status {

@@ -33,8 +33,11 @@ pub enum CiError {
     #[error("`ci.hosts` of settings.json gives github.com an `api_url`, but its tokens go to github.com alone")]
     OtherApi,
     /// No run was named, and no commit is known.
-    #[error("no commit is checked out here whose run could be meant")]
-    NoCommit,
+    #[error("no commit is checked out here whose run could be meant{}", because(.why))]
+    NoCommit {
+        /// Why it is not known, if git has one.
+        why: Option<&'static str>,
+    },
     /// The commit that is checked out has no run.
     #[error("commit `{commit}` has no run in `{repository}`")]
     NoRun {
@@ -98,8 +101,17 @@ pub enum CiError {
         source: serde_json::Error,
     },
     /// No branch is checked out that could be monitored.
-    #[error("no branch is checked out here")]
-    NoBranch,
+    #[error("no branch is checked out here{}", because(.why))]
+    NoBranch {
+        /// Why it is not known, if git has one.
+        why: Option<&'static str>,
+    },
+    /// The resident would not know the host: the user's variables alone name it.
+    #[error("the resident doesn't know `{host}`: only a variable of this session names it")]
+    NotKept {
+        /// The host.
+        host: String,
+    },
     /// Threads or timers are missing.
     #[error("the runtime failed to start: {source}")]
     Runtime {
@@ -128,6 +140,10 @@ fn no_place(hosts: &[String]) -> String {
         [] => "this directory is in no git repository with a remote".to_owned(),
         hosts => format!("no remote of this repository is at a GitHub host that you know: {}", quoted_list(hosts)),
     }
+}
+
+fn because(why: &Option<&str>) -> String {
+    why.map(|why| format!(": {why}")).unwrap_or_default()
 }
 
 fn of_resource(resource: &str) -> String {
@@ -164,18 +180,23 @@ impl Fault for CiError {
                 "`gh auth login --hostname HOST` makes it known to `gh`; `ci.hosts.HOST` in settings.json to aiw".into()
             }
             Self::NotARepository { .. } => "`OWNER/REPO`, or `HOST/OWNER/REPO`".into(),
-            Self::NoCommit => "`aiw ci list` names the runs".into(),
+            Self::NoCommit { .. } => "`aiw ci list` names the runs".into(),
             Self::NoRun { .. } => "`aiw ci list` names the runs; one begins some seconds after a push".into(),
             Self::NotFound { host, token: TokenSource::None, .. }
             | Self::Limited { host, token: TokenSource::None, .. } => {
-                format!("there is no token for `{host}`: `gh auth login`, or `aiw secret set ci.hosts.{host}.token`")
+                format!(
+                    "there is no token for `{host}`: `gh auth login --hostname {host}`, or `aiw secret set \
+                     ci.hosts.{host}.token`"
+                )
             }
             Self::Refused { host, token } => match token {
                 TokenSource::Gh => format!("`gh auth login --hostname {host}`"),
                 _ => format!("`aiw secret set ci.hosts.{host}.token`"),
             },
             Self::Limited { .. } => "try again then".into(),
-            Self::NoBranch => "check one out: `git switch BRANCH`".into(),
+            Self::NoBranch { why: None } => "check one out: `git switch BRANCH`".into(),
+            Self::NoBranch { .. } => "name the repository, for all its branches: `--repo OWNER/REPO`".into(),
+            Self::NotKept { .. } => "name it in settings.json: `ci.hosts.HOST`".into(),
             Self::Net(NetError::Denied { by: Denier::NotPublic, .. }) => {
                 "if it is your GitHub Enterprise host, name its address in settings.json: `ci.hosts.HOST.api_url`"
                     .into()

@@ -32,7 +32,7 @@ mod wait;
 
 pub use connection::CiLimit;
 pub use error::CiError;
-pub use log::THEIRS;
+pub use log::{NAMES, THEIRS};
 pub use monitor::{
     MonitorRequest, MonitoredBranch, StoppedMonitoring, attend, monitored, start_monitoring, stop_monitoring,
 };

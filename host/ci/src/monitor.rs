@@ -1,7 +1,7 @@
 //! Monitoring: the resident asks for the runs of a branch, and writes what begins and ends as events of its project. Commands
 //! write into the home what is monitored; the resident reads it, and forgets what is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,11 +13,11 @@ use aiw_home::{
 };
 use aiw_net::HttpClient;
 use aiw_supervisor::{Resident, boot, digest, is_usual_variable};
-use futures::future::join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
 
-use crate::connection::Connection;
+use crate::connection::{CiLimit, Connection};
 use crate::error::CiError;
 use crate::place::{CiPlace, CiRepository, KnownHosts};
 use crate::shapes::{CiRun, RunPage};
@@ -35,15 +35,16 @@ const WITHOUT_TOKEN: u64 = 90;
 /// The longest pause when nothing happens, or nobody answers.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// How long a connection keeps its token.
-const RENEWS: Duration = Duration::from_secs(600);
-
 /// How often it looks what is monitored.
 const LOOKS: Duration = Duration::from_secs(1);
 
-/// The runs that it asks for at once, and those that it remembers.
-const RUNS: &str = "30";
-const REMEMBERED: usize = 100;
+/// The runs of a page, the pages that it asks for at once, and the runs that it remembers.
+const PAGE: usize = 100;
+const PAGES: usize = 10;
+const REMEMBERED: usize = 300;
+
+/// The most runs that it asks for one by one, because they are on no page.
+const APART: usize = 20;
 
 /// The longest record, in bytes.
 const RECORD: u64 = 256 << 10;
@@ -214,7 +215,7 @@ impl Record {
             (true, false) => EventKind::Finished,
         };
         HomeEvent {
-            name: Some(run.label()),
+            name: Some(run.numbered()),
             project: Some(self.project.clone()),
             id: Some(run.id.to_string()),
             why: why(&run.conclusion).map(str::to_owned),
@@ -251,35 +252,43 @@ pub fn start_monitoring(home: &Home, aiw: &Path, request: &MonitorRequest) -> Re
     let here = home.around().directory().map_err(|e| HomeError::io("read", &request.project, e))?;
     let place = CiPlace::find(home, here, request.repository.as_deref())?;
     if place.branch.is_none() && request.repository.is_none() {
-        return Err(CiError::NoBranch);
+        return Err(CiError::NoBranch { why: place.unread });
     }
     // The resident has no other variables.
     let usual = home.around().variables().filter(|(name, _)| name.to_str().is_some_and(is_usual_variable));
     let theirs = home.seen_by(Surroundings::new(Ok(here.to_owned()), usual));
     let host = place.repository.host.clone();
     let is_known = KnownHosts::of(&theirs)?.api(&host).is_some();
-    let source = if is_known { CiToken::find(&theirs, &host)?.source } else { TokenSource::None };
+    if !is_known {
+        return Err(CiError::NotKept { host });
+    }
+    let source = CiToken::find(&theirs, &host)?.source;
     let has_variable = CiToken::find(home, &host)?.source != TokenSource::None;
     let is_kept = matches!(source, TokenSource::Gh | TokenSource::Vault);
     let least = if is_kept { SHORTEST } else { WITHOUT_TOKEN };
     let interval = request.interval.clamp(least, 3600);
     let record = Record::new(&request.project, place.repository, place.branch, interval);
-    {
+    let known = {
         let _turn = home.turn()?;
-        match Record::read(&record.path(home)) {
-            Some(known) => {
-                Record { has_looked: known.has_looked, runs: known.runs, ..record.clone() }.write(home)?;
-            }
+        let known = Record::read(&record.path(home));
+        match known.clone() {
+            Some(known) => Record { has_looked: known.has_looked, runs: known.runs, ..record.clone() }.write(home)?,
             None => record.write(home)?,
         }
+        known
+    };
+    if let Err(error) = Resident::ensure(home, aiw) {
+        let _turn = home.turn()?;
+        known.map_or_else(|| record.remove(home), |known| known.write(home))?;
+        return Err(error.into());
     }
-    Resident::ensure(home, aiw)?;
     let mut summary = record.summary();
     if !is_kept {
         let begin =
             if has_variable { "the token in your environment is not kept, so" } else { "there is no token, so" };
         summary.notes.push(format!(
-            "{begin} `{host}` is asked each {least} s at most: `gh auth login`, or `aiw secret set ci.hosts.{host}.token`"
+            "{begin} `{host}` is asked each {least} s at most: `gh auth login --hostname {host}`, or `aiw secret set \
+             ci.hosts.{host}.token`"
         ));
     }
     Ok(summary)
@@ -310,20 +319,35 @@ pub fn attend(home: &Home, say: fn(&str)) -> Result<Infallible, CiError> {
     let runtime = runtime.map_err(|source| CiError::Runtime { source })?;
     runtime.block_on(async {
         let client = HttpClient::new()?;
-        let mut pollers: BTreeMap<PathBuf, Poller> = BTreeMap::new();
+        // Each polls by itself: a host that is slow holds up no other one.
+        let mut pollers: BTreeMap<PathBuf, ((u64, u64), JoinHandle<()>)> = BTreeMap::new();
         loop {
-            let records = Record::all(home);
-            let wanted: BTreeMap<PathBuf, u64> = records.iter().map(|one| (one.path(home), one.interval)).collect();
-            pollers.retain(|path, poller| wanted.get(path) == Some(&poller.interval));
-            for (path, interval) in wanted {
-                pollers.entry(path).or_insert_with(|| Poller::new(interval));
+            // One that was stopped and started again begins anew.
+            let of = |one: &Record| (one.path(home), (one.interval, one.started));
+            let wanted: BTreeMap<PathBuf, (u64, u64)> = Record::all(home).iter().map(of).collect();
+            pollers.retain(|path, (key, task)| {
+                let is_wanted = wanted.get(path) == Some(key) && !task.is_finished();
+                if !is_wanted {
+                    task.abort();
+                }
+                is_wanted
+            });
+            for (path, key) in wanted {
+                let new = || {
+                    let (home, client, path) = (home.clone(), client.clone(), path.clone());
+                    (key, tokio::spawn(async move { Poller::new(key.0).run(&home, &client, &path, say).await }))
+                };
+                pollers.entry(path.clone()).or_insert_with(new);
             }
-            let now = Instant::now();
-            let due = pollers.iter_mut().filter(|(_, poller)| poller.due <= now);
-            join_all(due.map(|(path, poller)| poller.poll(home, &client, path, say))).await;
             tokio::time::sleep(LOOKS).await;
         }
     })
+}
+
+/// The runs of a branch that have changed, and the known ones that somebody has deleted.
+struct News {
+    runs: Vec<CiRun>,
+    gone: Vec<u64>,
 }
 
 /// The requests for the runs of one branch.
@@ -331,15 +355,24 @@ pub(crate) struct Poller {
     interval: u64,
     pub due: Instant,
     pause: Duration,
+    /// The mark of the first page, and the runs on it.
     etag: Option<String>,
-    connection: Option<(Connection, Instant)>,
+    first: BTreeSet<u64>,
+    limit: Option<CiLimit>,
     problem: Option<String>,
 }
 
 impl Poller {
     pub fn new(interval: u64) -> Self {
         let pause = Duration::from_secs(interval);
-        Self { interval, due: Instant::now(), pause, etag: None, connection: None, problem: None }
+        Self { interval, due: Instant::now(), pause, etag: None, first: BTreeSet::new(), limit: None, problem: None }
+    }
+
+    async fn run(&mut self, home: &Home, client: &HttpClient, path: &Path, say: fn(&str)) {
+        loop {
+            self.poll(home, client, path, say).await;
+            tokio::time::sleep_until(self.due.into()).await;
+        }
     }
 
     pub async fn poll(&mut self, home: &Home, client: &HttpClient, path: &Path, say: fn(&str)) {
@@ -347,19 +380,17 @@ impl Poller {
         let asked = self.ask(home, client, &record).await;
         let base = Duration::from_secs(self.interval);
         let is_running = record.runs.values().any(|run| !run.is_over);
-        let (runs, problem) = match asked {
-            Ok(runs) => {
+        let (news, problem) = match asked {
+            Ok(news) => {
                 let longest = if is_running { base * 2 } else { base.max(LONGEST) };
-                self.pause = if runs.is_some() { base } else { (self.pause * 3 / 2).min(longest) };
+                self.pause = if news.is_some() { base } else { (self.pause * 3 / 2).min(longest) };
                 self.due = Instant::now() + self.pause.max(self.rest());
-                (runs, None)
+                (news, None)
             }
             Err(error) => {
                 self.pause = (self.pause * 2).min(base.max(LONGEST));
                 let seconds = if let CiError::Limited { seconds, .. } = error { seconds } else { 0 };
                 self.due = Instant::now() + self.pause.max(Duration::from_secs(seconds));
-                // The token may be another one by then.
-                self.connection = None;
                 (None, Some(error.to_string()))
             }
         };
@@ -369,8 +400,8 @@ impl Poller {
         let is_new = problem != self.problem || problem != record.problem;
         self.problem.clone_from(&problem);
         let now = now_millis();
-        let is_to_note = runs.is_some() || is_new || record.is_spent(now);
-        if is_to_note && let Err(error) = note(home, path, runs, problem, now) {
+        let is_to_note = news.is_some() || is_new || record.is_spent(now);
+        if is_to_note && let Err(error) = note(home, path, news, problem, now) {
             say(&error.to_string());
             // What was not written down is asked for again.
             self.etag = None;
@@ -379,38 +410,71 @@ impl Poller {
 
     /// How long the host is left alone because it answers no more requests.
     fn rest(&self) -> Duration {
-        let limit = self.connection.as_ref().and_then(|(connection, _)| connection.limit());
-        limit.filter(|limit| limit.remaining == 0).map_or(Duration::ZERO, |limit| Duration::from_secs(limit.seconds))
+        let limit = self.limit.as_ref().filter(|limit| limit.remaining == 0);
+        limit.map_or(Duration::ZERO, |limit| Duration::from_secs(limit.seconds))
     }
 
-    /// Returns the runs, if something has changed.
-    async fn ask(&mut self, home: &Home, client: &HttpClient, record: &Record) -> Result<Option<Vec<CiRun>>, CiError> {
-        let (connection, _) = match self.connection.take().filter(|(_, since)| since.elapsed() < RENEWS) {
-            Some(known) => self.connection.insert(known),
-            None => {
-                let host = &record.repository.host;
-                let api = KnownHosts::of(home)?.api(host);
-                let api = api.ok_or_else(|| CiError::UnknownHost { host: host.clone() })?;
-                self.connection.insert((Connection::to(home, client, &api).await?, Instant::now()))
+    /// Returns the runs, if something has changed. The token is found anew each time, and not kept.
+    async fn ask(&mut self, home: &Home, client: &HttpClient, record: &Record) -> Result<Option<News>, CiError> {
+        let host = &record.repository.host;
+        let api = KnownHosts::of(home)?.api(host);
+        let api = api.ok_or_else(|| CiError::UnknownHost { host: host.clone() })?;
+        let connection = Connection::to(home, client, &api).await?;
+        let found = self.news(&connection, record).await;
+        self.limit = connection.limit();
+        found
+    }
+
+    /// Returns the runs of the first page if that has changed, with those of others that are as new, and with known ones that are on
+    /// no page any more and had not ended.
+    async fn news(&mut self, connection: &Connection, record: &Record) -> Result<Option<News>, CiError> {
+        let size = PAGE.to_string();
+        let newest = record.runs.last_key_value().map_or(0, |(id, _)| *id);
+        let (mut runs, mut gone, mut is_news) = (Vec::new(), Vec::new(), false);
+        for page in 1..=PAGES {
+            let number = page.to_string();
+            let mut query = vec![("per_page", size.as_str()), ("page", &number)];
+            query.extend(record.branch.as_deref().map(|branch| ("branch", branch)));
+            let etag = self.etag.as_deref().filter(|_| page == 1 && record.has_looked);
+            let Some(found) = connection.get::<RunPage>(&record.repository, &["runs"], &query, etag).await? else {
+                break;
+            };
+            let of_page = found.value.workflow_runs;
+            if page == 1 {
+                (self.etag, is_news) = (found.etag, true);
+                self.first = of_page.iter().map(|run| run.id).collect();
             }
-        };
-        let mut query = vec![("per_page", RUNS)];
-        query.extend(record.branch.as_deref().map(|branch| ("branch", branch)));
-        let found = connection.get::<RunPage>(&record.repository, &["runs"], &query, self.etag.as_deref()).await?;
-        Ok(found.map(|found| {
-            self.etag = found.etag;
-            found.value.workflow_runs
-        }))
+            // What was there before the first look is no news.
+            let is_last = !record.has_looked || of_page.len() < PAGE || of_page.iter().any(|run| run.id <= newest);
+            runs.extend(of_page);
+            if is_last {
+                break;
+            }
+        }
+        let is_apart = |id: &&u64| !self.first.contains(id) && !runs.iter().any(|run: &CiRun| run.id == **id);
+        let open = record.runs.iter().filter(|(_, run)| !run.is_over).map(|(id, _)| id);
+        let apart: Vec<u64> = open.filter(is_apart).take(APART).copied().collect();
+        for id in apart {
+            match connection.get::<CiRun>(&record.repository, &["runs", &id.to_string()], &[], None).await {
+                Ok(found) => runs.extend(found.map(|found| found.value)),
+                Err(CiError::NotFound { .. }) => gone.push(id),
+                Err(error) => return Err(error),
+            }
+            is_news = true;
+        }
+        Ok(is_news.then_some(News { runs, gone }))
     }
 }
 
 /// Writes down what was found, and the events of it, unless somebody has stopped it meanwhile.
-fn note(home: &Home, path: &Path, runs: Option<Vec<CiRun>>, problem: Option<String>, now: u64) -> Result<(), CiError> {
+fn note(home: &Home, path: &Path, news: Option<News>, problem: Option<String>, now: u64) -> Result<(), CiError> {
     let _turn = home.turn()?;
     let Some(mut record) = Record::read(path) else { return Ok(()) };
     let before = record.clone();
+    let (runs, gone) = news.map(|news| (Some(news.runs), news.gone)).unwrap_or_default();
     let last = runs.iter().flatten().filter_map(|run| u64::try_from(millis_of(&run.updated)?).ok()).max();
     let events = runs.map(|runs| record.take(runs)).unwrap_or_default();
+    record.runs.retain(|id, _| !gone.contains(id));
     if !events.is_empty() {
         record.active = now;
     }

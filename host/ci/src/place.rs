@@ -150,6 +150,8 @@ pub(crate) struct CiPlace {
     pub repository: CiRepository,
     pub branch: Option<String>,
     pub commit: Option<Sha>,
+    /// Why branch or commit is not known.
+    pub unread: Option<&'static str>,
     /// The other repositories among the remotes, by the names of these: a fork's `upstream`.
     pub others: Vec<(String, CiRepository)>,
 }
@@ -163,6 +165,7 @@ impl CiPlace {
             Err(_) if named.is_some() => None,
             found => found?,
         };
+        let unread = checkout.as_ref().and_then(|found| found.unread);
         let (branch, commit, remotes) =
             checkout.map(|found| (found.branch, found.commit, found.remotes)).unwrap_or_default();
         let repositories: Vec<(String, CiRepository)> =
@@ -185,6 +188,6 @@ impl CiPlace {
         let (branch, commit) = if is_here { (branch, commit) } else { (None, None) };
         let mut others: Vec<(String, CiRepository)> = repositories.iter().filter(is_known).cloned().collect();
         others.retain(|(_, one)| *one != repository);
-        Ok(Self { api, repository, branch, commit, others })
+        Ok(Self { api, repository, branch, commit, unread, others })
     }
 }

@@ -1,5 +1,6 @@
 //! Runs of a repository, what is in one, and what failed in it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aiw_core::{counted, one_line};
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::connection::{CiLimit, Connection};
 use crate::error::CiError;
-use crate::log::{Blocks, Cutter, LINES, THEIRS, end_of, read_lines};
+use crate::log::{Blocks, Cutter, LINES, NAMES, THEIRS, read_lines};
 use crate::place::{CiPlace, CiRepository};
 use crate::shapes::{CiJob, CiRun, JobPage, RunPage};
 use crate::source::TokenSource;
@@ -25,6 +26,9 @@ const PAGE: usize = 100;
 
 /// The most pages of jobs that are read.
 const JOB_PAGES: usize = 10;
+
+/// How long a log may take, or those of all jobs that failed.
+const LOGS: Duration = Duration::from_secs(300);
 
 /// The most jobs whose logs are read, and the lines that each has at least.
 const MOST_LOGS: usize = 10;
@@ -54,6 +58,8 @@ pub struct CiRunList {
     pub token: &'static str,
     /// The limit of requests, as the host said it
     pub limit: Option<CiLimit>,
+    /// How far to believe names and titles
+    pub about: &'static str,
     /// Notes for you
     pub notes: Vec<String>,
 }
@@ -69,6 +75,8 @@ pub struct CiRunDetails {
     pub jobs: Vec<CiJob>,
     /// The limit of requests, as the host said it
     pub limit: Option<CiLimit>,
+    /// How far to believe names and titles
+    pub about: &'static str,
     /// Notes for you
     pub notes: Vec<String>,
 }
@@ -112,10 +120,12 @@ pub struct Ci {
     pub(crate) connection: Connection,
     pub(crate) place: CiPlace,
     home: Home,
-    /// How long all logs of an answer may take.
-    patience: Duration,
+    /// When the logs of an answer are late, if there is such a time; else each has its own.
+    until: Option<Instant>,
     /// The first pause while waiting.
     pub(crate) pace: Duration,
+    /// How many more runs the commit has whose newest run was asked for.
+    others: AtomicU64,
 }
 
 impl Ci {
@@ -132,15 +142,22 @@ impl Ci {
         };
         let place = blocking(find).await?;
         let connection = Connection::to(home, client, &place.api).await?;
-        let pace = if connection.source() == TokenSource::None { 20 } else { 3 };
-        let patience = Duration::from_secs(300);
-        Ok(Self { connection, place, home: home.clone(), patience, pace: Duration::from_secs(pace) })
+        let pace = if connection.source() == TokenSource::None { 60 } else { 3 };
+        Ok(Self {
+            connection,
+            place,
+            home: home.clone(),
+            until: None,
+            pace: Duration::from_secs(pace),
+            others: AtomicU64::new(0),
+        })
     }
 
-    /// Gives logs this long, in all.
+    /// Gives all answers this long together, and logs what is left of it.
     #[must_use]
     pub fn patient_for(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+        self.until = Some(Instant::now() + patience);
+        self.connection.until = self.until;
         self
     }
 
@@ -155,7 +172,7 @@ impl Ci {
     }
 
     /// Returns what you should know of where the answers are from.
-    fn notes(&self) -> Vec<String> {
+    pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         let host = &self.place.repository.host;
         if self.connection.source() == TokenSource::None {
@@ -163,6 +180,10 @@ impl Ci {
         }
         if let Some(limit) = self.connection.limit().filter(|limit| limit.remaining < 10) {
             notes.push(format!("`{host}` answers {} more requests until {}", limit.remaining, limit.resets));
+        }
+        match self.others.load(Ordering::Relaxed) {
+            0 => {}
+            more => notes.push(format!("the commit has {} more: `aiw ci list`", counted(more, "run"))),
         }
         let others = self.place.others.iter().take(5);
         notes.extend(
@@ -209,6 +230,7 @@ impl Ci {
             total,
             token: self.connection.source().as_str(),
             limit: self.connection.limit(),
+            about: NAMES,
             notes,
         })
     }
@@ -224,9 +246,11 @@ impl Ci {
 
     /// Returns the newest run of the commit that is checked out, if there is one by now.
     pub(crate) async fn newest(&self) -> Result<Option<CiRun>, CiError> {
-        let commit = self.place.commit.as_ref().ok_or(CiError::NoCommit)?;
+        let commit = self.place.commit.as_ref().ok_or(CiError::NoCommit { why: self.place.unread })?;
         let query = [("head_sha", commit.as_str()), ("per_page", "1")];
         let found = self.get::<RunPage>(&["runs"], &query, None).await?;
+        let others = found.as_ref().map_or(0, |found| found.value.total_count.saturating_sub(1));
+        self.others.store(others, Ordering::Relaxed);
         Ok(found.and_then(|found| found.value.workflow_runs.into_iter().next()))
     }
 
@@ -237,7 +261,7 @@ impl Ci {
             return self.newest().await?.ok_or_else(missing);
         };
         match self.get(&["runs", &id.to_string()], &[], None).await {
-            Ok(found) => found.map(|found| found.value).ok_or(CiError::NoCommit),
+            Ok(found) => found.map(|found| found.value).ok_or(CiError::NoCommit { why: None }),
             Err(CiError::NotFound { host, token, .. }) => {
                 let what = format!("run {id} of `{}`", self.place.repository);
                 Err(CiError::NotFound { what, host, token })
@@ -271,7 +295,7 @@ impl Ci {
         let run = self.run(id).await?;
         let jobs = self.jobs(run.id).await?;
         let repository = self.place.repository.to_string();
-        Ok(CiRunDetails { repository, run, jobs, limit: self.connection.limit(), notes: self.notes() })
+        Ok(CiRunDetails { repository, run, jobs, limit: self.connection.limit(), about: NAMES, notes: self.notes() })
     }
 
     fn redactor(&self) -> Result<Redactor, CiError> {
@@ -287,7 +311,7 @@ impl Ci {
     /// There is no such run, or the host doesn't answer.
     pub async fn failed_logs(&self, id: Option<u64>) -> Result<CiFailedLogs, CiError> {
         let CiRunDetails { repository, run, jobs, mut notes, .. } = self.details(id).await?;
-        let until = end_of(self.patience);
+        let until = self.logs_until();
         let failed: Vec<&CiJob> = jobs.iter().filter(|job| job.has_failed()).collect();
         let redactor = self.redactor()?;
         let share = (LINES / failed.len().max(1)).max(LEAST_LINES);
@@ -312,6 +336,11 @@ impl Ci {
         Ok(CiFailedLogs { repository, run, jobs: logs, about: THEIRS, notes })
     }
 
+    /// When logs are late whose reading begins now.
+    fn logs_until(&self) -> Instant {
+        self.until.unwrap_or_else(|| Instant::now() + LOGS)
+    }
+
     async fn failed_log(
         &self,
         job: &CiJob,
@@ -319,7 +348,9 @@ impl Ci {
         until: Instant,
         redactor: &Redactor,
     ) -> Result<CiJobLog, CiError> {
-        let mut stream = match self.connection.log(&self.place.repository, job.id).await {
+        let opened = tokio::time::timeout_at(until, self.connection.log(&self.place.repository, job.id));
+        let Ok(opened) = opened.await else { return Ok(named(job, "its log came too late")) };
+        let mut stream = match opened {
             Ok(Some(stream)) => stream,
             Ok(None) => return Ok(named(job, &gone(job))),
             Err(CiError::Net(error)) => return Ok(named(job, &unread(&error))),
@@ -361,7 +392,7 @@ impl Ci {
                 Some(mut stream) => {
                     let mut line = |line: &str| each(job, Ok(line));
                     let mut blocks = Blocks::new(&redactor, &mut line);
-                    let read = read_lines(&mut stream, end_of(self.patience), &mut |line| blocks.take(line)).await;
+                    let read = read_lines(&mut stream, self.logs_until(), &mut |line| blocks.take(line)).await;
                     if !blocks.flush() {
                         break;
                     }

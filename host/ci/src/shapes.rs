@@ -18,10 +18,10 @@ pub struct CiRun {
     #[serde(default, deserialize_with = "line")]
     pub name: String,
     /// The number of the run among those of its workflow
-    #[serde(default, rename(deserialize = "run_number"))]
+    #[serde(default, rename(deserialize = "run_number"), deserialize_with = "number")]
     pub number: u64,
     /// The attempt: a run that is run again has the same id
-    #[serde(default, rename(deserialize = "run_attempt"))]
+    #[serde(default, rename(deserialize = "run_attempt"), deserialize_with = "number")]
     pub attempt: u64,
     /// Its title: usually the first line of a commit
     #[serde(default, rename(deserialize = "display_title"), deserialize_with = "line")]
@@ -36,10 +36,10 @@ pub struct CiRun {
     #[serde(default, deserialize_with = "line")]
     pub event: String,
     /// `queued`, `in_progress`, `completed` and others
-    #[serde(default, deserialize_with = "line")]
+    #[serde(default, deserialize_with = "word")]
     pub status: String,
     /// How it ended: `success`, `failure`, `cancelled` and others; empty until then
-    #[serde(default, deserialize_with = "line")]
+    #[serde(default, deserialize_with = "word")]
     pub conclusion: String,
     /// When it was made
     #[serde(default, rename(deserialize = "created_at"), deserialize_with = "line")]
@@ -61,10 +61,10 @@ pub struct CiJob {
     #[serde(default, deserialize_with = "line")]
     pub name: String,
     /// `queued`, `in_progress`, `completed` and others
-    #[serde(default, deserialize_with = "line")]
+    #[serde(default, deserialize_with = "word")]
     pub status: String,
     /// How it ended: `success`, `failure`, `skipped` and others; empty until then
-    #[serde(default, deserialize_with = "line")]
+    #[serde(default, deserialize_with = "word")]
     pub conclusion: String,
     /// Its steps that have failed, and the one that runs
     #[serde(default, deserialize_with = "notable")]
@@ -81,10 +81,10 @@ pub struct CiStep {
     #[serde(default, deserialize_with = "line")]
     pub name: String,
     /// `queued`, `in_progress` or `completed`
-    #[serde(default, deserialize_with = "line")]
+    #[serde(default, deserialize_with = "word")]
     pub status: String,
     /// How it ended; empty until then
-    #[serde(default, deserialize_with = "line")]
+    #[serde(default, deserialize_with = "word")]
     pub conclusion: String,
 }
 
@@ -129,6 +129,11 @@ impl CiRun {
         format!("{} #{}{attempt}", self.name, self.number)
     }
 
+    /// Returns its number alone: `run #12, attempt 2`. Its name was given by whoever wrote the repository.
+    pub(crate) fn numbered(&self) -> String {
+        Self { name: "run".into(), ..self.clone() }.label()
+    }
+
     /// Returns how it is, in a word.
     pub fn state(&self) -> &str {
         state(&self.status, &self.conclusion)
@@ -163,6 +168,17 @@ fn state<'a>(status: &'a str, conclusion: &'a str) -> &'a str {
 fn line<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text: Option<Cow<'de, str>> = Option::deserialize(deserializer)?;
     Ok(text.map(|text| one_line(&text, NAME)).unwrap_or_default())
+}
+
+/// Reads a state or a conclusion: it is quoted in sentences, so only what has the form of GitHub's words passes.
+fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = line(deserializer)?;
+    let is_word = text.len() <= 40 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    Ok(if is_word { text } else { "unknown".to_owned() })
+}
+
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 fn notable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<CiStep>, D::Error> {

@@ -1,7 +1,7 @@
 //! The token for a host: of `gh`, of the vault, or of a variable. The variables of github.com go to github.com alone; those of
 //! GitHub Enterprise only to a host that the user knows.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -91,8 +91,9 @@ fn of_gh(around: &Surroundings, host: &str) -> Option<Secret> {
     std::thread::Builder::new()
         .name("gh".into())
         .spawn(move || {
+            // What it leaves running may keep its output open.
             let mut text = String::new();
-            let read = output.take(LONGEST + 2).read_to_string(&mut text);
+            let read = BufReader::new(output.take(LONGEST + 2)).read_line(&mut text);
             sender.send(read.map(|_| text))
         })
         .ok()?;

@@ -31,7 +31,7 @@ pub struct CiWait {
 
 impl Ci {
     /// Waits until a run has ended: without an id, the newest run of the commit that is checked out, which may begin meanwhile.
-    /// `tell` gets the run and its jobs each time that it has changed.
+    /// `tell` gets the run and its jobs each time that it has changed, `say` why nothing is known of it.
     ///
     /// # Errors
     ///
@@ -41,20 +41,43 @@ impl Ci {
         id: Option<u64>,
         until: Option<Instant>,
         tell: &mut (dyn FnMut(&CiRun, &[CiJob]) + Send),
+        say: &mut (dyn FnMut(&str) + Send),
     ) -> Result<CiWait, CiError> {
         let (mut id, mut etag, mut pause, mut failures) = (id, None::<String>, self.pace, 0);
+        let mut has_answered = false;
         let mut now = CiWait { done: false, run: None, failed: Vec::new(), waits: None };
         loop {
             let mut next = pause;
-            match self.look(&mut id, &mut etag).await {
+            let looked = async {
+                let found = self.look(&mut id, &mut etag).await?;
+                Ok(match found {
+                    Some(run) => Some((self.jobs(run.id).await.unwrap_or_default(), run)),
+                    None => None,
+                })
+            };
+            let looked = match until {
+                None => looked.await,
+                Some(until) => match tokio::time::timeout_at(until, looked).await {
+                    Ok(looked) => looked,
+                    // What is known by then is the answer.
+                    Err(_) => {
+                        let host = &self.place.repository.host;
+                        let silent = || format!("`{host}` has not answered yet");
+                        now.waits = now.waits.or_else(|| (!has_answered).then(silent));
+                        return Ok(now);
+                    }
+                },
+            };
+            let waited = now.waits.take();
+            has_answered |= looked.is_ok();
+            match looked {
                 Ok(None) => {
-                    (now.waits, failures) = (None, 0);
+                    failures = 0;
                     pause = (pause * 3 / 2).min(self.pace * SLOWEST);
                 }
-                Ok(Some(run)) => {
-                    let jobs = self.jobs(run.id).await.unwrap_or_default();
+                Ok(Some((jobs, run))) => {
                     tell(&run, &jobs);
-                    (now.failed, now.waits, failures) = (failed_names(&jobs), None, 0);
+                    (now.failed, failures) = (failed_names(&jobs), 0);
                     now.done = run.is_over();
                     now.run = Some(run);
                     pause = self.pace;
@@ -69,6 +92,9 @@ impl Ci {
                     now.waits = Some(error.to_string());
                 }
                 Err(error) => return Err(error),
+            }
+            if let Some(why) = now.waits.as_ref().filter(|_| now.waits != waited) {
+                say(why);
             }
             if now.done || until.is_some_and(|until| Instant::now() >= until) {
                 return Ok(now);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_app::{AppError, ci};
-use aiw_ci::{Ci, CiFailedLogs, CiListRequest, CiRun, CiRunDetails, CiRunList, MonitoredBranch};
+use aiw_ci::{Ci, CiFailedLogs, CiListRequest, CiRun, CiRunDetails, CiRunList, MonitoredBranch, NAMES};
 use aiw_mcp::Call;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,9 +13,9 @@ use crate::bounds::{self, first_that_fit};
 use crate::context::Context;
 use crate::error::CallError;
 
-/// The longest that a call waits, and that the logs of one may take, in seconds: clients give a call one minute.
+/// The longest that a call waits, in seconds, and that the answers to one may take: clients give a call one minute.
 const MAX_WAIT: u64 = 45;
-const MAX_LOGS: Duration = Duration::from_secs(35);
+const MAX_CALL: Duration = Duration::from_secs(48);
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -70,6 +70,10 @@ pub(crate) struct WaitedRun {
     run: Option<CiRun>,
     /// The jobs that have failed
     failed: Vec<String>,
+    /// How far to believe names and titles
+    about: &'static str,
+    /// Notes for you
+    notes: Vec<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -80,7 +84,7 @@ pub(crate) struct Monitored {
 
 async fn open(context: &Context, repo: Option<&str>) -> Result<Ci, CallError> {
     let opened = ci::open(context.client.app(), &context.home, repo).await;
-    Ok(opened.map_err(of_ci)?.patient_for(MAX_LOGS))
+    Ok(opened.map_err(of_ci)?.patient_for(MAX_CALL))
 }
 
 /// Takes out the room's own error, whose hints the application has for the command line.
@@ -145,6 +149,11 @@ pub(crate) async fn get_ci_failed_logs(
             job.lines = bounds::last_within(std::mem::take(&mut job.lines), share);
             job.left_out += (all - job.lines.len()) as u64;
         }
+        let (jobs, left_out) = first_that_fit(logs.jobs);
+        logs.jobs = jobs;
+        if left_out > 0 {
+            logs.notes.push(format!("{left_out} more jobs have failed, and are left out"));
+        }
         Ok(logs)
     };
     unless_cancelled(&call, work).await
@@ -158,7 +167,7 @@ pub(crate) async fn wait_for_ci_completion(
     let end = Instant::now() + Duration::from_secs(asked.timeout_secs.unwrap_or(600).min(MAX_WAIT));
     let work = async {
         let ci = open(&context, asked.repo.as_deref()).await?;
-        let waited = ci.wait(asked.run_id, Some(end.into()), &mut |_, _| {}).await?;
+        let waited = ci.wait(asked.run_id, Some(end.into()), &mut |_, _| {}, &mut |_| {}).await?;
         let message = match (&waited.run, waited.waits) {
             (Some(run), _) if run.has_succeeded() => "it has succeeded".to_owned(),
             (Some(run), _) if waited.done => {
@@ -168,7 +177,8 @@ pub(crate) async fn wait_for_ci_completion(
             (Some(run), None) => format!("not yet: call again with run_id {}", run.id),
             (None, None) => "the commit has no run yet: call again".to_owned(),
         };
-        Ok(WaitedRun { done: waited.done, message, run: waited.run, failed: waited.failed })
+        let (run, failed, notes) = (waited.run, waited.failed, ci.notes());
+        Ok(WaitedRun { done: waited.done, message, run, failed, about: NAMES, notes })
     };
     unless_cancelled(&call, work).await
 }

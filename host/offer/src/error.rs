@@ -142,7 +142,7 @@ impl Fault for CallError {
             Self::Ci(CiError::NoPlace { .. } | CiError::NotARepository { .. }) => {
                 "name it as `repo`: `OWNER/REPO`".into()
             }
-            Self::Ci(CiError::NoCommit | CiError::NoRun { .. }) => {
+            Self::Ci(CiError::NoCommit { .. } | CiError::NoRun { .. }) => {
                 "list_ci_runs names the runs; one begins some seconds after a push".into()
             }
             Self::Ci(e) => format!("the user's way: {}", e.hint()?),

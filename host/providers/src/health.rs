@@ -1,7 +1,7 @@
 //! Whether providers answer, as they were checked from time to time.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aiw_core::provider::KeyState;
@@ -31,6 +31,9 @@ pub struct ProviderHealth {
     pub healthy: Option<bool>,
     /// The problem, or the reason why it could not be asked; null if there is none
     pub problem: Option<String>,
+    /// Whether it answered when it was asked last, in this check or before
+    #[serde(default)]
+    pub last: Option<bool>,
 }
 
 /// A change between two checks of a provider.
@@ -42,22 +45,34 @@ pub enum HealthChange {
     Answers,
 }
 
-/// The last checks of all providers, by their names.
+/// The last checks of all providers, by [`health_key`].
 pub type HealthBook = BTreeMap<String, ProviderHealth>;
 
 impl ProviderHealth {
     fn of(answer: Result<(), &'static str>) -> Self {
-        Self { checked: now_rfc3339(), healthy: Some(answer.is_ok()), problem: answer.err().map(str::to_owned) }
+        Self {
+            checked: now_rfc3339(),
+            healthy: Some(answer.is_ok()),
+            problem: answer.err().map(str::to_owned),
+            last: None,
+        }
     }
 
     fn unasked(problem: String) -> Self {
-        Self { checked: now_rfc3339(), healthy: None, problem: Some(problem) }
+        Self { checked: now_rfc3339(), healthy: None, problem: Some(problem), last: None }
+    }
+
+    /// Returns it with what is known from the check before.
+    #[must_use]
+    pub fn after(self, before: Option<&Self>) -> Self {
+        let last = self.healthy.or(before.and_then(|before| before.last.or(before.healthy)));
+        Self { last, ..self }
     }
 
     /// Returns what has changed since the check before. An answer to the first check does not count as one, and what
     /// could not be asked says nothing.
     pub fn change_since(&self, before: Option<&Self>) -> Option<HealthChange> {
-        match (before.and_then(|before| before.healthy), self.healthy?) {
+        match (before.and_then(|before| before.healthy.or(before.last)), self.healthy?) {
             (Some(false), true) => Some(HealthChange::Answers),
             (None | Some(true), false) => Some(HealthChange::Fails(self.problem.clone().unwrap_or_default())),
             (Some(false), false) | (None | Some(true), true) => None,
@@ -74,13 +89,19 @@ fn path(home: &Home) -> PathBuf {
     health_dir(home).join("providers.json")
 }
 
-/// Returns the last checks. A file that makes no sense is one without any.
-pub fn health_book(home: &Home) -> HealthBook {
-    read(&path(home)).unwrap_or_default()
+/// Returns the key of a provider among the checks: its id, which another one with its name doesn't have.
+pub fn health_key(provider: &Provider) -> &str {
+    provider.id.as_deref().unwrap_or(provider.name.as_str())
 }
 
-fn read(path: &Path) -> Option<HealthBook> {
-    serde_json::from_slice(&read_capped(path, LONGEST).ok()??).ok()
+/// Returns the last checks. A file that makes no sense is one without any.
+///
+/// # Errors
+///
+/// The file can't be read: it is a link, for example.
+pub fn health_book(home: &Home) -> Result<HealthBook, HomeError> {
+    let bytes = read_capped(&path(home), LONGEST)?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
 }
 
 /// Keeps the last checks.
@@ -99,12 +120,10 @@ impl Providers {
     /// # Errors
     ///
     /// `providers.json` can't be read.
-    pub async fn check_each(&self) -> Result<HealthBook, ProviderError> {
+    pub async fn check_each(&self) -> Result<Vec<(Provider, ProviderHealth)>, ProviderError> {
         let file = self.file()?;
-        let checks = file
-            .providers()
-            .iter()
-            .map(|provider| async { (provider.name.to_string(), self.health_of(provider).await) });
+        let checks =
+            file.providers().iter().map(|provider| async { (provider.clone(), self.health_of(provider).await) });
         Ok(stream::iter(checks).buffer_unordered(AT_ONCE).collect().await)
     }
 
@@ -119,8 +138,14 @@ impl Providers {
         }
         ProviderHealth::of(match tokio::time::timeout(PATIENCE, self.ask(provider)).await {
             Err(_) => Err("it does not answer in time"),
+            Ok(Ok(KeyState::Refused)) if !provider.headers.is_empty() => {
+                return ProviderHealth::unasked("a check does not send its own headers".into());
+            }
             Ok(Ok(KeyState::Refused)) => Err("it refuses the key"),
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(KeyState::Unknown)) if provider.secret_refs().next().is_some() => {
+                return ProviderHealth::unasked("it answers, and does not say whether it accepts the key".into());
+            }
+            Ok(Ok(KeyState::Accepted | KeyState::Unknown)) => Ok(()),
             Ok(Err(error)) => Err(phrase(&error)),
         })
     }
@@ -151,7 +176,7 @@ mod tests {
     use super::*;
 
     fn health(healthy: Option<bool>) -> ProviderHealth {
-        ProviderHealth { checked: now_rfc3339(), healthy, problem: Some("it is away".into()) }
+        ProviderHealth { checked: now_rfc3339(), healthy, problem: Some("it is away".into()), last: None }
     }
 
     #[test]
@@ -171,6 +196,9 @@ mod tests {
         ] {
             let before = before.map(health);
             assert_eq!(health(after).change_since(before.as_ref()), change, "{before:?} → {after:?}");
+            // A check in between that could not be made changes nothing.
+            let between = health(None).after(before.as_ref());
+            assert_eq!(health(after).change_since(Some(&between)), change, "{before:?} → ? → {after:?}");
         }
     }
 
@@ -178,11 +206,11 @@ mod tests {
     fn what_is_kept_is_read_again_and_nonsense_is_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
-        assert_eq!(health_book(&home), HealthBook::new());
+        assert_eq!(health_book(&home).unwrap(), HealthBook::new());
         let book: HealthBook = [("a".to_owned(), health(Some(false)))].into();
         keep_health_book(&home, &book).unwrap();
-        assert_eq!(health_book(&home), book);
+        assert_eq!(health_book(&home).unwrap(), book);
         std::fs::write(path(&home), "{").unwrap();
-        assert_eq!(health_book(&home), HealthBook::new());
+        assert_eq!(health_book(&home).unwrap(), HealthBook::new());
     }
 }

@@ -28,7 +28,7 @@ pub use choice::{ChosenProvider, Decision};
 pub use components::{KnownPreset, ProviderComponentError, ProviderComponents};
 pub use edit::{AddedProvider, ProviderChanges, RemovedProvider, RenamedProvider, TokenSource};
 pub use error::ProviderError;
-pub use health::{HealthBook, HealthChange, ProviderHealth, health_book, health_dir, keep_health_book};
+pub use health::{HealthBook, HealthChange, ProviderHealth, health_book, health_dir, health_key, keep_health_book};
 pub use keys::{SET_VARIABLE, WITHHELD_VARIABLE, is_vendor_key, withheld};
 pub use list::{PresetSummary, ProviderDetails, ProviderSummary, SecretState, ShownVariable};
 pub use model::{ModelAccess, name_models};

@@ -9,7 +9,7 @@ use aiw_home::{Provider, ProvidersFile, SecretRef, Text};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::health::{HealthBook, ProviderHealth, health_book};
+use crate::health::{HealthBook, ProviderHealth, health_book, health_key};
 use crate::secrets::has_secrets;
 use crate::{KnownPreset, ProviderComponentError, ProviderError, Providers, unchecked_account};
 
@@ -146,8 +146,9 @@ impl Providers {
     pub async fn list(&self) -> Result<(Vec<ProviderSummary>, Vec<String>), ProviderError> {
         let file = self.file()?;
         let (mut summaries, mut problems) = (Vec::new(), Vec::new());
-        let mut book = match self.home.settings().and_then(|settings| settings.health()) {
-            Ok(settings) => settings.every.map(|_| health_book(&self.home)).unwrap_or_default(),
+        let kept = |every: Option<u32>| every.map_or_else(|| Ok(HealthBook::new()), |_| health_book(&self.home));
+        let mut book = match self.home.settings().and_then(|settings| kept(settings.health()?.every)) {
+            Ok(book) => book,
             Err(error) => {
                 problems.push(format!("no provider is checked from time to time: {error}"));
                 HealthBook::new()
@@ -158,7 +159,7 @@ impl Providers {
             if let Err(error) = &known {
                 problems.push(format!("provider `{}`: {error}", provider.name));
             }
-            let health = book.remove(provider.name.as_str());
+            let health = book.remove(health_key(provider));
             summaries.push(ProviderSummary { health, ..self.summary(&file, provider, known.as_ref().ok()) });
         }
         for bad in file.problems() {

@@ -137,8 +137,9 @@ impl Resident {
                     Err(problem) => problem,
                 }
             };
-            // Its shim still records the end of the one before, or starts it again.
-            if begun.elapsed() > Self::STARTS {
+            // Its shim still records the end of the one before, or starts it again. What else is wrong stays so.
+            let passes = matches!(problem, SupervisorError::StillRunning { .. } | SupervisorError::Busy { .. });
+            if !passes || begun.elapsed() > Self::STARTS {
                 return Err(problem);
             }
             std::thread::sleep(Duration::from_millis(10));

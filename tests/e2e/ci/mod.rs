@@ -247,7 +247,7 @@ fn the_resident_tells_what_begins_and_ends_and_is_one_after_a_kill() {
     let mut client = host.client();
     let monitored = client.good("start_ci_monitoring", json!({"poll_interval": 10}));
     assert_eq!((&monitored["monitored"]["branch"], &monitored["monitored"]["interval"]), (&json!("main"), &json!(10)));
-    until(|| events(&host) == ["started CI #12, attempt 2"]);
+    until(|| events(&host) == ["started run #12, attempt 2"]);
     let status = host.run(&["status"]).ok().stdout;
     assert!(status.contains("1 asked for at CI"), "{status}");
     let pid = || host.json(&["status"])["resident"]["pid"].as_u64();
@@ -264,8 +264,8 @@ fn the_resident_tells_what_begins_and_ends_and_is_one_after_a_kill() {
     }
     host.is("completed", Some("failure"));
     let told = client.good("wait_for_event", json!({"kinds": ["failed"], "timeout_seconds": 45}));
-    assert_eq!(told["events"][0]["name"], "CI #12, attempt 2", "{told}");
-    assert_eq!(events(&host), ["started CI #12, attempt 2", "failed CI #12, attempt 2"]);
+    assert_eq!(told["events"][0]["name"], "run #12, attempt 2", "{told}");
+    assert_eq!(events(&host), ["started run #12, attempt 2", "failed run #12, attempt 2"]);
     let stopped = host.json(&["ci", "watch", "--stop"]);
     assert_eq!(stopped["stopped"].as_array().unwrap().len(), 1);
     let after = host.requests();

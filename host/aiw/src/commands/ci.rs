@@ -142,6 +142,7 @@ async fn all_logs(args: &RunLogArgs, home: &Home, output: &Output) -> Result<(),
 }
 
 async fn watch(args: &WatchArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    let begun = Instant::now();
     let ci = open(&args.run.repository, home, output).await?;
     let observer = output.observer();
     let mut tell = |run: &CiRun, jobs: &[CiJob]| {
@@ -151,8 +152,9 @@ async fn watch(args: &WatchArgs, home: &Home, output: &Output) -> Result<(), Fai
         let now = one_line(&format!("{} {}: {}", run.label(), run.state(), running.join(", ")), 60);
         observer.progress(&now, over as u64, jobs.len() as u64);
     };
-    let until = args.timeout.map(|timeout| (Instant::now() + timeout).into());
-    let waited = ci.wait(args.run.run, until, &mut tell).await?;
+    let until = args.timeout.map(|timeout| (begun + timeout).into());
+    say(&ci.notes(), output);
+    let waited = ci.wait(args.run.run, until, &mut tell, &mut |why| output.note(why)).await?;
     output.clear_progress();
     if let Some(run) = &waited.run {
         describe(run, &ci.repository().to_string(), output);

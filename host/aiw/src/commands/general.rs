@@ -107,6 +107,7 @@ pub fn meant(error: &clap::Error) -> Option<String> {
         let shown = |command: &clap::Command| !command.is_hide_set();
         let command = match word.as_str() {
             "list" | "ls" => "ps",
+            "kill" => "stop",
             word => root.find_subcommand(word).filter(|found| shown(found))?.get_name(),
         };
         return with_rest(command, &mut words);

@@ -162,7 +162,8 @@ fn waiting_asks_for_news_only_and_outlasts_what_passes() {
     let ci = world.open(None).unwrap();
     let mut told = Vec::new();
     let waited =
-        wait(ci.wait(None, None, &mut |run, jobs| told.push(format!("{} {}", run.state(), jobs.len())))).unwrap();
+        wait(ci.wait(None, None, &mut |run, jobs| told.push(format!("{} {}", run.state(), jobs.len())), &mut |_| {}))
+            .unwrap();
     assert!(waited.done && waited.run.unwrap().has_failed());
     assert_eq!(waited.failed, ["test (20)"]);
     assert_eq!(told, ["queued 1", "in_progress 1", "failure 1"]);
@@ -175,16 +176,27 @@ fn waiting_asks_for_news_only_and_outlasts_what_passes() {
 fn waiting_ends_in_time_and_says_what_for() {
     let until = || Some(tokio::time::Instant::now() + Duration::from_millis(200));
     let world = World::new(|_| headers(403, &[("retry-after", "3000")]));
-    let waited = wait(async { world.open_async().await.wait(Some(7), until(), &mut |_, _| {}).await }).unwrap();
+    let waited =
+        wait(async { world.open_async().await.wait(Some(7), until(), &mut |_, _| {}, &mut |_| {}).await }).unwrap();
     assert!(!waited.done && waited.waits.unwrap().contains("3000 s"));
     let world = World::new(|_| runs(&[]));
-    let waited = wait(async { world.open_async().await.wait(None, until(), &mut |_, _| {}).await }).unwrap();
+    let waited =
+        wait(async { world.open_async().await.wait(None, until(), &mut |_, _| {}, &mut |_| {}).await }).unwrap();
     assert_eq!((waited.done, waited.run, waited.waits), (false, None, None));
+    let world = World::new(|_| Answer::Silence);
+    let mut said = Vec::new();
+    let waited = wait(async {
+        let say = &mut |why: &str| said.push(why.to_owned());
+        world.open_async().await.wait(Some(7), until(), &mut |_, _| {}, say).await
+    });
+    assert_eq!(waited.unwrap().waits.as_deref(), Some("`ghe.test` has not answered yet"));
     let world = World::new(|_| Answer::status(404));
-    let error = wait(async { world.open_async().await.wait(Some(7), until(), &mut |_, _| {}).await }).unwrap_err();
+    let error =
+        wait(async { world.open_async().await.wait(Some(7), until(), &mut |_, _| {}, &mut |_| {}).await }).unwrap_err();
     assert!(matches!(error, CiError::NotFound { .. }));
     let world = World::new(|_| Answer::status(503));
-    let error = wait(async { world.open_async().await.wait(Some(7), None, &mut |_, _| {}).await }).unwrap_err();
+    let error =
+        wait(async { world.open_async().await.wait(Some(7), None, &mut |_, _| {}, &mut |_| {}).await }).unwrap_err();
     assert!(matches!(error, CiError::Status { status: 503, .. }));
 }
 
@@ -202,5 +214,5 @@ fn the_commit_that_is_checked_out_is_meant() {
     let error = wait(world.open(None).unwrap().details(None)).unwrap_err();
     assert_eq!(error.to_string(), "commit `0123456789` has no run in `ghe.test/o/r`");
     let error = wait(world.open(Some("ghe.test/else/r")).unwrap().details(None)).unwrap_err();
-    assert!(matches!(error, CiError::NoCommit));
+    assert!(matches!(error, CiError::NoCommit { .. }));
 }

@@ -1,5 +1,6 @@
 //! Monitoring: what is news, when it ends, and that an unchanged poll is one request.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -36,14 +37,14 @@ fn what_begins_and_ends_is_news_once() {
     let world = World::new(|_| runs(&[]));
     let mut record = record(&world);
     // What has ended before is not news.
-    assert_eq!(short(&record.take(vec![found(5, 1, Some("failure")), found(6, 1, None)])), ["ci CI #6 started"]);
+    assert_eq!(short(&record.take(vec![found(5, 1, Some("failure")), found(6, 1, None)])), ["ci run #6 started"]);
     assert_eq!(short(&record.take(vec![found(5, 1, Some("failure")), found(6, 1, None)])), [""; 0]);
     let next = vec![found(8, 1, Some("timed_out")), found(7, 1, None), found(6, 1, Some("success"))];
-    let expected = ["ci CI #6 finished", "ci CI #7 started", "ci CI #8 failed: it took too long"];
+    let expected = ["ci run #6 finished", "ci run #7 started", "ci run #8 failed: it took too long"];
     assert_eq!(short(&record.take(next)), expected);
     // It was run again.
-    assert_eq!(short(&record.take(vec![found(6, 2, None)])), ["ci CI #6, attempt 2 started"]);
-    assert_eq!(short(&record.take(vec![found(6, 3, Some("failure"))])), ["ci CI #6, attempt 3 failed"]);
+    assert_eq!(short(&record.take(vec![found(6, 2, None)])), ["ci run #6, attempt 2 started"]);
+    assert_eq!(short(&record.take(vec![found(6, 3, Some("failure"))])), ["ci run #6, attempt 3 failed"]);
     // An old run that comes into sight because another was deleted is not news.
     assert_eq!(short(&record.take(vec![found(2, 1, Some("failure"))])), [""; 0]);
     for id in 10..500 {
@@ -98,10 +99,66 @@ fn an_unchanged_poll_is_one_request_and_a_change_an_event() {
     // Slower while nothing changes, and not too slow while something runs.
     assert!(rests.windows(2).take(3).all(|two| two[0] <= two[1]) && rests[3] <= 60.0 && rests[4] == 30.0, "{rests:?}");
     let log = EventLog::of(home.root()).read(0, 100, |_| true).unwrap();
-    assert_eq!(short(&log.events), ["ci CI #7 started", "ci CI #7 failed"]);
+    assert_eq!(short(&log.events), ["ci run #7 started", "ci run #7 failed"]);
     assert_eq!((log.events[0].id.as_deref(), log.events[0].project.clone()), (Some("7"), Some(world.path("repo"))));
     assert!(!fs::read_to_string(world.path("home/events/events.jsonl")).unwrap().contains("the-token"));
     assert!(!fs::read_to_string(&path).unwrap().contains("the-token"));
+}
+
+#[test]
+fn what_is_on_other_pages_or_on_none_is_not_lost() {
+    const NEWEST: u64 = 260;
+    let first = AtomicUsize::new(0);
+    let world = World::new(move |request| {
+        let failed = |id| run(id, "completed", Some("failure"));
+        if request.path.ends_with("/runs/7") {
+            return Answer::ok(failed(7).to_string());
+        }
+        if request.path.ends_with("/runs/8") {
+            return Answer::status(404);
+        }
+        if first.fetch_add(1, Ordering::Relaxed) == 0 {
+            return runs(&[run(8, "in_progress", None), run(7, "in_progress", None)]);
+        }
+        // Three pages of new ones; what ran before is on none of them.
+        let page: u64 = request.query.split_once("&page=").unwrap().1.split('&').next().unwrap().parse().unwrap();
+        let newest = NEWEST - (page - 1) * 100;
+        runs(&(10..=newest).rev().take(100).map(failed).collect::<Vec<_>>())
+    });
+    let (home, path) = (world.home(), record(&world).path(&world.home()));
+    let (mut poller, client) = (Poller::new(30), HttpClient::new().unwrap());
+    wait(async {
+        poller.poll(&home, &client, &path, quiet).await;
+        poller.poll(&home, &client, &path, quiet).await;
+    });
+    let log = EventLog::of(home.root()).read(0, 1000, |_| true).unwrap();
+    let told: BTreeSet<String> = short(&log.events).into_iter().collect();
+    assert_eq!(told.len(), 2 + 251 + 1);
+    for id in [7, 10, 100, NEWEST] {
+        assert!(told.contains(&format!("ci run #{id} failed")), "{id}");
+    }
+    // Of the one that was deleted, nothing more is waited for.
+    let kept = fs::read_to_string(&path).unwrap();
+    assert!(!kept.contains("\"is_over\":false"), "{kept}");
+}
+
+#[test]
+fn a_mark_from_before_a_stop_hides_nothing() {
+    let world = World::new(|request| match request.headers.contains_key("if-none-match") {
+        true => Answer::status(304),
+        false => {
+            let body = json!({"total_count": 1, "workflow_runs": [run(7, "in_progress", None)]}).to_string();
+            Answer::Plain(200, vec![("etag".into(), "W/\"m\"".into())], body.into_bytes())
+        }
+    });
+    let (home, path) = (world.home(), record(&world).path(&world.home()));
+    let (mut poller, client) = (Poller::new(30), HttpClient::new().unwrap());
+    wait(poller.poll(&home, &client, &path, quiet));
+    stop_monitoring(&home, &world.path("repo")).unwrap();
+    record(&world);
+    wait(poller.poll(&home, &client, &path, quiet));
+    let log = EventLog::of(home.root()).read(0, 100, |_| true).unwrap();
+    assert_eq!(short(&log.events), ["ci run #7 started", "ci run #7 started"]);
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub struct GitCheckout {
     pub branch: Option<String>,
     /// The commit, if there is one.
     pub commit: Option<Sha>,
+    /// Why its branch or commit is not known: git keeps them in a form that this doesn't read.
+    pub unread: Option<&'static str>,
     /// The remotes: first the one that the branch is pushed to, as far as the configuration says.
     pub remotes: Vec<GitRemote>,
 }
@@ -83,12 +85,20 @@ impl Reading<'_> {
         let head = text_of(&place.join("HEAD"), MAX_REF)?.unwrap_or_default();
         let head = str::from_utf8(head.trim_ascii()).unwrap_or_default();
         let branch = head.strip_prefix("ref: refs/heads/").filter(|branch| is_git_ref(branch)).map(str::to_owned);
-        let commit = match &branch {
-            Some(branch) => commit_of(&common, branch)?,
-            None => head.parse().ok(),
+        let has = |key: &str, word: &[u8]| {
+            found.iter().any(|one| one.is("extensions", None, key) && one.value.eq_ignore_ascii_case(word))
+        };
+        let (commit, unread) = match &branch {
+            _ if has("objectformat", b"sha256") => (None, Some("its commits are named by SHA-256")),
+            _ if has("refstorage", b"reftable") => (None, Some("its branches are kept as a reftable")),
+            Some(branch) => match commit_of(&common, branch) {
+                Ok(commit) => (commit, None),
+                Err(_) => (None, Some("its list of branches can't be read")),
+            },
+            None => (head.parse().ok(), None),
         };
         let remotes = self.remotes(&found, branch.as_deref());
-        Ok(GitCheckout { directory: self.root.to_owned(), branch, commit, remotes })
+        Ok(GitCheckout { directory: self.root.to_owned(), branch, commit, unread, remotes })
     }
 
     /// Returns the git directory: `.git` itself, or where that file says (in other worktrees, and in submodules).

@@ -234,6 +234,14 @@ impl Reader<'_> {
                 self.leave(&what, NO_CONTAINER);
                 continue;
             }
+            if path.is_empty() {
+                self.leave(&what, "its path is empty");
+                continue;
+            }
+            let taken = ["action", "path", "target", "include", "ignore"];
+            for field in rule.as_object()?.keys().filter(|field| !taken.contains(&field.as_str())) {
+                self.leave(&format!("{what}: `{field}`"), "aiw has no counterpart for it");
+            }
             let globs = |field: &str| rule.get(field).map_or(Some(Vec::new()), texts);
             let (only, ignore) = (globs("include")?, globs("ignore")?);
             let place = self.beside.directory.join(path);

@@ -108,12 +108,16 @@ impl WatchedPaths {
             return Err("aiw has no exceptions from what is ignored");
         }
         let only: Vec<String> = only.into_iter().map(below).collect();
-        self.ignore.extend(ignore.into_iter().map(below));
-        match only.is_empty() {
-            true if place.is_empty() => self.files.push("**".into()),
-            true => self.files.push(place),
-            false => self.files.extend(only),
-        }
+        let ignore: Vec<String> = ignore.into_iter().map(below).collect();
+        let files = match only.is_empty() {
+            true if place.is_empty() => vec!["**".into()],
+            true => vec![place],
+            false => only,
+        };
+        let rule = WatchedFiles { files, ignore, debounce: WatchedFiles::DEBOUNCE };
+        watched::check(&rule).map_err(|_| "its globs are none, too many or lead outside the project")?;
+        self.files.extend(rule.files);
+        self.ignore.extend(rule.ignore);
         Ok(())
     }
 

@@ -62,7 +62,9 @@ fn by_itself(
     if let Some(schedule) = process.get("schedule") {
         take_schedule(id, definition, schedule.as_object()?, foreign)?;
     }
-    let Some(watch) = process.get("watch") else { return Some(()) };
+    let Some(watch) = process.get("watch").filter(|watch| watch.get("enabled") != Some(&Value::Bool(false))) else {
+        return Some(());
+    };
     let mut found = WatchedPaths::default();
     let own = process.get("working_dir").and_then(text).unwrap_or_default();
     for one in watch.get("paths")?.as_array()? {
