@@ -444,7 +444,7 @@ impl Poller {
                 (self.etag, is_news) = (found.etag, true);
                 self.first = of_page.iter().map(|run| run.id).collect();
             }
-            // What was there before the first look is no news.
+            // What was there before the first look does not count as news.
             let is_last = !record.has_looked || of_page.len() < PAGE || of_page.iter().any(|run| run.id <= newest);
             runs.extend(of_page);
             if is_last {
