@@ -27,7 +27,7 @@ const LONGEST: u64 = 1 << 20;
 pub struct ProviderHealth {
     /// When it was
     pub checked: String,
-    /// Whether the provider answered as it should; null if aiw could not ask it
+    /// Whether the provider answered as it should; null if aiw could not ask it, or the answer did not say
     pub healthy: Option<bool>,
     /// The problem, or the reason why it could not be asked; null if there is none
     pub problem: Option<String>,

@@ -115,7 +115,8 @@ impl WatchedPaths {
             false => only,
         };
         let rule = WatchedFiles { files, ignore, debounce: WatchedFiles::DEBOUNCE };
-        watched::check(&rule).map_err(|_| "its globs are none, too many or lead outside the project")?;
+        watched::check(&rule)
+            .map_err(|_| "one of its globs is not valid or leads outside the project, or there are too many")?;
         self.files.extend(rule.files);
         self.ignore.extend(rule.ignore);
         Ok(())
