@@ -135,8 +135,11 @@ impl ResidentState {
         match (self.awake, what.is_empty()) {
             (true, true) => Some("the resident is awake, and leaves soon: nothing needs it".into()),
             (true, false) => Some(format!("the resident is awake ({})", what.join(", "))),
-            (false, false) if projects.is_empty() => {
+            (false, false) if projects.is_empty() && self.checks_providers => {
                 Some("the resident does not run: no provider is checked; `aiw provider list` starts it".into())
+            }
+            (false, false) if projects.is_empty() => {
+                Some("the resident does not run: CI is not asked; `aiw ci watch --background` starts it".into())
             }
             (false, false) => Some(
                 "the resident does not run: nothing that is watched or scheduled starts; `aiw up` starts it".into(),

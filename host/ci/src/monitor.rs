@@ -7,12 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
-use aiw_home::{
-    Home, HomeError, Mode, Surroundings, make_private_dir, millis_of, now_millis, read_capped, remove_file, replace,
-    rfc3339,
-};
+use aiw_home::{Home, HomeError, Surroundings, millis_of, now_millis, rfc3339};
 use aiw_net::HttpClient;
-use aiw_supervisor::{Resident, boot, digest, is_usual_variable};
+use aiw_supervisor::{Resident, ResidentRecord, boot, digest, is_usual_variable};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
@@ -20,6 +17,7 @@ use tokio::task::JoinHandle;
 use crate::connection::{CiLimit, Connection};
 use crate::error::CiError;
 use crate::place::{CiPlace, CiRepository, KnownHosts};
+use crate::runs::PAGE;
 use crate::shapes::{CiRun, RunPage};
 use crate::source::TokenSource;
 use crate::token::CiToken;
@@ -38,16 +36,12 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// How often it looks what is monitored.
 const LOOKS: Duration = Duration::from_secs(1);
 
-/// The runs of a page, the pages that it asks for at once, and the runs that it remembers.
-const PAGE: usize = 100;
+/// The pages that it asks for at once, and the runs that it remembers.
 const PAGES: usize = 10;
 const REMEMBERED: usize = 300;
 
 /// The most runs that it asks for one by one, because they are on no page.
 const APART: usize = 20;
-
-/// The longest record, in bytes.
-const RECORD: u64 = 256 << 10;
 
 /// A branch that is to be monitored.
 #[derive(Debug, Clone)]
@@ -115,8 +109,20 @@ pub(crate) struct Record {
     problem: Option<String>,
 }
 
-fn directory(home: &Home) -> PathBuf {
-    home.root().join("ci")
+impl ResidentRecord for Record {
+    fn directory(home: &Home) -> PathBuf {
+        home.root().join("ci")
+    }
+
+    fn file_name(&self) -> String {
+        let (repository, branch) = (self.repository.to_string(), self.branch.as_deref().unwrap_or_default());
+        let name = [self.project.as_os_str().as_encoded_bytes(), repository.as_bytes(), branch.as_bytes()];
+        format!("{:016x}.json", digest(&name.join(&0)))
+    }
+
+    fn boot(&self) -> Option<&str> {
+        self.boot.as_deref()
+    }
 }
 
 impl Record {
@@ -136,36 +142,10 @@ impl Record {
         }
     }
 
-    pub fn path(&self, home: &Home) -> PathBuf {
-        let (repository, branch) = (self.repository.to_string(), self.branch.as_deref().unwrap_or_default());
-        let name = [self.project.as_os_str().as_encoded_bytes(), repository.as_bytes(), branch.as_bytes()];
-        directory(home).join(format!("{:016x}.json", digest(&name.join(&0))))
-    }
-
-    fn read(path: &Path) -> Option<Self> {
-        let found: Self = serde_json::from_slice(&read_capped(path, RECORD).ok()??).ok()?;
-        (found.boot.as_deref() == boot()).then_some(found)
-    }
-
     fn all(home: &Home) -> Vec<Self> {
-        let entries = std::fs::read_dir(directory(home)).into_iter().flatten().flatten();
-        let mut all: Vec<Self> = entries.filter_map(|entry| Self::read(&entry.path())).collect();
+        let mut all = Self::read_all(home);
         all.sort_by(|one, other| (&one.project, &one.branch).cmp(&(&other.project, &other.branch)));
         all
-    }
-
-    /// Writes it. Whoever does has the home's turn.
-    pub fn write(&self, home: &Home) -> Result<(), HomeError> {
-        make_private_dir(&directory(home))?;
-        replace(&self.path(home), &serde_json::to_vec(self).unwrap_or_default(), Mode::Private)
-    }
-
-    fn remove(&self, home: &Home) -> Result<(), HomeError> {
-        let path = self.path(home);
-        match remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(HomeError::io("remove", &path, e)),
-            _ => Ok(()),
-        }
     }
 
     /// Whether its last run is long over, or one waits for what does not come.
@@ -258,23 +238,21 @@ pub fn start_monitoring(home: &Home, aiw: &Path, request: &MonitorRequest) -> Re
     let usual = home.around().variables().filter(|(name, _)| name.to_str().is_some_and(is_usual_variable));
     let theirs = home.seen_by(Surroundings::new(Ok(here.to_owned()), usual));
     let host = place.repository.host.clone();
-    let is_known = KnownHosts::of(&theirs)?.api(&host).is_some();
-    if !is_known {
+    if KnownHosts::of(&theirs)?.api(&host).is_none() {
         return Err(CiError::NotKept { host });
     }
     let source = CiToken::find(&theirs, &host)?.source;
-    let has_variable = CiToken::find(home, &host)?.source != TokenSource::None;
     let is_kept = matches!(source, TokenSource::Gh | TokenSource::Vault);
     let least = if is_kept { SHORTEST } else { WITHOUT_TOKEN };
     let interval = request.interval.clamp(least, 3600);
-    let record = Record::new(&request.project, place.repository, place.branch, interval);
+    let mut record = Record::new(&request.project, place.repository, place.branch, interval);
     let known = {
         let _turn = home.turn()?;
-        let known = Record::read(&record.path(home));
-        match known.clone() {
-            Some(known) => Record { has_looked: known.has_looked, runs: known.runs, ..record.clone() }.write(home)?,
-            None => record.write(home)?,
+        let known = Record::read_at(&record.path(home));
+        if let Some(known) = &known {
+            (record.has_looked, record.runs) = (known.has_looked, known.runs.clone());
         }
+        record.write(home)?;
         known
     };
     if let Err(error) = Resident::ensure(home, aiw) {
@@ -284,6 +262,7 @@ pub fn start_monitoring(home: &Home, aiw: &Path, request: &MonitorRequest) -> Re
     }
     let mut summary = record.summary();
     if !is_kept {
+        let has_variable = CiToken::find(home, &host)?.source != TokenSource::None;
         let begin =
             if has_variable { "the token in your environment is not kept, so" } else { "there is no token, so" };
         summary.notes.push(format!(
@@ -359,25 +338,24 @@ pub(crate) struct Poller {
     etag: Option<String>,
     first: BTreeSet<u64>,
     limit: Option<CiLimit>,
-    problem: Option<String>,
 }
 
 impl Poller {
     pub fn new(interval: u64) -> Self {
         let pause = Duration::from_secs(interval);
-        Self { interval, due: Instant::now(), pause, etag: None, first: BTreeSet::new(), limit: None, problem: None }
+        Self { interval, due: Instant::now(), pause, etag: None, first: BTreeSet::new(), limit: None }
     }
 
-    async fn run(&mut self, home: &Home, client: &HttpClient, path: &Path, say: fn(&str)) {
-        loop {
-            self.poll(home, client, path, say).await;
+    /// Asks for the runs as often as it is time to, until nobody wants them any more.
+    pub async fn run(&mut self, home: &Home, client: &HttpClient, path: &Path, say: fn(&str)) {
+        while let Some(record) = Record::read_at(path) {
+            self.poll(home, client, &record, say).await;
             tokio::time::sleep_until(self.due.into()).await;
         }
     }
 
-    pub async fn poll(&mut self, home: &Home, client: &HttpClient, path: &Path, say: fn(&str)) {
-        let Some(record) = Record::read(path) else { return };
-        let asked = self.ask(home, client, &record).await;
+    pub async fn poll(&mut self, home: &Home, client: &HttpClient, record: &Record, say: fn(&str)) {
+        let asked = self.ask(home, client, record).await;
         let base = Duration::from_secs(self.interval);
         let is_running = record.runs.values().any(|run| !run.is_over);
         let (news, problem) = match asked {
@@ -394,14 +372,13 @@ impl Poller {
                 (None, Some(error.to_string()))
             }
         };
-        if problem != self.problem {
-            problem.iter().for_each(|problem| say(&format!("{}: {problem}", record.repository)));
+        let is_new = problem != record.problem;
+        if let Some(problem) = problem.as_ref().filter(|_| is_new) {
+            say(&format!("{}: {problem}", record.repository));
         }
-        let is_new = problem != self.problem || problem != record.problem;
-        self.problem.clone_from(&problem);
         let now = now_millis();
         let is_to_note = news.is_some() || is_new || record.is_spent(now);
-        if is_to_note && let Err(error) = note(home, path, news, problem, now) {
+        if is_to_note && let Err(error) = note(home, record, news, problem, now) {
             say(&error.to_string());
             // What was not written down is asked for again.
             self.etag = None;
@@ -467,10 +444,10 @@ impl Poller {
 }
 
 /// Writes down what was found, and the events of it, unless somebody has stopped it meanwhile.
-fn note(home: &Home, path: &Path, news: Option<News>, problem: Option<String>, now: u64) -> Result<(), CiError> {
+fn note(home: &Home, record: &Record, news: Option<News>, problem: Option<String>, now: u64) -> Result<(), CiError> {
     let _turn = home.turn()?;
-    let Some(mut record) = Record::read(path) else { return Ok(()) };
-    let before = record.clone();
+    let Some(before) = Record::read_at(&record.path(home)) else { return Ok(()) };
+    let mut record = before.clone();
     let (runs, gone) = news.map(|news| (Some(news.runs), news.gone)).unwrap_or_default();
     let last = runs.iter().flatten().filter_map(|run| u64::try_from(millis_of(&run.updated)?).ok()).max();
     let events = runs.map(|runs| record.take(runs)).unwrap_or_default();

@@ -1,6 +1,5 @@
 //! Runs of a repository, what is in one, and what failed in it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aiw_core::{counted, one_line};
@@ -22,7 +21,7 @@ use crate::source::TokenSource;
 const MOST_RUNS: usize = 1000;
 
 /// The items of a page.
-const PAGE: usize = 100;
+pub(crate) const PAGE: usize = 100;
 
 /// The most pages of jobs that are read.
 const JOB_PAGES: usize = 10;
@@ -124,8 +123,6 @@ pub struct Ci {
     until: Option<Instant>,
     /// The first pause while waiting.
     pub(crate) pace: Duration,
-    /// How many more runs the commit has whose newest run was asked for.
-    others: AtomicU64,
 }
 
 impl Ci {
@@ -143,14 +140,7 @@ impl Ci {
         let place = blocking(find).await?;
         let connection = Connection::to(home, client, &place.api).await?;
         let pace = if connection.source() == TokenSource::None { 60 } else { 3 };
-        Ok(Self {
-            connection,
-            place,
-            home: home.clone(),
-            until: None,
-            pace: Duration::from_secs(pace),
-            others: AtomicU64::new(0),
-        })
+        Ok(Self { connection, place, home: home.clone(), until: None, pace: Duration::from_secs(pace) })
     }
 
     /// Gives all answers this long together, and logs what is left of it.
@@ -180,10 +170,6 @@ impl Ci {
         }
         if let Some(limit) = self.connection.limit().filter(|limit| limit.remaining < 10) {
             notes.push(format!("`{host}` answers {} more requests until {}", limit.remaining, limit.resets));
-        }
-        match self.others.load(Ordering::Relaxed) {
-            0 => {}
-            more => notes.push(format!("the commit has {} more: `aiw ci list`", counted(more, "run"))),
         }
         let others = self.place.others.iter().take(5);
         notes.extend(
@@ -244,24 +230,25 @@ impl Ci {
         self.connection.get(&self.place.repository, path, query, known).await
     }
 
-    /// Returns the newest run of the commit that is checked out, if there is one by now.
-    pub(crate) async fn newest(&self) -> Result<Option<CiRun>, CiError> {
+    /// Returns the newest run of the commit that is checked out, if there is one by now, and a note if that has others.
+    pub(crate) async fn newest(&self) -> Result<Option<(CiRun, Option<String>)>, CiError> {
         let commit = self.place.commit.as_ref().ok_or(CiError::NoCommit { why: self.place.unread })?;
         let query = [("head_sha", commit.as_str()), ("per_page", "1")];
         let found = self.get::<RunPage>(&["runs"], &query, None).await?;
-        let others = found.as_ref().map_or(0, |found| found.value.total_count.saturating_sub(1));
-        self.others.store(others, Ordering::Relaxed);
-        Ok(found.and_then(|found| found.value.workflow_runs.into_iter().next()))
+        let Some(RunPage { total_count, workflow_runs }) = found.map(|found| found.value) else { return Ok(None) };
+        let others = total_count.saturating_sub(1);
+        let note = (others > 0).then(|| format!("the commit has {} more: `aiw ci list`", counted(others, "run")));
+        Ok(workflow_runs.into_iter().next().map(|run| (run, note)))
     }
 
-    async fn run(&self, id: Option<u64>) -> Result<CiRun, CiError> {
+    async fn run(&self, id: Option<u64>) -> Result<(CiRun, Option<String>), CiError> {
         let Some(id) = id else {
             let commit = self.place.commit.as_ref().map(|commit| commit.as_str()[..10].to_owned()).unwrap_or_default();
             let missing = || CiError::NoRun { commit, repository: self.place.repository.to_string() };
             return self.newest().await?.ok_or_else(missing);
         };
         match self.get(&["runs", &id.to_string()], &[], None).await {
-            Ok(found) => found.map(|found| found.value).ok_or(CiError::NoCommit { why: None }),
+            Ok(found) => found.map(|found| (found.value, None)).ok_or(CiError::NoCommit { why: None }),
             Err(CiError::NotFound { host, token, .. }) => {
                 let what = format!("run {id} of `{}`", self.place.repository);
                 Err(CiError::NotFound { what, host, token })
@@ -292,10 +279,11 @@ impl Ci {
     ///
     /// There is no such run, or the host doesn't answer.
     pub async fn details(&self, id: Option<u64>) -> Result<CiRunDetails, CiError> {
-        let run = self.run(id).await?;
+        let (run, note) = self.run(id).await?;
         let jobs = self.jobs(run.id).await?;
         let repository = self.place.repository.to_string();
-        Ok(CiRunDetails { repository, run, jobs, limit: self.connection.limit(), about: NAMES, notes: self.notes() })
+        let notes = note.into_iter().chain(self.notes()).collect();
+        Ok(CiRunDetails { repository, run, jobs, limit: self.connection.limit(), about: NAMES, notes })
     }
 
     fn redactor(&self) -> Result<Redactor, CiError> {

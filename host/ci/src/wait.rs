@@ -27,6 +27,8 @@ pub struct CiWait {
     pub failed: Vec<String>,
     /// The reason for waiting, if that is not the run itself
     pub waits: Option<String>,
+    /// Notes for you
+    pub notes: Vec<String>,
 }
 
 impl Ci {
@@ -45,28 +47,21 @@ impl Ci {
     ) -> Result<CiWait, CiError> {
         let (mut id, mut etag, mut pause, mut failures) = (id, None::<String>, self.pace, 0);
         let mut has_answered = false;
-        let mut now = CiWait { done: false, run: None, failed: Vec::new(), waits: None };
+        let mut now = CiWait { done: false, run: None, failed: Vec::new(), waits: None, notes: Vec::new() };
         loop {
             let mut next = pause;
             let looked = async {
-                let found = self.look(&mut id, &mut etag).await?;
+                let found = self.look(&mut id, &mut etag, &mut now.notes).await?;
                 Ok(match found {
                     Some(run) => Some((self.jobs(run.id).await.unwrap_or_default(), run)),
                     None => None,
                 })
             };
-            let looked = match until {
-                None => looked.await,
-                Some(until) => match tokio::time::timeout_at(until, looked).await {
-                    Ok(looked) => looked,
-                    // What is known by then is the answer.
-                    Err(_) => {
-                        let host = &self.place.repository.host;
-                        let silent = || format!("`{host}` has not answered yet");
-                        now.waits = now.waits.or_else(|| (!has_answered).then(silent));
-                        return Ok(now);
-                    }
-                },
+            let Some(looked) = by(until, looked).await else {
+                // What is known by then is the answer.
+                let silent = || format!("`{}` has not answered yet", self.place.repository.host);
+                now.waits = now.waits.or_else(|| (!has_answered).then(silent));
+                return Ok(now);
             };
             let waited = now.waits.take();
             has_answered |= looked.is_ok();
@@ -105,17 +100,31 @@ impl Ci {
     }
 
     /// Returns the run, if it has changed.
-    async fn look(&self, id: &mut Option<u64>, etag: &mut Option<String>) -> Result<Option<CiRun>, CiError> {
+    async fn look(
+        &self,
+        id: &mut Option<u64>,
+        etag: &mut Option<String>,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<CiRun>, CiError> {
         let Some(known) = *id else {
-            let found = self.newest().await?;
-            *id = found.as_ref().map(|run| run.id);
-            return Ok(found);
+            let Some((run, note)) = self.newest().await? else { return Ok(None) };
+            *id = Some(run.id);
+            notes.extend(note);
+            return Ok(Some(run));
         };
         let found = self.get::<CiRun>(&["runs", &known.to_string()], &[], etag.as_deref()).await?;
         Ok(found.map(|found| {
             *etag = found.etag;
             found.value
         }))
+    }
+}
+
+/// Returns what is done by a time, if there is one.
+async fn by<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+    match until {
+        Some(until) => tokio::time::timeout_at(until, work).await.ok(),
+        None => Some(work.await),
     }
 }
 

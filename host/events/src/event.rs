@@ -82,7 +82,7 @@ pub struct HomeEvent {
     /// `process`, `task`, `server`, `provider`, `budget` or `ci`
     #[schemars(with = "String")]
     pub of: EventSubject,
-    /// A process's id in its project, a task's CLI, the name of a server, provider or budget, or the name and number of a run of CI. Absent for a private run
+    /// A process's id in its project, a task's CLI, the name of a server, provider or budget, or the number of a run of CI. Absent for a private run
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The directory of its project

@@ -45,6 +45,7 @@ mod record;
 mod records;
 #[cfg(unix)]
 mod request;
+mod resident_record;
 mod root;
 #[cfg(unix)]
 mod runtime;
@@ -82,6 +83,7 @@ pub use processes::{Attachment, Keep, ProcessUsage, Processes, Stopped, Supervis
 pub use program::{Enforced, NamedFile, PassedFile, Program, Resource, ResourceLimits, is_usual_variable};
 pub use record::boot;
 pub use record::{Labels, MAX_CAUSES, ProcessRecord, RestartRecord};
+pub use resident_record::ResidentRecord;
 pub use root::{ProcessScope, Root, digest};
 #[cfg(unix)]
 pub use runtime::runtime_dir;

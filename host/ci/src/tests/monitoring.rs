@@ -1,10 +1,12 @@
 //! Monitoring: what is news, when it ends, and that an unchanged poll is one request.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use aiw_events::{EventLog, HomeEvent};
+use aiw_supervisor::ResidentRecord;
 
 use super::*;
 use crate::monitor::{Poller, Record};
@@ -31,6 +33,13 @@ fn short(events: &[HomeEvent]) -> Vec<String> {
 }
 
 fn quiet(_: &str) {}
+
+/// Polls once, as the resident does as long as somebody wants it.
+async fn poll(poller: &mut Poller, home: &Home, client: &HttpClient, path: &Path) {
+    if let Some(record) = Record::read_at(path) {
+        poller.poll(home, client, &record, quiet).await;
+    }
+}
 
 #[test]
 fn what_begins_and_ends_is_news_once() {
@@ -87,7 +96,7 @@ fn an_unchanged_poll_is_one_request_and_a_change_an_event() {
     let mut rests = Vec::new();
     wait(async {
         for _ in 0..5 {
-            poller.poll(&home, &client, &path, quiet).await;
+            poll(&mut poller, &home, &client, &path).await;
             rests.push(poller.due.saturating_duration_since(Instant::now()).as_secs_f32().round());
         }
     });
@@ -128,8 +137,8 @@ fn what_is_on_other_pages_or_on_none_is_not_lost() {
     let (home, path) = (world.home(), record(&world).path(&world.home()));
     let (mut poller, client) = (Poller::new(30), HttpClient::new().unwrap());
     wait(async {
-        poller.poll(&home, &client, &path, quiet).await;
-        poller.poll(&home, &client, &path, quiet).await;
+        poll(&mut poller, &home, &client, &path).await;
+        poll(&mut poller, &home, &client, &path).await;
     });
     let log = EventLog::of(home.root()).read(0, 1000, |_| true).unwrap();
     let told: BTreeSet<String> = short(&log.events).into_iter().collect();
@@ -143,6 +152,24 @@ fn what_is_on_other_pages_or_on_none_is_not_lost() {
 }
 
 #[test]
+fn nothing_is_asked_for_by_what_a_killed_writer_has_left() {
+    let world = World::new(|_| runs(&[]));
+    let (home, record) = (world.home(), record(&world));
+    let path = record.path(&home);
+    let ghost = path.with_file_name(".tmpXyZ");
+    fs::copy(&path, &ghost).unwrap();
+    assert_eq!(monitored(&home).len(), 1);
+    assert_eq!(stop_monitoring(&home, &world.path("repo")).unwrap().stopped.len(), 1);
+    assert_eq!(monitored(&home), Vec::new());
+    // It ends, and does not go round without a pause.
+    let ended = wait(async {
+        let (mut poller, client) = (Poller::new(30), HttpClient::new().unwrap());
+        tokio::time::timeout(Duration::from_secs(20), poller.run(&home, &client, &path, quiet)).await
+    });
+    assert!(ended.is_ok() && world.seen().is_empty());
+}
+
+#[test]
 fn a_mark_from_before_a_stop_hides_nothing() {
     let world = World::new(|request| match request.headers.contains_key("if-none-match") {
         true => Answer::status(304),
@@ -153,10 +180,10 @@ fn a_mark_from_before_a_stop_hides_nothing() {
     });
     let (home, path) = (world.home(), record(&world).path(&world.home()));
     let (mut poller, client) = (Poller::new(30), HttpClient::new().unwrap());
-    wait(poller.poll(&home, &client, &path, quiet));
+    wait(poll(&mut poller, &home, &client, &path));
     stop_monitoring(&home, &world.path("repo")).unwrap();
     record(&world);
-    wait(poller.poll(&home, &client, &path, quiet));
+    wait(poll(&mut poller, &home, &client, &path));
     let log = EventLog::of(home.root()).read(0, 100, |_| true).unwrap();
     assert_eq!(short(&log.events), ["ci run #7 started", "ci run #7 started"]);
 }
@@ -166,11 +193,11 @@ fn a_stop_wins_and_a_limit_is_kept() {
     let world = World::new(|_| headers(429, &[("retry-after", "900")]));
     let (home, path) = (world.home(), record(&world).path(&world.home()));
     let (mut poller, client) = (Poller::new(30), HttpClient::new().unwrap());
-    wait(poller.poll(&home, &client, &path, quiet));
+    wait(poll(&mut poller, &home, &client, &path));
     assert!(poller.due.saturating_duration_since(Instant::now()) > Duration::from_secs(800));
     assert!(monitored(&home)[0].problem.as_deref().unwrap().contains("900 s"));
     assert_eq!(stop_monitoring(&home, &world.path("elsewhere")).unwrap().stopped.len(), 0);
     assert_eq!(stop_monitoring(&home, &world.path("repo")).unwrap().stopped.len(), 1);
-    wait(poller.poll(&home, &client, &path, quiet));
+    wait(poll(&mut poller, &home, &client, &path));
     assert_eq!((monitored(&home), world.seen().len(), path.exists()), (Vec::new(), 1, false));
 }

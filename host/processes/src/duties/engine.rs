@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use aiw_core::ProcessState;
 use aiw_events::{EventKind, EventSubject, HomeEvent};
 use aiw_home::{Home, make_private_dir, now_millis, rfc3339};
-use aiw_supervisor::{Sources, Watch};
+use aiw_supervisor::{ResidentRecord, Sources, Watch};
 
 use super::hooks::{Hooks, LOOKS};
-use super::record::{Attended, directory};
+use super::record::Attended;
 use super::restarts::Restarts;
 use super::schedule::{Look, Schedule};
 use super::watched::{Ears, FileWatch};
@@ -43,7 +43,7 @@ pub fn attend(home: &Home, aiw: &Path, say: fn(&str)) -> Result<Infallible, Proc
     let watch = Arc::new(Watch::new()?);
     let waker = watch.clone();
     let mut ears = Ears::new(move || waker.wake());
-    let (records, events) = (directory(home), home.root().join("events"));
+    let (records, events) = (Attended::directory(home), home.root().join("events"));
     make_private_dir(&records)?;
     make_private_dir(&events)?;
     let listen = || {

@@ -1,16 +1,13 @@
 //! What of a project the resident is awake for, as the home keeps it: commands write it, and the resident reads it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use aiw_home::{Home, HomeError, Mode, Turn, make_private_dir, read_capped, remove_file, replace};
-use aiw_supervisor::boot;
+use aiw_home::{Home, HomeError, Turn};
+use aiw_supervisor::{ResidentRecord, boot};
 use serde::{Deserialize, Serialize};
 
 use crate::project::ProcessProject;
-
-/// The longest record, in bytes.
-const LONGEST: u64 = 256 << 10;
 
 /// The part of a project that the resident is awake for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -37,13 +34,18 @@ pub(crate) struct Attended {
     pub by_hooks: BTreeSet<String>,
 }
 
-/// Returns the directory of these records.
-pub(crate) fn directory(home: &Home) -> PathBuf {
-    home.root().join("processes").join("attended")
-}
+impl ResidentRecord for Attended {
+    fn directory(home: &Home) -> PathBuf {
+        home.root().join("processes").join("attended")
+    }
 
-fn path(home: &Home, project: &ProcessProject) -> PathBuf {
-    directory(home).join(format!("{:016x}.json", project.number("")))
+    fn file_name(&self) -> String {
+        format!("{:016x}.json", ProcessProject::known(self.project.clone()).number(""))
+    }
+
+    fn boot(&self) -> Option<&str> {
+        self.boot.as_deref()
+    }
 }
 
 impl Attended {
@@ -57,26 +59,16 @@ impl Attended {
         *self = Self { project: std::mem::take(&mut self.project), ..Self::default() };
     }
 
-    fn read_at(path: &Path) -> Option<Self> {
-        let found: Self = serde_json::from_slice(&read_capped(path, LONGEST).ok()??).ok()?;
-        (found.boot.as_deref() == boot()).then_some(found)
-    }
-
     /// Returns what is said of a project since the system was started.
     pub fn read(home: &Home, project: &ProcessProject) -> Self {
-        let known = Self::read_at(&path(home, project)).filter(|known| known.project == project.directory());
-        known.unwrap_or_else(|| Self { project: project.directory().to_owned(), ..Self::default() })
+        let none = Self { project: project.directory().to_owned(), ..Self::default() };
+        Self::read_at(&none.path(home)).filter(|known| known.project == none.project).unwrap_or(none)
     }
 
     /// Returns what is said of all projects.
     pub fn all(home: &Home) -> Vec<Self> {
-        let entries = std::fs::read_dir(directory(home)).into_iter().flatten().flatten();
-        // Whoever is killed while it writes leaves a file of another name.
-        let is_its_own = |at: &Path, one: &Self| {
-            at.file_name() == path(home, &ProcessProject::known(one.project.clone())).file_name()
-        };
-        let read = |at: PathBuf| Self::read_at(&at).filter(|one| !one.is_empty() && is_its_own(&at, one));
-        let mut all: Vec<Self> = entries.filter_map(|entry| read(entry.path())).collect();
+        let mut all = Self::read_all(home);
+        all.retain(|one| !one.is_empty());
         all.sort_by(|one, other| one.project.cmp(&other.project));
         all
     }
@@ -96,16 +88,11 @@ impl Attended {
         let before = Self::read(home, project);
         let mut after = Self { boot: boot().map(str::to_owned), ..before.clone() };
         change(&mut after);
-        let path = path(home, project);
-        if after.is_empty() {
-            if path.exists() {
-                remove_file(&path).map_err(|e| HomeError::io("remove", &path, e))?;
-            }
-        } else if after != before {
-            make_private_dir(&directory(home))?;
-            replace(&path, &serde_json::to_vec(&after).unwrap_or_default(), Mode::Private)?;
+        match after.is_empty() {
+            true => after.remove(home),
+            false if after != before => after.write(home),
+            false => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -124,7 +111,7 @@ mod tests {
             Attended::change(&home, &project, |attended| attended.watched = ids).unwrap();
         };
         attend(&["web"]);
-        let record = path(&home, &project);
+        let record = Attended::read(&home, &project).path(&home);
         std::fs::copy(&record, record.with_file_name(".tmpXyZ")).unwrap();
         std::fs::copy(&record, record.with_file_name("zz.json")).unwrap();
         attend(&["api"]);
