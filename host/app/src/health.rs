@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
-use aiw_home::{Home, hold, millis_of, now_millis};
+use aiw_home::{ChildGroup, Home, hold, millis_of, now_millis};
 use aiw_processes::{ProcessError, Resident};
 use aiw_providers::{HealthBook, HealthChange, health_book, health_dir, health_key, keep_health_book};
 
@@ -27,15 +27,25 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// How long a resident that was just started may take to be awake.
 const WAKES: Duration = Duration::from_secs(2);
 
-/// Whether providers are to be checked from time to time: the settings ask for it, and there are some.
+/// Whether providers are to be checked from time to time.
 pub(crate) fn is_needed(home: &Home) -> bool {
-    every(home).is_some() && home.providers().is_ok_and(|file| !file.providers().is_empty())
+    every(home).is_some()
 }
 
-/// Returns the time from one round to the next.
+/// Returns the time from one round to the next, if the settings ask for checks and there are providers.
 fn every(home: &Home) -> Option<Duration> {
-    let settings = home.settings().and_then(|settings| settings.health()).ok()?;
-    settings.every.map(|seconds| Duration::from_secs(seconds.into()))
+    let seconds = home.settings().and_then(|settings| settings.health()).ok()?.every?;
+    let has_some = home.providers().is_ok_and(|file| !file.providers().is_empty());
+    has_some.then(|| Duration::from_secs(seconds.into()))
+}
+
+/// Starts the resident if providers are to be checked from time to time. Returns whether it was started.
+pub(crate) fn wake_resident(home: &Home) -> Result<bool, AppError> {
+    if !is_needed(home) || Resident::is_awake(home) {
+        return Ok(false);
+    }
+    Resident::ensure(home, &lasting_executable()?).map_err(ProcessError::from)?;
+    Ok(true)
 }
 
 /// Starts the resident if providers are to be checked from time to time, and waits until it is awake.
@@ -44,10 +54,9 @@ fn every(home: &Home) -> Option<Duration> {
 ///
 /// It can't be started.
 pub fn have_checked(home: &Home) -> Result<(), AppError> {
-    if !is_needed(home) || Resident::is_awake(home) {
+    if !wake_resident(home)? {
         return Ok(());
     }
-    Resident::ensure(home, &lasting_executable()?).map_err(ProcessError::from)?;
     let begun = Instant::now();
     while !Resident::is_awake(home) && begun.elapsed() < WAKES {
         std::thread::sleep(Duration::from_millis(5));
@@ -60,7 +69,7 @@ pub fn have_checked(home: &Home) -> Result<(), AppError> {
 pub(crate) fn attend_to_health(home: &Home, aiw: &Path, say: fn(&str)) -> Result<Infallible, AppError> {
     let (mut complaint, mut failed) = (String::new(), None::<Instant>);
     loop {
-        if let Some(every) = every(home).filter(|_| is_needed(home))
+        if let Some(every) = every(home)
             && failed.is_none_or(|failed| failed.elapsed() >= RESTS)
             && health_book(home).map_or(true, |book| is_due(&book, every, now_millis()))
         {
@@ -87,18 +96,11 @@ fn is_due(book: &HealthBook, every: Duration, now: u64) -> bool {
 fn round(home: &Home, aiw: &Path) -> Result<(), String> {
     let mut command = Command::new(aiw);
     command.arg(ROUND).env("AIW_HOME", home.root()).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
-    let mut child = command.spawn().map_err(|error| error.to_string())?;
-    let begun = Instant::now();
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) if status.success() => return Ok(()),
-            Ok(Some(status)) => return Err(format!("a round ended with {status}")),
-            Ok(None) if begun.elapsed() < LONGEST => std::thread::sleep(Duration::from_millis(100)),
-            Ok(None) => {
-                let _ = child.kill();
-            }
-            Err(error) => return Err(error.to_string()),
-        }
+    let ended = ChildGroup::start(&mut command).and_then(|mut round| round.wait_for(LONGEST));
+    match ended.map_err(|error| error.to_string())? {
+        Some(status) if status.success() => Ok(()),
+        Some(status) => Err(format!("a round ended with {status}")),
+        None => Err(format!("a round took more than {} s", LONGEST.as_secs())),
     }
 }
 
@@ -116,10 +118,10 @@ pub async fn check_providers(client: &ClientSession) -> Result<(), AppError> {
     let before = health_book(home)?;
     let (mut after, mut changes) = (HealthBook::new(), Vec::new());
     for (provider, health) in providers.check_each().await? {
-        let health = health.after(before.get(health_key(&provider)));
-        changes
-            .extend(health.change_since(before.get(health_key(&provider))).map(|it| (provider.name.to_string(), it)));
-        after.insert(health_key(&provider).to_owned(), health);
+        let key = health_key(&provider);
+        let known = before.get(key);
+        changes.extend(health.change_since(known).map(|change| (provider.name.to_string(), change)));
+        after.insert(key.to_owned(), health.after(known));
     }
     // It is kept before it is told, so that whoever is killed in between tells nothing twice.
     keep_health_book(home, &after)?;

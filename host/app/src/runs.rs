@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use aiw_core::{ErrorKind, ProcessId};
 use aiw_history::{Launch, is_off, is_word_for_off, keep_private, keep_private_since, log, note_launch};
-use aiw_home::{HISTORY_VARIABLE, Home, Surroundings};
+use aiw_home::{HISTORY_VARIABLE, Home, Surroundings, blocking};
 use aiw_launch::{Advice, LaunchError, PreparedRun, ProcessSession, RunRequest, advice, standing};
 use aiw_routing::Pool;
 use aiw_tasks::{Keep, Outcome, ProcessScope, QueueLimit, State, Task, TaskError, Tasks};
@@ -28,7 +28,9 @@ pub fn prepare(client: &ClientSession, mut request: RunRequest) -> BoxFuture<'_,
         let mut prepared = client.launcher()?.prepare(&request).await?;
         let over = accounts::check(home, &prepared, request.starts)?;
         prepared.notes.extend(over);
-        prepared.notes.extend(health::have_checked(home).err().map(|error| error.to_string()));
+        let theirs = home.clone();
+        let woken = blocking(move || health::wake_resident(&theirs)).await;
+        prepared.notes.extend(woken.err().map(|error| error.to_string()));
         Ok(prepared)
     })
 }

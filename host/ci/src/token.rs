@@ -2,14 +2,13 @@
 //! GitHub Enterprise only to a host that the user knows.
 
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aiw_core::{Secret, SecretName};
-use aiw_home::{Home, Surroundings, VaultError, find_program};
+use aiw_home::{ChildGroup, Home, Surroundings, VaultError, find_program};
 
 use crate::error::CiError;
 use crate::place::{GITHUB, gh_hosts};
@@ -17,9 +16,6 @@ use crate::source::TokenSource;
 
 /// How long `gh` may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How often it is looked whether it has ended.
-const TICK: Duration = Duration::from_millis(1);
 
 /// The longest token.
 const LONGEST: u64 = 4096;
@@ -83,10 +79,9 @@ fn of_gh(around: &Surroundings, host: &str) -> Option<Secret> {
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .process_group(0);
-    let mut running = Running(command.spawn().ok()?);
-    let output = running.0.stdout.take()?;
+        .stderr(Stdio::null());
+    let mut running = ChildGroup::start(&mut command).ok()?;
+    let output = running.child().stdout.take()?;
     let (sender, receiver) = mpsc::sync_channel(1);
     std::thread::Builder::new()
         .name("gh".into())
@@ -97,28 +92,8 @@ fn of_gh(around: &Surroundings, host: &str) -> Option<Secret> {
             sender.send(read.map(|_| text))
         })
         .ok()?;
-    let begun = Instant::now();
     let text = receiver.recv_timeout(PATIENCE).ok()?.ok()?;
     // It has said all that it says, and is about to end.
-    loop {
-        match running.0.try_wait().ok()? {
-            Some(status) => return status.success().then(|| checked(&text))?,
-            None if begun.elapsed() > PATIENCE => return None,
-            None => std::thread::sleep(TICK),
-        }
-    }
-}
-
-/// A program that ends, with all that it started, when this is dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !matches!(self.0.try_wait(), Ok(Some(_))) {
-            let group = rustix::process::Pid::from_child(&self.0);
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-            let _ = self.0.kill();
-            let _ = self.0.wait();
-        }
-    }
+    let status = running.wait_for(PATIENCE).ok()??;
+    status.success().then(|| checked(&text))?
 }

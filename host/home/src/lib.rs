@@ -16,6 +16,7 @@
 mod blocking;
 mod bundles;
 mod cache;
+mod child;
 mod clis;
 mod document;
 mod documents;
@@ -49,6 +50,7 @@ pub mod yaml;
 pub use blocking::blocking;
 pub use bundles::BundleUse;
 pub use cache::Cache;
+pub use child::ChildGroup;
 pub use clis::{CLAUDE_AGENTS, CLAUDE_RUNNING, CliFiles, CliPlaces, GivenDirectory, PLACES};
 pub use document::Document;
 pub use documents::{KEPT_PATHS, KeptPath, Links};

@@ -6,11 +6,11 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
 
 use aiw_core::CliKind;
-use aiw_home::{Home, Mode, Surroundings};
+use aiw_home::{ChildGroup, Home, Mode, Surroundings};
 use serde::{Deserialize, Serialize};
 
 use crate::clis;
@@ -197,38 +197,20 @@ impl Memory {
 fn ask(real: &Path) -> Option<String> {
     let mut command = Command::new(real);
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
-    let mut child = command.spawn().ok()?;
-    let start = Instant::now();
-    let mut pause = Duration::from_millis(1);
-    while child.try_wait().ok()?.is_none() {
-        if start.elapsed() > PATIENCE {
-            end(&mut child);
-            return None;
-        }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(50));
-    }
+    let mut running = ChildGroup::start(&mut command).ok()?;
+    running.wait_for(PATIENCE).ok()??;
     let mut text = String::new();
-    child.stdout.take()?.take(4096).read_to_string(&mut text).ok()?;
+    running.child().stdout.take()?.take(4096).read_to_string(&mut text).ok()?;
     let word =
         text.split_whitespace().find(|word| word.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()))?;
     plain_version(word.trim_start_matches('v'))
-}
-
-/// Kills a CLI that does not answer, with the processes it started.
-fn end(child: &mut Child) {
-    #[cfg(unix)]
-    let _ = rustix::process::kill_process_group(rustix::process::Pid::from_child(child), rustix::process::Signal::KILL);
-    let _ = child.kill();
-    let _ = child.wait();
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+    use std::time::Instant;
 
     fn executable(path: &Path, text: &str) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -1,13 +1,14 @@
 //! The user's own `git`, for what only it can do: ssh and credential helpers.
 
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use aiw_core::one_line;
+use aiw_home::ChildGroup;
 use url::Url;
 
 use super::transfer::Cancel;
@@ -73,22 +74,6 @@ pub(super) struct Ended {
     pub(super) lacks_memory: bool,
 }
 
-/// A running command. Dropping it before its end kills the whole process group.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if matches!(self.0.try_wait(), Ok(Some(_))) {
-            return;
-        }
-        if let Some(group) = i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw) {
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Runs a command until it ends, until `deadline`, or until nobody waits any more. `watch` may end it too.
 pub(super) fn run(
     mut command: Command,
@@ -98,23 +83,23 @@ pub(super) fn run(
     deadline: Instant,
     mut watch: impl FnMut() -> Result<(), NetError>,
 ) -> Result<Ended, NetError> {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    let child = command.spawn().map_err(|error| match error.kind() {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut group = ChildGroup::start(&mut command).map_err(|error| match error.kind() {
         ErrorKind::NotFound => NetError::unavailable("`git` is not installed"),
         _ => NetError::unavailable(format!("cannot run `git`: {error}")).because(error),
     })?;
-    let mut running = Running(child);
+    let running = group.child();
     if memory == Memory::Bounded {
-        bound_memory(&running.0);
+        bound_memory(running);
     }
-    let output = running.0.stdout.take().map(|pipe| drain(pipe, MAX_OUTPUT));
-    let complaints = running.0.stderr.take().map(|pipe| drain(pipe, 1 << 20));
-    if let Some(mut pipe) = running.0.stdin.take() {
+    let output = running.stdout.take().map(|pipe| drain(pipe, MAX_OUTPUT));
+    let complaints = running.stderr.take().map(|pipe| drain(pipe, 1 << 20));
+    if let Some(mut pipe) = running.stdin.take() {
         // A command that does not read its input explains that by its exit status.
         let _ = pipe.write_all(input);
     }
     let status = loop {
-        match running.0.try_wait() {
+        match running.try_wait() {
             Ok(Some(status)) => break status,
             Ok(None) => {}
             Err(error) => return Err(NetError::unavailable(format!("cannot wait for `git`: {error}")).because(error)),
