@@ -95,6 +95,13 @@ fn of_ci(error: AppError) -> CallError {
     }
 }
 
+/// Leaves out what doesn't fit into an answer, and notes how much.
+fn fit<T: Serialize>(items: &mut Vec<T>, notes: &mut Vec<String>, what: &str) {
+    let (first, left_out) = first_that_fit(std::mem::take(items));
+    *items = first;
+    notes.extend((left_out > 0).then(|| format!("{left_out} {what}")));
+}
+
 /// Does what a call asks for, unless nobody waits any more.
 async fn unless_cancelled<T>(call: &Call, work: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
     tokio::select! {
@@ -108,11 +115,7 @@ pub(crate) async fn list_ci_runs(context: Arc<Context>, asked: ListRuns, call: C
     let work = async {
         let ci = open(&context, asked.repo.as_deref()).await?;
         let mut list = ci.list(&CiListRequest { limit, branch: None }).await?;
-        let (runs, left_out) = first_that_fit(list.runs);
-        list.runs = runs;
-        if left_out > 0 {
-            list.notes.push(format!("{left_out} more are left out: ask for fewer"));
-        }
+        fit(&mut list.runs, &mut list.notes, "more are left out: ask for fewer");
         Ok(list)
     };
     unless_cancelled(&call, work).await
@@ -125,11 +128,7 @@ pub(crate) async fn get_ci_run_details(
 ) -> Result<CiRunDetails, CallError> {
     let work = async {
         let mut details = open(&context, asked.repo.as_deref()).await?.details(asked.run_id).await?;
-        let (jobs, left_out) = first_that_fit(details.jobs);
-        details.jobs = jobs;
-        if left_out > 0 {
-            details.notes.push(format!("{left_out} more jobs are left out; those that failed come first"));
-        }
+        fit(&mut details.jobs, &mut details.notes, "more jobs are left out; those that failed come first");
         Ok(details)
     };
     unless_cancelled(&call, work).await
@@ -149,11 +148,7 @@ pub(crate) async fn get_ci_failed_logs(
             job.lines = bounds::last_within(std::mem::take(&mut job.lines), share);
             job.left_out += (all - job.lines.len()) as u64;
         }
-        let (jobs, left_out) = first_that_fit(logs.jobs);
-        logs.jobs = jobs;
-        if left_out > 0 {
-            logs.notes.push(format!("{left_out} more jobs have failed, and are left out"));
-        }
+        fit(&mut logs.jobs, &mut logs.notes, "more jobs have failed, and are left out");
         Ok(logs)
     };
     unless_cancelled(&call, work).await
@@ -177,7 +172,8 @@ pub(crate) async fn wait_for_ci_completion(
             (Some(run), None) => format!("not yet: call again with run_id {}", run.id),
             (None, None) => "the commit has no run yet: call again".to_owned(),
         };
-        let (run, failed, notes) = (waited.run, waited.failed, ci.notes());
+        let (run, failed) = (waited.run, waited.failed);
+        let notes = waited.notes.into_iter().chain(ci.notes()).collect();
         Ok(WaitedRun { done: waited.done, message, run, failed, about: NAMES, notes })
     };
     unless_cancelled(&call, work).await

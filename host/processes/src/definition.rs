@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::duties::schedule;
 use crate::duties::watched::{self, WatchedFiles};
+use crate::error::ProcessError;
 use crate::probe::{CheckOf, ProbeOf};
 
 /// How many processes a project may define.
@@ -109,11 +110,22 @@ pub(crate) const MAX_COPIES: u32 = 100;
 /// # Errors
 ///
 /// The id of a copy, which is that of another process.
-pub(crate) fn with_copies(processes: BTreeMap<String, Definition>) -> Result<BTreeMap<String, Definition>, String> {
+pub(crate) fn with_copies(
+    processes: BTreeMap<String, Definition>,
+) -> Result<BTreeMap<String, Definition>, ProcessError> {
     let counts: BTreeMap<String, u32> =
         processes.iter().filter_map(|(id, definition)| Some((id.clone(), definition.copies?))).collect();
     if counts.is_empty() {
         return Ok(processes);
+    }
+    let problem = |id: String, problem: String| ProcessError::Definition { id, problem };
+    let mut count = processes.len() - counts.len();
+    for (id, copies) in &counts {
+        count += *copies as usize;
+        if count > MAX_PROCESSES {
+            let what = format!("would make more than {MAX_PROCESSES} processes of this project, with its copies");
+            return Err(problem(id.clone(), what));
+        }
     }
     let ids = |id: &str| -> Vec<String> {
         counts
@@ -128,7 +140,7 @@ pub(crate) fn with_copies(processes: BTreeMap<String, Definition>) -> Result<BTr
         for (own, number) in ids(&id).into_iter().zip(1..) {
             let copy = definition.copies.map(|_| CopyOf { of: id.clone(), number });
             if all.insert(own.clone(), Definition { copy, ..definition.clone() }).is_some() {
-                return Err(own);
+                return Err(problem(own, "is defined, and a copy of another one".into()));
             }
         }
     }

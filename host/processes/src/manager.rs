@@ -175,9 +175,7 @@ impl Manager {
         if let Some(bytes) = file {
             let Defined { processes, hooks } = self.parse(&bytes)?;
             loaded.hooks = hooks;
-            let double =
-                |id: String| ProcessError::Definition { id, problem: "is defined, and a copy of another one".into() };
-            for (id, definition) in with_copies(processes).map_err(double)? {
+            for (id, definition) in with_copies(processes)? {
                 loaded.definitions.insert(id, (definition, DefinitionSource::File));
             }
             loaded.is_trusted = self.is_trusted(&bytes);

@@ -54,7 +54,7 @@ impl ProviderHealth {
             checked: now_rfc3339(),
             healthy: Some(answer.is_ok()),
             problem: answer.err().map(str::to_owned),
-            last: None,
+            last: Some(answer.is_ok()),
         }
     }
 
@@ -65,14 +65,14 @@ impl ProviderHealth {
     /// Returns it with what is known from the check before.
     #[must_use]
     pub fn after(self, before: Option<&Self>) -> Self {
-        let last = self.healthy.or(before.and_then(|before| before.last.or(before.healthy)));
+        let last = self.last.or_else(|| before?.last);
         Self { last, ..self }
     }
 
     /// Returns what has changed since the check before. An answer to the first check does not count as one, and what
     /// could not be asked says nothing.
     pub fn change_since(&self, before: Option<&Self>) -> Option<HealthChange> {
-        match (before.and_then(|before| before.healthy.or(before.last)), self.healthy?) {
+        match (before.and_then(|before| before.last), self.healthy?) {
             (Some(false), true) => Some(HealthChange::Answers),
             (None | Some(true), false) => Some(HealthChange::Fails(self.problem.clone().unwrap_or_default())),
             (Some(false), false) | (None | Some(true), true) => None,
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     fn health(healthy: Option<bool>) -> ProviderHealth {
-        ProviderHealth { checked: now_rfc3339(), healthy, problem: Some("it is away".into()), last: None }
+        ProviderHealth { checked: now_rfc3339(), healthy, problem: Some("it is away".into()), last: healthy }
     }
 
     #[test]

@@ -153,16 +153,14 @@ async fn watch(args: &WatchArgs, home: &Home, output: &Output) -> Result<(), Fai
         observer.progress(&now, over as u64, jobs.len() as u64);
     };
     let until = args.timeout.map(|timeout| (begun + timeout).into());
-    let notes = ci.notes();
-    say(&notes, output);
+    say(&ci.notes(), output);
     let waited = ci.wait(args.run.run, until, &mut tell, &mut |why| output.note(why)).await?;
     output.clear_progress();
     if let Some(run) = &waited.run {
         describe(run, &ci.repository().to_string(), output);
     }
     waited.failed.iter().for_each(|job| output.line(format!("failed: {job}")));
-    let new: Vec<String> = ci.notes().into_iter().filter(|note| !notes.contains(note)).collect();
-    say(&new, output);
+    say(&waited.notes, output);
     let failure = problem(&waited);
     output.conclude(waited, failure)
 }

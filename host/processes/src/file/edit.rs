@@ -434,7 +434,11 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
             all["api-2"]
         );
         let double = format!("{text}; process \"api-2\" {{ command \"x\" }}");
-        assert_eq!(crate::definition::with_copies(parse(&double).unwrap().processes).unwrap_err(), "api-2");
+        let error = crate::definition::with_copies(parse(&double).unwrap().processes).unwrap_err();
+        assert!(matches!(&error, crate::error::ProcessError::Definition { id, .. } if id == "api-2"), "{error}");
+        let many: String = (0..6).map(|at| format!("process \"p{at}\" {{ command \"x\"; copies 100 }}\n")).collect();
+        let error = crate::definition::with_copies(parse(&many).unwrap().processes).unwrap_err().to_string();
+        assert!(error.contains("`p5`") && error.contains("more than 500"), "{error}");
         assert!(parse("process \"a\" { command \"x\"; copies 0 }").is_err());
     }
 

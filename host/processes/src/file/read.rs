@@ -149,11 +149,6 @@ fn definitions(text: &str) -> Result<Defined, At> {
             other => return Err(unknown(node, other, &["process", "defaults", "on", "meta"])),
         }
     }
-    // One copy more than there may be processes is enough to say it.
-    let count = found.processes.values().map(|one| one.copies.unwrap_or(1) as usize).sum::<usize>();
-    if count > MAX_PROCESSES {
-        return Err((0, format!("there are more than {MAX_PROCESSES} processes, with copies")));
-    }
     for (hook, node) in found.hooks.iter().zip(document.nodes().iter().filter(|node| node.name().value() == "on")) {
         let id = hook.id();
         if let Some(of) = hook.of.as_ref().filter(|of| !found.processes.contains_key(*of)) {

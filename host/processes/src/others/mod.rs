@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use self::foreign::{Beside, Foreign};
-use crate::definition::{Definition, MAX_PROCESSES, with_copies};
+use crate::definition::{Definition, with_copies};
 use crate::environment::parse;
 use crate::error::ProcessError;
 use crate::file::{self, Definitions, MAX_BYTES};
@@ -44,8 +44,6 @@ impl Manager {
     ///
     /// The file has another form, makes no sense, or has nothing that can be taken; or the user declines.
     pub async fn bring(&self, path: &Path, ask: &dyn Ask) -> Result<BroughtProcesses, ProcessError> {
-        let problem =
-            |problem: &str| ProcessError::Foreign { path: path.to_owned(), line: None, problem: problem.into() };
         let mut foreign = self.read_foreign(path)?;
         let taken = self.load()?;
         let names_one = |id: &str| taken.each().any(|(own, one)| one.is_named(own, &[id.to_owned()]));
@@ -70,15 +68,12 @@ impl Manager {
             foreign.leave(&id, "all of it", &format!("`{HIDDEN}` stands for a value that exports don't show"));
         }
         without_lost_needs(&mut foreign, names_one);
-        let count = |one: &Definition| one.copies.unwrap_or(1) as usize;
-        let all = foreign.definitions.values().map(count).sum::<usize>() + taken.definitions.len();
-        if all > MAX_PROCESSES {
-            return Err(problem(&format!("would make more than {MAX_PROCESSES} processes, with copies")));
-        }
         self.check_beside(&taken, &foreign.definitions)?;
         for (id, definition) in &foreign.definitions {
             self.check_cwd(id, definition)?;
         }
+        let problem =
+            |problem: &str| ProcessError::Foreign { path: path.to_owned(), line: None, problem: problem.into() };
         if foreign.definitions.is_empty() {
             let why = foreign.left_out.first().map(|why| format!(": {why}")).unwrap_or_default();
             return Err(problem(&format!("has no process that can be taken{why}")));
@@ -102,8 +97,7 @@ impl Manager {
             None => Definitions::new(),
         };
         all.extend(more.clone());
-        let double = |id| ProcessError::Definition { id, problem: "is defined, and a copy of another one".into() };
-        let all = with_copies(all).map_err(double)?;
+        let all = with_copies(all)?;
         let elsewhere = taken.each().filter(|(id, _)| !all.contains_key(*id));
         file::check(elsewhere.chain(&all))
     }
