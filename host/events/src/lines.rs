@@ -200,10 +200,12 @@ impl LineFiles {
                 file => file?,
             };
             let part = Part::of(file)?;
-            if files.iter().all(|other| other.base != part.base) {
-                files.insert(0, part);
+            // One without a line was just made, and says not yet where it begins.
+            if part.length > 0 && files.iter().all(|other| other.base != part.base) {
+                files.push(part);
             }
         }
+        files.sort_by_key(|part| part.base);
         Ok(files)
     }
 }
@@ -219,7 +221,9 @@ struct Part {
 impl Part {
     /// Returns a file without a line at its end that a writer has not finished.
     fn of(file: File) -> io::Result<Self> {
-        Ok(Self { base: position_of(&file).unwrap_or(0), length: whole_length(&file)?, file })
+        // In this order: the first line may be written meanwhile.
+        let length = whole_length(&file)?;
+        Ok(Self { base: position_of(&file).unwrap_or(0), length, file })
     }
 
     fn end(&self) -> u64 {

@@ -66,6 +66,12 @@ fn what_a_writer_left_unfinished_is_no_event_and_spoils_none() {
     older.write_all(b"{\"unfinished").unwrap();
     assert_eq!(events.read(0, 10, |_| true).unwrap().events, page.events);
     assert_eq!((names(&page), events.end().unwrap()), (vec!["one", "two", "three"], page.next));
+    // A live file that was just made says not yet where it begins, which is no gap.
+    std::fs::write(events.files.live(), "").unwrap();
+    let end = events.end().unwrap();
+    assert_ne!(end, 0);
+    let page = events.read(end, 10, |_| true).unwrap();
+    assert_eq!((page.next, page.has_gap), (end, false));
     // Nobody writes a position that leaves no room to count on.
     std::fs::write(events.files.live(), format!("@{}\n", u64::MAX)).unwrap();
     events.add(&event("four")).unwrap();
