@@ -4,16 +4,16 @@ use async_trait::async_trait;
 
 /// An object at a far end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FarObject {
+pub struct FarObject {
     /// Its name.
-    pub(crate) name: String,
+    pub name: String,
     /// Its size in bytes, if the far end says it.
-    pub(crate) size: Option<u64>,
+    pub size: Option<u64>,
 }
 
 /// A place for objects. Each is written once, by one machine, and none is ever replaced.
 #[async_trait]
-pub(crate) trait FarEnd: Send + Sync {
+pub trait FarEnd: Send + Sync {
     /// Writes an object under a name that never was there. Once this returns, a reader gets these bytes.
     async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), FarError>;
 

@@ -3,5 +3,5 @@
 //!
 //! Not for trust: what you agreed to on one machine stays there.
 
-mod content;
-mod far;
+pub mod content;
+pub mod far;
