@@ -37,6 +37,7 @@ mod positions;
 mod project;
 mod providers;
 mod registries;
+mod seal;
 mod settings;
 mod surroundings;
 mod sweep;
@@ -53,7 +54,7 @@ pub use cache::Cache;
 pub use child::ChildGroup;
 pub use clis::{CLAUDE_AGENTS, CLAUDE_RUNNING, CliFiles, CliPlaces, GivenDirectory, PLACES};
 pub use document::Document;
-pub use documents::{KEPT_PATHS, KeptPath, Links};
+pub use documents::{KEPT_PATHS, KeptPath, Links, Travels};
 pub use error::HomeError;
 pub use files::{
     Mode, check_writable, created, find_program, inherit_owner, is_program, make_private_dir, open_owned, open_plain,
@@ -76,6 +77,7 @@ pub use providers::{
     Text, base_url, check_header, new_provider_id, origin, providers_schema,
 };
 pub use registries::{InstalledServer, RegistryChoice, RegistryLock, RegistrySettings};
+pub use seal::SealKey;
 pub use settings::{
     Budget, BudgetLimit, BudgetPeriod, CiHostSettings, CiSettings, CliSettings, FileTrust, HealthSettings,
     HistorySettings, ListSettings, MarketSettings, McpSettings, ModelLimits, ModelPrice, PlannerApiName, PlannerPlace,
