@@ -1,6 +1,7 @@
 //! The command line, as it is typed.
 
 pub mod ci;
+pub mod sync;
 pub mod gateway;
 pub mod groups;
 pub mod history;
@@ -28,6 +29,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::complete;
 
 use self::ci::CiCommand;
+use self::sync::SyncCommand;
 use self::gateway::GatewayCommand;
 use self::history::HistoryCommand;
 use self::mcp::McpCommand;
@@ -106,6 +108,9 @@ pub enum Command {
     /// Show what continuous integration says: runs of GitHub Actions, and what failed in them
     #[command(subcommand)]
     Ci(CiCommand),
+    /// Take your configuration along to your other machines: encrypted, merged, and undone if you like
+    #[command(subcommand)]
+    Sync(SyncCommand),
     /// Define, start and reach processes
     #[command(subcommand, visible_alias = "proc")]
     Process(ProcessCommand),

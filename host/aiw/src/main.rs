@@ -164,6 +164,7 @@ fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) ->
         Command::Ps(args) => commands::process::ps(&args, home, output),
         Command::Restart(args) => commands::process::restart(&args, home, output),
         Command::Events(args) => commands::events::events(&args, home, output),
+        Command::Sync(command) => runtime::run(output, commands::sync::run(command, home, output)),
         Command::Ci(command) => runtime::run(output, commands::ci::run(command, home, output)),
         Command::Resident => Ok(aiw_app::resident::run_resident(home, output::say)?),
         Command::CheckProviders => runtime::run(output, commands::provider::check_each(home, output)),

@@ -1,6 +1,7 @@
 //! The errors of the application, and what to do about them.
 
 use aiw_ci::CiError;
+use aiw_sync::SyncError;
 use aiw_components::LibraryError;
 use aiw_core::{AskError, ErrorKind, Fault};
 use aiw_gateway::{GatewayError, RouteError};
@@ -27,6 +28,9 @@ pub enum AppError {
     /// The runs of continuous integration can't be read.
     #[error(transparent)]
     Ci(Box<CiError>),
+    /// Configuration was not synchronized.
+    #[error(transparent)]
+    Sync(Box<SyncError>),
     /// The current directory was removed.
     #[error("the current directory is gone: {source}")]
     Directory {
@@ -80,7 +84,7 @@ pub enum AppError {
 impl Fault for AppError {
     fn below(&self) -> Option<&dyn Fault> {
         aiw_core::passed_on!(
-            self, Ask, Call, Ci, Executable, Gateway, Process, Provider, Route, Home, Setup, Launch, Library, Net,
+            self, Ask, Call, Ci, Sync, Executable, Gateway, Process, Provider, Route, Home, Setup, Launch, Library, Net,
             Vault, Task
         )
     }

@@ -17,6 +17,7 @@ pub mod accounts;
 mod app;
 pub mod budgets;
 pub mod ci;
+pub mod sync;
 mod client;
 mod components;
 pub mod doctor;

@@ -19,6 +19,8 @@ mod place;
 mod snapshot;
 mod state;
 mod store;
+#[cfg(test)]
+mod tests;
 mod travel;
 mod verbs;
 

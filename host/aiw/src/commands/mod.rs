@@ -3,6 +3,7 @@
 pub mod browse;
 pub mod call;
 pub mod ci;
+pub mod sync;
 pub mod cli_list;
 pub mod dev;
 pub mod docs;
