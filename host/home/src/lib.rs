@@ -1,4 +1,4 @@
-//! `~/.aiw` and its relatives: paths, where AI CLIs keep their files, documents, atomic replacement, locks, caches; and JSON files of other tools.
+//! `~/.aiw` and its relatives: paths, where AI CLIs keep their files, documents, atomic replacement, locks, caches; and JSON and TOML of other tools.
 //!
 //! Every document under the home is read and written here. The rooms above define what its fields mean. Not for the
 //! network, and not for what a plugin is.
@@ -18,6 +18,7 @@ mod bundles;
 mod cache;
 mod child;
 mod clis;
+mod config_tree;
 mod document;
 mod documents;
 mod entry;
@@ -39,10 +40,12 @@ mod providers;
 mod registries;
 mod seal;
 mod settings;
+mod splice;
 mod surroundings;
 mod sweep;
 mod time;
 mod token;
+mod toml;
 mod unlinked;
 mod vault;
 mod workflows;
@@ -53,6 +56,7 @@ pub use bundles::BundleUse;
 pub use cache::Cache;
 pub use child::ChildGroup;
 pub use clis::{CLAUDE_AGENTS, CLAUDE_RUNNING, CliFiles, CliPlaces, GivenDirectory, PLACES};
+pub use config_tree::ConfigTree;
 pub use document::Document;
 pub use documents::{KEPT_PATHS, KeptPath, Links, Travels};
 pub use error::HomeError;
@@ -86,6 +90,7 @@ pub use settings::{
 };
 pub use surroundings::Surroundings;
 pub use time::{local_hour, millis_of, millis_of_http, now_millis, now_rfc3339, rfc3339, rfc3339_of};
+pub use toml::Toml;
 pub use unlinked::{OpenDir, nearest, open_unlinked_dir, read_unlinked, read_unlinked_beside};
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};
 pub use workflows::{ApprovedWorkflow, WorkflowsLock};

@@ -1,9 +1,7 @@
 //! A client's file, whatever its format.
 
-use aiw_home::Jsonc;
+use aiw_home::{ConfigTree, Jsonc, Toml};
 use serde_json::{Map, Value};
-
-use crate::toml::Toml;
 
 /// The format of a client's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +40,17 @@ impl Config {
     /// Puts a server under a key.
     pub(crate) fn set(&mut self, key: &str, name: &str, entry: &Map<String, Value>) -> Result<(), String> {
         match self {
-            Self::Toml(toml) => toml.set(key, name, entry),
+            Self::Toml(toml) => {
+                let entry = ConfigTree::from(&Value::Object(entry.clone()));
+                if toml.tree().get(&[key, name]) != Some(&entry) {
+                    // As a section of its own, whatever it was.
+                    let mut other = toml.clone();
+                    other.remove(&[key, name])?;
+                    other.set_tree(&[key, name], &entry)?;
+                    *toml = other;
+                }
+                Ok(())
+            }
             Self::Json(json) => match json.get(&[key, name]) {
                 // Field by field, so that comments within it stay.
                 Some(Value::Object(old)) => {
@@ -60,7 +68,7 @@ impl Config {
     /// Takes a server out; returns whether it was there.
     pub(crate) fn remove(&mut self, key: &str, name: &str) -> Result<bool, String> {
         match self {
-            Self::Toml(toml) => toml.remove(key, name),
+            Self::Toml(toml) => toml.remove(&[key, name]),
             Self::Json(json) => json.remove(&[key, name]),
         }
     }
@@ -83,7 +91,7 @@ impl Config {
     pub(crate) fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Json(json) => json.text().into_bytes(),
-            Self::Toml(toml) => toml.bytes(),
+            Self::Toml(toml) => toml.text().into_bytes(),
         }
     }
 }

@@ -1,114 +1,144 @@
-//! Stub.
+//! What is in a file: the part of it that travels, and three versions of it made one.
+//!
+//! Pure: bytes in, bytes out. Not for which files and keys travel: [`KeyRules`] says it.
+
+mod difference;
+mod error;
+mod home_paths;
+mod keys;
+mod lines;
+mod merging;
+mod structured;
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
+
+pub use self::difference::{KeyChange, difference};
+pub use self::error::{ContentError, ContentSide};
+pub use self::merging::{ContentChoice, ContentConflict, Merging, Resolved, Versions, merge};
+use self::home_paths::HomePaths;
+use self::structured::Structured;
+
+/// How a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContentForm {
+    /// JSON, with comments and trailing commas.
     Json,
+    /// TOML.
     Toml,
+    /// Lines of text.
     Text,
+    /// Anything else.
     Binary,
 }
+
 impl ContentForm {
+    /// Whether a file of this form has keys.
     pub fn has_keys(self) -> bool {
         matches!(self, Self::Json | Self::Toml)
     }
 }
-#[expect(dead_code, reason = "stub")]
+
+/// Which keys of a structured file travel, and how lists are merged.
+#[derive(Clone, Copy)]
 pub struct KeyRules<'a> {
+    /// Says for a path of keys whether it travels: `Some(true)` with all beneath, `Some(false)` never with all beneath,
+    /// `None`: look deeper. A value that is no table, and of which nothing is said, stays.
     pub travels: &'a dyn Fn(&[String]) -> Option<bool>,
+    /// Whether the list at this path is a set: merged by its items.
     pub is_set: &'a dyn Fn(&[String]) -> bool,
 }
+
+/// The part of a file that travels.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Travelling {
+    /// The file without the keys that stay. Comments stay in it.
     pub bytes: Vec<u8>,
+    /// Where the user's home was replaced: keys, and places in lists.
+    pub tokens: Vec<Vec<String>>,
 }
-pub fn travelling(_: ContentForm, text: &[u8], _: &KeyRules<'_>, _: &Path) -> Result<Travelling, String> {
-    Ok(Travelling { bytes: text.to_vec() })
-}
-pub fn filtered(_: ContentForm, text: &[u8], _: &KeyRules<'_>) -> Result<Vec<u8>, String> {
-    Ok(text.to_vec())
-}
-pub struct Versions<'a> {
-    pub bases: &'a [Option<&'a [u8]>],
-    pub mine: Option<&'a [u8]>,
-    pub theirs: Option<&'a [u8]>,
-}
-#[derive(Debug, Clone)]
-pub struct ContentConflict {
-    pub key: Vec<String>,
-    pub mine: Option<String>,
-    pub theirs: Option<String>,
-}
-#[derive(Debug, Clone)]
-pub struct KeyChange {
-    pub key: Vec<String>,
-    pub old: Option<String>,
-    pub new: Option<String>,
-}
-impl KeyChange {
-    pub fn lines(&self) -> Vec<String> {
-        vec![format!("{} {:?} {:?}", self.key.join("."), self.old, self.new)]
+
+/// Returns the part of a file that travels. The user's home at the beginning of a string value becomes `${aiw:home}`.
+///
+/// # Errors
+///
+/// The end of a sentence about the file.
+pub fn travelling(form: ContentForm, text: &[u8], rules: &KeyRules<'_>, home: &Path) -> Result<Travelling, String> {
+    if !form.has_keys() {
+        return Ok(Travelling { bytes: text.to_vec(), tokens: Vec::new() });
     }
-}
-pub enum Choice {
-    Mine,
-    Theirs,
-}
-pub enum Resolved {
-    Unchanged,
-    Write(Vec<u8>),
-    Delete,
-}
-pub struct Merging {
-    mine: Option<Vec<u8>>,
-    theirs: Option<Vec<u8>>,
-    take: bool,
-    conflicts: Vec<ContentConflict>,
-}
-pub fn merge(_: ContentForm, v: &Versions<'_>, _: &KeyRules<'_>, _: &Path) -> Result<Merging, String> {
-    let (mine, theirs) = (v.mine.map(<[u8]>::to_vec), v.theirs.map(<[u8]>::to_vec));
-    let base = v.bases.first().filter(|b| v.bases.iter().all(|o| o == *b)).map(|b| b.map(<[u8]>::to_vec));
-    let (mut take, mut conflict) = (false, false);
-    if mine != theirs {
-        match base {
-            Some(base) if base == mine => take = true,
-            Some(base) if base == theirs => {}
-            None if mine.is_none() => take = true,
-            None if theirs.is_none() => {}
-            _ => conflict = true,
+    let mut file = Structured::parse(form, text)?;
+    let travels = keys::travelling(&file.tree()?, rules);
+    file.remove_all(&keys::staying(&file.tree()?, rules))?;
+    if structured::pruned(&file.tree()?) != structured::pruned(&travels) {
+        return Err("could not be parted without loss".into());
+    }
+    let mut tokens = Vec::new();
+    let home = HomePaths::new(home);
+    file.replace_strings(|path, text| {
+        let new = home.leave(text)?;
+        if home.is_token(&new) && tokens.last().is_none_or(|last| last != path) {
+            tokens.push(path.to_vec());
         }
+        Some(new)
+    })?;
+    tokens.sort();
+    tokens.dedup();
+    Ok(Travelling { bytes: file.text().into_bytes(), tokens })
+}
+
+/// Returns what a file that travelled says here: the reverse of [`travelling`]. It filters nothing; [`merge`] does.
+///
+/// # Errors
+///
+/// The end of a sentence about the file.
+pub fn arriving(form: ContentForm, bytes: &[u8], home: &Path) -> Result<Vec<u8>, String> {
+    if !form.has_keys() {
+        return Ok(bytes.to_vec());
     }
-    let shown = |v: &Option<Vec<u8>>| v.as_ref().map(|v| String::from_utf8_lossy(v).into_owned());
-    let conflicts = conflict
-        .then(|| ContentConflict { key: vec![], mine: shown(&mine), theirs: shown(&theirs) })
-        .into_iter()
-        .collect();
-    Ok(Merging { mine, theirs, take, conflicts })
+    let mut file = Structured::parse(form, bytes)?;
+    file.arrive(&HomePaths::new(home))?;
+    Ok(file.text().into_bytes())
 }
-impl Merging {
-    pub fn conflicts(&self) -> &[ContentConflict] {
-        &self.conflicts
+
+/// The most strings that are looked at in one file.
+const MAX_STRINGS: usize = 100_000;
+
+/// Returns all strings of a file with their paths: keys, and places in lists. A file without keys has none.
+///
+/// Comments travel too: a scan looks at the bytes as well.
+///
+/// # Errors
+///
+/// The end of a sentence about the file.
+pub fn strings(form: ContentForm, bytes: &[u8]) -> Result<Vec<(Vec<String>, String)>, String> {
+    if !form.has_keys() {
+        return Ok(Vec::new());
     }
-    pub fn resolve(&self, choose: &mut dyn FnMut(&ContentConflict) -> Choice) -> Result<Resolved, String> {
-        let take = self.take || self.conflicts.iter().any(|c| matches!(choose(c), Choice::Theirs));
-        Ok(match (take, &self.theirs) {
-            (false, _) => Resolved::Unchanged,
-            (true, Some(t)) => {
-                if self.mine.as_ref() == Some(t) {
-                    Resolved::Unchanged
-                } else {
-                    Resolved::Write(t.clone())
-                }
-            }
-            (true, None) => Resolved::Delete,
-        })
+    let mut tree = Structured::parse(form, bytes)?.tree()?;
+    let mut all = Vec::new();
+    let mut is_over = false;
+    tree.replace_strings(&mut Vec::new(), &mut |path, text| {
+        is_over |= all.len() == MAX_STRINGS;
+        if !is_over {
+            all.push((path.to_vec(), text.to_owned()));
+        }
+        None
+    });
+    if is_over { Err(format!("has more than {MAX_STRINGS} strings")) } else { Ok(all) }
+}
+
+/// Returns the keys of a file's outermost table. A file without keys has none.
+///
+/// # Errors
+///
+/// The end of a sentence about the file.
+pub fn top_level_keys(form: ContentForm, bytes: &[u8]) -> Result<Vec<String>, String> {
+    if !form.has_keys() {
+        return Ok(Vec::new());
     }
+    let tree = Structured::parse(form, bytes)?.tree()?;
+    Ok(tree.as_table().map(|table| table.keys().cloned().collect()).unwrap_or_default())
 }
-pub fn difference(_: ContentForm, old: Option<&[u8]>, new: Option<&[u8]>) -> Vec<KeyChange> {
-    let shown = |v: Option<&[u8]>| v.map(|v| String::from_utf8_lossy(v).into_owned());
-    if old == new { vec![] } else { vec![KeyChange { key: vec![], old: shown(old), new: shown(new) }] }
-}
-pub fn strings(_: ContentForm, _: &[u8]) -> Result<Vec<(Vec<String>, String)>, String> {
-    Ok(vec![])
-}
-pub fn top_level_keys(_: ContentForm, _: &[u8]) -> Result<Vec<String>, String> {
-    Ok(vec![])
-}
+
