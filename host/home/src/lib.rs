@@ -83,10 +83,10 @@ pub use providers::{
 pub use registries::{InstalledServer, RegistryChoice, RegistryLock, RegistrySettings};
 pub use seal::SealKey;
 pub use settings::{
-    Budget, BudgetLimit, BudgetPeriod, CiHostSettings, CiSettings, CliSettings, FileTrust, HealthSettings,
-    HistorySettings, ListSettings, MarketSettings, McpSettings, ModelLimits, ModelPrice, PlannerApiName, PlannerPlace,
-    PlannerSettings, PluginSettings, ProfileSettings, ServerSettings, Settings, SourceSettings, TaskSettings,
-    TrustSettings, UnknownKey, UpdateSettings, ollama_host,
+    Budget, BudgetLimit, BudgetPeriod, CiHostSettings, CiSettings, CliSettings, FileTrust, GoogleSettings,
+    HealthSettings, HistorySettings, ListSettings, MarketSettings, McpSettings, ModelLimits, ModelPrice,
+    PlannerApiName, PlannerPlace, PlannerSettings, PluginSettings, ProfileSettings, ServerSettings, Settings,
+    SourceSettings, SyncSettings, TaskSettings, TrustSettings, UnknownKey, UpdateSettings, ollama_host,
 };
 pub use surroundings::Surroundings;
 pub use time::{local_hour, millis_of, millis_of_http, now_millis, now_rfc3339, rfc3339, rfc3339_of};

@@ -74,7 +74,8 @@ impl Default for RequestLimits {
 }
 
 /// The method of a request. A body is never sent on to another address, so `GET` follows every redirect, and `POST` at
-/// most one that asks for a `GET`: see [`HttpRequest::see_other`].
+/// most one that asks for a `GET`: see [`HttpRequest::see_other`]. A redirect of any other method is returned as the
+/// response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
     /// Reads.
@@ -82,8 +83,38 @@ pub enum Method {
     Get,
     /// Sends a body.
     Post,
-    /// Ends something, such as a session.
+    /// Ends something, such as a session, or removes a file.
     Delete,
+    /// Puts a body at an address.
+    Put,
+    /// Changes a part.
+    Patch,
+    /// Lists a folder of WebDAV.
+    Propfind,
+    /// Makes a folder of WebDAV.
+    Mkcol,
+}
+
+impl Method {
+    fn verb(self) -> Result<reqwest::Method, NetError> {
+        let extension = |name: &[u8]| {
+            reqwest::Method::from_bytes(name).map_err(|error| NetError::invalid(format!("no HTTP method: {error}")))
+        };
+        Ok(match self {
+            Self::Get => reqwest::Method::GET,
+            Self::Post => reqwest::Method::POST,
+            Self::Delete => reqwest::Method::DELETE,
+            Self::Put => reqwest::Method::PUT,
+            Self::Patch => reqwest::Method::PATCH,
+            Self::Propfind => extension(b"PROPFIND")?,
+            Self::Mkcol => extension(b"MKCOL")?,
+        })
+    }
+
+    /// Returns whether a request says how long its body is, even if it has none.
+    fn has_body(self) -> bool {
+        matches!(self, Self::Post | Self::Put | Self::Patch)
+    }
 }
 
 /// A request.
@@ -303,7 +334,9 @@ impl HttpClient {
     ) -> BoxFuture<'a, Result<Response, NetError>> {
         Box::pin(async move {
             let limits = self.shared.limits;
-            let mut stream = self.send(policy, request.outgoing()?, Instant::now() + limits.get, limits.idle).await?;
+            let upload = upload_time(request.body.len());
+            let deadline = Instant::now() + limits.get + upload;
+            let mut stream = self.send(policy, request.outgoing()?, deadline, limits.idle + upload).await?;
             let limit = request.limit.min(MAX_BODY);
             let too_large = |url: &Url| {
                 NetError::too_large(format!("`{}` is longer than the {limit} bytes that were requested", shown(url)))
@@ -345,13 +378,8 @@ impl HttpClient {
                 for (name, value) in &secrets {
                     sent.append(name, value.clone());
                 }
-                let verb = match method {
-                    Method::Get => reqwest::Method::GET,
-                    Method::Post => reqwest::Method::POST,
-                    Method::Delete => reqwest::Method::DELETE,
-                };
-                let mut request = self.http(route)?.request(verb, url.clone()).headers(sent);
-                if !body.is_empty() || method == Method::Post {
+                let mut request = self.http(route)?.request(method.verb()?, url.clone()).headers(sent);
+                if !body.is_empty() || method.has_body() {
                     request = request.body(body.clone());
                 }
                 let limits = self.shared.limits;
@@ -360,7 +388,8 @@ impl HttpClient {
                 let follows = match method {
                     Method::Get => matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308),
                     Method::Post => see_other && response.status() == 303,
-                    Method::Delete => false,
+                    // A body, and what is done to one address, stay at that address.
+                    _ => false,
                 };
                 let next = match response.headers().get("location") {
                     Some(to) if follows => {
@@ -536,6 +565,14 @@ impl Stream {
     ) -> Result<Option<impl AsRef<[u8]> + std::ops::Deref<Target = [u8]> + use<>>, NetError> {
         within(self.idle, self.idle, self.deadline, &self.url, self.response.chunk()).await
     }
+}
+
+/// Returns how long it may take to send a body before its answer begins. Sending gets this time beside every other one.
+fn upload_time(body: usize) -> Duration {
+    /// Bytes in a second: a slow line at home.
+    const SLOWEST: u64 = 128 << 10;
+
+    Duration::from_secs(body as u64 / SLOWEST)
 }
 
 /// Waits for `work` for at most `pause`, and never past the deadline.

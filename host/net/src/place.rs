@@ -89,6 +89,16 @@ impl Place {
     }
 }
 
+/// Checks a git URL that the user's own `git` is about to get: `https`, `http`, ssh, or a path on this machine. Refuses
+/// one with credentials, one that names a program, and one that has a part which would be read as an option.
+///
+/// # Errors
+///
+/// [`NetError::Invalid`].
+pub fn check_git_url(url: &str) -> Result<(), NetError> {
+    Place::of(url, false).map(drop)
+}
+
 /// Formats a git URL for messages, without its secret parts.
 pub(crate) fn shown_git(url: &str) -> String {
     if !url.contains("://") {

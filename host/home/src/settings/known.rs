@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use super::clis::Clis;
 use super::planner::Written;
 use super::{
-    Budget, CiSettings, HealthSettings, HistorySettings, McpSettings, ModelLimits, ModelPrice, Settings, TaskSettings,
-    UpdateSettings,
+    Budget, CiSettings, HealthSettings, HistorySettings, McpSettings, ModelLimits, ModelPrice, Settings, SyncSettings,
+    TaskSettings, UpdateSettings,
 };
 use crate::{HomeError, entry};
 
@@ -48,6 +48,8 @@ struct Sections {
     #[schemars(with = "Written")]
     planner: Section,
     sources: Named,
+    #[schemars(with = "SyncSettings")]
+    sync: Section,
     #[schemars(with = "TaskSettings")]
     tasks: Section,
     trusted_directories: Vec<String>,

@@ -1,6 +1,6 @@
 //! `settings.json`: `extraKnownMarketplaces` and `enabledPlugins` (both in Claude Code's shape), `sources`,
-//! `trustedDirectories`, `ci`, `clis`, `tasks`, `mcp`, `habits`, `health`, `history`, `planner`, `models`, `budgets` and
-//! `updates`.
+//! `trustedDirectories`, `ci`, `clis`, `tasks`, `mcp`, `habits`, `health`, `history`, `planner`, `models`, `budgets`,
+//! `sync` and `updates`.
 
 mod budgets;
 mod ci;
@@ -16,6 +16,7 @@ mod models;
 mod planner;
 mod plugins;
 mod sources;
+mod sync;
 mod tasks;
 mod trust;
 mod updates;
@@ -38,6 +39,7 @@ pub use models::{ModelLimits, ModelPrice};
 pub use planner::{PlannerApiName, PlannerPlace, PlannerSettings, ollama_host};
 pub use plugins::PluginSettings;
 pub use sources::SourceSettings;
+pub use sync::{GoogleSettings, SyncSettings};
 pub use tasks::TaskSettings;
 pub use trust::{FileTrust, TrustSettings};
 pub use updates::UpdateSettings;

@@ -149,6 +149,46 @@ fn a_post_is_sent_once_and_a_303_goes_on_without_its_body() {
 }
 
 #[test]
+fn a_method_that_writes_is_sent_with_its_body_and_never_to_another_address() {
+    let methods = [
+        (Method::Put, "PUT"),
+        (Method::Patch, "PATCH"),
+        (Method::Propfind, "PROPFIND"),
+        (Method::Mkcol, "MKCOL"),
+        (Method::Delete, "DELETE"),
+    ];
+    let other = Server::start(|_, stream| reply(stream, "200 OK", &[], b"there"));
+    let away = other.url("/x");
+    let server = Server::start(move |request, stream| match request.target.as_str() {
+        "/plain" => reply(stream, "207 Multi-Status", &[], b"done"),
+        target => reply(stream, target.split('/').nth(1).unwrap(), &[("Location", &away)], b""),
+    });
+    let mut policy = server.granted();
+    policy.grant_url(&other.url("/"));
+    for (method, name) in methods {
+        let request = |path: &str| HttpRequest { method, see_other: true, ..post(server.url(path)) };
+        let response = get(&policy, &request("/plain")).unwrap();
+        assert_eq!((response.status, response.body.as_slice()), (207, b"done".as_slice()), "{name}");
+        let seen = server.seen.lock().unwrap().last().unwrap().clone();
+        assert_eq!((seen.method.as_str(), seen.body.as_slice()), (name, b"hunter2".as_slice()));
+        assert_eq!(seen.headers["authorization"], "hunter2");
+        for status in ["301", "302", "303", "307", "308"] {
+            let response = get(&policy, &request(&format!("/{status}/x"))).unwrap();
+            assert_eq!(response.status.to_string(), status, "{name}");
+        }
+        // The policy holds for each of them.
+        let error = get(&Policy::public(), &HttpRequest { method, ..HttpRequest::new(server.url("/plain")) });
+        assert!(denied(error).contains("is not encrypted"), "{name}");
+    }
+    assert_eq!(other.requests(), 0);
+    // One without a body says so: servers refuse one whose length they don't know.
+    for method in [Method::Put, Method::Patch] {
+        get(&policy, &HttpRequest { method, ..HttpRequest::new(server.url("/plain")) }).unwrap();
+        assert_eq!(server.seen.lock().unwrap().last().unwrap().headers["content-length"], "0");
+    }
+}
+
+#[test]
 fn a_redirect_to_another_origin_takes_no_keys_along() {
     let other = Server::start(|_, stream| reply(stream, "200 OK", &[], b"there"));
     let to = other.url("/x");

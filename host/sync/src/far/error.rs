@@ -1,0 +1,278 @@
+//! Why a far end did not do what it was asked for.
+
+use aiw_core::{ErrorKind, Fault, one_line, quoted, quoted_text};
+use aiw_home::{HomeError, VaultError};
+use aiw_net::{Denier, NetError};
+use std::path::PathBuf;
+
+/// The forms of addresses.
+pub(super) const FORMS: &str = "`gdrive:`, a path, `git:URL`, `webdav:https://HOST/FOLDER`, or \
+                                `s3:https://HOST/BUCKET[/PREFIX][?region=R]`";
+
+/// Why a far end did not do what it was asked for. No message holds a token, a password or a key.
+#[derive(Debug, thiserror::Error)]
+pub enum FarError {
+    /// A text is not the address of a far end.
+    #[error("the far end {} {problem}; it is one of {FORMS}", quoted_text(.text, 120))]
+    Address {
+        /// The text, without what may be a secret.
+        text: String,
+        /// The end of a sentence.
+        problem: String,
+    },
+    /// A name is not that of an object.
+    #[error("{} is not the name of an object", quoted(.name))]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// The far end needs a login, and there is none.
+    #[error("there is no login for {place}")]
+    NoLogin {
+        /// The far end.
+        place: String,
+    },
+    /// What the vault holds can't be a login.
+    #[error("the login for {place} is not in the form `{form}`")]
+    LoginForm {
+        /// The far end.
+        place: String,
+        /// The form.
+        form: &'static str,
+    },
+    /// The login was valid, and is no more.
+    #[error("the login for {place} has ended: {}", one_line(.why, 120))]
+    LoginEnded {
+        /// The far end.
+        place: String,
+        /// Why, as the far end says.
+        why: String,
+    },
+    /// The login was denied, or ran out before somebody answered.
+    #[error("the login {0}")]
+    Login(&'static str),
+    /// This build has no OAuth client, and the settings name none.
+    #[error("aiw has no OAuth client for Google Drive")]
+    NoClient,
+    /// The OAuth client is not one for this login.
+    #[error("Google does not accept the OAuth client: {}", one_line(.why, 120))]
+    Client {
+        /// Why, as Google says.
+        why: String,
+    },
+    /// The far end does not accept the login for this.
+    #[error("{place} refuses ({}): the login is wrong, or may not do this", one_line(.why, 120))]
+    Refused {
+        /// The far end.
+        place: String,
+        /// Status, and what the far end says.
+        why: String,
+    },
+    /// There is no space left.
+    #[error("{place} has no space left")]
+    Full {
+        /// The far end.
+        place: String,
+    },
+    /// Somebody has locked it.
+    #[error("{place} says that it is locked by another program")]
+    Locked {
+        /// The far end.
+        place: String,
+    },
+    /// The far end takes no more requests for a while.
+    #[error("{place} takes no more requests for now{}", for_seconds(.seconds))]
+    Limited {
+        /// The far end.
+        place: String,
+        /// How long, if it says so.
+        seconds: Option<u64>,
+    },
+    /// A status that says no.
+    #[error("{place} answers with status {status}{}", in_words(.said))]
+    Status {
+        /// The far end.
+        place: String,
+        /// The HTTP status.
+        status: u16,
+        /// What it says.
+        said: String,
+    },
+    /// An answer that makes no sense.
+    #[error("the answer of {place} makes no sense: {problem}")]
+    Junk {
+        /// The far end.
+        place: String,
+        /// What is wrong with it.
+        problem: String,
+        /// The reader's error.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// More names than any user has.
+    #[error("{place} holds more than {} objects, or {} names", super::MAX_OBJECTS, super::MAX_NAMES)]
+    TooMany {
+        /// The far end.
+        place: String,
+    },
+    /// There is no such object.
+    #[error("there is no {} at {place}", quoted(.name))]
+    NotFound {
+        /// Its name.
+        name: String,
+        /// The far end.
+        place: String,
+    },
+    /// The name is taken by other bytes.
+    #[error("{place} holds other bytes under the name {}", quoted(.name))]
+    Exists {
+        /// The name.
+        name: String,
+        /// The far end.
+        place: String,
+    },
+    /// The far end said that it took an object, and gives other bytes back.
+    #[error("{place} said that it holds {}, and gives other bytes back", quoted(.name))]
+    Damaged {
+        /// The name.
+        name: String,
+        /// The far end.
+        place: String,
+    },
+    /// An object is larger than it may be.
+    #[error("{} is larger than {limit} bytes", quoted(.name))]
+    TooLarge {
+        /// Its name.
+        name: String,
+        /// The limit.
+        limit: u64,
+    },
+    /// The directory that the folder would be in is missing.
+    #[error("there is no directory `{}` to make the folder in", .path.display())]
+    NoParent {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// `git` is missing.
+    #[error("`git` is not installed")]
+    NoGit,
+    /// `git` failed.
+    #[error("`git` can't use {place}: {}", one_line(.complaint, 200))]
+    Git {
+        /// The far end.
+        place: String,
+        /// Its last line.
+        complaint: String,
+    },
+    /// `git` can't be run.
+    #[error("`git` can't be run: {source}")]
+    Program {
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// Others change it all the time.
+    #[error("{place} was changed by others at each of {attempts} attempts")]
+    Busy {
+        /// The far end.
+        place: String,
+        /// How many.
+        attempts: u32,
+    },
+    /// A mistake in aiw.
+    #[error("a mistake in aiw: {what}")]
+    Internal {
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The caller stopped it.
+    #[error("stopped before it was done")]
+    Stopped,
+    /// The network, or what a server answered.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// A file.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+fn for_seconds(seconds: &Option<u64>) -> String {
+    seconds.map(|seconds| format!(", for {seconds} s")).unwrap_or_default()
+}
+
+fn in_words(said: &str) -> String {
+    let said = one_line(said, 120);
+    if said.is_empty() { said } else { format!(" ({said})") }
+}
+
+impl FarError {
+    pub(super) fn junk(place: &str, problem: impl Into<String>) -> Self {
+        Self::Junk { place: place.to_owned(), problem: problem.into(), source: None }
+    }
+
+    /// Returns an answer that its reader can't read.
+    pub(super) fn unreadable(place: &str, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        let problem = one_line(&source.to_string(), 120);
+        Self::Junk { place: place.to_owned(), problem, source: Some(Box::new(source)) }
+    }
+}
+
+impl Fault for FarError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Net, Home, Vault)
+    }
+
+    fn own_kind(&self) -> ErrorKind {
+        match self {
+            Self::NoLogin { .. }
+            | Self::LoginForm { .. }
+            | Self::LoginEnded { .. }
+            | Self::NoClient
+            | Self::Client { .. }
+            | Self::NoGit => ErrorKind::Config,
+            Self::Full { .. }
+            | Self::Locked { .. }
+            | Self::Limited { .. }
+            | Self::Status { .. }
+            | Self::Junk { .. }
+            | Self::TooMany { .. }
+            | Self::Damaged { .. }
+            | Self::Git { .. }
+            | Self::Program { .. }
+            | Self::Busy { .. } => ErrorKind::Unavailable,
+            Self::Internal { .. } => ErrorKind::Internal,
+            Self::Stopped => ErrorKind::Interrupted,
+            _ => ErrorKind::User,
+        }
+    }
+
+    fn own_hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoLogin { .. }
+            | Self::LoginForm { .. }
+            | Self::LoginEnded { .. }
+            | Self::Login(_)
+            | Self::Refused { .. } => "`aiw sync login`".into(),
+            Self::NoClient => "make an OAuth client of the type \"TVs and Limited Input devices\" in the Google Cloud \
+                               console, put its id into settings.json as `sync.google.client_id` on each machine, and \
+                               its secret into the vault: `aiw secret set sync-google-client`"
+                .into(),
+            Self::Client { .. } => "`sync.google.client_id` of settings.json and `aiw secret set sync-google-client` \
+                                    name the client"
+                .into(),
+            Self::Full { .. } => {
+                "`aiw sync` keeps 50 snapshots of each machine; make space there, and try again".into()
+            }
+            Self::Locked { .. } | Self::Limited { .. } | Self::Busy { .. } | Self::Damaged { .. } => {
+                "try again later".into()
+            }
+            Self::NoParent { path } => format!("`mkdir -p {}`, or mount it", path.display()),
+            Self::Net(NetError::Denied { by: Denier::NotPublic, .. }) => {
+                "an address on this machine or in a private network is reached only if the far end itself is there"
+                    .into()
+            }
+            _ => return None,
+        })
+    }
+}

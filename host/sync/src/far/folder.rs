@@ -1,0 +1,186 @@
+//! A folder: on this disk, mounted, or kept in sync by another program.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use aiw_home::{HomeError, blocking, create_new, read_capped, remove_file};
+use async_trait::async_trait;
+
+use super::{FarEnd, FarError, FarObject, Found, address, check_name, check_object};
+
+/// A folder whose plain files are the objects.
+pub(super) struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// Runs work on files, which may take long on a mounted folder.
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, FarError> + Send + 'static,
+    ) -> Result<T, FarError> {
+        let this = Self::new(&self.path);
+        blocking(move || work(&this)).await
+    }
+
+    fn io(&self, action: &'static str) -> impl Fn(io::Error) -> FarError {
+        move |source| match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FarError::Full { place: address::shown(&self.path) },
+            _ => HomeError::io(action, &self.path, source).into(),
+        }
+    }
+
+    /// Makes the folder, if it is not there. Its parent must be: else a disk that is not mounted would look like an empty
+    /// far end.
+    fn make(&self) -> Result<(), FarError> {
+        if self.path.is_dir() {
+            return Ok(());
+        }
+        let parent = self.path.parent().unwrap_or(&self.path);
+        if !parent.is_dir() {
+            return Err(FarError::NoParent { path: parent.to_owned() });
+        }
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        match builder.create(&self.path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && self.path.is_dir() => Ok(()),
+            made => made.map_err(self.io("create")),
+        }
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FarError> {
+        self.make()?;
+        let target = self.path.join(name);
+        if fs::symlink_metadata(&target).is_err() {
+            let mark = aiw_core::random_hex::<8>().map_err(|error| self.io("write in")(error.into()))?;
+            // No object, until it is whole. Programs that sync folders leave such names alone, too.
+            let partial = self.path.join(format!(".{mark}.tmp"));
+            let written = self.write_partial(&partial, &target, bytes);
+            let _ = remove_file(&partial);
+            match written {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(self.io("write in")(error)),
+                _ => {}
+            }
+        }
+        match self.read(name, bytes.len() as u64) {
+            Ok(kept) if kept == bytes => Ok(()),
+            Ok(_) | Err(FarError::TooLarge { .. } | FarError::NotFound { .. }) => {
+                Err(FarError::Exists { name: name.to_owned(), place: address::shown(&self.path) })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn write_partial(&self, partial: &Path, target: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut file = create_new(partial)?;
+        #[cfg(unix)]
+        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).or_else(|error| {
+            match error.kind() {
+                // Some mounted systems know no modes.
+                ErrorKind::PermissionDenied | ErrorKind::Unsupported => Ok(()),
+                _ => Err(error),
+            }
+        })?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        drop(file);
+        // A link can't replace a file, as a renaming could.
+        match fs::hard_link(partial, target) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error),
+            // Not every file system has links.
+            Err(_) if fs::symlink_metadata(target).is_err() => fs::rename(partial, target)?,
+            Err(error) => return Err(error),
+        }
+        if let Ok(folder) = File::open(&self.path) {
+            let _ = folder.sync_all();
+        }
+        Ok(())
+    }
+
+    /// Reads a file that is not a link.
+    fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, FarError> {
+        let path = self.path.join(name);
+        let missing = || FarError::NotFound { name: name.to_owned(), place: address::shown(&self.path) };
+        let meta = match fs::symlink_metadata(&path) {
+            Ok(meta) => meta,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(missing()),
+            Err(error) => return Err(self.io("read in")(error)),
+        };
+        if !meta.is_file() {
+            return Err(missing());
+        }
+        if meta.len() > limit {
+            return Err(FarError::TooLarge { name: name.to_owned(), limit });
+        }
+        // It may have grown since.
+        read_capped(&path, limit)?.ok_or_else(missing)
+    }
+
+    fn all(&self) -> Result<Vec<FarObject>, FarError> {
+        let mut found = Found::new(&address::shown(&self.path));
+        let entries = match fs::read_dir(&self.path) {
+            Ok(entries) => entries,
+            // The parent is there, so nothing was put yet.
+            Err(error) if error.kind() == ErrorKind::NotFound && self.path.parent().is_some_and(Path::is_dir) => {
+                return Ok(Vec::new());
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(FarError::NoParent { path: self.path.parent().unwrap_or(&self.path).to_owned() });
+            }
+            Err(error) => return Err(self.io("read")(error)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(self.io("read"))?;
+            let name = entry.file_name();
+            let name = name.to_str().unwrap_or_default();
+            if !super::is_object_name(name) {
+                found.add(name, None)?;
+                continue;
+            }
+            match entry.metadata() {
+                // It says what a link is, not where it leads.
+                Ok(meta) if meta.is_file() => found.add(name, Some(meta.len()))?,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(self.io("read in")(error)),
+            }
+        }
+        Ok(found.objects())
+    }
+}
+
+#[async_trait]
+impl FarEnd for Folder {
+    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), FarError> {
+        check_object(name, bytes)?;
+        let (name, bytes) = (name.to_owned(), bytes.to_vec());
+        self.with(move |folder| folder.write(&name, &bytes)).await
+    }
+
+    async fn list(&self) -> Result<Vec<FarObject>, FarError> {
+        self.with(Self::all).await
+    }
+
+    async fn get(&self, name: &str, limit: u64) -> Result<Vec<u8>, FarError> {
+        check_name(name)?;
+        let name = name.to_owned();
+        self.with(move |folder| folder.read(&name, limit)).await
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), FarError> {
+        check_name(name)?;
+        let name = name.to_owned();
+        self.with(move |folder| match remove_file(&folder.path.join(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(folder.io("remove from")(error)),
+            _ => Ok(()),
+        })
+        .await
+    }
+}

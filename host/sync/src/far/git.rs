@@ -1,0 +1,357 @@
+//! A git repository, by the user's own `git`: one branch, whose files are the objects.
+//!
+//! `git` and not libgit2, because only the user's own knows the user's ssh keys and credential helpers. The clone is
+//! private and bare, so nothing of a far end is ever checked out: a tree may hold what it likes.
+
+mod program;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use aiw_core::hex;
+use aiw_home::{Home, Turn, blocking};
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+
+use super::{FarContext, FarEnd, FarError, FarObject, Found, MAX_NAMES, check_name, check_object, is_object_name};
+use program::{Ended, Program};
+
+/// The branch.
+const BRANCH: &str = "refs/heads/aiw-sync";
+
+/// The branch as it was fetched last.
+const THEIRS: &str = "refs/aiw/theirs";
+
+/// How often a push is tried while others push, too.
+const ATTEMPTS: u32 = 40;
+
+/// How often a push is tried that nobody else is the reason of.
+const REFUSALS: u32 = 3;
+
+/// The largest tree that is read, in bytes of its listing.
+const MAX_TREE: u64 = 16 << 20;
+
+/// A git repository.
+pub(super) struct Git {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    home: Home,
+    program: Program,
+    url: String,
+    place: String,
+    clone: PathBuf,
+    second: Duration,
+}
+
+/// Ends the work on a thread when nobody waits for it any more.
+struct StopGuard(Arc<AtomicBool>);
+
+impl Drop for StopGuard {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A file of a tree.
+#[derive(Clone)]
+struct Blob {
+    id: String,
+    size: u64,
+}
+
+/// What is to be done to the tree.
+enum Change<'a> {
+    Put(&'a str, &'a [u8]),
+    Delete(&'a str),
+}
+
+impl Git {
+    pub(super) fn new(url: &str, context: &FarContext) -> Result<Self, FarError> {
+        let home = context.home.clone();
+        let mark = hex(&Sha256::digest(url.as_bytes()));
+        let clone = home.root().join("sync").join("git").join(&mark[..16]);
+        let program = Program::find(home.around(), &clone)?;
+        let (url, place) = (url.to_owned(), format!("`git:{url}`"));
+        Ok(Self { inner: Arc::new(Inner { home, program, url, place, clone, second: context.second }) })
+    }
+
+    /// Runs work on the clone. One process at a time has it.
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner, &AtomicBool) -> Result<T, FarError> + Send + 'static,
+    ) -> Result<T, FarError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let _guard = StopGuard(stop.clone());
+        let inner = self.inner.clone();
+        blocking(move || {
+            inner.home.make_dir(&inner.clone)?;
+            let lock = inner.clone.join("aiw.lock");
+            let _turn = loop {
+                if stop.load(Ordering::Relaxed) {
+                    return Err(FarError::Stopped);
+                }
+                if let Some(turn) = Turn::within(&lock, Duration::from_millis(200))? {
+                    break turn;
+                }
+            };
+            inner.begin(&stop)?;
+            work(&inner, &stop)
+        })
+        .await
+    }
+}
+
+impl Inner {
+    fn run(&self, arguments: &[&str], input: &[u8], limit: u64, stop: &AtomicBool) -> Result<Ended, FarError> {
+        self.program.run(&self.clone, arguments, input, limit, stop)
+    }
+
+    /// Runs a command that has to succeed.
+    fn must(&self, arguments: &[&str], input: &[u8], limit: u64, stop: &AtomicBool) -> Result<Vec<u8>, FarError> {
+        let ended = self.run(arguments, input, limit, stop)?;
+        if ended.is_too_long {
+            return Err(FarError::TooMany { place: self.place.clone() });
+        }
+        if !ended.succeeded {
+            return Err(self.failed(&ended));
+        }
+        Ok(ended.output)
+    }
+
+    fn failed(&self, ended: &Ended) -> FarError {
+        FarError::Git { place: self.place.clone(), complaint: ended.complaint.clone() }
+    }
+
+    /// Returns the id that a command prints.
+    fn id(&self, arguments: &[&str], input: &[u8], stop: &AtomicBool) -> Result<String, FarError> {
+        let output = self.must(arguments, input, 1 << 10, stop)?;
+        let id = String::from_utf8_lossy(&output).trim().to_owned();
+        let is_id = matches!(id.len(), 40 | 64) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_id { Ok(id) } else { Err(FarError::junk(&self.place, "git prints something that is no id")) }
+    }
+
+    /// Makes the clone, if it is not there.
+    fn begin(&self, stop: &AtomicBool) -> Result<(), FarError> {
+        if self.clone.join("HEAD").is_file() {
+            return Ok(());
+        }
+        self.must(&["init", "--bare", "--quiet", "--template=", "."], b"", 1 << 10, stop).map(drop)
+    }
+
+    /// Fetches the branch. Returns its commit; `None` if there is no such branch.
+    fn fetch(&self, stop: &AtomicBool) -> Result<Option<String>, FarError> {
+        let refspec = format!("+{BRANCH}:{THEIRS}");
+        let arguments = [
+            "fetch",
+            "--quiet",
+            // Past snapshots are not needed: those that are still kept are in the newest tree.
+            "--depth=1",
+            "--no-tags",
+            "--no-write-fetch-head",
+            "--no-recurse-submodules",
+            "--",
+            &self.url,
+            &refspec,
+        ];
+        let ended = self.run(&arguments, b"", 1 << 20, stop)?;
+        if ended.succeeded {
+            return self.id(&["rev-parse", "--verify", "--quiet", THEIRS], b"", stop).map(Some);
+        }
+        if ended.complaint.contains("couldn't find remote ref") {
+            self.must(&["update-ref", "-d", THEIRS], b"", 1 << 10, stop)?;
+            return Ok(None);
+        }
+        Err(self.failed(&ended))
+    }
+
+    /// Returns the lines of a tree as `git mktree` takes them, by their names, and with the size of each.
+    fn tree(&self, commit: &str, stop: &AtomicBool) -> Result<BTreeMap<Vec<u8>, (String, u64)>, FarError> {
+        let listed = self.must(&["ls-tree", "-z", "--long", "--full-tree", commit], b"", MAX_TREE, stop)?;
+        let mut entries = BTreeMap::new();
+        for line in listed.split(|byte| *byte == 0).filter(|line| !line.is_empty()) {
+            let odd = || FarError::junk(&self.place, "its tree can't be read");
+            let tab = line.iter().position(|byte| *byte == b'\t').ok_or_else(odd)?;
+            let head = std::str::from_utf8(&line[..tab]).map_err(|_| odd())?;
+            let mut words = head.split_whitespace();
+            let (Some(mode), Some(kind), Some(id), Some(size)) =
+                (words.next(), words.next(), words.next(), words.next())
+            else {
+                return Err(odd());
+            };
+            entries.insert(line[tab + 1..].to_vec(), (format!("{mode} {kind} {id}"), size.parse().unwrap_or(0)));
+            if entries.len() > MAX_NAMES {
+                return Err(FarError::TooMany { place: self.place.clone() });
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Returns the objects of a commit. Links, folders and other repositories are none.
+    fn objects(&self, commit: &str, stop: &AtomicBool) -> Result<BTreeMap<String, Blob>, FarError> {
+        let plain = |entry: &str| {
+            let id = entry.strip_prefix("100644 blob ").or_else(|| entry.strip_prefix("100755 blob "));
+            id.map(str::to_owned)
+        };
+        let entries = self.tree(commit, stop)?.into_iter();
+        Ok(entries
+            .filter_map(|(name, (entry, size))| Some((String::from_utf8(name).ok()?, plain(&entry)?, size)))
+            .filter(|(name, ..)| is_object_name(name))
+            .map(|(name, id, size)| (name, Blob { id, size }))
+            .collect())
+    }
+
+    fn all(&self, stop: &AtomicBool) -> Result<Vec<FarObject>, FarError> {
+        let Some(commit) = self.fetch(stop)? else { return Ok(Vec::new()) };
+        let mut found = Found::new(&self.place);
+        for (name, blob) in self.objects(&commit, stop)? {
+            found.add(&name, Some(blob.size))?;
+        }
+        Ok(found.objects())
+    }
+
+    fn read(&self, name: &str, limit: u64, stop: &AtomicBool) -> Result<Vec<u8>, FarError> {
+        // An object never changes, so the one that was fetched before is it.
+        let known = self.run(&["rev-parse", "--verify", "--quiet", THEIRS], b"", 1 << 10, stop)?;
+        let mut blob = None;
+        if known.succeeded {
+            let commit = String::from_utf8_lossy(&known.output).trim().to_owned();
+            blob = self.objects(&commit, stop)?.remove(name);
+        }
+        if blob.is_none()
+            && let Some(commit) = self.fetch(stop)?
+        {
+            blob = self.objects(&commit, stop)?.remove(name);
+        }
+        let missing = || FarError::NotFound { name: name.to_owned(), place: self.place.clone() };
+        let blob = blob.ok_or_else(missing)?;
+        if blob.size > limit {
+            return Err(FarError::TooLarge { name: name.to_owned(), limit });
+        }
+        let ended = self.run(&["cat-file", "blob", &blob.id], b"", limit, stop)?;
+        match ended {
+            Ended { is_too_long: true, .. } => Err(FarError::TooLarge { name: name.to_owned(), limit }),
+            Ended { succeeded: true, output, .. } => Ok(output),
+            ended => Err(self.failed(&ended)),
+        }
+    }
+
+    /// Changes the branch by one commit. If somebody else was faster, on top of theirs.
+    fn change(&self, change: &Change<'_>, stop: &AtomicBool) -> Result<(), FarError> {
+        let blob = match change {
+            Change::Put(_, bytes) => Some(self.id(&["hash-object", "-w", "--stdin"], bytes, stop)?),
+            Change::Delete(_) => None,
+        };
+        let mut last = None;
+        let mut refusals = 0;
+        for attempt in 0..ATTEMPTS {
+            let tip = self.fetch(stop)?;
+            let mut tree = match &tip {
+                Some(commit) => self.tree(commit, stop)?,
+                None => BTreeMap::new(),
+            };
+            let message = match (change, &blob) {
+                (Change::Put(name, _), Some(id)) => {
+                    let entry = format!("100644 blob {id}");
+                    match tree.insert(name.as_bytes().to_vec(), (entry.clone(), 0)) {
+                        None => {}
+                        Some((kept, _)) if kept == entry => return Ok(()),
+                        Some(_) => return Err(FarError::Exists { name: (*name).into(), place: self.place.clone() }),
+                    }
+                    format!("Add {name}")
+                }
+                (Change::Delete(name), _) if tree.remove(name.as_bytes()).is_some() => format!("Remove {name}"),
+                _ => return Ok(()),
+            };
+            let commit = self.commit(&tree, tip.as_deref(), &message, stop)?;
+            let target = format!("{commit}:{BRANCH}");
+            let arguments =
+                ["push", "--quiet", "--porcelain", "--no-verify", "--no-follow-tags", "--", &self.url, &target];
+            let ended = self.run(&arguments, b"", 1 << 20, stop)?;
+            if ended.succeeded {
+                self.must(&["update-ref", THEIRS, &commit], b"", 1 << 10, stop)?;
+                return Ok(());
+            }
+            // The branch as it was: so it was not somebody else who was faster.
+            refusals = if attempt > 0 && last == tip { refusals + 1 } else { 0 };
+            if refusals >= REFUSALS {
+                return Err(self.failed(&ended));
+            }
+            last = tip;
+            self.pause(attempt, stop)?;
+        }
+        Err(FarError::Busy { place: self.place.clone(), attempts: ATTEMPTS })
+    }
+
+    fn commit(
+        &self,
+        tree: &BTreeMap<Vec<u8>, (String, u64)>,
+        parent: Option<&str>,
+        message: &str,
+        stop: &AtomicBool,
+    ) -> Result<String, FarError> {
+        let mut lines = Vec::new();
+        for (name, (entry, _)) in tree {
+            lines.extend([entry.as_bytes(), b"\t", name, b"\0"].concat());
+        }
+        // Not all that the tree names was fetched: other repositories in it never are.
+        let tree = self.id(&["mktree", "-z", "--missing"], &lines, stop)?;
+        let mut arguments = vec!["commit-tree", &tree, "-m", message];
+        arguments.extend(parent.map(|parent| ["-p", parent]).into_iter().flatten());
+        self.id(&arguments, b"", stop)
+    }
+
+    /// Waits a moment, by chance: two machines that wait equally long meet again.
+    fn pause(&self, attempt: u32, stop: &AtomicBool) -> Result<(), FarError> {
+        let mut chance = [0];
+        let _ = getrandom::fill(&mut chance);
+        let longest = self.second.mul_f64(0.1 * f64::from(attempt.min(20) + 1));
+        let mut left = longest.mul_f64(f64::from(chance[0]) / 255.0);
+        while !left.is_zero() {
+            if stop.load(Ordering::Relaxed) {
+                return Err(FarError::Stopped);
+            }
+            let part = left.min(Duration::from_millis(50));
+            std::thread::sleep(part);
+            left -= part;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl FarEnd for Git {
+    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), FarError> {
+        check_object(name, bytes)?;
+        let (name, bytes) = (name.to_owned(), bytes.to_vec());
+        // A far end takes a push only if each object has the digest that is its name.
+        self.with(move |git, stop| git.change(&Change::Put(&name, &bytes), stop)).await
+    }
+
+    async fn list(&self) -> Result<Vec<FarObject>, FarError> {
+        self.with(Inner::all).await
+    }
+
+    async fn get(&self, name: &str, limit: u64) -> Result<Vec<u8>, FarError> {
+        check_name(name)?;
+        let name = name.to_owned();
+        self.with(move |git, stop| git.read(&name, limit, stop)).await
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), FarError> {
+        check_name(name)?;
+        let name = name.to_owned();
+        self.with(move |git, stop| git.change(&Change::Delete(&name), stop)).await
+    }
+}
+
+/// Returns the bytes of incomplete packs below a clone.
+fn incoming(clone: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(clone.join("objects/pack")) else { return 0 };
+    let partial = entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"tmp_"));
+    partial.filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum()
+}

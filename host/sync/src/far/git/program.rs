@@ -1,0 +1,206 @@
+//! The user's own `git`, run without hooks, without questions and with bounds.
+
+use std::ffi::OsString;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use aiw_core::one_line;
+use aiw_home::{ChildGroup, Surroundings, find_program};
+
+use super::super::FarError;
+
+/// How often a running command is looked at.
+const TICK: Duration = Duration::from_millis(5);
+
+/// How long a command may take: 300 MB at 1 MB a second.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How long a command may take that moves nothing.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// The most bytes that a far end may send at once.
+const MAX_PACK: u64 = 1 << 30;
+
+/// Variables that would lead `git` to another repository, or start a program.
+const LEFT_OUT: [&str; 10] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_SHALLOW_FILE",
+    "GIT_TEMPLATE_DIR",
+    "SSH_ASKPASS",
+];
+
+/// The user's `git`, with the user's variables.
+pub(super) struct Program {
+    path: PathBuf,
+    variables: Vec<(OsString, OsString)>,
+    has_own_ssh: bool,
+}
+
+/// The end of a command.
+pub(super) struct Ended {
+    pub(super) succeeded: bool,
+    pub(super) output: Vec<u8>,
+    /// Whether there was more of it.
+    pub(super) is_too_long: bool,
+    /// Its last error.
+    pub(super) complaint: String,
+}
+
+impl Program {
+    pub(super) fn find(around: &Surroundings, clone: &Path) -> Result<Self, FarError> {
+        let directory = around.directory().unwrap_or(clone);
+        let path = find_program("git", around.variable("PATH"), directory).ok_or(FarError::NoGit)?;
+        let variables = around.variables().filter(|(name, _)| !LEFT_OUT.iter().any(|left_out| name == left_out));
+        let has_own_ssh = ["GIT_SSH_COMMAND", "GIT_SSH"].iter().any(|name| around.filled(name).is_some());
+        Ok(Self { path, variables: variables.collect(), has_own_ssh })
+    }
+
+    fn command(&self, clone: &Path) -> Command {
+        let mut command = Command::new(&self.path);
+        command
+            .env_clear()
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .current_dir(clone)
+            // Its error messages are parsed.
+            .env("LC_ALL", "C")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_ASKPASS", "true")
+            .env("SSH_ASKPASS_REQUIRE", "never")
+            .env("GCM_INTERACTIVE", "never")
+            // Not `ext`, whatever the user's configuration rewrites the address to.
+            .env("GIT_ALLOW_PROTOCOL", "https:http:ssh:file")
+            // Who pushed is not for the far end to know.
+            .envs([("GIT_AUTHOR_NAME", "aiw"), ("GIT_AUTHOR_EMAIL", "aiw@localhost")])
+            .envs([("GIT_COMMITTER_NAME", "aiw"), ("GIT_COMMITTER_EMAIL", "aiw@localhost")])
+            .args(["-c", "core.hooksPath=/dev/null", "-c", "credential.interactive=false"])
+            .args([
+                "-c",
+                "core.fsmonitor=false",
+                "-c",
+                "push.gpgSign=false",
+                "-c",
+                "push.recurseSubmodules=no",
+                "-c",
+                "protocol.version=2",
+            ])
+            // Nothing goes on behind this.
+            .args(["-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false"])
+            .args(["--git-dir", "."]);
+        command
+    }
+
+    /// Returns whether the user's configuration says how ssh is run. A variable would win over it.
+    fn has_ssh_setting(&self, clone: &Path) -> bool {
+        let mut command = Command::new(&self.path);
+        command.env_clear().envs(self.variables.iter().map(|(name, value)| (name, value))).current_dir(clone);
+        command.args(["config", "--get", "core.sshCommand"]).stdin(Stdio::null()).stderr(Stdio::null());
+        command.output().is_ok_and(|output| !output.stdout.is_empty())
+    }
+
+    /// Runs a command until it ends, until it takes too long, or until nobody waits for it any more.
+    pub(super) fn run(
+        &self,
+        clone: &Path,
+        arguments: &[&str],
+        input: &[u8],
+        limit: u64,
+        stop: &AtomicBool,
+    ) -> Result<Ended, FarError> {
+        let mut command = self.command(clone);
+        if matches!(arguments.first(), Some(&("fetch" | "push"))) && !self.has_own_ssh && !self.has_ssh_setting(clone) {
+            // It is in a process group of its own, so it can't ask at the terminal.
+            command.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
+        }
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut group = ChildGroup::start(&mut command).map_err(|source| match source.kind() {
+            ErrorKind::NotFound => FarError::NoGit,
+            _ => FarError::Program { source },
+        })?;
+        let child = group.child();
+        let output = child.stdout.take().map(|pipe| drain(pipe, limit.saturating_add(1)));
+        let complaints = child.stderr.take().map(|pipe| drain(pipe, 1 << 20));
+        // On its own thread: a command that doesn't read its input must not hold this up.
+        let (pipe, input) = (child.stdin.take(), input.to_vec());
+        std::thread::spawn(move || pipe.map(|mut pipe| pipe.write_all(&input)));
+        let begun = Instant::now();
+        let mut moved = (0, begun);
+        let status = loop {
+            if let Some(status) = child.try_wait().map_err(|source| FarError::Program { source })? {
+                break status;
+            }
+            if stop.load(Ordering::Relaxed) {
+                return Err(FarError::Stopped);
+            }
+            let bytes = super::incoming(clone);
+            if bytes != moved.0 {
+                moved = (bytes, Instant::now());
+            }
+            let complaint = match () {
+                () if bytes > MAX_PACK => "it sends more than 1 GiB",
+                () if begun.elapsed() > PATIENCE => "it took longer than 300 s",
+                () if bytes == 0 && begun.elapsed() > IDLE && arguments.first() == Some(&"fetch") => {
+                    "it sent nothing for 60 s"
+                }
+                () if bytes > 0 && moved.1.elapsed() > IDLE => "it sent nothing for 60 s",
+                () => {
+                    std::thread::sleep(TICK);
+                    continue;
+                }
+            };
+            return Ok(Ended {
+                succeeded: false,
+                output: Vec::new(),
+                is_too_long: false,
+                complaint: complaint.to_owned(),
+            });
+        };
+        let complaint = String::from_utf8_lossy(&collected(complaints)).into_owned();
+        let output = collected(output);
+        Ok(Ended {
+            succeeded: status.success(),
+            is_too_long: output.len() as u64 > limit,
+            output,
+            complaint: status.signal().map_or_else(|| last(&complaint), |signal| format!("ended by signal {signal}")),
+        })
+    }
+}
+
+/// Returns the line of an error that says the most.
+fn last(complaint: &str) -> String {
+    let lines = || complaint.lines().filter(|line| !line.trim().is_empty());
+    let said = lines().find(|line| line.starts_with("fatal:") || line.starts_with("error:") || line.starts_with('!'));
+    let said = lines().find(|line| line.starts_with("remote: error")).or(said).or_else(|| lines().last());
+    let said = said.unwrap_or_default().trim_start_matches("fatal: ").trim_start_matches("error: ");
+    one_line(said, 200)
+}
+
+fn drain(mut pipe: impl Read + Send + 'static, limit: u64) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        let _ = pipe.by_ref().take(limit).read_to_end(&mut kept);
+        // Read the rest too, so that the writer is not blocked.
+        let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+        kept
+    })
+}
+
+/// Returns the bytes read. Does not wait for a helper that keeps the pipe open (a credential daemon).
+fn collected(reader: Option<JoinHandle<Vec<u8>>>) -> Vec<u8> {
+    let Some(reader) = reader else { return Vec::new() };
+    let patience = Instant::now() + Duration::from_secs(2);
+    while !reader.is_finished() && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    if reader.is_finished() { reader.join().unwrap_or_default() } else { Vec::new() }
+}

@@ -1,0 +1,122 @@
+//! The far end: files by their names, of which there may be two.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+
+use super::super::{FarEnd, FarError, FarObject, Found, check_name, check_object};
+use super::PLACE;
+use super::files::{DriveFile, Files};
+use super::upload::{read, remove, upload};
+
+/// Google Drive.
+pub(super) struct Drive {
+    files: Files,
+    known: Mutex<Known>,
+}
+
+/// What was seen.
+#[derive(Default)]
+struct Known {
+    /// The folder that is written to.
+    folder: Option<String>,
+    /// The files by their names. A name that is not here may be there all the same.
+    files: HashMap<String, Vec<DriveFile>>,
+}
+
+impl Drive {
+    pub(super) fn new(files: Files) -> Self {
+        Self { files, known: Mutex::default() }
+    }
+
+    /// Returns the folder to write to.
+    async fn folder(&self) -> Result<String, FarError> {
+        let known = self.known.lock().folder.clone();
+        if let Some(folder) = known {
+            return Ok(folder);
+        }
+        let folder = match self.files.folders().await?.into_iter().next() {
+            Some(folder) => folder,
+            None => {
+                let made = self.files.make_folder().await?;
+                // Somebody else may have made one at the same time.
+                self.files.folders().await?.into_iter().chain([made]).min().unwrap_or_default()
+            }
+        };
+        self.known.lock().folder = Some(folder.clone());
+        Ok(folder)
+    }
+
+    /// Returns the files of a name. Where a half file is beside a whole one, the whole one comes first.
+    async fn named(&self, name: &str) -> Result<Vec<DriveFile>, FarError> {
+        let known = self.known.lock().files.get(name).cloned();
+        let mut found = match known {
+            Some(known) => known,
+            None => {
+                let mut found = Vec::new();
+                for folder in self.files.folders().await? {
+                    // A name and an id hold no quotes.
+                    let query = format!("name='{name}' and '{folder}' in parents and trashed=false");
+                    found.extend(self.files.find(&query).await?.into_iter().filter(|file| file.name == name));
+                }
+                found
+            }
+        };
+        found.sort_by(|a, b| b.size().cmp(&a.size()).then(a.id.cmp(&b.id)));
+        Ok(found)
+    }
+}
+
+#[async_trait]
+impl FarEnd for Drive {
+    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), FarError> {
+        check_object(name, bytes)?;
+        let folder = self.folder().await?;
+        match upload(&self.files, &folder, name, bytes).await {
+            // Somebody deleted the folder since it was found.
+            Err(FarError::Status { status: 404, .. }) => {
+                self.known.lock().folder = None;
+                let folder = self.folder().await?;
+                upload(&self.files, &folder, name, bytes).await
+            }
+            done => done,
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<FarObject>, FarError> {
+        let mut found = Found::new(PLACE);
+        let mut files = HashMap::<String, Vec<DriveFile>>::new();
+        for folder in self.files.folders().await? {
+            for file in self.files.find(&format!("'{folder}' in parents and trashed=false")).await? {
+                found.add(&file.name, file.size())?;
+                files.entry(file.name.clone()).or_default().push(file);
+            }
+        }
+        self.known.lock().files = files;
+        Ok(found.objects())
+    }
+
+    async fn get(&self, name: &str, limit: u64) -> Result<Vec<u8>, FarError> {
+        check_name(name)?;
+        for file in self.named(name).await? {
+            let read = read(&self.files, &file.id, limit).await.map_err(|error| match error {
+                FarError::TooLarge { .. } => FarError::TooLarge { name: name.to_owned(), limit },
+                error => error,
+            })?;
+            if let Some(bytes) = read {
+                return Ok(bytes);
+            }
+        }
+        Err(FarError::NotFound { name: name.to_owned(), place: PLACE.into() })
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), FarError> {
+        check_name(name)?;
+        for file in self.named(name).await? {
+            remove(&self.files, &file.id).await?;
+        }
+        self.known.lock().files.remove(name);
+        Ok(())
+    }
+}

@@ -1,0 +1,278 @@
+//! A login: its tokens in the vault, their refresh, and its end.
+
+use aiw_core::{Secret, SecretName};
+use aiw_home::{Home, VaultError, blocking, now_millis};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::super::request::{Way, is_moment};
+use super::super::{FarContext, FarError};
+use super::client::{Answer, GoogleClient, about_client, post};
+use super::{PLACE, SCOPE, below, oauth};
+use url::Url;
+
+/// The secret with the tokens.
+const SECRET: &str = "sync-google";
+
+/// A token that ends this soon, in milliseconds, is not used any more.
+const MARGIN: u64 = 60_000;
+
+/// The time of a token whose end is not said, in seconds. Google's is an hour.
+const USUAL: u64 = 3600;
+
+/// The tokens of a login, as the vault keeps them. They belong to one client and one authorization server.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Tokens {
+    pub(super) access_token: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) refresh_token: Option<String>,
+    client_id: String,
+    oauth_url: String,
+    /// In milliseconds since 1970, by this machine's clock.
+    ends: u64,
+    /// When the refresh token ends, if the server says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login_ends: Option<u64>,
+}
+
+/// What is known of a login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoogleLogin {
+    /// When it ends, if that is known.
+    pub end: Option<LoginEnd>,
+}
+
+/// The known end of a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginEnd {
+    /// Within an hour: Google gave no refresh token.
+    NoRefresh,
+    /// At this time, in milliseconds since 1970. A client whose consent screen is in "Testing" gets seven days.
+    At(u64),
+}
+
+/// The end of a logout.
+#[derive(Debug)]
+pub enum Logout {
+    /// There was no login.
+    NoLogin,
+    /// Google has revoked the login, and it is removed here.
+    Revoked,
+    /// The login is removed here, but Google did not say that it is revoked.
+    Removed(FarError),
+}
+
+fn name() -> Result<SecretName, FarError> {
+    SECRET.parse().map_err(|_| FarError::Internal { what: "the name of a secret" })
+}
+
+impl Tokens {
+    /// Reads an answer of the token endpoint. What it doesn't say stays as it was `before`.
+    pub(super) fn read(
+        said: &Map<String, Value>,
+        client: &GoogleClient,
+        oauth: &Url,
+        before: Option<&Self>,
+    ) -> Result<Self, FarError> {
+        let text = |key: &str| said.get(key).and_then(Value::as_str).filter(|text| is_token(text)).map(str::to_owned);
+        let number = |key: &str| said.get(key).and_then(Value::as_u64);
+        let access_token = text("access_token").ok_or_else(|| FarError::junk("Google", "it holds no access token"))?;
+        if text("token_type").is_some_and(|kind| !kind.eq_ignore_ascii_case("bearer")) {
+            return Err(FarError::junk("Google", "its token is of a kind that aiw does not know"));
+        }
+        let scopes = said.get("scope").and_then(Value::as_str);
+        if scopes.is_some_and(|scopes| !scopes.split(' ').any(|scope| scope == SCOPE)) {
+            return Err(FarError::Login("was not allowed to see and change the files that aiw makes"));
+        }
+        let after = |seconds: u64| now_millis().saturating_add(seconds.saturating_mul(1000));
+        Ok(Self {
+            access_token,
+            refresh_token: text("refresh_token").or_else(|| before.and_then(|tokens| tokens.refresh_token.clone())),
+            client_id: client.id.clone(),
+            oauth_url: oauth.to_string(),
+            ends: after(number("expires_in").unwrap_or(USUAL)),
+            login_ends: number("refresh_token_expires_in").map(after).or_else(|| before.and_then(|old| old.login_ends)),
+        })
+    }
+
+    fn is_old(&self) -> bool {
+        // A clock that was set back can't make it look new for longer than it may be.
+        self.ends <= now_millis().saturating_add(MARGIN)
+    }
+
+    pub(super) fn login(&self) -> GoogleLogin {
+        let end = match (&self.refresh_token, self.login_ends) {
+            (None, _) => Some(LoginEnd::NoRefresh),
+            (Some(_), at) => at.map(LoginEnd::At),
+        };
+        GoogleLogin { end }
+    }
+}
+
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 8192 && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Writes tokens to the vault.
+pub(super) async fn write(home: &Home, tokens: &Tokens) -> Result<(), FarError> {
+    let text = serde_json::to_string(tokens).map_err(|_| FarError::Internal { what: "tokens as JSON" })?;
+    let (home, text) = (home.clone(), Secret::new(text));
+    blocking(move || Ok(home.vault().set(&home.lock()?, &name()?, &text)?)).await
+}
+
+async fn read(context: &FarContext) -> Result<Option<Tokens>, FarError> {
+    let Some(secret) = context.secret(SECRET).await? else { return Ok(None) };
+    serde_json::from_str(secret.expose())
+        .map(Some)
+        .map_err(|_| FarError::LoginForm { place: PLACE.into(), form: "tokens as JSON" })
+}
+
+async fn remove(home: &Home) -> Result<(), FarError> {
+    let home = home.clone();
+    blocking(move || match home.vault().remove(&home.lock()?, &name()?) {
+        Ok(()) | Err(VaultError::Unknown { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    })
+    .await
+}
+
+/// Returns what is known of the login; `None` if there is none. Nobody is asked.
+///
+/// # Errors
+///
+/// The vault can't be read.
+pub async fn current(context: &FarContext) -> Result<Option<GoogleLogin>, FarError> {
+    Ok(read(context).await?.map(|tokens| tokens.login()))
+}
+
+/// Revokes the login and removes it. Revoking it ends all logins of the same client, on other machines too.
+///
+/// # Errors
+///
+/// The login can't be removed.
+pub async fn logout(context: &FarContext) -> Result<Logout, FarError> {
+    let _turn = turn(context).await?;
+    // One that can't be read is removed all the same.
+    let tokens = match read(context).await {
+        Ok(None) => return Ok(Logout::NoLogin),
+        Ok(tokens) => tokens,
+        Err(FarError::LoginForm { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    let revoked = match &tokens {
+        Some(tokens) => revoke(context, tokens).await,
+        None => Err(FarError::LoginForm { place: PLACE.into(), form: "tokens as JSON" }),
+    };
+    remove(&context.home).await?;
+    Ok(revoked.map_or_else(Logout::Removed, |()| Logout::Revoked))
+}
+
+async fn revoke(context: &FarContext, tokens: &Tokens) -> Result<(), FarError> {
+    let (way, url) = oauth(context)?;
+    if tokens.oauth_url != url.as_str() {
+        return Err(FarError::LoginEnded { place: PLACE.into(), why: "it is of another server".into() });
+    }
+    let token = tokens.refresh_token.as_ref().unwrap_or(&tokens.access_token);
+    match post(&way, &below(&url, "revoke")?, [("token", token.as_str())]).await? {
+        Answer::Yes(_) => Ok(()),
+        // It has ended already.
+        Answer::No(code, _) if code == "invalid_token" => Ok(()),
+        Answer::No(code, description) => {
+            Err(FarError::Refused { place: "Google".into(), why: format!("{code} {description}") })
+        }
+        Answer::Unclear(error) => Err(error),
+    }
+}
+
+/// Waits for the turn to change the login: one process at a time.
+async fn turn(context: &FarContext) -> Result<aiw_home::Turn, FarError> {
+    let home = context.home.clone();
+    Ok(blocking(move || home.login_turn(SECRET)).await?)
+}
+
+/// The login of a far end that is open.
+pub(super) struct Access {
+    context: FarContext,
+    client: GoogleClient,
+    oauth: Url,
+    way: Way,
+}
+
+impl Access {
+    pub(super) async fn open(context: &FarContext) -> Result<Self, FarError> {
+        let client = GoogleClient::find(context).await?;
+        let (way, oauth) = oauth(context)?;
+        let access = Self { context: context.clone(), client, oauth, way };
+        access.tokens().await?;
+        Ok(access)
+    }
+
+    /// Returns the tokens, if they are of this client at this server: no other one gets them.
+    async fn tokens(&self) -> Result<Tokens, FarError> {
+        let is_ours = |tokens: &Tokens| tokens.client_id == self.client.id && tokens.oauth_url == self.oauth.as_str();
+        let tokens = read(&self.context).await?.filter(is_ours);
+        tokens.ok_or_else(|| FarError::NoLogin { place: PLACE.into() })
+    }
+
+    /// Returns a token that has not ended.
+    pub(super) async fn token(&self) -> Result<Secret, FarError> {
+        let tokens = self.tokens().await?;
+        match tokens.is_old() {
+            true => self.other_than(&Secret::new(tokens.access_token)).await,
+            false => Ok(Secret::new(tokens.access_token)),
+        }
+    }
+
+    /// Returns another token than an old one: that of a refresh, here or by another process.
+    pub(super) async fn other_than(&self, old: &Secret) -> Result<Secret, FarError> {
+        let (context, client, oauth, way) =
+            (self.context.clone(), self.client.clone(), self.oauth.clone(), self.way.clone());
+        let (this, old) = (Self { context, client, oauth, way }, old.clone());
+        // A refresh that was begun is brought to its end: the old token may be void by then.
+        let refresh = tokio::spawn(async move { this.refresh(&old).await });
+        refresh.await.unwrap_or(Err(FarError::Stopped))
+    }
+
+    async fn refresh(&self, old: &Secret) -> Result<Secret, FarError> {
+        // One at a time in all processes: a refresh token that is used twice may be taken for a stolen one.
+        let _turn = turn(&self.context).await?;
+        let tokens = self.tokens().await?;
+        if tokens.access_token != old.expose() && !tokens.is_old() {
+            return Ok(Secret::new(tokens.access_token));
+        }
+        let ended = |why: String| FarError::LoginEnded { place: PLACE.into(), why };
+        let Some(refresh_token) = &tokens.refresh_token else {
+            return Err(ended("Google gave no refresh token".into()));
+        };
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
+        let mut pauses = self.way.pauses();
+        loop {
+            match self.client.post(&self.way, &self.oauth, "token", &fields).await? {
+                Answer::Yes(said) => {
+                    let new = Tokens::read(&said, &self.client, &self.oauth, Some(&tokens))?;
+                    write(&self.context.home, &new).await?;
+                    return Ok(Secret::new(new.access_token));
+                }
+                Answer::No(code, description) if code == "invalid_grant" => {
+                    remove(&self.context.home).await?;
+                    return Err(ended(format!("{code} {description}").trim().to_owned()));
+                }
+                Answer::No(code, description) => {
+                    if let Some(error) = about_client(&code, &description) {
+                        return Err(error);
+                    }
+                    let why = format!("{code} {description}").trim().to_owned();
+                    if code != "rate_limit_exceeded" || !pauses.next(None).await {
+                        return Err(FarError::Refused { place: "Google".into(), why });
+                    }
+                }
+                Answer::Unclear(error) => {
+                    let is_lasting = matches!(&error, FarError::Net(_)) && !is_moment(&error);
+                    if is_lasting || !pauses.next(None).await {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Resumable uploads. <https://developers.google.com/workspace/drive/api/guides/manage-uploads#resumable>
+
+use aiw_core::hex;
+use aiw_net::{HttpRequest, Method, Response};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use super::super::request::{is_moment, retry_after};
+use super::super::{FarError, MAX_OBJECT};
+use super::PLACE;
+use super::files::{DriveFile, Files, is_passing};
+
+/// The bytes of one request: a multiple of 256 KiB, as Drive demands.
+const CHUNK: usize = 8 << 20;
+
+/// How often an upload is begun.
+const SESSIONS: u32 = 3;
+
+/// How often a file is made whose bytes come back as others.
+const FILES: u32 = 2;
+
+/// The end of an upload session.
+enum Session {
+    /// Drive says that it holds all.
+    Done(Option<DriveFile>),
+    /// Drive knows it no more.
+    Gone,
+}
+
+/// Makes a file in a folder. Returns once its bytes are there.
+pub(super) async fn upload(files: &Files, folder: &str, name: &str, bytes: &[u8]) -> Result<(), FarError> {
+    for _ in 0..FILES {
+        let id = files.new_id().await?;
+        let mut made = None;
+        for _ in 0..SESSIONS {
+            match begin(files, &id, folder, name, bytes.len()).await? {
+                None => {
+                    made = Some(None);
+                    break;
+                }
+                Some(session) => match send(files, &session, bytes).await? {
+                    Session::Done(file) => {
+                        made = Some(file);
+                        break;
+                    }
+                    Session::Gone => {}
+                },
+            }
+        }
+        let Some(file) = made else { return Err(FarError::junk(PLACE, "it forgets each upload that it begins")) };
+        if is_right(files, &id, file, bytes).await? {
+            return Ok(());
+        }
+        // What it kept is of no use to anybody.
+        let _ = remove(files, &id).await;
+    }
+    Err(FarError::Damaged { name: name.to_owned(), place: PLACE.into() })
+}
+
+/// Begins an upload. Returns its address; `None` if the file is there already.
+async fn begin(files: &Files, id: &str, folder: &str, name: &str, length: usize) -> Result<Option<Url>, FarError> {
+    let body = json!({"id": id, "name": name, "parents": [folder], "mimeType": "application/octet-stream"});
+    let query = [("uploadType", "resumable"), ("fields", "id,name,size,sha256Checksum")];
+    let mut request = files.request_with("upload/drive/v3/files", &query, &body)?;
+    request.headers.push(("x-upload-content-type".into(), "application/octet-stream".into()));
+    request.headers.push(("x-upload-content-length".into(), length.to_string()));
+    let response = files.send(&request).await?;
+    match response.status {
+        200 | 201 => {}
+        409 => return Ok(None),
+        _ => return Err(files.refused(&response)),
+    }
+    let url = response.header("location").and_then(|to| files.api.join(to).ok());
+    // The bytes and the token go nowhere else.
+    match url.filter(|url| url.origin() == files.api.origin()) {
+        Some(url) => Ok(Some(url)),
+        None => Err(FarError::junk(PLACE, "it names no address, or one elsewhere, for an upload")),
+    }
+}
+
+/// Sends all bytes, piece by piece, from where Drive has kept them.
+async fn send(files: &Files, session: &Url, bytes: &[u8]) -> Result<Session, FarError> {
+    let total = bytes.len();
+    let mut pauses = files.way.pauses();
+    let mut kept = 0;
+    // Whether Drive is asked what it has kept.
+    let mut is_unsure = false;
+    loop {
+        let (range, piece) = if is_unsure || total == 0 {
+            (format!("bytes */{total}"), &[][..])
+        } else {
+            let end = (kept + CHUNK).min(total);
+            (format!("bytes {kept}-{}/{total}", end - 1), &bytes[kept..end])
+        };
+        let sent = kept + piece.len();
+        let mut request = HttpRequest { method: Method::Put, ..HttpRequest::new(session.as_str()) };
+        request.headers.push(("content-range".into(), range));
+        request.body = piece.to_vec();
+        let answer = files.send_once(&request).await;
+        let asked = match &answer {
+            Ok(response) => match response.status {
+                200 | 201 => return Ok(Session::Done(serde_json::from_slice(&response.body).ok())),
+                // The file with this id is there.
+                409 => return Ok(Session::Done(None)),
+                404 | 410 => return Ok(Session::Gone),
+                308 => {
+                    let now = kept_until(response, if is_unsure { total } else { sent })?;
+                    let is_further = now > kept;
+                    (kept, is_unsure) = (now, false);
+                    if is_further {
+                        pauses = files.way.pauses();
+                        continue;
+                    }
+                    None
+                }
+                _ if is_passing(response) => {
+                    is_unsure = true;
+                    retry_after(response)
+                }
+                _ => return Err(files.refused(response)),
+            },
+            Err(error) if is_moment(error) => {
+                is_unsure = true;
+                None
+            }
+            Err(_) => return answer.map(|_| Session::Gone),
+        };
+        if !pauses.next(asked).await {
+            return match answer {
+                Ok(response) if response.status == 308 => Err(FarError::junk(PLACE, "it keeps nothing of an upload")),
+                Ok(response) => Err(files.refused(&response)),
+                Err(error) => Err(error),
+            };
+        }
+    }
+}
+
+/// Returns how many bytes Drive has kept: `Range: bytes=0-N`, or no such header for none.
+fn kept_until(response: &Response, most: usize) -> Result<usize, FarError> {
+    let Some(range) = response.header("range") else { return Ok(0) };
+    let range = range.trim().trim_start_matches("bytes").trim_start_matches(['=', ' ']);
+    let last = range.strip_prefix("0-").and_then(|last| last.parse::<usize>().ok());
+    match last.and_then(|last| last.checked_add(1)) {
+        Some(kept) if kept <= most => Ok(kept),
+        _ => Err(FarError::junk(PLACE, "it has kept other bytes of an upload than it got")),
+    }
+}
+
+/// Returns whether the bytes of a file are these: by the digest that Drive gives, else by reading them.
+async fn is_right(files: &Files, id: &str, said: Option<DriveFile>, bytes: &[u8]) -> Result<bool, FarError> {
+    if let Some(file) = said.filter(|file| file.id == id)
+        && let Some(digest) = &file.sha256_checksum
+    {
+        let is_whole = file.size().is_none_or(|size| size == bytes.len() as u64);
+        return Ok(is_whole && digest.eq_ignore_ascii_case(&hex(&Sha256::digest(bytes))));
+    }
+    match read(files, id, MAX_OBJECT).await {
+        Ok(kept) => Ok(kept.is_some_and(|kept| kept == bytes)),
+        Err(FarError::TooLarge { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads a file; `None` if it is not there.
+pub(super) async fn read(files: &Files, id: &str, limit: u64) -> Result<Option<Vec<u8>>, FarError> {
+    let request = files.request(Method::Get, &format!("drive/v3/files/{id}"), &[("alt", "media")])?;
+    let response =
+        files.send(&HttpRequest { limit, ..request }).await.map_err(super::super::request::reading(id, limit))?;
+    match response.status {
+        200 => Ok(Some(response.body)),
+        404 => Ok(None),
+        _ => Err(files.refused(&response)),
+    }
+}
+
+/// Deletes a file. One that is not there is deleted.
+pub(super) async fn remove(files: &Files, id: &str) -> Result<(), FarError> {
+    let response = files.send(&files.request(Method::Delete, &format!("drive/v3/files/{id}"), &[])?).await?;
+    match response.status {
+        200 | 204 | 404 => Ok(()),
+        _ => Err(files.refused(&response)),
+    }
+}

@@ -1,0 +1,135 @@
+//! Requests to far ends that speak HTTP: what is tried again, how long that takes, and what a status means.
+
+use std::time::Duration;
+
+use aiw_core::one_line;
+use aiw_home::{millis_of_http, now_millis};
+use aiw_net::{HttpClient, HttpRequest, NetError, Policy, Response};
+
+use super::FarError;
+
+/// How often a request is sent.
+const ATTEMPTS: u32 = 7;
+
+/// The longest pause that aiw chooses, in seconds.
+const LONGEST_PAUSE: u64 = 32;
+
+/// The longest pause that a far end may ask for, in seconds. Beyond that, waiting is the user's decision.
+const LONGEST_ASKED: u64 = 120;
+
+/// A server, and how patient one is with it.
+#[derive(Clone)]
+pub(super) struct Way {
+    net: HttpClient,
+    policy: Policy,
+    second: Duration,
+    /// The far end, for messages.
+    pub(super) place: String,
+}
+
+/// The pauses between attempts: each twice as long as the one before, and by chance a little shorter.
+pub(super) struct Pauses {
+    second: Duration,
+    attempt: u32,
+}
+
+impl Pauses {
+    /// Waits before the next attempt, at least as long as the far end asks for. Returns whether there is one.
+    pub(super) async fn next(&mut self, asked: Option<u64>) -> bool {
+        self.attempt += 1;
+        if self.attempt >= ATTEMPTS || asked.is_some_and(|seconds| seconds > LONGEST_ASKED) {
+            return false;
+        }
+        let whole = (1 << (self.attempt - 1)).min(LONGEST_PAUSE);
+        let mut chance = [0];
+        // Without random numbers, two machines may wait equally long.
+        let _ = getrandom::fill(&mut chance);
+        let own = self.second.mul_f64(whole as f64 * (0.5 + f64::from(chance[0]) / 512.0));
+        let asked = asked.map_or(Duration::ZERO, |seconds| self.second.saturating_mul(seconds as u32));
+        tokio::time::sleep(own.max(asked)).await;
+        true
+    }
+}
+
+impl Way {
+    pub(super) fn new(net: &HttpClient, policy: Policy, second: Duration, place: impl Into<String>) -> Self {
+        Self { net: net.clone(), policy, second, place: place.into() }
+    }
+
+    pub(super) fn pauses(&self) -> Pauses {
+        Pauses { second: self.second, attempt: 0 }
+    }
+
+    /// Sends a request once.
+    pub(super) async fn send_once(&self, request: &HttpRequest) -> Result<Response, FarError> {
+        Ok(self.net.fetch(&self.policy, request).await?)
+    }
+
+    /// Sends a request that may be sent twice. Waits and sends it again where the far end is too busy, or for a moment
+    /// not there.
+    pub(super) async fn send(&self, request: &HttpRequest) -> Result<Response, FarError> {
+        let mut pauses = self.pauses();
+        loop {
+            let sent = self.send_once(request).await;
+            let asked = match &sent {
+                Ok(response) if is_passing(response.status) => retry_after(response),
+                Ok(_) => return sent,
+                Err(error) if is_moment(error) => None,
+                Err(_) => return sent,
+            };
+            if !pauses.next(asked).await {
+                return sent.and_then(|response| match response.status {
+                    429 | 503 => Err(FarError::Limited { place: self.place.clone(), seconds: asked }),
+                    _ => Ok(response),
+                });
+            }
+        }
+    }
+
+    /// Returns what a status means that is not what one hoped for.
+    pub(super) fn refusal(&self, response: &Response, said: &str) -> FarError {
+        let place = self.place.clone();
+        match response.status {
+            401 | 403 => FarError::Refused { place, why: format!("{} {said}", response.status).trim_end().to_owned() },
+            413 | 507 => FarError::Full { place },
+            423 => FarError::Locked { place },
+            429 => FarError::Limited { place, seconds: retry_after(response) },
+            300..=399 => FarError::Status {
+                place,
+                status: response.status,
+                said: "it redirects, and a login is not sent elsewhere".into(),
+            },
+            status => FarError::Status { place, status, said: one_line(said, 120) },
+        }
+    }
+}
+
+/// Returns whether a status may be another one in a moment.
+fn is_passing(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500 | 502 | 503 | 504)
+}
+
+/// Returns whether an error may be gone in a moment. A far end that can't be found at all is not asked seven times.
+pub(super) fn is_moment(error: &FarError) -> bool {
+    matches!(error, FarError::Net(net @ (NetError::Unavailable { .. } | NetError::Malformed { .. })) if net.may_have_sent())
+}
+
+/// Returns for how many seconds the far end wants to be left alone.
+pub(super) fn retry_after(response: &Response) -> Option<u64> {
+    let asked = response.header("retry-after")?.trim();
+    if let Ok(seconds) = asked.parse() {
+        return Some(seconds);
+    }
+    let until = u64::try_from(millis_of_http(asked)?).ok()?;
+    // Its own clock counts, if it says what it shows.
+    let now = response.header("date").and_then(millis_of_http).and_then(|now| u64::try_from(now).ok());
+    Some(until.saturating_sub(now.unwrap_or_else(now_millis)).div_ceil(1000))
+}
+
+/// Returns the error of a read: one that is too long is about the object.
+pub(super) fn reading(name: &str, limit: u64) -> impl Fn(FarError) -> FarError {
+    move |error| match error {
+        FarError::Net(NetError::TooLarge { .. }) => FarError::TooLarge { name: name.to_owned(), limit },
+        error => error,
+    }
+}

@@ -1,0 +1,1 @@
+//! Far ends against real servers, and against servers on loopback that lie.
