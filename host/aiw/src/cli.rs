@@ -1,7 +1,6 @@
 //! The command line, as it is typed.
 
 pub mod ci;
-pub mod sync;
 pub mod gateway;
 pub mod groups;
 pub mod history;
@@ -14,6 +13,7 @@ pub mod process;
 pub mod provider;
 pub mod run;
 pub mod setup;
+pub mod sync;
 pub mod task;
 pub mod usage;
 mod values;
@@ -29,7 +29,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::complete;
 
 use self::ci::CiCommand;
-use self::sync::SyncCommand;
 use self::gateway::GatewayCommand;
 use self::history::HistoryCommand;
 use self::mcp::McpCommand;
@@ -40,6 +39,7 @@ use self::process::{EventsArgs, ProcessCommand, PsArgs, SomeProcesses, StartArgs
 use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
 use self::run::RunArgs;
 use self::setup::SetupArgs;
+use self::sync::SyncCommand;
 use self::task::{LogArgs, ScopeArgs, StopArgs, TaskCommand, WaitArgs};
 use self::usage::{BudgetCommand, UsageArgs};
 use self::values::parse_pair;

@@ -1,7 +1,6 @@
 //! The errors of the application, and what to do about them.
 
 use aiw_ci::CiError;
-use aiw_sync::SyncError;
 use aiw_components::LibraryError;
 use aiw_core::{AskError, ErrorKind, Fault};
 use aiw_gateway::{GatewayError, RouteError};
@@ -11,6 +10,7 @@ use aiw_net::NetError;
 use aiw_processes::ProcessError;
 use aiw_providers::ProviderError;
 use aiw_setup::SetupError;
+use aiw_sync::SyncError;
 use aiw_tasks::TaskError;
 use aiw_wasm::CallError;
 
@@ -84,8 +84,8 @@ pub enum AppError {
 impl Fault for AppError {
     fn below(&self) -> Option<&dyn Fault> {
         aiw_core::passed_on!(
-            self, Ask, Call, Ci, Sync, Executable, Gateway, Process, Provider, Route, Home, Setup, Launch, Library, Net,
-            Vault, Task
+            self, Ask, Call, Ci, Sync, Executable, Gateway, Process, Provider, Route, Home, Setup, Launch, Library,
+            Net, Vault, Task
         )
     }
 

@@ -110,15 +110,13 @@ impl ConfigTree {
 
     /// A value inside the tables of a path.
     pub fn nested<K: AsRef<str>>(path: &[K], value: Self) -> Self {
-        path.iter().rev().fold(value, |inner, key| Self::Table([(key.as_ref().to_owned(), inner)].into_iter().collect()))
+        path.iter()
+            .rev()
+            .fold(value, |inner, key| Self::Table([(key.as_ref().to_owned(), inner)].into_iter().collect()))
     }
 
     /// Replaces strings, wherever they are. A path has the keys of tables and the places in lists.
-    pub fn replace_strings(
-        &mut self,
-        path: &mut Vec<String>,
-        new: &mut impl FnMut(&[String], &str) -> Option<String>,
-    ) {
+    pub fn replace_strings(&mut self, path: &mut Vec<String>, new: &mut impl FnMut(&[String], &str) -> Option<String>) {
         match self {
             Self::Text(text) => {
                 if let Some(new) = new(path, text) {
@@ -168,7 +166,8 @@ impl ConfigTree {
                 format!("[{}]", items.iter().map(Self::json_text).collect::<Vec<_>>().join(","))
             }
             Self::Table(table) => {
-                let fields = table.iter().map(|(key, value)| format!("{}:{}", Value::from(key.as_str()), value.json_text()));
+                let fields =
+                    table.iter().map(|(key, value)| format!("{}:{}", Value::from(key.as_str()), value.json_text()));
                 format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
             }
         }

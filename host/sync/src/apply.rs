@@ -37,16 +37,19 @@ pub(crate) struct ChangeRecord {
 pub(crate) struct MergedState {
     pub(crate) merged: Clock,
     pub(crate) covers: Vec<String>,
+    pub(crate) silent: Vec<String>,
     pub(crate) pushed: std::collections::BTreeMap<SyncPath, String>,
 }
 
 impl MergedState {
     pub(crate) fn of(state: &SyncState) -> Self {
-        Self { merged: state.merged.clone(), covers: state.covers.clone(), pushed: state.pushed.clone() }
+        let SyncState { merged, covers, silent, pushed, .. } = state.clone();
+        Self { merged, covers, silent, pushed }
     }
 
     fn put(self, state: &mut SyncState) {
-        (state.merged, state.covers, state.pushed) = (self.merged, self.covers, self.pushed);
+        (state.merged, state.covers, state.silent) = (self.merged, self.covers, self.silent);
+        state.pushed = self.pushed;
     }
 }
 
@@ -94,6 +97,11 @@ pub(crate) fn apply(
     files: &[FileChange],
     after: MergedState,
 ) -> Result<Applied, SyncError> {
+    if files.is_empty() {
+        after.put(state);
+        directory.save(state)?;
+        return Ok(Applied::default());
+    }
     let id = new_id()?;
     let kept = directory.change(&id);
     make_private_dir(kept.parent().unwrap_or(&kept))?;

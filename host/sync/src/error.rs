@@ -27,6 +27,9 @@ pub enum SyncError {
     /// This machine has no store yet.
     #[error("this machine synchronizes with nothing yet")]
     NoStore,
+    /// The far end needs no login.
+    #[error("that far end needs no login")]
+    NoLogin,
     /// This machine has a store.
     #[error("this machine synchronizes with `{far_end}` already")]
     HasStore {
@@ -74,6 +77,9 @@ pub enum SyncError {
         /// Their names.
         machines: Vec<String>,
     },
+    /// More travels than when this machine merged last.
+    #[error("something travels from this machine now that did not when it merged last")]
+    Wider,
     /// Another phrase opens the store now.
     #[error("the store was replaced on `{machine}` by `aiw sync rekey`")]
     Moved {
@@ -157,7 +163,7 @@ impl Fault for SyncError {
             Self::Doubt(_) => {
                 "if you know why, for example because the far end was restored from a backup: `--accept-older`".into()
             }
-            Self::Unmerged { .. } => "`aiw sync pull`".into(),
+            Self::Unmerged { .. } | Self::Wider => "`aiw sync pull`".into(),
             Self::Moved { .. } => "`aiw sync leave`, and join again with the new words".into(),
             Self::NoSnapshot(_) | Self::Ambiguous(_) => "`aiw sync list`".into(),
             Self::NothingThere(_) => "`aiw sync list --what`".into(),

@@ -19,8 +19,10 @@ use aiw_home::{Home, SyncSettings, VaultError, blocking};
 use aiw_net::HttpClient;
 use async_trait::async_trait;
 
-pub use address::{FarAddress, S3Address};
+pub use address::FarAddress;
 pub use error::FarError;
+pub(crate) use s3::SECRET as S3_SECRET;
+pub(crate) use webdav::SECRET as WEBDAV_SECRET;
 
 /// The largest object.
 pub const MAX_OBJECT: u64 = 32 << 20;
@@ -164,61 +166,4 @@ impl Found {
         self.objects.dedup_by(|a, b| a.name == b.name);
         self.objects
     }
-}
-
-/// Stub.
-#[derive(Debug)]
-pub struct FarAddress(std::path::PathBuf);
-impl FarAddress {
-    pub(crate) fn absolute(self, _: &aiw_home::Home) -> Result<Self, FarError> {
-        Ok(self)
-    }
-}
-impl std::fmt::Display for FarAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.display().fmt(f)
-    }
-}
-impl std::str::FromStr for FarAddress {
-    type Err = FarError;
-    fn from_str(s: &str) -> Result<Self, FarError> {
-        Ok(Self(s.into()))
-    }
-}
-pub(crate) struct FarContext;
-impl FarContext {
-    pub(crate) fn new(_: &aiw_home::Home, _: &aiw_net::HttpClient) -> Result<Self, FarError> {
-        Ok(Self)
-    }
-}
-impl aiw_core::Fault for FarError {
-    fn below(&self) -> Option<&dyn aiw_core::Fault> {
-        aiw_core::passed_on!(self, Net, Home)
-    }
-}
-struct Folder(std::path::PathBuf);
-#[async_trait]
-impl FarEnd for Folder {
-    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), FarError> {
-        let _ = std::fs::create_dir_all(&self.0);
-        Ok(aiw_home::replace(&self.0.join(name), bytes, aiw_home::Mode::Private)?)
-    }
-    async fn list(&self) -> Result<Vec<FarObject>, FarError> {
-        Ok(std::fs::read_dir(&self.0)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|e| FarObject { name: e.file_name().to_string_lossy().into_owned(), size: None })
-            .collect())
-    }
-    async fn get(&self, name: &str, limit: u64) -> Result<Vec<u8>, FarError> {
-        Ok(aiw_home::read_capped(&self.0.join(name), limit)?.unwrap_or_default())
-    }
-    async fn delete(&self, name: &str) -> Result<(), FarError> {
-        let _ = std::fs::remove_file(self.0.join(name));
-        Ok(())
-    }
-}
-pub(crate) async fn open(address: &FarAddress, _: &FarContext) -> Result<Box<dyn FarEnd>, FarError> {
-    Ok(Box::new(Folder(address.0.clone())))
 }

@@ -48,7 +48,7 @@ pub(crate) struct Gathered {
 }
 
 /// A file that doesn't travel although its row does.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct LeftOut {
     /// The file.
     pub path: String,

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::content::{Choice, ContentConflict, KeyChange, KeyRules, Resolved, Versions, filtered, merge};
+use serde_json::Value;
+
+use crate::content::{ContentChoice, ContentConflict, KeyChange, KeyRules, Resolved, Versions, merge};
 use crate::error::SyncError;
 use crate::gather::{Gathered, LocalFile, key_travels};
 use crate::graph::{Speakers, common, joined, speaks};
@@ -100,6 +102,7 @@ pub(crate) struct Merger<'a> {
     pub(crate) merged: &'a Clock,
     /// The patterns that were merged then. Of others, nothing is merged.
     pub(crate) covers: &'a [String],
+    pub(crate) silent: &'a [String],
 }
 
 impl Merger<'_> {
@@ -140,7 +143,7 @@ impl Merger<'_> {
         missing: &mut BTreeSet<ObjectName>,
     ) -> Vec<(&'s Snapshot, Vec<&'s Snapshot>)> {
         let speakers = Speakers { read: &store.read };
-        let mut clock = if speaks(self.covers, &[], path) { self.merged.clone() } else { Clock::new() };
+        let mut clock = if speaks(self.covers, self.silent, path) { self.merged.clone() } else { Clock::new() };
         let speak = |from: &[&'s Snapshot], missing: &mut BTreeSet<ObjectName>| {
             let (found, unread) = speakers.of(path, from);
             missing.extend(unread.iter().filter_map(|name| ObjectName::parse(name)));
@@ -238,20 +241,13 @@ impl Merger<'_> {
         let travels = |key: &[String]| key_travels(row, self.stays, key);
         let is_set = |key: &[String]| row.is_set(key);
         let rules = KeyRules { travels: &travels, is_set: &is_set };
-        // A snapshot may hold more than travels.
-        let clean = |file: Option<(&[u8], bool)>| match file {
-            Some((bytes, executable)) => Ok(Some((filtered(row.form, bytes, &rules)?, executable))),
-            None => Ok::<_, String>(None),
-        };
-        let said = |problem: String| format!("of `{}` {problem}", theirs.manifest.machine_name);
-        let there = clean(theirs.file(path)).map_err(said)?;
-        let before = bases.iter().map(|base| clean(*base)).collect::<Result<Vec<_>, _>>().map_err(said)?;
-        let base_bytes: Vec<Option<&[u8]>> =
-            before.iter().map(|base| base.as_ref().map(|(bytes, _)| bytes.as_slice())).collect();
+        let there = theirs.file(path);
+        let base_bytes: Vec<Option<&[u8]>> = bases.iter().map(|base| base.map(|(bytes, _)| bytes)).collect();
+        // Keys of a snapshot that don't travel are passed over.
         let versions = Versions {
             bases: &base_bytes,
             mine: mine.map(|file| file.bytes.as_slice()),
-            theirs: there.as_ref().map(|(bytes, _)| bytes.as_slice()),
+            theirs: there.map(|(bytes, _)| bytes),
         };
         let merging = merge(row.form, &versions, &rules, self.roots.home()).map_err(|e| e.to_string())?;
         let snapshot = theirs.name.to_string();
@@ -267,23 +263,20 @@ impl Merger<'_> {
                 conflict: conflict.clone(),
                 from: theirs.manifest.machine_name.clone(),
                 answer: answer(conflict),
-                theirs: there.as_ref().map(|(bytes, _)| bytes.clone()),
+                theirs: there.map(|(bytes, _)| bytes.to_vec()),
             })
             .collect();
         let resolved = merging.resolve(&mut |conflict| match answer(conflict) {
-            Answer::Theirs => Choice::Theirs,
-            Answer::Skip | Answer::Mine => Choice::Mine,
+            Answer::Theirs => ContentChoice::Theirs,
+            Answer::Skip | Answer::Mine => ContentChoice::Mine,
         });
         let bytes = match resolved.map_err(|e| e.to_string())? {
             Resolved::Unchanged => mine.map(|file| file.bytes.clone()),
             Resolved::Write(bytes) => Some(bytes),
             Resolved::Delete => None,
         };
-        let is_program = executable(
-            mine,
-            there.as_ref().map(|(_, is)| *is),
-            before.iter().map(|base| base.as_ref().map(|(_, is)| *is)),
-        );
+        let before = bases.iter().map(|base| base.map(|(_, is)| is));
+        let is_program = executable(mine, there.map(|(_, is)| is), before);
         let new = bytes.map(|bytes| LocalFile { bytes, executable: is_program });
         let changes = crate::content::difference(
             row.form,
@@ -317,13 +310,24 @@ fn executable(mine: Option<&LocalFile>, theirs: Option<bool>, bases: impl Iterat
 fn effect(row: &TravelRow, new: Option<&LocalFile>, changes: &[KeyChange]) -> TravelEffect {
     let Some(new) = new else { return TravelEffect::Nothing };
     if row.form.has_keys() {
-        let added = changes.iter().filter(|change| change.new.is_some());
-        return added.map(|change| row.key_effect(&change.key)).max().unwrap_or(TravelEffect::Nothing);
+        let added = changes.iter().filter_map(|change| Some((&change.key, change.new.as_ref()?)));
+        return added.map(|(key, value)| value_effect(row, key, value)).max().unwrap_or(TravelEffect::Starts);
     }
     if new.executable || (row.effect == TravelEffect::Instructs && declares_programs(&new.bytes)) {
         return TravelEffect::Starts;
     }
     row.effect
+}
+
+/// Returns the most that a value at a key does: of a table, that of what is in it.
+fn value_effect(row: &TravelRow, key: &[String], value: &Value) -> TravelEffect {
+    match value {
+        Value::Object(fields) if !row.is_leaf(key) => {
+            let below = fields.iter().map(|(name, value)| value_effect(row, &[key, &[name.clone()]].concat(), value));
+            below.max().unwrap_or(TravelEffect::Nothing)
+        }
+        _ => row.key_effect(key),
+    }
 }
 
 /// Whether the front matter of instructions declares hooks or servers.

@@ -25,12 +25,13 @@ mod travel;
 mod verbs;
 
 pub use error::SyncError;
-pub use far::{FarAddress, FarError};
+pub use far::FarError;
 pub use gather::LeftOut;
 pub use keys::{InvalidPhrase, Phrase};
 pub use verbs::{
-    PullRequest, PushRequest, SnapshotFile, StoreBegun, StoreListing, StoreSnapshot, StoreStatus, SyncChange,
-    SyncConflict, SyncDifference, SyncLog, SyncLogEntry, SyncPull, SyncPush, SyncRekeyed, SyncUndone, Synchronizer,
+    PullRequest, PushRequest, SeenMachine, SnapshotFile, StoreBegun, StoreListing, StoreSnapshot, StoreStatus,
+    SyncChange, SyncConflict, SyncDifference, SyncLog, SyncLogEntry, SyncPull, SyncPush, SyncRekeyed, SyncUndone,
+    Synchronizer,
 };
 
 /// Returns how many files of this machine were not pushed, from local state alone; `None` if it synchronizes with nothing.

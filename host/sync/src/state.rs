@@ -34,6 +34,8 @@ pub(crate) struct SyncState {
     pub(crate) merged: Clock,
     /// The patterns that were merged then.
     pub(crate) covers: Vec<String>,
+    /// What was left out of these.
+    pub(crate) silent: Vec<String>,
     /// The digests of the travelling contents that the far end has. What differs is not pushed.
     pub(crate) pushed: BTreeMap<SyncPath, String>,
     /// The snapshot that is being written.
@@ -51,6 +53,7 @@ pub(crate) struct Pushing {
     pub(crate) object: String,
     pub(crate) merged: Clock,
     pub(crate) covers: Vec<String>,
+    pub(crate) silent: Vec<String>,
     pub(crate) pushed: BTreeMap<SyncPath, String>,
 }
 
@@ -67,6 +70,7 @@ impl SyncState {
             known: Clock::new(),
             merged: Clock::new(),
             covers: Vec::new(),
+            silent: Vec::new(),
             pushed: BTreeMap::new(),
             pushing: None,
             change: None,
@@ -75,7 +79,8 @@ impl SyncState {
 
     /// Takes over what a finished push wrote.
     pub(crate) fn finish(&mut self, pushing: Pushing) {
-        (self.merged, self.covers, self.pushed) = (pushing.merged, pushing.covers, pushing.pushed);
+        (self.merged, self.covers, self.silent) = (pushing.merged, pushing.covers, pushing.silent);
+        self.pushed = pushing.pushed;
         if let Some(own) = self.merged.get(&self.machine).cloned() {
             self.counter = self.counter.max(own.counter);
             self.known.insert(self.machine.clone(), own);

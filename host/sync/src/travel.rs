@@ -122,6 +122,15 @@ impl TravelRow {
         if path.is_empty() && self.keys.is_empty() { self.effect } else { self.key(path).1 }
     }
 
+    /// Whether nothing is said of what is below a key.
+    pub fn is_leaf(&self, path: &[String]) -> bool {
+        let is_below = |row: &KeyRow| {
+            let names: Vec<&str> = row.key.split('.').collect();
+            names.len() > path.len() && names.iter().zip(path).all(|(name, key)| *name == "*" || name == key)
+        };
+        !path.is_empty() && !self.keys.iter().any(is_below)
+    }
+
     /// Whether the list at a key is a set.
     pub fn is_set(&self, path: &[String]) -> bool {
         let fits = |row: &&KeyRow| {

@@ -2,9 +2,11 @@
 
 mod answers;
 mod begin;
+mod login;
 mod look;
 mod pull;
 mod push;
+mod scope;
 
 use std::collections::BTreeMap;
 
@@ -13,8 +15,8 @@ use aiw_home::{Home, Turn};
 use aiw_net::HttpClient;
 
 pub use answers::{
-    SnapshotFile, StoreBegun, StoreListing, StoreSnapshot, StoreStatus, SyncChange, SyncConflict, SyncDifference,
-    SyncLog, SyncLogEntry, SyncPull, SyncPush, SyncRekeyed, SyncUndone,
+    SeenMachine, SnapshotFile, StoreBegun, StoreListing, StoreSnapshot, StoreStatus, SyncChange, SyncConflict,
+    SyncDifference, SyncLog, SyncLogEntry, SyncPull, SyncPush, SyncRekeyed, SyncUndone,
 };
 pub use pull::PullRequest;
 pub use push::PushRequest;
@@ -58,23 +60,13 @@ impl Synchronizer {
     ///
     /// The settings can't be read, or the client has no home.
     pub fn new(home: &Home, client: &HttpClient) -> Result<Self, SyncError> {
-        let settings = home.settings()?;
-        let list = |name: &str| -> Vec<String> {
-            settings
-                .document()
-                .get(&["sync", name])
-                .and_then(|v| v.as_array())
-                .into_iter()
-                .flatten()
-                .filter_map(|v| v.as_str().map(str::to_owned))
-                .collect()
-        };
+        let settings = home.settings()?.sync()?;
         Ok(Self {
             home: home.clone(),
             client: client.clone(),
             directory: SyncDirectory::of(home),
             roots: Roots::of(home).ok_or(SyncError::NoHome)?,
-            scope: Scope::new(list("include"), list("exclude")),
+            scope: Scope::new(settings.include, settings.exclude),
         })
     }
 
@@ -83,9 +75,12 @@ impl Synchronizer {
     }
 
     async fn far(&self, address: &str) -> Result<Box<dyn FarEnd>, SyncError> {
-        let address: FarAddress = address.parse()?;
-        let context = FarContext::new(&self.home, &self.client)?;
-        Ok(open(&address, &context).await?)
+        let address = FarAddress::parse(address, self.home.around())?;
+        Ok(open(&address, &self.context()?).await?)
+    }
+
+    fn context(&self) -> Result<FarContext, SyncError> {
+        Ok(FarContext::new(self.home.clone(), self.client.clone())?)
     }
 
     /// Returns the state after what a killed process left is finished.

@@ -3,7 +3,6 @@
 pub mod browse;
 pub mod call;
 pub mod ci;
-pub mod sync;
 pub mod cli_list;
 pub mod dev;
 pub mod docs;
@@ -31,6 +30,7 @@ pub mod role;
 pub mod run;
 pub mod secret;
 pub mod setup;
+pub mod sync;
 pub mod task;
 pub mod trust;
 pub mod update;

@@ -81,9 +81,8 @@ pub async fn run(command: SyncCommand, home: &Home, output: &Output) -> Result<(
         }
         SyncCommand::Log => {
             let answer = own.log()?;
-            let row = |entry: &aiw_sync::SyncLogEntry| {
-                vec![entry.time.clone(), entry.what.clone(), entry.files.join(", ")]
-            };
+            let row =
+                |entry: &aiw_sync::SyncLogEntry| vec![entry.time.clone(), entry.what.clone(), entry.files.join(", ")];
             output.table(&["TIME", "WHAT", "FILES"], &answer.entries.iter().map(row).collect::<Vec<_>>());
             if answer.entries.is_empty() {
                 output.line("no pull or restore has changed a file here");
@@ -95,7 +94,10 @@ pub async fn run(command: SyncCommand, home: &Home, output: &Output) -> Result<(
         SyncCommand::Phrase => own.show_phrase(&person).await?,
         SyncCommand::Rekey => {
             let answer = own.rekey(&person, output).await?;
-            output.line(format!("A new store begins with `{}`; its fingerprint is `{}`", answer.snapshot, answer.fingerprint));
+            output.line(format!(
+                "A new store begins with `{}`; its fingerprint is `{}`",
+                answer.snapshot, answer.fingerprint
+            ));
             output.note("on each other machine: `aiw sync leave`, then `aiw sync join` with the new words");
             output.answer(answer);
         }
@@ -155,7 +157,10 @@ fn pulled(answer: SyncPull, output: &Output) {
     }
     for conflict in answer.conflicts.iter().filter(|conflict| conflict.answer == "skip") {
         let key = conflict.key.as_ref().map(|key| format!(" {key}")).unwrap_or_default();
-        output.note(format!("{}{key} conflicts with that of {}: mine stays, and the next pull asks", conflict.path, conflict.machine));
+        output.note(format!(
+            "{}{key} conflicts with that of {}: mine stays, and the next pull asks",
+            conflict.path, conflict.machine
+        ));
     }
     answer.unreadable.iter().for_each(|file| output.note(format!("{} is not merged: {}", file.path, file.why)));
     answer.left.iter().for_each(|path| output.note(format!("{path} was changed meanwhile, and stays as it is")));

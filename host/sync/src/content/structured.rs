@@ -27,11 +27,7 @@ pub(super) enum Edit {
     /// A value goes.
     Remove(Vec<String>),
     /// Items of a set come and go.
-    Items {
-        path: Vec<String>,
-        added: Vec<ConfigTree>,
-        removed: Vec<ConfigTree>,
-    },
+    Items { path: Vec<String>, added: Vec<ConfigTree>, removed: Vec<ConfigTree> },
 }
 
 impl Structured {
@@ -61,7 +57,8 @@ impl Structured {
             _ => None,
         };
         if form == ContentForm::Toml
-            && let Some(value) = Toml::parse(format!("value = {text}\n").as_bytes()).ok().and_then(|toml| one(toml.tree().clone()))
+            && let Some(value) =
+                Toml::parse(format!("value = {text}\n").as_bytes()).ok().and_then(|toml| one(toml.tree().clone()))
         {
             return Ok(value);
         }
@@ -117,10 +114,7 @@ impl Structured {
         }
     }
 
-    pub(super) fn replace_strings(
-        &mut self,
-        new: impl FnMut(&[String], &str) -> Option<String>,
-    ) -> Result<(), String> {
+    pub(super) fn replace_strings(&mut self, new: impl FnMut(&[String], &str) -> Option<String>) -> Result<(), String> {
         match self {
             Self::Json(json) => json.replace_strings(new),
             Self::Toml(toml) => toml.replace_strings(new),
@@ -130,10 +124,12 @@ impl Structured {
     /// Puts this machine's home into values that travelled.
     pub(super) fn arrive(&mut self, home: &HomePaths) -> Result<(), String> {
         let mut problem = None;
-        self.replace_strings(|_, text| home.arrive(text).unwrap_or_else(|e| {
-            problem = Some(e);
-            None
-        }))?;
+        self.replace_strings(|_, text| {
+            home.arrive(text).unwrap_or_else(|e| {
+                problem = Some(e);
+                None
+            })
+        })?;
         problem.map_or(Ok(()), Err)
     }
 }

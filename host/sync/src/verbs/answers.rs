@@ -1,11 +1,12 @@
 //! What the verbs answer, as every view shows it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::gather::LeftOut;
 
 /// A store that began or was joined.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StoreBegun {
     /// Where it is.
@@ -19,7 +20,7 @@ pub struct StoreBegun {
 }
 
 /// What a push did.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncPush {
     /// The snapshot; none if nothing was new.
@@ -37,7 +38,7 @@ pub struct SyncPush {
 }
 
 /// A file that a pull or a restore changes.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncChange {
     /// The file: `claude:settings.json`.
@@ -51,7 +52,7 @@ pub struct SyncChange {
 }
 
 /// A conflict between this machine and another one.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncConflict {
     /// The file.
@@ -69,7 +70,7 @@ pub struct SyncConflict {
 }
 
 /// What a pull did, or would do.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncPull {
     /// Whether files were changed.
@@ -91,7 +92,7 @@ pub struct SyncPull {
 }
 
 /// How a store and this machine stand.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StoreStatus {
     /// The far end.
@@ -109,7 +110,7 @@ pub struct StoreStatus {
 }
 
 /// A machine of a store.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SeenMachine {
     /// Its id.
@@ -121,7 +122,7 @@ pub struct SeenMachine {
 }
 
 /// The snapshots of a store.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StoreListing {
     /// The newest first.
@@ -129,7 +130,7 @@ pub struct StoreListing {
 }
 
 /// A snapshot of a store.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StoreSnapshot {
     /// Its name, for `diff` and `restore`.
@@ -147,7 +148,7 @@ pub struct StoreSnapshot {
 }
 
 /// What differs between this machine and a snapshot.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncDifference {
     /// The snapshot.
@@ -157,7 +158,7 @@ pub struct SyncDifference {
 }
 
 /// What an undo did.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncUndone {
     /// What was undone: `pull` or `restore`.
@@ -171,7 +172,7 @@ pub struct SyncUndone {
 }
 
 /// What was done to files here.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncLog {
     /// The newest first.
@@ -179,7 +180,7 @@ pub struct SyncLog {
 }
 
 /// A change to files here.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncLogEntry {
     /// When.
@@ -191,7 +192,7 @@ pub struct SyncLogEntry {
 }
 
 /// What a change of the phrase did.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncRekeyed {
     /// Four words that are the same on every machine that has the new phrase.
@@ -201,7 +202,7 @@ pub struct SyncRekeyed {
 }
 
 /// A file of the table.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SnapshotFile {
     /// The pattern: `claude:agents/`.

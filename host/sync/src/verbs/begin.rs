@@ -72,8 +72,7 @@ impl Synchronizer {
         if let Some(state) = self.directory.load()? {
             return Err(SyncError::HasStore { far_end: state.far_end });
         }
-        let address: FarAddress = far_end.parse()?;
-        let address = address.absolute(&self.home)?.to_string();
+        let address = FarAddress::parse(far_end, self.home.around())?.to_string();
         let far = self.far(&address).await?;
         Ok((address, far))
     }

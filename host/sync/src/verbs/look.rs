@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use aiw_core::Sink;
 
-use super::answers::SeenMachine;
 use super::pull::change_of;
 use super::{
-    OpenStore, SnapshotFile, StoreListing, StoreSnapshot, StoreStatus, SyncDifference, SyncLog, SyncLogEntry,
-    Synchronizer, unpushed,
+    OpenStore, SeenMachine, SnapshotFile, StoreListing, StoreSnapshot, StoreStatus, SyncDifference, SyncLog,
+    SyncLogEntry, Synchronizer, unpushed,
 };
 use crate::apply::records;
 use crate::error::SyncError;

@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiw_core::{Ask, AskError, Choice, Effect, Plan, Sink};
+use aiw_core::{Ask, AskError, Choice, Effect, Plan, Shown, Sink};
 use aiw_home::{Mode, make_private_dir, replace};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{OpenStore, SyncChange, SyncConflict, SyncPull, SyncUndone, Synchronizer, content_digest, new_roots};
-use crate::apply::{Applied, MergedState, apply, undo};
+use crate::apply::{MergedState, apply, undo};
+use crate::content::KeyChange;
 use crate::error::SyncError;
 use crate::gather::{Gathered, LeftOut};
 use crate::graph::joined;
 use crate::incoming::{Answer, ConflictPlace, FileChange, Incoming, Merger};
-use crate::place::SyncPath;
+use crate::place::{SyncPath, SyncRoot};
 use crate::snapshot::Snapshot;
 use crate::state::SyncState;
 use crate::store::Store;
@@ -52,14 +54,15 @@ impl Synchronizer {
             return Err(SyncError::Moved { machine: moved.manifest.machine_name.clone() });
         }
         let stays = self.gatherer().servers_that_stay();
-        let (merged, covers) = (state.merged.clone(), state.covers.clone());
+        let before = MergedState::of(&state);
         let merger = Merger {
             scope: &self.scope,
             roots: &self.roots,
             stays: &stays,
             mine: &mine,
-            merged: &merged,
-            covers: &covers,
+            merged: &before.merged,
+            covers: &before.covers,
+            silent: &before.silent,
         };
         merger.load(&mut store).await?;
         let mut answers = BTreeMap::new();
@@ -127,7 +130,12 @@ impl Synchronizer {
                 .pushed
                 .retain(|path, _| !crate::graph::speaks_of(head, path) || head.manifest.files.contains_key(path));
         }
-        after.covers = mine.covers.clone();
+        // A root that nothing came for is still not there.
+        let is_there = |root: &SyncRoot| {
+            self.roots.directory(*root).is_dir() || incoming.files.iter().any(|file| file.path.root == *root)
+        };
+        after.covers = self.scope.patterns(&SyncRoot::ALL.into_iter().filter(is_there).collect());
+        after.silent = mine.silent.clone();
         after
     }
 
@@ -227,11 +235,7 @@ impl Synchronizer {
         for cli in &answer.running {
             sink.note(format!("{cli} is running: it reads some of these files only when it starts"));
         }
-        let applied = if incoming.files.is_empty() && MergedState::of(state) == after {
-            Applied::default()
-        } else {
-            apply(&self.home, &self.directory, &self.roots, state, what, &incoming.files, after)?
-        };
+        let applied = apply(&self.home, &self.directory, &self.roots, state, what, &incoming.files, after)?;
         answer.applied = !applied.changed.is_empty();
         answer.left = names(&applied.left);
         Ok(answer)
@@ -304,6 +308,7 @@ impl Synchronizer {
             mine,
             merged: &snapshot.manifest.seen,
             covers: &[],
+            silent: &[],
         };
         merger.towards(snapshot)
     }
@@ -348,8 +353,23 @@ pub(super) fn change_of(file: &FileChange) -> SyncChange {
         (_, None) => "removed",
         _ => "changed",
     };
-    let lines = file.changes.iter().flat_map(crate::content::KeyChange::lines).collect();
+    let lines = file.changes.iter().flat_map(lines_of).collect();
     SyncChange { path: file.path.to_string(), change, effect: file.effect.as_str(), lines }
+}
+
+/// Returns a change as lines: those of a text, or the key with its old and its new value.
+fn lines_of(change: &KeyChange) -> Vec<String> {
+    if let Some(diff) = &change.diff {
+        return diff.lines().map(str::to_owned).collect();
+    }
+    let key = change.key.join(".");
+    let shown = |sign: char, value: &Value| {
+        let text = serde_json::to_string_pretty(value).unwrap_or_default();
+        let text = if key.is_empty() { text } else { format!("{key}: {text}") };
+        text.lines().map(|line| format!("{sign}{line}")).collect::<Vec<_>>()
+    };
+    let old = change.old.iter().flat_map(|value| shown('-', value));
+    old.chain(change.new.iter().flat_map(|value| shown('+', value))).collect()
 }
 
 fn conflict_of(found: &crate::incoming::FoundConflict) -> SyncConflict {
@@ -357,8 +377,8 @@ fn conflict_of(found: &crate::incoming::FoundConflict) -> SyncConflict {
     SyncConflict {
         path: path.to_string(),
         key: (!key.is_empty()).then(|| key.join(".")),
-        mine: found.conflict.mine.clone(),
-        theirs: found.conflict.theirs.clone(),
+        mine: found.conflict.mine.as_ref().map(text_of),
+        theirs: found.conflict.theirs.as_ref().map(text_of),
         machine: found.from.clone(),
         answer: match found.answer {
             Answer::Skip => "skip",
@@ -366,6 +386,10 @@ fn conflict_of(found: &crate::incoming::FoundConflict) -> SyncConflict {
             Answer::Theirs => "theirs",
         },
     }
+}
+
+fn text_of(shown: &Shown) -> String {
+    shown.framed()
 }
 
 fn place_of(conflict: &SyncConflict) -> String {

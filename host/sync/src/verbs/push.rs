@@ -71,7 +71,11 @@ impl Synchronizer {
         store.load(&parents).await?;
         let changed = unpushed(&gathered, state);
         let is_merge = store.heads().len() > 1;
-        let is_new = changed.is_empty() && !is_merge && !store.listing.is_empty() && state.covers == gathered.covers;
+        let is_new = changed.is_empty()
+            && !is_merge
+            && !store.listing.is_empty()
+            && state.covers == gathered.covers
+            && state.silent == gathered.silent;
         let mut answer = SyncPush {
             snapshot: None,
             files: gathered.files.len(),
@@ -111,17 +115,13 @@ impl Synchronizer {
             return Err(SyncError::Moved { machine: moved.manifest.machine_name.clone() });
         }
         let unmerged = |head: &&Snapshot| !head.is_in(&state.merged);
-        let mut machines: Vec<String> =
+        let machines: Vec<String> =
             store.heads().into_iter().filter(unmerged).map(|head| head.manifest.machine_name.clone()).collect();
         // What travels since now was never merged: without a pull, what is not here would count as deleted.
-        let is_new = |path: &SyncPath| {
-            let speaks = |covers: &[String]| crate::graph::speaks(covers, &[], path);
-            speaks(&gathered.covers) && !speaks(&state.covers)
-        };
-        if machines.is_empty() {
-            let heads = store.heads();
-            let others = heads.iter().filter(|head| head.manifest.files.keys().any(is_new));
-            machines.extend(others.map(|head| head.manifest.machine_name.clone()));
+        let is_wider = gathered.covers.iter().any(|pattern| !state.covers.contains(pattern))
+            || state.silent.iter().any(|left_out| !gathered.silent.contains(left_out));
+        if machines.is_empty() && is_wider && !state.merged.is_empty() {
+            return Err(SyncError::Wider);
         }
         if machines.is_empty() { Ok(()) } else { Err(SyncError::Unmerged { machines }) }
     }
@@ -216,6 +216,7 @@ impl Synchronizer {
             object: name.to_string(),
             merged,
             covers: gathered.covers.clone(),
+            silent: gathered.silent.clone(),
             pushed: digests(&gathered.files),
         };
         if is_own {
@@ -264,18 +265,19 @@ fn manifest(state: &SyncState, parents: Vec<String>, gathered: &Gathered, moved:
 
 /// Returns where secrets are, without them.
 fn secrets(redactor: &Redactor, path: &SyncPath, form: crate::content::ContentForm, bytes: &[u8]) -> Vec<String> {
-    if let Ok(strings) = strings(form, bytes)
-        && form.has_keys()
-    {
+    let mut places = Vec::new();
+    if let Ok(strings) = strings(form, bytes) {
         let is_secret = |(key, text): &(Vec<String>, String)| {
             let name = key.last().map(String::as_str).unwrap_or_default();
             !text.contains("${") && (aiw_core::is_secret(name, text) || redactor.redact(text) != text.as_str())
         };
-        return strings
-            .iter()
-            .filter(|found| is_secret(found))
-            .map(|(key, _)| format!("{path} {}", key.join(".")))
-            .collect();
+        places.extend(
+            strings.iter().filter(|found| is_secret(found)).map(|(key, _)| format!("{path} {}", key.join("."))),
+        );
+    }
+    // Comments travel too.
+    if !places.is_empty() {
+        return places;
     }
     let text = String::from_utf8_lossy(bytes);
     let found = text.lines().enumerate().filter(|(_, line)| redactor.redact(line) != *line);
