@@ -11,7 +11,7 @@ use crate::error::SyncError;
 use crate::incoming::FileChange;
 use crate::place::{Roots, SyncPath, SyncRoot};
 use crate::snapshot::{Clock, digest};
-use crate::state::{SyncDirectory, SyncState};
+use crate::state::{Held, SyncDirectory, SyncState};
 
 const MOST_RECORD: u64 = 16 << 20;
 const MOST_FILE: u64 = 64 << 20;
@@ -38,18 +38,19 @@ pub(crate) struct MergedState {
     pub(crate) merged: Clock,
     pub(crate) covers: Vec<String>,
     pub(crate) silent: Vec<String>,
+    pub(crate) held: Held,
     pub(crate) pushed: std::collections::BTreeMap<SyncPath, String>,
 }
 
 impl MergedState {
     pub(crate) fn of(state: &SyncState) -> Self {
-        let SyncState { merged, covers, silent, pushed, .. } = state.clone();
-        Self { merged, covers, silent, pushed }
+        let SyncState { merged, covers, silent, held, pushed, .. } = state.clone();
+        Self { merged, covers, silent, held, pushed }
     }
 
     fn put(self, state: &mut SyncState) {
         (state.merged, state.covers, state.silent) = (self.merged, self.covers, self.silent);
-        state.pushed = self.pushed;
+        (state.held, state.pushed) = (self.held, self.pushed);
     }
 }
 

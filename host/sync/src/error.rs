@@ -77,6 +77,12 @@ pub enum SyncError {
         /// Their names.
         machines: Vec<String>,
     },
+    /// Conflicts wait for an answer.
+    #[error("{} with what other machines pushed, and that is not decided yet", if .paths.len() == 1 { format!("`{}` conflicts", .paths[0]) } else { format!("{} files conflict", .paths.len()) })]
+    Undecided {
+        /// The files.
+        paths: Vec<String>,
+    },
     /// More travels than when this machine merged last.
     #[error("something travels from this machine now that did not when it merged last")]
     Wider,
@@ -163,7 +169,7 @@ impl Fault for SyncError {
             Self::Doubt(_) => {
                 "if you know why, for example because the far end was restored from a backup: `--accept-older`".into()
             }
-            Self::Unmerged { .. } | Self::Wider => "`aiw sync pull`".into(),
+            Self::Unmerged { .. } | Self::Undecided { .. } | Self::Wider => "`aiw sync pull`".into(),
             Self::Moved { .. } => "`aiw sync leave`, and join again with the new words".into(),
             Self::NoSnapshot(_) | Self::Ambiguous(_) => "`aiw sync list`".into(),
             Self::NothingThere(_) => "`aiw sync list --what`".into(),

@@ -75,7 +75,33 @@ impl Gatherer<'_> {
         for row in self.scope.rows().filter(|row| there.contains(&row.root)) {
             self.of_row(row, &stays, &mut gathered);
         }
+        self.settle(&stays, &mut gathered);
         gathered
+    }
+
+    /// Reads files again that somebody may be writing, until they stay as they are.
+    fn settle(&self, stays: &BTreeSet<String>, gathered: &mut Gathered) {
+        let mut young: Vec<SyncPath> =
+            gathered.local.keys().filter(|path| is_young(&self.roots.file(path))).cloned().collect();
+        for _ in 0..20 {
+            if young.is_empty() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+            young.retain(|path| {
+                let Some(before) = gathered.local.remove(path) else { return false };
+                gathered.files.remove(path);
+                if let Some(row) = self.scope.travels(path) {
+                    self.file(row, path.clone(), stays, gathered);
+                }
+                gathered.local.get(path) != Some(&before)
+            });
+        }
+        for path in young {
+            gathered.files.remove(&path);
+            gathered.silent.push(path.to_string());
+            gathered.left_out.push(LeftOut { path: path.to_string(), why: "is being written".into() });
+        }
     }
 
     fn is_there(&self, root: SyncRoot) -> bool {
@@ -146,7 +172,7 @@ impl Gatherer<'_> {
 
     fn file(&self, row: &TravelRow, path: SyncPath, stays: &BTreeSet<String>, gathered: &mut Gathered) {
         let place = self.roots.file(&path);
-        let read = settled(&place).and_then(|read| {
+        let read = read(&place).and_then(|read| {
             let Some(bytes) = read else { return Ok(None) };
             let travelling = self.travelling(row, row.form, &bytes, stays)?;
             Ok(Some((bytes, travelling)))
@@ -245,28 +271,19 @@ fn walk(root: SyncRoot, directory: &Path, below: &str, depth: usize, found: &mut
     }
 }
 
-/// Reads a file that nobody is writing: the programs that keep these files write them in place.
-fn settled(path: &PathBuf) -> Result<Option<Vec<u8>>, String> {
-    let read = || match read_capped(path, MOST_FILE) {
+fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    match read_capped(path, MOST_FILE) {
         Ok(read) => Ok(read),
         Err(aiw_home::HomeError::Invalid { .. }) => Err(format!("is larger than {} MiB", MOST_FILE >> 20)),
         Err(e) => Err(format!("can't be read: {}", aiw_core::one_line(&e.to_string(), 160))),
-    };
-    let mut bytes = read()?;
-    for _ in 0..20 {
-        let changed = fs::metadata(path).and_then(|meta| meta.modified()).ok();
-        let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
-        if age.is_none_or(|age| age > YOUNG) {
-            return Ok(bytes);
-        }
-        std::thread::sleep(Duration::from_millis(10));
-        let again = read()?;
-        if again == bytes {
-            return Ok(bytes);
-        }
-        bytes = again;
     }
-    Err("is being written".into())
+}
+
+/// Whether somebody may still be writing a file: the programs that keep these files write them in place.
+fn is_young(path: &Path) -> bool {
+    let changed = fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
+    age.is_some_and(|age| age <= YOUNG)
 }
 
 #[cfg(unix)]

@@ -11,6 +11,7 @@ use crate::graph::{Speakers, common, joined, speaks};
 use crate::object::ObjectName;
 use crate::place::{Roots, SyncPath};
 use crate::snapshot::{Clock, Snapshot, is_in};
+use crate::state::{Held, HeldKey};
 use crate::store::Store;
 use crate::travel::{Scope, TravelEffect, TravelRow};
 
@@ -59,16 +60,13 @@ pub(crate) struct Incoming {
     pub(crate) conflicts: Vec<FoundConflict>,
     /// Files that can't be merged, and why.
     pub(crate) unreadable: Vec<(SyncPath, String)>,
+    /// What is not decided once this is applied.
+    pub(crate) held: Held,
     /// Files of others that don't travel to this machine.
     pub(crate) ignored: usize,
 }
 
 impl Incoming {
-    /// Whether everything that came in is merged once this is applied.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.unreadable.is_empty() && self.conflicts.iter().all(|found| found.answer != Answer::Skip)
-    }
-
     /// Returns how many files it deletes.
     pub(crate) fn deleted(&self) -> usize {
         self.files.iter().filter(|file| file.new.is_none()).count()
@@ -103,6 +101,14 @@ pub(crate) struct Merger<'a> {
     /// The patterns that were merged then. Of others, nothing is merged.
     pub(crate) covers: &'a [String],
     pub(crate) silent: &'a [String],
+    /// What is not merged like the rest.
+    pub(crate) held: &'a Held,
+}
+
+/// One way through a file: what is merged there, and the keys that are looked at.
+struct Pass<'a> {
+    merged: Clock,
+    only: Option<&'a [String]>,
 }
 
 impl Merger<'_> {
@@ -112,7 +118,9 @@ impl Merger<'_> {
         for _ in 0..10_000 {
             let mut missing: BTreeSet<ObjectName> = BTreeSet::new();
             for path in self.paths(store) {
-                self.sources(store, &path, &mut missing);
+                for pass in self.passes(&path) {
+                    self.sources(store, &path, &pass.merged, &mut missing);
+                }
             }
             let before = store.read.len();
             let missing: Vec<ObjectName> = missing.into_iter().collect();
@@ -135,15 +143,28 @@ impl Merger<'_> {
         self.scope.travels(path).is_some() && speaks(&self.mine.covers, &self.mine.silent, path)
     }
 
+    /// Returns the ways through a file: one for each key that was not decided, and one for the rest.
+    fn passes(&self, path: &SyncPath) -> Vec<Pass<'_>> {
+        let held = self.held.get(path).map(Vec::as_slice).unwrap_or_default();
+        let mut passes: Vec<Pass<'_>> =
+            held.iter().map(|held| Pass { merged: held.merged.clone(), only: Some(&held.key) }).collect();
+        if held.iter().all(|held| !held.key.is_empty()) {
+            let is_merged = speaks(self.covers, self.silent, path);
+            passes.push(Pass { merged: if is_merged { self.merged.clone() } else { Clock::new() }, only: None });
+        }
+        passes
+    }
+
     /// Returns the snapshots that have something new of a path, each with those that have what was common before.
     fn sources<'s>(
         &self,
         store: &'s Store<'_>,
         path: &SyncPath,
+        merged: &Clock,
         missing: &mut BTreeSet<ObjectName>,
     ) -> Vec<(&'s Snapshot, Vec<&'s Snapshot>)> {
         let speakers = Speakers { read: &store.read };
-        let mut clock = if speaks(self.covers, self.silent, path) { self.merged.clone() } else { Clock::new() };
+        let mut clock = merged.clone();
         let speak = |from: &[&'s Snapshot], missing: &mut BTreeSet<ObjectName>| {
             let (found, unread) = speakers.of(path, from);
             missing.extend(unread.iter().filter_map(|name| ObjectName::parse(name)));
@@ -175,9 +196,8 @@ impl Merger<'_> {
         let foreign = heads.iter().flat_map(|head| head.manifest.files.keys());
         incoming.ignored = foreign.filter(|path| !self.speaks(path)).count();
         for path in self.paths(store) {
-            let sources = self.sources(store, &path, &mut BTreeSet::new());
-            if let (Some(row), false) = (self.scope.travels(&path), sources.is_empty()) {
-                self.file(row, path.clone(), &sources, answers, &mut incoming);
+            if let Some(row) = self.scope.travels(&path) {
+                self.file(store, row, path.clone(), answers, &mut incoming);
             }
         }
         incoming
@@ -191,7 +211,8 @@ impl Merger<'_> {
             let Some(row) = self.scope.travels(path) else { continue };
             let old = self.mine.local.get(path).cloned();
             let base = self.mine.files.get(path).map(|file| (file.bytes.as_slice(), file.executable));
-            match self.version(row, path, old.as_ref(), snapshot, &[base], &BTreeMap::new()) {
+            let keys = |key: &[String]| key_travels(row, self.stays, key);
+            match self.version(row, path, old.as_ref(), snapshot, &[base], &keys, &BTreeMap::new()) {
                 Ok(merged) => incoming.add(row, path, old, merged.new, merged.changes),
                 Err(problem) => incoming.unreadable.push((path.clone(), problem)),
             }
@@ -201,34 +222,77 @@ impl Merger<'_> {
 
     fn file(
         &self,
+        store: &Store<'_>,
         row: &TravelRow,
         path: SyncPath,
-        sources: &[(&Snapshot, Vec<&Snapshot>)],
         answers: &BTreeMap<ConflictPlace, Answer>,
         incoming: &mut Incoming,
     ) {
         let old = self.mine.local.get(&path).cloned();
-        let (mut new, mut changes, mut conflicts) = (old.clone(), Vec::new(), Vec::new());
-        for (theirs, bases) in sources {
-            let bases: Vec<_> = bases.iter().map(|base| base.file(&path)).collect();
-            let found = self.version(row, &path, new.as_ref(), theirs, &bases, answers);
-            match found {
-                Ok(merged) => {
-                    new = merged.new;
-                    changes.extend(merged.changes);
-                    conflicts.extend(merged.conflicts);
-                }
-                Err(problem) => {
-                    incoming.unreadable.push((path, problem));
-                    return;
+        let (mut new, mut changes, mut held) = (old.clone(), Vec::new(), Vec::new());
+        let (mut conflicts, mut problem) = (Vec::new(), None);
+        for pass in self.passes(&path) {
+            for (theirs, bases) in self.sources(store, &path, &pass.merged, &mut BTreeSet::new()) {
+                let bases: Vec<_> = bases.iter().map(|base| base.file(&path)).collect();
+                let keys = |key: &[String]| self.key_travels(row, &path, &pass, key);
+                match self.version(row, &path, new.as_ref(), theirs, &bases, &keys, answers) {
+                    Ok(merged) => {
+                        new = merged.new;
+                        changes.extend(merged.changes);
+                        let skipped = merged.conflicts.iter().filter(|found| found.answer == Answer::Skip);
+                        held.extend(
+                            skipped.map(|found| HeldKey { key: found.place.1.clone(), merged: pass.merged.clone() }),
+                        );
+                        conflicts.extend(merged.conflicts);
+                    }
+                    Err(why) => {
+                        let key = pass.only.map(<[String]>::to_vec).unwrap_or_default();
+                        held.push(HeldKey { key, merged: pass.merged.clone() });
+                        problem = Some(why);
+                    }
                 }
             }
         }
-        incoming.conflicts.extend(conflicts);
+        held.dedup();
+        if let Some(problem) = problem {
+            // Half of a file is not merged: all of it waits as it did.
+            incoming.unreadable.push((path.clone(), problem));
+            held = self.held.get(&path).cloned().unwrap_or_else(|| {
+                self.passes(&path).into_iter().map(|pass| HeldKey { key: Vec::new(), merged: pass.merged }).collect()
+            });
+            (new, changes) = (old.clone(), Vec::new());
+        } else {
+            incoming.conflicts.extend(conflicts);
+        }
+        if !held.is_empty() {
+            incoming.held.insert(path.clone(), held);
+        }
         incoming.add(row, &path, old, new, changes);
     }
 
+    /// Whether a key is looked at in one way through a file.
+    fn key_travels(&self, row: &TravelRow, path: &SyncPath, pass: &Pass<'_>, key: &[String]) -> Option<bool> {
+        let travels = key_travels(row, self.stays, key);
+        match pass.only {
+            Some(only) if !only.is_empty() => match (key.starts_with(only), only.starts_with(key)) {
+                (true, _) => travels,
+                (false, true) => travels.filter(|travels| !travels),
+                (false, false) => Some(false),
+            },
+            Some(_) => travels,
+            None => {
+                let held = self.held.get(path).map(Vec::as_slice).unwrap_or_default();
+                if held.iter().any(|held| key.starts_with(&held.key)) {
+                    return Some(false);
+                }
+                let is_above = held.iter().any(|held| held.key.starts_with(key));
+                travels.filter(|travels| !(*travels && is_above))
+            }
+        }
+    }
+
     /// Makes one of what is here and one snapshot's version.
+    #[expect(clippy::too_many_arguments, reason = "a merge has three sides, rules and answers")]
     fn version(
         &self,
         row: &TravelRow,
@@ -236,11 +300,11 @@ impl Merger<'_> {
         mine: Option<&LocalFile>,
         theirs: &Snapshot,
         bases: &[Option<(&[u8], bool)>],
+        travels: &dyn Fn(&[String]) -> Option<bool>,
         answers: &BTreeMap<ConflictPlace, Answer>,
     ) -> Result<MergedFile, String> {
-        let travels = |key: &[String]| key_travels(row, self.stays, key);
         let is_set = |key: &[String]| row.is_set(key);
-        let rules = KeyRules { travels: &travels, is_set: &is_set };
+        let rules = KeyRules { travels, is_set: &is_set };
         let there = theirs.file(path);
         let base_bytes: Vec<Option<&[u8]>> = bases.iter().map(|base| base.map(|(bytes, _)| bytes)).collect();
         // Keys of a snapshot that don't travel are passed over.

@@ -36,6 +36,9 @@ pub(crate) struct SyncState {
     pub(crate) covers: Vec<String>,
     /// What was left out of these.
     pub(crate) silent: Vec<String>,
+    /// What was not decided when everything else was merged.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) held: Held,
     /// The digests of the travelling contents that the far end has. What differs is not pushed.
     pub(crate) pushed: BTreeMap<SyncPath, String>,
     /// The snapshot that is being written.
@@ -44,6 +47,18 @@ pub(crate) struct SyncState {
     /// The newest change to files here, which can be undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) change: Option<String>,
+}
+
+/// What is not decided yet, by file.
+pub(crate) type Held = BTreeMap<SyncPath, Vec<HeldKey>>;
+
+/// A key of a file that is not merged like the rest, or the whole file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HeldKey {
+    /// The key; empty for the whole file.
+    pub(crate) key: Vec<String>,
+    /// What is merged into it.
+    pub(crate) merged: Clock,
 }
 
 /// A snapshot that is being written: it may be at the far end, or not.
@@ -71,6 +86,7 @@ impl SyncState {
             merged: Clock::new(),
             covers: Vec::new(),
             silent: Vec::new(),
+            held: Held::new(),
             pushed: BTreeMap::new(),
             pushing: None,
             change: None,

@@ -419,12 +419,12 @@ mod histories {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
         /// Every file of the machine that pulls is after it what it was, what some other machine wrote, or gone because another
         /// machine removed it; where both differ from all that they had before, it is the machine's own, and a conflict.
         #[test]
-        fn no_edit_is_lost_unseen_and_undo_gives_all_bytes_back(steps in proptest::collection::vec(step(), 1..40)) {
+        fn no_edit_is_lost_unseen_and_undo_gives_all_bytes_back(steps in proptest::collection::vec(step(), 1..25)) {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
             runtime.block_on(async {
                 let (far, one, other) = two(&[(".claude/rules/0.md", "base\n")]).await;
@@ -451,7 +451,7 @@ mod histories {
                         }
                         Step::Push(machine) => match machines[machine].push().await {
                             Ok(_) => dirty[machine].clear(),
-                            Err(SyncError::Unmerged { .. } | SyncError::Wider) => {}
+                            Err(SyncError::Unmerged { .. } | SyncError::Undecided { .. } | SyncError::Wider) => {}
                             Err(e) => panic!("{e}"),
                         },
                         Step::Pull(machine) => {
@@ -464,9 +464,8 @@ mod histories {
                                     prop_assert!(!dirty[machine].contains(&file), "{file} of {machine}: {:?} {:?}", before, after);
                                 }
                             }
-                            let again = machines[machine].sync().undo();
                             if pulled.applied {
-                                prop_assert!(again.is_ok());
+                                prop_assert!(machines[machine].sync().undo().is_ok());
                                 prop_assert_eq!(&all(&machines[machine]), &before);
                                 machines[machine].pull().await;
                                 prop_assert_eq!(&all(&machines[machine]), &after);

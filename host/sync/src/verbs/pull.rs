@@ -16,7 +16,7 @@ use crate::graph::joined;
 use crate::incoming::{Answer, ConflictPlace, FileChange, Incoming, Merger};
 use crate::place::{SyncPath, SyncRoot};
 use crate::snapshot::Snapshot;
-use crate::state::SyncState;
+use crate::state::{Held, SyncState};
 use crate::store::Store;
 use crate::travel::TravelEffect;
 
@@ -63,6 +63,7 @@ impl Synchronizer {
             merged: &before.merged,
             covers: &before.covers,
             silent: &before.silent,
+            held: &before.held,
         };
         merger.load(&mut store).await?;
         let mut answers = BTreeMap::new();
@@ -116,9 +117,8 @@ impl Synchronizer {
     /// Returns the state once everything is merged: what the far end has then.
     fn after(&self, store: &Store<'_>, state: &SyncState, mine: &Gathered, incoming: &Incoming) -> MergedState {
         let mut after = MergedState::of(state);
-        if !incoming.is_complete() {
-            return after;
-        }
+        // What is not decided waits by itself; all the rest is merged.
+        after.held = incoming.held.clone();
         for head in store.heads() {
             after.merged = joined(&after.merged, &head.clock());
             for path in head.manifest.files.keys() {
@@ -309,6 +309,7 @@ impl Synchronizer {
             merged: &snapshot.manifest.seen,
             covers: &[],
             silent: &[],
+            held: &Held::new(),
         };
         merger.towards(snapshot)
     }

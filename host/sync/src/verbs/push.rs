@@ -117,6 +117,9 @@ impl Synchronizer {
         let unmerged = |head: &&Snapshot| !head.is_in(&state.merged);
         let machines: Vec<String> =
             store.heads().into_iter().filter(unmerged).map(|head| head.manifest.machine_name.clone()).collect();
+        if let (true, false) = (machines.is_empty(), state.held.is_empty()) {
+            return Err(SyncError::Undecided { paths: state.held.keys().map(ToString::to_string).collect() });
+        }
         // What travels since now was never merged: without a pull, what is not here would count as deleted.
         let is_wider = gathered.covers.iter().any(|pattern| !state.covers.contains(pattern))
             || state.silent.iter().any(|left_out| !gathered.silent.contains(left_out));
