@@ -111,6 +111,15 @@ pub enum Command {
     /// Take your configuration along to your other machines: encrypted, merged, and undone if you like
     #[command(subcommand)]
     Sync(SyncCommand),
+    /// The same as `aiw sync push`
+    #[command(hide = true)]
+    Push(sync::PushArgs),
+    /// The same as `aiw sync pull`
+    #[command(hide = true)]
+    Pull(sync::PullArgs),
+    /// The same as `aiw sync list`
+    #[command(hide = true)]
+    List(sync::ListSnapshotsArgs),
     /// Define, start and reach processes
     #[command(subcommand, visible_alias = "proc")]
     Process(ProcessCommand),
