@@ -55,6 +55,12 @@ impl From<&Value> for ConfigTree {
     }
 }
 
+impl FromIterator<(String, ConfigTree)> for ConfigTree {
+    fn from_iter<I: IntoIterator<Item = (String, ConfigTree)>>(fields: I) -> Self {
+        Self::Table(fields.into_iter().collect())
+    }
+}
+
 impl ConfigTree {
     /// A table without keys.
     pub fn empty() -> Self {
@@ -110,15 +116,13 @@ impl ConfigTree {
 
     /// A value inside the tables of a path.
     pub fn nested<K: AsRef<str>>(path: &[K], value: Self) -> Self {
-        path.iter().rev().fold(value, |inner, key| Self::Table([(key.as_ref().to_owned(), inner)].into_iter().collect()))
+        path.iter()
+            .rev()
+            .fold(value, |inner, key| Self::Table([(key.as_ref().to_owned(), inner)].into_iter().collect()))
     }
 
     /// Replaces strings, wherever they are. A path has the keys of tables and the places in lists.
-    pub fn replace_strings(
-        &mut self,
-        path: &mut Vec<String>,
-        new: &mut impl FnMut(&[String], &str) -> Option<String>,
-    ) {
+    pub fn replace_strings(&mut self, path: &mut Vec<String>, new: &mut impl FnMut(&[String], &str) -> Option<String>) {
         match self {
             Self::Text(text) => {
                 if let Some(new) = new(path, text) {
@@ -168,7 +172,8 @@ impl ConfigTree {
                 format!("[{}]", items.iter().map(Self::json_text).collect::<Vec<_>>().join(","))
             }
             Self::Table(table) => {
-                let fields = table.iter().map(|(key, value)| format!("{}:{}", Value::from(key.as_str()), value.json_text()));
+                let fields =
+                    table.iter().map(|(key, value)| format!("{}:{}", Value::from(key.as_str()), value.json_text()));
                 format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
             }
         }

@@ -189,7 +189,8 @@ impl Jsonc {
             };
             let object = object.ok_or("has no such object")?;
             let parts = ranges(&object.properties);
-            let at = object.properties.iter().position(|p| p.name.as_str() == last.as_ref()).ok_or("has no such key")?;
+            let at =
+                object.properties.iter().position(|p| p.name.as_str() == last.as_ref()).ok_or("has no such key")?;
             Ok(removed(text, object.range.start..object.range.end, &parts, at, Comments::Slashes))
         })?;
         Ok(true)
@@ -229,10 +230,7 @@ impl Jsonc {
     /// # Errors
     ///
     /// As for [`Jsonc::set`].
-    pub fn replace_strings(
-        &mut self,
-        mut new: impl FnMut(&[String], &str) -> Option<String>,
-    ) -> Result<(), String> {
+    pub fn replace_strings(&mut self, mut new: impl FnMut(&[String], &str) -> Option<String>) -> Result<(), String> {
         let mut wanted = self.tree()?;
         wanted.replace_strings(&mut Vec::new(), &mut new);
         self.edit(wanted, |_, root| {

@@ -166,13 +166,7 @@ fn outside_of_blocks(between: &str, comments: Comments) -> impl Iterator<Item = 
 }
 
 /// Removes a part and its comma. Comments stay.
-pub(crate) fn removed(
-    text: &str,
-    whole: Range<usize>,
-    parts: &[Range<usize>],
-    at: usize,
-    comments: Comments,
-) -> Edits {
+pub(crate) fn removed(text: &str, whole: Range<usize>, parts: &[Range<usize>], at: usize, comments: Comments) -> Edits {
     let part = parts[at].clone();
     let inner = whole.start + 1..whole.end - 1;
     if let ([_], "" | ",") = (parts, [&text[inner.start..part.start], &text[part.end..inner.end]].concat().trim()) {

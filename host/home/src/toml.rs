@@ -212,10 +212,7 @@ impl Toml {
     /// # Errors
     ///
     /// As for [`Toml::set_tree`].
-    pub fn replace_strings(
-        &mut self,
-        mut new: impl FnMut(&[String], &str) -> Option<String>,
-    ) -> Result<(), String> {
+    pub fn replace_strings(&mut self, mut new: impl FnMut(&[String], &str) -> Option<String>) -> Result<(), String> {
         let mut wanted = self.tree.clone();
         wanted.replace_strings(&mut Vec::new(), &mut new);
         if wanted == self.tree {
@@ -235,7 +232,8 @@ impl Toml {
         let tree = read(&text).map_err(|_| lost())?;
         for end in (1..=path.len()).rev() {
             let is_gone = tree.get(&path[..end]).is_none();
-            if is_gone && wanted.get(&path[..end]).and_then(ConfigTree::as_table).is_some_and(|table| table.is_empty()) {
+            if is_gone && wanted.get(&path[..end]).and_then(ConfigTree::as_table).is_some_and(|table| table.is_empty())
+            {
                 wanted.take(&path[..end]);
             }
         }
@@ -248,12 +246,7 @@ impl Toml {
 }
 
 /// The edits that add a value which is not there.
-fn insertion<K: AsRef<str>>(
-    text: &str,
-    place: &Place<'_>,
-    path: &[K],
-    value: &ConfigTree,
-) -> Result<Edits, String> {
+fn insertion<K: AsRef<str>>(text: &str, place: &Place<'_>, path: &[K], value: &ConfigTree) -> Result<Edits, String> {
     let (last, parents) = path.split_last().ok_or("cannot be set as a whole")?;
     let at = place.depth;
     let newline = newline(text);
@@ -342,7 +335,9 @@ fn tree_of(item: &Item) -> Option<ConfigTree> {
         Item::None => None,
         Item::Value(value) => Some(value_of(value)),
         Item::Table(table) => Some(table_of(table.iter())),
-        Item::ArrayOfTables(tables) => Some(ConfigTree::List(tables.iter().map(|table| table_of(table.iter())).collect())),
+        Item::ArrayOfTables(tables) => {
+            Some(ConfigTree::List(tables.iter().map(|table| table_of(table.iter())).collect()))
+        }
     }
 }
 

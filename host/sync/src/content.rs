@@ -16,8 +16,8 @@ use std::path::Path;
 
 pub use self::difference::{KeyChange, difference};
 pub use self::error::{ContentError, ContentSide};
-pub use self::merging::{ContentChoice, ContentConflict, Merging, Resolved, Versions, merge};
 use self::home_paths::HomePaths;
+pub use self::merging::{ContentChoice, ContentConflict, Merging, Resolved, Versions, merge};
 use self::structured::Structured;
 
 /// How a file is read.
@@ -141,4 +141,3 @@ pub fn top_level_keys(form: ContentForm, bytes: &[u8]) -> Result<Vec<String>, St
     let tree = Structured::parse(form, bytes)?.tree()?;
     Ok(tree.as_table().map(|table| table.keys().cloned().collect()).unwrap_or_default())
 }
-

@@ -108,7 +108,19 @@ fn texts() -> impl Strategy<Value = String> {
 
 fn paths() -> impl Strategy<Value = Vec<String>> {
     let key = proptest::sample::select(vec![
-        "mcp_servers", "one", "two", "three", "four", "five", "env", "features", "command", "args", "A", "new key", "list",
+        "mcp_servers",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "env",
+        "features",
+        "command",
+        "args",
+        "A",
+        "new key",
+        "list",
     ]);
     proptest::collection::vec(key.prop_map(str::to_owned), 1..4)
 }
@@ -124,9 +136,11 @@ fn trees() -> impl Strategy<Value = ConfigTree> {
     leaf.prop_recursive(3, 12, 4, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..3).prop_map(ConfigTree::List),
-            proptest::collection::vec((proptest::sample::select(vec!["a", "b c", "d"]), inner), 0..3).prop_map(|fields| {
-                ConfigTree::Table(fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
-            }),
+            proptest::collection::vec((proptest::sample::select(vec!["a", "b c", "d"]), inner), 0..3).prop_map(
+                |fields| {
+                    ConfigTree::Table(fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+                }
+            ),
         ]
     })
 }

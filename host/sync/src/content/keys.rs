@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use aiw_home::ConfigTree;
-use indexmap::IndexMap;
 
 use super::KeyRules;
 use super::structured::Edit;
@@ -17,15 +16,15 @@ fn travelling_at(path: &mut Vec<String>, tree: &ConfigTree, rules: &KeyRules<'_>
     match ((rules.travels)(path), tree) {
         (Some(true), tree) => Some(tree.clone()),
         (None, ConfigTree::Table(fields)) => {
-            let mut kept = IndexMap::new();
+            let mut kept = Vec::new();
             for (key, value) in fields {
                 path.push(key.clone());
                 if let Some(value) = travelling_at(path, value, rules) {
-                    kept.insert(key.clone(), value);
+                    kept.push((key.clone(), value));
                 }
                 path.pop();
             }
-            (!kept.is_empty()).then_some(ConfigTree::Table(kept))
+            (!kept.is_empty()).then(|| kept.into_iter().collect())
         }
         _ => None,
     }
@@ -52,7 +51,12 @@ pub(super) fn parted(tree: &ConfigTree, rules: &KeyRules<'_>) -> (Vec<Vec<String
     parts
 }
 
-fn part(path: &mut Vec<String>, tree: &ConfigTree, rules: &KeyRules<'_>, parts: &mut (Vec<Vec<String>>, Vec<Vec<String>>)) {
+fn part(
+    path: &mut Vec<String>,
+    tree: &ConfigTree,
+    rules: &KeyRules<'_>,
+    parts: &mut (Vec<Vec<String>>, Vec<Vec<String>>),
+) {
     match ((rules.travels)(path), tree) {
         (Some(true), _) => parts.1.push(path.clone()),
         (None, ConfigTree::Table(fields)) if travelling_at(path, tree, rules).is_some() => {
@@ -118,7 +122,8 @@ impl Merger<'_> {
         let in_the_way = self.local.get(path).filter(|local| is_open && local.as_table().is_none());
         if let Some(local) = in_the_way {
             // A value that stays, where others have a table.
-            let is_unchanged = bases.first().is_some_and(|_| bases.iter().all(|base| same(path, *base, theirs, self.rules)));
+            let is_unchanged =
+                bases.first().is_some_and(|_| bases.iter().all(|base| same(path, *base, theirs, self.rules)));
             if theirs.is_some() && !is_unchanged {
                 self.clash(path, None, Some(local), theirs);
             }
@@ -150,14 +155,16 @@ impl Merger<'_> {
     }
 
     fn take(&mut self, path: &[String], theirs: Maybe<'_>) {
-        let edit = theirs.map_or_else(|| Edit::Remove(path.to_vec()), |theirs| Edit::Set(path.to_vec(), theirs.clone()));
+        let edit =
+            theirs.map_or_else(|| Edit::Remove(path.to_vec()), |theirs| Edit::Set(path.to_vec(), theirs.clone()));
         self.merged.edits.push(edit);
     }
 
     fn visit_keys(&mut self, path: &mut Vec<String>, bases: &[Maybe<'_>], mine: &ConfigTree, theirs: &ConfigTree) {
         let (Some(mine), Some(theirs)) = (mine.as_table(), theirs.as_table()) else { return };
         for key in mine.keys().chain(theirs.keys().filter(|key| !mine.contains_key(*key))) {
-            let bases: Vec<Maybe<'_>> = bases.iter().map(|base| base.and_then(|base| base.as_table()?.get(key))).collect();
+            let bases: Vec<Maybe<'_>> =
+                bases.iter().map(|base| base.and_then(|base| base.as_table()?.get(key))).collect();
             path.push(key.clone());
             self.visit(path, &bases, mine.get(key), theirs.get(key));
             path.pop();

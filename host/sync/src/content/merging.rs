@@ -329,9 +329,11 @@ impl<'a> Keyed<'a> {
         let (conflicts, theirs) = match conflict {
             None => (Vec::new(), Resolved::Unchanged),
             Some((base, theirs)) => {
-                let text = |side: &Option<(Structured, ConfigTree)>| side.as_ref().map(|(file, _)| Shown::of(&file.text()));
+                let text =
+                    |side: &Option<(Structured, ConfigTree)>| side.as_ref().map(|(file, _)| Shown::of(&file.text()));
                 let base = base.map(shown_value);
-                let conflict = ContentConflict { key: Vec::new(), base, mine: text(&self.mine), theirs: text(&self.theirs) };
+                let conflict =
+                    ContentConflict { key: Vec::new(), base, mine: text(&self.mine), theirs: text(&self.theirs) };
                 (vec![conflict], theirs)
             }
         };
@@ -389,7 +391,11 @@ impl<'a> Keyed<'a> {
                 let gone: std::collections::HashSet<&ConfigTree> = removed.iter().collect();
                 let pairs = travels.iter().zip(here_too).filter(|(item, _)| gone.contains(item));
                 let added: Result<Vec<ConfigTree>, String> = added.iter().map(here).collect();
-                Edit::Items { path: path.clone(), added: added?, removed: pairs.map(|(_, item)| item.clone()).collect() }
+                Edit::Items {
+                    path: path.clone(),
+                    added: added?,
+                    removed: pairs.map(|(_, item)| item.clone()).collect(),
+                }
             }
         })
     }

@@ -1,7 +1,6 @@
 //! JSON and TOML alike.
 
 use aiw_home::{ConfigTree, Jsonc, Toml};
-use indexmap::IndexMap;
 
 use super::ContentForm;
 use super::home_paths::HomePaths;
@@ -10,7 +9,7 @@ use super::home_paths::HomePaths;
 const MAX_BYTES: usize = 1 << 20;
 
 /// How many bytes the edits of one file may read: each edit reads the file again.
-const MAX_WORK: usize = 64 << 20;
+const MAX_WORK: usize = 16 << 20;
 
 /// A file with keys.
 #[derive(Debug, Clone)]
@@ -27,11 +26,7 @@ pub(super) enum Edit {
     /// A value goes.
     Remove(Vec<String>),
     /// Items of a set come and go.
-    Items {
-        path: Vec<String>,
-        added: Vec<ConfigTree>,
-        removed: Vec<ConfigTree>,
-    },
+    Items { path: Vec<String>, added: Vec<ConfigTree>, removed: Vec<ConfigTree> },
 }
 
 impl Structured {
@@ -61,7 +56,8 @@ impl Structured {
             _ => None,
         };
         if form == ContentForm::Toml
-            && let Some(value) = Toml::parse(format!("value = {text}\n").as_bytes()).ok().and_then(|toml| one(toml.tree().clone()))
+            && let Some(value) =
+                Toml::parse(format!("value = {text}\n").as_bytes()).ok().and_then(|toml| one(toml.tree().clone()))
         {
             return Ok(value);
         }
@@ -89,17 +85,13 @@ impl Structured {
 
     /// Makes changes, all or none.
     pub(super) fn apply(&mut self, edits: &[Edit]) -> Result<(), String> {
-        let mut work = 0;
-        let mut new = self.clone();
-        for edit in edits {
-            for step in edit.steps() {
-                work += new.text().len();
-                if work > MAX_WORK {
-                    return Err("has too many changes to be merged key by key".into());
-                }
-                new.take(&step)?;
-            }
+        let steps: Vec<Step<'_>> = edits.iter().flat_map(Edit::steps).collect();
+        let added: usize = steps.iter().map(Step::size).sum();
+        if steps.len().saturating_mul(self.text().len() + added) > MAX_WORK {
+            return Err("has too many changes to be merged key by key".into());
         }
+        let mut new = self.clone();
+        steps.iter().try_for_each(|step| new.take(step))?;
         *self = new;
         Ok(())
     }
@@ -117,10 +109,7 @@ impl Structured {
         }
     }
 
-    pub(super) fn replace_strings(
-        &mut self,
-        new: impl FnMut(&[String], &str) -> Option<String>,
-    ) -> Result<(), String> {
+    pub(super) fn replace_strings(&mut self, new: impl FnMut(&[String], &str) -> Option<String>) -> Result<(), String> {
         match self {
             Self::Json(json) => json.replace_strings(new),
             Self::Toml(toml) => toml.replace_strings(new),
@@ -130,10 +119,12 @@ impl Structured {
     /// Puts this machine's home into values that travelled.
     pub(super) fn arrive(&mut self, home: &HomePaths) -> Result<(), String> {
         let mut problem = None;
-        self.replace_strings(|_, text| home.arrive(text).unwrap_or_else(|e| {
-            problem = Some(e);
-            None
-        }))?;
+        self.replace_strings(|_, text| {
+            home.arrive(text).unwrap_or_else(|e| {
+                problem = Some(e);
+                None
+            })
+        })?;
         problem.map_or(Ok(()), Err)
     }
 }
@@ -144,6 +135,16 @@ enum Step<'a> {
     Remove(&'a [String]),
     Append(&'a [String], &'a ConfigTree),
     RemoveItem(&'a [String], &'a ConfigTree),
+}
+
+impl Step<'_> {
+    /// About how many bytes come.
+    fn size(&self) -> usize {
+        match self {
+            Self::Set(_, value) | Self::Append(_, value) => value.json_text().len(),
+            Self::Remove(_) | Self::RemoveItem(..) => 0,
+        }
+    }
 }
 
 impl Edit {
@@ -183,9 +184,8 @@ pub(super) fn pruned(tree: &ConfigTree) -> Option<ConfigTree> {
     match tree {
         ConfigTree::List(items) if items.is_empty() => None,
         ConfigTree::Table(fields) => {
-            let fields: IndexMap<_, _> =
-                fields.iter().filter_map(|(key, value)| Some((key.clone(), pruned(value)?))).collect();
-            (!fields.is_empty()).then_some(ConfigTree::Table(fields))
+            let kept = fields.iter().filter_map(|(key, value)| Some((key.clone(), pruned(value)?)));
+            Some(kept.collect()).filter(|kept| *kept != ConfigTree::empty())
         }
         other => Some(other.clone()),
     }

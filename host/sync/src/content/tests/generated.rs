@@ -21,8 +21,17 @@ fn leaf(form: ContentForm) -> BoxedStrategy<ConfigTree> {
     };
     prop_oneof![
         (0..3i64).prop_map(|number| ConfigTree::Number(number.to_string())),
-        proptest::sample::select(vec!["x", "", "/home/me", "/home/me/a", "/home/meg", "${aiw:home}/a", "${aiw:x", "é\n\""])
-            .prop_map(|text| ConfigTree::Text(text.into())),
+        proptest::sample::select(vec![
+            "x",
+            "",
+            "/home/me",
+            "/home/me/a",
+            "/home/meg",
+            "${aiw:home}/a",
+            "${aiw:x",
+            "é\n\""
+        ])
+        .prop_map(|text| ConfigTree::Text(text.into())),
         Just(special),
         Just(ConfigTree::Bool(true)),
     ]
@@ -109,8 +118,7 @@ fn leaves(tree: &ConfigTree) -> BTreeMap<Path_, ConfigTree> {
                 }
             }
             ConfigTree::List(items) if is_set(path) => {
-                let mut items: Vec<ConfigTree> =
-                    items.iter().cloned().collect::<HashSet<_>>().into_iter().collect();
+                let mut items: Vec<ConfigTree> = items.iter().cloned().collect::<HashSet<_>>().into_iter().collect();
                 items.sort_by_key(ConfigTree::json_text);
                 all.insert(path.clone(), ConfigTree::List(items));
             }
@@ -127,7 +135,13 @@ fn items(value: Option<&ConfigTree>) -> HashSet<ConfigTree> {
 }
 
 /// Says what is wrong with a result, if anything is.
-fn complaint(base: Option<&ConfigTree>, mine: &ConfigTree, theirs: &ConfigTree, result: &ConfigTree, conflicts: &[Path_]) -> Option<String> {
+fn complaint(
+    base: Option<&ConfigTree>,
+    mine: &ConfigTree,
+    theirs: &ConfigTree,
+    result: &ConfigTree,
+    conflicts: &[Path_],
+) -> Option<String> {
     let [b, m, t, r] = [base.unwrap_or(&ConfigTree::empty()), mine, theirs, result].map(leaves);
     let paths: HashSet<&Path_> = b.keys().chain(m.keys()).chain(t.keys()).chain(r.keys()).collect();
     for path in paths {
@@ -137,7 +151,9 @@ fn complaint(base: Option<&ConfigTree>, mine: &ConfigTree, theirs: &ConfigTree, 
             m.cloned()
         } else if is_set(path) && [m, t].iter().all(|side| side.is_some_and(|side| side.as_list().is_some())) {
             let (b, m, t) = (items(b), items(m), items(t));
-            let all = m.union(&t).filter(|item| base.is_none() || !b.contains(item) || (m.contains(item) && t.contains(item)));
+            let all = m
+                .union(&t)
+                .filter(|item| base.is_none() || !b.contains(item) || (m.contains(item) && t.contains(item)));
             let mut all: Vec<ConfigTree> = all.cloned().collect();
             all.sort_by_key(ConfigTree::json_text);
             Some(ConfigTree::List(all))
@@ -168,7 +184,7 @@ fn cases() -> impl Strategy<Value = (ContentForm, ConfigTree, ConfigTree, Config
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn no_edit_is_lost_that_is_not_a_conflict((form, base, mine, theirs) in cases(), has_base in any::<bool>()) {
