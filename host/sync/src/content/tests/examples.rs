@@ -144,10 +144,7 @@ since = 2026-11-27T10:00:00Z # a time
 "#;
 
 fn codex_travels(path: &[String]) -> Option<bool> {
-    match path.first().map(String::as_str) {
-        None => None,
-        Some(key) => Some(key != "projects"),
-    }
+    path.first().map(|key| key != "projects")
 }
 
 const CODEX_RULES: KeyRules<'static> = KeyRules { travels: &codex_travels, is_set: &is_set };
