@@ -79,12 +79,12 @@ pub(super) struct Clash {
     pub(super) theirs: Option<ConfigTree>,
 }
 
-/// What three values make, all as they travel.
+/// The result of three values, all as they travel.
 #[derive(Debug, Default)]
 pub(super) struct Merged {
-    /// What changes in mine.
+    /// The changes of mine.
     pub(super) edits: Vec<Edit>,
-    /// What both sides changed.
+    /// The values that both sides changed.
     pub(super) clashes: Vec<Clash>,
 }
 

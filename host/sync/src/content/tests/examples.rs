@@ -220,7 +220,7 @@ fn a_file_that_is_gone_or_cannot_be_read_is_told_apart() {
     assert!(matches!(done(&[], None, Some(&base)), (0, Resolved::Write(_))));
     assert!(matches!(done(&[None], None, Some(&base)), (0, Resolved::Write(_))));
     assert_eq!(done(&bases, None, None), (0, Resolved::Unchanged));
-    // What can't be read is no deletion.
+    // What can't be read is not a deletion.
     for (bad, side) in
         [(b"{\"a\":".as_slice(), "is not JSON"), (b"", "is empty"), (b" \n", "is empty"), (b"\xff", "is not UTF-8")]
     {

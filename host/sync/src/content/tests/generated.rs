@@ -165,7 +165,7 @@ fn complaint(
         } else if base.is_some() && b == t {
             m.cloned()
         } else {
-            return Some(format!("{path:?} was changed on both sides and is no conflict: {b:?} {m:?} {t:?}"));
+            return Some(format!("{path:?} was changed on both sides and is not a conflict: {b:?} {m:?} {t:?}"));
         };
         let is_empty_list = |value: Option<&ConfigTree>| value.is_none_or(|value| pruned(value).is_none());
         if r != wanted.as_ref() && !(is_empty_list(r) && is_empty_list(wanted.as_ref())) {

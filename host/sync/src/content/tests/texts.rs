@@ -1,4 +1,4 @@
-//! Texts, line by line, and what is no text.
+//! Texts, line by line, and bytes that are not text.
 
 use super::*;
 
