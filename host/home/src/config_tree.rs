@@ -55,6 +55,12 @@ impl From<&Value> for ConfigTree {
     }
 }
 
+impl FromIterator<(String, ConfigTree)> for ConfigTree {
+    fn from_iter<I: IntoIterator<Item = (String, ConfigTree)>>(fields: I) -> Self {
+        Self::Table(fields.into_iter().collect())
+    }
+}
+
 impl ConfigTree {
     /// A table without keys.
     pub fn empty() -> Self {

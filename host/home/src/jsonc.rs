@@ -202,7 +202,12 @@ impl Jsonc {
     ///
     /// As for [`Jsonc::set`].
     pub fn remove_item(&mut self, path: &[&str], item: &Value) -> Result<bool, String> {
-        self.remove_tree(path, &item.into())
+        let Some(Value::Array(items)) = self.get(path) else { return Ok(false) };
+        let Some(position) = items.iter().position(|other| other == item) else { return Ok(false) };
+        // As it is written.
+        let tree = self.tree()?;
+        let item = tree.get(path).and_then(|list| list.as_list()?.get(position)).ok_or("has no such list")?;
+        self.remove_tree(path, &item.clone())
     }
 
     /// Removes an item that is written alike from a list; returns whether it was there.

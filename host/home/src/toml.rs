@@ -7,7 +7,6 @@ mod written;
 
 use std::ops::Range;
 
-use serde_json::Value;
 use toml_edit::{ArrayOfTables, Document, Item, Value as Node};
 
 use self::places::{Place, entries, joined, lines_of, lines_of_table, top};
@@ -24,7 +23,6 @@ pub struct Toml {
     text: String,
     has_bom: bool,
     tree: ConfigTree,
-    value: Value,
 }
 
 impl Toml {
@@ -39,13 +37,7 @@ impl Toml {
         }
         let text = str::from_utf8(bytes).map_err(|e| format!("is not UTF-8: byte {}", e.valid_up_to()))?;
         let (has_bom, text) = text.strip_prefix(BOM).map_or((false, text), |rest| (true, rest));
-        let tree = read(text)?;
-        Ok(Self { text: text.to_owned(), has_bom, value: tree.to_json(), tree })
-    }
-
-    /// The content as JSON. Times, and numbers that JSON doesn't have, are texts there.
-    pub fn value(&self) -> &Value {
-        &self.value
+        Ok(Self { text: text.to_owned(), has_bom, tree: read(text)? })
     }
 
     /// The content, of which nothing is lost.
@@ -240,7 +232,7 @@ impl Toml {
         if tree != wanted {
             return Err(lost());
         }
-        (self.text, self.value, self.tree) = (text, tree.to_json(), tree);
+        (self.text, self.tree) = (text, tree);
         Ok(())
     }
 }

@@ -30,9 +30,13 @@ impl Config {
 
     /// The servers under a key. The error is the end of a sentence about the file.
     pub(crate) fn servers(&self, key: &str) -> Result<Map<String, Value>, String> {
-        match self.value().get(key) {
+        let servers = match self {
+            Self::Json(json) => json.get(&[key]).cloned(),
+            Self::Toml(toml) => toml.tree().get(&[key]).map(ConfigTree::to_json),
+        };
+        match servers {
             None => Ok(Map::new()),
-            Some(Value::Object(servers)) => Ok(servers.clone()),
+            Some(Value::Object(servers)) => Ok(servers),
             Some(_) => Err(format!("has a `{key}` that is not an object")),
         }
     }
@@ -78,13 +82,6 @@ impl Config {
         match self {
             Self::Json(json) if json.get(&[key]) == Some(&Value::Object(Map::new())) => json.remove(&[key]).map(drop),
             _ => Ok(()),
-        }
-    }
-
-    fn value(&self) -> &Value {
-        match self {
-            Self::Json(json) => json.value(),
-            Self::Toml(toml) => toml.value(),
         }
     }
 

@@ -17,9 +17,9 @@ use std::path::Path;
 pub use self::difference::{KeyChange, difference};
 pub use self::error::{ContentError, ContentSide};
 use self::home_paths::HomePaths;
+pub use self::merging::{ContentChoice, ContentConflict, Resolved, Versions, merge};
 #[cfg(test)]
 use self::merging::Merging;
-pub use self::merging::{ContentChoice, ContentConflict, Resolved, Versions, merge};
 use self::structured::Structured;
 
 /// How a file is read.
@@ -46,7 +46,7 @@ impl ContentForm {
 #[derive(Clone, Copy)]
 pub struct KeyRules<'a> {
     /// Says for a path of keys whether it travels: `Some(true)` with all beneath, `Some(false)` never with all beneath,
-    /// `None`: look deeper. A value that is no table, and of which nothing is said, stays.
+    /// `None`: look deeper. The empty path is the whole file. A value that is not a table, and of which nothing is said, stays.
     pub travels: &'a dyn Fn(&[String]) -> Option<bool>,
     /// Whether the list at this path is a set: merged by its items.
     pub is_set: &'a dyn Fn(&[String]) -> bool,

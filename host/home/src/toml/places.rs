@@ -9,7 +9,7 @@ use crate::splice::Edits;
 
 /// Where a path of keys leads.
 pub(super) struct Place<'a> {
-    /// What is at the whole path, if anything is.
+    /// The item at the whole path, if there is one.
     pub(super) whole: Option<&'a Item>,
     /// The last thing on the path that is there, without the last key.
     pub(super) container: &'a Item,

@@ -63,7 +63,7 @@ fn number(text: &str) -> String {
     if let Ok(number) = text.parse::<i64>() {
         return number.to_string();
     }
-    // An integer that is too large for TOML is no float.
+    // An integer that is too large for TOML does not become a float.
     let is_float = text.contains(['.', 'e', 'E']);
     text.parse::<f64>().ok().filter(|number| is_float && number.is_finite()).map_or_else(|| text.to_owned(), float)
 }

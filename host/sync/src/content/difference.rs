@@ -13,11 +13,11 @@ use super::{ContentForm, lines};
 pub struct KeyChange {
     /// The keys that lead to it; none for the whole file.
     pub key: Vec<String>,
-    /// What was there. A whole file that is no text is described.
+    /// The old value. A whole file that is not a text is described.
     pub old: Option<Value>,
-    /// What is there now.
+    /// The new value.
     pub new: Option<Value>,
-    /// What differs in the whole file, line by line, if it is a text that is not too long.
+    /// The lines in which a whole file differs, if it is a text that is not too long.
     pub diff: Option<String>,
 }
 

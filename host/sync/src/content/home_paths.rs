@@ -2,7 +2,7 @@
 
 use std::path::{MAIN_SEPARATOR, Path};
 
-/// What stands for the home.
+/// Stands for the home.
 const HOME: &str = "${aiw:home}";
 
 /// Stands before a value that looks like one of aiw's own, and is the user's.
@@ -39,7 +39,7 @@ impl HomePaths {
             return Ok(Some(text.to_owned()));
         }
         let Some(rest) = text.strip_prefix(HOME).filter(|rest| is_end(rest)) else { return Ok(None) };
-        let home = self.home.as_ref().ok_or("has a path in the home, and the home of this machine is no text")?;
+        let home = self.home.as_ref().ok_or("has a path in the home, and the home of this machine is not text")?;
         Ok(Some(if home.is_empty() && rest.is_empty() { "/".into() } else { format!("{home}{rest}") }))
     }
 

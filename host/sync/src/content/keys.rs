@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use aiw_home::ConfigTree;
-use indexmap::IndexMap;
 
 use super::KeyRules;
 use super::structured::Edit;
@@ -17,15 +16,15 @@ fn travelling_at(path: &mut Vec<String>, tree: &ConfigTree, rules: &KeyRules<'_>
     match ((rules.travels)(path), tree) {
         (Some(true), tree) => Some(tree.clone()),
         (None, ConfigTree::Table(fields)) => {
-            let mut kept = IndexMap::new();
+            let mut kept = Vec::new();
             for (key, value) in fields {
                 path.push(key.clone());
                 if let Some(value) = travelling_at(path, value, rules) {
-                    kept.insert(key.clone(), value);
+                    kept.push((key.clone(), value));
                 }
                 path.pop();
             }
-            (!kept.is_empty()).then_some(ConfigTree::Table(kept))
+            (!kept.is_empty()).then(|| kept.into_iter().collect())
         }
         _ => None,
     }
@@ -80,12 +79,12 @@ pub(super) struct Clash {
     pub(super) theirs: Option<ConfigTree>,
 }
 
-/// What three values make, all as they travel.
+/// The result of three values, all as they travel.
 #[derive(Debug, Default)]
 pub(super) struct Merged {
-    /// What changes in mine.
+    /// The changes of mine.
     pub(super) edits: Vec<Edit>,
-    /// What both sides changed.
+    /// The values that both sides changed.
     pub(super) clashes: Vec<Clash>,
 }
 

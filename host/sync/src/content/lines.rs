@@ -64,7 +64,7 @@ fn plain(text: &str) -> String {
     text
 }
 
-/// What differs between two texts, as a unified diff; None if one is too long.
+/// The differences of two texts, as a unified diff; None if one is too long.
 pub(super) fn diff(old: &str, new: &str) -> Option<String> {
     (is_short(old) && is_short(new)).then(|| diffy::create_patch(old, new).to_string())
 }

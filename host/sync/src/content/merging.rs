@@ -14,7 +14,7 @@ use super::{ContentError, ContentForm, ContentSide, KeyChange, KeyRules, lines};
 /// Three versions of a file.
 #[derive(Debug, Clone, Copy)]
 pub struct Versions<'a> {
-    /// Those from which both sides come, as they travelled; in each, the file may be missing. No entry: there is none, so
+    /// The versions from which both sides come, as they travelled; in each, the file may be missing. No entry: there is none, so
     /// nothing is deleted. Several: a value counts where all agree.
     pub bases: &'a [Option<&'a [u8]>],
     /// The whole file on this machine, if it is there.
@@ -28,26 +28,26 @@ pub struct Versions<'a> {
 pub struct ContentConflict {
     /// The keys that lead to it; none for the whole file.
     pub key: Vec<String>,
-    /// What both sides come from.
+    /// The value from which both sides come.
     pub base: Option<Shown>,
-    /// What is on this machine.
+    /// The value on this machine.
     pub mine: Option<Shown>,
-    /// What the snapshot has.
+    /// The value in the snapshot.
     pub theirs: Option<Shown>,
 }
 
-/// What becomes of a conflict.
+/// A decision on a conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContentChoice {
-    /// What is on this machine stays.
+    /// The value on this machine stays.
     Mine,
-    /// What the snapshot has takes its place.
+    /// The value in the snapshot takes its place.
     Theirs,
     /// A JSON or TOML value, or the whole file.
     Edited(Vec<u8>),
 }
 
-/// What becomes of a file.
+/// The fate of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolved {
     /// It stays as it is.
@@ -77,7 +77,7 @@ enum Plan {
         mine: String,
         /// The file if all conflicts keep mine.
         kept: Structured,
-        /// What each conflict does if theirs is chosen.
+        /// The edit of each conflict if theirs is chosen.
         theirs: Vec<Edit>,
     },
 }
@@ -104,12 +104,12 @@ pub fn merge(
 }
 
 impl Merging {
-    /// What both sides changed.
+    /// The values that both sides changed.
     pub fn conflicts(&self) -> &[ContentConflict] {
         &self.conflicts
     }
 
-    /// What changes on this machine if mine is chosen in all conflicts.
+    /// The changes on this machine if mine is chosen in all conflicts.
     pub fn changes(&self) -> &[KeyChange] {
         &self.changes
     }
@@ -220,7 +220,7 @@ struct Keyed<'a> {
     bases: Vec<Option<ConfigTree>>,
     /// The whole file, and what travels of it.
     mine: Option<(Structured, ConfigTree)>,
-    /// What may arrive of the file, and its value.
+    /// The part of the file that may arrive, and its value.
     theirs: Option<(Structured, ConfigTree)>,
 }
 
@@ -295,7 +295,7 @@ impl<'a> Keyed<'a> {
         Ok(Resolved::Write(file.text().into_bytes()))
     }
 
-    /// What is left of a file that is deleted elsewhere: the keys that stay.
+    /// The rest of a file that is deleted elsewhere: the keys that stay.
     fn without_travelling(&self, file: &Structured) -> Result<Resolved, ContentError> {
         let without = || {
             let mut file = file.clone();

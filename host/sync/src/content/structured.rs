@@ -1,7 +1,6 @@
 //! JSON and TOML alike.
 
 use aiw_home::{ConfigTree, Jsonc, Toml};
-use indexmap::IndexMap;
 
 use super::ContentForm;
 use super::home_paths::HomePaths;
@@ -10,7 +9,7 @@ use super::home_paths::HomePaths;
 const MAX_BYTES: usize = 1 << 20;
 
 /// How many bytes the edits of one file may read: each edit reads the file again.
-const MAX_WORK: usize = 64 << 20;
+const MAX_WORK: usize = 16 << 20;
 
 /// A file with keys.
 #[derive(Debug, Clone)]
@@ -86,17 +85,13 @@ impl Structured {
 
     /// Makes changes, all or none.
     pub(super) fn apply(&mut self, edits: &[Edit]) -> Result<(), String> {
-        let mut work = 0;
-        let mut new = self.clone();
-        for edit in edits {
-            for step in edit.steps() {
-                work += new.text().len();
-                if work > MAX_WORK {
-                    return Err("has too many changes to be merged key by key".into());
-                }
-                new.take(&step)?;
-            }
+        let steps: Vec<Step<'_>> = edits.iter().flat_map(Edit::steps).collect();
+        let added: usize = steps.iter().map(Step::size).sum();
+        if steps.len().saturating_mul(self.text().len() + added) > MAX_WORK {
+            return Err("has too many changes to be merged key by key".into());
         }
+        let mut new = self.clone();
+        steps.iter().try_for_each(|step| new.take(step))?;
         *self = new;
         Ok(())
     }
@@ -142,6 +137,16 @@ enum Step<'a> {
     RemoveItem(&'a [String], &'a ConfigTree),
 }
 
+impl Step<'_> {
+    /// About how many bytes come.
+    fn size(&self) -> usize {
+        match self {
+            Self::Set(_, value) | Self::Append(_, value) => value.json_text().len(),
+            Self::Remove(_) | Self::RemoveItem(..) => 0,
+        }
+    }
+}
+
 impl Edit {
     fn steps(&self) -> Vec<Step<'_>> {
         match self {
@@ -179,9 +184,8 @@ pub(super) fn pruned(tree: &ConfigTree) -> Option<ConfigTree> {
     match tree {
         ConfigTree::List(items) if items.is_empty() => None,
         ConfigTree::Table(fields) => {
-            let fields: IndexMap<_, _> =
-                fields.iter().filter_map(|(key, value)| Some((key.clone(), pruned(value)?))).collect();
-            (!fields.is_empty()).then_some(ConfigTree::Table(fields))
+            let kept = fields.iter().filter_map(|(key, value)| Some((key.clone(), pruned(value)?)));
+            Some(kept.collect()).filter(|kept| *kept != ConfigTree::empty())
         }
         other => Some(other.clone()),
     }

@@ -29,6 +29,7 @@ fn leaf(form: ContentForm) -> BoxedStrategy<ConfigTree> {
             "/home/meg",
             "${aiw:home}/a",
             "${aiw:x",
+            "${aiw:literal}${aiw:home}",
             "é\n\""
         ])
         .prop_map(|text| ConfigTree::Text(text.into())),
@@ -164,7 +165,7 @@ fn complaint(
         } else if base.is_some() && b == t {
             m.cloned()
         } else {
-            return Some(format!("{path:?} was changed on both sides and is no conflict: {b:?} {m:?} {t:?}"));
+            return Some(format!("{path:?} was changed on both sides and is not a conflict: {b:?} {m:?} {t:?}"));
         };
         let is_empty_list = |value: Option<&ConfigTree>| value.is_none_or(|value| pruned(value).is_none());
         if r != wanted.as_ref() && !(is_empty_list(r) && is_empty_list(wanted.as_ref())) {
@@ -174,17 +175,31 @@ fn complaint(
     None
 }
 
+/// A set of some of a few items.
+fn subsets() -> impl Strategy<Value = ConfigTree> {
+    proptest::sample::subsequence(vec![0, 1, 2, 3, 4], 0..5)
+        .prop_shuffle()
+        .prop_map(|items| ConfigTree::List(items.iter().map(|n: &i64| ConfigTree::Number(n.to_string())).collect()))
+}
+
 fn cases() -> impl Strategy<Value = (ContentForm, ConfigTree, ConfigTree, ConfigTree)> {
     proptest::sample::select(vec![ContentForm::Json, ContentForm::Toml]).prop_flat_map(|form| {
-        (Just(form), roots(form), changes(form), changes(form)).prop_map(|(form, base, mine, theirs)| {
-            let (mine, theirs) = (changed(&base, &mine), changed(&base, &theirs));
+        let sets = proptest::option::of([subsets(), subsets(), subsets()]);
+        (roots(form), changes(form), changes(form), sets).prop_map(move |(base, mine, theirs, sets)| {
+            let mut sides = [base.clone(), changed(&base, &mine), changed(&base, &theirs)];
+            if let Some(sets) = sets {
+                for (side, set) in sides.iter_mut().zip(sets) {
+                    side.put(&["set"], set).unwrap();
+                }
+            }
+            let [base, mine, theirs] = sides;
             (form, base, mine, theirs)
         })
     })
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn no_edit_is_lost_that_is_not_a_conflict((form, base, mine, theirs) in cases(), has_base in any::<bool>()) {
@@ -256,7 +271,14 @@ proptest! {
         let merging = merge(form, &versions, &RULES, home()).unwrap();
         let result = decided(&merging, mine, &ContentChoice::Mine);
         let [o, p, m, t, r] = [&one, &other, &sent(form, mine), &theirs, &sent(form, &result)].map(|text| leaves(&tree(form, text)));
-        // What was deleted is in no side of both bases, or they agreed on it.
+        let set = vec!["set".to_owned()];
+        let [in_o, in_p, in_m, in_t, in_r] = [&o, &p, &m, &t, &r].map(|leaves| items(leaves.get(&set)));
+        if [&m, &t].iter().all(|side| side.get(&set).is_some_and(|set| set.as_list().is_some())) {
+            for item in in_m.union(&in_t).filter(|item| !in_r.contains(*item)) {
+                prop_assert!(in_o.contains(item) && in_p.contains(item), "{:?}", item);
+            }
+        }
+        // What was deleted was the same in both.
         for (path, value) in m.iter().chain(&t).filter(|(path, _)| !r.contains_key(*path)) {
             let is_shown = merging.conflicts().iter().any(|conflict| path.starts_with(&conflict.key) || conflict.key.starts_with(path));
             let is_agreed = o.get(path) == Some(value) && p.get(path) == Some(value);
