@@ -247,10 +247,12 @@ fn tokens_go_to_no_other_client_and_no_other_server() {
 
 #[test]
 fn silence_while_the_code_is_asked_for_is_an_error() {
+    const SHORT: Duration = Duration::from_millis(100);
+
     let google = Google::start();
     google.but(|_, _| Some(Answer::Silence));
     let mut context = google.world().context();
-    let limits = RequestLimits { idle: Duration::from_millis(100), ..RequestLimits::default() };
+    let limits = RequestLimits { connect: SHORT, idle: SHORT, ..RequestLimits::default() };
     context.net = HttpClient::with_limits(limits).unwrap();
     assert!(matches!(wait(login(&context, &|_| {})), Err(FarError::Net(_))));
 }

@@ -46,12 +46,7 @@ impl World {
 
     /// What far ends use, with seconds that are short.
     pub fn context(&self) -> FarContext {
-        let limits = RequestLimits {
-            idle: Duration::from_millis(700),
-            get: Duration::from_secs(20),
-            ..RequestLimits::default()
-        };
-        let mut context = FarContext::new(self.home(), HttpClient::with_limits(limits).unwrap()).unwrap();
+        let mut context = FarContext::new(self.home(), HttpClient::new().unwrap()).unwrap();
         context.second = Duration::from_millis(1);
         context
     }
@@ -67,6 +62,14 @@ impl World {
 
     pub fn open(&self, address: &str) -> Box<dyn FarEnd> {
         wait(open(&self.address(address), &self.context())).unwrap()
+    }
+
+    /// Opens a far end that will not answer.
+    pub fn open_impatiently(&self, address: &str) -> Box<dyn FarEnd> {
+        let short = Duration::from_millis(150);
+        let limits = RequestLimits { connect: short, idle: short, ..RequestLimits::default() };
+        let context = FarContext { net: HttpClient::with_limits(limits).unwrap(), ..self.context() };
+        wait(open(&self.address(address), &context)).unwrap()
     }
 }
 
