@@ -55,9 +55,10 @@ fn base(named: Option<&str>, own: &'static str) -> Result<(Url, Policy), FarErro
 /// Returns the address of something below a base.
 fn below(base: &Url, path: &str) -> Result<Url, FarError> {
     let mut url = base.clone();
-    let beneath =
-        |url: &mut Url| url.path_segments_mut().map(|mut parts| drop(parts.pop_if_empty().extend(path.split('/'))));
-    beneath(&mut url).map_err(|()| FarError::Internal { what: "an address of Google's" })?;
+    match url.path_segments_mut() {
+        Ok(mut parts) => parts.pop_if_empty().extend(path.split('/')),
+        Err(()) => return Err(FarError::Internal { what: "an address of Google's" }),
+    };
     Ok(url)
 }
 

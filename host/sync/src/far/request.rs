@@ -34,6 +34,11 @@ pub(super) struct Pauses {
 }
 
 impl Pauses {
+    /// Notes that an attempt brought no answer, which takes longer than one that did.
+    pub(super) fn note_silence(&mut self) {
+        self.attempt += 1;
+    }
+
     /// Waits before the next attempt, at least as long as the far end asks for. Returns whether there is one.
     pub(super) async fn next(&mut self, asked: Option<u64>) -> bool {
         self.attempt += 1;
@@ -74,7 +79,10 @@ impl Way {
             let asked = match &sent {
                 Ok(response) if is_passing(response.status) => retry_after(response),
                 Ok(_) => return sent,
-                Err(error) if is_moment(error) => None,
+                Err(error) if is_moment(error) => {
+                    pauses.note_silence();
+                    None
+                }
                 Err(_) => return sent,
             };
             if !pauses.next(asked).await {
@@ -126,10 +134,23 @@ pub(super) fn retry_after(response: &Response) -> Option<u64> {
     Some(until.saturating_sub(now.unwrap_or_else(now_millis)).div_ceil(1000))
 }
 
-/// Returns the error of a read: one that is too long is about the object.
-pub(super) fn reading(name: &str, limit: u64) -> impl Fn(FarError) -> FarError {
-    move |error| match error {
-        FarError::Net(NetError::TooLarge { .. }) => FarError::TooLarge { name: name.to_owned(), limit },
-        error => error,
+/// An answer that says no may be longer than a small object.
+pub(super) const MAX_REFUSAL: u64 = 64 << 10;
+
+impl Way {
+    /// Sends a request for an object of at most so many bytes.
+    pub(super) async fn read(&self, request: HttpRequest, name: &str, limit: u64) -> Result<Response, FarError> {
+        let request = HttpRequest { limit: limit.max(MAX_REFUSAL), ..request };
+        within(self.send(&request).await, name, limit)
+    }
+}
+
+/// Refuses an object that is larger than it may be.
+pub(super) fn within(read: Result<Response, FarError>, name: &str, limit: u64) -> Result<Response, FarError> {
+    let too_large = || FarError::TooLarge { name: name.to_owned(), limit };
+    match read {
+        Ok(response) if response.status == 200 && response.body.len() as u64 > limit => Err(too_large()),
+        Err(FarError::Net(NetError::TooLarge { .. })) => Err(too_large()),
+        read => read,
     }
 }

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::address::S3Address;
-use super::request::{Way, reading};
+use super::request::{MAX_REFUSAL, Way, within};
 use super::xml::character;
 use super::{FarContext, FarEnd, FarError, FarObject, Found, MAX_NAMES, MAX_OBJECT, check_name, check_object};
 
@@ -158,8 +158,9 @@ impl S3 {
     }
 
     async fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, FarError> {
-        let wanted = Wanted { method: Method::Get, name: Some(name), query: &[], body: b"", limit };
-        let response = self.send(&wanted).await.map_err(reading(name, limit))?;
+        let limited = limit.max(MAX_REFUSAL);
+        let wanted = Wanted { method: Method::Get, name: Some(name), query: &[], body: b"", limit: limited };
+        let response = within(self.send(&wanted).await, name, limit)?;
         match response.status {
             200 => Ok(response.body),
             404 if code(&response.body) != "NoSuchBucket" => {

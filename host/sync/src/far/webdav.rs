@@ -14,7 +14,7 @@ use quick_xml::name::ResolveResult;
 use quick_xml::reader::NsReader;
 use url::Url;
 
-use super::request::{Way, reading};
+use super::request::Way;
 use super::xml::character;
 use super::{FarContext, FarEnd, FarError, FarObject, Found, MAX_OBJECT, check_name, check_object};
 
@@ -94,8 +94,7 @@ impl WebDav {
     }
 
     async fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, FarError> {
-        let request = HttpRequest { limit, ..self.request(Method::Get, &self.file(name)?) };
-        let response = self.way.send(&request).await.map_err(reading(name, limit))?;
+        let response = self.way.read(self.request(Method::Get, &self.file(name)?), name, limit).await?;
         match response.status {
             200 => Ok(response.body),
             404 | 410 => Err(FarError::NotFound { name: name.to_owned(), place: self.way.place.clone() }),

@@ -180,7 +180,7 @@ impl Program {
 fn last(complaint: &str) -> String {
     let lines = || complaint.lines().filter(|line| !line.trim().is_empty());
     let said = lines().find(|line| line.starts_with("fatal:") || line.starts_with("error:") || line.starts_with('!'));
-    let said = lines().find(|line| line.starts_with("remote: error")).or(said).or_else(|| lines().last());
+    let said = lines().find(|line| line.starts_with("remote: error")).or(said).or_else(|| lines().next_back());
     let said = said.unwrap_or_default().trim_start_matches("fatal: ").trim_start_matches("error: ");
     one_line(said, 200)
 }

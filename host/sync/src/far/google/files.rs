@@ -115,7 +115,10 @@ impl Files {
             let sent = self.send_once(request).await;
             let asked = match &sent {
                 Ok(response) if is_passing(response) => retry_after(response),
-                Err(error) if is_moment(error) => None,
+                Err(error) if is_moment(error) => {
+                    pauses.note_silence();
+                    None
+                }
                 _ => return sent,
             };
             if !pauses.next(asked).await {

@@ -267,6 +267,7 @@ impl Access {
                     }
                 }
                 Answer::Unclear(error) => {
+                    pauses.note_silence();
                     let is_lasting = matches!(&error, FarError::Net(_)) && !is_moment(&error);
                     if is_lasting || !pauses.next(None).await {
                         return Err(error);

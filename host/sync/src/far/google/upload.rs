@@ -6,7 +6,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::super::request::{is_moment, retry_after};
+use super::super::request::{MAX_REFUSAL, is_moment, retry_after, within};
 use super::super::{FarError, MAX_OBJECT};
 use super::PLACE;
 use super::files::{DriveFile, Files, is_passing};
@@ -121,6 +121,7 @@ async fn send(files: &Files, session: &Url, bytes: &[u8]) -> Result<Session, Far
                 _ => return Err(files.refused(response)),
             },
             Err(error) if is_moment(error) => {
+                pauses.note_silence();
                 is_unsure = true;
                 None
             }
@@ -165,8 +166,8 @@ async fn is_right(files: &Files, id: &str, said: Option<DriveFile>, bytes: &[u8]
 /// Reads a file; `None` if it is not there.
 pub(super) async fn read(files: &Files, id: &str, limit: u64) -> Result<Option<Vec<u8>>, FarError> {
     let request = files.request(Method::Get, &format!("drive/v3/files/{id}"), &[("alt", "media")])?;
-    let response =
-        files.send(&HttpRequest { limit, ..request }).await.map_err(super::super::request::reading(id, limit))?;
+    let request = HttpRequest { limit: limit.max(MAX_REFUSAL), ..request };
+    let response = within(files.send(&request).await, id, limit)?;
     match response.status {
         200 => Ok(Some(response.body)),
         404 => Ok(None),
