@@ -17,9 +17,9 @@ use std::path::Path;
 pub use self::difference::{KeyChange, difference};
 pub use self::error::{ContentError, ContentSide};
 use self::home_paths::HomePaths;
-pub use self::merging::{ContentChoice, ContentConflict, Resolved, Versions, merge};
 #[cfg(test)]
 use self::merging::Merging;
+pub use self::merging::{ContentChoice, ContentConflict, Resolved, Versions, merge};
 use self::structured::Structured;
 
 /// How a file is read.
@@ -95,6 +95,7 @@ pub fn travelling(form: ContentForm, text: &[u8], rules: &KeyRules<'_>, home: &P
 /// # Errors
 ///
 /// The end of a sentence about the file.
+#[cfg(test)]
 pub fn arriving(form: ContentForm, bytes: &[u8], home: &Path) -> Result<Vec<u8>, String> {
     if !form.has_keys() {
         return Ok(bytes.to_vec());
