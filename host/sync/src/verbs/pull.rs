@@ -7,7 +7,7 @@ use aiw_home::{Mode, make_private_dir, replace};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{OpenStore, SyncChange, SyncConflict, SyncPull, SyncUndone, Synchronizer, content_digest, new_roots};
+use super::{OpenStore, SyncChange, SyncConflict, SyncPull, SyncUndone, Synchronizer, Talk, content_digest, new_roots};
 use crate::apply::{MergedState, apply, undo};
 use crate::content::KeyChange;
 use crate::error::SyncError;
@@ -69,7 +69,7 @@ impl Synchronizer {
         let mut answers = BTreeMap::new();
         let mut incoming = merger.merge(&store, &answers);
         if !request.dry_run && !incoming.conflicts.is_empty() {
-            self.answer(&incoming, request, ask, &mut answers).await?;
+            self.answer(&incoming, request, &Talk { ask, sink }, &mut answers).await?;
             incoming = merger.merge(&store, &answers);
         }
         let after = self.after(&store, &state, &mine, &incoming);
@@ -144,7 +144,7 @@ impl Synchronizer {
         &self,
         incoming: &Incoming,
         request: &PullRequest,
-        ask: &dyn Ask,
+        Talk { ask, sink }: &Talk<'_>,
         answers: &mut BTreeMap<ConflictPlace, Answer>,
     ) -> Result<(), SyncError> {
         for (at, found) in incoming.conflicts.iter().enumerate() {
@@ -171,16 +171,18 @@ impl Synchronizer {
                     if conflict.key.is_some() {
                         options.push("type another value".into());
                     }
+                    let question = format!(
+                        "conflict {} of {}: {place}\n  here: {}\n  on {}: {}",
+                        at + 1,
+                        incoming.conflicts.len(),
+                        shown(&conflict.mine),
+                        found.from,
+                        shown(&conflict.theirs),
+                    );
+                    question.lines().for_each(|line| sink.note(line.to_owned()));
                     let choice = Choice {
                         name: "conflict",
-                        question: format!(
-                            "Conflict {} of {}: {place}\n  here: {}\n  on {}: {}",
-                            at + 1,
-                            incoming.conflicts.len(),
-                            shown(&conflict.mine),
-                            found.from,
-                            shown(&conflict.theirs),
-                        ),
+                        question,
                         short: "Which one? ".into(),
                         options,
                         flag: "--mine or --theirs".into(),
