@@ -43,6 +43,7 @@ mod roles;
 mod routing;
 mod servers;
 mod setup;
+mod sync;
 mod tasks;
 mod terminal;
 mod trust;

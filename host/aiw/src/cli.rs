@@ -13,6 +13,7 @@ pub mod process;
 pub mod provider;
 pub mod run;
 pub mod setup;
+pub mod sync;
 pub mod task;
 pub mod usage;
 mod values;
@@ -38,6 +39,7 @@ use self::process::{EventsArgs, ProcessCommand, PsArgs, SomeProcesses, StartArgs
 use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
 use self::run::RunArgs;
 use self::setup::SetupArgs;
+use self::sync::SyncCommand;
 use self::task::{LogArgs, ScopeArgs, StopArgs, TaskCommand, WaitArgs};
 use self::usage::{BudgetCommand, UsageArgs};
 use self::values::parse_pair;
@@ -106,6 +108,18 @@ pub enum Command {
     /// Show what continuous integration says: runs of GitHub Actions, and what failed in them
     #[command(subcommand)]
     Ci(CiCommand),
+    /// Take your configuration along to your other machines: encrypted, merged, and undone if you like
+    #[command(subcommand)]
+    Sync(SyncCommand),
+    /// The same as `aiw sync push`
+    #[command(hide = true)]
+    Push(sync::PushArgs),
+    /// The same as `aiw sync pull`
+    #[command(hide = true)]
+    Pull(sync::PullArgs),
+    /// The same as `aiw sync list`
+    #[command(hide = true)]
+    List(sync::ListSnapshotsArgs),
     /// Define, start and reach processes
     #[command(subcommand, visible_alias = "proc")]
     Process(ProcessCommand),

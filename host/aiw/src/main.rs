@@ -26,6 +26,7 @@ use clap::Parser;
 
 use crate::cli::history::HistoryCommand;
 use crate::cli::run::RunArgs;
+use crate::cli::sync::SyncCommand;
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -164,6 +165,10 @@ fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) ->
         Command::Ps(args) => commands::process::ps(&args, home, output),
         Command::Restart(args) => commands::process::restart(&args, home, output),
         Command::Events(args) => commands::events::events(&args, home, output),
+        Command::Sync(command) => runtime::run(output, commands::sync::run(command, home, output)),
+        Command::Push(args) => runtime::run(output, commands::sync::run(SyncCommand::Push(args), home, output)),
+        Command::Pull(args) => runtime::run(output, commands::sync::run(SyncCommand::Pull(args), home, output)),
+        Command::List(args) => runtime::run(output, commands::sync::run(SyncCommand::List(args), home, output)),
         Command::Ci(command) => runtime::run(output, commands::ci::run(command, home, output)),
         Command::Resident => Ok(aiw_app::resident::run_resident(home, output::say)?),
         Command::CheckProviders => runtime::run(output, commands::provider::check_each(home, output)),

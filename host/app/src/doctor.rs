@@ -63,7 +63,18 @@ pub fn look(home: &Home, knows: ViewKnows) -> Doctor {
             (nowhere("processes"), nowhere("mcp"))
         }
     };
-    Doctor { parts: vec![files, processes, servers, workflows(home), history(knows.history)] }
+    let mut parts = vec![files, processes, servers, workflows(home), history(knows.history)];
+    parts.extend(synchronized(home));
+    Doctor { parts }
+}
+
+/// What is not pushed, where there is a store.
+fn synchronized(home: &Home) -> Option<CheckedPart> {
+    let summary = match aiw_sync::unpushed_files(home)? {
+        0 => "everything is pushed".to_owned(),
+        count => format!("{} not pushed", counted(count, "change")),
+    };
+    Some(CheckedPart { name: "sync", summary, problems: Vec::new() })
 }
 
 impl CheckedPart {

@@ -10,6 +10,7 @@ use aiw_net::NetError;
 use aiw_processes::ProcessError;
 use aiw_providers::ProviderError;
 use aiw_setup::SetupError;
+use aiw_sync::SyncError;
 use aiw_tasks::TaskError;
 use aiw_wasm::CallError;
 
@@ -27,6 +28,9 @@ pub enum AppError {
     /// The runs of continuous integration can't be read.
     #[error(transparent)]
     Ci(Box<CiError>),
+    /// Configuration was not synchronized.
+    #[error(transparent)]
+    Sync(Box<SyncError>),
     /// The current directory was removed.
     #[error("the current directory is gone: {source}")]
     Directory {
@@ -80,8 +84,8 @@ pub enum AppError {
 impl Fault for AppError {
     fn below(&self) -> Option<&dyn Fault> {
         aiw_core::passed_on!(
-            self, Ask, Call, Ci, Executable, Gateway, Process, Provider, Route, Home, Setup, Launch, Library, Net,
-            Vault, Task
+            self, Ask, Call, Ci, Sync, Executable, Gateway, Process, Provider, Route, Home, Setup, Launch, Library,
+            Net, Vault, Task
         )
     }
 

@@ -48,6 +48,7 @@ pub mod runs;
 pub mod secrets;
 pub mod servers;
 pub mod setup;
+pub mod sync;
 pub mod tasks;
 pub mod trust;
 pub mod workflows;

@@ -52,6 +52,9 @@ pub struct TaskStatus {
     /// The resident, if it is awake or should be
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resident: Option<ResidentState>,
+    /// How many files of this machine are not pushed to its store, if it has one and there are some
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unpushed: Option<usize>,
     /// Today's usage, in UTC, if any was booked
     pub today: Option<Sum>,
 }
@@ -112,6 +115,7 @@ pub fn status(home: &Home, all: bool) -> Result<(TaskStatus, ListedTasks), TaskE
         // What stands in the way of processes is said by `aiw ps`, and of the book of usage by `aiw usage`.
         processes: running(home).unwrap_or_default(),
         resident: Some(ResidentState::look(home)).filter(|state| state.line().is_some()),
+        unpushed: aiw_sync::unpushed_files(home).filter(|count| *count > 0),
         today: accounts::today(home).ok().filter(|sum| sum.bookings() > 0),
     };
     Ok((status, listed))

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use Links::{Allowed, LeftToOthers, Refused};
+use Travels::{Always, Never};
 
 pub(crate) const PROVIDERS_VERSION: u64 = 1;
 pub(crate) const PLUGINS_VERSION: u64 = 1;
@@ -22,6 +23,20 @@ pub enum Links {
     LeftToOthers,
 }
 
+aiw_core::words! {
+    /// Whether a file or a key goes along when configuration is synchronized between machines.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum Travels {
+        /// It does.
+        Always = "always",
+        /// It does if the user includes it.
+        OnRequest = "on-request",
+        /// It stays on its machine.
+        Never = "never",
+    }
+}
+
 /// A file or directory that aiw keeps in its home.
 #[derive(Debug, Clone, Copy)]
 pub struct KeptPath {
@@ -37,7 +52,17 @@ pub struct KeptPath {
     pub secret: &'static str,
     /// The parts that say whom or what you trust, which mean nothing on another machine.
     pub trust: &'static str,
+    /// Whether it travels.
+    pub travels: Travels,
+    /// Why it stays, or travels on request only.
+    pub why: &'static str,
 }
+
+const STATE: &str = "state of this machine";
+
+const WISH: &str = "installed again on each machine, and agreed to again";
+
+const TRUST: &str = "what you agreed to on this machine";
 
 const fn kept(
     path: &'static str,
@@ -46,12 +71,20 @@ const fn kept(
     secret: &'static str,
     trust: &'static str,
 ) -> KeptPath {
-    KeptPath { path, room, version: None, links, secret, trust }
+    KeptPath { path, room, version: None, links, secret, trust, travels: Never, why: STATE }
 }
 
 impl KeptPath {
     const fn version(self, version: u64) -> Self {
         Self { version: Some(version), ..self }
+    }
+
+    const fn always(self) -> Self {
+        Self { travels: Always, why: "", ..self }
+    }
+
+    const fn stays(self, why: &'static str) -> Self {
+        Self { why, ..self }
     }
 
     /// Whether it is a directory in which aiw alone writes.
@@ -72,30 +105,31 @@ impl KeptPath {
 
 /// All of them: path, room, links, secrets, trust.
 pub const KEPT_PATHS: &[KeptPath] = &[
-    kept("mcp.json", "servers", Allowed, "what you put in it", ""),
+    kept("mcp.json", "servers", Allowed, "what you put in it", "").always(),
     kept(
         "settings.json",
         "home",
         Allowed,
         "",
         "`trustedDirectories`, `trustedFiles`, `mcp.scripts`, `ci.hosts`, addresses",
-    ),
-    kept("providers.json", "providers", Allowed, "", "`origins`").version(PROVIDERS_VERSION),
-    kept("registry.yaml", "registries", Allowed, "", ""),
+    )
+    .always(),
+    kept("providers.json", "providers", Allowed, "", "`origins`").version(PROVIDERS_VERSION).always(),
+    kept("registry.yaml", "registries", Allowed, "", "").always(),
     kept("mcp_servers.yaml", "setup", Allowed, "keys of aiw 0.6", ""),
-    kept("role/", "launch", Allowed, "", ""),
-    kept("plugins.json", "markets", Refused, "", "the installed plugins").version(PLUGINS_VERSION),
-    kept("registry.lock", "registries", Refused, "", "").version(REGISTRY_LOCK_VERSION),
-    kept("extensions.lock", "extensions", Refused, "", "digests and grants").version(EXTENSIONS_VERSION),
-    kept("models.lock", "vectors", Refused, "", "digests").version(MODELS_VERSION),
-    kept("workflows.lock", "orchestrator", Refused, "", "what you approved").version(WORKFLOWS_VERSION),
-    kept("workflows/*", "orchestrator", Allowed, "", ""),
+    kept("role/", "launch", Allowed, "", "").always(),
+    kept("plugins.json", "markets", Refused, "", "the installed plugins").version(PLUGINS_VERSION).stays(WISH),
+    kept("registry.lock", "registries", Refused, "", "").version(REGISTRY_LOCK_VERSION).stays(WISH),
+    kept("extensions.lock", "extensions", Refused, "", "digests and grants").version(EXTENSIONS_VERSION).stays(WISH),
+    kept("models.lock", "vectors", Refused, "", "digests").version(MODELS_VERSION).stays(WISH),
+    kept("workflows.lock", "orchestrator", Refused, "", "what you approved").version(WORKFLOWS_VERSION).stays(TRUST),
+    kept("workflows/*", "orchestrator", Allowed, "", "").always(),
     kept("workflows/runs/", "orchestrator", Refused, "what scripts read", ""),
     kept("workflows/tools.d.ts", "orchestrator", Refused, "", ""),
-    kept("vault/", "home", Refused, "everything, and its key", ""),
-    kept("mcp-token", "home", Refused, "everything", ""),
-    kept("servers/", "routing", Refused, "what servers wrote", "the tools that you approved"),
-    kept("servers-seen.json", "routing", Refused, "", "everything"),
+    kept("vault/", "home", Refused, "everything, and its key", "").stays("secrets, and their key"),
+    kept("mcp-token", "home", Refused, "everything", "").stays("a secret of this machine"),
+    kept("servers/", "routing", Refused, "what servers wrote", "the tools that you approved").stays(TRUST),
+    kept("servers-seen.json", "routing", Refused, "", "everything").stays(TRUST),
     kept("setup/", "setup", Refused, "clients' files as they were", ""),
     kept("tasks/", "tasks", Refused, "prompts and logs", ""),
     kept("processes/", "processes", Refused, "logs and input", ""),
@@ -116,6 +150,7 @@ pub const KEPT_PATHS: &[KeptPath] = &[
     kept("events/", "events", Refused, "", ""),
     kept("history/", "history", Refused, "what was said in sessions", ""),
     kept("logs/", "home", Refused, "", ""),
+    kept("sync/", "sync", Refused, "files as they were", ""),
     kept("cache/", "home", Refused, "", ""),
 ];
 

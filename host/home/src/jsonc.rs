@@ -1,6 +1,5 @@
 //! JSON, with or without comments, changed by the smallest insertions and removals.
 
-mod splice;
 #[cfg(test)]
 mod tests;
 
@@ -11,8 +10,9 @@ use jsonc_parser::common::Ranged;
 use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use serde_json::{Map, Value};
 
-use self::splice::{Edits, inserted, newline, pretty, removed};
+use crate::config_tree::{ConfigTree, not_a_table};
 use crate::json::{self, Parsed};
+use crate::splice::{Comments, Edits, inserted, newline, pretty, removed, spliced};
 
 /// Comments and trailing commas, which editors allow in their settings. Everything else is as strict as JSON.
 const LENIENT: ParseOptions = ParseOptions {
@@ -79,6 +79,15 @@ impl Jsonc {
         format!("{bom}{}", self.text)
     }
 
+    /// The whole object, with its numbers as they are written.
+    ///
+    /// # Errors
+    ///
+    /// The end of a sentence about the file.
+    pub fn tree(&self) -> Result<ConfigTree, String> {
+        with_root(&self.text, |root| root.map_or_else(ConfigTree::empty, tree_of))
+    }
+
     /// Sets a value, and adds the objects on the way. An equal value changes nothing.
     ///
     /// # Errors
@@ -88,23 +97,36 @@ impl Jsonc {
         if self.get(path) == Some(value) {
             return Ok(());
         }
-        let mut wanted = self.value.clone();
-        put(&mut wanted, path, value)?;
+        self.set_tree(path, &value.into())
+    }
+
+    /// Sets a value, and adds the objects on the way. An equal value that is written alike changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Jsonc::set`].
+    pub fn set_tree<K: AsRef<str>>(&mut self, path: &[K], value: &ConfigTree) -> Result<(), String> {
+        let mut wanted = self.tree()?;
+        if wanted.get(path) == Some(value) {
+            return Ok(());
+        }
+        wanted.put(path, value.clone())?;
         self.edit(wanted, |text, root| {
             let Some(root) = root else {
-                return Ok(vec![(0..text.len(), pretty(&nested(path, value), text, 0) + newline(text))]);
+                let whole = ConfigTree::nested(path, value.clone());
+                return Ok(vec![(0..text.len(), pretty(&whole, text, 0) + newline(text))]);
             };
             let (mut object, mut depth) = (root, 1);
             for (at, key) in path.iter().enumerate() {
-                let rest = &path[at + 1..];
-                match object.properties.iter().find(|p| p.name.as_str() == *key) {
-                    None => return Ok(insertion(text, object, depth, key, &nested(rest, value))),
+                let (key, rest) = (key.as_ref(), &path[at + 1..]);
+                match object.properties.iter().find(|p| p.name.as_str() == key) {
+                    None => return Ok(insertion(text, object, depth, key, &ConfigTree::nested(rest, value.clone()))),
                     Some(property) if rest.is_empty() => {
                         let range = property.value.range();
                         return Ok(vec![(range.start..range.end, pretty(value, text, depth))]);
                     }
                     Some(property) => {
-                        object = property.value.as_object().ok_or_else(|| not_an_object(key))?;
+                        object = property.value.as_object().ok_or_else(|| not_a_table(key))?;
                         depth += 1;
                     }
                 }
@@ -119,20 +141,33 @@ impl Jsonc {
     ///
     /// As for [`Jsonc::set`].
     pub fn append(&mut self, path: &[&str], item: &Value) -> Result<(), String> {
-        let mut items = match self.get(path) {
-            None => return self.set(path, &Value::Array(vec![item.clone()])),
-            Some(Value::Array(items)) if items.contains(item) => return Ok(()),
-            Some(Value::Array(items)) => items.clone(),
-            Some(_) => return Err(format!("has a `{}` that is not a list", path.join("."))),
+        match self.get(path) {
+            Some(Value::Array(items)) if items.contains(item) => Ok(()),
+            _ => self.append_tree(path, &item.into()),
+        }
+    }
+
+    /// Adds an item to a list, and the list if there is none. An item that is there and written alike changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Jsonc::set`].
+    pub fn append_tree<K: AsRef<str>>(&mut self, path: &[K], item: &ConfigTree) -> Result<(), String> {
+        let mut wanted = self.tree()?;
+        let mut items = match wanted.get(path) {
+            None => return self.set_tree(path, &ConfigTree::List(vec![item.clone()])),
+            Some(ConfigTree::List(items)) if items.contains(item) => return Ok(()),
+            Some(ConfigTree::List(items)) => items.clone(),
+            Some(_) => return Err(not_a_list(path)),
         };
         items.push(item.clone());
-        let mut wanted = self.value.clone();
-        put(&mut wanted, path, &Value::Array(items))?;
-        let depth = path.len();
+        wanted.put(path, ConfigTree::List(items))?;
         self.edit(wanted, |text, root| {
             let array = find(root, path).and_then(|property| property.value.as_array()).ok_or("has no such list")?;
-            let parts: Vec<Range<usize>> = array.elements.iter().map(|e| e.range()).map(|r| r.start..r.end).collect();
-            Ok(inserted(text, array.range.start..array.range.end, &parts, depth, |at| pretty(item, text, at)))
+            let parts = ranges(&array.elements);
+            let whole = array.range.start..array.range.end;
+            let new = |at| pretty(item, text, at);
+            Ok(inserted(text, whole, &parts, path.len(), Comments::Slashes, new))
         })
     }
 
@@ -141,11 +176,10 @@ impl Jsonc {
     /// # Errors
     ///
     /// As for [`Jsonc::set`].
-    pub fn remove(&mut self, path: &[&str]) -> Result<bool, String> {
+    pub fn remove<K: AsRef<str>>(&mut self, path: &[K]) -> Result<bool, String> {
         let Some((last, parents)) = path.split_last() else { return Ok(false) };
-        let mut wanted = self.value.clone();
-        let parent = parents.iter().try_fold(&mut wanted, |value, key| value.get_mut(*key));
-        if parent.and_then(Value::as_object_mut).and_then(|map| map.shift_remove(*last)).is_none() {
+        let mut wanted = self.tree()?;
+        if wanted.take(path).is_none() {
             return Ok(false);
         }
         self.edit(wanted, |text, root| {
@@ -154,9 +188,10 @@ impl Jsonc {
                 parents => find(root, parents).and_then(|property| property.value.as_object()),
             };
             let object = object.ok_or("has no such object")?;
-            let parts: Vec<Range<usize>> = object.properties.iter().map(|p| p.range.start..p.range.end).collect();
-            let at = object.properties.iter().position(|p| p.name.as_str() == *last).ok_or("has no such key")?;
-            Ok(removed(text, object.range.start..object.range.end, &parts, at))
+            let parts = ranges(&object.properties);
+            let at =
+                object.properties.iter().position(|p| p.name.as_str() == last.as_ref()).ok_or("has no such key")?;
+            Ok(removed(text, object.range.start..object.range.end, &parts, at, Comments::Slashes))
         })?;
         Ok(true)
     }
@@ -169,38 +204,124 @@ impl Jsonc {
     pub fn remove_item(&mut self, path: &[&str], item: &Value) -> Result<bool, String> {
         let Some(Value::Array(items)) = self.get(path) else { return Ok(false) };
         let Some(position) = items.iter().position(|other| other == item) else { return Ok(false) };
+        // As it is written.
+        let tree = self.tree()?;
+        let item = tree.get(path).and_then(|list| list.as_list()?.get(position)).ok_or("has no such list")?;
+        self.remove_tree(path, &item.clone())
+    }
+
+    /// Removes an item that is written alike from a list; returns whether it was there.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Jsonc::set`].
+    pub fn remove_tree<K: AsRef<str>>(&mut self, path: &[K], item: &ConfigTree) -> Result<bool, String> {
+        let mut wanted = self.tree()?;
+        let Some(ConfigTree::List(items)) = wanted.get(path) else { return Ok(false) };
+        let Some(position) = items.iter().position(|other| other == item) else { return Ok(false) };
         let mut items = items.clone();
         items.remove(position);
-        let mut wanted = self.value.clone();
-        put(&mut wanted, path, &Value::Array(items))?;
+        wanted.put(path, ConfigTree::List(items))?;
         self.edit(wanted, |text, root| {
             let array = find(root, path).and_then(|property| property.value.as_array()).ok_or("has no such list")?;
-            let parts: Vec<Range<usize>> = array.elements.iter().map(|e| e.range()).map(|r| r.start..r.end).collect();
-            Ok(removed(text, array.range.start..array.range.end, &parts, position))
+            let parts = ranges(&array.elements);
+            Ok(removed(text, array.range.start..array.range.end, &parts, position, Comments::Slashes))
         })?;
         Ok(true)
+    }
+
+    /// Replaces strings, wherever they are. A path has the keys of objects and the places in lists.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Jsonc::set`].
+    pub fn replace_strings(&mut self, mut new: impl FnMut(&[String], &str) -> Option<String>) -> Result<(), String> {
+        let mut wanted = self.tree()?;
+        wanted.replace_strings(&mut Vec::new(), &mut new);
+        self.edit(wanted, |_, root| {
+            let mut edits = Vec::new();
+            if let Some(root) = root {
+                for property in &root.properties {
+                    strings_of(&property.value, &mut vec![property.name.as_str().to_owned()], &mut new, &mut edits);
+                }
+            }
+            Ok(edits)
+        })
     }
 
     /// Replaces parts of the text, which must then have the value `wanted`: a bug here never reaches a user's file.
     fn edit(
         &mut self,
-        wanted: Value,
+        wanted: ConfigTree,
         edits: impl FnOnce(&str, Option<&Object<'_>>) -> Result<Edits, String>,
     ) -> Result<(), String> {
-        let parsed = parse_to_ast(&self.text, &CollectOptions::default(), &LENIENT);
-        let root = parsed.map_err(|e| format!("is not JSON: {e}"))?.value;
-        let mut edits = edits(&self.text, root.as_ref().and_then(|root| root.as_object()))?;
+        let mut edits = with_root(&self.text, |root| edits(&self.text, root))??;
         edits.sort_by_key(|(range, _)| std::cmp::Reverse((range.start, range.end)));
-        drop(root);
-        let mut text = self.text.clone();
-        for (range, new) in edits {
-            text.replace_range(range, &new);
+        let text = spliced(&self.text, &edits);
+        let is_wanted = with_root(&text, |root| root.map(tree_of)).is_ok_and(|tree| tree.as_ref() == Some(&wanted));
+        match read(&text) {
+            Ok(value) if is_wanted => (self.text, self.value) = (text, value),
+            _ => return Err("could not be edited without loss; nothing was changed".into()),
         }
-        if read(&text).as_ref() != Ok(&wanted) {
-            return Err("could not be edited without loss; nothing was changed".into());
-        }
-        (self.text, self.value) = (text, wanted);
         Ok(())
+    }
+}
+
+/// Runs something with the object of a text.
+fn with_root<T>(text: &str, then: impl FnOnce(Option<&Object<'_>>) -> T) -> Result<T, String> {
+    let parsed = parse_to_ast(text, &CollectOptions::default(), &LENIENT);
+    let root = parsed.map_err(|e| format!("is not JSON: {e}"))?.value;
+    Ok(then(root.as_ref().and_then(|root| root.as_object())))
+}
+
+fn ranges(parts: &[impl Ranged]) -> Vec<Range<usize>> {
+    parts.iter().map(Ranged::range).map(|range| range.start..range.end).collect()
+}
+
+/// The value of an object. Its depth is that of a text that was read.
+fn tree_of(object: &Object<'_>) -> ConfigTree {
+    let fields = object.properties.iter().map(|p| (p.name.as_str().to_owned(), value_of(&p.value)));
+    ConfigTree::Table(fields.collect())
+}
+
+fn value_of(node: &Node<'_>) -> ConfigTree {
+    match node {
+        Node::StringLit(text) => ConfigTree::Text(text.value.to_string()),
+        Node::NumberLit(number) => ConfigTree::Number(number.value.to_owned()),
+        Node::BooleanLit(flag) => ConfigTree::Bool(flag.value),
+        Node::Object(object) => tree_of(object),
+        Node::Array(array) => ConfigTree::List(array.elements.iter().map(value_of).collect()),
+        Node::NullKeyword(_) => ConfigTree::Null,
+    }
+}
+
+/// The edits that replace strings in a value.
+fn strings_of(
+    node: &Node<'_>,
+    path: &mut Vec<String>,
+    new: &mut impl FnMut(&[String], &str) -> Option<String>,
+    edits: &mut Edits,
+) {
+    match node {
+        Node::StringLit(text) => {
+            let range = text.range.start..text.range.end;
+            edits.extend(new(path, &text.value).map(|new| (range, Value::from(new).to_string())));
+        }
+        Node::Object(object) => {
+            for property in &object.properties {
+                path.push(property.name.as_str().to_owned());
+                strings_of(&property.value, path, new, edits);
+                path.pop();
+            }
+        }
+        Node::Array(array) => {
+            for (at, element) in array.elements.iter().enumerate() {
+                path.push(at.to_string());
+                strings_of(element, path, new, edits);
+                path.pop();
+            }
+        }
+        _ => {}
     }
 }
 
@@ -266,44 +387,22 @@ fn doubled(node: &Node<'_>, depth: usize) -> Result<Option<String>, String> {
     }
 }
 
-fn not_an_object(key: &str) -> String {
-    format!("has a `{}` that is not an object", aiw_core::one_line(key, 80))
+fn not_a_list<K: AsRef<str>>(path: &[K]) -> String {
+    let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
+    format!("has a `{}` that is not a list", aiw_core::one_line(&path.join("."), 80))
 }
 
-fn put(value: &mut Value, path: &[&str], new: &Value) -> Result<(), String> {
-    let Some((first, rest)) = path.split_first() else {
-        *value = new.clone();
-        return Ok(());
-    };
-    let map = value.as_object_mut().ok_or_else(|| not_an_object(first))?;
-    match map.get_mut(*first) {
-        Some(inner) if !rest.is_empty() && !inner.is_object() => Err(not_an_object(first)),
-        Some(inner) => put(inner, rest, new),
-        None => {
-            map.insert((*first).to_owned(), nested(rest, new));
-            Ok(())
-        }
-    }
-}
-
-/// A value inside the objects of a path.
-fn nested(path: &[&str], value: &Value) -> Value {
-    path.iter()
-        .rev()
-        .fold(value.clone(), |inner, key| Value::Object([((*key).to_owned(), inner)].into_iter().collect()))
-}
-
-fn find<'a, 'b>(root: Option<&'a Object<'b>>, path: &[&str]) -> Option<&'a ObjectProp<'b>> {
+fn find<'a, 'b, K: AsRef<str>>(root: Option<&'a Object<'b>>, path: &[K]) -> Option<&'a ObjectProp<'b>> {
     let (last, parents) = path.split_last()?;
     let property = |object: &'a Object<'b>, key: &str| object.properties.iter().find(|p| p.name.as_str() == key);
-    let object = parents.iter().try_fold(root?, |object, key| property(object, key)?.value.as_object())?;
-    property(object, last)
+    let object = parents.iter().try_fold(root?, |object, key| property(object, key.as_ref())?.value.as_object())?;
+    property(object, last.as_ref())
 }
 
-fn insertion(text: &str, object: &Object<'_>, depth: usize, key: &str, value: &Value) -> Edits {
-    let parts: Vec<Range<usize>> = object.properties.iter().map(|p| p.range.start..p.range.end).collect();
-    inserted(text, object.range.start..object.range.end, &parts, depth, |at| {
-        let value = if at == 0 { value.to_string() } else { pretty(value, text, at) };
+fn insertion(text: &str, object: &Object<'_>, depth: usize, key: &str, value: &ConfigTree) -> Edits {
+    let parts = ranges(&object.properties);
+    inserted(text, object.range.start..object.range.end, &parts, depth, Comments::Slashes, |at| {
+        let value = if at == 0 { value.json_text() } else { pretty(value, text, at) };
         format!("{}: {value}", Value::from(key))
     })
 }

@@ -1,4 +1,4 @@
-//! `~/.aiw` and its relatives: paths, where AI CLIs keep their files, documents, atomic replacement, locks, caches; and JSON files of other tools.
+//! `~/.aiw` and its relatives: paths, where AI CLIs keep their files, documents, atomic replacement, locks, caches; and JSON and TOML of other tools.
 //!
 //! Every document under the home is read and written here. The rooms above define what its fields mean. Not for the
 //! network, and not for what a plugin is.
@@ -18,6 +18,7 @@ mod bundles;
 mod cache;
 mod child;
 mod clis;
+mod config_tree;
 mod document;
 mod documents;
 mod entry;
@@ -37,11 +38,14 @@ mod positions;
 mod project;
 mod providers;
 mod registries;
+mod seal;
 mod settings;
+mod splice;
 mod surroundings;
 mod sweep;
 mod time;
 mod token;
+mod toml;
 mod unlinked;
 mod vault;
 mod workflows;
@@ -52,8 +56,9 @@ pub use bundles::BundleUse;
 pub use cache::Cache;
 pub use child::ChildGroup;
 pub use clis::{CLAUDE_AGENTS, CLAUDE_RUNNING, CliFiles, CliPlaces, GivenDirectory, PLACES};
+pub use config_tree::ConfigTree;
 pub use document::Document;
-pub use documents::{KEPT_PATHS, KeptPath, Links};
+pub use documents::{KEPT_PATHS, KeptPath, Links, Travels};
 pub use error::HomeError;
 pub use files::{
     Mode, check_writable, created, find_program, inherit_owner, is_program, make_private_dir, open_owned, open_plain,
@@ -76,6 +81,7 @@ pub use providers::{
     Text, base_url, check_header, new_provider_id, origin, providers_schema,
 };
 pub use registries::{InstalledServer, RegistryChoice, RegistryLock, RegistrySettings};
+pub use seal::SealKey;
 pub use settings::{
     Budget, BudgetLimit, BudgetPeriod, CiHostSettings, CiSettings, CliSettings, FileTrust, GoogleSettings,
     HealthSettings, HistorySettings, ListSettings, MarketSettings, McpSettings, ModelLimits, ModelPrice,
@@ -84,6 +90,7 @@ pub use settings::{
 };
 pub use surroundings::Surroundings;
 pub use time::{local_hour, millis_of, millis_of_http, now_millis, now_rfc3339, rfc3339, rfc3339_of};
+pub use toml::Toml;
 pub use unlinked::{OpenDir, nearest, open_unlinked_dir, read_unlinked, read_unlinked_beside};
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};
 pub use workflows::{ApprovedWorkflow, WorkflowsLock};

@@ -1,9 +1,7 @@
 //! A client's file, whatever its format.
 
-use aiw_home::Jsonc;
+use aiw_home::{ConfigTree, Jsonc, Toml};
 use serde_json::{Map, Value};
-
-use crate::toml::Toml;
 
 /// The format of a client's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +30,13 @@ impl Config {
 
     /// The servers under a key. The error is the end of a sentence about the file.
     pub(crate) fn servers(&self, key: &str) -> Result<Map<String, Value>, String> {
-        match self.value().get(key) {
+        let servers = match self {
+            Self::Json(json) => json.get(&[key]).cloned(),
+            Self::Toml(toml) => toml.tree().get(&[key]).map(ConfigTree::to_json),
+        };
+        match servers {
             None => Ok(Map::new()),
-            Some(Value::Object(servers)) => Ok(servers.clone()),
+            Some(Value::Object(servers)) => Ok(servers),
             Some(_) => Err(format!("has a `{key}` that is not an object")),
         }
     }
@@ -42,7 +44,17 @@ impl Config {
     /// Puts a server under a key.
     pub(crate) fn set(&mut self, key: &str, name: &str, entry: &Map<String, Value>) -> Result<(), String> {
         match self {
-            Self::Toml(toml) => toml.set(key, name, entry),
+            Self::Toml(toml) => {
+                let entry = ConfigTree::from(&Value::Object(entry.clone()));
+                if toml.tree().get(&[key, name]) != Some(&entry) {
+                    // As a section of its own, whatever it was.
+                    let mut other = toml.clone();
+                    other.remove(&[key, name])?;
+                    other.set_tree(&[key, name], &entry)?;
+                    *toml = other;
+                }
+                Ok(())
+            }
             Self::Json(json) => match json.get(&[key, name]) {
                 // Field by field, so that comments within it stay.
                 Some(Value::Object(old)) => {
@@ -60,7 +72,7 @@ impl Config {
     /// Takes a server out; returns whether it was there.
     pub(crate) fn remove(&mut self, key: &str, name: &str) -> Result<bool, String> {
         match self {
-            Self::Toml(toml) => toml.remove(key, name),
+            Self::Toml(toml) => toml.remove(&[key, name]),
             Self::Json(json) => json.remove(&[key, name]),
         }
     }
@@ -73,17 +85,10 @@ impl Config {
         }
     }
 
-    fn value(&self) -> &Value {
-        match self {
-            Self::Json(json) => json.value(),
-            Self::Toml(toml) => toml.value(),
-        }
-    }
-
     pub(crate) fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Json(json) => json.text().into_bytes(),
-            Self::Toml(toml) => toml.bytes(),
+            Self::Toml(toml) => toml.text().into_bytes(),
         }
     }
 }

@@ -35,7 +35,6 @@ mod record;
 mod scope;
 mod setup;
 mod summary;
-mod toml;
 mod translate;
 mod undo;
 

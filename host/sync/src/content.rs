@@ -1,1 +1,145 @@
 //! What is in a file: the part of it that travels, and three versions of it made one.
+//!
+//! Pure: bytes in, bytes out. Not for which files and keys travel: [`KeyRules`] says it.
+
+mod difference;
+mod error;
+mod home_paths;
+mod keys;
+mod lines;
+mod merging;
+mod structured;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+pub use self::difference::{KeyChange, difference};
+pub use self::error::{ContentError, ContentSide};
+use self::home_paths::HomePaths;
+pub use self::merging::{ContentChoice, ContentConflict, Resolved, Versions, merge};
+#[cfg(test)]
+use self::merging::Merging;
+use self::structured::Structured;
+
+/// How a file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContentForm {
+    /// JSON, with comments and trailing commas.
+    Json,
+    /// TOML.
+    Toml,
+    /// Lines of text.
+    Text,
+    /// Anything else.
+    Binary,
+}
+
+impl ContentForm {
+    /// Whether a file of this form has keys.
+    pub fn has_keys(self) -> bool {
+        matches!(self, Self::Json | Self::Toml)
+    }
+}
+
+/// Which keys of a structured file travel, and how lists are merged.
+#[derive(Clone, Copy)]
+pub struct KeyRules<'a> {
+    /// Says for a path of keys whether it travels: `Some(true)` with all beneath, `Some(false)` never with all beneath,
+    /// `None`: look deeper. The empty path is the whole file. A value that is not a table, and of which nothing is said, stays.
+    pub travels: &'a dyn Fn(&[String]) -> Option<bool>,
+    /// Whether the list at this path is a set: merged by its items.
+    pub is_set: &'a dyn Fn(&[String]) -> bool,
+}
+
+/// The part of a file that travels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Travelling {
+    /// The file without the keys that stay. Comments stay in it.
+    pub bytes: Vec<u8>,
+    /// Where the user's home was replaced: keys, and places in lists.
+    pub tokens: Vec<Vec<String>>,
+}
+
+/// Returns the part of a file that travels. The user's home at the beginning of a string value becomes `${aiw:home}`.
+///
+/// # Errors
+///
+/// The end of a sentence about the file.
+pub fn travelling(form: ContentForm, text: &[u8], rules: &KeyRules<'_>, home: &Path) -> Result<Travelling, String> {
+    if !form.has_keys() {
+        return Ok(Travelling { bytes: text.to_vec(), tokens: Vec::new() });
+    }
+    let mut file = Structured::parse(form, text)?;
+    let travels = keys::travelling(&file.tree()?, rules);
+    file.remove_all(&keys::staying(&file.tree()?, rules))?;
+    if structured::pruned(&file.tree()?) != structured::pruned(&travels) {
+        return Err("could not be parted without loss".into());
+    }
+    let mut tokens = Vec::new();
+    let home = HomePaths::new(home);
+    file.replace_strings(|path, text| {
+        let new = home.leave(text)?;
+        if home.is_token(&new) && tokens.last().is_none_or(|last| last != path) {
+            tokens.push(path.to_vec());
+        }
+        Some(new)
+    })?;
+    tokens.sort();
+    tokens.dedup();
+    Ok(Travelling { bytes: file.text().into_bytes(), tokens })
+}
+
+/// Returns what a file that travelled says here: the reverse of [`travelling`]. It filters nothing; [`merge`] does.
+///
+/// # Errors
+///
+/// The end of a sentence about the file.
+pub fn arriving(form: ContentForm, bytes: &[u8], home: &Path) -> Result<Vec<u8>, String> {
+    if !form.has_keys() {
+        return Ok(bytes.to_vec());
+    }
+    let mut file = Structured::parse(form, bytes)?;
+    file.arrive(&HomePaths::new(home))?;
+    Ok(file.text().into_bytes())
+}
+
+/// The most strings that are looked at in one file.
+const MAX_STRINGS: usize = 100_000;
+
+/// Returns all strings of a file with their paths: keys, and places in lists. A file without keys has none.
+///
+/// Comments travel too: a scan looks at the bytes as well.
+///
+/// # Errors
+///
+/// The end of a sentence about the file.
+pub fn strings(form: ContentForm, bytes: &[u8]) -> Result<Vec<(Vec<String>, String)>, String> {
+    if !form.has_keys() {
+        return Ok(Vec::new());
+    }
+    let mut tree = Structured::parse(form, bytes)?.tree()?;
+    let mut all = Vec::new();
+    let mut is_over = false;
+    tree.replace_strings(&mut Vec::new(), &mut |path, text| {
+        is_over |= all.len() == MAX_STRINGS;
+        if !is_over {
+            all.push((path.to_vec(), text.to_owned()));
+        }
+        None
+    });
+    if is_over { Err(format!("has more than {MAX_STRINGS} strings")) } else { Ok(all) }
+}
+
+/// Returns the keys of a file's outermost table. A file without keys has none.
+///
+/// # Errors
+///
+/// The end of a sentence about the file.
+pub fn top_level_keys(form: ContentForm, bytes: &[u8]) -> Result<Vec<String>, String> {
+    if !form.has_keys() {
+        return Ok(Vec::new());
+    }
+    let tree = Structured::parse(form, bytes)?.tree()?;
+    Ok(tree.as_table().map(|table| table.keys().cloned().collect()).unwrap_or_default())
+}

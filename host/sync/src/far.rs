@@ -19,8 +19,10 @@ use aiw_home::{Home, SyncSettings, VaultError, blocking};
 use aiw_net::HttpClient;
 use async_trait::async_trait;
 
-pub use address::{FarAddress, S3Address};
+pub use address::FarAddress;
 pub use error::FarError;
+pub(crate) use s3::SECRET as S3_SECRET;
+pub(crate) use webdav::SECRET as WEBDAV_SECRET;
 
 /// The largest object.
 pub const MAX_OBJECT: u64 = 32 << 20;

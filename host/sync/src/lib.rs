@@ -1,7 +1,42 @@
 //! Configuration that travels: settings of AI CLIs and of aiw on every machine of yours, encrypted, merged, shown before they
 //! are applied, and undone byte for byte.
 //!
+//! Each machine writes snapshots of what travels from it, sealed to a phrase, to a far end that can do no more than keep files.
+//! No object is ever replaced. A pull merges what others wrote, file by file and key by key, with what all had before.
+//!
 //! Not for trust: what you agreed to on one machine stays there.
 
-pub mod content;
-pub mod far;
+mod apply;
+mod content;
+mod error;
+mod far;
+mod gather;
+mod graph;
+mod incoming;
+mod keys;
+mod object;
+mod place;
+mod snapshot;
+mod state;
+mod store;
+#[cfg(test)]
+mod tests;
+mod travel;
+mod verbs;
+
+pub use error::SyncError;
+pub use far::FarError;
+pub use gather::LeftOut;
+pub use keys::{InvalidPhrase, Phrase};
+pub use verbs::{
+    PullRequest, PushRequest, SeenMachine, SnapshotFile, StoreBegun, StoreListing, StoreSnapshot, StoreStatus,
+    SyncChange, SyncConflict, SyncDifference, SyncLog, SyncLogEntry, SyncPull, SyncPush, SyncRekeyed, SyncUndone,
+    Synchronizer,
+};
+
+/// Returns how many files of this machine were not pushed, from local state alone; `None` if it synchronizes with nothing.
+pub fn unpushed_files(home: &aiw_home::Home) -> Option<usize> {
+    state::SyncDirectory::of(home).has_store().then_some(())?;
+    let client = aiw_net::HttpClient::new().ok()?;
+    Some(Synchronizer::new(home, &client).ok()?.status().ok()?.unpushed.len())
+}

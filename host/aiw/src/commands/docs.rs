@@ -97,6 +97,10 @@ fn shapes() -> Vec<(&'static str, Value)> {
             ServerDetails SwitchedPlugin UpdatedMarket UpdatedSummary Validation
         }
         aiw_ci { CiFailedLogs CiJob CiJobLog CiLimit CiRun CiRunDetails CiRunList CiStep CiWait MonitoredBranch StoppedMonitoring }
+        aiw_sync {
+            LeftOut SeenMachine SnapshotFile StoreBegun StoreListing StoreSnapshot StoreStatus SyncChange SyncConflict SyncDifference
+            SyncLog SyncLogEntry SyncPull SyncPush SyncRekeyed SyncUndone
+        }
         aiw_events { HomeEvent }
         aiw_orchestrator { CallTrace RunRecord WorkflowSummary }
         aiw_processes {
@@ -123,6 +127,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         super::new { NewProject }
         super::planner { PlannerTest }
         super::pool { PoolRemove }
+        super::sync { SyncLeft SyncScope SyncTable }
         super::task { TaskLog Wait }
         super::usage { BudgetRemove UsageAnswer }
         super::workflow { ListedRuns ListedWorkflows RanWorkflow ShownWorkflow }

@@ -30,6 +30,7 @@ pub mod role;
 pub mod run;
 pub mod secret;
 pub mod setup;
+pub mod sync;
 pub mod task;
 pub mod trust;
 pub mod update;

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use aiw_app::resident::ResidentState;
 use aiw_app::tasks::{self, ListedTasks, StoppedTask, TaskCounts};
-use aiw_core::{ErrorKind, Fault, ProcessId, one_line};
+use aiw_core::{ErrorKind, Fault, ProcessId, counted, one_line};
 use aiw_home::{Home, rfc3339};
 use aiw_launch::{
     LogText, TaskDetails, TaskLogLine, TaskSummary, TextLine, WaitedTask, duration, resume, standing, tail,
@@ -138,6 +138,9 @@ pub fn status(all_namespaces: bool, home: &Home, output: &Output) -> Result<(), 
     }
     if let Some(line) = status.resident.as_ref().and_then(ResidentState::line) {
         output.line(line);
+    }
+    if let Some(count) = status.unpushed {
+        output.line(format!("{} not pushed: `aiw sync push`", counted(count, "change")));
     }
     if let Some(sum) = &status.today {
         let (read, written) = (tokens_of(sum.read()), tokens_of(sum.output));

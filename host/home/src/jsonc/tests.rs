@@ -71,6 +71,9 @@ fn items_come_and_go() {
     assert_eq!(more, "{\"permissions\": {\"allow\": [\n  \"a\", // one\n  \"b\"\n]}}");
     let less = edited(&more, |document| document.remove_item(&path, &json!("a")).map(drop));
     assert_eq!(less, "{\"permissions\": {\"allow\": [\n  // one\n  \"b\"\n]}}");
+    let numbers = "{\"l\": [1.50, 12345678901234567890123, 2]}";
+    let less = edited(numbers, |document| document.remove_item(&["l"], &json!(1.5)).map(|there| assert!(there)));
+    assert_eq!(less, "{\"l\": [12345678901234567890123, 2]}");
     assert!(Jsonc::parse(b"{\"permissions\": {\"allow\": 1}}").unwrap().append(&path, &json!("b")).is_err());
 }
 

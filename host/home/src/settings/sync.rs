@@ -6,11 +6,17 @@ use serde::{Deserialize, Deserializer};
 use super::Settings;
 use crate::{HomeError, entry};
 
-/// What the far ends of configuration that travels need to be told: `sync`.
+/// What of this machine travels, and what the far ends need to be told: `sync`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(!default)]
 pub struct SyncSettings {
+    /// What travels although it does on request only: rows of `aiw sync list --what`.
+    #[serde(deserialize_with = "texts")]
+    pub include: Vec<String>,
+    /// What stays on this machine: rows or paths.
+    #[serde(deserialize_with = "texts")]
+    pub exclude: Vec<String>,
     /// Google Drive: `google`.
     #[serde(deserialize_with = "entry::object")]
     pub google: GoogleSettings,
@@ -31,6 +37,10 @@ pub struct GoogleSettings {
     pub client_id: Option<String>,
 }
 
+fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(Option::<Vec<String>>::deserialize(deserializer)?.unwrap_or_default())
+}
+
 fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let is_address = |url: &str| url.starts_with("https://") || url.starts_with("http://");
     entry::text(deserializer, is_address, "an address")
@@ -45,6 +55,17 @@ impl Settings {
     /// `sync`
     pub fn sync(&self) -> Result<SyncSettings, HomeError> {
         self.section("sync")
+    }
+
+    /// Sets what is included and excluded.
+    pub fn set_sync_scope(&mut self, own: &SyncSettings) -> Result<(), HomeError> {
+        for (name, list) in [("include", &own.include), ("exclude", &own.exclude)] {
+            match list.is_empty() {
+                true => drop(self.document.remove(&["sync", name])?),
+                false => self.document.set(&["sync", name], &list.iter().map(String::as_str).collect())?,
+            }
+        }
+        Ok(())
     }
 }
 

@@ -19,7 +19,7 @@ use super::xml::character;
 use super::{FarContext, FarEnd, FarError, FarObject, Found, MAX_NAMES, MAX_OBJECT, check_name, check_object};
 
 /// The secret with the id of the key and the key.
-const SECRET: &str = "sync-s3";
+pub(crate) const SECRET: &str = "sync-s3";
 
 /// The region of servers that have none.
 const REGION: &str = "us-east-1";

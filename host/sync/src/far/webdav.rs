@@ -19,7 +19,7 @@ use super::xml::character;
 use super::{FarContext, FarEnd, FarError, FarObject, Found, MAX_OBJECT, check_name, check_object};
 
 /// The secret with user and password.
-const SECRET: &str = "sync-webdav";
+pub(crate) const SECRET: &str = "sync-webdav";
 
 /// What a list may have. A server says some 700 bytes of each file.
 const MAX_LISTING: u64 = 32 << 20;

@@ -163,7 +163,7 @@ const ROOMS: [Room; 38] = [
     room(
         "aiw-setup",
         &["aiw-core", "aiw-home", "aiw-servers"],
-        "registering aiw in MCP clients: where each keeps its servers, edits that touch nothing else, import, undo. Only user of toml_edit",
+        "registering aiw in MCP clients: where each keeps its servers, edits that touch nothing else, import, undo",
     ),
     room(
         "aiw-markets",
@@ -349,7 +349,7 @@ const DOORS: [(&str, &[&str]); 43] = [
     ("chrono", &["aiw-processes"]),
     ("globset", &["aiw-processes"]),
     ("ignore", &["aiw-processes"]),
-    ("toml_edit", &["aiw-setup"]),
+    ("toml_edit", &["aiw-home"]),
     ("notify", &["aiw-processes", "aiw-servers"]),
     ("wasmparser", &["aiw-extensions", "xtask"]),
     ("wit-component", &["xtask"]),

@@ -1,14 +1,29 @@
-//! The insertions and removals by which objects and lists change.
+//! The insertions and removals by which objects and lists of JSON and TOML change.
 
 use std::ops::Range;
 
 use serde_json::Value;
 
+use crate::config_tree::ConfigTree;
+
 /// Parts of a text, and what takes their place.
-pub(super) type Edits = Vec<(Range<usize>, String)>;
+pub(crate) type Edits = Vec<(Range<usize>, String)>;
+
+/// A text with its parts replaced, which are given from the last to the first. Those at one place keep their order.
+pub(crate) fn spliced(text: &str, edits: &[(Range<usize>, String)]) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = 0;
+    for (range, new) in edits.iter().rev() {
+        result.push_str(&text[rest..range.start.max(rest)]);
+        result.push_str(new);
+        rest = range.end.max(rest);
+    }
+    result.push_str(&text[rest..]);
+    result
+}
 
 /// The line ends of a text.
-pub(super) fn newline(text: &str) -> &'static str {
+pub(crate) fn newline(text: &str) -> &'static str {
     if text.contains("\r\n") { "\r\n" } else { "\n" }
 }
 
@@ -20,18 +35,27 @@ fn unit(text: &str) -> String {
     })
 }
 
+/// How comments of a format look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Comments {
+    /// `//` to the end of the line, and `/* … */`.
+    Slashes,
+    /// `#` to the end of the line.
+    Hash,
+}
+
 /// A value over several lines, whose first line stands `depth` levels deep. A list of plain values takes one.
-pub(super) fn pretty(value: &Value, text: &str, depth: usize) -> String {
-    fn is_long(value: &Value) -> bool {
+pub(crate) fn pretty(value: &ConfigTree, text: &str, depth: usize) -> String {
+    fn is_long(value: &ConfigTree) -> bool {
         match value {
-            Value::Object(map) => !map.is_empty(),
-            Value::Array(items) => items.iter().any(is_long),
+            ConfigTree::Table(map) => !map.is_empty(),
+            ConfigTree::List(items) => items.iter().any(is_long),
             _ => false,
         }
     }
-    fn write(value: &Value, indent: &str, unit: &str, newline: &str, out: &mut String) {
+    fn write(value: &ConfigTree, indent: &str, unit: &str, newline: &str, out: &mut String) {
         match value {
-            Value::Object(map) if !map.is_empty() => {
+            ConfigTree::Table(map) if !map.is_empty() => {
                 out.push('{');
                 let inner = format!("{indent}{unit}");
                 for (at, (key, value)) in map.iter().enumerate() {
@@ -41,7 +65,7 @@ pub(super) fn pretty(value: &Value, text: &str, depth: usize) -> String {
                 }
                 out.push_str(&format!("{newline}{indent}}}"));
             }
-            Value::Array(items) if items.iter().any(is_long) => {
+            ConfigTree::List(items) if items.iter().any(is_long) => {
                 out.push('[');
                 let inner = format!("{indent}{unit}");
                 for (at, item) in items.iter().enumerate() {
@@ -51,11 +75,11 @@ pub(super) fn pretty(value: &Value, text: &str, depth: usize) -> String {
                 }
                 out.push_str(&format!("{newline}{indent}]"));
             }
-            Value::Array(items) => {
-                let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+            ConfigTree::List(items) => {
+                let items: Vec<String> = items.iter().map(ConfigTree::json_text).collect();
                 out.push_str(&format!("[{}]", items.join(", ")));
             }
-            other => out.push_str(&other.to_string()),
+            other => out.push_str(&other.json_text()),
         }
     }
     let (unit, mut out) = (unit(text), String::new());
@@ -64,11 +88,12 @@ pub(super) fn pretty(value: &Value, text: &str, depth: usize) -> String {
 }
 
 /// Adds a last part to an object or a list, `depth` levels deep. `new` writes it for a depth, or for one line: 0.
-pub(super) fn inserted(
+pub(crate) fn inserted(
     text: &str,
     whole: Range<usize>,
     parts: &[Range<usize>],
     depth: usize,
+    comments: Comments,
     new: impl Fn(usize) -> String,
 ) -> Edits {
     let (newline, unit) = (newline(text), unit(text));
@@ -81,7 +106,7 @@ pub(super) fn inserted(
         return vec![(at..at, format!("{newline}{}{}{close}{closing}", unit.repeat(depth), new(depth)))];
     };
     let tail = &text[last.end..inner_end];
-    let comma = comma_in(tail);
+    let comma = comma_in(tail, comments);
     let at = last.end + tail.trim_end().len();
     let mut edits = Vec::new();
     if comma.is_none() {
@@ -89,7 +114,7 @@ pub(super) fn inserted(
     }
     let end = if comma.is_some() { "," } else { "" };
     // What follows a line comment would be a part of it.
-    let is_multiline = text[whole.start..parts[0].start].contains('\n') || has_line_comment(tail);
+    let is_multiline = text[whole.start..parts[0].start].contains('\n') || has_line_comment(tail, comments);
     let part = if is_multiline {
         let indent = indent_of(text, parts[0].start).map_or_else(|| unit.repeat(depth), str::to_owned);
         let levels = if unit.is_empty() { depth } else { indent.len() / unit.len() };
@@ -113,23 +138,25 @@ fn indent_of(text: &str, at: usize) -> Option<&str> {
 }
 
 /// The place of a comma between two parts, outside of comments.
-fn comma_in(between: &str) -> Option<usize> {
-    outside_of_blocks(between).find(|(_, rest)| rest.starts_with(',')).map(|(at, _)| at)
+fn comma_in(between: &str, comments: Comments) -> Option<usize> {
+    outside_of_blocks(between, comments).find(|(_, rest)| rest.starts_with(',')).map(|(at, _)| at)
 }
 
 /// Whether there is a comment between two parts that ends with its line.
-fn has_line_comment(between: &str) -> bool {
-    outside_of_blocks(between).any(|(_, rest)| rest.starts_with("//"))
+fn has_line_comment(between: &str, comments: Comments) -> bool {
+    let sign = if comments == Comments::Hash { "#" } else { "//" };
+    outside_of_blocks(between, comments).any(|(_, rest)| rest.starts_with(sign))
 }
 
 /// The places between two parts that are in no comment, with what follows each. A comment has its first place.
-fn outside_of_blocks(between: &str) -> impl Iterator<Item = (usize, &str)> {
+fn outside_of_blocks(between: &str, comments: Comments) -> impl Iterator<Item = (usize, &str)> {
     let mut next = 0;
     std::iter::from_fn(move || {
         let (at, rest) = (next, between.get(next..).filter(|rest| !rest.is_empty())?);
-        next += if rest.starts_with("//") {
+        let is_line = if comments == Comments::Hash { rest.starts_with('#') } else { rest.starts_with("//") };
+        next += if is_line {
             rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
+        } else if comments == Comments::Slashes && rest.starts_with("/*") {
             rest.find("*/").map_or(rest.len(), |end| end + 2)
         } else {
             rest.chars().next().map_or(1, char::len_utf8)
@@ -139,7 +166,7 @@ fn outside_of_blocks(between: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// Removes a part and its comma. Comments stay.
-pub(super) fn removed(text: &str, whole: Range<usize>, parts: &[Range<usize>], at: usize) -> Edits {
+pub(crate) fn removed(text: &str, whole: Range<usize>, parts: &[Range<usize>], at: usize, comments: Comments) -> Edits {
     let part = parts[at].clone();
     let inner = whole.start + 1..whole.end - 1;
     if let ([_], "" | ",") = (parts, [&text[inner.start..part.start], &text[part.end..inner.end]].concat().trim()) {
@@ -147,10 +174,10 @@ pub(super) fn removed(text: &str, whole: Range<usize>, parts: &[Range<usize>], a
         return vec![(inner, String::new())];
     }
     let next = parts.get(at + 1).map_or(whole.end - 1, |next| next.start);
-    let following = comma_in(&text[part.end..next]).map(|comma| part.end + comma);
+    let following = comma_in(&text[part.end..next], comments).map(|comma| part.end + comma);
     let before = at.checked_sub(1).map(|before| parts[before].end);
     if let (None, Some(before)) = (following, before)
-        && let Some(comma) = comma_in(&text[before..part.start]).map(|comma| before + comma)
+        && let Some(comma) = comma_in(&text[before..part.start], comments).map(|comma| before + comma)
     {
         // The last one: the comma before it goes too.
         return match text[comma + 1..part.start].trim().is_empty() {

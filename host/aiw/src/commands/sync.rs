@@ -1,0 +1,244 @@
+//! `aiw sync …`
+
+use aiw_app::sync;
+use aiw_core::{Sink, counted};
+use aiw_home::Home;
+use aiw_sync::{
+    PullRequest, PushRequest, SnapshotFile, StoreBegun, StoreSnapshot, SyncChange, SyncPull, SyncPush, Synchronizer,
+};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::ask::Person;
+use crate::cli::sync::{ApplyArgs, ListSnapshotsArgs, PullArgs, PushArgs, SyncCommand};
+use crate::components::session;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// The answer of `aiw sync list --what`
+#[derive(Serialize, JsonSchema)]
+pub struct SyncTable {
+    /// What travels and what stays
+    pub rows: Vec<SnapshotFile>,
+}
+
+/// The answer of `aiw sync include` and `exclude`
+#[derive(Serialize, JsonSchema)]
+pub struct SyncScope {
+    /// What travels on your request
+    pub include: Vec<String>,
+    /// What stays
+    pub exclude: Vec<String>,
+}
+
+/// The answer of `aiw sync leave`
+#[derive(Serialize, JsonSchema)]
+pub struct SyncLeft {
+    /// The far end, which keeps its snapshots
+    #[serde(rename = "farEnd")]
+    pub far_end: String,
+}
+
+pub async fn run(command: SyncCommand, home: &Home, output: &Output) -> Result<(), Failure> {
+    home.recover()?;
+    let client = session(home, output)?;
+    let own = sync::open(client.app(), client.home())?;
+    let person = Person::new(output, false);
+    match command {
+        SyncCommand::Init(args) => begun(&own.init(&args.far_end, args.name, &person, output).await?, output),
+        SyncCommand::Join(args) => begun(&own.join(&args.far_end, args.name, None, &person, output).await?, output),
+        SyncCommand::Login(args) => {
+            own.login(args.far_end.as_deref(), &person, output).await?;
+            output.line("logged in");
+        }
+        SyncCommand::Logout(args) => {
+            own.logout(args.far_end.as_deref(), output).await?;
+            output.line("logged out");
+        }
+        SyncCommand::Push(args) => push(&own, &args, &person, output).await?,
+        SyncCommand::Pull(args) => pull(&own, args, &person, output).await?,
+        SyncCommand::Status => status(&own, output)?,
+        SyncCommand::List(args) => list(&own, &args, output).await?,
+        SyncCommand::Diff(args) => {
+            let answer = own.diff(args.snapshot.as_deref(), output).await?;
+            if answer.changes.is_empty() {
+                output.line(format!("nothing differs from `{}`", answer.snapshot));
+            } else {
+                output.line(format!("To make the files here those of `{}`:", answer.snapshot));
+            }
+            changes(&answer.changes, output);
+            output.answer(answer);
+        }
+        SyncCommand::Restore(args) => {
+            let answer = own.restore(&args.snapshot, &request(args.apply, None), &person, output).await?;
+            pulled(answer, output);
+        }
+        SyncCommand::Undo => {
+            let answer = own.undo()?;
+            output.line(format!("Undid the {} of {}: {}", answer.what, answer.time, files(answer.files.len())));
+            answer.left.iter().for_each(|path| output.note(format!("{path} was changed since, and stays as it is")));
+            output.answer(answer);
+        }
+        SyncCommand::Log => {
+            let answer = own.log()?;
+            let row =
+                |entry: &aiw_sync::SyncLogEntry| vec![entry.time.clone(), entry.what.clone(), entry.files.join(", ")];
+            output.table(&["TIME", "WHAT", "FILES"], &answer.entries.iter().map(row).collect::<Vec<_>>());
+            if answer.entries.is_empty() {
+                output.line("no pull or restore has changed a file here");
+            }
+            output.answer(answer);
+        }
+        SyncCommand::Include(args) => scope(own.include(&args.what)?, output),
+        SyncCommand::Exclude(args) => scope(own.exclude(&args.what)?, output),
+        SyncCommand::Phrase => own.show_phrase(&person).await?,
+        SyncCommand::Rekey => {
+            let answer = own.rekey(&person, output).await?;
+            output.line(format!(
+                "A new store begins with `{}`; its fingerprint is `{}`",
+                answer.snapshot, answer.fingerprint
+            ));
+            output.note("on each other machine: `aiw sync leave`, then `aiw sync join` with the new words");
+            output.answer(answer);
+        }
+        SyncCommand::Leave => {
+            let far_end = own.leave()?;
+            output.line(format!("This machine has left the store at `{far_end}`; nothing there or here was deleted"));
+            output.answer(SyncLeft { far_end });
+        }
+    }
+    Ok(())
+}
+
+fn files(count: usize) -> String {
+    counted(count as u64, "file")
+}
+
+fn begun(answer: &StoreBegun, output: &Output) {
+    output.line(format!("`{}` synchronizes with `{}` now", answer.machine, answer.far_end));
+    output.line(format!("The fingerprint, the same on each of your machines: {}", answer.fingerprint));
+    let next = if answer.snapshots == 0 { "aiw sync push" } else { "aiw sync pull" };
+    output.line(format!("Next: `{next}`"));
+    output.answer(answer.clone());
+}
+
+async fn push(own: &Synchronizer, args: &PushArgs, person: &Person<'_>, output: &Output) -> Result<(), Failure> {
+    let request = PushRequest { yes_shrink: args.yes_shrink, accept_older: args.accept_older };
+    let answer: SyncPush = own.push(&request, person, output).await?;
+    answer.left_out.iter().for_each(|left| output.note(format!("{} {}; it is left out", left.path, left.why)));
+    match &answer.snapshot {
+        Some(name) => output.line(format!(
+            "Pushed `{name}`: {}, {} kB sealed, {} changed",
+            files(answer.files),
+            answer.bytes.div_ceil(1000),
+            answer.changed.len()
+        )),
+        None => output.line("Nothing is new: the store has all of it"),
+    }
+    output.answer(answer);
+    Ok(())
+}
+
+fn request(args: ApplyArgs, all: Option<bool>) -> PullRequest {
+    let ApplyArgs { partial, allow_executable, accept_older, dry_run } = args;
+    PullRequest { dry_run, partial, allow_executable, accept_older, all }
+}
+
+async fn pull(own: &Synchronizer, args: PullArgs, person: &Person<'_>, output: &Output) -> Result<(), Failure> {
+    let all = (args.mine || args.theirs).then_some(args.mine);
+    let answer = own.pull(&request(args.apply, all), person, output).await;
+    pulled(answer.map_err(|e| Failure::from(aiw_app::AppError::from(e)).declined_as("nothing was changed"))?, output);
+    Ok(())
+}
+
+fn pulled(answer: SyncPull, output: &Output) {
+    if !answer.applied {
+        changes(&answer.changes, output);
+    }
+    for conflict in answer.conflicts.iter().filter(|conflict| conflict.answer == "skip") {
+        let key = conflict.key.as_ref().map(|key| format!(" {key}")).unwrap_or_default();
+        output.note(format!(
+            "{}{key} conflicts with that of {}: mine stays, and the next pull asks",
+            conflict.path, conflict.machine
+        ));
+    }
+    answer.unreadable.iter().for_each(|file| output.note(format!("{} is not merged: {}", file.path, file.why)));
+    answer.left.iter().for_each(|path| output.note(format!("{path} was changed meanwhile, and stays as it is")));
+    let count = answer.changes.len();
+    match (answer.applied, count) {
+        (true, _) => output.line(format!("Changed {}; `aiw sync undo` gives them back as they were", files(count))),
+        (false, 0) => output.line("Nothing comes in that is not here"),
+        (false, _) => {
+            output.line(format!("{} would change; nothing was written", files(count)));
+            if let Some(digest) = &answer.executable {
+                output.line(format!("Some of it starts programs: `--allow-executable {digest}` agrees to that"));
+            }
+        }
+    }
+    output.answer(answer);
+}
+
+fn changes(changes: &[SyncChange], output: &Output) {
+    for change in changes {
+        output.line(format!("{} {} ({})", change.path, change.change, change.effect));
+        // No line of somebody else's looks like one of ours.
+        change.lines.iter().for_each(|line| output.line(format!("│ {line}")));
+    }
+}
+
+fn status(own: &Synchronizer, output: &Output) -> Result<(), Failure> {
+    let answer = own.status()?;
+    output.line(format!("`{}` synchronizes with `{}`", answer.machine, answer.far_end));
+    if let Some(fingerprint) = &answer.fingerprint {
+        output.line(format!("Fingerprint: {fingerprint}"));
+    }
+    match answer.unpushed.len() {
+        0 => output.line("Everything that travels is pushed"),
+        count => output.line(format!("{} not pushed: `aiw sync push`", counted(count as u64, "change"))),
+    }
+    answer.unpushed.iter().for_each(|path| output.line(format!("  {path}")));
+    answer.left_out.iter().for_each(|left| output.note(format!("{} {}; it is left out", left.path, left.why)));
+    output.answer(answer);
+    Ok(())
+}
+
+async fn list(own: &Synchronizer, args: &ListSnapshotsArgs, output: &Output) -> Result<(), Failure> {
+    if args.what {
+        let rows = own.table();
+        let row = |row: &SnapshotFile| {
+            let is = if row.included { "yes" } else { "no" };
+            vec![row.path.clone(), is.to_owned(), row.travels.clone(), row.effect.clone(), row.why.clone()]
+        };
+        let shown: Vec<Vec<String>> = rows.iter().map(row).collect();
+        output.table(&["WHAT", "TRAVELS", "RULE", "EFFECT", "WHY"], &shown);
+        output.answer(SyncTable { rows });
+        return Ok(());
+    }
+    let answer = own.list(output).await?;
+    let row = |one: &StoreSnapshot| {
+        let state = match (one.merged, one.head) {
+            (true, _) => "merged",
+            (false, true) => "new",
+            (false, false) => "older",
+        };
+        vec![one.name.clone(), one.machine.clone(), one.time.clone(), one.files.to_string(), state.to_owned()]
+    };
+    let rows: Vec<Vec<String>> = answer.snapshots.iter().map(row).collect();
+    output.table(&["SNAPSHOT", "MACHINE", "TIME", "FILES", "STATE"], &rows);
+    if rows.is_empty() {
+        output.line("the store holds no snapshot yet: `aiw sync push`");
+    }
+    output.answer(answer);
+    Ok(())
+}
+
+fn scope((include, exclude): (Vec<String>, Vec<String>), output: &Output) {
+    output.line(format!("included on request: {}", listed(&include)));
+    output.line(format!("excluded: {}", listed(&exclude)));
+    output.done("the next push and pull follow it".into());
+    output.answer(SyncScope { include, exclude });
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "nothing".into() } else { names.join(", ") }
+}

@@ -1,0 +1,329 @@
+//! Changes to files here: written down with what was there before, carried out to the end whatever happens, and undone.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use aiw_home::{Home, HomeError, Mode, make_private_dir, now_rfc3339, read_capped, remove_file, replace};
+use serde::{Deserialize, Serialize};
+
+use crate::error::SyncError;
+use crate::incoming::FileChange;
+use crate::place::{Roots, SyncPath, SyncRoot};
+use crate::snapshot::{Clock, digest};
+use crate::state::{Held, SyncDirectory, SyncState};
+
+const MOST_RECORD: u64 = 16 << 20;
+const MOST_FILE: u64 = 64 << 20;
+
+/// What one pull, restore or undo changes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ChangeRecord {
+    pub(crate) id: String,
+    pub(crate) time: String,
+    /// What was done: `pull`, `restore`.
+    pub(crate) what: String,
+    files: Vec<ChangedFile>,
+    /// The state before and after it.
+    before: MergedState,
+    after: MergedState,
+    /// The change before this one.
+    previous: Option<String>,
+}
+
+/// What a change does to the state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MergedState {
+    pub(crate) merged: Clock,
+    pub(crate) covers: Vec<String>,
+    pub(crate) silent: Vec<String>,
+    pub(crate) held: Held,
+    pub(crate) pushed: std::collections::BTreeMap<SyncPath, String>,
+}
+
+impl MergedState {
+    pub(crate) fn of(state: &SyncState) -> Self {
+        let SyncState { merged, covers, silent, held, pushed, .. } = state.clone();
+        Self { merged, covers, silent, held, pushed }
+    }
+
+    fn put(self, state: &mut SyncState) {
+        (state.merged, state.covers, state.silent) = (self.merged, self.covers, self.silent);
+        (state.held, state.pushed) = (self.held, self.pushed);
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct ChangedFile {
+    path: SyncPath,
+    place: PathBuf,
+    old: Option<KeptFile>,
+    new: Option<KeptFile>,
+}
+
+/// A file as it was or will be. Its content is beside the record, under its digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct KeptFile {
+    sha256: String,
+    mode: u32,
+}
+
+/// A change that is being carried out.
+#[derive(Debug, Serialize, Deserialize)]
+struct Journal {
+    id: String,
+    undo: bool,
+}
+
+fn journal(directory: &SyncDirectory) -> PathBuf {
+    directory.path().join("journal.json")
+}
+
+/// What became of a change.
+#[derive(Debug, Default)]
+pub(crate) struct Applied {
+    pub(crate) changed: Vec<SyncPath>,
+    /// Files that somebody else changed meanwhile; they stay as they are.
+    pub(crate) left: Vec<SyncPath>,
+}
+
+/// Carries out a change of files and of the state.
+pub(crate) fn apply(
+    home: &Home,
+    directory: &SyncDirectory,
+    roots: &Roots,
+    state: &mut SyncState,
+    what: &str,
+    files: &[FileChange],
+    after: MergedState,
+) -> Result<Applied, SyncError> {
+    if files.is_empty() {
+        after.put(state);
+        directory.save(state)?;
+        return Ok(Applied::default());
+    }
+    let id = new_id()?;
+    let kept = directory.change(&id);
+    make_private_dir(kept.parent().unwrap_or(&kept))?;
+    make_private_dir(&kept)?;
+    let mut record = ChangeRecord {
+        id: id.clone(),
+        time: now_rfc3339(),
+        what: what.into(),
+        files: Vec::new(),
+        before: MergedState::of(state),
+        after,
+        previous: state.change.clone(),
+    };
+    for file in files {
+        let place = roots.file(&file.path);
+        let keep = |bytes: &[u8], mode: u32| -> Result<KeptFile, HomeError> {
+            let sha256 = digest(bytes);
+            replace(&kept.join(&sha256), bytes, Mode::Private)?;
+            Ok(KeptFile { sha256, mode })
+        };
+        let mode = mode_of(&place);
+        let old = file.old.as_ref().map(|old| keep(&old.bytes, mode.unwrap_or(0o644))).transpose()?;
+        let usual = if file.path.root == SyncRoot::Aiw { 0o600 } else { 0o644 };
+        let new_mode = |executable: bool| match mode.unwrap_or(usual) {
+            mode if executable => mode | ((mode & 0o444) >> 2),
+            mode => mode & !0o111,
+        };
+        let new = file.new.as_ref().map(|new| keep(&new.bytes, new_mode(new.executable))).transpose()?;
+        record.files.push(ChangedFile { path: file.path.clone(), place, old, new });
+    }
+    let text = serde_json::to_vec(&record).map_err(|e| SyncError::Internal(e.to_string()))?;
+    replace(&kept.join("record.json"), &text, Mode::Private)?;
+    begin(directory, &Journal { id, undo: false })?;
+    let done = carry_out(home, directory, &record, false);
+    match done {
+        Ok(applied) => {
+            finish(directory, state, &record, false)?;
+            Ok(applied)
+        }
+        Err(e) => {
+            // What was changed before is put back: half of it would be neither state.
+            begin(directory, &Journal { id: record.id.clone(), undo: true })?;
+            let back = carry_out(home, directory, &record, true);
+            if back.is_ok() {
+                end(directory)?;
+            }
+            Err(SyncError::NotApplied { problem: e.to_string() })
+        }
+    }
+}
+
+/// Undoes the newest change. Files that are no longer what it made of them stay as they are.
+pub(crate) fn undo(
+    home: &Home,
+    directory: &SyncDirectory,
+    state: &mut SyncState,
+) -> Result<(ChangeRecord, Applied), SyncError> {
+    let id = state.change.clone().ok_or(SyncError::NothingToUndo)?;
+    let record = read_record(directory, &id)?.ok_or(SyncError::NothingToUndo)?;
+    begin(directory, &Journal { id, undo: true })?;
+    let applied = carry_out(home, directory, &record, true)?;
+    finish(directory, state, &record, true)?;
+    Ok((record, applied))
+}
+
+/// Finishes what a killed process had begun.
+pub(crate) fn recover(home: &Home, directory: &SyncDirectory, state: &mut SyncState) -> Result<(), SyncError> {
+    let Some(bytes) = read_capped(&journal(directory), MOST_RECORD)? else { return Ok(()) };
+    let Ok(journal) = serde_json::from_slice::<Journal>(&bytes) else { return end(directory) };
+    let Some(record) = read_record(directory, &journal.id)? else { return end(directory) };
+    carry_out(home, directory, &record, journal.undo)?;
+    finish(directory, state, &record, journal.undo)
+}
+
+/// Returns the changes that can be undone, the newest first.
+pub(crate) fn records(directory: &SyncDirectory, state: &SyncState) -> Result<Vec<ChangeRecord>, SyncError> {
+    let (mut records, mut next) = (Vec::new(), state.change.clone());
+    while let Some(id) = next.take_if(|_| records.len() < 1000) {
+        let Some(record) = read_record(directory, &id)? else { break };
+        next = record.previous.clone();
+        records.push(record);
+    }
+    Ok(records)
+}
+
+impl ChangeRecord {
+    /// Returns the files that it changed.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &SyncPath> {
+        self.files.iter().map(|file| &file.path)
+    }
+}
+
+fn begin(directory: &SyncDirectory, journal_of: &Journal) -> Result<(), SyncError> {
+    let text = serde_json::to_vec(journal_of).map_err(|e| SyncError::Internal(e.to_string()))?;
+    Ok(replace(&journal(directory), &text, Mode::Private)?)
+}
+
+fn end(directory: &SyncDirectory) -> Result<(), SyncError> {
+    match remove_file(&journal(directory)) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            Err(HomeError::Io { action: "remove", path: journal(directory), source: e }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn finish(
+    directory: &SyncDirectory,
+    state: &mut SyncState,
+    record: &ChangeRecord,
+    undo: bool,
+) -> Result<(), SyncError> {
+    let (from, to) = if undo { (&record.after, &record.before) } else { (&record.before, &record.after) };
+    // A push in between knows more than the record.
+    if MergedState::of(state) == *from {
+        to.clone().put(state);
+    }
+    state.change = if undo { record.previous.clone() } else { Some(record.id.clone()) };
+    directory.save(state)?;
+    end(directory)
+}
+
+fn read_record(directory: &SyncDirectory, id: &str) -> Result<Option<ChangeRecord>, SyncError> {
+    let is_id = id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let path = directory.change(id).join("record.json");
+    let bytes = if is_id { read_capped(&path, MOST_RECORD)? } else { None };
+    let read = bytes.map(|bytes| serde_json::from_slice(&bytes)).transpose();
+    read.map_err(|e| HomeError::Invalid { path, problem: e.to_string() }.into())
+}
+
+/// Moves all files from the one state to the other. What is neither stays.
+fn carry_out(home: &Home, directory: &SyncDirectory, record: &ChangeRecord, undo: bool) -> Result<Applied, SyncError> {
+    // Other commands wait while aiw's own documents change.
+    let is_own = record.files.iter().any(|file| file.path.root == SyncRoot::Aiw);
+    let _lock = if is_own { Some(home.lock()?) } else { None };
+    let mut applied = Applied::default();
+    for file in &record.files {
+        let (from, to) = if undo { (&file.new, &file.old) } else { (&file.old, &file.new) };
+        let now = match read_capped(&file.place, MOST_FILE) {
+            Ok(bytes) => {
+                bytes.map(|bytes| KeptFile { sha256: digest(&bytes), mode: mode_of(&file.place).unwrap_or(0) })
+            }
+            Err(HomeError::Invalid { .. }) => {
+                applied.left.push(file.path.clone());
+                continue;
+            }
+            Err(e) => return Err(e.into()),
+        };
+        let is =
+            |kept: &Option<KeptFile>| now.as_ref().map(|now| &now.sha256) == kept.as_ref().map(|kept| &kept.sha256);
+        let is_mode = |kept: &Option<KeptFile>| now.as_ref().map(|now| now.mode) == kept.as_ref().map(|kept| kept.mode);
+        if is(to) && is_mode(to) {
+            applied.changed.push(file.path.clone());
+        } else if is(from) || is(to) {
+            put(directory, record, file, to.as_ref())?;
+            applied.changed.push(file.path.clone());
+        } else {
+            applied.left.push(file.path.clone());
+        }
+    }
+    Ok(applied)
+}
+
+fn put(
+    directory: &SyncDirectory,
+    record: &ChangeRecord,
+    file: &ChangedFile,
+    to: Option<&KeptFile>,
+) -> Result<(), SyncError> {
+    let failed = |action: &'static str, source: io::Error| HomeError::Io { action, path: file.place.clone(), source };
+    let Some(kept) = to else {
+        match fs::remove_file(&file.place) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed("remove", e).into()),
+            _ => {}
+        }
+        remove_empty(&file.place, &file.path);
+        return Ok(());
+    };
+    let source = directory.change(&record.id).join(&kept.sha256);
+    let bytes = read_capped(&source, MOST_FILE)?.filter(|bytes| digest(bytes) == kept.sha256);
+    let bytes = bytes.ok_or_else(|| HomeError::Invalid { path: source, problem: "is gone or damaged".into() })?;
+    if let Some(parent) = file.place.parent() {
+        fs::create_dir_all(parent).map_err(|e| failed("create the directory of", e))?;
+    }
+    let mode = if file.path.root == SyncRoot::Aiw { Mode::Private } else { Mode::Shared };
+    replace(&file.place, &bytes, mode)?;
+    set_mode(&file.place, kept.mode).map_err(|e| failed("change the mode of", e).into())
+}
+
+/// Removes directories that a removed file leaves empty, up to the root.
+fn remove_empty(place: &Path, path: &SyncPath) {
+    let depth = path.below().matches('/').count();
+    for directory in place.ancestors().skip(1).take(depth) {
+        if fs::remove_dir(directory).is_err() {
+            return;
+        }
+    }
+}
+
+fn new_id() -> Result<String, SyncError> {
+    aiw_core::random_hex::<8>().map_err(|e| SyncError::System(e.into()))
+}
+
+#[cfg(unix)]
+fn mode_of(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    Some(fs::metadata(path).ok()?.permissions().mode() & 0o777)
+}
+
+#[cfg(unix)]
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    if mode_of(path) == Some(mode) { Ok(()) } else { fs::set_permissions(path, fs::Permissions::from_mode(mode)) }
+}
+
+#[cfg(not(unix))]
+fn mode_of(path: &Path) -> Option<u32> {
+    path.exists().then_some(0o644)
+}
+
+#[cfg(not(unix))]
+fn set_mode(_: &Path, _: u32) -> io::Result<()> {
+    Ok(())
+}

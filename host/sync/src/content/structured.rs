@@ -1,0 +1,192 @@
+//! JSON and TOML alike.
+
+use aiw_home::{ConfigTree, Jsonc, Toml};
+
+use super::ContentForm;
+use super::home_paths::HomePaths;
+
+/// The longest file that is merged by its keys.
+const MAX_BYTES: usize = 1 << 20;
+
+/// How many bytes the edits of one file may read: each edit reads the file again.
+const MAX_WORK: usize = 16 << 20;
+
+/// A file with keys.
+#[derive(Debug, Clone)]
+pub(super) enum Structured {
+    Json(Jsonc),
+    Toml(Toml),
+}
+
+/// A change of a file with keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Edit {
+    /// A value comes, or takes the place of another one.
+    Set(Vec<String>, ConfigTree),
+    /// A value goes.
+    Remove(Vec<String>),
+    /// Items of a set come and go.
+    Items { path: Vec<String>, added: Vec<ConfigTree>, removed: Vec<ConfigTree> },
+}
+
+impl Structured {
+    /// Parses a file. The error is the end of a sentence about it.
+    pub(super) fn parse(form: ContentForm, bytes: &[u8]) -> Result<Self, String> {
+        if bytes.len() > MAX_BYTES {
+            return Err(format!("is larger than {} MiB", MAX_BYTES >> 20));
+        }
+        if form == ContentForm::Toml {
+            return Toml::parse(bytes).map(Self::Toml);
+        }
+        // A file that is being written, or was lost; not one whose keys were deleted.
+        if bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii().is_empty() {
+            return Err("is empty".into());
+        }
+        Jsonc::parse(bytes).map(Self::Json)
+    }
+
+    /// Parses one value, as somebody types it.
+    pub(super) fn parse_value(form: ContentForm, bytes: &[u8]) -> Result<ConfigTree, String> {
+        let text = str::from_utf8(bytes).map_err(|_| "is not UTF-8")?.trim();
+        if text.is_empty() {
+            return Err("is empty".into());
+        }
+        let one = |tree: ConfigTree| match tree {
+            ConfigTree::Table(mut fields) if fields.len() == 1 => fields.shift_remove("value"),
+            _ => None,
+        };
+        if form == ContentForm::Toml
+            && let Some(value) =
+                Toml::parse(format!("value = {text}\n").as_bytes()).ok().and_then(|toml| one(toml.tree().clone()))
+        {
+            return Ok(value);
+        }
+        let json = Jsonc::parse(format!("{{\"value\": {text}\n}}").as_bytes())?;
+        one(json.tree()?).ok_or_else(|| "is not one value".into())
+    }
+
+    pub(super) fn tree(&self) -> Result<ConfigTree, String> {
+        match self {
+            Self::Json(json) => json.tree(),
+            Self::Toml(toml) => Ok(toml.tree().clone()),
+        }
+    }
+
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Json(json) => json.text(),
+            Self::Toml(toml) => toml.text(),
+        }
+    }
+
+    pub(super) fn remove_all(&mut self, paths: &[Vec<String>]) -> Result<(), String> {
+        self.apply(&paths.iter().cloned().map(Edit::Remove).collect::<Vec<_>>())
+    }
+
+    /// Makes changes, all or none.
+    pub(super) fn apply(&mut self, edits: &[Edit]) -> Result<(), String> {
+        let steps: Vec<Step<'_>> = edits.iter().flat_map(Edit::steps).collect();
+        let added: usize = steps.iter().map(Step::size).sum();
+        if steps.len().saturating_mul(self.text().len() + added) > MAX_WORK {
+            return Err("has too many changes to be merged key by key".into());
+        }
+        let mut new = self.clone();
+        steps.iter().try_for_each(|step| new.take(step))?;
+        *self = new;
+        Ok(())
+    }
+
+    fn take(&mut self, step: &Step<'_>) -> Result<(), String> {
+        match (self, step) {
+            (Self::Json(json), Step::Set(path, value)) => json.set_tree(path, value),
+            (Self::Toml(toml), Step::Set(path, value)) => toml.set_tree(path, value),
+            (Self::Json(json), Step::Remove(path)) => json.remove(path).map(drop),
+            (Self::Toml(toml), Step::Remove(path)) => toml.remove(path).map(drop),
+            (Self::Json(json), Step::Append(path, item)) => json.append_tree(path, item),
+            (Self::Toml(toml), Step::Append(path, item)) => toml.append_tree(path, item),
+            (Self::Json(json), Step::RemoveItem(path, item)) => json.remove_tree(path, item).map(drop),
+            (Self::Toml(toml), Step::RemoveItem(path, item)) => toml.remove_tree(path, item).map(drop),
+        }
+    }
+
+    pub(super) fn replace_strings(&mut self, new: impl FnMut(&[String], &str) -> Option<String>) -> Result<(), String> {
+        match self {
+            Self::Json(json) => json.replace_strings(new),
+            Self::Toml(toml) => toml.replace_strings(new),
+        }
+    }
+
+    /// Puts this machine's home into values that travelled.
+    pub(super) fn arrive(&mut self, home: &HomePaths) -> Result<(), String> {
+        let mut problem = None;
+        self.replace_strings(|_, text| {
+            home.arrive(text).unwrap_or_else(|e| {
+                problem = Some(e);
+                None
+            })
+        })?;
+        problem.map_or(Ok(()), Err)
+    }
+}
+
+/// One splice.
+enum Step<'a> {
+    Set(&'a [String], &'a ConfigTree),
+    Remove(&'a [String]),
+    Append(&'a [String], &'a ConfigTree),
+    RemoveItem(&'a [String], &'a ConfigTree),
+}
+
+impl Step<'_> {
+    /// About how many bytes come.
+    fn size(&self) -> usize {
+        match self {
+            Self::Set(_, value) | Self::Append(_, value) => value.json_text().len(),
+            Self::Remove(_) | Self::RemoveItem(..) => 0,
+        }
+    }
+}
+
+impl Edit {
+    fn steps(&self) -> Vec<Step<'_>> {
+        match self {
+            Self::Set(path, value) => vec![Step::Set(path, value)],
+            Self::Remove(path) => vec![Step::Remove(path)],
+            Self::Items { path, added, removed } => {
+                let removed = removed.iter().map(|item| Step::RemoveItem(path, item));
+                // First what comes: a list that is never empty keeps its form.
+                added.iter().map(|item| Step::Append(path, item)).chain(removed).collect()
+            }
+        }
+    }
+
+    /// Makes the change in a value.
+    pub(super) fn apply_to(&self, tree: &mut ConfigTree) -> Result<(), String> {
+        match self {
+            Self::Set(path, value) => tree.put(path, value.clone()),
+            Self::Remove(path) => {
+                tree.take(path);
+                Ok(())
+            }
+            Self::Items { path, added, removed } => {
+                let old = tree.get(path).and_then(ConfigTree::as_list).unwrap_or_default();
+                let gone: std::collections::HashSet<_> = removed.iter().collect();
+                let kept = old.iter().filter(|item| !gone.contains(item)).chain(added).cloned().collect();
+                tree.put(path, ConfigTree::List(kept))
+            }
+        }
+    }
+}
+
+/// A value without empty tables and lists: TOML can't always tell them from missing ones, so two values are compared
+/// without them after edits that were already compared one by one.
+pub(super) fn pruned(tree: &ConfigTree) -> Option<ConfigTree> {
+    match tree {
+        ConfigTree::List(items) if items.is_empty() => None,
+        ConfigTree::Table(fields) => {
+            let kept = fields.iter().filter_map(|(key, value)| Some((key.clone(), pruned(value)?)));
+            Some(kept.collect()).filter(|kept| *kept != ConfigTree::empty())
+        }
+        other => Some(other.clone()),
+    }
+}

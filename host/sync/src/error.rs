@@ -1,0 +1,197 @@
+//! Why configuration was not synchronized.
+
+use aiw_core::{AskError, ErrorKind, Fault};
+use aiw_home::{HomeError, VaultError};
+
+use crate::far::FarError;
+use crate::keys::InvalidPhrase;
+
+/// Why configuration was not synchronized.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// A file of aiw's own.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The far end.
+    #[error(transparent)]
+    Far(#[from] FarError),
+    /// The typed words are no phrase.
+    #[error(transparent)]
+    Phrase(#[from] InvalidPhrase),
+    /// The system has no randomness, or no directory for what it was asked.
+    #[error("{0}")]
+    System(std::io::Error),
+    /// This machine has no store yet.
+    #[error("this machine synchronizes with nothing yet")]
+    NoStore,
+    /// The far end needs no login.
+    #[error("that far end needs no login")]
+    NoLogin,
+    /// This machine has a store.
+    #[error("this machine synchronizes with `{far_end}` already")]
+    HasStore {
+        /// The far end.
+        far_end: String,
+    },
+    /// The far end holds a store, and a new one was to begin there.
+    #[error("`{far_end}` holds a store already")]
+    NotEmpty {
+        /// The far end.
+        far_end: String,
+    },
+    /// The far end holds no store, and one was to be joined.
+    #[error("`{far_end}` holds no store yet")]
+    Empty {
+        /// The far end.
+        far_end: String,
+    },
+    /// The words are a phrase, but of another store.
+    #[error("these words are without a typing error, but open no store at `{far_end}`: they are another store's")]
+    OtherStore {
+        /// The far end.
+        far_end: String,
+    },
+    /// The phrase is not in the vault.
+    #[error("the phrase of the store is not in the vault")]
+    NoPhrase,
+    /// A snapshot can't be used.
+    #[error("snapshot `{name}` {problem}")]
+    Snapshot {
+        /// Its name, shortened.
+        name: String,
+        /// The end of a sentence.
+        problem: String,
+    },
+    /// The files here can't be a snapshot.
+    #[error("what travels from this machine {0}")]
+    Own(String),
+    /// The far end doesn't show what it showed before.
+    #[error("{0}")]
+    Doubt(String),
+    /// Other machines have pushed what is not merged here.
+    #[error("{} pushed, and that is not merged here yet", .machines.join(", "))]
+    Unmerged {
+        /// Their names.
+        machines: Vec<String>,
+    },
+    /// Conflicts wait for an answer.
+    #[error("{} with what other machines pushed, and that is not decided yet", if .paths.len() == 1 { format!("`{}` conflicts", .paths[0]) } else { format!("{} files conflict", .paths.len()) })]
+    Undecided {
+        /// The files.
+        paths: Vec<String>,
+    },
+    /// More travels than when this machine merged last.
+    #[error("something travels from this machine now that did not when it merged last")]
+    Wider,
+    /// Another phrase opens the store now.
+    #[error("the store was replaced on `{machine}` by `aiw sync rekey`")]
+    Moved {
+        /// The machine.
+        machine: String,
+    },
+    /// No snapshot has that name.
+    #[error("there is no snapshot `{0}`")]
+    NoSnapshot(String),
+    /// Several have.
+    #[error("`{0}` is the beginning of several snapshots' names")]
+    Ambiguous(String),
+    /// Nothing can be undone.
+    #[error("there is no change to undo")]
+    NothingToUndo,
+    /// It names nothing that travels.
+    #[error("`{0}` names nothing that travels")]
+    NothingThere(String),
+    /// Files conflict, and there is nobody to ask.
+    #[error("{} between this machine and others: nothing was written", aiw_core::counted(*.conflicts as u64, "conflict"))]
+    Conflicts {
+        /// How many.
+        conflicts: usize,
+        /// Where their versions are.
+        directory: std::path::PathBuf,
+    },
+    /// What would be applied starts programs, and nobody agreed.
+    #[error("what comes in starts programs or says where secrets go, and nobody agreed to it")]
+    Starts {
+        /// The digest of the plan.
+        digest: String,
+    },
+    /// A push would take much away from others.
+    #[error("this push would take away {0}")]
+    Shrinks(String),
+    /// Secrets would be pushed.
+    #[error("{} would be pushed in clear text inside the sealed snapshot: {}", aiw_core::counted(.places.len() as u64, "secret"), .places.join(", "))]
+    Secrets {
+        /// The files and keys.
+        places: Vec<String>,
+    },
+    /// Some files could not be changed, and what was changed before was put back.
+    #[error("{problem}; everything is as it was before")]
+    NotApplied {
+        /// What failed.
+        problem: String,
+    },
+    /// The user's home is not known.
+    #[error("no home directory is known: `HOME` is not set")]
+    NoHome,
+    /// The answer to a question.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// A thread failed.
+    #[error("a part of the work failed: {0}")]
+    Internal(String),
+}
+
+impl Fault for SyncError {
+    fn below(&self) -> Option<&dyn Fault> {
+        aiw_core::passed_on!(self, Home, Vault, Far)
+    }
+
+    fn own_kind(&self) -> ErrorKind {
+        match self {
+            Self::Internal(_) => ErrorKind::Internal,
+            Self::System(_) | Self::NotApplied { .. } => ErrorKind::Unavailable,
+            Self::NoPhrase | Self::NoHome => ErrorKind::Config,
+            _ => ErrorKind::User,
+        }
+    }
+
+    fn own_hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoStore => "`aiw sync init FAR-END` begins a store, `aiw sync join FAR-END` joins one".into(),
+            Self::HasStore { .. } => "`aiw sync status` shows it; `aiw sync leave` forgets it".into(),
+            Self::NotEmpty { far_end } => format!("`aiw sync join {}`", aiw_core::shell_word_in_line(far_end)),
+            Self::Empty { far_end } => format!("`aiw sync init {}`", aiw_core::shell_word_in_line(far_end)),
+            Self::OtherStore { .. } => "`aiw sync phrase` on a machine of that store shows its words".into(),
+            Self::NoPhrase => "`aiw sync leave`, and join again with the words".into(),
+            Self::Doubt(_) => {
+                "if you know why, for example because the far end was restored from a backup: `--accept-older`".into()
+            }
+            Self::Unmerged { .. } | Self::Undecided { .. } | Self::Wider => "`aiw sync pull`".into(),
+            Self::Moved { .. } => "`aiw sync leave`, and join again with the new words".into(),
+            Self::NoSnapshot(_) | Self::Ambiguous(_) => "`aiw sync list`".into(),
+            Self::NothingThere(_) => "`aiw sync list --what`".into(),
+            Self::Conflicts { directory, .. } => format!(
+                "`aiw sync pull` on a terminal asks; both versions are in `{}`; `--partial` writes the rest",
+                directory.display()
+            ),
+            Self::Starts { digest } => {
+                format!("`aiw sync pull --dry-run` shows it; `--allow-executable {digest}` agrees to exactly that")
+            }
+            Self::Shrinks(_) => "if that is meant: `--yes-shrink`".into(),
+            Self::Secrets { .. } => {
+                "put them into the vault (`aiw secret set`), leave the file out (`aiw sync exclude`), or agree on a terminal".into()
+            }
+            _ => return None,
+        })
+    }
+
+    fn unanswered(&self) -> Option<&AskError> {
+        match self {
+            Self::Ask(error) => Some(error),
+            _ => self.below()?.unanswered(),
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The files of this machine that travel.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use aiw_home::{Home, read_capped};
+use serde_json::Value;
+
+use crate::content::{ContentForm, KeyRules, travelling};
+use crate::place::{Roots, SyncPath, SyncRoot};
+use crate::snapshot::{FileContent, Files, MOST_FILES};
+use crate::travel::{Scope, TravelRow};
+
+/// The most bytes of a file that travels.
+const MOST_FILE: u64 = 4 << 20;
+
+/// How deep directories are walked.
+const DEEPEST: usize = 16;
+
+/// What is in directories of skills, but nobody's configuration.
+const PASSED_OVER: [&str; 5] = [".git", "node_modules", "__pycache__", ".DS_Store", ".venv"];
+
+/// How young a file is that may still be written.
+const YOUNG: Duration = Duration::from_secs(2);
+
+/// A file as it is on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LocalFile {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) executable: bool,
+}
+
+/// The files of this machine.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    /// As they are.
+    pub(crate) local: BTreeMap<SyncPath, LocalFile>,
+    /// What of them travels.
+    pub(crate) files: Files,
+    /// The patterns of what is known of this machine.
+    pub(crate) covers: Vec<String>,
+    /// What nothing is known of: it is no deletion.
+    pub(crate) silent: Vec<String>,
+    /// Why.
+    pub(crate) left_out: Vec<LeftOut>,
+}
+
+/// A file that doesn't travel although its row does.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+pub struct LeftOut {
+    /// The file.
+    pub path: String,
+    /// Why, as the end of a sentence about it.
+    pub why: String,
+}
+
+/// Gathers files. `rules` says of what it reads which keys travel.
+pub(crate) struct Gatherer<'a> {
+    pub(crate) home: &'a Home,
+    pub(crate) roots: &'a Roots,
+    pub(crate) scope: &'a Scope,
+}
+
+impl Gatherer<'_> {
+    /// Reads everything that travels. A root that isn't there is left out, unless it is in `empty`: these have no file yet.
+    pub(crate) fn gather(&self, empty: &BTreeSet<SyncRoot>) -> Gathered {
+        let mut gathered = Gathered::default();
+        let there: BTreeSet<SyncRoot> =
+            SyncRoot::ALL.into_iter().filter(|root| self.is_there(*root) || empty.contains(root)).collect();
+        gathered.covers = self.scope.patterns(&there);
+        gathered.silent = self.scope.excluded().to_vec();
+        let stays = self.servers_that_stay();
+        for row in self.scope.rows().filter(|row| there.contains(&row.root)) {
+            self.of_row(row, &stays, &mut gathered);
+        }
+        self.settle(&stays, &mut gathered);
+        gathered
+    }
+
+    /// Reads files again that somebody may be writing, until they stay as they are.
+    fn settle(&self, stays: &BTreeSet<String>, gathered: &mut Gathered) {
+        let mut young: Vec<SyncPath> =
+            gathered.local.keys().filter(|path| is_young(&self.roots.file(path))).cloned().collect();
+        for _ in 0..20 {
+            if young.is_empty() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+            young.retain(|path| {
+                let Some(before) = gathered.local.remove(path) else { return false };
+                gathered.files.remove(path);
+                if let Some(row) = self.scope.travels(path) {
+                    self.file(row, path.clone(), stays, gathered);
+                }
+                gathered.local.get(path) != Some(&before)
+            });
+        }
+        for path in young {
+            gathered.files.remove(&path);
+            gathered.silent.push(path.to_string());
+            gathered.left_out.push(LeftOut { path: path.to_string(), why: "is being written".into() });
+        }
+    }
+
+    fn is_there(&self, root: SyncRoot) -> bool {
+        self.roots.directory(root).is_dir()
+    }
+
+    fn of_row(&self, row: &TravelRow, stays: &BTreeSet<String>, gathered: &mut Gathered) {
+        let mut found = Vec::new();
+        let parts: Vec<&str> = row.path.trim_end_matches('/').split('/').collect();
+        let is_directory = row.path.ends_with('/');
+        self.find(row.root, self.roots.directory(row.root), "", &parts, is_directory, &mut found, gathered);
+        for below in found {
+            let Ok(path) = SyncPath::new(row.root, &below) else {
+                let path = format!("{}:{}", row.root.as_str(), aiw_core::one_line(&below, 120));
+                gathered.left_out.push(LeftOut { path, why: "has a name that not every system can have".into() });
+                continue;
+            };
+            // An earlier row may say something else of it.
+            if self.scope.travels(&path).is_none_or(|own| own.pattern() != row.pattern()) {
+                continue;
+            }
+            if gathered.local.len() >= MOST_FILES {
+                gathered.silent.push(path.to_string());
+                gathered.left_out.push(LeftOut { path: path.to_string(), why: "is one file too many".into() });
+                continue;
+            }
+            self.file(row, path, stays, gathered);
+        }
+    }
+
+    /// Finds the files of a pattern below a directory.
+    #[expect(clippy::too_many_arguments, reason = "a walk has a place, a pattern and what it found")]
+    fn find(
+        &self,
+        root: SyncRoot,
+        directory: &Path,
+        below: &str,
+        parts: &[&str],
+        is_directory: bool,
+        found: &mut Vec<String>,
+        gathered: &mut Gathered,
+    ) {
+        let Some((part, rest)) = parts.split_first() else { return };
+        let joined = |name: &str| if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") };
+        let names = if part.contains('*') { names_in(directory) } else { vec![(*part).to_owned()] };
+        let (begin, end) = part.split_once('*').unwrap_or((part, ""));
+        for name in names {
+            let fits = !part.contains('*')
+                || (name.len() >= begin.len() + end.len() && name.starts_with(begin) && name.ends_with(end));
+            let path = directory.join(&name);
+            if !fits {
+                continue;
+            }
+            match (rest.is_empty(), is_directory) {
+                (false, _) => self.find(root, &path, &joined(&name), rest, is_directory, found, gathered),
+                (true, false) if path.is_file() => found.push(joined(&name)),
+                (true, true) if path.is_dir() => walk(root, &path, &joined(&name), 0, found, gathered),
+                // Something is there that is no file: nothing is known of it, also not that the file is gone.
+                (true, _) if fs::symlink_metadata(&path).is_ok() => {
+                    let path = format!("{}:{}", root.as_str(), joined(&name));
+                    gathered.silent.push(path.clone());
+                    gathered.left_out.push(LeftOut { path, why: "is neither a file nor a directory here".into() });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn file(&self, row: &TravelRow, path: SyncPath, stays: &BTreeSet<String>, gathered: &mut Gathered) {
+        let place = self.roots.file(&path);
+        let read = read(&place).and_then(|read| {
+            let Some(bytes) = read else { return Ok(None) };
+            let travelling = self.travelling(row, row.form, &bytes, stays)?;
+            Ok(Some((bytes, travelling)))
+        });
+        match read {
+            Ok(Some((bytes, travelling))) => {
+                let executable = is_executable(&place);
+                if let Some(bytes) = travelling {
+                    gathered.files.insert(path.clone(), FileContent { bytes, executable });
+                }
+                gathered.local.insert(path, LocalFile { bytes, executable });
+            }
+            Ok(None) => {}
+            Err(why) => {
+                gathered.silent.push(path.to_string());
+                gathered.left_out.push(LeftOut { path: path.to_string(), why });
+            }
+        }
+    }
+
+    /// Returns the part of a file that travels. `None` if that is nothing.
+    pub(crate) fn travelling(
+        &self,
+        row: &TravelRow,
+        form: ContentForm,
+        bytes: &[u8],
+        stays: &BTreeSet<String>,
+    ) -> Result<Option<Vec<u8>>, String> {
+        let travels = |key: &[String]| key_travels(row, stays, key);
+        let is_set = |key: &[String]| row.is_set(key);
+        let rules = KeyRules { travels: &travels, is_set: &is_set };
+        Ok(Some(travelling(form, bytes, &rules, self.roots.home())?.bytes))
+    }
+
+    /// Returns the servers of `mcp.json` that something else installs: they are installed again elsewhere.
+    pub(crate) fn servers_that_stay(&self) -> BTreeSet<String> {
+        let inside = ["bundles", "plugins", "data"].map(|part| self.home.root().join(part));
+        let is_inside = |text: &str| inside.iter().any(|part| part.to_str().is_some_and(|part| text.contains(part)));
+        let read = read_capped(&self.home.mcp_path(), MOST_FILE).ok().flatten();
+        let value = read.and_then(|bytes| Some(aiw_home::Jsonc::parse(&bytes).ok()?.value().clone()));
+        let servers = value.as_ref().and_then(|value| value["mcpServers"].as_object());
+        let own = servers.into_iter().flatten().filter(|(_, server)| has_text(server, &is_inside, 0));
+        own.map(|(name, _)| name.clone()).collect()
+    }
+}
+
+/// Whether a key travels. `None` means that the keys below it decide.
+pub(crate) fn key_travels(row: &TravelRow, stays: &BTreeSet<String>, key: &[String]) -> Option<bool> {
+    if row.root == SyncRoot::Aiw && row.path == "mcp.json" && !stays.is_empty() {
+        match key {
+            [] => return None,
+            [servers] if servers == "mcpServers" => return None,
+            [servers, name, ..] if servers == "mcpServers" && stays.contains(name) => return Some(false),
+            _ => {}
+        }
+    }
+    row.key_travels(key)
+}
+
+fn has_text(value: &Value, is_it: &impl Fn(&str) -> bool, depth: usize) -> bool {
+    match value {
+        Value::String(text) => is_it(text),
+        Value::Array(items) if depth < 32 => items.iter().any(|item| has_text(item, is_it, depth + 1)),
+        Value::Object(fields) if depth < 32 => fields.values().any(|field| has_text(field, is_it, depth + 1)),
+        _ => false,
+    }
+}
+
+fn names_in(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}
+
+/// Walks a directory. Links in it stay: they lead to something else on each machine.
+fn walk(root: SyncRoot, directory: &Path, below: &str, depth: usize, found: &mut Vec<String>, gathered: &mut Gathered) {
+    for name in names_in(directory) {
+        if PASSED_OVER.contains(&name.as_str()) || name.starts_with(".aiw-") {
+            continue;
+        }
+        let (path, own) = (directory.join(&name), format!("{below}/{name}"));
+        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
+        let mut leave = |why: &str| {
+            let path = format!("{}:{}", root.as_str(), aiw_core::one_line(&own, 240));
+            gathered.silent.push(path.clone());
+            gathered.left_out.push(LeftOut { path, why: why.into() });
+        };
+        match meta.file_type() {
+            kind if kind.is_symlink() => leave("is a link"),
+            kind if kind.is_dir() && depth >= DEEPEST => leave("is too deep in other directories"),
+            kind if kind.is_dir() => walk(root, &path, &own, depth + 1, found, gathered),
+            kind if kind.is_file() => found.push(own),
+            _ => leave("is neither a file nor a directory"),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
+    match read_capped(path, MOST_FILE) {
+        Ok(read) => Ok(read),
+        Err(aiw_home::HomeError::Invalid { .. }) => Err(format!("is larger than {} MiB", MOST_FILE >> 20)),
+        Err(e) => Err(format!("can't be read: {}", aiw_core::one_line(&e.to_string(), 160))),
+    }
+}
+
+/// Whether somebody may still be writing a file: the programs that keep these files write them in place.
+fn is_young(path: &Path) -> bool {
+    let changed = fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
+    age.is_some_and(|age| age <= YOUNG)
+}
+
+#[cfg(unix)]
+pub(crate) fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o100 != 0)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_executable(_: &Path) -> bool {
+    false
+}

@@ -1,0 +1,166 @@
+//! The snapshots of all machines: which are the newest, and what two states have in common.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::object::ObjectName;
+use crate::place::SyncPath;
+use crate::snapshot::{Clock, Seen, Snapshot, is_in};
+use crate::travel::{is_covered, is_within};
+
+/// The objects of a store, by machine and counter.
+#[derive(Debug, Default)]
+pub(crate) struct Listing(BTreeMap<String, BTreeMap<u64, ObjectName>>);
+
+/// Why a list of objects is not to be trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// A machine has two objects with one number.
+    Twice { machine: String, counter: u64 },
+    /// A snapshot that was seen, or that another one names, is gone, and no newer one of its machine is there.
+    Gone { machine: String, counter: u64 },
+    /// A snapshot that was seen has other bytes now.
+    Changed { machine: String, counter: u64 },
+}
+
+impl Listing {
+    /// Takes the objects of a store; others are none of its business.
+    pub(crate) fn new<'a>(store: &str, names: impl Iterator<Item = &'a str>) -> Result<Self, Doubt> {
+        let mut machines: BTreeMap<String, BTreeMap<u64, ObjectName>> = BTreeMap::new();
+        for name in names.filter_map(ObjectName::parse).filter(|name| name.store == store) {
+            let (machine, counter) = (name.machine.clone(), name.counter);
+            let other = machines.entry(machine.clone()).or_default().insert(counter, name.clone());
+            if other.is_some_and(|other| other != name) {
+                return Err(Doubt::Twice { machine, counter });
+            }
+        }
+        Ok(Self(machines))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns all objects.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &ObjectName> {
+        self.0.values().flat_map(BTreeMap::values)
+    }
+
+    /// Returns the newest object of each machine.
+    pub(crate) fn newest(&self) -> Vec<&ObjectName> {
+        self.0.values().filter_map(|counters| counters.values().next_back()).collect()
+    }
+
+    /// Returns the newest object of a machine up to a number.
+    fn up_to(&self, machine: &str, counter: u64) -> Option<&ObjectName> {
+        self.0.get(machine)?.range(..=counter).next_back().map(|(_, name)| name)
+    }
+
+    /// Compares the list with what is known: no machine has an older newest snapshot than before, and none another one.
+    pub(crate) fn check(&self, known: &Clock) -> Result<(), Doubt> {
+        for (machine, Seen { counter, digest }) in known {
+            let (machine, counter) = (machine.clone(), *counter);
+            let newest = self.0.get(&machine).and_then(|counters| counters.keys().next_back());
+            if newest.is_none_or(|newest| *newest < counter) {
+                return Err(Doubt::Gone { machine, counter });
+            }
+            let own = self.0.get(&machine).and_then(|counters| counters.get(&counter));
+            if own.is_some_and(|own| own.digest != *digest) {
+                return Err(Doubt::Changed { machine, counter });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns those of a set of snapshots that are not merged into another one.
+pub(crate) fn heads(snapshots: Vec<&Snapshot>) -> Vec<&Snapshot> {
+    let is_old =
+        |one: &&Snapshot| snapshots.iter().any(|other| other.name != one.name && one.is_in(&other.manifest.seen));
+    snapshots.iter().copied().filter(|one| !is_old(one)).collect()
+}
+
+/// Returns the objects that two states have in common, of each machine the newest one that is still there.
+pub(crate) fn common<'a>(listing: &'a Listing, one: &Clock, other: &Clock) -> Vec<&'a ObjectName> {
+    let both = one.iter().filter_map(|(machine, seen)| Some((machine, seen.counter.min(other.get(machine)?.counter))));
+    both.filter_map(|(machine, counter)| listing.up_to(machine, counter)).collect()
+}
+
+/// What a snapshot has of a path, and what its parents have if it says nothing of it.
+pub(crate) struct Speakers<'a> {
+    /// All snapshots that were read, by name.
+    pub(crate) read: &'a BTreeMap<String, Snapshot>,
+}
+
+impl<'a> Speakers<'a> {
+    /// Returns the newest snapshots among these and their ancestors that say something of a path, none of which is merged into
+    /// another one. The names of those that would have to be read for that come second.
+    pub(crate) fn of(&self, path: &SyncPath, from: &[&'a Snapshot]) -> (Vec<&'a Snapshot>, Vec<String>) {
+        let (mut found, mut missing, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+        let mut next: Vec<&Snapshot> = from.to_vec();
+        while let Some(snapshot) = next.pop() {
+            if !seen.insert(snapshot.name.to_string()) {
+                continue;
+            }
+            if speaks_of(snapshot, path) {
+                found.push(snapshot);
+                continue;
+            }
+            for parent in &snapshot.manifest.parents {
+                match self.read.get(parent) {
+                    Some(parent) => next.push(parent),
+                    None => missing.push(parent.clone()),
+                }
+            }
+        }
+        let mut found = heads(found);
+        found.sort_by(|one, other| one.name.cmp(&other.name));
+        (found, missing)
+    }
+}
+
+/// Whether a snapshot says something of a path.
+pub(crate) fn speaks_of(snapshot: &Snapshot, path: &SyncPath) -> bool {
+    speaks(&snapshot.manifest.covers, &snapshot.manifest.silent, path)
+}
+
+/// Whether patterns lead to a path that is not left out.
+pub(crate) fn speaks(covers: &[String], silent: &[String], path: &SyncPath) -> bool {
+    covers.iter().any(|pattern| is_covered(pattern, path)) && !silent.iter().any(|left_out| is_within(left_out, path))
+}
+
+/// Returns a clock that has what two have.
+pub(crate) fn joined(one: &Clock, other: &Clock) -> Clock {
+    let mut joined = one.clone();
+    for (machine, seen) in other {
+        match joined.get(machine) {
+            Some(own) if own.counter >= seen.counter => {}
+            _ => drop(joined.insert(machine.clone(), seen.clone())),
+        }
+    }
+    joined
+}
+
+/// Returns the objects that nobody needs any more: all but the newest of each machine, heads, and what any machine may have in
+/// common with another one.
+pub(crate) fn unneeded<'a>(listing: &'a Listing, newest: &[&Snapshot], most: usize) -> Vec<&'a ObjectName> {
+    let is_named = |name: &ObjectName| {
+        let names = |snapshot: &&Snapshot| {
+            snapshot.manifest.parents.contains(&name.to_string())
+                || snapshot.manifest.seen.get(&name.machine).is_some_and(|seen| seen.counter == name.counter)
+        };
+        newest.iter().any(names)
+    };
+    let of_machine = |counters: &'a BTreeMap<u64, ObjectName>| {
+        counters
+            .values()
+            .rev()
+            .skip(most)
+            .filter(|name| !is_named(name) && !newest.iter().any(|own| own.name == **name))
+    };
+    listing
+        .0
+        .values()
+        .flat_map(of_machine)
+        .filter(|name| newest.iter().any(|one| is_in(name, &one.manifest.seen) || one.name.machine == name.machine))
+        .collect()
+}

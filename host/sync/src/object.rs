@@ -1,0 +1,129 @@
+//! Objects: one snapshot each, sealed. A name says whose it is, which of theirs, and what its bytes are.
+
+use std::fmt;
+
+use aiw_core::hex;
+use sha2::{Digest, Sha256};
+
+use crate::keys::StoreKeys;
+
+/// The most bytes of an object.
+pub(crate) const MOST_BYTES: u64 = 32 << 20;
+
+/// The beginning of every name.
+const PREFIX: &str = "s-";
+const SUFFIX: &str = ".age";
+const STORE: usize = 8;
+const MACHINE: usize = 16;
+const COUNTER: usize = 10;
+const DIGEST: usize = 64;
+
+/// The name of an object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ObjectName {
+    /// The store that it belongs to.
+    pub(crate) store: String,
+    /// The machine that wrote it.
+    pub(crate) machine: String,
+    /// Its number among those of the machine, from 1 on.
+    pub(crate) counter: u64,
+    /// The SHA-256 digest of its bytes.
+    pub(crate) digest: String,
+}
+
+impl ObjectName {
+    /// Reads a name. `None` for that of anything else.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let mut parts = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.split('-');
+        let mut part = |length: usize, is_digits: bool| {
+            let part = parts.next()?;
+            let fits = |byte: u8| byte.is_ascii_digit() || (!is_digits && matches!(byte, b'a'..=b'f'));
+            (part.len() == length && part.bytes().all(fits)).then(|| part.to_owned())
+        };
+        let (store, machine) = (part(STORE, false)?, part(MACHINE, false)?);
+        let (counter, digest) = (part(COUNTER, true)?.parse().ok()?, part(DIGEST, false)?);
+        (counter > 0 && parts.next().is_none()).then_some(Self { store, machine, counter, digest })
+    }
+
+    /// What the code of an object covers of its name: the digest is of the bytes that the code is in.
+    fn place(&self) -> String {
+        place(&self.store, &self.machine, self.counter)
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{PREFIX}{}-{}{SUFFIX}", self.place(), self.digest)
+    }
+}
+
+fn place(store: &str, machine: &str, counter: u64) -> String {
+    format!("{store}-{machine}-{counter:0COUNTER$}")
+}
+
+/// Returns a new id of a machine.
+pub(crate) fn new_machine() -> std::io::Result<String> {
+    Ok(aiw_core::random_hex::<{ MACHINE / 2 }>()?)
+}
+
+/// Seals a content as an object. Returns its name and bytes.
+pub(crate) fn seal(
+    keys: &StoreKeys,
+    machine: &str,
+    counter: u64,
+    content: &[u8],
+) -> Result<(ObjectName, Vec<u8>), String> {
+    let place = place(&keys.store, machine, counter);
+    let code = keys.code(&place, content).ok_or("has no key")?;
+    let bytes = keys.seal.seal(&[code.as_slice(), content].concat())?;
+    let digest = hex(&Sha256::digest(&bytes));
+    Ok((ObjectName { store: keys.store.clone(), machine: machine.to_owned(), counter, digest }, bytes))
+}
+
+/// Opens an object. The error is the end of a sentence about it.
+pub(crate) fn open(keys: &StoreKeys, name: &ObjectName, bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
+    if hex(&Sha256::digest(bytes)) != name.digest {
+        return Err("is not whole, or was replaced by another one");
+    }
+    let mut plain = keys.seal.open(bytes).ok_or("can't be opened with your phrase")?;
+    match plain.split_at_checked(32) {
+        Some((code, content)) if keys.is_code(code, &name.place(), content) => {}
+        _ => return Err("was not written by a machine that has your phrase, or has another one's name"),
+    }
+    plain.drain(..32);
+    Ok(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::Phrase;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_object_opens_under_its_name_alone() {
+        let keys = Phrase::new().unwrap().keys().unwrap();
+        let machine = new_machine().unwrap();
+        let (name, bytes) = seal(&keys, &machine, 7, b"content").unwrap();
+        assert_eq!(ObjectName::parse(&name.to_string()).as_ref(), Some(&name));
+        assert_eq!(open(&keys, &name, &bytes).unwrap(), b"content");
+        let other = ObjectName { counter: 8, ..name.clone() };
+        assert!(open(&keys, &other, &bytes).unwrap_err().contains("another one's name"));
+        assert!(open(&keys, &name, &bytes[1..]).unwrap_err().contains("not whole"));
+        let strangers = Phrase::new().unwrap().keys().unwrap();
+        assert!(open(&strangers, &name, &bytes).unwrap_err().contains("your phrase"));
+        // Somebody who knows the public key alone can't write one.
+        let forged = keys.seal.seal(&[[0; 32].as_slice(), b"content"].concat()).unwrap();
+        let named = ObjectName { digest: hex(&Sha256::digest(&forged)), ..name };
+        assert!(open(&keys, &named, &forged).unwrap_err().contains("was not written"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_a_name_but_one_that_is_written_again_as_it_was(text in "s?-?[0-9a-fA-F-]{0,110}(\\.age)?") {
+            if let Some(name) = ObjectName::parse(&text) {
+                prop_assert_eq!(name.to_string(), text);
+            }
+        }
+    }
+}

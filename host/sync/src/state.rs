@@ -1,0 +1,180 @@
+//! What this machine knows of its store: `~/.aiw/sync/state.json`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use aiw_home::{Home, HomeError, Mode, Turn, make_private_dir, read_capped, remove_file, replace};
+use serde::{Deserialize, Serialize};
+
+use crate::place::SyncPath;
+use crate::snapshot::Clock;
+
+const MOST_STATE: u64 = 16 << 20;
+
+const VERSION: u64 = 1;
+
+/// What this machine knows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SyncState {
+    version: u64,
+    /// The far end, as the user gave it.
+    pub(crate) far_end: String,
+    /// The id of this machine in the store.
+    pub(crate) machine: String,
+    /// Its name, as people call it.
+    pub(crate) machine_name: String,
+    /// What the names of the store's objects begin with.
+    pub(crate) store: String,
+    /// How many snapshots this machine has written.
+    pub(crate) counter: u64,
+    /// The newest snapshot of each machine that was ever seen: older ones are refused later.
+    pub(crate) known: Clock,
+    /// The newest snapshots that are merged into the files here.
+    pub(crate) merged: Clock,
+    /// The patterns that were merged then.
+    pub(crate) covers: Vec<String>,
+    /// What was left out of these.
+    pub(crate) silent: Vec<String>,
+    /// What was not decided when everything else was merged.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) held: Held,
+    /// The digests of the travelling contents that the far end has. What differs is not pushed.
+    pub(crate) pushed: BTreeMap<SyncPath, String>,
+    /// The snapshot that is being written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pushing: Option<Pushing>,
+    /// The newest change to files here, which can be undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) change: Option<String>,
+}
+
+/// What is not decided yet, by file.
+pub(crate) type Held = BTreeMap<SyncPath, Vec<HeldKey>>;
+
+/// A key of a file that is not merged like the rest, or the whole file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HeldKey {
+    /// The key; empty for the whole file.
+    pub(crate) key: Vec<String>,
+    /// What is merged into it.
+    pub(crate) merged: Clock,
+}
+
+/// A snapshot that is being written: it may be at the far end, or not.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Pushing {
+    pub(crate) object: String,
+    pub(crate) merged: Clock,
+    pub(crate) covers: Vec<String>,
+    pub(crate) silent: Vec<String>,
+    pub(crate) pushed: BTreeMap<SyncPath, String>,
+}
+
+impl SyncState {
+    /// Returns the state of a machine that joins a store.
+    pub(crate) fn new(far_end: String, machine: String, machine_name: String, store: String) -> Self {
+        Self {
+            version: VERSION,
+            far_end,
+            machine,
+            machine_name,
+            store,
+            counter: 0,
+            known: Clock::new(),
+            merged: Clock::new(),
+            covers: Vec::new(),
+            silent: Vec::new(),
+            held: Held::new(),
+            pushed: BTreeMap::new(),
+            pushing: None,
+            change: None,
+        }
+    }
+
+    /// Takes over what a finished push wrote.
+    pub(crate) fn finish(&mut self, pushing: Pushing) {
+        (self.merged, self.covers, self.silent) = (pushing.merged, pushing.covers, pushing.silent);
+        self.pushed = pushing.pushed;
+        if let Some(own) = self.merged.get(&self.machine).cloned() {
+            self.counter = self.counter.max(own.counter);
+            self.known.insert(self.machine.clone(), own);
+        }
+        self.pushing = None;
+    }
+}
+
+/// The directory of everything that synchronization keeps.
+#[derive(Debug, Clone)]
+pub(crate) struct SyncDirectory(PathBuf);
+
+impl SyncDirectory {
+    pub(crate) fn of(home: &Home) -> Self {
+        Self(home.root().join("sync"))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn state(&self) -> PathBuf {
+        self.0.join("state.json")
+    }
+
+    /// Waits for the turn to synchronize: one process at a time does.
+    pub(crate) fn turn(&self) -> Result<Turn, HomeError> {
+        make_private_dir(&self.0)?;
+        Turn::acquire(&self.0.join(".turn"))
+    }
+
+    /// Whether this machine has a store. One call of `stat`.
+    pub(crate) fn has_store(&self) -> bool {
+        self.state().exists()
+    }
+
+    /// Reads the state; `None` if this machine has no store.
+    pub(crate) fn load(&self) -> Result<Option<SyncState>, HomeError> {
+        let path = self.state();
+        let Some(bytes) = read_capped(&path, MOST_STATE)? else { return Ok(None) };
+        let invalid = |e: serde_json::Error| HomeError::Invalid { path: path.clone(), problem: e.to_string() };
+        let state: SyncState = serde_json::from_slice(&bytes).map_err(invalid)?;
+        if state.version > VERSION {
+            let problem = "was written by a newer aiw".to_owned();
+            return Err(HomeError::Invalid { path, problem });
+        }
+        Ok(Some(state))
+    }
+
+    pub(crate) fn save(&self, state: &SyncState) -> Result<(), HomeError> {
+        make_private_dir(&self.0)?;
+        let text = serde_json::to_vec_pretty(state)
+            .map_err(|e| HomeError::Invalid { path: self.state(), problem: e.to_string() })?;
+        replace(&self.state(), &text, Mode::Private)
+    }
+
+    /// Forgets the store. The files stay as they are.
+    pub(crate) fn forget(&self) -> Result<(), HomeError> {
+        match remove_file(&self.state()) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(HomeError::Io { action: "remove", path: self.state(), source: e })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns where the object of a name is kept, sealed as it came.
+    pub(crate) fn object(&self, name: &str) -> PathBuf {
+        self.0.join("objects").join(name)
+    }
+
+    /// Returns the directory of a change to files here.
+    pub(crate) fn change(&self, id: &str) -> PathBuf {
+        self.0.join("changes").join(id)
+    }
+
+    /// Returns the directory of the versions that conflict.
+    pub(crate) fn conflicts(&self) -> PathBuf {
+        self.0.join("conflicts")
+    }
+}

@@ -1,0 +1,149 @@
+//! The store at the far end, as this machine may trust it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aiw_home::{Mode, make_private_dir, read_capped, replace};
+
+use crate::error::SyncError;
+use crate::far::{FarEnd, FarError};
+use crate::graph::{Doubt, Listing, heads};
+use crate::keys::StoreKeys;
+use crate::object::{self, MOST_BYTES, ObjectName};
+use crate::snapshot::{Clock, Seen, Snapshot, unpack};
+use crate::state::{SyncDirectory, SyncState};
+
+/// The most objects of a far end that are looked at.
+const MOST_OBJECTS: usize = 100_000;
+
+/// A store, with what was read of it.
+pub(crate) struct Store<'a> {
+    far: &'a dyn FarEnd,
+    pub(crate) keys: &'a StoreKeys,
+    directory: &'a SyncDirectory,
+    pub(crate) listing: Listing,
+    pub(crate) read: BTreeMap<String, Snapshot>,
+    /// The names of the snapshots that are in no other one.
+    pub(crate) heads: Vec<String>,
+}
+
+/// Returns a short name of an object, for people: the machine's id and the number.
+pub(crate) fn short(name: &ObjectName) -> String {
+    format!("{}-{}", &name.machine[..8], name.counter)
+}
+
+/// Lists the objects of a far end.
+pub(crate) async fn list(far: &dyn FarEnd) -> Result<Vec<String>, SyncError> {
+    let objects = far.list().await?;
+    if objects.len() > MOST_OBJECTS {
+        return Err(SyncError::Doubt(format!("the far end names more than {MOST_OBJECTS} objects")));
+    }
+    Ok(objects.into_iter().map(|object| object.name).collect())
+}
+
+impl<'a> Store<'a> {
+    /// Looks at the far end, and refuses one that shows an older state than before.
+    pub(crate) async fn look(
+        far: &'a dyn FarEnd,
+        keys: &'a StoreKeys,
+        directory: &'a SyncDirectory,
+        state: &SyncState,
+        accept_older: bool,
+    ) -> Result<Self, SyncError> {
+        let names = list(far).await?;
+        let listing = Listing::new(&keys.store, names.iter().map(String::as_str)).map_err(|doubt| said(&doubt))?;
+        let mut store = Self { far, keys, directory, listing, read: BTreeMap::new(), heads: Vec::new() };
+        if !accept_older {
+            store.listing.check(&state.known).map_err(|doubt| said(&doubt))?;
+        }
+        let newest: Vec<ObjectName> = store.listing.newest().into_iter().cloned().collect();
+        store.load(&newest).await?;
+        if !accept_older {
+            // What anybody's newest snapshot names is there, or something newer of that machine.
+            for snapshot in store.read.values() {
+                store.listing.check(&snapshot.manifest.seen).map_err(|doubt| said(&doubt))?;
+            }
+        }
+        let newest: Vec<&Snapshot> = newest.iter().filter_map(|name| store.read.get(&name.to_string())).collect();
+        store.heads = heads(newest).into_iter().map(|head| head.name.to_string()).collect();
+        Ok(store)
+    }
+
+    /// Returns the newest snapshots, none of which is merged into another one.
+    pub(crate) fn heads(&self) -> Vec<&Snapshot> {
+        self.heads.iter().filter_map(|name| self.read.get(name)).collect()
+    }
+
+    /// Returns the newest snapshot of each machine.
+    pub(crate) fn newest(&self) -> Vec<&Snapshot> {
+        self.listing.newest().into_iter().filter_map(|name| self.read.get(&name.to_string())).collect()
+    }
+
+    /// Returns the newest snapshot of each machine, to be remembered.
+    pub(crate) fn known(&self) -> Clock {
+        let newest = self.listing.newest().into_iter();
+        newest.map(|name| (name.machine.clone(), Seen { counter: name.counter, digest: name.digest.clone() })).collect()
+    }
+
+    /// Reads snapshots that were not read yet.
+    pub(crate) async fn load(&mut self, names: &[ObjectName]) -> Result<(), SyncError> {
+        let there: BTreeSet<&ObjectName> = self.listing.names().collect();
+        let wanted: Vec<ObjectName> = names
+            .iter()
+            .filter(|name| there.contains(name) && !self.read.contains_key(&name.to_string()))
+            .cloned()
+            .collect();
+        for name in wanted {
+            let snapshot = self.open(&name).await?;
+            self.read.insert(name.to_string(), snapshot);
+        }
+        Ok(())
+    }
+
+    async fn open(&self, name: &ObjectName) -> Result<Snapshot, SyncError> {
+        let wrong = |problem: String| SyncError::Snapshot { name: short(name), problem };
+        let kept = self.directory.object(&name.to_string());
+        // A copy that was damaged here is fetched again.
+        let own = read_capped(&kept, MOST_BYTES)?.and_then(|bytes| object::open(self.keys, name, &bytes).ok());
+        let content = match own {
+            Some(content) => content,
+            None => {
+                let bytes = self.far.get(&name.to_string(), MOST_BYTES).await?;
+                let content = object::open(self.keys, name, &bytes).map_err(|problem| wrong(problem.into()))?;
+                make_private_dir(kept.parent().unwrap_or(&kept))?;
+                replace(&kept, &bytes, Mode::Private)?;
+                content
+            }
+        };
+        unpack(name.clone(), &content).map_err(wrong)
+    }
+
+    /// Writes an object, and keeps it here too.
+    pub(crate) async fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), SyncError> {
+        self.far.put(&name.to_string(), bytes).await?;
+        let kept = self.directory.object(&name.to_string());
+        make_private_dir(kept.parent().unwrap_or(&kept))?;
+        Ok(replace(&kept, bytes, Mode::Private)?)
+    }
+
+    /// Deletes an object.
+    pub(crate) async fn delete(&self, name: &ObjectName) -> Result<(), FarError> {
+        self.far.delete(&name.to_string()).await
+    }
+}
+
+fn said(doubt: &Doubt) -> SyncError {
+    let part = |machine: &str| aiw_core::one_line(machine, 9);
+    SyncError::Doubt(match doubt {
+        Doubt::Twice { machine, counter } => format!(
+            "machine `{}` has two different snapshots with number {counter}: a copy of its home may be in use as well, or somebody else wrote one",
+            part(machine)
+        ),
+        Doubt::Gone { machine, counter } => format!(
+            "the far end shows an older state than before: snapshot {counter} of machine `{}` is gone",
+            part(machine)
+        ),
+        Doubt::Changed { machine, counter } => {
+            format!("snapshot {counter} of machine `{}` is another one than before", part(machine))
+        }
+    })
+}

@@ -1,0 +1,424 @@
+//! What travels: one table of all files and keys that are known.
+
+use std::collections::BTreeSet;
+
+use aiw_home::{KEPT_PATHS, Travels};
+use serde::Serialize;
+
+use TravelEffect::{Instructs, Nothing, Starts};
+use Travels::{Always, Never, OnRequest};
+
+use crate::content::ContentForm;
+use crate::place::{SyncPath, SyncRoot};
+
+aiw_core::words! {
+    /// What a file or a key does on the machine that it comes to.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum TravelEffect {
+        /// It changes how something looks or is set.
+        Nothing = "sets",
+        /// A model reads it as instructions.
+        Instructs = "instructs",
+        /// It starts a program, or says where requests and secrets go.
+        Starts = "starts",
+    }
+}
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct TravelRow {
+    /// The root.
+    pub root: SyncRoot,
+    /// A path below it: a file, a directory with all that is in it (`/` at its end), or files by their ending (`*.md`).
+    pub path: &'static str,
+    /// How it is read and merged.
+    pub form: ContentForm,
+    /// Whether it travels.
+    pub travels: Travels,
+    /// What it does where it arrives.
+    pub effect: TravelEffect,
+    /// Why it stays, or travels on request only.
+    pub why: &'static str,
+    /// Keys that are not like the rest of the file.
+    pub keys: &'static [KeyRow],
+    /// Whether keys travel that are not named, and what they do.
+    pub others: (Travels, TravelEffect),
+}
+
+/// A key of a file. `*` is any name.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyRow {
+    /// Its path: `mcp.profiles.*.scripts`.
+    pub key: &'static str,
+    /// Whether it travels.
+    pub travels: Travels,
+    /// What it does.
+    pub effect: TravelEffect,
+    /// Whether it is a set: merged item by item.
+    pub is_set: bool,
+}
+
+const fn row(root: SyncRoot, path: &'static str, form: ContentForm, effect: TravelEffect) -> TravelRow {
+    TravelRow { root, path, form, travels: Always, effect, why: "", keys: &[], others: (Always, Starts) }
+}
+
+const fn text(root: SyncRoot, path: &'static str, effect: TravelEffect) -> TravelRow {
+    row(root, path, ContentForm::Text, effect)
+}
+
+const fn stays(root: SyncRoot, path: &'static str, why: &'static str) -> TravelRow {
+    TravelRow { travels: Never, why, ..row(root, path, ContentForm::Text, Nothing) }
+}
+
+const fn asked(root: SyncRoot, path: &'static str, effect: TravelEffect, why: &'static str) -> TravelRow {
+    TravelRow { travels: OnRequest, why, ..row(root, path, ContentForm::Text, effect) }
+}
+
+impl TravelRow {
+    const fn keys(self, keys: &'static [KeyRow]) -> Self {
+        Self { keys, ..self }
+    }
+
+    const fn others(self, travels: Travels, effect: TravelEffect) -> Self {
+        Self { others: (travels, effect), ..self }
+    }
+
+    /// Returns the pattern with its root: `claude:agents/*.md`.
+    pub fn pattern(&self) -> String {
+        format!("{}:{}", self.root.as_str(), self.path)
+    }
+
+    /// Returns whether a key travels, and what it does. `None` if that depends on the keys below it.
+    fn key(&self, path: &[String]) -> (Option<Travels>, TravelEffect) {
+        let names = |row: &KeyRow| row.key.split('.').collect::<Vec<_>>();
+        let fits = |name: &&str, key: &String| **name == *"*" || *name == key;
+        // The longest that leads here decides.
+        let above = self.keys.iter().filter(|row| {
+            let names = names(row);
+            names.len() <= path.len() && names.iter().zip(path).all(|(name, key)| fits(name, key))
+        });
+        let own = above.max_by_key(|row| names(row).len()).map_or(self.others, |row| (row.travels, row.effect));
+        let is_below = |row: &KeyRow| {
+            let names = names(row);
+            names.len() > path.len() && names.iter().zip(path).all(|(name, key)| fits(name, key))
+        };
+        let below: Vec<&KeyRow> = self.keys.iter().filter(|row| is_below(row)).collect();
+        let differs = below.iter().any(|row| row.travels != own.0);
+        let effect = below.iter().map(|row| row.effect).chain([own.1]).max().unwrap_or(own.1);
+        ((!differs).then_some(own.0), effect)
+    }
+
+    /// Returns whether a key travels: `None` means that the keys below it decide.
+    pub fn key_travels(&self, path: &[String]) -> Option<bool> {
+        if path.is_empty() && self.keys.is_empty() && self.others.0 == Always {
+            return Some(true);
+        }
+        self.key(path).0.map(|travels| travels == Always)
+    }
+
+    /// Returns what a change at a key does.
+    pub fn key_effect(&self, path: &[String]) -> TravelEffect {
+        if path.is_empty() && self.keys.is_empty() { self.effect } else { self.key(path).1 }
+    }
+
+    /// Whether nothing is said of what is below a key.
+    pub fn is_leaf(&self, path: &[String]) -> bool {
+        let is_below = |row: &KeyRow| {
+            let names: Vec<&str> = row.key.split('.').collect();
+            names.len() > path.len() && names.iter().zip(path).all(|(name, key)| *name == "*" || name == key)
+        };
+        !path.is_empty() && !self.keys.iter().any(is_below)
+    }
+
+    /// Whether the list at a key is a set.
+    pub fn is_set(&self, path: &[String]) -> bool {
+        let fits = |row: &&KeyRow| {
+            let names: Vec<&str> = row.key.split('.').collect();
+            row.is_set
+                && names.len() == path.len()
+                && names.iter().zip(path).all(|(name, key)| *name == "*" || name == key)
+        };
+        self.keys.iter().any(|row| fits(&row))
+    }
+}
+
+const fn key(key: &'static str, effect: TravelEffect) -> KeyRow {
+    KeyRow { key, travels: Always, effect, is_set: false }
+}
+
+const fn set(key: &'static str) -> KeyRow {
+    KeyRow { key, travels: Always, effect: Starts, is_set: true }
+}
+
+const fn no(key: &'static str) -> KeyRow {
+    KeyRow { key, travels: Never, effect: Nothing, is_set: false }
+}
+
+const CLAUDE_SETTINGS: &[KeyRow] = &[
+    // Known to start nothing and to allow nothing. What is not named is agreed to.
+    key("$schema", Nothing),
+    key("alwaysThinkingEnabled", Nothing),
+    key("attribution", Nothing),
+    key("autoUpdatesChannel", Nothing),
+    key("cleanupPeriodDays", Nothing),
+    key("editorMode", Nothing),
+    key("effortLevel", Nothing),
+    key("includeCoAuthoredBy", Nothing),
+    key("language", Nothing),
+    key("model", Nothing),
+    key("outputStyle", Nothing),
+    key("preferredNotifChannel", Nothing),
+    key("prefersReducedMotion", Nothing),
+    key("showTurnDuration", Nothing),
+    key("spinnerTipsEnabled", Nothing),
+    key("spinnerVerbs", Nothing),
+    key("terminalProgressBarEnabled", Nothing),
+    key("theme", Nothing),
+    key("verbose", Nothing),
+    set("permissions.allow"),
+    set("permissions.ask"),
+    set("permissions.deny"),
+    set("permissions.additionalDirectories"),
+    set("hooks.*"),
+    // Answers that somebody gave on one machine.
+    no("enableAllProjectMcpServers"),
+    no("enabledMcpjsonServers"),
+    no("disabledMcpjsonServers"),
+    no("skipAutoPermissionPrompt"),
+    no("skipDangerousModePermissionPrompt"),
+];
+
+const CODEX_CONFIG: &[KeyRow] = &[
+    key("file_opener", Nothing),
+    key("hide_agent_reasoning", Nothing),
+    key("history", Nothing),
+    key("model", Nothing),
+    key("model_auto_compact_token_limit", Nothing),
+    key("model_context_window", Nothing),
+    key("model_reasoning_effort", Nothing),
+    key("model_reasoning_summary", Nothing),
+    key("model_verbosity", Nothing),
+    key("personality", Nothing),
+    key("show_raw_agent_reasoning", Nothing),
+    key("tui", Nothing),
+    no("hooks.state"),
+    no("marketplaces"),
+    no("notice"),
+    no("projects"),
+];
+
+const GEMINI_SETTINGS: &[KeyRow] = &[
+    key("context", Nothing),
+    key("general.preferredEditor", Nothing),
+    key("general.vimMode", Nothing),
+    key("model", Nothing),
+    key("output", Nothing),
+    key("privacy", Nothing),
+    key("ui", Nothing),
+    set("tools.allowed"),
+    set("tools.exclude"),
+    set("hooks.*"),
+];
+
+const AIW_SETTINGS: &[KeyRow] = &[
+    key("extraKnownMarketplaces", Starts),
+    key("offerDefaultMarketplace", Nothing),
+    key("enabledPlugins", Starts),
+    key("clis", Starts),
+    key("tasks", Nothing),
+    key("history", Nothing),
+    key("planner", Starts),
+    key("models", Nothing),
+    key("budgets", Nothing),
+    key("sources", Starts),
+    key("health", Nothing),
+    key("habits", Nothing),
+    key("updates", Nothing),
+    key("ci", Starts),
+    key("mcp.list", Nothing),
+    key("mcp.toolsets", Nothing),
+    key("mcp.servers", Starts),
+    key("mcp.profiles", Nothing),
+    no("mcp.profiles.*.scripts"),
+    no("mcp.scripts"),
+    no("sync"),
+    no("trustedDirectories"),
+    no("trustedFiles"),
+];
+
+use ContentForm::{Binary, Json, Toml};
+use SyncRoot::{Agents, Aiw, Claude, ClaudeState, Codex, Gemini};
+
+const HISTORY: &str = "history of sessions: `aiw history` keeps it";
+const STATE: &str = "state or a cache of this machine";
+const LOGIN: &str = "a login: a token that one machine renews logs the others out";
+const TRUST: &str = "what you agreed to on this machine";
+const LOCAL: &str = "of this machine by its purpose";
+const MEMORY: &str = "named by paths of this machine";
+
+/// The rows of the CLIs. The first one that matches decides; what none matches stays.
+const ROWS: &[TravelRow] = &[
+    text(Claude, "CLAUDE.md", Instructs),
+    text(Claude, "rules/", Instructs),
+    text(Claude, "output-styles/", Instructs),
+    text(Claude, "agents/", Instructs),
+    row(Claude, "settings.json", Json, Starts).keys(CLAUDE_SETTINGS),
+    text(Claude, "skills/", Starts),
+    text(Claude, "commands/", Starts),
+    text(Claude, "workflows/", Starts),
+    text(Claude, "hooks/", Starts),
+    row(Claude, "keybindings.json", Json, Nothing).others(Always, Nothing),
+    text(Claude, "themes/", Nothing),
+    text(Claude, "loop.md", Instructs),
+    asked(Claude, "agent-memory/", Instructs, MEMORY),
+    asked(Claude, "plans/", Instructs, MEMORY),
+    asked(Claude, "projects/*/memory/", Instructs, MEMORY),
+    TravelRow { form: Binary, ..asked(Claude, ".credentials.json", Starts, LOGIN) },
+    stays(Claude, "settings.local.json", LOCAL),
+    stays(Claude, "scheduled_tasks.json", LOCAL),
+    stays(Claude, "projects/", HISTORY),
+    stays(Claude, "history.jsonl", HISTORY),
+    stays(Claude, "plugins/", "paths of this machine; `enabledPlugins` travels"),
+    TravelRow {
+        form: Json,
+        ..asked(ClaudeState, ".claude.json", Starts, "the servers alone: the rest is state and trust")
+    }
+    .keys(&[key("mcpServers", Starts)])
+    .others(Never, Nothing),
+    text(Codex, "AGENTS.md", Instructs),
+    text(Codex, "AGENTS.override.md", Instructs),
+    text(Codex, "prompts/", Instructs),
+    row(Codex, "config.toml", Toml, Starts).keys(CODEX_CONFIG),
+    row(Codex, "*.config.toml", Toml, Starts).keys(CODEX_CONFIG),
+    text(Codex, "rules/*.rules", Starts),
+    row(Codex, "hooks.json", Json, Starts),
+    stays(Codex, "skills/.system/", STATE),
+    text(Codex, "skills/", Starts),
+    asked(Codex, "memories/", Instructs, MEMORY),
+    TravelRow { form: Binary, ..asked(Codex, "auth.json", Starts, LOGIN) },
+    TravelRow { form: Binary, ..asked(Codex, ".credentials.json", Starts, LOGIN) },
+    TravelRow { form: Binary, ..asked(Codex, ".env", Starts, LOGIN) },
+    stays(Codex, "sessions/", HISTORY),
+    stays(Codex, "history.jsonl", HISTORY),
+    text(Gemini, "GEMINI.md", Instructs),
+    row(Gemini, "settings.json", Json, Starts).keys(GEMINI_SETTINGS),
+    text(Gemini, "commands/", Starts),
+    text(Gemini, "agents/*.md", Instructs),
+    text(Gemini, "skills/", Starts),
+    text(Gemini, "policies/*.toml", Starts),
+    text(Gemini, "hooks/", Starts),
+    row(Gemini, "keybindings.json", Json, Nothing).others(Always, Nothing),
+    row(Gemini, "mcp-server-enablement.json", Json, Starts),
+    TravelRow { form: Binary, ..asked(Gemini, ".env", Starts, LOGIN) },
+    TravelRow { form: Binary, ..asked(Gemini, "oauth_creds.json", Starts, LOGIN) },
+    TravelRow { form: Binary, ..asked(Gemini, "google_accounts.json", Starts, LOGIN) },
+    TravelRow { form: Binary, ..asked(Gemini, "mcp-oauth-tokens.json", Starts, LOGIN) },
+    TravelRow { form: Binary, ..asked(Gemini, "a2a-oauth-tokens.json", Starts, LOGIN) },
+    TravelRow { form: Binary, ..asked(Gemini, "gemini-credentials.json", Starts, LOGIN) },
+    stays(Gemini, "trustedFolders.json", TRUST),
+    stays(Gemini, "trusted_hooks.json", TRUST),
+    stays(Gemini, "extensions/", "Gemini CLI installs them: `gemini extensions install`"),
+    stays(Gemini, "tmp/", HISTORY),
+    text(Agents, "skills/", Starts),
+];
+
+/// How those of aiw's own files are read that travel; the table of documents says which do.
+const OWN: &[TravelRow] = &[
+    row(Aiw, "settings.json", Json, Starts).keys(AIW_SETTINGS).others(Never, Nothing),
+    row(Aiw, "providers.json", Json, Starts).keys(&[
+        key("providers", Starts),
+        no("providers.*.origins"),
+        key("pools", Starts),
+        no("$schema"),
+    ]),
+    row(Aiw, "mcp.json", Json, Starts).keys(&[key("mcpServers", Starts)]),
+    text(Aiw, "registry.yaml", Starts),
+    text(Aiw, "role/*.md", Instructs),
+    text(Aiw, "workflows/*.js", Starts),
+];
+
+/// Returns the table, with aiw's own files.
+pub fn travel_rows() -> Vec<TravelRow> {
+    let stays_own = |kept: &&aiw_home::KeptPath| kept.travels == Never;
+    let own = KEPT_PATHS.iter().filter(stays_own).map(|kept| stays(Aiw, kept.path, kept.why));
+    ROWS.iter().chain(OWN).copied().chain(own).collect()
+}
+
+/// Whether a pattern of a row, with or without its root, leads to a path.
+fn fits(pattern: &str, path: &str) -> bool {
+    let (pattern, is_directory) = pattern.strip_suffix('/').map_or((pattern, false), |pattern| (pattern, true));
+    let mut names = path.split('/');
+    for part in pattern.split('/') {
+        let fits = |name: &str| match part.split_once('*') {
+            Some((begin, end)) => {
+                name.len() >= begin.len() + end.len() && name.starts_with(begin) && name.ends_with(end)
+            }
+            None => name == part,
+        };
+        if !names.next().is_some_and(fits) {
+            return false;
+        }
+    }
+    names.next().is_some() == is_directory
+}
+
+/// Whether a pattern with its root leads to a path.
+pub(crate) fn is_covered(pattern: &str, path: &SyncPath) -> bool {
+    pattern.split_once(':').is_some_and(|(root, pattern)| root == path.root.as_str() && fits(pattern, path.below()))
+}
+
+/// Whether a path is one that is left out, or below one.
+pub(crate) fn is_within(left_out: &str, path: &SyncPath) -> bool {
+    let path = path.to_string();
+    let left_out = left_out.strip_suffix('/').unwrap_or(left_out);
+    path.strip_prefix(left_out).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || left_out.ends_with(':'))
+}
+
+/// What the user includes and excludes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Scope {
+    include: Vec<String>,
+    exclude: Vec<String>,
+    rows: Vec<TravelRow>,
+}
+
+impl Scope {
+    pub(crate) fn new(include: Vec<String>, exclude: Vec<String>) -> Self {
+        Self { include, exclude, rows: travel_rows() }
+    }
+
+    /// Returns the row of a path.
+    pub(crate) fn row(&self, path: &SyncPath) -> Option<&TravelRow> {
+        self.rows.iter().find(|row| row.root == path.root && fits(row.path, path.below()))
+    }
+
+    /// Returns the row of a path that travels from and to this machine.
+    pub(crate) fn travels(&self, path: &SyncPath) -> Option<&TravelRow> {
+        let row = self.row(path).filter(|row| self.is_row_in(row))?;
+        (!self.exclude.iter().any(|left_out| is_within(left_out, path))).then_some(row)
+    }
+
+    fn is_row_in(&self, row: &TravelRow) -> bool {
+        match row.travels {
+            Always => true,
+            OnRequest => self.include.contains(&row.pattern()),
+            Never => false,
+        }
+    }
+
+    /// Returns the rows that travel.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &TravelRow> {
+        self.rows.iter().filter(|row| self.is_row_in(row))
+    }
+
+    /// Returns what is left out of them.
+    pub(crate) fn excluded(&self) -> &[String] {
+        &self.exclude
+    }
+
+    /// Returns the patterns of what travels from a set of roots.
+    pub(crate) fn patterns(&self, roots: &BTreeSet<SyncRoot>) -> Vec<String> {
+        self.rows().filter(|row| roots.contains(&row.root)).map(TravelRow::pattern).collect()
+    }
+}

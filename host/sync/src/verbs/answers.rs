@@ -1,0 +1,220 @@
+//! What the verbs answer, as every view shows it.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::gather::LeftOut;
+
+/// A store that began or was joined.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreBegun {
+    /// Where it is.
+    pub far_end: String,
+    /// How this machine is called in it.
+    pub machine: String,
+    /// Four words that are the same on every machine of the store.
+    pub fingerprint: String,
+    /// How many snapshots it holds.
+    pub snapshots: usize,
+}
+
+/// What a push did.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncPush {
+    /// The snapshot; none if nothing was new.
+    pub snapshot: Option<String>,
+    /// Its files.
+    pub files: usize,
+    /// Its sealed size in bytes.
+    pub bytes: usize,
+    /// The files that differ from what was there.
+    pub changed: Vec<String>,
+    /// Files that were left out.
+    pub left_out: Vec<LeftOut>,
+    /// Snapshots that nobody needs any more, and that were deleted.
+    pub pruned: usize,
+}
+
+/// A file that a pull or a restore changes.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncChange {
+    /// The file: `claude:settings.json`.
+    pub path: String,
+    /// `added`, `changed` or `removed`.
+    pub change: &'static str,
+    /// The most that any of it does: `sets`, `instructs`, `starts`.
+    pub effect: &'static str,
+    /// What changes in it, a line each.
+    pub lines: Vec<String>,
+}
+
+/// A conflict between this machine and another one.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncConflict {
+    /// The file.
+    pub path: String,
+    /// The key in it; none if the whole file conflicts.
+    pub key: Option<String>,
+    /// What is here.
+    pub mine: Option<String>,
+    /// What is there.
+    pub theirs: Option<String>,
+    /// The machine that has the other one.
+    pub machine: String,
+    /// What was decided: `skip`, `mine`, `theirs`.
+    pub answer: &'static str,
+}
+
+/// What a pull did, or would do.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncPull {
+    /// Whether files were changed.
+    pub applied: bool,
+    /// The files.
+    pub changes: Vec<SyncChange>,
+    /// What conflicts.
+    pub conflicts: Vec<SyncConflict>,
+    /// Files that can't be merged.
+    pub unreadable: Vec<LeftOut>,
+    /// Files that somebody changed meanwhile. They stayed as they are.
+    pub left: Vec<String>,
+    /// How many files of other machines don't travel to this one.
+    pub ignored: usize,
+    /// The digest of what starts programs, for `--allow-executable`.
+    pub executable: Option<String>,
+    /// AI CLIs that run now, and read some of these files only when they start.
+    pub running: Vec<String>,
+}
+
+/// How a store and this machine stand.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreStatus {
+    /// The far end.
+    pub far_end: String,
+    /// How this machine is called.
+    pub machine: String,
+    /// Four words that are the same on every machine of the store.
+    pub fingerprint: Option<String>,
+    /// Files that differ from what was pushed.
+    pub unpushed: Vec<String>,
+    /// Files that can't travel now.
+    pub left_out: Vec<LeftOut>,
+    /// The newest snapshot of each machine that was seen.
+    pub machines: Vec<SeenMachine>,
+}
+
+/// A machine of a store.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SeenMachine {
+    /// Its id.
+    pub id: String,
+    /// How many snapshots it wrote.
+    pub snapshots: u64,
+    /// Whether the newest is merged here.
+    pub merged: bool,
+}
+
+/// The snapshots of a store.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreListing {
+    /// The newest first.
+    pub snapshots: Vec<StoreSnapshot>,
+}
+
+/// A snapshot of a store.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreSnapshot {
+    /// Its name, for `diff` and `restore`.
+    pub name: String,
+    /// The machine.
+    pub machine: String,
+    /// When it was made, by the machine's clock.
+    pub time: String,
+    /// How many files it has.
+    pub files: usize,
+    /// Whether it is in no other one.
+    pub head: bool,
+    /// Whether it is merged here.
+    pub merged: bool,
+}
+
+/// What differs between this machine and a snapshot.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncDifference {
+    /// The snapshot.
+    pub snapshot: String,
+    /// The files.
+    pub changes: Vec<SyncChange>,
+}
+
+/// What an undo did.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncUndone {
+    /// What was undone: `pull` or `restore`.
+    pub what: String,
+    /// When that was done.
+    pub time: String,
+    /// The files that are as they were before.
+    pub files: Vec<String>,
+    /// The files that somebody changed since. They stay as they are.
+    pub left: Vec<String>,
+}
+
+/// What was done to files here.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncLog {
+    /// The newest first.
+    pub entries: Vec<SyncLogEntry>,
+}
+
+/// A change to files here.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncLogEntry {
+    /// When.
+    pub time: String,
+    /// `pull` or `restore`.
+    pub what: String,
+    /// The files.
+    pub files: Vec<String>,
+}
+
+/// What a change of the phrase did.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncRekeyed {
+    /// Four words that are the same on every machine that has the new phrase.
+    pub fingerprint: String,
+    /// The first snapshot of the new store.
+    pub snapshot: String,
+}
+
+/// A file of the table.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotFile {
+    /// The pattern: `claude:agents/`.
+    pub path: String,
+    /// `always`, `on-request` or `never`.
+    pub travels: String,
+    /// Whether it goes from and to this machine.
+    pub included: bool,
+    /// `sets`, `instructs` or `starts`.
+    pub effect: String,
+    /// Why it stays, or travels on request only.
+    pub why: String,
+    /// Keys that are not like the rest of the file, each with whether it travels.
+    pub keys: Vec<String>,
+}

@@ -1,0 +1,208 @@
+//! Beginning a store, joining one, and changing its phrase.
+
+use aiw_core::{Ask, Secret, Sink};
+
+use super::{OpenStore, StoreBegun, SyncRekeyed, Synchronizer, phrase_name, push, typed};
+use crate::error::SyncError;
+use crate::far::{FarAddress, FarEnd};
+use crate::graph::Listing;
+use crate::keys::{Phrase, StoreKeys};
+use crate::object::{self, MOST_BYTES, ObjectName, new_machine};
+use crate::state::SyncState;
+use crate::store::list;
+
+impl Synchronizer {
+    /// Begins a store at a far end that holds none.
+    ///
+    /// # Errors
+    ///
+    /// The far end holds a store or can't be reached, or this machine has one.
+    pub async fn init(
+        &self,
+        far_end: &str,
+        machine: Option<String>,
+        ask: &dyn Ask,
+        sink: &dyn Sink,
+    ) -> Result<StoreBegun, SyncError> {
+        let _turn = self.directory.turn()?;
+        let (far_end, far) = self.new_far(far_end).await?;
+        sink.step(format!("looking at {far_end}"));
+        if list(&*far).await?.iter().any(|name| ObjectName::parse(name).is_some()) {
+            return Err(SyncError::NotEmpty { far_end });
+        }
+        let phrase = Phrase::new().map_err(SyncError::System)?;
+        show(&phrase, ask, sink).await?;
+        self.begin(far_end, machine, &phrase, 0)
+    }
+
+    /// Joins a store with its phrase.
+    ///
+    /// # Errors
+    ///
+    /// The far end holds no store, or another one; the words have a typing error; this machine has a store.
+    pub async fn join(
+        &self,
+        far_end: &str,
+        machine: Option<String>,
+        phrase: Option<Secret>,
+        ask: &dyn Ask,
+        sink: &dyn Sink,
+    ) -> Result<StoreBegun, SyncError> {
+        let _turn = self.directory.turn()?;
+        let (far_end, far) = self.new_far(far_end).await?;
+        sink.step(format!("looking at {far_end}"));
+        let names: Vec<ObjectName> = list(&*far).await?.iter().filter_map(|name| ObjectName::parse(name)).collect();
+        if names.is_empty() {
+            return Err(SyncError::Empty { far_end });
+        }
+        let words = typed(ask, phrase, "The 12 words of the store: ").await?;
+        let words = words.ok_or(SyncError::Ask(aiw_core::AskError::Declined))?;
+        let phrase = Phrase::parse(words.expose())?;
+        let keys = keys_of(&phrase)?;
+        // One of its objects opens, or nothing is written here.
+        let own: Vec<&ObjectName> = names.iter().filter(|name| name.store == keys.store).collect();
+        let opened = opens(&*far, &keys, &own).await?;
+        if !opened {
+            return Err(SyncError::OtherStore { far_end });
+        }
+        self.begin(far_end, machine, &phrase, own.len())
+    }
+
+    async fn new_far(&self, far_end: &str) -> Result<(String, Box<dyn FarEnd>), SyncError> {
+        if let Some(state) = self.directory.load()? {
+            return Err(SyncError::HasStore { far_end: state.far_end });
+        }
+        let address = FarAddress::parse(far_end, self.home.around())?.to_string();
+        let far = self.far(&address).await?;
+        Ok((address, far))
+    }
+
+    fn begin(
+        &self,
+        far_end: String,
+        machine: Option<String>,
+        phrase: &Phrase,
+        snapshots: usize,
+    ) -> Result<StoreBegun, SyncError> {
+        let keys = keys_of(phrase)?;
+        let id = new_machine().map_err(SyncError::System)?;
+        let machine = machine.or_else(host_name).unwrap_or_else(|| id[..8].to_owned());
+        let machine = aiw_core::one_line(&machine, 60);
+        self.home.vault().set(&self.home.lock()?, &phrase_name()?, &phrase.line())?;
+        self.directory.save(&SyncState::new(far_end.clone(), id, machine.clone(), keys.store.clone()))?;
+        Ok(StoreBegun { far_end, machine, fingerprint: keys.fingerprint, snapshots })
+    }
+
+    /// Forgets the store on this machine. Its objects and the files here stay.
+    ///
+    /// # Errors
+    ///
+    /// This machine has none.
+    pub fn leave(&self) -> Result<String, SyncError> {
+        let _turn = self.directory.turn()?;
+        let state = self.state()?;
+        match self.home.vault().remove(&self.home.lock()?, &phrase_name()?) {
+            Err(aiw_home::VaultError::Unknown { .. }) | Ok(()) => {}
+            Err(e) => return Err(e.into()),
+        }
+        self.directory.forget()?;
+        Ok(state.far_end)
+    }
+
+    /// Shows the phrase, on a terminal alone.
+    ///
+    /// # Errors
+    ///
+    /// There is no terminal, or no phrase.
+    pub async fn show_phrase(&self, ask: &dyn Ask) -> Result<(), SyncError> {
+        let phrase = self.phrase()?;
+        if !ask.is_there() {
+            let (question, hint) = ("the phrase is shown on a terminal alone, which".to_owned(), String::new());
+            return Err(aiw_core::AskError::Nobody { question, hint }.into());
+        }
+        ask.text(&format!("{}\nPress Enter when you have it. ", numbered(&phrase))).await?;
+        Ok(())
+    }
+
+    /// Begins a new store with a new phrase at the same far end. Machines that have the old words can read nothing new.
+    ///
+    /// # Errors
+    ///
+    /// As for a push.
+    pub async fn rekey(&self, ask: &dyn Ask, sink: &dyn Sink) -> Result<SyncRekeyed, SyncError> {
+        let OpenStore { mut state, keys: old_keys, far, _turn } = self.open().await?;
+        let phrase = Phrase::new().map_err(SyncError::System)?;
+        show(&phrase, ask, sink).await?;
+        let keys = keys_of(&phrase)?;
+        let id = new_machine().map_err(SyncError::System)?;
+        let mut new = SyncState::new(state.far_end.clone(), id, state.machine_name.clone(), keys.store.clone());
+        new.change = state.change.clone();
+        let request = push::PushRequest { yes_shrink: true, ..push::PushRequest::default() };
+        let talk = super::Talk { ask, sink };
+        sink.step("writing the first snapshot of the new store".into());
+        // Nothing here changes before it is there: until then, the old store goes on.
+        let pushed = self.push_to(&mut new, &keys, &*far, &request, &talk, false).await?;
+        self.home.vault().set(&self.home.lock()?, &phrase_name()?, &phrase.line())?;
+        self.directory.save(&new)?;
+        self.say_moved(&mut state, &old_keys, &*far, &keys.store).await?;
+        Ok(SyncRekeyed { fingerprint: keys.fingerprint, snapshot: pushed.snapshot.unwrap_or_default() })
+    }
+}
+
+/// Whether one of these objects is of the store. Damaged ones are passed over.
+async fn opens(far: &dyn FarEnd, keys: &StoreKeys, names: &[&ObjectName]) -> Result<bool, SyncError> {
+    let listing = Listing::new(
+        &keys.store,
+        names.iter().map(|name| name.to_string()).collect::<Vec<_>>().iter().map(String::as_str),
+    );
+    let newest: Vec<ObjectName> = match &listing {
+        Ok(listing) => listing.newest().into_iter().cloned().collect(),
+        Err(_) => names.iter().map(|name| (*name).clone()).collect(),
+    };
+    for name in newest.iter().take(20) {
+        let bytes = far.get(&name.to_string(), MOST_BYTES).await?;
+        if object::open(keys, name, &bytes).is_ok() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn keys_of(phrase: &Phrase) -> Result<StoreKeys, SyncError> {
+    phrase.keys().ok_or_else(|| SyncError::Internal("keys can't be made".into()))
+}
+
+fn host_name() -> Option<String> {
+    let read = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+    read.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+fn numbered(phrase: &Phrase) -> String {
+    let words = phrase.words().enumerate().map(|(at, word)| format!("{:>2}. {word:<10}", at + 1));
+    let words: Vec<String> = words.collect();
+    words.chunks(4).map(|line| line.concat().trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// Shows a new phrase to whoever is there, and asks two words back.
+async fn show(phrase: &Phrase, ask: &dyn Ask, sink: &dyn Sink) -> Result<(), SyncError> {
+    if !ask.is_there() {
+        sink.note("the phrase is in the vault: `aiw sync phrase` shows it on a terminal; write it down there".into());
+        return Ok(());
+    }
+    let words: Vec<&str> = phrase.words().collect();
+    let about =
+        "Whoever has these 12 words can read everything that you push; without them, nobody can. Write them down:";
+    let mut shown = format!("{about}\n\n{}\n\n", numbered(phrase));
+    for at in [2, 8] {
+        loop {
+            let question = format!("{shown}Word {}: ", at + 1);
+            let typed = ask.text(&question).await?.unwrap_or_default();
+            if typed.trim().eq_ignore_ascii_case(words[at]) {
+                break;
+            }
+            shown = "That is another word. ".into();
+        }
+        shown = String::new();
+    }
+    Ok(())
+}

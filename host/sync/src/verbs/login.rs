@@ -1,0 +1,91 @@
+//! Logging in at far ends that need it, and out again.
+
+use aiw_core::{Ask, AskError, Secret, SecretName, Sink};
+
+use super::Synchronizer;
+use crate::error::SyncError;
+use crate::far::google::{self, DeviceCode, LoginEnd, Logout};
+use crate::far::{FarAddress, S3_SECRET, WEBDAV_SECRET};
+
+impl Synchronizer {
+    /// Logs in at a far end, that of this machine's store if none is named.
+    ///
+    /// # Errors
+    ///
+    /// The login was denied, or the far end needs none.
+    pub async fn login(&self, far_end: Option<&str>, ask: &dyn Ask, sink: &dyn Sink) -> Result<(), SyncError> {
+        match self.address(far_end)? {
+            FarAddress::GoogleDrive => {
+                let show = |code: &DeviceCode| show(code, sink);
+                let login = google::login(&self.context()?, &show).await?;
+                match login.end {
+                    Some(LoginEnd::NoRefresh) => {
+                        sink.note("Google gave a login of an hour alone, which can't be renewed".into())
+                    }
+                    Some(LoginEnd::At(at)) => sink.note(format!(
+                        "Google ends this login at {}: the consent screen of the OAuth client is in \"Testing\"",
+                        aiw_home::rfc3339(at)
+                    )),
+                    None => {}
+                }
+                Ok(())
+            }
+            FarAddress::WebDav(_) => self.keep(WEBDAV_SECRET, "User: ", "Password: ", ask).await,
+            FarAddress::S3(_) => self.keep(S3_SECRET, "Access key id: ", "Secret access key: ", ask).await,
+            FarAddress::Folder(_) | FarAddress::Git(_) => Err(SyncError::NoLogin),
+        }
+    }
+
+    /// Forgets a login.
+    ///
+    /// # Errors
+    ///
+    /// The vault can't be changed.
+    pub async fn logout(&self, far_end: Option<&str>, sink: &dyn Sink) -> Result<(), SyncError> {
+        match self.address(far_end)? {
+            FarAddress::GoogleDrive => match google::logout(&self.context()?).await? {
+                Logout::Revoked => {}
+                Logout::NoLogin => sink.note("there was no login".into()),
+                Logout::Removed(e) => {
+                    sink.note(format!("the login is removed here, but Google did not revoke it: {e}"))
+                }
+            },
+            FarAddress::WebDav(_) => self.forget(WEBDAV_SECRET)?,
+            FarAddress::S3(_) => self.forget(S3_SECRET)?,
+            FarAddress::Folder(_) | FarAddress::Git(_) => return Err(SyncError::NoLogin),
+        }
+        Ok(())
+    }
+
+    fn address(&self, far_end: Option<&str>) -> Result<FarAddress, SyncError> {
+        let own = || Ok::<_, SyncError>(self.directory.load()?.ok_or(SyncError::NoStore)?.far_end);
+        let text = far_end.map_or_else(own, |text| Ok(text.to_owned()))?;
+        Ok(FarAddress::parse(&text, self.home.around())?)
+    }
+
+    /// Keeps a name and a secret in the vault. Without a terminal, both are a line of standard input: `NAME:SECRET`.
+    async fn keep(&self, name: &'static str, user: &str, password: &str, ask: &dyn Ask) -> Result<(), SyncError> {
+        let user = if ask.is_there() { ask.text(user).await? } else { None };
+        let secret = ask.secret(password).await?.ok_or(AskError::Declined)?;
+        let both = match user {
+            Some(user) => Secret::new(format!("{user}:{}", secret.expose())),
+            None => secret,
+        };
+        let name: SecretName = name.parse().map_err(|_| SyncError::Internal("the name of a secret is none".into()))?;
+        Ok(self.home.vault().set(&self.home.lock()?, &name, &both)?)
+    }
+
+    fn forget(&self, name: &'static str) -> Result<(), SyncError> {
+        let name: SecretName = name.parse().map_err(|_| SyncError::Internal("the name of a secret is none".into()))?;
+        match self.home.vault().remove(&self.home.lock()?, &name) {
+            Err(aiw_home::VaultError::Unknown { .. }) | Ok(()) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+}
+
+fn show(code: &DeviceCode, sink: &dyn Sink) {
+    let DeviceCode { url, code, seconds, .. } = code;
+    sink.note(format!("open {url} in any browser, and type the code {code}"));
+    sink.step(format!("waiting up to {} minutes for the login", seconds / 60));
+}

@@ -1,0 +1,145 @@
+//! Looking: how a store and this machine stand, its snapshots, what differs, what was done, and what travels.
+
+use std::collections::BTreeSet;
+
+use aiw_core::Sink;
+
+use super::pull::change_of;
+use super::{
+    OpenStore, SeenMachine, SnapshotFile, StoreListing, StoreSnapshot, StoreStatus, SyncDifference, SyncLog,
+    SyncLogEntry, Synchronizer, unpushed,
+};
+use crate::apply::records;
+use crate::error::SyncError;
+use crate::object::ObjectName;
+use crate::place::SyncPath;
+use crate::snapshot::{Snapshot, is_in};
+use crate::store::{Store, short};
+use crate::travel::travel_rows;
+
+/// How many snapshots are listed.
+const LISTED: usize = 300;
+
+impl Synchronizer {
+    /// Returns how this machine stands, from what it knows itself.
+    ///
+    /// # Errors
+    ///
+    /// It has no store.
+    pub fn status(&self) -> Result<StoreStatus, SyncError> {
+        let state = self.directory.load()?.ok_or(SyncError::NoStore)?;
+        let gathered = self.gatherer().gather(&BTreeSet::new());
+        let machines = state.known.iter().map(|(id, seen)| SeenMachine {
+            id: id.get(..8).unwrap_or(id).to_owned(),
+            snapshots: seen.counter,
+            merged: state.merged.get(id).is_some_and(|own| own.counter >= seen.counter),
+        });
+        Ok(StoreStatus {
+            far_end: state.far_end.clone(),
+            machine: state.machine_name.clone(),
+            fingerprint: self.keys(&state).ok().map(|keys| keys.fingerprint),
+            unpushed: unpushed(&gathered, &state).iter().map(SyncPath::to_string).collect(),
+            left_out: gathered.left_out.clone(),
+            machines: machines.collect(),
+        })
+    }
+
+    /// Returns the newest snapshots of the store.
+    ///
+    /// # Errors
+    ///
+    /// The far end can't be reached.
+    pub async fn list(&self, sink: &dyn Sink) -> Result<StoreListing, SyncError> {
+        let OpenStore { mut state, keys, far, _turn } = self.open().await?;
+        sink.step(format!("looking at {}", state.far_end));
+        let mut store = Store::look(&*far, &keys, &self.directory, &state, true).await?;
+        let mut names: Vec<ObjectName> = store.listing.names().cloned().collect();
+        names.sort_by_key(|name| std::cmp::Reverse(name.counter));
+        names.truncate(LISTED);
+        store.load(&names).await?;
+        state.known = crate::graph::joined(&store.known(), &state.known);
+        self.directory.save(&state)?;
+        let mut snapshots: Vec<StoreSnapshot> = names
+            .iter()
+            .filter_map(|name| store.read.get(&name.to_string()))
+            .map(|snapshot| StoreSnapshot {
+                name: short(&snapshot.name),
+                machine: aiw_core::one_line(&snapshot.manifest.machine_name, 60),
+                time: aiw_core::one_line(&snapshot.manifest.time, 40),
+                files: snapshot.manifest.files.len(),
+                head: store.heads.contains(&snapshot.name.to_string()),
+                merged: is_in(&snapshot.name, &state.merged),
+            })
+            .collect();
+        // For people alone: nothing is decided by a machine's clock.
+        snapshots.sort_by(|one, other| other.time.cmp(&one.time));
+        Ok(StoreListing { snapshots })
+    }
+
+    /// Returns what differs between this machine and a snapshot, the newest that is merged here if none is named.
+    ///
+    /// # Errors
+    ///
+    /// There is no such snapshot.
+    pub async fn diff(&self, snapshot: Option<&str>, sink: &dyn Sink) -> Result<SyncDifference, SyncError> {
+        let OpenStore { state, keys, far, _turn } = self.open().await?;
+        sink.step(format!("looking at {}", state.far_end));
+        let mine = self.gather(BTreeSet::new()).await?;
+        let mut store = Store::look(&*far, &keys, &self.directory, &state, true).await?;
+        let found = self.find(&mut store, snapshot).await?;
+        let incoming = self.towards(&found, &mine);
+        Ok(SyncDifference { snapshot: short(&found.name), changes: incoming.files.iter().map(change_of).collect() })
+    }
+
+    /// Finds a snapshot by its name or the beginning of it; the newest one without a name.
+    pub(super) async fn find(&self, store: &mut Store<'_>, name: Option<&str>) -> Result<Snapshot, SyncError> {
+        let missing = || SyncError::NoSnapshot(name.unwrap_or("newest").to_owned());
+        let found = match name {
+            None => store.heads().first().map(|head| head.name.clone()).ok_or_else(missing)?,
+            Some(name) => {
+                let fits = |own: &&ObjectName| short(own) == name || own.to_string() == name;
+                let mut found = store.listing.names().filter(fits);
+                let first = found.next().cloned().ok_or_else(missing)?;
+                if found.next().is_some() {
+                    return Err(SyncError::Ambiguous(name.to_owned()));
+                }
+                first
+            }
+        };
+        store.load(std::slice::from_ref(&found)).await?;
+        store.read.get(&found.to_string()).cloned().ok_or_else(missing)
+    }
+
+    /// Returns what was done to files here.
+    ///
+    /// # Errors
+    ///
+    /// This machine has no store.
+    pub fn log(&self) -> Result<SyncLog, SyncError> {
+        let state = self.directory.load()?.ok_or(SyncError::NoStore)?;
+        let entries = records(&self.directory, &state)?.into_iter().map(|record| SyncLogEntry {
+            time: record.time.clone(),
+            what: record.what.clone(),
+            files: record.paths().map(SyncPath::to_string).collect(),
+        });
+        Ok(SyncLog { entries: entries.collect() })
+    }
+
+    /// Returns the table of what travels.
+    pub fn table(&self) -> Vec<SnapshotFile> {
+        let included: BTreeSet<String> = self.scope.rows().map(|row| row.pattern()).collect();
+        let rows = travel_rows().into_iter().map(|row| SnapshotFile {
+            path: row.pattern(),
+            travels: row.travels.as_str().into(),
+            included: included.contains(&row.pattern()) && !self.scope.excluded().contains(&row.pattern()),
+            effect: row.effect.as_str().into(),
+            why: row.why.into(),
+            keys: row
+                .keys
+                .iter()
+                .map(|key| format!("{} {} {}", key.key, key.travels.as_str(), key.effect.as_str()))
+                .collect(),
+        });
+        rows.collect()
+    }
+}

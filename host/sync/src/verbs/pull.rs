@@ -1,0 +1,418 @@
+//! A pull: what other machines pushed is shown, agreed to and applied. A restore does the same with one snapshot.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aiw_core::{Ask, AskError, Choice, Effect, Plan, Shown, Sink};
+use aiw_home::{Mode, make_private_dir, replace};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::{OpenStore, SyncChange, SyncConflict, SyncPull, SyncUndone, Synchronizer, content_digest, new_roots};
+use crate::apply::{MergedState, apply, undo};
+use crate::content::KeyChange;
+use crate::error::SyncError;
+use crate::gather::{Gathered, LeftOut};
+use crate::graph::joined;
+use crate::incoming::{Answer, ConflictPlace, FileChange, Incoming, Merger};
+use crate::place::{SyncPath, SyncRoot};
+use crate::snapshot::Snapshot;
+use crate::state::{Held, SyncState};
+use crate::store::Store;
+use crate::travel::TravelEffect;
+
+/// How many lines of a change are shown where all of it is not.
+const LINES: usize = 40;
+
+/// How a pull or a restore goes.
+#[derive(Debug, Clone, Default)]
+pub struct PullRequest {
+    /// Show what it would do, and do nothing.
+    pub dry_run: bool,
+    /// Write what doesn't conflict, although nobody can be asked about the rest.
+    pub partial: bool,
+    /// The digest of what starts programs, to agree to exactly that.
+    pub allow_executable: Option<String>,
+    /// Go on although the far end shows an older state than before.
+    pub accept_older: bool,
+    /// Take mine, or theirs, in every conflict.
+    pub all: Option<bool>,
+}
+
+impl Synchronizer {
+    /// Merges what other machines pushed into the files here.
+    ///
+    /// # Errors
+    ///
+    /// The far end can't be reached or shows an older state; files conflict and there is nobody to ask; nobody agrees.
+    pub async fn pull(&self, request: &PullRequest, ask: &dyn Ask, sink: &dyn Sink) -> Result<SyncPull, SyncError> {
+        let OpenStore { mut state, keys, far, _turn } = self.open().await?;
+        sink.step("reading what travels from this machine".into());
+        let mine = self.gather(new_roots(&state)).await?;
+        sink.step(format!("looking at {}", state.far_end));
+        let mut store = Store::look(&*far, &keys, &self.directory, &state, request.accept_older).await?;
+        if let Some(moved) = store.heads().into_iter().find(|head| head.manifest.moved.is_some()) {
+            return Err(SyncError::Moved { machine: moved.manifest.machine_name.clone() });
+        }
+        let stays = self.gatherer().servers_that_stay();
+        let before = MergedState::of(&state);
+        let merger = Merger {
+            scope: &self.scope,
+            roots: &self.roots,
+            stays: &stays,
+            mine: &mine,
+            merged: &before.merged,
+            covers: &before.covers,
+            silent: &before.silent,
+            held: &before.held,
+        };
+        merger.load(&mut store).await?;
+        let mut answers = BTreeMap::new();
+        let mut incoming = merger.merge(&store, &answers);
+        if !request.dry_run && !incoming.conflicts.is_empty() {
+            self.answer(&incoming, request, ask, &mut answers).await?;
+            incoming = merger.merge(&store, &answers);
+        }
+        let after = self.after(&store, &state, &mine, &incoming);
+        self.settle("pull", &mut state, incoming, after, request, ask, sink).await
+    }
+
+    /// Makes the files here what they are in a snapshot.
+    ///
+    /// # Errors
+    ///
+    /// As for a pull; there is no such snapshot.
+    pub async fn restore(
+        &self,
+        snapshot: &str,
+        request: &PullRequest,
+        ask: &dyn Ask,
+        sink: &dyn Sink,
+    ) -> Result<SyncPull, SyncError> {
+        let OpenStore { mut state, keys, far, _turn } = self.open().await?;
+        let mine = self.gather(BTreeSet::new()).await?;
+        let mut store = Store::look(&*far, &keys, &self.directory, &state, request.accept_older).await?;
+        let snapshot = self.find(&mut store, Some(snapshot)).await?;
+        let incoming = self.towards(&snapshot, &mine);
+        let after = MergedState::of(&state);
+        self.settle("restore", &mut state, incoming, after, request, ask, sink).await
+    }
+
+    /// Undoes the newest pull or restore.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub fn undo(&self) -> Result<SyncUndone, SyncError> {
+        let _turn = self.directory.turn()?;
+        let mut state = self.state()?;
+        let (record, applied) = undo(&self.home, &self.directory, &mut state)?;
+        Ok(SyncUndone {
+            what: record.what,
+            time: record.time,
+            files: names(&applied.changed),
+            left: names(&applied.left),
+        })
+    }
+
+    /// Returns the state once everything is merged: what the far end has then.
+    fn after(&self, store: &Store<'_>, state: &SyncState, mine: &Gathered, incoming: &Incoming) -> MergedState {
+        let mut after = MergedState::of(state);
+        // What is not decided waits by itself; all the rest is merged.
+        after.held = incoming.held.clone();
+        for head in store.heads() {
+            after.merged = joined(&after.merged, &head.clock());
+            for path in head.manifest.files.keys() {
+                if let Some((bytes, executable)) = head.file(path) {
+                    after.pushed.insert(path.clone(), content_digest(bytes, executable));
+                }
+            }
+            after
+                .pushed
+                .retain(|path, _| !crate::graph::speaks_of(head, path) || head.manifest.files.contains_key(path));
+        }
+        // A root that nothing came for is still not there.
+        let is_there = |root: &SyncRoot| {
+            self.roots.directory(*root).is_dir() || incoming.files.iter().any(|file| file.path.root == *root)
+        };
+        after.covers = self.scope.patterns(&SyncRoot::ALL.into_iter().filter(is_there).collect());
+        after.silent = mine.silent.clone();
+        after
+    }
+
+    /// Asks about each conflict.
+    async fn answer(
+        &self,
+        incoming: &Incoming,
+        request: &PullRequest,
+        ask: &dyn Ask,
+        answers: &mut BTreeMap<ConflictPlace, Answer>,
+    ) -> Result<(), SyncError> {
+        for (at, found) in incoming.conflicts.iter().enumerate() {
+            let answer = match request.all {
+                Some(true) => Answer::Mine,
+                Some(false) => Answer::Theirs,
+                None if !ask.is_there() => {
+                    if request.partial {
+                        continue;
+                    }
+                    let directory = self.keep_conflicts(incoming)?;
+                    return Err(SyncError::Conflicts { conflicts: incoming.conflicts.len(), directory });
+                }
+                None => {
+                    let shown = |version: &Option<String>| version.clone().unwrap_or_else(|| "is not there".into());
+                    let conflict = conflict_of(found);
+                    let place = place_of(&conflict);
+                    let choice = Choice {
+                        name: "conflict",
+                        question: format!(
+                            "Conflict {} of {}: {place}\n  here: {}\n  on {}: {}",
+                            at + 1,
+                            incoming.conflicts.len(),
+                            shown(&conflict.mine),
+                            found.from,
+                            shown(&conflict.theirs),
+                        ),
+                        short: "Which one? ".into(),
+                        options: vec![
+                            "skip: mine stays, and the next pull asks again".into(),
+                            "mine stays".into(),
+                            format!("take that of {}", found.from),
+                        ],
+                        flag: "--mine or --theirs".into(),
+                    };
+                    match ask.choose(&choice).await? {
+                        1 => Answer::Mine,
+                        2 => Answer::Theirs,
+                        _ => Answer::Skip,
+                    }
+                }
+            };
+            answers.insert(found.place.clone(), answer);
+        }
+        Ok(())
+    }
+
+    /// Keeps both versions of what conflicts, for whoever looks at it.
+    fn keep_conflicts(&self, incoming: &Incoming) -> Result<std::path::PathBuf, SyncError> {
+        let directory = self.directory.conflicts();
+        aiw_home::remove_tree(&directory)?;
+        make_private_dir(self.directory.path())?;
+        make_private_dir(&directory)?;
+        let mut list = String::new();
+        for (at, found) in incoming.conflicts.iter().enumerate() {
+            let conflict = conflict_of(found);
+            let name = format!("{at}-{}", found.place.0.below().rsplit('/').next().unwrap_or("file"));
+            if let Some(bytes) = &found.theirs {
+                replace(&directory.join(&name), bytes, Mode::Private)?;
+            }
+            list.push_str(&format!("{}: that of {} is in {name}\n", place_of(&conflict), found.from));
+        }
+        replace(&directory.join("list.txt"), list.as_bytes(), Mode::Private)?;
+        Ok(directory)
+    }
+
+    /// Shows what would be done, asks, and does it.
+    #[expect(clippy::too_many_arguments, reason = "what is done, to what, and for whom")]
+    async fn settle(
+        &self,
+        what: &str,
+        state: &mut SyncState,
+        incoming: Incoming,
+        after: MergedState,
+        request: &PullRequest,
+        ask: &dyn Ask,
+        sink: &dyn Sink,
+    ) -> Result<SyncPull, SyncError> {
+        let digest = executable_digest(&incoming.files);
+        let mut answer = answer_of(&incoming, digest.clone());
+        answer.running = self.running(&incoming.files);
+        if request.dry_run {
+            return Ok(answer);
+        }
+        if !incoming.files.is_empty() {
+            self.agree(what, &incoming, &answer, digest.as_deref(), request, ask, sink).await?;
+        }
+        for cli in &answer.running {
+            sink.note(format!("{cli} is running: it reads some of these files only when it starts"));
+        }
+        let applied = apply(&self.home, &self.directory, &self.roots, state, what, &incoming.files, after)?;
+        answer.applied = !applied.changed.is_empty();
+        answer.left = names(&applied.left);
+        Ok(answer)
+    }
+
+    /// Gets the person's yes to what changes. Nobody is asked about what starts nothing and takes nothing away.
+    #[expect(clippy::too_many_arguments, reason = "what is agreed to, how, and by whom")]
+    async fn agree(
+        &self,
+        what: &str,
+        incoming: &Incoming,
+        answer: &SyncPull,
+        digest: Option<&str>,
+        request: &PullRequest,
+        ask: &dyn Ask,
+        sink: &dyn Sink,
+    ) -> Result<(), SyncError> {
+        let is_given = digest.is_none_or(|digest| request.allow_executable.as_deref() == Some(digest));
+        if !ask.is_there() {
+            for change in &answer.changes {
+                sink.note(format!("{} {}", change.path, change.change));
+            }
+            return match digest {
+                Some(digest) if !is_given => Err(SyncError::Starts { digest: digest.into() }),
+                _ => Ok(()),
+            };
+        }
+        let mut plan = Plan::of(match what {
+            "restore" => "Make the files here what they were in that snapshot?",
+            _ => "Apply this to the files here?",
+        });
+        for change in &answer.changes {
+            plan.about.push(format!("{} {} ({})", change.path, change.change, change.effect));
+        }
+        let deleted = incoming.deleted();
+        if deleted > 0 {
+            plan.about.push(format!("{} removed here", aiw_core::counted(deleted as u64, "file")));
+        }
+        plan.text = Some(whole_text(answer));
+        for file in &incoming.files {
+            let place = self.roots.file(&file.path).display().to_string();
+            plan.effects.push(match file.effect {
+                TravelEffect::Starts => Effect::Runs(format!("what {} says", file.path)),
+                TravelEffect::Instructs | TravelEffect::Nothing => Effect::Writes(place),
+            });
+        }
+        ask.agree(&plan, &[]).await.map(drop).map_err(|e| match e {
+            AskError::Nobody { .. } | AskError::NotHere if digest.is_some() => {
+                SyncError::Starts { digest: digest.unwrap_or_default().into() }
+            }
+            e => e.into(),
+        })
+    }
+
+    /// Returns the AI CLIs that run now and whose files change.
+    fn running(&self, files: &[FileChange]) -> Vec<String> {
+        let directory = self.roots.directory(crate::place::SyncRoot::Claude).join(aiw_home::CLAUDE_RUNNING);
+        let is_running = std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
+        let changes = files.iter().any(|file| file.path.root == crate::place::SyncRoot::Claude);
+        if is_running && changes { vec!["Claude Code".into()] } else { Vec::new() }
+    }
+
+    /// Returns what makes the files here those of a snapshot.
+    pub(super) fn towards(&self, snapshot: &Snapshot, mine: &Gathered) -> Incoming {
+        let stays = self.gatherer().servers_that_stay();
+        let merger = Merger {
+            scope: &self.scope,
+            roots: &self.roots,
+            stays: &stays,
+            mine,
+            merged: &snapshot.manifest.seen,
+            covers: &[],
+            silent: &[],
+            held: &Held::new(),
+        };
+        merger.towards(snapshot)
+    }
+}
+
+/// Returns the digest of everything that starts something.
+fn executable_digest(files: &[FileChange]) -> Option<String> {
+    let mut digest = Sha256::new();
+    let starts = files.iter().filter(|file| file.effect == TravelEffect::Starts);
+    let mut some = false;
+    for file in starts {
+        some = true;
+        digest.update(file.path.to_string());
+        digest.update([0]);
+        let content = file.new.as_ref().map(|new| content_digest(&new.bytes, new.executable)).unwrap_or_default();
+        digest.update(content);
+        digest.update([0]);
+    }
+    some.then(|| aiw_core::hex(&digest.finalize()[..16]))
+}
+
+fn answer_of(incoming: &Incoming, executable: Option<String>) -> SyncPull {
+    SyncPull {
+        applied: false,
+        changes: incoming.files.iter().map(change_of).collect(),
+        conflicts: incoming.conflicts.iter().map(conflict_of).collect(),
+        unreadable: incoming
+            .unreadable
+            .iter()
+            .map(|(path, why)| LeftOut { path: path.to_string(), why: why.clone() })
+            .collect(),
+        left: Vec::new(),
+        ignored: incoming.ignored,
+        executable,
+        running: Vec::new(),
+    }
+}
+
+pub(super) fn change_of(file: &FileChange) -> SyncChange {
+    let change = match (&file.old, &file.new) {
+        (None, _) => "added",
+        (_, None) => "removed",
+        _ => "changed",
+    };
+    let lines = file.changes.iter().flat_map(lines_of).collect();
+    SyncChange { path: file.path.to_string(), change, effect: file.effect.as_str(), lines }
+}
+
+/// Returns a change as lines: those of a text, or the key with its old and its new value.
+fn lines_of(change: &KeyChange) -> Vec<String> {
+    if let Some(diff) = &change.diff {
+        return diff.lines().map(str::to_owned).collect();
+    }
+    let key = change.key.join(".");
+    let shown = |sign: char, value: &Value| {
+        let text = serde_json::to_string_pretty(value).unwrap_or_default();
+        let text = if key.is_empty() { text } else { format!("{key}: {text}") };
+        text.lines().map(|line| format!("{sign}{line}")).collect::<Vec<_>>()
+    };
+    let old = change.old.iter().flat_map(|value| shown('-', value));
+    old.chain(change.new.iter().flat_map(|value| shown('+', value))).collect()
+}
+
+fn conflict_of(found: &crate::incoming::FoundConflict) -> SyncConflict {
+    let (path, key, _) = &found.place;
+    SyncConflict {
+        path: path.to_string(),
+        key: (!key.is_empty()).then(|| key.join(".")),
+        mine: found.conflict.mine.as_ref().map(text_of),
+        theirs: found.conflict.theirs.as_ref().map(text_of),
+        machine: found.from.clone(),
+        answer: match found.answer {
+            Answer::Skip => "skip",
+            Answer::Mine => "mine",
+            Answer::Theirs => "theirs",
+        },
+    }
+}
+
+fn text_of(shown: &Shown) -> String {
+    shown.framed()
+}
+
+fn place_of(conflict: &SyncConflict) -> String {
+    conflict.key.as_ref().map_or_else(|| conflict.path.clone(), |key| format!("{} {key}", conflict.path))
+}
+
+/// Returns everything that changes as text. What starts something is there whole.
+fn whole_text(answer: &SyncPull) -> String {
+    let mut text = String::new();
+    for change in &answer.changes {
+        text.push_str(&format!("{} ({}, {})\n", change.path, change.change, change.effect));
+        let most = if change.effect == TravelEffect::Starts.as_str() { usize::MAX } else { LINES };
+        for line in change.lines.iter().take(most) {
+            text.push_str(&format!("  {line}\n"));
+        }
+        if change.lines.len() > most {
+            text.push_str(&format!("  and {} more lines\n", change.lines.len() - most));
+        }
+    }
+    text
+}
+
+fn names(paths: &[SyncPath]) -> Vec<String> {
+    paths.iter().map(SyncPath::to_string).collect()
+}

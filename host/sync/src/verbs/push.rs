@@ -1,0 +1,303 @@
+//! A push: what travels from this machine becomes a snapshot.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aiw_core::{Ask, Plan, Sink};
+use aiw_home::now_rfc3339;
+use aiw_redact::rules::Redactor;
+
+use super::{OpenStore, SyncPush, Synchronizer, Talk, digests, unpushed};
+use crate::content::{strings, top_level_keys};
+use crate::error::SyncError;
+use crate::far::FarEnd;
+use crate::gather::Gathered;
+use crate::graph::{joined, unneeded};
+use crate::keys::StoreKeys;
+use crate::object::{self, ObjectName};
+use crate::place::SyncPath;
+use crate::snapshot::{Clock, FORMAT, FileEntry, Files, Manifest, Seen, Snapshot, digest, pack};
+use crate::state::{Pushing, SyncState};
+use crate::store::{Store, short};
+
+/// How many snapshots of a machine are kept.
+const KEPT: usize = 50;
+
+/// From this sealed size on, a push says how large it is, in bytes.
+const LARGE: usize = 5 << 20;
+
+/// What a push may do without being asked.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PushRequest {
+    /// Take away hooks or many keys from others.
+    pub yes_shrink: bool,
+    /// Go on although the far end shows an older state than before.
+    pub accept_older: bool,
+}
+
+impl Synchronizer {
+    /// Writes a snapshot of what travels from this machine.
+    ///
+    /// # Errors
+    ///
+    /// Others pushed what is not merged here; the far end can't be reached or shows an older state; a file holds a secret in
+    /// clear text.
+    pub async fn push(&self, request: &PushRequest, ask: &dyn Ask, sink: &dyn Sink) -> Result<SyncPush, SyncError> {
+        let OpenStore { mut state, keys, far, _turn } = self.open().await?;
+        self.push_to(&mut state, &keys, &*far, request, &Talk { ask, sink }, true).await
+    }
+
+    /// Pushes to a store. The state is written if it is this machine's already.
+    pub(super) async fn push_to(
+        &self,
+        state: &mut SyncState,
+        keys: &StoreKeys,
+        far: &dyn FarEnd,
+        request: &PushRequest,
+        talk: &Talk<'_>,
+        is_own: bool,
+    ) -> Result<SyncPush, SyncError> {
+        talk.sink.step("reading what travels from this machine".into());
+        let gathered = self.gather(BTreeSet::new()).await?;
+        talk.sink.step(format!("looking at {}", state.far_end));
+        let mut store = Store::look(far, keys, &self.directory, state, request.accept_older).await?;
+        self.refuse_unmerged(&store, state, &gathered)?;
+        let parents: Vec<ObjectName> = state
+            .merged
+            .iter()
+            .filter_map(|(machine, seen)| {
+                store.listing.names().find(|name| name.machine == *machine && name.counter == seen.counter).cloned()
+            })
+            .collect();
+        store.load(&parents).await?;
+        let changed = unpushed(&gathered, state);
+        let is_merge = store.heads().len() > 1;
+        let is_new = changed.is_empty()
+            && !is_merge
+            && !store.listing.is_empty()
+            && state.covers == gathered.covers
+            && state.silent == gathered.silent;
+        let mut answer = SyncPush {
+            snapshot: None,
+            files: gathered.files.len(),
+            bytes: 0,
+            changed: changed.iter().map(SyncPath::to_string).collect(),
+            left_out: gathered.left_out.clone(),
+            pruned: 0,
+        };
+        if is_new {
+            return Ok(answer);
+        }
+        self.check_shrinking(&store, state, &gathered, request, talk).await?;
+        self.check_secrets(&gathered.files, talk).await?;
+        let pushing = self.write(&mut store, state, keys, &gathered, &mut answer, is_own).await?;
+        state.finish(pushing);
+        state.known = joined(&store.known(), &state.known);
+        if is_own {
+            self.directory.save(state)?;
+            answer.pruned = prune(&store, talk.sink).await;
+        }
+        if answer.bytes > LARGE {
+            talk.sink.note(format!("the snapshot is large: {} MiB", answer.bytes >> 20));
+        }
+        Ok(answer)
+    }
+
+    /// Reads what travels, beside the runtime.
+    pub(super) async fn gather(&self, empty: BTreeSet<crate::place::SyncRoot>) -> Result<Gathered, SyncError> {
+        let (home, roots, scope) = (self.home.clone(), self.roots.clone(), self.scope.clone());
+        let gather = move || crate::gather::Gatherer { home: &home, roots: &roots, scope: &scope }.gather(&empty);
+        Ok(aiw_home::blocking(gather).await)
+    }
+
+    /// Refuses a push while others have pushed what is not merged here.
+    fn refuse_unmerged(&self, store: &Store<'_>, state: &SyncState, gathered: &Gathered) -> Result<(), SyncError> {
+        if let Some(moved) = store.heads().into_iter().find(|head| head.manifest.moved.is_some()) {
+            return Err(SyncError::Moved { machine: moved.manifest.machine_name.clone() });
+        }
+        let unmerged = |head: &&Snapshot| !head.is_in(&state.merged);
+        let machines: Vec<String> =
+            store.heads().into_iter().filter(unmerged).map(|head| head.manifest.machine_name.clone()).collect();
+        if let (true, false) = (machines.is_empty(), state.held.is_empty()) {
+            return Err(SyncError::Undecided { paths: state.held.keys().map(ToString::to_string).collect() });
+        }
+        // What travels since now was never merged: without a pull, what is not here would count as deleted.
+        let is_wider = gathered.covers.iter().any(|pattern| !state.covers.contains(pattern))
+            || state.silent.iter().any(|left_out| !gathered.silent.contains(left_out));
+        if machines.is_empty() && is_wider && !state.merged.is_empty() {
+            return Err(SyncError::Wider);
+        }
+        if machines.is_empty() { Ok(()) } else { Err(SyncError::Unmerged { machines }) }
+    }
+
+    /// Asks before hooks or half of a file's keys go away: some program may have lost them.
+    async fn check_shrinking(
+        &self,
+        store: &Store<'_>,
+        state: &SyncState,
+        gathered: &Gathered,
+        request: &PushRequest,
+        talk: &Talk<'_>,
+    ) -> Result<(), SyncError> {
+        if request.yes_shrink {
+            return Ok(());
+        }
+        let mut lost = Vec::new();
+        for parent in store.read.values().filter(|snapshot| {
+            state.merged.get(&snapshot.name.machine).is_some_and(|seen| seen.counter == snapshot.name.counter)
+        }) {
+            for (path, file) in &gathered.files {
+                let (Some(row), Some((old, _))) = (self.scope.travels(path), parent.file(path)) else { continue };
+                let Ok(before) = top_level_keys(row.form, old) else { continue };
+                let now = top_level_keys(row.form, &file.bytes).unwrap_or_default();
+                let gone: Vec<&String> = before.iter().filter(|key| !now.contains(*key)).collect();
+                if gone.iter().any(|key| *key == "hooks") {
+                    lost.push(format!("the hooks of {path}"));
+                } else if gone.len() * 2 >= before.len() && gone.len() > 1 {
+                    lost.push(format!("{} of {} keys of {path}", gone.len(), before.len()));
+                }
+            }
+        }
+        lost.sort();
+        lost.dedup();
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let what = lost.join(", ");
+        let mut plan = Plan::of("Push that to your other machines?");
+        plan.about = lost.iter().map(|lost| format!("takes away {lost}")).collect();
+        match talk.ask.agree(&plan, &[]).await {
+            Ok(_) => Ok(()),
+            Err(aiw_core::AskError::Nobody { .. } | aiw_core::AskError::NotHere) => Err(SyncError::Shrinks(what)),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Asks before a secret in clear text becomes part of a snapshot.
+    async fn check_secrets(&self, files: &Files, talk: &Talk<'_>) -> Result<(), SyncError> {
+        let redactor = Redactor::new(&[]).map_err(|e| SyncError::Internal(e.to_string()))?;
+        let mut places = Vec::new();
+        for (path, file) in files {
+            let Some(row) = self.scope.travels(path) else { continue };
+            // A login travels because somebody asked for it.
+            if row.travels == aiw_home::Travels::OnRequest && !row.form.has_keys() {
+                continue;
+            }
+            places.extend(secrets(&redactor, path, row.form, &file.bytes));
+        }
+        if places.is_empty() {
+            return Ok(());
+        }
+        let mut plan = Plan::of("Push them, sealed with the rest?");
+        plan.about = places.iter().map(|place| format!("a secret in clear text: {place}")).collect();
+        match talk.ask.agree(&plan, &[]).await {
+            Ok(_) => Ok(()),
+            Err(aiw_core::AskError::Nobody { .. } | aiw_core::AskError::NotHere) => Err(SyncError::Secrets { places }),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    async fn write(
+        &self,
+        store: &mut Store<'_>,
+        state: &mut SyncState,
+        keys: &StoreKeys,
+        gathered: &Gathered,
+        answer: &mut SyncPush,
+        is_own: bool,
+    ) -> Result<Pushing, SyncError> {
+        let parents: Vec<String> = store.heads.clone();
+        let manifest = manifest(state, parents, gathered, None);
+        let content = pack(&manifest, &gathered.files).map_err(SyncError::Own)?;
+        let counter = state.counter + 1;
+        let (name, bytes) = object::seal(keys, &state.machine, counter, &content).map_err(SyncError::Own)?;
+        if bytes.len() as u64 > object::MOST_BYTES {
+            return Err(SyncError::Own(format!("has more than {} MiB when it is packed", object::MOST_BYTES >> 20)));
+        }
+        let mut merged = state.merged.clone();
+        merged.insert(state.machine.clone(), Seen { counter, digest: name.digest.clone() });
+        let pushing = Pushing {
+            object: name.to_string(),
+            merged,
+            covers: gathered.covers.clone(),
+            silent: gathered.silent.clone(),
+            pushed: digests(&gathered.files),
+        };
+        if is_own {
+            // If this process is killed, the next one finds out whether the object arrived.
+            state.pushing = Some(pushing.clone());
+            self.directory.save(state)?;
+        }
+        store.put(&name, &bytes).await?;
+        (answer.snapshot, answer.bytes) = (Some(short(&name)), bytes.len());
+        Ok(pushing)
+    }
+
+    /// Tells the machines that have the old phrase that another store took the place of this one.
+    pub(super) async fn say_moved(
+        &self,
+        state: &mut SyncState,
+        keys: &StoreKeys,
+        far: &dyn FarEnd,
+        new: &str,
+    ) -> Result<(), SyncError> {
+        let store = Store::look(far, keys, &self.directory, state, true).await?;
+        let manifest = manifest(state, store.heads.clone(), &Gathered::default(), Some(new.to_owned()));
+        let content = pack(&manifest, &Files::new()).map_err(SyncError::Own)?;
+        let (name, bytes) = object::seal(keys, &state.machine, state.counter + 1, &content).map_err(SyncError::Own)?;
+        Ok(far.put(&name.to_string(), &bytes).await?)
+    }
+}
+
+fn manifest(state: &SyncState, parents: Vec<String>, gathered: &Gathered, moved: Option<String>) -> Manifest {
+    let entry =
+        |file: &crate::snapshot::FileContent| FileEntry { sha256: digest(&file.bytes), executable: file.executable };
+    let seen: Clock = state.merged.clone();
+    Manifest {
+        format: FORMAT,
+        machine_name: state.machine_name.clone(),
+        time: now_rfc3339(),
+        aiw: env!("CARGO_PKG_VERSION").into(),
+        parents,
+        seen,
+        covers: gathered.covers.clone(),
+        silent: gathered.silent.clone(),
+        moved,
+        files: gathered.files.iter().map(|(path, file)| (path.clone(), entry(file))).collect::<BTreeMap<_, _>>(),
+    }
+}
+
+/// Returns where secrets are, without them.
+fn secrets(redactor: &Redactor, path: &SyncPath, form: crate::content::ContentForm, bytes: &[u8]) -> Vec<String> {
+    let mut places = Vec::new();
+    if let Ok(strings) = strings(form, bytes) {
+        let is_secret = |(key, text): &(Vec<String>, String)| {
+            let name = key.last().map(String::as_str).unwrap_or_default();
+            !text.contains("${") && (aiw_core::is_secret(name, text) || redactor.redact(text) != text.as_str())
+        };
+        places.extend(
+            strings.iter().filter(|found| is_secret(found)).map(|(key, _)| format!("{path} {}", key.join("."))),
+        );
+    }
+    // Comments travel too.
+    if !places.is_empty() {
+        return places;
+    }
+    let text = String::from_utf8_lossy(bytes);
+    let found = text.lines().enumerate().filter(|(_, line)| redactor.redact(line) != *line);
+    found.take(5).map(|(at, _)| format!("{path} line {}", at + 1)).collect()
+}
+
+/// Deletes what nobody needs any more. What can't be deleted stays until the next push.
+async fn prune(store: &Store<'_>, sink: &dyn Sink) -> usize {
+    let mut pruned = 0;
+    for name in unneeded(&store.listing, &store.newest(), KEPT) {
+        match store.delete(name).await {
+            Ok(()) => pruned += 1,
+            Err(e) => {
+                sink.note(format!("an old snapshot stays: {e}"));
+                break;
+            }
+        }
+    }
+    pruned
+}
