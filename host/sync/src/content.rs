@@ -17,9 +17,9 @@ use std::path::Path;
 pub use self::difference::{KeyChange, difference};
 pub use self::error::{ContentError, ContentSide};
 use self::home_paths::HomePaths;
-pub use self::merging::{ContentChoice, ContentConflict, Resolved, Versions, merge};
 #[cfg(test)]
 use self::merging::Merging;
+pub use self::merging::{ContentChoice, ContentConflict, Resolved, Versions, merge};
 use self::structured::Structured;
 
 /// How a file is read.
