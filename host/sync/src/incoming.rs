@@ -16,7 +16,7 @@ use crate::store::Store;
 use crate::travel::{Scope, TravelEffect, TravelRow};
 
 /// An answer to a conflict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// Mine stays, and the next pull asks again.
     Skip,
@@ -24,6 +24,8 @@ pub(crate) enum Answer {
     Mine,
     /// The other machine's is taken.
     Theirs,
+    /// Another value takes the place of both.
+    Edited(Vec<u8>),
 }
 
 /// What is in conflict: a file, a key of it (none: all of it), and the snapshot that has another value.
@@ -317,7 +319,7 @@ impl Merger<'_> {
         let snapshot = theirs.name.to_string();
         let answer = |conflict: &ContentConflict| {
             let place = (path.clone(), conflict.key.clone(), snapshot.clone());
-            answers.get(&place).copied().unwrap_or(Answer::Skip)
+            answers.get(&place).cloned().unwrap_or(Answer::Skip)
         };
         let conflicts: Vec<FoundConflict> = merging
             .conflicts()
@@ -332,6 +334,7 @@ impl Merger<'_> {
             .collect();
         let resolved = merging.resolve(&mut |conflict| match answer(conflict) {
             Answer::Theirs => ContentChoice::Theirs,
+            Answer::Edited(value) => ContentChoice::Edited(value),
             Answer::Skip | Answer::Mine => ContentChoice::Mine,
         });
         let bytes = match resolved.map_err(|e| e.to_string())? {

@@ -25,12 +25,12 @@ use crate::apply::recover;
 use crate::error::SyncError;
 use crate::far::{FarAddress, FarContext, FarEnd, open};
 use crate::gather::{Gathered, Gatherer};
-use crate::graph::speaks;
+use crate::graph::{joined, speaks};
 use crate::keys::{Phrase, StoreKeys};
 use crate::place::{Roots, SyncPath, SyncRoot};
 use crate::snapshot::{Files, digest};
 use crate::state::{SyncDirectory, SyncState};
-use crate::store::list;
+use crate::store::{Store, list};
 use crate::travel::Scope;
 
 /// The name of the phrase in the vault.
@@ -102,6 +102,23 @@ impl Synchronizer {
     fn keys(&self, state: &SyncState) -> Result<StoreKeys, SyncError> {
         let keys = self.phrase()?.keys().ok_or_else(|| SyncError::Internal("keys can't be made".into()))?;
         if keys.store == state.store { Ok(keys) } else { Err(SyncError::NoPhrase) }
+    }
+
+    /// Looks at the far end, and remembers the newest that it shows of each machine.
+    async fn look<'a>(
+        &'a self,
+        far: &'a dyn FarEnd,
+        keys: &'a StoreKeys,
+        state: &mut SyncState,
+        accept_older: bool,
+    ) -> Result<Store<'a>, SyncError> {
+        let store = Store::look(far, keys, &self.directory, state, accept_older).await?;
+        let known = if accept_older { store.known() } else { joined(&store.known(), &state.known) };
+        if known != state.known {
+            state.known = known;
+            self.directory.save(state)?;
+        }
+        Ok(store)
     }
 
     /// Opens the store. A push that was killed is finished if its object arrived.

@@ -5,11 +5,11 @@ use std::path::Path;
 use aiw_core::Shown;
 use aiw_home::ConfigTree;
 
-use super::difference::{between, measured, whole};
+use super::difference::measured;
 use super::home_paths::HomePaths;
 use super::keys::{Clash, merged, parted, same, staying, travelling};
 use super::structured::{Edit, Structured, pruned};
-use super::{ContentError, ContentForm, ContentSide, KeyChange, KeyRules, lines};
+use super::{ContentError, ContentForm, ContentSide, KeyRules, lines};
 
 /// Three versions of a file.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +63,6 @@ pub enum Resolved {
 pub struct Merging {
     form: ContentForm,
     conflicts: Vec<ContentConflict>,
-    changes: Vec<KeyChange>,
     plan: Plan,
 }
 
@@ -107,11 +106,6 @@ impl Merging {
     /// The values that both sides changed.
     pub fn conflicts(&self) -> &[ContentConflict] {
         &self.conflicts
-    }
-
-    /// The changes on this machine if mine is chosen in all conflicts.
-    pub fn changes(&self) -> &[KeyChange] {
-        &self.changes
     }
 
     /// The new file. Order, comments and format of what doesn't change stay.
@@ -174,14 +168,10 @@ fn agreed<T: Copy>(bases: &[T], is_same: impl Fn(T, T) -> bool) -> Option<T> {
 fn merge_whole(form: ContentForm, versions: &Versions<'_>) -> Merging {
     let Versions { bases, mine, theirs } = *versions;
     let take = |bytes: Option<&[u8]>| bytes.map_or(Resolved::Delete, |bytes| Resolved::Write(bytes.to_vec()));
-    let done = |kept: Resolved| {
-        let new = match &kept {
-            Resolved::Unchanged => mine,
-            Resolved::Write(bytes) => Some(bytes.as_slice()),
-            Resolved::Delete => None,
-        };
-        let changes = whole(form, mine, new).into_iter().collect();
-        Merging { form, conflicts: Vec::new(), changes, plan: Plan::Whole { kept, theirs: Resolved::Unchanged } }
+    let done = |kept: Resolved| Merging {
+        form,
+        conflicts: Vec::new(),
+        plan: Plan::Whole { kept, theirs: Resolved::Unchanged },
     };
     let base = agreed(bases, |one, other| one == other);
     if mine == theirs || base == Some(theirs) || (base.is_none() && theirs.is_none()) {
@@ -202,7 +192,7 @@ fn merge_whole(form: ContentForm, versions: &Versions<'_>) -> Merging {
     let conflict =
         ContentConflict { key: Vec::new(), base: shown(base.flatten()), mine: shown(mine), theirs: shown(theirs) };
     let plan = Plan::Whole { kept: Resolved::Unchanged, theirs: take(theirs) };
-    Merging { form, conflicts: vec![conflict], changes: Vec::new(), plan }
+    Merging { form, conflicts: vec![conflict], plan }
 }
 
 fn shown(form: ContentForm, bytes: &[u8]) -> Shown {
@@ -266,22 +256,22 @@ impl<'a> Keyed<'a> {
         let is_same = |one, other| same(&[], one, other, self.rules);
         match (&self.mine, &self.theirs) {
             (Some((file, tree)), Some((_, theirs))) => self.merge_keys(file, tree, theirs, &bases),
-            (None, None) => self.whole(Resolved::Unchanged, None),
+            (None, None) => Ok(self.whole(Resolved::Unchanged, None)),
             (None, Some((file, tree))) => {
                 let theirs = self.arrived(file)?;
                 match base {
-                    Some(base) if is_same(base, Some(tree)) => self.whole(Resolved::Unchanged, None),
-                    Some(Some(_)) => self.whole(Resolved::Unchanged, Some((base.flatten(), theirs))),
-                    _ => self.whole(theirs, None),
+                    Some(base) if is_same(base, Some(tree)) => Ok(self.whole(Resolved::Unchanged, None)),
+                    Some(Some(_)) => Ok(self.whole(Resolved::Unchanged, Some((base.flatten(), theirs)))),
+                    _ => Ok(self.whole(theirs, None)),
                 }
             }
             (Some((file, tree)), None) => match base {
-                None | Some(None) => self.whole(Resolved::Unchanged, None),
+                None | Some(None) => Ok(self.whole(Resolved::Unchanged, None)),
                 Some(base) => {
                     let gone = self.without_travelling(file)?;
                     match is_same(base, Some(tree)) {
-                        true => self.whole(gone, None),
-                        false => self.whole(Resolved::Unchanged, Some((base, gone))),
+                        true => Ok(self.whole(gone, None)),
+                        false => Ok(self.whole(Resolved::Unchanged, Some((base, gone)))),
                     }
                 }
             },
@@ -310,22 +300,7 @@ impl<'a> Keyed<'a> {
     }
 
     /// A file that is missing on one side.
-    fn whole(
-        &self,
-        kept: Resolved,
-        conflict: Option<(Option<&ConfigTree>, Resolved)>,
-    ) -> Result<Merging, ContentError> {
-        let mine = self.mine.as_ref().map(|(file, _)| file.tree()).transpose().map_err(ContentError::unwritable)?;
-        let new = match &kept {
-            Resolved::Unchanged => mine.clone(),
-            Resolved::Delete => None,
-            Resolved::Write(bytes) => {
-                let tree = Structured::parse(self.form, bytes).and_then(|file| file.tree());
-                Some(tree.map_err(ContentError::unwritable)?)
-            }
-        };
-        let mut changes = Vec::new();
-        between(&mut Vec::new(), mine.as_ref(), new.as_ref(), &mut changes);
+    fn whole(&self, kept: Resolved, conflict: Option<(Option<&ConfigTree>, Resolved)>) -> Merging {
         let (conflicts, theirs) = match conflict {
             None => (Vec::new(), Resolved::Unchanged),
             Some((base, theirs)) => {
@@ -337,7 +312,7 @@ impl<'a> Keyed<'a> {
                 (vec![conflict], theirs)
             }
         };
-        Ok(Merging { form: self.form, conflicts, changes, plan: Plan::Whole { kept, theirs } })
+        Merging { form: self.form, conflicts, plan: Plan::Whole { kept, theirs } }
     }
 
     fn merge_keys(
@@ -353,9 +328,6 @@ impl<'a> Keyed<'a> {
         let edits: Result<Vec<Edit>, String> = merged.edits.iter().map(here).collect();
         let edits = edits.map_err(ContentError::unreadable(ContentSide::Theirs))?;
         let kept = edited(file, &edits).map_err(ContentError::unwritable)?;
-        let after = kept.tree().map_err(ContentError::unwritable)?;
-        let mut changes = Vec::new();
-        between(&mut Vec::new(), Some(&local), Some(&after), &mut changes);
         let (mut conflicts, mut choices) = (Vec::new(), Vec::new());
         for clash in &merged.clashes {
             let edit = match &clash.theirs {
@@ -366,7 +338,7 @@ impl<'a> Keyed<'a> {
             conflicts.push(conflict(clash));
         }
         let plan = Plan::Keys { mine: file.text(), kept, theirs: choices };
-        Ok(Merging { form: self.form, conflicts, changes, plan })
+        Ok(Merging { form: self.form, conflicts, plan })
     }
 
     /// An edit with values as they are on this machine.

@@ -17,7 +17,9 @@ use drive::Drive;
 use files::Files;
 
 pub use device::{DeviceCode, login};
-pub use login::{GoogleLogin, LoginEnd, Logout, current, logout};
+#[cfg(test)]
+pub(crate) use login::GoogleLogin;
+pub use login::{LoginEnd, Logout, current, logout};
 
 /// Google Drive in messages.
 const PLACE: &str = "Google Drive";

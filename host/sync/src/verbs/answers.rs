@@ -65,7 +65,7 @@ pub struct SyncConflict {
     pub theirs: Option<String>,
     /// The machine that has the other one.
     pub machine: String,
-    /// What was decided: `skip`, `mine`, `theirs`.
+    /// What was decided: `skip`, `mine`, `theirs`, `edited`.
     pub answer: &'static str,
 }
 

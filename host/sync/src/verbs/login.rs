@@ -18,16 +18,7 @@ impl Synchronizer {
             FarAddress::GoogleDrive => {
                 let show = |code: &DeviceCode| show(code, sink);
                 let login = google::login(&self.context()?, &show).await?;
-                match login.end {
-                    Some(LoginEnd::NoRefresh) => {
-                        sink.note("Google gave a login of an hour alone, which can't be renewed".into())
-                    }
-                    Some(LoginEnd::At(at)) => sink.note(format!(
-                        "Google ends this login at {}: the consent screen of the OAuth client is in \"Testing\"",
-                        aiw_home::rfc3339(at)
-                    )),
-                    None => {}
-                }
+                say_end(login.end, sink);
                 Ok(())
             }
             FarAddress::WebDav(_) => self.keep(WEBDAV_SECRET, "User: ", "Password: ", ask).await,
@@ -88,4 +79,16 @@ fn show(code: &DeviceCode, sink: &dyn Sink) {
     let DeviceCode { url, code, seconds, .. } = code;
     sink.note(format!("open {url} in any browser, and type the code {code}"));
     sink.step(format!("waiting up to {} minutes for the login", seconds / 60));
+}
+
+/// Says that a login ends soon.
+pub(super) fn say_end(end: Option<LoginEnd>, sink: &dyn Sink) {
+    match end {
+        Some(LoginEnd::NoRefresh) => sink.note("Google gave a login of an hour alone, which can't be renewed".into()),
+        Some(LoginEnd::At(at)) => sink.note(format!(
+            "Google ends this login at {}: the consent screen of the OAuth client is in \"Testing\"",
+            aiw_home::rfc3339(at)
+        )),
+        None => {}
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use aiw_core::Sink;
 
+use super::login::say_end;
 use super::pull::change_of;
 use super::{
     OpenStore, SeenMachine, SnapshotFile, StoreListing, StoreSnapshot, StoreStatus, SyncDifference, SyncLog,
@@ -11,6 +12,7 @@ use super::{
 };
 use crate::apply::records;
 use crate::error::SyncError;
+use crate::far::google;
 use crate::object::ObjectName;
 use crate::place::SyncPath;
 use crate::snapshot::{Snapshot, is_in};
@@ -52,13 +54,16 @@ impl Synchronizer {
     pub async fn list(&self, sink: &dyn Sink) -> Result<StoreListing, SyncError> {
         let OpenStore { mut state, keys, far, _turn } = self.open().await?;
         sink.step(format!("looking at {}", state.far_end));
-        let mut store = Store::look(&*far, &keys, &self.directory, &state, true).await?;
+        if state.far_end == "gdrive:"
+            && let Some(login) = google::current(&self.context()?).await?
+        {
+            say_end(login.end, sink);
+        }
+        let mut store = self.look(&*far, &keys, &mut state, false).await?;
         let mut names: Vec<ObjectName> = store.listing.names().cloned().collect();
         names.sort_by_key(|name| std::cmp::Reverse(name.counter));
         names.truncate(LISTED);
         store.load(&names).await?;
-        state.known = crate::graph::joined(&store.known(), &state.known);
-        self.directory.save(&state)?;
         let mut snapshots: Vec<StoreSnapshot> = names
             .iter()
             .filter_map(|name| store.read.get(&name.to_string()))
@@ -82,10 +87,10 @@ impl Synchronizer {
     ///
     /// There is no such snapshot.
     pub async fn diff(&self, snapshot: Option<&str>, sink: &dyn Sink) -> Result<SyncDifference, SyncError> {
-        let OpenStore { state, keys, far, _turn } = self.open().await?;
+        let OpenStore { mut state, keys, far, _turn } = self.open().await?;
         sink.step(format!("looking at {}", state.far_end));
         let mine = self.gather(BTreeSet::new()).await?;
-        let mut store = Store::look(&*far, &keys, &self.directory, &state, true).await?;
+        let mut store = self.look(&*far, &keys, &mut state, false).await?;
         let found = self.find(&mut store, snapshot).await?;
         let incoming = self.towards(&found, &mine);
         Ok(SyncDifference { snapshot: short(&found.name), changes: incoming.files.iter().map(change_of).collect() })

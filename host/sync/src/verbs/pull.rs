@@ -49,7 +49,7 @@ impl Synchronizer {
         sink.step("reading what travels from this machine".into());
         let mine = self.gather(new_roots(&state)).await?;
         sink.step(format!("looking at {}", state.far_end));
-        let mut store = Store::look(&*far, &keys, &self.directory, &state, request.accept_older).await?;
+        let mut store = self.look(&*far, &keys, &mut state, request.accept_older).await?;
         if let Some(moved) = store.heads().into_iter().find(|head| head.manifest.moved.is_some()) {
             return Err(SyncError::Moved { machine: moved.manifest.machine_name.clone() });
         }
@@ -90,7 +90,7 @@ impl Synchronizer {
     ) -> Result<SyncPull, SyncError> {
         let OpenStore { mut state, keys, far, _turn } = self.open().await?;
         let mine = self.gather(BTreeSet::new()).await?;
-        let mut store = Store::look(&*far, &keys, &self.directory, &state, request.accept_older).await?;
+        let mut store = self.look(&*far, &keys, &mut state, request.accept_older).await?;
         let snapshot = self.find(&mut store, Some(snapshot)).await?;
         let incoming = self.towards(&snapshot, &mine);
         let after = MergedState::of(&state);
@@ -162,6 +162,15 @@ impl Synchronizer {
                     let shown = |version: &Option<String>| version.clone().unwrap_or_else(|| "is not there".into());
                     let conflict = conflict_of(found);
                     let place = place_of(&conflict);
+                    let mut options = vec![
+                        "skip: mine stays, and the next pull asks again".into(),
+                        "mine stays".into(),
+                        format!("take that of {}", found.from),
+                    ];
+                    // A whole file is edited in an editor.
+                    if conflict.key.is_some() {
+                        options.push("type another value".into());
+                    }
                     let choice = Choice {
                         name: "conflict",
                         question: format!(
@@ -173,16 +182,16 @@ impl Synchronizer {
                             shown(&conflict.theirs),
                         ),
                         short: "Which one? ".into(),
-                        options: vec![
-                            "skip: mine stays, and the next pull asks again".into(),
-                            "mine stays".into(),
-                            format!("take that of {}", found.from),
-                        ],
+                        options,
                         flag: "--mine or --theirs".into(),
                     };
                     match ask.choose(&choice).await? {
                         1 => Answer::Mine,
                         2 => Answer::Theirs,
+                        3 => match ask.text("The value, as it is written in the file: ").await? {
+                            Some(value) => Answer::Edited(value.into_bytes()),
+                            None => Answer::Skip,
+                        },
                         _ => Answer::Skip,
                     }
                 }
@@ -292,9 +301,9 @@ impl Synchronizer {
 
     /// Returns the AI CLIs that run now and whose files change.
     fn running(&self, files: &[FileChange]) -> Vec<String> {
-        let directory = self.roots.directory(crate::place::SyncRoot::Claude).join(aiw_home::CLAUDE_RUNNING);
+        let directory = self.roots.directory(SyncRoot::Claude).join(aiw_home::CLAUDE_RUNNING);
         let is_running = std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
-        let changes = files.iter().any(|file| file.path.root == crate::place::SyncRoot::Claude);
+        let changes = files.iter().any(|file| file.path.root == SyncRoot::Claude);
         if is_running && changes { vec!["Claude Code".into()] } else { Vec::new() }
     }
 
@@ -381,10 +390,11 @@ fn conflict_of(found: &crate::incoming::FoundConflict) -> SyncConflict {
         mine: found.conflict.mine.as_ref().map(text_of),
         theirs: found.conflict.theirs.as_ref().map(text_of),
         machine: found.from.clone(),
-        answer: match found.answer {
+        answer: match &found.answer {
             Answer::Skip => "skip",
             Answer::Mine => "mine",
             Answer::Theirs => "theirs",
+            Answer::Edited(_) => "edited",
         },
     }
 }

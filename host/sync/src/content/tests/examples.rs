@@ -66,7 +66,10 @@ fn permissions_and_hooks_of_both_machines_come_together() {
             "      }\n    ],\n    \"Stop\": [\n      {\n        \"hooks\": [\n          {\n            \"type\": \"command\",\n            \"command\": \"/home/me/bin/bell\"\n          }\n        ]\n      }\n    ]\n  },\n  \"env\"",
         );
     assert_eq!(text, wanted);
-    let said: Vec<String> = merging.changes().iter().map(|change| change.key.join(".")).collect();
+    let said: Vec<String> = difference(ContentForm::Json, Some(mine.as_bytes()), Some(text.as_bytes()))
+        .iter()
+        .map(|change| change.key.join("."))
+        .collect();
     assert_eq!(said, ["permissions.allow", "permissions.deny", "hooks.Stop", "env.EDITOR"]);
 }
 
