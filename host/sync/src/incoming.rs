@@ -390,7 +390,9 @@ fn effect(row: &TravelRow, new: Option<&LocalFile>, changes: &[KeyChange]) -> Tr
 fn value_effect(row: &TravelRow, key: &[String], value: &Value) -> TravelEffect {
     match value {
         Value::Object(fields) if !row.is_leaf(key) => {
-            let below = fields.iter().map(|(name, value)| value_effect(row, &[key, &[name.clone()]].concat(), value));
+            let below = fields
+                .iter()
+                .map(|(name, value)| value_effect(row, &[key, std::slice::from_ref(name)].concat(), value));
             below.max().unwrap_or(TravelEffect::Nothing)
         }
         _ => row.key_effect(key),
