@@ -379,8 +379,11 @@ impl HttpClient {
                     sent.append(name, value.clone());
                 }
                 let mut request = self.http(route)?.request(method.verb()?, url.clone()).headers(sent);
-                if !body.is_empty() || method.has_body() {
+                if !body.is_empty() {
                     request = request.body(body.clone());
+                } else if method.has_body() {
+                    // hyper leaves it out, and Google's servers refuse a request without it.
+                    request = request.header(reqwest::header::CONTENT_LENGTH, 0);
                 }
                 let limits = self.shared.limits;
                 // Connecting has its own limit. After that, the head of the response may take as long as any pause.

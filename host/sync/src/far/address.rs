@@ -135,6 +135,10 @@ fn git(url: &str) -> Result<String, String> {
         && parsed.scheme() == "http"
     {
         check_secure(&parsed)?;
+        // It is `git` that asks what a name leads to, and may send the password of a credential helper there.
+        if parsed.domain().is_some_and(|name| name != "localhost") {
+            return Err("is not encrypted: use `https` or ssh".into());
+        }
     }
     Ok(url.to_owned())
 }
@@ -278,6 +282,7 @@ mod tests {
             "git:git://host/x",
             "git:https://u:hunter2@host.example/x",
             "git:http://93.184.216.34/x",
+            "git:http://host.example/x",
             "webdav:ftp://host/x",
             "webdav:https://u:hunter2@host/x",
             "webdav:https://hunter2@host/x",

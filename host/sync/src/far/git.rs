@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aiw_core::hex;
-use aiw_home::{Home, Turn, blocking};
+use aiw_home::{Home, Mode, Turn, blocking, remove_file, replace};
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
@@ -24,6 +24,12 @@ const BRANCH: &str = "refs/heads/aiw-sync";
 
 /// The branch as it was fetched last.
 const THEIRS: &str = "refs/aiw/theirs";
+
+/// What says that the clone is whole.
+const READY: &str = "aiw-ready";
+
+/// The locks of `git` that a change of the clone takes.
+const LOCKS: [&str; 5] = ["HEAD.lock", "config.lock", "packed-refs.lock", "shallow.lock", "refs/aiw/theirs.lock"];
 
 /// How often a push is tried while others push, too.
 const ATTEMPTS: u32 = 40;
@@ -135,12 +141,18 @@ impl Inner {
         if is_id { Ok(id) } else { Err(FarError::junk(&self.place, "git prints something that is no id")) }
     }
 
-    /// Makes the clone, if it is not there.
+    /// Makes the clone, if it is not there, or not whole.
     fn begin(&self, stop: &AtomicBool) -> Result<(), FarError> {
-        if self.clone.join("HEAD").is_file() {
+        // A `git` that was killed leaves its locks behind. Ours is held, so they are nobody's.
+        for lock in LOCKS {
+            let _ = remove_file(&self.clone.join(lock));
+        }
+        // The last that is made.
+        if self.clone.join(READY).is_file() {
             return Ok(());
         }
-        self.must(&["init", "--bare", "--quiet", "--template=", "."], b"", 1 << 10, stop).map(drop)
+        self.must(&["init", "--bare", "--quiet", "--template=", "."], b"", 1 << 10, stop)?;
+        Ok(replace(&self.clone.join(READY), b"", Mode::Private)?)
     }
 
     /// Fetches the branch. Returns its commit; `None` if there is no such branch.

@@ -1,6 +1,7 @@
 //! The OAuth client, and what the authorization server answers it.
 
 use aiw_core::{Secret, one_line};
+use aiw_net::NetError::{Malformed, TooLarge, Unavailable};
 use aiw_net::{HttpRequest, Method};
 use serde_json::{Map, Value};
 use url::Url;
@@ -76,7 +77,7 @@ pub(super) async fn post<'a>(
     request.body = form.into_bytes();
     let response = match way.send_once(&request).await {
         Ok(response) => response,
-        Err(error @ FarError::Net(aiw_net::NetError::Unavailable { .. } | aiw_net::NetError::Malformed { .. })) => {
+        Err(error @ FarError::Net(Unavailable { .. } | Malformed { .. } | TooLarge { .. })) => {
             return Ok(Answer::Unclear(error));
         }
         Err(error) => return Err(error),

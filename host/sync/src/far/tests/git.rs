@@ -171,6 +171,25 @@ fn a_server_of_git_is_reached_over_http_on_this_machine() {
 }
 
 #[test]
+fn what_a_killed_git_leaves_holds_up_nothing() {
+    let (world, address) = world();
+    wait(world.open(&address).put("s-1.age", b"one")).unwrap();
+    let clone = fs::read_dir(world.path("home/sync/git")).unwrap().flatten().next().unwrap().path();
+    for left in ["HEAD.lock", "config.lock", "packed-refs.lock", "shallow.lock", "refs/aiw/theirs.lock"] {
+        fs::write(clone.join(left), "").unwrap();
+    }
+    wait(world.open(&address).put("s-2.age", b"two")).unwrap();
+    wait(world.open(&address).delete("s-1.age")).unwrap();
+    // Killed while the clone was made.
+    for gone in ["aiw-ready", "config"] {
+        fs::remove_file(clone.join(gone)).unwrap();
+    }
+    fs::remove_dir_all(clone.join("objects")).unwrap();
+    fs::remove_dir_all(clone.join("refs")).unwrap();
+    assert_eq!(wait(world.open(&address).list()).unwrap(), [object("s-2.age", 3)]);
+}
+
+#[test]
 fn a_wait_that_is_given_up_ends_git() {
     let world = World::new();
     let server = Server::start(|_| Answer::Silence);

@@ -31,6 +31,7 @@ fn a_login_waits_through_everything_that_is_no_end() {
         Answer::Plain(200, Vec::new(), b"{}".to_vec()),
         Answer::Plain(200, Vec::new(), b"[".to_vec()),
         Answer::Cut,
+        Answer::ok(vec![b'x'; 300_000]),
         error("rate_limit_exceeded", 403),
     ];
     let world = google.world();
@@ -44,7 +45,7 @@ fn a_login_waits_through_everything_that_is_no_end() {
         seconds: 1800,
     };
     assert_eq!(*shown.lock(), [code]);
-    assert_eq!(google.count("POST", "/oauth/token"), 11);
+    assert_eq!(google.count("POST", "/oauth/token"), 12);
     assert_eq!(wait(current(&world.context())).unwrap(), Some(found));
     assert_eq!(wait(world.open("gdrive:").list()).unwrap(), []);
 }
