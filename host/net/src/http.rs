@@ -1,4 +1,6 @@
 //! HTTP under the egress policy.
+//!
+//! Long: one request goes through one place, from its checks to its last redirect.
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;

@@ -60,14 +60,14 @@ pub trait FarEnd: Send + Sync {
     async fn delete(&self, name: &str) -> Result<(), FarError>;
 }
 
-/// What far ends use of this machine.
+/// The home, the network and the settings that far ends use.
 #[derive(Clone)]
 pub struct FarContext {
     /// The home, with its vault.
     pub home: Home,
     /// The way to the network.
     pub net: HttpClient,
-    /// What the user's settings say of far ends.
+    /// The settings of far ends.
     pub settings: SyncSettings,
     /// How long a second takes when nothing is to be done but wait.
     second: Duration,

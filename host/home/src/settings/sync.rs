@@ -6,15 +6,15 @@ use serde::{Deserialize, Deserializer};
 use super::Settings;
 use crate::{HomeError, entry};
 
-/// What of this machine travels, and what the far ends need to be told: `sync`.
+/// Choices of what travels, and settings of far ends: `sync`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(!default)]
 pub struct SyncSettings {
-    /// What travels although it does on request only: rows of `aiw sync list --what`.
+    /// Rows that travel although they do on request only: rows of `aiw sync list --what`.
     #[serde(deserialize_with = "texts")]
     pub include: Vec<String>,
-    /// What stays on this machine: rows or paths.
+    /// Things that stay on this machine: rows or paths.
     #[serde(deserialize_with = "texts")]
     pub exclude: Vec<String>,
     /// Google Drive: `google`.

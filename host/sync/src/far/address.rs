@@ -35,7 +35,7 @@ pub struct S3Address {
     pub endpoint: Url,
     /// The bucket.
     pub bucket: String,
-    /// What the keys of objects begin with, without slashes at its ends.
+    /// The beginning of the keys of objects, without slashes at its ends.
     pub prefix: Option<String>,
     /// The region that requests are signed for.
     pub region: Option<String>,
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     fn around() -> Surroundings {
-        Surroundings::new(Ok("/work".into()), [(OsString::from("HOME"), OsString::from("/home/me"))])
+        Surroundings::new(Ok("/here".into()), [(OsString::from("HOME"), OsString::from("/home/me"))])
     }
 
     fn parse(text: &str) -> Result<FarAddress, FarError> {
@@ -245,9 +245,9 @@ mod tests {
             ("gdrive:", "gdrive:"),
             ("/srv/sync/", "/srv/sync"),
             ("~/Dropbox/aiw", "/home/me/Dropbox/aiw"),
-            ("sync/./x", "/work/sync/x"),
-            ("../x", "/work/../x"),
-            ("a/b:c", "/work/a/b:c"),
+            ("sync/./x", "/here/sync/x"),
+            ("../x", "/here/../x"),
+            ("a/b:c", "/here/a/b:c"),
             ("git:git@host.example:me/sync.git", "git:git@host.example:me/sync.git"),
             ("git:ssh://git@host.example/me/sync.git", "git:ssh://git@host.example/me/sync.git"),
             ("git:/srv/sync.git", "git:/srv/sync.git"),

@@ -32,7 +32,7 @@ pub enum FarError {
         /// The far end.
         place: String,
     },
-    /// What the vault holds can't be a login.
+    /// The vault holds something that can't be a login.
     #[error("the login for {place} is not in the form `{form}`")]
     LoginForm {
         /// The far end.
@@ -95,7 +95,7 @@ pub enum FarError {
         place: String,
         /// The HTTP status.
         status: u16,
-        /// What it says.
+        /// Its words.
         said: String,
     },
     /// An answer that makes no sense.
@@ -103,7 +103,7 @@ pub enum FarError {
     Junk {
         /// The far end.
         place: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
         /// The reader's error.
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -180,7 +180,7 @@ pub enum FarError {
     /// A mistake in aiw.
     #[error("a mistake in aiw: {what}")]
     Internal {
-        /// What is wrong.
+        /// The mistake.
         what: &'static str,
     },
     /// The caller stopped it.

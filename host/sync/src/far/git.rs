@@ -25,7 +25,7 @@ const BRANCH: &str = "refs/heads/aiw-sync";
 /// The branch as it was fetched last.
 const THEIRS: &str = "refs/aiw/theirs";
 
-/// What says that the clone is whole.
+/// The file that says that the clone is whole.
 const READY: &str = "aiw-ready";
 
 /// The locks of `git` that a change of the clone takes.
@@ -70,7 +70,7 @@ struct Blob {
     size: u64,
 }
 
-/// What is to be done to the tree.
+/// A change of the tree.
 enum Change<'a> {
     Put(&'a str, &'a [u8]),
     Delete(&'a str),

@@ -30,7 +30,7 @@ const OAUTH: &str = "https://oauth2.googleapis.com";
 /// Where Drive is.
 const API: &str = "https://www.googleapis.com";
 
-/// What a login may do: see and change the files that its OAuth client made.
+/// The scope of a login: see and change the files that its OAuth client made.
 const SCOPE: &str = "https://www.googleapis.com/auth/drive.file";
 
 /// Returns an address of Google's, or the user's in its place, and what may be reached for it.

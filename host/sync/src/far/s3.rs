@@ -27,7 +27,7 @@ const REGION: &str = "us-east-1";
 /// The names of one answer.
 const PAGE: usize = 1000;
 
-/// What a signature leaves as it is.
+/// The characters that a signature leaves as they are.
 const SIGNED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A bucket, or a part of one.
@@ -40,7 +40,7 @@ pub(super) struct S3 {
     ahead: Mutex<i64>,
 }
 
-/// What is to be sent.
+/// A request before it is signed.
 struct Wanted<'a> {
     method: Method,
     /// The path after the bucket: `/name`, or nothing.

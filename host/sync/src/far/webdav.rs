@@ -21,7 +21,7 @@ use super::{FarContext, FarEnd, FarError, FarObject, Found, MAX_OBJECT, check_na
 /// The secret with user and password.
 pub(crate) const SECRET: &str = "sync-webdav";
 
-/// What a list may have. A server says some 700 bytes of each file.
+/// The longest list. A server says some 700 bytes of each file.
 const MAX_LISTING: u64 = 32 << 20;
 
 /// How deep a list may go. It needs six.
@@ -29,7 +29,7 @@ const MAX_DEPTH: usize = 32;
 
 const NAMESPACE: &str = "DAV:";
 
-/// What is asked of each file.
+/// The properties that are asked for.
 const WANTED: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?><d:propfind xmlns:d=\"DAV:\"><d:prop>\
                       <d:resourcetype/><d:getcontentlength/></d:prop></d:propfind>";
 
@@ -163,7 +163,7 @@ impl FarEnd for WebDav {
     }
 }
 
-/// What a server says of one file or folder.
+/// One file or folder of a list.
 #[derive(Default)]
 struct Entry {
     href: String,

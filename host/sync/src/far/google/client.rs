@@ -28,7 +28,7 @@ pub(super) struct GoogleClient {
     secret: Option<Secret>,
 }
 
-/// What the authorization server says.
+/// An answer of the authorization server.
 pub(super) enum Answer {
     Yes(Map<String, Value>),
     /// The code of an error, and the server's description.

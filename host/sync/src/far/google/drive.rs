@@ -16,7 +16,7 @@ pub(super) struct Drive {
     known: Mutex<Known>,
 }
 
-/// What was seen.
+/// Files and folders that were seen.
 #[derive(Default)]
 struct Known {
     /// The folder that is written to.

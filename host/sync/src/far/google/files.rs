@@ -26,7 +26,7 @@ const LIMITS: [&str; 3] = ["userRateLimitExceeded", "rateLimitExceeded", "sharin
 /// Reasons of a 403 that say that there is no space left.
 const QUOTA: [&str; 3] = ["storageQuotaExceeded", "teamDriveFileLimitExceeded", "numChildrenInNonRootLimitExceeded"];
 
-/// What Drive says of a file.
+/// A file as Drive describes it.
 #[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct DriveFile {

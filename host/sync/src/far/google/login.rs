@@ -35,7 +35,7 @@ pub(super) struct Tokens {
     login_ends: Option<u64>,
 }
 
-/// What is known of a login.
+/// A login, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GoogleLogin {
     /// When it ends, if that is known.

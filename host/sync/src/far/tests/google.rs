@@ -34,7 +34,7 @@ struct Upload {
 
 type Fault = Box<dyn FnMut(&Request, &mut State) -> Option<Answer> + Send>;
 
-/// What this Google knows.
+/// The state of this Google.
 #[derive(Default)]
 pub(super) struct State {
     pub files: BTreeMap<String, Stored>,
@@ -48,7 +48,7 @@ pub(super) struct State {
     pub has_digests: bool,
     /// How many files a page has.
     pub page: usize,
-    /// What the token endpoint says before it says yes.
+    /// The answers of the token endpoint before it says yes.
     pub polls: Vec<Answer>,
     /// Fields that the token endpoint adds.
     pub more: Value,

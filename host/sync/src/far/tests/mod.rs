@@ -44,7 +44,7 @@ impl World {
         Home::at(self.path("home")).seen_by(Surroundings::new(Ok(self.path("")), variables))
     }
 
-    /// What far ends use, with seconds that are short.
+    /// Returns the context of far ends, with seconds that are short.
     pub fn context(&self) -> FarContext {
         let mut context = FarContext::new(self.home(), HttpClient::new().unwrap()).unwrap();
         context.second = Duration::from_millis(1);
@@ -93,7 +93,7 @@ pub(super) fn object(name: &str, size: usize) -> FarObject {
     FarObject { name: name.into(), size: Some(size as u64) }
 }
 
-/// What holds for each far end.
+/// Checks that hold for each far end.
 pub(super) fn keeps_what_it_is_given(far: &dyn FarEnd) {
     let (small, large) = (noise(7, 1), noise(700_000, 2));
     wait(async {

@@ -50,7 +50,7 @@ fn moto_keeps_what_it_is_given() {
     assert_eq!((found.len(), found[1002].name.as_str()), (1003, "s-1002.age"));
 }
 
-/// What botocore signs for the same request.
+/// The signature of botocore for the same request.
 const BOTOCORE: &str = "
 import sys
 from botocore.auth import S3SigV4Auth
