@@ -111,13 +111,13 @@ pub enum Command {
     /// Take your configuration along to your other machines: encrypted, merged, and undone if you like
     #[command(subcommand)]
     Sync(SyncCommand),
-    /// The same as `aiw sync push`
+    /// Push what travels from this machine: `aiw sync push`
     #[command(hide = true)]
     Push(sync::PushArgs),
-    /// The same as `aiw sync pull`
+    /// Merge what other machines pushed: `aiw sync pull`
     #[command(hide = true)]
     Pull(sync::PullArgs),
-    /// The same as `aiw sync list`
+    /// List the snapshots of the store: `aiw sync list`
     #[command(hide = true)]
     List(sync::ListSnapshotsArgs),
     /// Define, start and reach processes

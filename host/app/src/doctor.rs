@@ -68,7 +68,7 @@ pub fn look(home: &Home, knows: ViewKnows) -> Doctor {
     Doctor { parts }
 }
 
-/// What is not pushed, where there is a store.
+/// Looks at what is not pushed, where there is a store.
 fn synchronized(home: &Home) -> Option<CheckedPart> {
     let summary = match aiw_sync::unpushed_files(home)? {
         0 => "everything is pushed".to_owned(),

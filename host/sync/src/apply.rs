@@ -16,13 +16,13 @@ use crate::state::{Held, SyncDirectory, SyncState};
 const MOST_RECORD: u64 = 16 << 20;
 const MOST_FILE: u64 = 64 << 20;
 
-/// What one pull, restore or undo changes.
+/// A change of files here by one pull or restore.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ChangeRecord {
     pub(crate) id: String,
     pub(crate) time: String,
-    /// What was done: `pull`, `restore`.
+    /// The verb: `pull`, `restore`.
     pub(crate) what: String,
     files: Vec<ChangedFile>,
     /// The state before and after it.
@@ -32,7 +32,7 @@ pub(crate) struct ChangeRecord {
     previous: Option<String>,
 }
 
-/// What a change does to the state.
+/// The part of the state that a change moves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MergedState {
     pub(crate) merged: Clock,
@@ -80,7 +80,7 @@ fn journal(directory: &SyncDirectory) -> PathBuf {
     directory.path().join("journal.json")
 }
 
-/// What became of a change.
+/// The end of a change.
 #[derive(Debug, Default)]
 pub(crate) struct Applied {
     pub(crate) changed: Vec<SyncPath>,
@@ -274,7 +274,7 @@ fn put(
 ) -> Result<(), SyncError> {
     let failed = |action: &'static str, source: io::Error| HomeError::Io { action, path: file.place.clone(), source };
     let Some(kept) = to else {
-        match fs::remove_file(&file.place) {
+        match remove_file(&file.place) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(failed("remove", e).into()),
             _ => {}
         }
@@ -285,7 +285,7 @@ fn put(
     let bytes = read_capped(&source, MOST_FILE)?.filter(|bytes| digest(bytes) == kept.sha256);
     let bytes = bytes.ok_or_else(|| HomeError::Invalid { path: source, problem: "is gone or damaged".into() })?;
     if let Some(parent) = file.place.parent() {
-        fs::create_dir_all(parent).map_err(|e| failed("create the directory of", e))?;
+        make_private_dir(parent)?;
     }
     let mode = if file.path.root == SyncRoot::Aiw { Mode::Private } else { Mode::Shared };
     replace(&file.place, &bytes, mode)?;

@@ -98,7 +98,7 @@ pub enum SyncError {
     /// Several have.
     #[error("`{0}` is the beginning of several snapshots' names")]
     Ambiguous(String),
-    /// Nothing can be undone.
+    /// No change can be undone.
     #[error("there is no change to undo")]
     NothingToUndo,
     /// It names nothing that travels.
@@ -112,7 +112,7 @@ pub enum SyncError {
         /// Where their versions are.
         directory: std::path::PathBuf,
     },
-    /// What would be applied starts programs, and nobody agreed.
+    /// Programs would be started, and nobody agreed.
     #[error("what comes in starts programs or says where secrets go, and nobody agreed to it")]
     Starts {
         /// The digest of the plan.
@@ -130,7 +130,7 @@ pub enum SyncError {
     /// Some files could not be changed, and what was changed before was put back.
     #[error("{problem}; everything is as it was before")]
     NotApplied {
-        /// What failed.
+        /// The failure.
         problem: String,
     },
     /// The user's home is not known.

@@ -19,7 +19,7 @@ const MOST_FILE: u64 = 4 << 20;
 /// How deep directories are walked.
 const DEEPEST: usize = 16;
 
-/// What is in directories of skills, but nobody's configuration.
+/// Names in directories of skills that are nobody's configuration.
 const PASSED_OVER: [&str; 5] = [".git", "node_modules", "__pycache__", ".DS_Store", ".venv"];
 
 /// How young a file is that may still be written.
@@ -37,19 +37,19 @@ pub(crate) struct LocalFile {
 pub(crate) struct Gathered {
     /// As they are.
     pub(crate) local: BTreeMap<SyncPath, LocalFile>,
-    /// What of them travels.
+    /// The part of each that travels.
     pub(crate) files: Files,
     /// The patterns of what is known of this machine.
     pub(crate) covers: Vec<String>,
-    /// What nothing is known of: it is no deletion.
+    /// Paths of which nothing is known: they count as deleted nowhere.
     pub(crate) silent: Vec<String>,
     /// Why.
-    pub(crate) left_out: Vec<LeftOut>,
+    pub(crate) left_out: Vec<LeftOutFile>,
 }
 
 /// A file that doesn't travel although its row does.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
-pub struct LeftOut {
+pub struct LeftOutFile {
     /// The file.
     pub path: String,
     /// Why, as the end of a sentence about it.
@@ -100,7 +100,7 @@ impl Gatherer<'_> {
         for path in young {
             gathered.files.remove(&path);
             gathered.silent.push(path.to_string());
-            gathered.left_out.push(LeftOut { path: path.to_string(), why: "is being written".into() });
+            gathered.left_out.push(LeftOutFile { path: path.to_string(), why: "is being written".into() });
         }
     }
 
@@ -116,7 +116,7 @@ impl Gatherer<'_> {
         for below in found {
             let Ok(path) = SyncPath::new(row.root, &below) else {
                 let path = format!("{}:{}", row.root.as_str(), aiw_core::one_line(&below, 120));
-                gathered.left_out.push(LeftOut { path, why: "has a name that not every system can have".into() });
+                gathered.left_out.push(LeftOutFile { path, why: "has a name that not every system can have".into() });
                 continue;
             };
             // An earlier row may say something else of it.
@@ -125,7 +125,7 @@ impl Gatherer<'_> {
             }
             if gathered.local.len() >= MOST_FILES {
                 gathered.silent.push(path.to_string());
-                gathered.left_out.push(LeftOut { path: path.to_string(), why: "is one file too many".into() });
+                gathered.left_out.push(LeftOutFile { path: path.to_string(), why: "is one file too many".into() });
                 continue;
             }
             self.file(row, path, stays, gathered);
@@ -159,11 +159,11 @@ impl Gatherer<'_> {
                 (false, _) => self.find(root, &path, &joined(&name), rest, is_directory, found, gathered),
                 (true, false) if path.is_file() => found.push(joined(&name)),
                 (true, true) if path.is_dir() => walk(root, &path, &joined(&name), 0, found, gathered),
-                // Something is there that is no file: nothing is known of it, also not that the file is gone.
+                // It is not a file, so nothing is known of one, also not that it is gone.
                 (true, _) if fs::symlink_metadata(&path).is_ok() => {
                     let path = format!("{}:{}", root.as_str(), joined(&name));
                     gathered.silent.push(path.clone());
-                    gathered.left_out.push(LeftOut { path, why: "is neither a file nor a directory here".into() });
+                    gathered.left_out.push(LeftOutFile { path, why: "is neither a file nor a directory here".into() });
                 }
                 _ => {}
             }
@@ -188,7 +188,7 @@ impl Gatherer<'_> {
             Ok(None) => {}
             Err(why) => {
                 gathered.silent.push(path.to_string());
-                gathered.left_out.push(LeftOut { path: path.to_string(), why });
+                gathered.left_out.push(LeftOutFile { path: path.to_string(), why });
             }
         }
     }
@@ -259,7 +259,7 @@ fn walk(root: SyncRoot, directory: &Path, below: &str, depth: usize, found: &mut
         let mut leave = |why: &str| {
             let path = format!("{}:{}", root.as_str(), aiw_core::one_line(&own, 240));
             gathered.silent.push(path.clone());
-            gathered.left_out.push(LeftOut { path, why: why.into() });
+            gathered.left_out.push(LeftOutFile { path, why: why.into() });
         };
         match meta.file_type() {
             kind if kind.is_symlink() => leave("is a link"),

@@ -85,7 +85,7 @@ pub(crate) fn common<'a>(listing: &'a Listing, one: &Clock, other: &Clock) -> Ve
     both.filter_map(|(machine, counter)| listing.up_to(machine, counter)).collect()
 }
 
-/// What a snapshot has of a path, and what its parents have if it says nothing of it.
+/// Finds who says something of a path: a snapshot, or its parents where it says nothing.
 pub(crate) struct Speakers<'a> {
     /// All snapshots that were read, by name.
     pub(crate) read: &'a BTreeMap<String, Snapshot>,

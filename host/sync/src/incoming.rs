@@ -28,7 +28,7 @@ pub(crate) enum Answer {
     Edited(Vec<u8>),
 }
 
-/// What is in conflict: a file, a key of it (none: all of it), and the snapshot that has another value.
+/// The place of a conflict: a file, a key of it (none: all of it), and the snapshot that has another value.
 pub(crate) type ConflictPlace = (SyncPath, Vec<String>, String);
 
 /// A conflict.
@@ -49,20 +49,20 @@ pub(crate) struct FileChange {
     pub(crate) path: SyncPath,
     pub(crate) old: Option<LocalFile>,
     pub(crate) new: Option<LocalFile>,
-    /// What changes in it.
+    /// Its changes.
     pub(crate) changes: Vec<KeyChange>,
     /// The most that any of it does.
     pub(crate) effect: TravelEffect,
 }
 
-/// What a pull would do.
+/// The work of a pull.
 #[derive(Debug, Default)]
 pub(crate) struct Incoming {
     pub(crate) files: Vec<FileChange>,
     pub(crate) conflicts: Vec<FoundConflict>,
     /// Files that can't be merged, and why.
     pub(crate) unreadable: Vec<(SyncPath, String)>,
-    /// What is not decided once this is applied.
+    /// Keys that are not decided once this is applied.
     pub(crate) held: Held,
     /// Files of others that don't travel to this machine.
     pub(crate) ignored: usize,
@@ -91,7 +91,7 @@ impl Incoming {
     }
 }
 
-/// What is merged, and how.
+/// The sides of a merge, and its rules.
 pub(crate) struct Merger<'a> {
     pub(crate) scope: &'a Scope,
     pub(crate) roots: &'a Roots,
@@ -103,7 +103,7 @@ pub(crate) struct Merger<'a> {
     /// The patterns that were merged then. Of others, nothing is merged.
     pub(crate) covers: &'a [String],
     pub(crate) silent: &'a [String],
-    /// What is not merged like the rest.
+    /// Keys that are not merged like the rest.
     pub(crate) held: &'a Held,
 }
 

@@ -15,7 +15,7 @@ const WORDS: usize = 12;
 #[derive(Clone)]
 pub struct Phrase(Mnemonic);
 
-/// What is wrong with words that somebody typed.
+/// A mistake in words that somebody typed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPhrase {
     /// It has another number of words.
@@ -104,7 +104,7 @@ fn fingerprint(key: &[u8; 32]) -> String {
 pub struct StoreKeys {
     pub(crate) seal: SealKey,
     mac: Zeroizing<[u8; 32]>,
-    /// What the names of its objects say of the store.
+    /// The tag of the store in the names of its objects.
     pub(crate) store: String,
     /// Four words to compare.
     pub fingerprint: String,

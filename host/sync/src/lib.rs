@@ -26,7 +26,7 @@ mod verbs;
 
 pub use error::SyncError;
 pub use far::FarError;
-pub use gather::LeftOut;
+pub use gather::LeftOutFile;
 pub use keys::{InvalidPhrase, Phrase};
 pub use verbs::{
     PullRequest, PushRequest, SeenMachine, SnapshotFile, StoreBegun, StoreListing, StoreSnapshot, StoreStatus,

@@ -7,9 +7,6 @@ use sha2::{Digest, Sha256};
 
 use crate::keys::StoreKeys;
 
-/// The most bytes of an object.
-pub(crate) const MOST_BYTES: u64 = 32 << 20;
-
 /// The beginning of every name.
 const PREFIX: &str = "s-";
 const SUFFIX: &str = ".age";
@@ -45,7 +42,7 @@ impl ObjectName {
         (counter > 0 && parts.next().is_none()).then_some(Self { store, machine, counter, digest })
     }
 
-    /// What the code of an object covers of its name: the digest is of the bytes that the code is in.
+    /// Returns the part of the name that the code covers: the digest is of the bytes that the code is in.
     fn place(&self) -> String {
         place(&self.store, &self.machine, self.counter)
     }

@@ -5,11 +5,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use aiw_core::CliKind;
+use aiw_core::{CliKind, RelPath};
 use aiw_home::{CliPlaces, Home};
 use serde::{Deserialize, Serialize};
 
-use crate::snapshot::relative;
+/// The most bytes of a path.
+pub(crate) const MOST_PATH: usize = 240;
 
 aiw_core::words! {
     /// A directory of which files travel.
@@ -122,4 +123,14 @@ impl Roots {
     pub(crate) fn file(&self, path: &SyncPath) -> PathBuf {
         self.directory(path.root).join(&path.below)
     }
+}
+
+/// Checks a relative path as strictly as any system that it may come to.
+fn relative(path: &str) -> Result<RelPath, String> {
+    let parsed = RelPath::parse(path).map_err(|e| e.to_string())?;
+    // One way to write it.
+    if parsed.as_str() != path || path.is_empty() || path.len() > MOST_PATH {
+        return Err(format!("path `{}` is not a path of a snapshot", aiw_core::one_line(path, 120)));
+    }
+    Ok(parsed)
 }

@@ -6,14 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
-use aiw_core::{RelPath, hex};
+use aiw_core::hex;
 use flate2::{Compression, GzBuilder, read::GzDecoder};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tar::{Archive, Builder, EntryType, Header};
 
 use crate::object::ObjectName;
-use crate::place::SyncPath;
+use crate::place::{MOST_PATH, SyncPath};
 
 /// The form of the archives that are written.
 pub(crate) const FORMAT: u64 = 1;
@@ -23,9 +23,6 @@ pub(crate) const MOST_UNPACKED: u64 = 64 << 20;
 
 /// The most files of a snapshot.
 pub(crate) const MOST_FILES: usize = 5000;
-
-/// The most bytes of a path.
-pub(crate) const MOST_PATH: usize = 240;
 
 /// The most bytes of a manifest: 5,000 files of 240 bytes, and the machines.
 const MOST_MANIFEST: u64 = 8 << 20;
@@ -45,7 +42,7 @@ pub(crate) struct Seen {
 /// The newest snapshot that is known of each machine.
 pub(crate) type Clock = BTreeMap<String, Seen>;
 
-/// What a snapshot says of itself.
+/// The description of a snapshot, within it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Manifest {
@@ -181,7 +178,7 @@ pub(crate) fn unpack(name: ObjectName, packed: &[u8]) -> Result<Snapshot, String
     for entry in archive.entries().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
         if entry.header().entry_type() != EntryType::Regular {
-            return Err("holds something that is no file".into());
+            return Err("holds something that is not a file".into());
         }
         let path = entry.path_bytes().into_owned();
         let path = str::from_utf8(&path).map_err(|_| "holds a file with a name that is not its own")?;
@@ -257,14 +254,4 @@ fn check_cases<'a>(paths: impl Iterator<Item = &'a SyncPath>) -> Result<(), Stri
     }
     let is_within = |path: &String| path.match_indices('/').any(|(at, _)| files.contains(&path[..at]));
     if files.iter().any(is_within) { Err("has a file that is also a directory".into()) } else { Ok(()) }
-}
-
-/// Checks a relative path as strictly as any system that it may come to.
-pub(crate) fn relative(path: &str) -> Result<RelPath, String> {
-    let parsed = RelPath::parse(path).map_err(|e| e.to_string())?;
-    // One way to write it.
-    if parsed.as_str() != path || path.is_empty() || path.len() > MOST_PATH {
-        return Err(format!("path `{}` is not a path of a snapshot", aiw_core::one_line(path, 120)));
-    }
-    Ok(parsed)
 }

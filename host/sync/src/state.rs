@@ -13,7 +13,7 @@ const MOST_STATE: u64 = 16 << 20;
 
 const VERSION: u64 = 1;
 
-/// What this machine knows.
+/// The knowledge of this machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SyncState {
@@ -24,7 +24,7 @@ pub(crate) struct SyncState {
     pub(crate) machine: String,
     /// Its name, as people call it.
     pub(crate) machine_name: String,
-    /// What the names of the store's objects begin with.
+    /// The tag of the store in the names of its objects.
     pub(crate) store: String,
     /// How many snapshots this machine has written.
     pub(crate) counter: u64,
@@ -34,9 +34,9 @@ pub(crate) struct SyncState {
     pub(crate) merged: Clock,
     /// The patterns that were merged then.
     pub(crate) covers: Vec<String>,
-    /// What was left out of these.
+    /// Paths that were left out of these.
     pub(crate) silent: Vec<String>,
-    /// What was not decided when everything else was merged.
+    /// Keys that were not decided when everything else was merged.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) held: Held,
     /// The digests of the travelling contents that the far end has. What differs is not pushed.
@@ -49,7 +49,7 @@ pub(crate) struct SyncState {
     pub(crate) change: Option<String>,
 }
 
-/// What is not decided yet, by file.
+/// Keys that are not decided yet, by file.
 pub(crate) type Held = BTreeMap<SyncPath, Vec<HeldKey>>;
 
 /// A key of a file that is not merged like the rest, or the whole file.
@@ -57,7 +57,7 @@ pub(crate) type Held = BTreeMap<SyncPath, Vec<HeldKey>>;
 pub(crate) struct HeldKey {
     /// The key; empty for the whole file.
     pub(crate) key: Vec<String>,
-    /// What is merged into it.
+    /// The snapshots that are merged into it.
     pub(crate) merged: Clock,
 }
 

@@ -5,15 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use aiw_home::{Mode, make_private_dir, read_capped, replace};
 
 use crate::error::SyncError;
-use crate::far::{FarEnd, FarError};
+use crate::far::{FarEnd, FarError, MAX_OBJECT};
 use crate::graph::{Doubt, Listing, heads};
 use crate::keys::StoreKeys;
-use crate::object::{self, MOST_BYTES, ObjectName};
+use crate::object::{self, ObjectName};
 use crate::snapshot::{Clock, Seen, Snapshot, unpack};
 use crate::state::{SyncDirectory, SyncState};
-
-/// The most objects of a far end that are looked at.
-const MOST_OBJECTS: usize = 100_000;
 
 /// A store, with what was read of it.
 pub(crate) struct Store<'a> {
@@ -34,9 +31,6 @@ pub(crate) fn short(name: &ObjectName) -> String {
 /// Lists the objects of a far end.
 pub(crate) async fn list(far: &dyn FarEnd) -> Result<Vec<String>, SyncError> {
     let objects = far.list().await?;
-    if objects.len() > MOST_OBJECTS {
-        return Err(SyncError::Doubt(format!("the far end names more than {MOST_OBJECTS} objects")));
-    }
     Ok(objects.into_iter().map(|object| object.name).collect())
 }
 
@@ -103,11 +97,11 @@ impl<'a> Store<'a> {
         let wrong = |problem: String| SyncError::Snapshot { name: short(name), problem };
         let kept = self.directory.object(&name.to_string());
         // A copy that was damaged here is fetched again.
-        let own = read_capped(&kept, MOST_BYTES)?.and_then(|bytes| object::open(self.keys, name, &bytes).ok());
+        let own = read_capped(&kept, MAX_OBJECT)?.and_then(|bytes| object::open(self.keys, name, &bytes).ok());
         let content = match own {
             Some(content) => content,
             None => {
-                let bytes = self.far.get(&name.to_string(), MOST_BYTES).await?;
+                let bytes = self.far.get(&name.to_string(), MAX_OBJECT).await?;
                 let content = object::open(self.keys, name, &bytes).map_err(|problem| wrong(problem.into()))?;
                 make_private_dir(kept.parent().unwrap_or(&kept))?;
                 replace(&kept, &bytes, Mode::Private)?;

@@ -224,7 +224,7 @@ async fn a_file_is_deleted_elsewhere_only_where_it_was_the_same_before() {
     let pulled = other.pull_with(&Person::default()).await;
     assert_eq!((other.read(RULES), other.read(MEMORY).as_deref()), (None, Some("changed\n")));
     assert_eq!(pulled.conflicts.len(), 1);
-    // A directory that is gone is no deletion of all that was in it.
+    // A directory that is gone deletes nothing elsewhere.
     one.pull().await;
     fs::remove_dir_all(one.path(".claude")).unwrap();
     one.push().await.unwrap();
@@ -288,7 +288,7 @@ async fn an_older_state_and_other_lies_of_the_far_end_are_seen() {
     fs::write(far.path().join(&later), &bytes).unwrap();
     assert!(other.pull_alone(&PullRequest::default()).await.unwrap_err().to_string().contains("another one's name"));
     fs::remove_file(far.path().join(&later)).unwrap();
-    // What is no object is passed over.
+    // Other files are passed over.
     fs::write(far.path().join("desktop.ini"), b"x").unwrap();
     fs::write(far.path().join(name.replace(".age", " (conflicted copy).age")), b"x").unwrap();
     assert!(other.pull_alone(&PullRequest::default()).await.unwrap().changes.is_empty());

@@ -12,7 +12,7 @@ use crate::content::ContentForm;
 use crate::place::{SyncPath, SyncRoot};
 
 aiw_core::words! {
-    /// What a file or a key does on the machine that it comes to.
+    /// The effect of a file or a key on the machine that it comes to.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
     #[serde(rename_all = "kebab-case")]
     pub enum TravelEffect {
@@ -36,7 +36,7 @@ pub struct TravelRow {
     pub form: ContentForm,
     /// Whether it travels.
     pub travels: Travels,
-    /// What it does where it arrives.
+    /// Its effect where it arrives.
     pub effect: TravelEffect,
     /// Why it stays, or travels on request only.
     pub why: &'static str,
@@ -53,7 +53,7 @@ pub struct KeyRow {
     pub key: &'static str,
     /// Whether it travels.
     pub travels: Travels,
-    /// What it does.
+    /// Its effect.
     pub effect: TravelEffect,
     /// Whether it is a set: merged item by item.
     pub is_set: bool,
@@ -375,7 +375,7 @@ pub(crate) fn is_within(left_out: &str, path: &SyncPath) -> bool {
     path.strip_prefix(left_out).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || left_out.ends_with(':'))
 }
 
-/// What the user includes and excludes.
+/// The user's choice of what travels.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
     include: Vec<String>,

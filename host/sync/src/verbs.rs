@@ -138,7 +138,7 @@ impl Synchronizer {
 }
 
 fn phrase_name() -> Result<SecretName, SyncError> {
-    PHRASE.parse().map_err(|_| SyncError::Internal("the name of the phrase is none".into()))
+    PHRASE.parse().map_err(|_| SyncError::Internal("the phrase has a name that can't be one".into()))
 }
 
 /// Returns the digests of contents.

@@ -98,7 +98,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         }
         aiw_ci { CiFailedLogs CiJob CiJobLog CiLimit CiRun CiRunDetails CiRunList CiStep CiWait MonitoredBranch StoppedMonitoring }
         aiw_sync {
-            LeftOut SeenMachine SnapshotFile StoreBegun StoreListing StoreSnapshot StoreStatus SyncChange SyncConflict SyncDifference
+            LeftOutFile SeenMachine SnapshotFile StoreBegun StoreListing StoreSnapshot StoreStatus SyncChange SyncConflict SyncDifference
             SyncLog SyncLogEntry SyncPull SyncPush SyncRekeyed SyncUndone
         }
         aiw_events { HomeEvent }

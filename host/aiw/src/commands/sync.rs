@@ -18,16 +18,16 @@ use crate::output::Output;
 /// The answer of `aiw sync list --what`
 #[derive(Serialize, JsonSchema)]
 pub struct SyncTable {
-    /// What travels and what stays
+    /// The rows of the table
     pub rows: Vec<SnapshotFile>,
 }
 
 /// The answer of `aiw sync include` and `exclude`
 #[derive(Serialize, JsonSchema)]
 pub struct SyncScope {
-    /// What travels on your request
+    /// Rows that travel on your request
     pub include: Vec<String>,
-    /// What stays
+    /// Paths and rows that stay
     pub exclude: Vec<String>,
 }
 

@@ -66,7 +66,7 @@ fn what_a_writer_left_unfinished_is_no_event_and_spoils_none() {
     older.write_all(b"{\"unfinished").unwrap();
     assert_eq!(events.read(0, 10, |_| true).unwrap().events, page.events);
     assert_eq!((names(&page), events.end().unwrap()), (vec!["one", "two", "three"], page.next));
-    // A live file that was just made says not yet where it begins, which is no gap.
+    // A live file that was just made says not yet where it begins, and that is not a gap.
     std::fs::write(events.files.live(), "").unwrap();
     let end = events.end().unwrap();
     assert_ne!(end, 0);

@@ -40,7 +40,7 @@ pub enum FarError {
         /// The form.
         form: &'static str,
     },
-    /// The login was valid, and is no more.
+    /// The login was valid, and ended.
     #[error("the login for {place} has ended: {}", one_line(.why, 120))]
     LoginEnded {
         /// The far end.

@@ -1,10 +1,10 @@
 //! A folder: on this disk, mounted, or kept in sync by another program.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use aiw_home::{HomeError, blocking, create_new, read_capped, remove_file};
+use aiw_home::{HomeError, blocking, create_new, make_private_dir, read_capped, remove_file};
 use async_trait::async_trait;
 
 use super::{FarEnd, FarError, FarObject, Found, address, check_name, check_object};
@@ -45,13 +45,7 @@ impl Folder {
         if !parent.is_dir() {
             return Err(FarError::NoParent { path: parent.to_owned() });
         }
-        let mut builder = fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        match builder.create(&self.path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists && self.path.is_dir() => Ok(()),
-            made => made.map_err(self.io("create")),
-        }
+        Ok(make_private_dir(&self.path)?)
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), FarError> {
@@ -98,9 +92,7 @@ impl Folder {
             Err(_) if fs::symlink_metadata(target).is_err() => fs::rename(partial, target)?,
             Err(error) => return Err(error),
         }
-        if let Ok(folder) = File::open(&self.path) {
-            let _ = folder.sync_all();
-        }
+        // The folder is written by the time that the object is read back.
         Ok(())
     }
 

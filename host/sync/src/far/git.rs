@@ -138,7 +138,7 @@ impl Inner {
         let output = self.must(arguments, input, 1 << 10, stop)?;
         let id = String::from_utf8_lossy(&output).trim().to_owned();
         let is_id = matches!(id.len(), 40 | 64) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if is_id { Ok(id) } else { Err(FarError::junk(&self.place, "git prints something that is no id")) }
+        if is_id { Ok(id) } else { Err(FarError::junk(&self.place, "git prints something that is not an id")) }
     }
 
     /// Makes the clone, if it is not there, or not whole.

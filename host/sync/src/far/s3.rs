@@ -277,7 +277,7 @@ impl Page {
             Ok(())
         })?;
         if is_whole.as_deref() != Some("ListBucketResult") {
-            return Err(FarError::junk(place, "it is no whole list"));
+            return Err(FarError::junk(place, "it is not a whole list"));
         }
         if !page.is_truncated {
             page.next = None;

@@ -240,7 +240,7 @@ fn objects(folder: &Url, body: &[u8], place: &str) -> Result<Vec<FarObject>, Far
         }
     }
     if !is_whole || !path.is_empty() {
-        return Err(FarError::junk(place, "it is no whole list"));
+        return Err(FarError::junk(place, "it is not a whole list"));
     }
     Ok(found.objects())
 }
@@ -268,7 +268,7 @@ fn add(found: &mut Found, folder: &Url, entry: &Entry, place: &str) -> Result<()
         Some(_) => return Err(FarError::junk(place, "the server could not list all files")),
     }
     let href = entry.href.trim();
-    let Ok(url) = folder.join(href) else { return Err(FarError::junk(place, "it holds an address that is no URL")) };
+    let Ok(url) = folder.join(href) else { return Err(FarError::junk(place, "it holds an address that is not a URL")) };
     // A proxy's server may know itself by another host. The path is what counts.
     let decoded = |path: &str| percent_decode_str(path).collect::<Vec<u8>>();
     let (path, own) = (decoded(url.path()), decoded(folder.path()));

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::gather::LeftOut;
+use crate::gather::LeftOutFile;
 
 /// A store that began or was joined.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -19,7 +19,7 @@ pub struct StoreBegun {
     pub snapshots: usize,
 }
 
-/// What a push did.
+/// The result of a push.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncPush {
@@ -32,7 +32,7 @@ pub struct SyncPush {
     /// The files that differ from what was there.
     pub changed: Vec<String>,
     /// Files that were left out.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<LeftOutFile>,
     /// Snapshots that nobody needs any more, and that were deleted.
     pub pruned: usize,
 }
@@ -47,7 +47,7 @@ pub struct SyncChange {
     pub change: &'static str,
     /// The most that any of it does: `sets`, `instructs`, `starts`.
     pub effect: &'static str,
-    /// What changes in it, a line each.
+    /// Its changes, a line each.
     pub lines: Vec<String>,
 }
 
@@ -59,17 +59,17 @@ pub struct SyncConflict {
     pub path: String,
     /// The key in it; none if the whole file conflicts.
     pub key: Option<String>,
-    /// What is here.
+    /// The value here.
     pub mine: Option<String>,
-    /// What is there.
+    /// The value there.
     pub theirs: Option<String>,
     /// The machine that has the other one.
     pub machine: String,
-    /// What was decided: `skip`, `mine`, `theirs`, `edited`.
+    /// The decision: `skip`, `mine`, `theirs`, `edited`.
     pub answer: &'static str,
 }
 
-/// What a pull did, or would do.
+/// The result of a pull, or what it would be.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncPull {
@@ -77,10 +77,10 @@ pub struct SyncPull {
     pub applied: bool,
     /// The files.
     pub changes: Vec<SyncChange>,
-    /// What conflicts.
+    /// The conflicts.
     pub conflicts: Vec<SyncConflict>,
     /// Files that can't be merged.
-    pub unreadable: Vec<LeftOut>,
+    pub unreadable: Vec<LeftOutFile>,
     /// Files that somebody changed meanwhile. They stayed as they are.
     pub left: Vec<String>,
     /// How many files of other machines don't travel to this one.
@@ -104,7 +104,7 @@ pub struct StoreStatus {
     /// Files that differ from what was pushed.
     pub unpushed: Vec<String>,
     /// Files that can't travel now.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<LeftOutFile>,
     /// The newest snapshot of each machine that was seen.
     pub machines: Vec<SeenMachine>,
 }
@@ -147,7 +147,7 @@ pub struct StoreSnapshot {
     pub merged: bool,
 }
 
-/// What differs between this machine and a snapshot.
+/// The difference between this machine and a snapshot.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncDifference {
@@ -157,11 +157,11 @@ pub struct SyncDifference {
     pub changes: Vec<SyncChange>,
 }
 
-/// What an undo did.
+/// The result of an undo.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncUndone {
-    /// What was undone: `pull` or `restore`.
+    /// The verb that was undone: `pull` or `restore`.
     pub what: String,
     /// When that was done.
     pub time: String,
@@ -171,7 +171,7 @@ pub struct SyncUndone {
     pub left: Vec<String>,
 }
 
-/// What was done to files here.
+/// The changes to files here.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncLog {
@@ -191,7 +191,7 @@ pub struct SyncLogEntry {
     pub files: Vec<String>,
 }
 
-/// What a change of the phrase did.
+/// The result of a change of the phrase.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncRekeyed {

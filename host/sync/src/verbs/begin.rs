@@ -4,10 +4,10 @@ use aiw_core::{Ask, Secret, Sink};
 
 use super::{OpenStore, StoreBegun, SyncRekeyed, Synchronizer, phrase_name, push, typed};
 use crate::error::SyncError;
-use crate::far::{FarAddress, FarEnd};
+use crate::far::{FarAddress, FarEnd, MAX_OBJECT};
 use crate::graph::Listing;
 use crate::keys::{Phrase, StoreKeys};
-use crate::object::{self, MOST_BYTES, ObjectName, new_machine};
+use crate::object::{self, ObjectName, new_machine};
 use crate::state::SyncState;
 use crate::store::list;
 
@@ -160,7 +160,7 @@ async fn opens(far: &dyn FarEnd, keys: &StoreKeys, names: &[&ObjectName]) -> Res
         Err(_) => names.iter().map(|name| (*name).clone()).collect(),
     };
     for name in newest.iter().take(20) {
-        let bytes = far.get(&name.to_string(), MOST_BYTES).await?;
+        let bytes = far.get(&name.to_string(), MAX_OBJECT).await?;
         if object::open(keys, name, &bytes).is_ok() {
             return Ok(true);
         }
@@ -173,7 +173,7 @@ fn keys_of(phrase: &Phrase) -> Result<StoreKeys, SyncError> {
 }
 
 fn host_name() -> Option<String> {
-    let read = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+    let read = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     read.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 

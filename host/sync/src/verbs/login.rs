@@ -62,12 +62,14 @@ impl Synchronizer {
             Some(user) => Secret::new(format!("{user}:{}", secret.expose())),
             None => secret,
         };
-        let name: SecretName = name.parse().map_err(|_| SyncError::Internal("the name of a secret is none".into()))?;
+        let name: SecretName =
+            name.parse().map_err(|_| SyncError::Internal("a secret has a name that can't be one".into()))?;
         Ok(self.home.vault().set(&self.home.lock()?, &name, &both)?)
     }
 
     fn forget(&self, name: &'static str) -> Result<(), SyncError> {
-        let name: SecretName = name.parse().map_err(|_| SyncError::Internal("the name of a secret is none".into()))?;
+        let name: SecretName =
+            name.parse().map_err(|_| SyncError::Internal("a secret has a name that can't be one".into()))?;
         match self.home.vault().remove(&self.home.lock()?, &name) {
             Err(aiw_home::VaultError::Unknown { .. }) | Ok(()) => Ok(()),
             Err(e) => Err(e.into()),

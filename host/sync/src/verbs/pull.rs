@@ -11,7 +11,7 @@ use super::{OpenStore, SyncChange, SyncConflict, SyncPull, SyncUndone, Synchroni
 use crate::apply::{MergedState, apply, undo};
 use crate::content::KeyChange;
 use crate::error::SyncError;
-use crate::gather::{Gathered, LeftOut};
+use crate::gather::{Gathered, LeftOutFile};
 use crate::graph::joined;
 use crate::incoming::{Answer, ConflictPlace, FileChange, Incoming, Merger};
 use crate::place::{SyncPath, SyncRoot};
@@ -350,7 +350,7 @@ fn answer_of(incoming: &Incoming, executable: Option<String>) -> SyncPull {
         unreadable: incoming
             .unreadable
             .iter()
-            .map(|(path, why)| LeftOut { path: path.to_string(), why: why.clone() })
+            .map(|(path, why)| LeftOutFile { path: path.to_string(), why: why.clone() })
             .collect(),
         left: Vec::new(),
         ignored: incoming.ignored,

@@ -9,7 +9,7 @@ use aiw_redact::rules::Redactor;
 use super::{OpenStore, SyncPush, Synchronizer, Talk, digests, unpushed};
 use crate::content::{strings, top_level_keys};
 use crate::error::SyncError;
-use crate::far::FarEnd;
+use crate::far::{FarEnd, MAX_OBJECT};
 use crate::gather::Gathered;
 use crate::graph::{joined, unneeded};
 use crate::keys::StoreKeys;
@@ -25,7 +25,7 @@ const KEPT: usize = 50;
 /// From this sealed size on, a push says how large it is, in bytes.
 const LARGE: usize = 5 << 20;
 
-/// What a push may do without being asked.
+/// Leave that a push has without asking.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PushRequest {
     /// Take away hooks or many keys from others.
@@ -210,8 +210,8 @@ impl Synchronizer {
         let content = pack(&manifest, &gathered.files).map_err(SyncError::Own)?;
         let counter = state.counter + 1;
         let (name, bytes) = object::seal(keys, &state.machine, counter, &content).map_err(SyncError::Own)?;
-        if bytes.len() as u64 > object::MOST_BYTES {
-            return Err(SyncError::Own(format!("has more than {} MiB when it is packed", object::MOST_BYTES >> 20)));
+        if bytes.len() as u64 > MAX_OBJECT {
+            return Err(SyncError::Own(format!("has more than {} MiB when it is packed", MAX_OBJECT >> 20)));
         }
         let mut merged = state.merged.clone();
         merged.insert(state.machine.clone(), Seen { counter, digest: name.digest.clone() });

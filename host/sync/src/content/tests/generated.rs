@@ -26,7 +26,7 @@ fn leaf(form: ContentForm) -> BoxedStrategy<ConfigTree> {
             "",
             "/home/me",
             "/home/me/a",
-            "/home/meg",
+            "/home/me2",
             "${aiw:home}/a",
             "${aiw:x",
             "${aiw:literal}${aiw:home}",

@@ -9,7 +9,7 @@ use url::form_urlencoded::Serializer;
 
 use super::super::request::Way;
 use super::super::{FarContext, FarError};
-use super::below;
+use super::place::below;
 
 /// The secret with the secret of the client.
 const SECRET: &str = "sync-google-client";
@@ -21,7 +21,7 @@ const MAX_ANSWER: u64 = 256 << 10;
 const BUILT: (Option<&str>, Option<&str>) =
     (option_env!("AIW_GOOGLE_CLIENT_ID"), option_env!("AIW_GOOGLE_CLIENT_SECRET"));
 
-/// An OAuth client. Its secret is none: each copy of a program holds it.
+/// An OAuth client. Its secret is not secret: each copy of a program holds it.
 #[derive(Clone)]
 pub(super) struct GoogleClient {
     pub(super) id: String,
@@ -86,12 +86,12 @@ pub(super) async fn post<'a>(
         Ok(Value::Object(said)) => said,
         // A revocation answers with nothing.
         _ if response.status == 200 && response.body.is_empty() => Map::new(),
-        _ => return Ok(Answer::Unclear(way.refusal(&response, "its answer is no JSON object"))),
+        _ => return Ok(Answer::Unclear(way.refusal(&response, "its answer is not a JSON object"))),
     };
     let text = |key: &str| said.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     match (response.status, text("error")) {
         (200, code) if code.is_empty() => Ok(Answer::Yes(said)),
-        // The code counts, not the status: Google answers 428 where RFC 8628 has 400. But overload is no answer.
+        // The code counts, not the status: Google answers 428 where RFC 8628 has 400. But overload says nothing.
         (200..=499, code) if !code.is_empty() => Ok(Answer::No(code, one_line(&text("error_description"), 120))),
         _ => Ok(Answer::Unclear(way.refusal(&response, ""))),
     }

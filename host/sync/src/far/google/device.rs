@@ -11,7 +11,7 @@ use super::super::request::Way;
 use super::super::{FarContext, FarError};
 use super::client::{Answer, GoogleClient, about_client};
 use super::login::{GoogleLogin, Tokens, write};
-use super::{SCOPE, oauth};
+use super::place::{SCOPE, oauth};
 
 /// The grant, by its name in the standard. Google's older one is not it.
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::super::{FarEnd, FarError, FarObject, Found, check_name, check_object};
-use super::PLACE;
 use super::files::{DriveFile, Files};
+use super::place::PLACE;
 use super::upload::{read, remove, upload};
 
 /// Google Drive.

@@ -10,7 +10,7 @@ use url::Url;
 use super::super::request::{Way, is_moment, retry_after};
 use super::super::{FarContext, FarError, MAX_NAMES};
 use super::login::Access;
-use super::{API, PLACE, base, below};
+use super::place::{API, PLACE, base, below};
 
 /// The folder, in the user's Drive.
 pub(super) const FOLDER: &str = "agentic-warden";
@@ -184,7 +184,7 @@ impl Files {
             }
             match page.next_page_token.filter(|token| !token.is_empty()) {
                 None if found.iter().any(|file| !is_id(&file.id)) => {
-                    return Err(FarError::junk(PLACE, "it names a file by something that is no id"));
+                    return Err(FarError::junk(PLACE, "it names a file by something that is not an id"));
                 }
                 None => return Ok(found),
                 next if next == token => return Err(FarError::junk(PLACE, "its list goes in a circle")),

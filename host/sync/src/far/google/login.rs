@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::super::request::{Way, is_moment};
 use super::super::{FarContext, FarError};
 use super::client::{Answer, GoogleClient, about_client, post};
-use super::{PLACE, SCOPE, below, oauth};
+use super::place::{PLACE, SCOPE, below, oauth};
 use url::Url;
 
 /// The secret with the tokens.

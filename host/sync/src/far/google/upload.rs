@@ -8,8 +8,8 @@ use url::Url;
 
 use super::super::request::{MAX_REFUSAL, is_moment, retry_after, within};
 use super::super::{FarError, MAX_OBJECT};
-use super::PLACE;
 use super::files::{DriveFile, Files, is_passing};
+use super::place::PLACE;
 
 /// The bytes of one request: a multiple of 256 KiB, as Drive demands.
 const CHUNK: usize = 8 << 20;

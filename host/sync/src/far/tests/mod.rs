@@ -39,7 +39,10 @@ impl World {
     }
 
     pub fn home(&self) -> Home {
-        let variables = [("PATH", std::env::var_os("PATH").unwrap()), ("HOME", self.path("user").into())];
+        let variables = [
+            ("PATH", Surroundings::of_process().variable("PATH").unwrap().to_owned()),
+            ("HOME", self.path("user").into()),
+        ];
         let variables = variables.map(|(name, value)| (name.into(), value));
         Home::at(self.path("home")).seen_by(Surroundings::new(Ok(self.path("")), variables))
     }

@@ -1,0 +1,131 @@
+//! A far end: the trait, and what each of them uses.
+
+use std::time::Duration;
+
+use aiw_core::{Secret, SecretName};
+use aiw_home::{Home, SyncSettings, VaultError, blocking};
+use aiw_net::HttpClient;
+use async_trait::async_trait;
+
+use super::error::FarError;
+use super::limits::{MAX_NAMES, MAX_OBJECT, MAX_OBJECTS};
+
+/// An object at a far end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FarObject {
+    /// Its name.
+    pub name: String,
+    /// Its size in bytes, if the far end says it.
+    pub size: Option<u64>,
+}
+
+/// A place for objects. Each is written once, by one machine, and none is ever replaced by other bytes.
+#[async_trait]
+pub trait FarEnd: Send + Sync {
+    /// Writes an object under a name that never was there. Once this returns, a reader gets these bytes. If it failed, it
+    /// may be tried again.
+    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), FarError>;
+
+    /// Returns all objects: an incomplete list is an error. A far end that was never written to has none.
+    async fn list(&self) -> Result<Vec<FarObject>, FarError>;
+
+    /// Returns an object of at most so many bytes. They are those that are there: whoever reads them compares their
+    /// digest.
+    async fn get(&self, name: &str, limit: u64) -> Result<Vec<u8>, FarError>;
+
+    /// Deletes an object. One that is not there is deleted.
+    async fn delete(&self, name: &str) -> Result<(), FarError>;
+}
+
+/// The home, the network and the settings that far ends use.
+#[derive(Clone)]
+pub struct FarContext {
+    /// The home, with its vault.
+    pub home: Home,
+    /// The way to the network.
+    pub net: HttpClient,
+    /// The settings of far ends.
+    pub settings: SyncSettings,
+    /// How long a second takes when nothing is to be done but wait.
+    pub(crate) second: Duration,
+}
+
+impl FarContext {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    ///
+    /// They can't be read.
+    pub fn new(home: Home, net: HttpClient) -> Result<Self, FarError> {
+        let settings = home.settings()?.sync()?;
+        Ok(Self { home, net, settings, second: Duration::from_secs(1) })
+    }
+
+    /// Returns a secret of the vault; `None` if there is none of this name.
+    pub(crate) async fn secret(&self, name: &'static str) -> Result<Option<Secret>, FarError> {
+        let home = self.home.clone();
+        blocking(move || {
+            let name: SecretName = name.parse().map_err(|_| FarError::Internal { what: "the name of a secret" })?;
+            match home.vault().get(&name) {
+                Ok(secret) => Ok(Some(secret)),
+                Err(VaultError::Unknown { .. }) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        })
+        .await
+    }
+}
+
+/// Returns whether a name is that of an object. Everything else at a far end is somebody else's: the copies that
+/// programs make of files that they can't merge, or a file that a person put there.
+pub fn is_object_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'.' || byte == b'-';
+    let begins = name.as_bytes().first().is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    begins && name.len() <= 200 && name.bytes().all(allowed) && name.ends_with(".age")
+}
+
+/// Refuses what is not the name of an object.
+pub(crate) fn check_name(name: &str) -> Result<(), FarError> {
+    if is_object_name(name) { Ok(()) } else { Err(FarError::Name { name: name.to_owned() }) }
+}
+
+/// Refuses an object that can't be put.
+pub(crate) fn check_object(name: &str, bytes: &[u8]) -> Result<(), FarError> {
+    check_name(name)?;
+    if bytes.len() as u64 > MAX_OBJECT {
+        return Err(FarError::TooLarge { name: name.to_owned(), limit: MAX_OBJECT });
+    }
+    Ok(())
+}
+
+/// The objects of a list that is being read.
+pub(crate) struct Found {
+    place: String,
+    objects: Vec<FarObject>,
+    names: usize,
+}
+
+impl Found {
+    pub(crate) fn new(place: &str) -> Self {
+        Self { place: place.to_owned(), objects: Vec::new(), names: 0 }
+    }
+
+    /// Takes a name, if it is that of an object.
+    pub(crate) fn add(&mut self, name: &str, size: Option<u64>) -> Result<(), FarError> {
+        self.names += 1;
+        if is_object_name(name) {
+            self.objects.push(FarObject { name: name.to_owned(), size });
+        }
+        if self.objects.len() > MAX_OBJECTS || self.names > MAX_NAMES {
+            return Err(FarError::TooMany { place: self.place.clone() });
+        }
+        Ok(())
+    }
+
+    /// Returns the objects in the order of their names, each once.
+    pub(crate) fn objects(mut self) -> Vec<FarObject> {
+        self.objects.sort_by(|a, b| a.name.cmp(&b.name).then(b.size.cmp(&a.size)));
+        self.objects.dedup_by(|a, b| a.name == b.name);
+        self.objects
+    }
+}

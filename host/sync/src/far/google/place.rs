@@ -1,0 +1,56 @@
+//! Where Google is, and how it is reached.
+
+use aiw_net::{HostPattern, Hosts, Policy};
+use url::Url;
+
+use super::super::request::Way;
+use super::super::{FarContext, FarError};
+
+/// Google Drive in messages.
+pub(super) const PLACE: &str = "Google Drive";
+
+/// Where logins are.
+pub(super) const OAUTH: &str = "https://oauth2.googleapis.com";
+
+/// Where Drive is.
+pub(super) const API: &str = "https://www.googleapis.com";
+
+/// The scope of a login: see and change the files that its OAuth client made.
+pub(super) const SCOPE: &str = "https://www.googleapis.com/auth/drive.file";
+
+/// Returns an address of Google's, or the user's in its place, and what may be reached for it.
+pub(super) fn base(named: Option<&str>, own: &'static str) -> Result<(Url, Policy), FarError> {
+    let mut policy = Policy::none();
+    let text = match named {
+        Some(named) => {
+            policy.grant_url(named);
+            named
+        }
+        None => {
+            let host = own.trim_start_matches("https://");
+            let pattern = HostPattern::parse(host).map_err(|_| FarError::Internal { what: "Google's host" })?;
+            policy.hosts = Hosts::Only(vec![pattern]);
+            own
+        }
+    };
+    let mut url = Url::parse(text).map_err(|source| FarError::unreadable("`sync.google` of settings.json", source))?;
+    url.set_query(None);
+    url.set_fragment(None);
+    Ok((url, policy))
+}
+
+/// Returns the address of something below a base.
+pub(super) fn below(base: &Url, path: &str) -> Result<Url, FarError> {
+    let mut url = base.clone();
+    match url.path_segments_mut() {
+        Ok(mut parts) => parts.pop_if_empty().extend(path.split('/')),
+        Err(()) => return Err(FarError::Internal { what: "an address of Google's" }),
+    };
+    Ok(url)
+}
+
+/// Where logins are, and how they are reached.
+pub(super) fn oauth(context: &FarContext) -> Result<(Way, Url), FarError> {
+    let (url, policy) = base(context.settings.google.oauth_url.as_deref(), OAUTH)?;
+    Ok((Way::new(&context.net, policy, context.second, "Google"), url))
+}
