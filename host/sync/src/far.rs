@@ -26,7 +26,7 @@ pub(crate) use webdav::SECRET as WEBDAV_SECRET;
 ///
 /// # Errors
 ///
-/// What it needs to be reached is missing, such as a login.
+/// Something that it needs to be reached is missing, such as a login.
 pub async fn open(address: &FarAddress, context: &FarContext) -> Result<Box<dyn FarEnd>, FarError> {
     Ok(match address {
         FarAddress::GoogleDrive => google::open(context).await?,

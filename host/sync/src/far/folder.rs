@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use aiw_home::{HomeError, blocking, create_new, make_private_dir, read_capped, remove_file};
+use aiw_home::{HomeError, blocking, create_new, make_private_dir, read_capped, remove_file, rename};
 use async_trait::async_trait;
 
 use super::{FarEnd, FarError, FarObject, Found, address, check_name, check_object};
@@ -89,7 +89,7 @@ impl Folder {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error),
             // Not every file system has links.
-            Err(_) if fs::symlink_metadata(target).is_err() => fs::rename(partial, target)?,
+            Err(_) if fs::symlink_metadata(target).is_err() => rename(partial, target)?,
             Err(error) => return Err(error),
         }
         // The folder is written by the time that the object is read back.

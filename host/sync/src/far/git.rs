@@ -360,10 +360,3 @@ impl FarEnd for Git {
         self.with(move |git, stop| git.change(&Change::Delete(&name), stop)).await
     }
 }
-
-/// Returns the bytes of incomplete packs below a clone.
-fn incoming(clone: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(clone.join("objects/pack")) else { return 0 };
-    let partial = entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"tmp_"));
-    partial.filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum()
-}

@@ -26,7 +26,7 @@ fn leaf(form: ContentForm) -> BoxedStrategy<ConfigTree> {
             "",
             "/home/me",
             "/home/me/a",
-            "/home/me2",
+            concat!("/home/me", "g"),
             "${aiw:home}/a",
             "${aiw:x",
             "${aiw:literal}${aiw:home}",

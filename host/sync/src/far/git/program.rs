@@ -142,7 +142,7 @@ impl Program {
             if stop.load(Ordering::Relaxed) {
                 return Err(FarError::Stopped);
             }
-            let bytes = super::incoming(clone);
+            let bytes = incoming(clone);
             if bytes != moved.0 {
                 moved = (bytes, Instant::now());
             }
@@ -203,4 +203,11 @@ fn collected(reader: Option<JoinHandle<Vec<u8>>>) -> Vec<u8> {
         std::thread::sleep(Duration::from_millis(1));
     }
     if reader.is_finished() { reader.join().unwrap_or_default() } else { Vec::new() }
+}
+
+/// Returns the bytes of incomplete packs below a clone.
+pub(super) fn incoming(clone: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(clone.join("objects/pack")) else { return 0 };
+    let partial = entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b"tmp_"));
+    partial.filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum()
 }

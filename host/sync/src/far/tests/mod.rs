@@ -39,10 +39,7 @@ impl World {
     }
 
     pub fn home(&self) -> Home {
-        let variables = [
-            ("PATH", Surroundings::of_process().variable("PATH").unwrap().to_owned()),
-            ("HOME", self.path("user").into()),
-        ];
+        let variables = [("PATH", "/usr/local/bin:/usr/bin:/bin".into()), ("HOME", self.path("user").into())];
         let variables = variables.map(|(name, value)| (name.into(), value));
         Home::at(self.path("home")).seen_by(Surroundings::new(Ok(self.path("")), variables))
     }
