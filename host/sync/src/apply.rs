@@ -11,7 +11,7 @@ use crate::error::SyncError;
 use crate::incoming::FileChange;
 use crate::place::{Roots, SyncPath, SyncRoot};
 use crate::snapshot::{Clock, digest};
-use crate::state::{Held, SyncDirectory, SyncState};
+use crate::state::{Held, HeldKey, Silent, SyncDirectory, SyncState, merged_into};
 
 const MOST_RECORD: u64 = 16 << 20;
 const MOST_FILE: u64 = 64 << 20;
@@ -37,7 +37,7 @@ pub(crate) struct ChangeRecord {
 pub(crate) struct MergedState {
     pub(crate) merged: Clock,
     pub(crate) covers: Vec<String>,
-    pub(crate) silent: Vec<String>,
+    pub(crate) silent: Silent,
     pub(crate) held: Held,
     pub(crate) pushed: std::collections::BTreeMap<SyncPath, String>,
 }
@@ -46,6 +46,14 @@ impl MergedState {
     pub(crate) fn of(state: &SyncState) -> Self {
         let SyncState { merged, covers, silent, held, pushed, .. } = state.clone();
         Self { merged, covers, silent, held, pushed }
+    }
+
+    /// Returns what waits of a file that is not merged after all.
+    fn waiting(&self, path: &SyncPath) -> Vec<HeldKey> {
+        self.held.get(path).cloned().unwrap_or_else(|| {
+            let merged = merged_into(&self.merged, &self.covers, &self.silent, path);
+            vec![HeldKey { key: Vec::new(), merged }]
+        })
     }
 
     fn put(self, state: &mut SyncState) {
@@ -133,23 +141,20 @@ pub(crate) fn apply(
         let new = file.new.as_ref().map(|new| keep(&new.bytes, new_mode(new.executable))).transpose()?;
         record.files.push(ChangedFile { path: file.path.clone(), place, old, new });
     }
-    let text = serde_json::to_vec(&record).map_err(|e| SyncError::Internal(e.to_string()))?;
-    replace(&kept.join("record.json"), &text, Mode::Private)?;
+    write_record(directory, &record)?;
     begin(directory, &Journal { id, undo: false })?;
     let done = carry_out(home, directory, &record, false);
     match done {
         Ok(applied) => {
-            finish(directory, state, &record, false)?;
+            finish(directory, state, record, &applied, false)?;
             Ok(applied)
         }
         Err(e) => {
             // What was changed before is put back: half of it would be neither state.
             begin(directory, &Journal { id: record.id.clone(), undo: true })?;
             let back = carry_out(home, directory, &record, true);
-            if back.is_ok() {
-                end(directory)?;
-            }
-            Err(SyncError::NotApplied { problem: e.to_string() })
+            let back = back.map(drop).and_then(|()| end(directory));
+            Err(SyncError::NotApplied { problem: e.to_string(), back: back.err().map(|e| e.to_string()) })
         }
     }
 }
@@ -164,7 +169,7 @@ pub(crate) fn undo(
     let record = read_record(directory, &id)?.ok_or(SyncError::NothingToUndo)?;
     begin(directory, &Journal { id, undo: true })?;
     let applied = carry_out(home, directory, &record, true)?;
-    finish(directory, state, &record, true)?;
+    finish(directory, state, record.clone(), &applied, true)?;
     Ok((record, applied))
 }
 
@@ -173,8 +178,13 @@ pub(crate) fn recover(home: &Home, directory: &SyncDirectory, state: &mut SyncSt
     let Some(bytes) = read_capped(&journal(directory), MOST_RECORD)? else { return Ok(()) };
     let Ok(journal) = serde_json::from_slice::<Journal>(&bytes) else { return end(directory) };
     let Some(record) = read_record(directory, &journal.id)? else { return end(directory) };
-    carry_out(home, directory, &record, journal.undo)?;
-    finish(directory, state, &record, journal.undo)
+    let applied = carry_out(home, directory, &record, journal.undo)?;
+    finish(directory, state, record, &applied, journal.undo)
+}
+
+/// Whether a killed process has left a change half done.
+pub(crate) fn is_unfinished(directory: &SyncDirectory) -> bool {
+    journal(directory).exists()
 }
 
 /// Returns the changes that can be undone, the newest first.
@@ -212,17 +222,38 @@ fn end(directory: &SyncDirectory) -> Result<(), SyncError> {
 fn finish(
     directory: &SyncDirectory,
     state: &mut SyncState,
-    record: &ChangeRecord,
+    mut record: ChangeRecord,
+    applied: &Applied,
     undo: bool,
 ) -> Result<(), SyncError> {
-    let (from, to) = if undo { (&record.after, &record.before) } else { (&record.before, &record.after) };
-    // A push in between knows more than the record.
-    if MergedState::of(state) == *from {
-        to.clone().put(state);
+    if undo {
+        if MergedState::of(state) == record.after {
+            record.before.clone().put(state);
+        } else {
+            // Something was merged or pushed since: these files alone are offered again.
+            let undone = record.paths().filter(|path| !applied.left.contains(path));
+            let waiting: Vec<_> = undone.map(|path| (path.clone(), record.before.waiting(path))).collect();
+            state.held.extend(waiting);
+        }
+        state.change = record.previous.clone();
+    } else {
+        // A file that somebody changed meanwhile is not merged.
+        for path in &applied.left {
+            record.after.held.insert(path.clone(), record.before.waiting(path));
+        }
+        if !applied.left.is_empty() {
+            write_record(directory, &record)?;
+        }
+        record.after.clone().put(state);
+        state.change = Some(record.id.clone());
     }
-    state.change = if undo { record.previous.clone() } else { Some(record.id.clone()) };
     directory.save(state)?;
     end(directory)
+}
+
+fn write_record(directory: &SyncDirectory, record: &ChangeRecord) -> Result<(), SyncError> {
+    let text = serde_json::to_vec(record).map_err(|e| SyncError::Internal(e.to_string()))?;
+    Ok(replace(&directory.change(&record.id).join("record.json"), &text, Mode::Private)?)
 }
 
 fn read_record(directory: &SyncDirectory, id: &str) -> Result<Option<ChangeRecord>, SyncError> {
@@ -254,7 +285,11 @@ fn carry_out(home: &Home, directory: &SyncDirectory, record: &ChangeRecord, undo
         let is =
             |kept: &Option<KeptFile>| now.as_ref().map(|now| &now.sha256) == kept.as_ref().map(|kept| &kept.sha256);
         let is_mode = |kept: &Option<KeptFile>| now.as_ref().map(|now| now.mode) == kept.as_ref().map(|kept| kept.mode);
-        if is(to) && is_mode(to) {
+        // The link of a configuration is the user's own.
+        let is_link = fs::symlink_metadata(&file.place).is_ok_and(|meta| meta.file_type().is_symlink());
+        if to.is_none() && is_link {
+            applied.left.push(file.path.clone());
+        } else if is(to) && is_mode(to) {
             applied.changed.push(file.path.clone());
         } else if is(from) || is(to) {
             put(directory, record, file, to.as_ref())?;

@@ -128,10 +128,12 @@ pub enum SyncError {
         places: Vec<String>,
     },
     /// Some files could not be changed, and what was changed before was put back.
-    #[error("{problem}; everything is as it was before")]
+    #[error("{problem}; {}", .back.as_ref().map_or_else(|| "everything is as it was before".to_owned(), |back| format!("putting back what was changed before failed too: {back}")))]
     NotApplied {
         /// The failure.
         problem: String,
+        /// Why the files are not as they were before.
+        back: Option<String>,
     },
     /// The user's home is not known.
     #[error("no home directory is known: `HOME` is not set")]
@@ -180,6 +182,8 @@ impl Fault for SyncError {
             Self::Starts { digest } => {
                 format!("`aiw sync pull --dry-run` shows it; `--allow-executable {digest}` agrees to exactly that")
             }
+            Self::Snapshot { .. } => "if its machine can't push again, delete it at the far end, and pull with `--accept-older`".into(),
+            Self::NotApplied { back: Some(_), .. } => "the next `aiw sync` command tries again".into(),
             Self::Shrinks(_) => "if that is meant: `--yes-shrink`".into(),
             Self::Secrets { .. } => {
                 "put them into the vault (`aiw secret set`), leave the file out (`aiw sync exclude`), or agree on a terminal".into()

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -45,6 +46,33 @@ pub(crate) struct Gathered {
     pub(crate) silent: Vec<String>,
     /// Why.
     pub(crate) left_out: Vec<LeftOutFile>,
+}
+
+impl Gathered {
+    /// Leaves a path out, with all below it.
+    fn leave(&mut self, root: SyncRoot, below: &str, why: &str) {
+        let path = format!("{}:{}", root.as_str(), below);
+        self.silent.push(path.clone());
+        self.left_out.push(LeftOutFile { path: aiw_core::one_line(&path, 240), why: why.into() });
+    }
+
+    /// Returns the names in a directory. Of one that can't be read, nothing is known.
+    fn names(&mut self, root: SyncRoot, directory: &Path, below: &str) -> Vec<String> {
+        let read = fs::read_dir(directory).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+        match read {
+            Ok(entries) => {
+                let mut names: Vec<String> =
+                    entries.into_iter().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+                names.sort();
+                names
+            }
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Vec::new(),
+            Err(_) => {
+                self.leave(root, below, "can't be read");
+                Vec::new()
+            }
+        }
+    }
 }
 
 /// A file that doesn't travel although its row does.
@@ -146,7 +174,10 @@ impl Gatherer<'_> {
     ) {
         let Some((part, rest)) = parts.split_first() else { return };
         let joined = |name: &str| if below.is_empty() { name.to_owned() } else { format!("{below}/{name}") };
-        let names = if part.contains('*') { names_in(directory) } else { vec![(*part).to_owned()] };
+        let names = match part.contains('*') {
+            true => gathered.names(root, directory, below),
+            false => vec![(*part).to_owned()],
+        };
         let (begin, end) = part.split_once('*').unwrap_or((part, ""));
         for name in names {
             let fits = !part.contains('*')
@@ -155,17 +186,23 @@ impl Gatherer<'_> {
             if !fits {
                 continue;
             }
+            let kind = match fs::metadata(&path) {
+                Ok(meta) => meta.file_type(),
+                Err(e) => {
+                    // A link that leads nowhere, or a directory that may not be looked into, says nothing of a file.
+                    let is_gone = matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+                    if !is_gone || fs::symlink_metadata(&path).is_ok() {
+                        gathered.leave(root, &joined(&name), "can't be read");
+                    }
+                    continue;
+                }
+            };
             match (rest.is_empty(), is_directory) {
                 (false, _) => self.find(root, &path, &joined(&name), rest, is_directory, found, gathered),
-                (true, false) if path.is_file() => found.push(joined(&name)),
-                (true, true) if path.is_dir() => walk(root, &path, &joined(&name), 0, found, gathered),
-                // It is not a file, so nothing is known of one, also not that it is gone.
-                (true, _) if fs::symlink_metadata(&path).is_ok() => {
-                    let path = format!("{}:{}", root.as_str(), joined(&name));
-                    gathered.silent.push(path.clone());
-                    gathered.left_out.push(LeftOutFile { path, why: "is neither a file nor a directory here".into() });
-                }
-                _ => {}
+                (true, false) if kind.is_file() => found.push(joined(&name)),
+                (true, true) if kind.is_dir() => walk(root, &path, &joined(&name), 0, found, gathered),
+                // Nothing is known of a file, also not that it is gone.
+                (true, _) => gathered.leave(root, &joined(&name), "is neither a file nor a directory here"),
             }
         }
     }
@@ -241,32 +278,23 @@ fn has_text(value: &Value, is_it: &impl Fn(&str) -> bool, depth: usize) -> bool 
     }
 }
 
-fn names_in(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
-    names
-}
-
 /// Walks a directory. Links in it stay: they lead to something else on each machine.
 fn walk(root: SyncRoot, directory: &Path, below: &str, depth: usize, found: &mut Vec<String>, gathered: &mut Gathered) {
-    for name in names_in(directory) {
+    for name in gathered.names(root, directory, below) {
         if PASSED_OVER.contains(&name.as_str()) || name.starts_with(".aiw-") {
             continue;
         }
         let (path, own) = (directory.join(&name), format!("{below}/{name}"));
-        let Ok(meta) = fs::symlink_metadata(&path) else { continue };
-        let mut leave = |why: &str| {
-            let path = format!("{}:{}", root.as_str(), aiw_core::one_line(&own, 240));
-            gathered.silent.push(path.clone());
-            gathered.left_out.push(LeftOutFile { path, why: why.into() });
+        let Ok(meta) = fs::symlink_metadata(&path) else {
+            gathered.leave(root, &own, "can't be read");
+            continue;
         };
         match meta.file_type() {
-            kind if kind.is_symlink() => leave("is a link"),
-            kind if kind.is_dir() && depth >= DEEPEST => leave("is too deep in other directories"),
+            kind if kind.is_symlink() => gathered.leave(root, &own, "is a link"),
+            kind if kind.is_dir() && depth >= DEEPEST => gathered.leave(root, &own, "is too deep in other directories"),
             kind if kind.is_dir() => walk(root, &path, &own, depth + 1, found, gathered),
             kind if kind.is_file() => found.push(own),
-            _ => leave("is neither a file nor a directory"),
+            _ => gathered.leave(root, &own, "is neither a file nor a directory"),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::graph::{Speakers, common, joined, speaks};
 use crate::object::ObjectName;
 use crate::place::{Roots, SyncPath};
 use crate::snapshot::{Clock, Snapshot, is_in};
-use crate::state::{Held, HeldKey};
+use crate::state::{Held, HeldKey, Silent, merged_into};
 use crate::store::Store;
 use crate::travel::{Scope, TravelEffect, TravelRow};
 
@@ -102,7 +102,7 @@ pub(crate) struct Merger<'a> {
     pub(crate) merged: &'a Clock,
     /// The patterns that were merged then. Of others, nothing is merged.
     pub(crate) covers: &'a [String],
-    pub(crate) silent: &'a [String],
+    pub(crate) silent: &'a Silent,
     /// Keys that are not merged like the rest.
     pub(crate) held: &'a Held,
 }
@@ -151,8 +151,7 @@ impl Merger<'_> {
         let mut passes: Vec<Pass<'_>> =
             held.iter().map(|held| Pass { merged: held.merged.clone(), only: Some(&held.key) }).collect();
         if held.iter().all(|held| !held.key.is_empty()) {
-            let is_merged = speaks(self.covers, self.silent, path);
-            passes.push(Pass { merged: if is_merged { self.merged.clone() } else { Clock::new() }, only: None });
+            passes.push(Pass { merged: merged_into(self.merged, self.covers, self.silent, path), only: None });
         }
         passes
     }
@@ -365,8 +364,12 @@ fn executable(mine: Option<&LocalFile>, theirs: Option<bool>, bases: impl Iterat
     match (mine.map(|file| file.executable), theirs) {
         (Some(mine), Some(theirs)) => {
             let bases: Vec<Option<bool>> = bases.collect();
-            let is_old = !bases.is_empty() && bases.iter().all(|base| *base == Some(mine));
-            if is_old { theirs } else { mine }
+            match bases.is_empty() {
+                // Without a base, what only one side has is added.
+                true => mine || theirs,
+                false if bases.iter().all(|base| *base == Some(mine)) => theirs,
+                false => mine,
+            }
         }
         (Some(one), None) | (None, Some(one)) => one,
         (None, None) => false,
@@ -375,12 +378,15 @@ fn executable(mine: Option<&LocalFile>, theirs: Option<bool>, bases: impl Iterat
 
 /// Returns the most that a change of a file does.
 fn effect(row: &TravelRow, new: Option<&LocalFile>, changes: &[KeyChange]) -> TravelEffect {
-    let Some(new) = new else { return TravelEffect::Nothing };
+    let Some(new) = new else { return row.effect };
     if row.form.has_keys() {
-        let added = changes.iter().filter_map(|change| Some((&change.key, change.new.as_ref()?)));
-        return added.map(|(key, value)| value_effect(row, key, value)).max().unwrap_or(TravelEffect::Starts);
+        // A guard that goes away counts as much as a program that comes.
+        let values =
+            |change: &KeyChange| [change.old.clone(), change.new.clone()].into_iter().flatten().collect::<Vec<_>>();
+        let of = |change: &KeyChange| values(change).iter().map(|value| value_effect(row, &change.key, value)).max();
+        return changes.iter().filter_map(of).max().unwrap_or(TravelEffect::Starts);
     }
-    if new.executable || (row.effect == TravelEffect::Instructs && declares_programs(&new.bytes)) {
+    if new.executable || (row.effect == TravelEffect::Instructs && declares_more(&new.bytes)) {
         return TravelEffect::Starts;
     }
     row.effect
@@ -399,14 +405,20 @@ fn value_effect(row: &TravelRow, key: &[String], value: &Value) -> TravelEffect 
     }
 }
 
-/// Whether the front matter of instructions declares hooks or servers.
-fn declares_programs(bytes: &[u8]) -> bool {
+/// Keys of front matter that say how instructions are called and who reads them.
+const PLAIN: [&str; 5] = ["name", "description", "model", "color", "tools"];
+
+/// Whether the front matter of instructions says more than how they are called: hooks, servers, permissions.
+fn declares_more(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
-    let mut lines = text.trim_start_matches('\u{feff}').lines();
-    if lines.next().is_none_or(|line| line.trim_end() != "---") {
-        return false;
+    let mut lines = text.trim_start_matches('\u{feff}').trim_start().lines();
+    match lines.next() {
+        Some(line) if line.trim_end() == "---" => {}
+        first => return first.is_some_and(|line| line.starts_with("---")),
     }
-    let front = lines.take_while(|line| line.trim_end() != "---");
-    let is_key = |line: &str, key: &str| line.trim_start().trim_start_matches(['"', '\'']).starts_with(key);
-    front.into_iter().any(|line| is_key(line, "hooks") || is_key(line, "mcpServers") || line.contains('{'))
+    let is_plain = |line: &str| {
+        let key = line.split_once(':').map(|(key, _)| key);
+        line.trim().is_empty() || line.starts_with([' ', '\t', '#', '-']) || key.is_some_and(|key| PLAIN.contains(&key))
+    };
+    !lines.take_while(|line| line.trim_end() != "---").all(is_plain)
 }

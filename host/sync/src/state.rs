@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use aiw_home::{Home, HomeError, Mode, Turn, make_private_dir, read_capped, remove_file, replace};
 use serde::{Deserialize, Serialize};
 
+use crate::graph::speaks;
 use crate::place::SyncPath;
 use crate::snapshot::Clock;
+use crate::travel::is_within;
 
 const MOST_STATE: u64 = 16 << 20;
 
@@ -34,8 +36,8 @@ pub(crate) struct SyncState {
     pub(crate) merged: Clock,
     /// The patterns that were merged then.
     pub(crate) covers: Vec<String>,
-    /// Paths that were left out of these.
-    pub(crate) silent: Vec<String>,
+    /// Paths that were left out of these, each with the snapshots that are merged into it.
+    pub(crate) silent: Silent,
     /// Keys that were not decided when everything else was merged.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) held: Held,
@@ -47,6 +49,18 @@ pub(crate) struct SyncState {
     /// The newest change to files here, which can be undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) change: Option<String>,
+}
+
+/// Paths, with all below them, that were left out of a merge, and the snapshots that were merged into each before.
+pub(crate) type Silent = BTreeMap<String, Clock>;
+
+/// Returns the snapshots that are merged into a path of a state.
+pub(crate) fn merged_into(merged: &Clock, covers: &[String], silent: &Silent, path: &SyncPath) -> Clock {
+    if !speaks(covers, &[], path) {
+        return Clock::new();
+    }
+    let left_out = silent.iter().find(|(left_out, _)| is_within(left_out, path));
+    left_out.map_or_else(|| merged.clone(), |(_, before)| before.clone())
 }
 
 /// Keys that are not decided yet, by file.
@@ -68,7 +82,7 @@ pub(crate) struct Pushing {
     pub(crate) object: String,
     pub(crate) merged: Clock,
     pub(crate) covers: Vec<String>,
-    pub(crate) silent: Vec<String>,
+    pub(crate) silent: Silent,
     pub(crate) pushed: BTreeMap<SyncPath, String>,
 }
 
@@ -85,7 +99,7 @@ impl SyncState {
             known: Clock::new(),
             merged: Clock::new(),
             covers: Vec::new(),
-            silent: Vec::new(),
+            silent: Silent::new(),
             held: Held::new(),
             pushed: BTreeMap::new(),
             pushing: None,

@@ -94,7 +94,7 @@ impl<'a> Store<'a> {
     }
 
     async fn open(&self, name: &ObjectName) -> Result<Snapshot, SyncError> {
-        let wrong = |problem: String| SyncError::Snapshot { name: short(name), problem };
+        let wrong = |problem: String| SyncError::Snapshot { name: name.to_string(), problem };
         let kept = self.directory.object(&name.to_string());
         // A copy that was damaged here is fetched again.
         let own = read_capped(&kept, MAX_OBJECT)?.and_then(|bytes| object::open(self.keys, name, &bytes).ok());
@@ -129,7 +129,7 @@ fn said(doubt: &Doubt) -> SyncError {
     let part = |machine: &str| aiw_core::one_line(machine, 9);
     SyncError::Doubt(match doubt {
         Doubt::Twice { machine, counter } => format!(
-            "machine `{}` has two different snapshots with number {counter}: a copy of its home may be in use as well, or somebody else wrote one",
+            "machine `{}` has two different snapshots with number {counter}: delete the copy at the far end, or, if a copy of its home is in use as well, leave and join there",
             part(machine)
         ),
         Doubt::Gone { machine, counter } => format!(

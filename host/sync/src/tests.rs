@@ -219,7 +219,8 @@ async fn a_file_is_deleted_elsewhere_only_where_it_was_the_same_before() {
     let (_far, one, other) = two(&[(MEMORY, "base\n"), (RULES, "base\n"), (".claude/rules/b.md", "base\n")]).await;
     one.remove(RULES);
     one.remove(MEMORY);
-    one.push().await.unwrap();
+    let request = PushRequest { yes_shrink: true, ..PushRequest::default() };
+    one.sync().push(&request, &aiw_core::Unasked, &Heard::default()).await.unwrap();
     other.write(MEMORY, "changed\n");
     let pulled = other.pull_with(&Person::default()).await;
     assert_eq!((other.read(RULES), other.read(MEMORY).as_deref()), (None, Some("changed\n")));
@@ -389,6 +390,147 @@ async fn a_new_phrase_begins_a_new_store_and_the_old_one_says_so() {
     one.push().await.unwrap();
     other.pull().await;
     assert_eq!(other.read(MEMORY).as_deref(), Some("new\n"));
+}
+
+/// A person who does something while they are asked, and says yes.
+struct Busy<'a>(&'a (dyn Fn() + Sync));
+
+#[async_trait]
+impl Ask for Busy<'_> {
+    fn can_ask(&self, _: &[Question]) -> bool {
+        true
+    }
+
+    async fn agree(&self, _: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+        (self.0)();
+        Ok(Vec::new())
+    }
+
+    async fn choose(&self, _: &Choice) -> Result<usize, AskError> {
+        Ok(0)
+    }
+
+    fn is_there(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_changes_while_its_plan_is_agreed_to_is_merged_later() {
+    let (_far, one, other) = two(&[(MEMORY, "1\n2\n3\n4\n5\n")]).await;
+    one.write(MEMORY, "one\n2\n3\n4\n5\n");
+    one.push().await.unwrap();
+    let edit = || other.write(MEMORY, "1\n2\n3\n4\nother\n");
+    let pulled = other.sync().pull(&PullRequest::default(), &Busy(&edit), &Heard::default()).await.unwrap();
+    assert_eq!(pulled.left, ["claude:CLAUDE.md"]);
+    assert!(matches!(other.push().await, Err(SyncError::Undecided { .. })));
+    other.pull().await;
+    assert_eq!(other.read(MEMORY).as_deref(), Some("one\n2\n3\n4\nother\n"));
+}
+
+#[tokio::test]
+async fn what_waited_outside_of_a_merge_keeps_its_base() {
+    let (_far, one, other) =
+        two(&[(".claude/settings.json", r#"{"theme": "dark", "model": "x"}"#), (RULES, "base\n")]).await;
+    // A file that can't be read during a pull, then repaired with an edit.
+    other.write(".claude/settings.json", "{");
+    one.write(MEMORY, "new\n");
+    one.push().await.unwrap();
+    other.pull().await;
+    other.write(".claude/settings.json", r#"{"model": "x"}"#);
+    other.pull().await;
+    assert_eq!(other.read(".claude/settings.json").as_deref(), Some(r#"{"model": "x"}"#));
+    // An undo after another pull is offered again, and takes nothing from others.
+    one.write(".claude/rules/n.md", "n\n");
+    one.push().await.unwrap();
+    other.pull().await;
+    std::os::unix::fs::symlink("/nowhere", other.path(".claude/skills")).unwrap();
+    other.pull().await;
+    other.sync().undo().unwrap();
+    assert!(!other.path(".claude/rules/n.md").exists());
+    assert!(other.push().await.is_err());
+    other.pull().await;
+    assert!(other.path(".claude/rules/n.md").exists());
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_not_deleted_and_much_is_asked_about() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let files: Vec<(String, &str)> = (0..8).map(|file| (format!(".claude/rules/{file}.md"), "x\n")).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
+    let (_far, one, other) = two(&files).await;
+    fs::set_permissions(one.path(".claude/rules"), fs::Permissions::from_mode(0)).unwrap();
+    // Root reads everything.
+    if fs::read_dir(one.path(".claude/rules")).is_err() {
+        let pushed = one.push().await;
+        assert!(pushed.is_err() || pushed.unwrap().changed.is_empty());
+    }
+    fs::set_permissions(one.path(".claude/rules"), fs::Permissions::from_mode(0o755)).unwrap();
+    (0..7).for_each(|file| one.remove(&format!(".claude/rules/{file}.md")));
+    let error = one.push().await.unwrap_err();
+    assert!(matches!(&error, SyncError::Shrinks(what) if what.contains("7 of 8 files of claude")), "{error}");
+    let request = PushRequest { yes_shrink: true, ..PushRequest::default() };
+    one.sync().push(&request, &aiw_core::Unasked, &Heard::default()).await.unwrap();
+    other.pull().await;
+    assert!(!other.path(".claude/rules/0.md").exists() && other.path(".claude/rules/7.md").exists());
+}
+
+#[tokio::test]
+async fn guards_that_go_and_instructions_that_start_something_are_agreed_to() {
+    let (_far, one, other) = two(&[(".claude/settings.json", r#"{"permissions": {"deny": ["Bash"]}}"#)]).await;
+    let refused = async |file: &str, text: &str| {
+        one.write(file, text);
+        one.sync()
+            .push(&PushRequest { yes_shrink: true, ..PushRequest::default() }, &aiw_core::Unasked, &Heard::default())
+            .await
+            .unwrap();
+        let pulled = other.pull_alone(&PullRequest::default()).await;
+        other.pull().await;
+        matches!(pulled, Err(SyncError::Starts { .. }))
+    };
+    assert!(refused(".claude/settings.json", r#"{"theme": "dark"}"#).await);
+    assert!(!refused(".claude/settings.json", r#"{"theme": "light"}"#).await);
+    assert!(!refused(".claude/agents/a.md", "---\nname: a\ndescription: |\n  b\ntools: Read\n---\nx\n").await);
+    for front in [
+        "hooks: {}",
+        "\"mcp\\x53ervers\": {}",
+        "? hooks",
+        "!!str hooks: x",
+        "permissionMode: bypassPermissions",
+        "{hooks: x}",
+    ] {
+        assert!(refused(".claude/agents/a.md", &format!("---\nname: a\n{front}\n---\nx\n")).await, "{front}");
+        other.read(".claude/agents/a.md").unwrap();
+    }
+    assert!(refused(".gemini/agents/a.md", "---\nname: a\n---\n").await);
+    // A person's own link is no file that goes.
+    other.remove(".claude/agents/a.md");
+    other.write("dot/a.md", &one.read(".claude/agents/a.md").unwrap());
+    std::os::unix::fs::symlink(other.path("dot/a.md"), other.path(".claude/agents/a.md")).unwrap();
+}
+
+#[tokio::test]
+async fn a_new_phrase_waits_for_what_others_pushed() {
+    let (_far, one, other) = two(&[(MEMORY, "base\n")]).await;
+    other.write(MEMORY, "other\n");
+    other.push().await.unwrap();
+    let error = one.sync().rekey(&Person::default(), &Heard::default()).await.unwrap_err();
+    assert!(matches!(error, SyncError::Unmerged { .. }), "{error}");
+    one.pull().await;
+    one.sync().rekey(&Person::default(), &Heard::default()).await.unwrap();
+    one.write(MEMORY, "new\n");
+    one.push().await.unwrap();
+}
+
+#[test]
+fn each_section_of_the_settings_has_a_row() {
+    let rows = crate::travel::travel_rows();
+    let row = rows.iter().find(|row| row.pattern() == "aiw:settings.json").unwrap();
+    for section in aiw_home::Settings::sections() {
+        let named = row.keys.iter().any(|key| key.key.split('.').next() == Some(section.as_str()));
+        assert!(named || section == "$schema", "{section}");
+    }
 }
 
 mod histories {

@@ -21,20 +21,23 @@ pub use answers::{
 pub use pull::PullRequest;
 pub use push::PushRequest;
 
-use crate::apply::recover;
+use crate::apply::{is_unfinished, recover};
 use crate::error::SyncError;
 use crate::far::{FarAddress, FarContext, FarEnd, open};
 use crate::gather::{Gathered, Gatherer};
 use crate::graph::{joined, speaks};
 use crate::keys::{Phrase, StoreKeys};
 use crate::place::{Roots, SyncPath, SyncRoot};
-use crate::snapshot::{Files, digest};
-use crate::state::{SyncDirectory, SyncState};
+use crate::snapshot::{Clock, Files, digest};
+use crate::state::{Silent, SyncDirectory, SyncState};
 use crate::store::{Store, list};
 use crate::travel::Scope;
 
 /// The name of the phrase in the vault.
 const PHRASE: &str = "sync-phrase";
+
+/// The name of a phrase that takes the place of it.
+const NEW_PHRASE: &str = "sync-phrase-new";
 
 /// Configuration of this machine, and its store.
 pub struct Synchronizer {
@@ -83,6 +86,15 @@ impl Synchronizer {
         Ok(FarContext::new(self.home.clone(), self.client.clone())?)
     }
 
+    /// Returns the state for somebody who only looks.
+    fn seen_state(&self) -> Result<SyncState, SyncError> {
+        if is_unfinished(&self.directory) {
+            let _turn = self.directory.turn()?;
+            return self.state();
+        }
+        self.directory.load()?.ok_or(SyncError::NoStore)
+    }
+
     /// Returns the state after what a killed process left is finished.
     fn state(&self) -> Result<SyncState, SyncError> {
         let mut state = self.directory.load()?.ok_or(SyncError::NoStore)?;
@@ -90,8 +102,8 @@ impl Synchronizer {
         Ok(state)
     }
 
-    fn phrase(&self) -> Result<Phrase, SyncError> {
-        let name = phrase_name()?;
+    fn phrase(&self, name: &'static str) -> Result<Phrase, SyncError> {
+        let name = secret_name(name)?;
         match self.home.vault().get(&name) {
             Ok(words) => Ok(Phrase::parse(words.expose())?),
             Err(aiw_home::VaultError::Unknown { .. }) => Err(SyncError::NoPhrase),
@@ -100,8 +112,21 @@ impl Synchronizer {
     }
 
     fn keys(&self, state: &SyncState) -> Result<StoreKeys, SyncError> {
-        let keys = self.phrase()?.keys().ok_or_else(|| SyncError::Internal("keys can't be made".into()))?;
-        if keys.store == state.store { Ok(keys) } else { Err(SyncError::NoPhrase) }
+        for name in [PHRASE, NEW_PHRASE] {
+            let phrase = match self.phrase(name) {
+                Err(SyncError::NoPhrase) => continue,
+                phrase => phrase?,
+            };
+            let keys = phrase.keys().ok_or_else(|| SyncError::Internal("keys can't be made".into()))?;
+            if keys.store == state.store {
+                if name == NEW_PHRASE {
+                    // A change of the phrase was killed at its end.
+                    self.home.vault().set(&self.home.lock()?, &secret_name(PHRASE)?, &phrase.line())?;
+                }
+                return Ok(keys);
+            }
+        }
+        Err(SyncError::NoPhrase)
     }
 
     /// Looks at the far end, and remembers the newest that it shows of each machine.
@@ -137,8 +162,8 @@ impl Synchronizer {
     }
 }
 
-fn phrase_name() -> Result<SecretName, SyncError> {
-    PHRASE.parse().map_err(|_| SyncError::Internal("the phrase has a name that can't be one".into()))
+fn secret_name(name: &'static str) -> Result<SecretName, SyncError> {
+    name.parse().map_err(|_| SyncError::Internal("a secret has a name that can't be one".into()))
 }
 
 /// Returns the digests of contents.
@@ -160,6 +185,27 @@ fn unpushed(gathered: &Gathered, state: &SyncState) -> Vec<SyncPath> {
             && !gathered.local.contains_key(*path)
     });
     differs.chain(gone).cloned().collect()
+}
+
+/// Returns what is covered and left out once something is merged or pushed: what can't be read now keeps what was merged into
+/// it before, also a root that is gone. What the user excludes begins anew when it comes back: what was removed meanwhile is
+/// removed nowhere else.
+fn coverage(state: &SyncState, gathered: &Gathered, covers: Vec<String>, excluded: &[String]) -> (Vec<String>, Silent) {
+    let before =
+        |left_out: &String| if excluded.contains(left_out) { Clock::new() } else { before_of(left_out, state) };
+    let mut silent: Silent = gathered.silent.iter().map(|left_out| (left_out.clone(), before(left_out))).collect();
+    let gone: Vec<String> = state.covers.iter().filter(|pattern| !covers.contains(pattern)).cloned().collect();
+    for pattern in &gone {
+        if let Some((root, _)) = pattern.split_once(':') {
+            let root = format!("{root}:");
+            silent.insert(root.clone(), before(&root));
+        }
+    }
+    (covers.into_iter().chain(gone).collect(), silent)
+}
+
+fn before_of(left_out: &str, state: &SyncState) -> Clock {
+    state.silent.get(left_out).cloned().unwrap_or_else(|| state.merged.clone())
 }
 
 /// Returns the roots that were never merged on this machine: they may be made.

@@ -84,6 +84,11 @@ impl Settings {
         read.map_err(|problem| HomeError::invalid(self.document.path(), problem))
     }
 
+    /// Returns the names of all sections.
+    pub fn sections() -> Vec<String> {
+        named(&schema()).into_iter().map(|(name, _)| name.clone()).collect()
+    }
+
     /// Returns the keys that mean nothing. Where any name is good, none is unknown.
     pub fn unknown_keys(&self) -> Vec<UnknownKey> {
         let mut found = Vec::new();

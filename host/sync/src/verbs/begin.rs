@@ -2,7 +2,7 @@
 
 use aiw_core::{Ask, Secret, Sink};
 
-use super::{OpenStore, StoreBegun, SyncRekeyed, Synchronizer, phrase_name, push, typed};
+use super::{NEW_PHRASE, OpenStore, PHRASE, StoreBegun, SyncRekeyed, Synchronizer, push, secret_name, typed};
 use crate::error::SyncError;
 use crate::far::{FarAddress, FarEnd, MAX_OBJECT};
 use crate::graph::Listing;
@@ -88,7 +88,7 @@ impl Synchronizer {
         let id = new_machine().map_err(SyncError::System)?;
         let machine = machine.or_else(host_name).unwrap_or_else(|| id[..8].to_owned());
         let machine = aiw_core::one_line(&machine, 60);
-        self.home.vault().set(&self.home.lock()?, &phrase_name()?, &phrase.line())?;
+        self.home.vault().set(&self.home.lock()?, &secret_name(PHRASE)?, &phrase.line())?;
         self.directory.save(&SyncState::new(far_end.clone(), id, machine.clone(), keys.store.clone()))?;
         Ok(StoreBegun { far_end, machine, fingerprint: keys.fingerprint, snapshots })
     }
@@ -101,7 +101,7 @@ impl Synchronizer {
     pub fn leave(&self) -> Result<String, SyncError> {
         let _turn = self.directory.turn()?;
         let state = self.state()?;
-        match self.home.vault().remove(&self.home.lock()?, &phrase_name()?) {
+        match self.home.vault().remove(&self.home.lock()?, &secret_name(PHRASE)?) {
             Err(aiw_home::VaultError::Unknown { .. }) | Ok(()) => {}
             Err(e) => return Err(e.into()),
         }
@@ -115,7 +115,8 @@ impl Synchronizer {
     ///
     /// There is no terminal, or no phrase.
     pub async fn show_phrase(&self, ask: &dyn Ask) -> Result<(), SyncError> {
-        let phrase = self.phrase()?;
+        self.seen_state()?;
+        let phrase = self.phrase(PHRASE)?;
         if !ask.is_there() {
             let (question, hint) = ("the phrase is shown on a terminal alone, which".to_owned(), String::new());
             return Err(aiw_core::AskError::Nobody { question, hint }.into());
@@ -131,6 +132,11 @@ impl Synchronizer {
     /// As for a push.
     pub async fn rekey(&self, ask: &dyn Ask, sink: &dyn Sink) -> Result<SyncRekeyed, SyncError> {
         let OpenStore { mut state, keys: old_keys, far, _turn } = self.open().await?;
+        // What others pushed would stay in the old store, which nobody opens any more.
+        let gathered = self.gather(std::collections::BTreeSet::new()).await?;
+        let store = self.look(&*far, &old_keys, &mut state, false).await?;
+        self.refuse_unmerged(&store, &state, &gathered)?;
+        drop(store);
         let phrase = Phrase::new().map_err(SyncError::System)?;
         show(&phrase, ask, sink).await?;
         let keys = keys_of(&phrase)?;
@@ -142,8 +148,10 @@ impl Synchronizer {
         sink.step("writing the first snapshot of the new store".into());
         // Nothing here changes before it is there: until then, the old store goes on.
         let pushed = self.push_to(&mut new, &keys, &*far, &request, &talk, false).await?;
-        self.home.vault().set(&self.home.lock()?, &phrase_name()?, &phrase.line())?;
+        self.home.vault().set(&self.home.lock()?, &secret_name(NEW_PHRASE)?, &phrase.line())?;
         self.directory.save(&new)?;
+        self.home.vault().set(&self.home.lock()?, &secret_name(PHRASE)?, &phrase.line())?;
+        self.home.vault().remove(&self.home.lock()?, &secret_name(NEW_PHRASE)?)?;
         self.say_moved(&mut state, &old_keys, &*far, &keys.store).await?;
         Ok(SyncRekeyed { fingerprint: keys.fingerprint, snapshot: pushed.snapshot.unwrap_or_default() })
     }

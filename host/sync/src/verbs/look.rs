@@ -29,7 +29,7 @@ impl Synchronizer {
     ///
     /// It has no store.
     pub fn status(&self) -> Result<StoreStatus, SyncError> {
-        let state = self.directory.load()?.ok_or(SyncError::NoStore)?;
+        let state = self.seen_state()?;
         let gathered = self.gatherer().gather(&BTreeSet::new());
         let machines = state.known.iter().map(|(id, seen)| SeenMachine {
             id: id.get(..8).unwrap_or(id).to_owned(),
@@ -121,7 +121,7 @@ impl Synchronizer {
     ///
     /// This machine has no store.
     pub fn log(&self) -> Result<SyncLog, SyncError> {
-        let state = self.directory.load()?.ok_or(SyncError::NoStore)?;
+        let state = self.seen_state()?;
         let entries = records(&self.directory, &state)?.into_iter().map(|record| SyncLogEntry {
             time: record.time.clone(),
             what: record.what.clone(),

@@ -7,7 +7,9 @@ use aiw_home::{Mode, make_private_dir, replace};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{OpenStore, SyncChange, SyncConflict, SyncPull, SyncUndone, Synchronizer, Talk, content_digest, new_roots};
+use super::{
+    OpenStore, SyncChange, SyncConflict, SyncPull, SyncUndone, Synchronizer, Talk, content_digest, coverage, new_roots,
+};
 use crate::apply::{MergedState, apply, undo};
 use crate::content::KeyChange;
 use crate::error::SyncError;
@@ -16,7 +18,7 @@ use crate::graph::joined;
 use crate::incoming::{Answer, ConflictPlace, FileChange, Incoming, Merger};
 use crate::place::{SyncPath, SyncRoot};
 use crate::snapshot::Snapshot;
-use crate::state::{Held, SyncState};
+use crate::state::{Held, Silent, SyncState};
 use crate::store::Store;
 use crate::travel::TravelEffect;
 
@@ -134,8 +136,8 @@ impl Synchronizer {
         let is_there = |root: &SyncRoot| {
             self.roots.directory(*root).is_dir() || incoming.files.iter().any(|file| file.path.root == *root)
         };
-        after.covers = self.scope.patterns(&SyncRoot::ALL.into_iter().filter(is_there).collect());
-        after.silent = mine.silent.clone();
+        let covers = self.scope.patterns(&SyncRoot::ALL.into_iter().filter(is_there).collect());
+        (after.covers, after.silent) = coverage(state, mine, covers, self.scope.excluded());
         after
     }
 
@@ -213,10 +215,14 @@ impl Synchronizer {
         for (at, found) in incoming.conflicts.iter().enumerate() {
             let conflict = conflict_of(found);
             let name = format!("{at}-{}", found.place.0.below().rsplit('/').next().unwrap_or("file"));
-            if let Some(bytes) = &found.theirs {
-                replace(&directory.join(&name), bytes, Mode::Private)?;
-            }
-            list.push_str(&format!("{}: that of {} is in {name}\n", place_of(&conflict), found.from));
+            let theirs = match &found.theirs {
+                Some(bytes) => {
+                    replace(&directory.join(&name), bytes, Mode::Private)?;
+                    format!("that of {} is in {name}", found.from)
+                }
+                None => format!("{} has removed it", found.from),
+            };
+            list.push_str(&format!("{}: {theirs}\n", place_of(&conflict)));
         }
         replace(&directory.join("list.txt"), list.as_bytes(), Mode::Private)?;
         Ok(directory)
@@ -319,7 +325,7 @@ impl Synchronizer {
             mine,
             merged: &snapshot.manifest.seen,
             covers: &[],
-            silent: &[],
+            silent: &Silent::new(),
             held: &Held::new(),
         };
         merger.towards(snapshot)
@@ -365,7 +371,13 @@ pub(super) fn change_of(file: &FileChange) -> SyncChange {
         (_, None) => "removed",
         _ => "changed",
     };
-    let lines = file.changes.iter().flat_map(lines_of).collect();
+    let mut lines: Vec<String> = file.changes.iter().flat_map(lines_of).collect();
+    let is_program = |file: &Option<crate::gather::LocalFile>| file.as_ref().is_some_and(|file| file.executable);
+    match (is_program(&file.old), is_program(&file.new)) {
+        (false, true) => lines.push("+ it may be run as a program".into()),
+        (true, false) if file.new.is_some() => lines.push("- it may be run as a program".into()),
+        _ => {}
+    }
     SyncChange { path: file.path.to_string(), change, effect: file.effect.as_str(), lines }
 }
 

@@ -6,15 +6,15 @@ use aiw_core::{Ask, Plan, Sink};
 use aiw_home::now_rfc3339;
 use aiw_redact::rules::Redactor;
 
-use super::{OpenStore, SyncPush, Synchronizer, Talk, digests, unpushed};
+use super::{OpenStore, SyncPush, Synchronizer, Talk, coverage, digests, unpushed};
 use crate::content::{strings, top_level_keys};
 use crate::error::SyncError;
 use crate::far::{FarEnd, MAX_OBJECT};
 use crate::gather::Gathered;
-use crate::graph::{joined, unneeded};
+use crate::graph::{joined, speaks, unneeded};
 use crate::keys::StoreKeys;
 use crate::object::{self, ObjectName};
-use crate::place::SyncPath;
+use crate::place::{SyncPath, SyncRoot};
 use crate::snapshot::{Clock, FORMAT, FileEntry, Files, Manifest, Seen, Snapshot, digest, pack};
 use crate::state::{Pushing, SyncState};
 use crate::store::{Store, short};
@@ -71,11 +71,12 @@ impl Synchronizer {
         store.load(&parents).await?;
         let changed = unpushed(&gathered, state);
         let is_merge = store.heads().len() > 1;
+        let silent: Vec<&String> = state.silent.keys().collect();
         let is_new = changed.is_empty()
             && !is_merge
             && !store.listing.is_empty()
-            && state.covers == gathered.covers
-            && state.silent == gathered.silent;
+            && gathered.covers.iter().all(|pattern| state.covers.contains(pattern))
+            && gathered.silent.iter().all(|left_out| silent.contains(&left_out));
         let mut answer = SyncPush {
             snapshot: None,
             files: gathered.files.len(),
@@ -103,14 +104,19 @@ impl Synchronizer {
     }
 
     /// Reads what travels, beside the runtime.
-    pub(super) async fn gather(&self, empty: BTreeSet<crate::place::SyncRoot>) -> Result<Gathered, SyncError> {
+    pub(super) async fn gather(&self, empty: BTreeSet<SyncRoot>) -> Result<Gathered, SyncError> {
         let (home, roots, scope) = (self.home.clone(), self.roots.clone(), self.scope.clone());
         let gather = move || crate::gather::Gatherer { home: &home, roots: &roots, scope: &scope }.gather(&empty);
         Ok(aiw_home::blocking(gather).await)
     }
 
     /// Refuses a push while others have pushed what is not merged here.
-    fn refuse_unmerged(&self, store: &Store<'_>, state: &SyncState, gathered: &Gathered) -> Result<(), SyncError> {
+    pub(super) fn refuse_unmerged(
+        &self,
+        store: &Store<'_>,
+        state: &SyncState,
+        gathered: &Gathered,
+    ) -> Result<(), SyncError> {
         if let Some(moved) = store.heads().into_iter().find(|head| head.manifest.moved.is_some()) {
             return Err(SyncError::Moved { machine: moved.manifest.machine_name.clone() });
         }
@@ -122,11 +128,17 @@ impl Synchronizer {
         }
         // What travels since now was never merged: without a pull, what is not here would count as deleted.
         let is_wider = gathered.covers.iter().any(|pattern| !state.covers.contains(pattern))
-            || state.silent.iter().any(|left_out| !gathered.silent.contains(left_out));
+            || state.silent.keys().any(|left_out| !gathered.silent.contains(left_out) && self.is_back(left_out));
         if machines.is_empty() && is_wider && !state.merged.is_empty() {
             return Err(SyncError::Wider);
         }
         if machines.is_empty() { Ok(()) } else { Err(SyncError::Unmerged { machines }) }
+    }
+
+    /// Whether a path that was left out can be read again: a root that is still gone can't.
+    fn is_back(&self, left_out: &str) -> bool {
+        let root = left_out.strip_suffix(':').and_then(|root| root.parse().ok());
+        root.is_none_or(|root| self.roots.directory(root).is_dir())
     }
 
     /// Asks before hooks or half of a file's keys go away: some program may have lost them.
@@ -142,20 +154,9 @@ impl Synchronizer {
             return Ok(());
         }
         let mut lost = Vec::new();
-        for parent in store.read.values().filter(|snapshot| {
-            state.merged.get(&snapshot.name.machine).is_some_and(|seen| seen.counter == snapshot.name.counter)
-        }) {
-            for (path, file) in &gathered.files {
-                let (Some(row), Some((old, _))) = (self.scope.travels(path), parent.file(path)) else { continue };
-                let Ok(before) = top_level_keys(row.form, old) else { continue };
-                let now = top_level_keys(row.form, &file.bytes).unwrap_or_default();
-                let gone: Vec<&String> = before.iter().filter(|key| !now.contains(*key)).collect();
-                if gone.iter().any(|key| *key == "hooks") {
-                    lost.push(format!("the hooks of {path}"));
-                } else if gone.len() * 2 >= before.len() && gone.len() > 1 {
-                    lost.push(format!("{} of {} keys of {path}", gone.len(), before.len()));
-                }
-            }
+        for head in store.heads().into_iter().filter(|head| head.is_in(&state.merged)) {
+            lost.extend(self.lost_keys(head, gathered));
+            lost.extend(self.lost_files(head, gathered));
         }
         lost.sort();
         lost.dedup();
@@ -172,6 +173,37 @@ impl Synchronizer {
         }
     }
 
+    /// Returns the hooks, and the halves of files, that a snapshot has and this machine no longer.
+    fn lost_keys(&self, head: &Snapshot, gathered: &Gathered) -> Vec<String> {
+        let mut lost = Vec::new();
+        for path in head.manifest.files.keys() {
+            let (Some(row), Some((old, _))) = (self.scope.travels(path), head.file(path)) else { continue };
+            let is_here = speaks(&gathered.covers, &gathered.silent, path);
+            let Ok(before) = top_level_keys(row.form, old) else { continue };
+            let now = gathered.files.get(path).and_then(|file| top_level_keys(row.form, &file.bytes).ok());
+            let now = now.unwrap_or_default();
+            let gone: Vec<&String> = before.iter().filter(|key| !now.contains(*key)).collect();
+            if is_here && gone.iter().any(|key| *key == "hooks") {
+                lost.push(format!("the hooks of {path}"));
+            } else if is_here && gone.len() * 2 >= before.len() && gone.len() > 1 {
+                lost.push(format!("{} of {} keys of {path}", gone.len(), before.len()));
+            }
+        }
+        lost
+    }
+
+    /// Returns roots of which many files are gone.
+    fn lost_files(&self, head: &Snapshot, gathered: &Gathered) -> Vec<String> {
+        let mut counts: BTreeMap<SyncRoot, (usize, usize)> = BTreeMap::new();
+        for path in head.manifest.files.keys().filter(|path| speaks(&gathered.covers, &gathered.silent, path)) {
+            let (gone, all) = counts.entry(path.root).or_default();
+            *gone += usize::from(!gathered.local.contains_key(path));
+            *all += 1;
+        }
+        let many = counts.into_iter().filter(|(_, (gone, all))| *gone > 5 || (*gone > 1 && gone * 3 >= *all));
+        many.map(|(root, (gone, all))| format!("{gone} of {all} files of {}", root.as_str())).collect()
+    }
+
     /// Asks before a secret in clear text becomes part of a snapshot.
     async fn check_secrets(&self, files: &Files, talk: &Talk<'_>) -> Result<(), SyncError> {
         let redactor = Redactor::new(&[]).map_err(|e| SyncError::Internal(e.to_string()))?;
@@ -179,7 +211,7 @@ impl Synchronizer {
         for (path, file) in files {
             let Some(row) = self.scope.travels(path) else { continue };
             // A login travels because somebody asked for it.
-            if row.travels == aiw_home::Travels::OnRequest && !row.form.has_keys() {
+            if row.form == crate::content::ContentForm::Binary {
                 continue;
             }
             places.extend(secrets(&redactor, path, row.form, &file.bytes));
@@ -215,13 +247,8 @@ impl Synchronizer {
         }
         let mut merged = state.merged.clone();
         merged.insert(state.machine.clone(), Seen { counter, digest: name.digest.clone() });
-        let pushing = Pushing {
-            object: name.to_string(),
-            merged,
-            covers: gathered.covers.clone(),
-            silent: gathered.silent.clone(),
-            pushed: digests(&gathered.files),
-        };
+        let (covers, silent) = coverage(state, gathered, gathered.covers.clone(), self.scope.excluded());
+        let pushing = Pushing { object: name.to_string(), merged, covers, silent, pushed: digests(&gathered.files) };
         if is_own {
             // If this process is killed, the next one finds out whether the object arrived.
             state.pushing = Some(pushing.clone());
@@ -279,12 +306,10 @@ fn secrets(redactor: &Redactor, path: &SyncPath, form: crate::content::ContentFo
         );
     }
     // Comments travel too.
-    if !places.is_empty() {
-        return places;
-    }
     let text = String::from_utf8_lossy(bytes);
     let found = text.lines().enumerate().filter(|(_, line)| redactor.redact(line) != *line);
-    found.take(5).map(|(at, _)| format!("{path} line {}", at + 1)).collect()
+    places.extend(found.take(5).map(|(at, _)| format!("{path} line {}", at + 1)));
+    places
 }
 
 /// Deletes what nobody needs any more. What can't be deleted stays until the next push.

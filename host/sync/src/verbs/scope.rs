@@ -44,7 +44,10 @@ impl Synchronizer {
             }
             let root = what.split_once(':').map(|(root, _)| root);
             let is_root = root.is_some_and(|root| root.parse::<crate::place::SyncRoot>().is_ok());
-            if !is_root {
+            // A whole root, a row, a path of a row, or a directory with rows in it.
+            let rows = travel_rows();
+            let leads = |row: &TravelRow| row.pattern().starts_with(what.trim_end_matches('/'));
+            if !is_root || (row_of(&what).is_none() && !rows.iter().any(leads)) {
                 return Err(SyncError::NothingThere(aiw_core::one_line(&what, 120)));
             }
             if !exclude.contains(&what) {
