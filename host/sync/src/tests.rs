@@ -460,7 +460,7 @@ async fn what_cannot_be_read_is_not_deleted_and_much_is_asked_about() {
     let files: Vec<(String, &str)> = (0..8).map(|file| (format!(".claude/rules/{file}.md"), "x\n")).collect();
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), *text)).collect();
     let (_far, one, other) = two(&files).await;
-    fs::set_permissions(one.path(".claude/rules"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(one.path(".claude/rules"), fs::Permissions::from_mode(0o000)).unwrap();
     // Root reads everything.
     if fs::read_dir(one.path(".claude/rules")).is_err() {
         let pushed = one.push().await;
