@@ -72,7 +72,6 @@ fn a_command_without_its_noun_is_answered_with_the_whole_one() {
     let env = Environment::cold();
     for (words, right) in [
         (&["show", "2yg1"][..], "did you mean `aiw task show 2yg1`?"),
-        (&["list"], "did you mean `aiw task list`?"),
         (&["add", "web", "--", "npm", "run dev"], "did you mean `aiw process add web -- npm 'run dev'`?"),
         (&["remove", "2yg1", "a b"], "did you mean `aiw task remove 2yg1 'a b'`?"),
         (&["presets"], "did you mean `aiw provider presets`?"),

@@ -504,10 +504,22 @@ async fn guards_that_go_and_instructions_that_start_something_are_agreed_to() {
         other.read(".claude/agents/a.md").unwrap();
     }
     assert!(refused(".gemini/agents/a.md", "---\nname: a\n---\n").await);
-    // A person's own link is no file that goes.
-    other.remove(".claude/agents/a.md");
-    other.write("dot/a.md", &one.read(".claude/agents/a.md").unwrap());
-    std::os::unix::fs::symlink(other.path("dot/a.md"), other.path(".claude/agents/a.md")).unwrap();
+}
+
+#[tokio::test]
+async fn a_link_of_the_user_stays_where_its_file_is_removed_elsewhere() {
+    let (_far, one, other) = two(&[(MEMORY, "base\n")]).await;
+    fs::rename(other.path(MEMORY), other.path("kept.md")).unwrap();
+    std::os::unix::fs::symlink(other.path("kept.md"), other.path(MEMORY)).unwrap();
+    one.write(MEMORY, "changed\n");
+    one.push().await.unwrap();
+    other.pull().await;
+    assert_eq!(other.read("kept.md").as_deref(), Some("changed\n"));
+    one.remove(MEMORY);
+    one.push().await.unwrap();
+    let pulled = other.pull().await;
+    assert_eq!(pulled.left, ["claude:CLAUDE.md"]);
+    assert!(other.path(MEMORY).is_symlink());
 }
 
 #[tokio::test]
