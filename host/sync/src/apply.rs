@@ -92,8 +92,10 @@ fn journal(directory: &SyncDirectory) -> PathBuf {
 #[derive(Debug, Default)]
 pub(crate) struct Applied {
     pub(crate) changed: Vec<SyncPath>,
-    /// Files that somebody else changed meanwhile; they stay as they are.
+    /// Files that stay as they are: somebody else changed them meanwhile, or they are the user's links.
     pub(crate) left: Vec<SyncPath>,
+    /// Those of them that are merged later. A link is not: it would stay again.
+    waits: Vec<SyncPath>,
 }
 
 /// Carries out a change of files and of the state.
@@ -238,10 +240,10 @@ fn finish(
         state.change = record.previous.clone();
     } else {
         // A file that somebody changed meanwhile is not merged.
-        for path in &applied.left {
+        for path in &applied.waits {
             record.after.held.insert(path.clone(), record.before.waiting(path));
         }
-        if !applied.left.is_empty() {
+        if !applied.waits.is_empty() {
             write_record(directory, &record)?;
         }
         record.after.clone().put(state);
@@ -278,6 +280,7 @@ fn carry_out(home: &Home, directory: &SyncDirectory, record: &ChangeRecord, undo
             }
             Err(HomeError::Invalid { .. }) => {
                 applied.left.push(file.path.clone());
+                applied.waits.push(file.path.clone());
                 continue;
             }
             Err(e) => return Err(e.into()),
@@ -296,6 +299,7 @@ fn carry_out(home: &Home, directory: &SyncDirectory, record: &ChangeRecord, undo
             applied.changed.push(file.path.clone());
         } else {
             applied.left.push(file.path.clone());
+            applied.waits.push(file.path.clone());
         }
     }
     Ok(applied)

@@ -169,7 +169,7 @@ impl Fault for SyncError {
             Self::OtherStore { .. } => "`aiw sync phrase` on a machine of that store shows its words".into(),
             Self::NoPhrase => "`aiw sync leave`, and join again with the words".into(),
             Self::Doubt(_) => {
-                "if you know why, for example because the far end was restored from a backup: `--accept-older`".into()
+                "if you know why, for example because the far end was restored from a backup: `aiw sync pull --accept-older`".into()
             }
             Self::Unmerged { .. } | Self::Undecided { .. } | Self::Wider => "`aiw sync pull`".into(),
             Self::Moved { .. } => "`aiw sync leave`, and join again with the new words".into(),

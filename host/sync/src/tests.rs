@@ -1,6 +1,6 @@
 //! Whole stores: machines that push and pull through a folder.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -520,6 +520,48 @@ async fn a_link_of_the_user_stays_where_its_file_is_removed_elsewhere() {
     let pulled = other.pull().await;
     assert_eq!(pulled.left, ["claude:CLAUDE.md"]);
     assert!(other.path(MEMORY).is_symlink());
+    // It holds up nothing.
+    other.push().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_row_that_no_longer_travels_holds_up_nothing() {
+    let (_far, one, other) = two(&[(MEMORY, "base\n")]).await;
+    other.sync().include("claude:plans/").unwrap();
+    other.pull().await;
+    other.write(".claude/plans/a.md", "plan\n");
+    other.push().await.unwrap();
+    other.sync().exclude("claude:plans/").unwrap();
+    other.write(MEMORY, "other\n");
+    other.push().await.unwrap();
+    one.pull().await;
+    one.write(MEMORY, "one\n");
+    one.push().await.unwrap();
+    other.pull().await;
+    assert_eq!(other.read(MEMORY).as_deref(), Some("one\n"));
+    assert!(other.path(".claude/plans/a.md").exists());
+}
+
+#[tokio::test]
+async fn an_older_state_is_accepted_once() {
+    let (far, one, other) = two(&[(MEMORY, "base\n")]).await;
+    let before: Vec<PathBuf> = fs::read_dir(far.path()).unwrap().flatten().map(|entry| entry.path()).collect();
+    one.write(MEMORY, "one\n");
+    one.push().await.unwrap();
+    other.pull().await;
+    for entry in fs::read_dir(far.path()).unwrap().flatten().filter(|entry| !before.contains(&entry.path())) {
+        fs::remove_file(entry.path()).unwrap();
+    }
+    assert!(other.push().await.unwrap_err().to_string().contains("older state"));
+    other.write(RULES, "other\n");
+    let request = PushRequest { accept_older: true, ..PushRequest::default() };
+    other.sync().push(&request, &aiw_core::Unasked, &Heard::default()).await.unwrap();
+    other.write(RULES, "again\n");
+    other.push().await.unwrap();
+    one.pull_alone(&PullRequest { accept_older: true, ..PullRequest::default() }).await.unwrap();
+    assert_eq!((one.read(MEMORY).as_deref(), one.read(RULES).as_deref()), (Some("one\n"), Some("again\n")));
+    one.push().await.unwrap();
+    other.pull_alone(&PullRequest::default()).await.unwrap();
 }
 
 #[tokio::test]
@@ -590,21 +632,19 @@ mod histories {
                 let all = |machine: &Machine| -> BTreeMap<usize, Option<String>> {
                     (0..4).map(|file| (file, machine.read(&name(file)))).collect()
                 };
-                // What each machine did to a file since it was last equal to what others know.
-                let mut dirty: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); 3];
+                machines[2].pull().await;
+                // Each file as it was when others last knew it. One that differs is an edit.
+                let mut clean: Vec<BTreeMap<usize, Option<String>>> = machines.iter().map(all).collect();
                 for step in steps {
                     match step {
                         Step::Write(machine, file, value) => {
                             machines[machine].write(&name(file), &format!("{value}\n"));
-                            dirty[machine].insert(file);
                         }
                         Step::Remove(machine, file) => {
-                            if fs::remove_file(machines[machine].path(&name(file))).is_ok() {
-                                dirty[machine].insert(file);
-                            }
+                            let _ = fs::remove_file(machines[machine].path(&name(file)));
                         }
                         Step::Push(machine) => match machines[machine].push().await {
-                            Ok(_) => dirty[machine].clear(),
+                            Ok(_) => clean[machine] = all(&machines[machine]),
                             Err(SyncError::Unmerged { .. } | SyncError::Undecided { .. } | SyncError::Wider) => {}
                             Err(e) => panic!("{e}"),
                         },
@@ -615,7 +655,8 @@ mod histories {
                             for file in 0..4 {
                                 if before[&file] != after[&file] {
                                     // An edit that was never pushed is changed by nobody.
-                                    prop_assert!(!dirty[machine].contains(&file), "{file} of {machine}: {:?} {:?}", before, after);
+                                    prop_assert_eq!(&before[&file], &clean[machine][&file], "{} of {}: {:?}", file, machine, after);
+                                    clean[machine].insert(file, after[&file].clone());
                                 }
                             }
                             if pulled.applied {
@@ -630,7 +671,7 @@ mod histories {
                             let before = all(&machines[machine]);
                             let _ = machines[machine].sync().undo();
                             let after = all(&machines[machine]);
-                            dirty[machine].retain(|file| before[file] == after[file]);
+                            clean[machine].extend(after.into_iter().filter(|(file, text)| before[file] != *text));
                         }
                     }
                 }

@@ -8,7 +8,7 @@ mod pull;
 mod push;
 mod scope;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_core::{Ask, Secret, SecretName, Sink};
 use aiw_home::{Home, Turn};
@@ -28,7 +28,7 @@ use crate::gather::{Gathered, Gatherer};
 use crate::graph::{joined, speaks};
 use crate::keys::{Phrase, StoreKeys};
 use crate::place::{Roots, SyncPath, SyncRoot};
-use crate::snapshot::{Clock, Files, digest};
+use crate::snapshot::{Clock, Files, Seen, digest};
 use crate::state::{Silent, SyncDirectory, SyncState};
 use crate::store::{Store, list};
 use crate::travel::Scope;
@@ -138,8 +138,23 @@ impl Synchronizer {
         accept_older: bool,
     ) -> Result<Store<'a>, SyncError> {
         let store = Store::look(far, keys, &self.directory, state, accept_older).await?;
-        let known = if accept_older { store.known() } else { joined(&store.known(), &state.known) };
+        let shown = store.known();
+        let known = if accept_older { shown.clone() } else { joined(&shown, &state.known) };
         if known != state.known {
+            // What is gone is no longer merged, but an edit of this machine.
+            let is_older = |seen: &Seen, machine: &str| known.get(machine).is_none_or(|now| now.counter < seen.counter);
+            let gone: Vec<String> = state
+                .merged
+                .iter()
+                .filter(|(machine, seen)| is_older(seen, machine))
+                .map(|(machine, _)| machine.clone())
+                .collect();
+            for machine in gone {
+                match shown.get(&machine) {
+                    Some(newest) => drop(state.merged.insert(machine, newest.clone())),
+                    None => drop(state.merged.remove(&machine)),
+                }
+            }
             state.known = known;
             self.directory.save(state)?;
         }
@@ -194,12 +209,12 @@ fn coverage(state: &SyncState, gathered: &Gathered, covers: Vec<String>, exclude
     let before =
         |left_out: &String| if excluded.contains(left_out) { Clock::new() } else { before_of(left_out, state) };
     let mut silent: Silent = gathered.silent.iter().map(|left_out| (left_out.clone(), before(left_out))).collect();
-    let gone: Vec<String> = state.covers.iter().filter(|pattern| !covers.contains(pattern)).cloned().collect();
-    for pattern in &gone {
-        if let Some((root, _)) = pattern.split_once(':') {
-            let root = format!("{root}:");
-            silent.insert(root.clone(), before(&root));
-        }
+    // Not a row that no longer travels: nothing is known of it when it comes back.
+    let root_of = |pattern: &str| pattern.split_once(':').map(|(root, _)| format!("{root}:")).unwrap_or_default();
+    let there: BTreeSet<String> = covers.iter().map(|pattern| root_of(pattern)).collect();
+    let gone: Vec<String> = state.covers.iter().filter(|pattern| !there.contains(&root_of(pattern))).cloned().collect();
+    for root in gone.iter().map(|pattern| root_of(pattern)) {
+        silent.insert(root.clone(), before(&root));
     }
     (covers.into_iter().chain(gone).collect(), silent)
 }
@@ -209,7 +224,7 @@ fn before_of(left_out: &str, state: &SyncState) -> Clock {
 }
 
 /// Returns the roots that were never merged on this machine: they may be made.
-fn new_roots(state: &SyncState) -> std::collections::BTreeSet<SyncRoot> {
+fn new_roots(state: &SyncState) -> BTreeSet<SyncRoot> {
     let known = |root: &SyncRoot| {
         state.covers.iter().any(|pattern| pattern.strip_prefix(root.as_str()).is_some_and(|rest| rest.starts_with(':')))
     };

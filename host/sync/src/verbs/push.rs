@@ -11,9 +11,9 @@ use crate::content::{strings, top_level_keys};
 use crate::error::SyncError;
 use crate::far::{FarEnd, MAX_OBJECT};
 use crate::gather::Gathered;
-use crate::graph::{joined, speaks, unneeded};
+use crate::graph::{speaks, unneeded};
 use crate::keys::StoreKeys;
-use crate::object::{self, ObjectName};
+use crate::object;
 use crate::place::{SyncPath, SyncRoot};
 use crate::snapshot::{Clock, FORMAT, FileEntry, Files, Manifest, Seen, Snapshot, digest, pack};
 use crate::state::{Pushing, SyncState};
@@ -59,24 +59,18 @@ impl Synchronizer {
         talk.sink.step("reading what travels from this machine".into());
         let gathered = self.gather(BTreeSet::new()).await?;
         talk.sink.step(format!("looking at {}", state.far_end));
-        let mut store = Store::look(far, keys, &self.directory, state, request.accept_older).await?;
+        let store = match is_own {
+            true => self.look(far, keys, state, request.accept_older).await?,
+            false => Store::look(far, keys, &self.directory, state, request.accept_older).await?,
+        };
         self.refuse_unmerged(&store, state, &gathered)?;
-        let parents: Vec<ObjectName> = state
-            .merged
-            .iter()
-            .filter_map(|(machine, seen)| {
-                store.listing.names().find(|name| name.machine == *machine && name.counter == seen.counter).cloned()
-            })
-            .collect();
-        store.load(&parents).await?;
         let changed = unpushed(&gathered, state);
         let is_merge = store.heads().len() > 1;
-        let silent: Vec<&String> = state.silent.keys().collect();
-        let is_new = changed.is_empty()
+        let is_there = changed.is_empty()
             && !is_merge
             && !store.listing.is_empty()
             && gathered.covers.iter().all(|pattern| state.covers.contains(pattern))
-            && gathered.silent.iter().all(|left_out| silent.contains(&left_out));
+            && gathered.silent.iter().all(|left_out| state.silent.contains_key(left_out));
         let mut answer = SyncPush {
             snapshot: None,
             files: gathered.files.len(),
@@ -85,14 +79,13 @@ impl Synchronizer {
             left_out: gathered.left_out.clone(),
             pruned: 0,
         };
-        if is_new {
+        if is_there {
             return Ok(answer);
         }
         self.check_shrinking(&store, state, &gathered, request, talk).await?;
         self.check_secrets(&gathered.files, talk).await?;
-        let pushing = self.write(&mut store, state, keys, &gathered, &mut answer, is_own).await?;
+        let pushing = self.write(&store, state, keys, &gathered, &mut answer, is_own).await?;
         state.finish(pushing);
-        state.known = joined(&store.known(), &state.known);
         if is_own {
             self.directory.save(state)?;
             answer.pruned = prune(&store, talk.sink).await;
@@ -230,7 +223,7 @@ impl Synchronizer {
 
     async fn write(
         &self,
-        store: &mut Store<'_>,
+        store: &Store<'_>,
         state: &mut SyncState,
         keys: &StoreKeys,
         gathered: &Gathered,
