@@ -667,11 +667,11 @@ mod histories {
                             }
                         }
                         Step::Undo(machine) => {
-                            // What it gives back may be merged again, or be an edit.
-                            let before = all(&machines[machine]);
-                            let _ = machines[machine].sync().undo();
-                            let after = all(&machines[machine]);
-                            clean[machine].extend(after.into_iter().filter(|(file, text)| before[file] != *text));
+                            // What it gives back is offered again, or is an edit from now on.
+                            let undone = machines[machine].sync().undo().map(|undone| undone.files).unwrap_or_default();
+                            let is_undone = |file: &usize| undone.contains(&format!("claude:rules/{file}.md"));
+                            let now = all(&machines[machine]);
+                            clean[machine].extend(now.into_iter().filter(|(file, _)| is_undone(file)));
                         }
                     }
                 }
