@@ -1,15 +1,16 @@
 //! The files of this machine that travel.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use aiw_core::star_matches;
 use aiw_home::{Home, read_capped};
 use serde_json::Value;
 
-use crate::content::{ContentForm, KeyRules, travelling};
+use crate::content::{KeyRules, travelling};
 use crate::place::{Roots, SyncPath, SyncRoot};
 use crate::snapshot::{FileContent, Files, MOST_FILES};
 use crate::travel::{Scope, TravelRow};
@@ -26,18 +27,11 @@ const PASSED_OVER: [&str; 5] = [".git", "node_modules", "__pycache__", ".DS_Stor
 /// How young a file is that may still be written.
 const YOUNG: Duration = Duration::from_secs(2);
 
-/// A file as it is on this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LocalFile {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) executable: bool,
-}
-
 /// The files of this machine.
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
     /// As they are.
-    pub(crate) local: BTreeMap<SyncPath, LocalFile>,
+    pub(crate) local: Files,
     /// The part of each that travels.
     pub(crate) files: Files,
     /// The patterns of what is known of this machine.
@@ -46,6 +40,8 @@ pub(crate) struct Gathered {
     pub(crate) silent: Vec<String>,
     /// Why.
     pub(crate) left_out: Vec<LeftOutFile>,
+    /// The servers of `mcp.json` that something else installs: they are installed again elsewhere.
+    pub(crate) stays: BTreeSet<String>,
 }
 
 impl Gathered {
@@ -99,16 +95,16 @@ impl Gatherer<'_> {
             SyncRoot::ALL.into_iter().filter(|root| self.is_there(*root) || empty.contains(root)).collect();
         gathered.covers = self.scope.patterns(&there);
         gathered.silent = self.scope.excluded().to_vec();
-        let stays = self.servers_that_stay();
+        gathered.stays = self.servers_that_stay();
         for row in self.scope.rows().filter(|row| there.contains(&row.root)) {
-            self.of_row(row, &stays, &mut gathered);
+            self.of_row(row, &mut gathered);
         }
-        self.settle(&stays, &mut gathered);
+        self.settle(&mut gathered);
         gathered
     }
 
     /// Reads files again that somebody may be writing, until they stay as they are.
-    fn settle(&self, stays: &BTreeSet<String>, gathered: &mut Gathered) {
+    fn settle(&self, gathered: &mut Gathered) {
         let mut young: Vec<SyncPath> =
             gathered.local.keys().filter(|path| is_young(&self.roots.file(path))).cloned().collect();
         for _ in 0..20 {
@@ -120,15 +116,14 @@ impl Gatherer<'_> {
                 let Some(before) = gathered.local.remove(path) else { return false };
                 gathered.files.remove(path);
                 if let Some(row) = self.scope.travels(path) {
-                    self.file(row, path.clone(), stays, gathered);
+                    self.file(row, path.clone(), gathered);
                 }
                 gathered.local.get(path) != Some(&before)
             });
         }
         for path in young {
             gathered.files.remove(&path);
-            gathered.silent.push(path.to_string());
-            gathered.left_out.push(LeftOutFile { path: path.to_string(), why: "is being written".into() });
+            gathered.leave(path.root, path.below(), "is being written");
         }
     }
 
@@ -136,7 +131,7 @@ impl Gatherer<'_> {
         self.roots.directory(root).is_dir()
     }
 
-    fn of_row(&self, row: &TravelRow, stays: &BTreeSet<String>, gathered: &mut Gathered) {
+    fn of_row(&self, row: &TravelRow, gathered: &mut Gathered) {
         let mut found = Vec::new();
         let parts: Vec<&str> = row.path.trim_end_matches('/').split('/').collect();
         let is_directory = row.path.ends_with('/');
@@ -152,11 +147,10 @@ impl Gatherer<'_> {
                 continue;
             }
             if gathered.local.len() >= MOST_FILES {
-                gathered.silent.push(path.to_string());
-                gathered.left_out.push(LeftOutFile { path: path.to_string(), why: "is one file too many".into() });
+                gathered.leave(path.root, path.below(), "is one file too many");
                 continue;
             }
-            self.file(row, path, stays, gathered);
+            self.file(row, path, gathered);
         }
     }
 
@@ -178,14 +172,8 @@ impl Gatherer<'_> {
             true => gathered.names(root, directory, below),
             false => vec![(*part).to_owned()],
         };
-        let (begin, end) = part.split_once('*').unwrap_or((part, ""));
-        for name in names {
-            let fits = !part.contains('*')
-                || (name.len() >= begin.len() + end.len() && name.starts_with(begin) && name.ends_with(end));
+        for name in names.into_iter().filter(|name| star_matches(part, name)) {
             let path = directory.join(&name);
-            if !fits {
-                continue;
-            }
             let kind = match fs::metadata(&path) {
                 Ok(meta) => meta.file_type(),
                 Err(e) => {
@@ -207,45 +195,29 @@ impl Gatherer<'_> {
         }
     }
 
-    fn file(&self, row: &TravelRow, path: SyncPath, stays: &BTreeSet<String>, gathered: &mut Gathered) {
+    fn file(&self, row: &TravelRow, path: SyncPath, gathered: &mut Gathered) {
         let place = self.roots.file(&path);
         let read = read(&place).and_then(|read| {
             let Some(bytes) = read else { return Ok(None) };
-            let travelling = self.travelling(row, row.form, &bytes, stays)?;
+            let travels = |key: &[String]| key_travels(row, &gathered.stays, key);
+            let is_set = |key: &[String]| row.is_set(key);
+            let rules = KeyRules { travels: &travels, is_set: &is_set };
+            let travelling = travelling(row.form, &bytes, &rules, self.roots.home())?.bytes;
             Ok(Some((bytes, travelling)))
         });
         match read {
             Ok(Some((bytes, travelling))) => {
                 let executable = is_executable(&place);
-                if let Some(bytes) = travelling {
-                    gathered.files.insert(path.clone(), FileContent { bytes, executable });
-                }
-                gathered.local.insert(path, LocalFile { bytes, executable });
+                gathered.files.insert(path.clone(), FileContent { bytes: travelling, executable });
+                gathered.local.insert(path, FileContent { bytes, executable });
             }
             Ok(None) => {}
-            Err(why) => {
-                gathered.silent.push(path.to_string());
-                gathered.left_out.push(LeftOutFile { path: path.to_string(), why });
-            }
+            Err(why) => gathered.leave(path.root, path.below(), &why),
         }
     }
 
-    /// Returns the part of a file that travels. `None` if that is nothing.
-    pub(crate) fn travelling(
-        &self,
-        row: &TravelRow,
-        form: ContentForm,
-        bytes: &[u8],
-        stays: &BTreeSet<String>,
-    ) -> Result<Option<Vec<u8>>, String> {
-        let travels = |key: &[String]| key_travels(row, stays, key);
-        let is_set = |key: &[String]| row.is_set(key);
-        let rules = KeyRules { travels: &travels, is_set: &is_set };
-        Ok(Some(travelling(form, bytes, &rules, self.roots.home())?.bytes))
-    }
-
     /// Returns the servers of `mcp.json` that something else installs: they are installed again elsewhere.
-    pub(crate) fn servers_that_stay(&self) -> BTreeSet<String> {
+    fn servers_that_stay(&self) -> BTreeSet<String> {
         let inside = ["bundles", "plugins", "data"].map(|part| self.home.root().join(part));
         let is_inside = |text: &str| inside.iter().any(|part| part.to_str().is_some_and(|part| text.contains(part)));
         let read = read_capped(&self.home.mcp_path(), MOST_FILE).ok().flatten();

@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::content::{ContentChoice, ContentConflict, KeyChange, KeyRules, Resolved, Versions, merge};
 use crate::error::SyncError;
-use crate::gather::{Gathered, LocalFile, key_travels};
+use crate::gather::{Gathered, key_travels};
 use crate::graph::{Speakers, common, joined, speaks};
 use crate::object::ObjectName;
 use crate::place::{Roots, SyncPath};
-use crate::snapshot::{Clock, Snapshot, is_in};
+use crate::snapshot::{Clock, FileContent, Snapshot, is_in};
 use crate::state::{Held, HeldKey, Silent, merged_into};
 use crate::store::Store;
 use crate::travel::{Scope, TravelEffect, TravelRow};
@@ -47,8 +47,8 @@ pub(crate) struct FoundConflict {
 #[derive(Debug, Clone)]
 pub(crate) struct FileChange {
     pub(crate) path: SyncPath,
-    pub(crate) old: Option<LocalFile>,
-    pub(crate) new: Option<LocalFile>,
+    pub(crate) old: Option<FileContent>,
+    pub(crate) new: Option<FileContent>,
     /// Its changes.
     pub(crate) changes: Vec<KeyChange>,
     /// The most that any of it does.
@@ -80,8 +80,8 @@ impl Incoming {
         &mut self,
         row: &TravelRow,
         path: &SyncPath,
-        old: Option<LocalFile>,
-        new: Option<LocalFile>,
+        old: Option<FileContent>,
+        new: Option<FileContent>,
         changes: Vec<KeyChange>,
     ) {
         if old != new {
@@ -95,8 +95,6 @@ impl Incoming {
 pub(crate) struct Merger<'a> {
     pub(crate) scope: &'a Scope,
     pub(crate) roots: &'a Roots,
-    /// The servers of `mcp.json` that stay.
-    pub(crate) stays: &'a BTreeSet<String>,
     pub(crate) mine: &'a Gathered,
     /// The snapshots that are merged into what is here.
     pub(crate) merged: &'a Clock,
@@ -212,7 +210,7 @@ impl Merger<'_> {
             let Some(row) = self.scope.travels(path) else { continue };
             let old = self.mine.local.get(path).cloned();
             let base = self.mine.files.get(path).map(|file| (file.bytes.as_slice(), file.executable));
-            let keys = |key: &[String]| key_travels(row, self.stays, key);
+            let keys = |key: &[String]| key_travels(row, &self.mine.stays, key);
             match self.version(row, path, old.as_ref(), snapshot, &[base], &keys, &BTreeMap::new()) {
                 Ok(merged) => incoming.add(row, path, old, merged.new, merged.changes),
                 Err(problem) => incoming.unreadable.push((path.clone(), problem)),
@@ -273,7 +271,7 @@ impl Merger<'_> {
 
     /// Whether a key is looked at in one way through a file.
     fn key_travels(&self, row: &TravelRow, path: &SyncPath, pass: &Pass<'_>, key: &[String]) -> Option<bool> {
-        let travels = key_travels(row, self.stays, key);
+        let travels = key_travels(row, &self.mine.stays, key);
         match pass.only {
             Some(only) if !only.is_empty() => match (key.starts_with(only), only.starts_with(key)) {
                 (true, _) => travels,
@@ -298,7 +296,7 @@ impl Merger<'_> {
         &self,
         row: &TravelRow,
         path: &SyncPath,
-        mine: Option<&LocalFile>,
+        mine: Option<&FileContent>,
         theirs: &Snapshot,
         bases: &[Option<(&[u8], bool)>],
         travels: &dyn Fn(&[String]) -> Option<bool>,
@@ -343,7 +341,7 @@ impl Merger<'_> {
         };
         let before = bases.iter().map(|base| base.map(|(_, is)| is));
         let is_program = executable(mine, there.map(|(_, is)| is), before);
-        let new = bytes.map(|bytes| LocalFile { bytes, executable: is_program });
+        let new = bytes.map(|bytes| FileContent { bytes, executable: is_program });
         let changes = crate::content::difference(
             row.form,
             mine.map(|file| file.bytes.as_slice()),
@@ -354,13 +352,13 @@ impl Merger<'_> {
 }
 
 struct MergedFile {
-    new: Option<LocalFile>,
+    new: Option<FileContent>,
     changes: Vec<KeyChange>,
     conflicts: Vec<FoundConflict>,
 }
 
 /// Whether a file becomes a program: the other side's word counts where ours is that of before.
-fn executable(mine: Option<&LocalFile>, theirs: Option<bool>, bases: impl Iterator<Item = Option<bool>>) -> bool {
+fn executable(mine: Option<&FileContent>, theirs: Option<bool>, bases: impl Iterator<Item = Option<bool>>) -> bool {
     match (mine.map(|file| file.executable), theirs) {
         (Some(mine), Some(theirs)) => {
             let bases: Vec<Option<bool>> = bases.collect();
@@ -377,14 +375,13 @@ fn executable(mine: Option<&LocalFile>, theirs: Option<bool>, bases: impl Iterat
 }
 
 /// Returns the most that a change of a file does.
-fn effect(row: &TravelRow, new: Option<&LocalFile>, changes: &[KeyChange]) -> TravelEffect {
+fn effect(row: &TravelRow, new: Option<&FileContent>, changes: &[KeyChange]) -> TravelEffect {
     let Some(new) = new else { return row.effect };
     if row.form.has_keys() {
         // A guard that goes away counts as much as a program that comes.
         let values =
-            |change: &KeyChange| [change.old.clone(), change.new.clone()].into_iter().flatten().collect::<Vec<_>>();
-        let of = |change: &KeyChange| values(change).iter().map(|value| value_effect(row, &change.key, value)).max();
-        return changes.iter().filter_map(of).max().unwrap_or(TravelEffect::Starts);
+            changes.iter().flat_map(|change| change.old.iter().chain(&change.new).map(|value| (&change.key, value)));
+        return values.map(|(key, value)| value_effect(row, key, value)).max().unwrap_or(TravelEffect::Starts);
     }
     if new.executable || (row.effect == TravelEffect::Instructs && declares_more(&new.bytes)) {
         return TravelEffect::Starts;

@@ -38,5 +38,5 @@ pub use verbs::{
 pub fn unpushed_files(home: &aiw_home::Home) -> Option<usize> {
     state::SyncDirectory::of(home).has_store().then_some(())?;
     let client = aiw_net::HttpClient::new().ok()?;
-    Some(Synchronizer::new(home, &client).ok()?.status().ok()?.unpushed.len())
+    Synchronizer::new(home, &client).ok()?.count_unpushed()
 }

@@ -103,8 +103,7 @@ impl<'a> Store<'a> {
             None => {
                 let bytes = self.far.get(&name.to_string(), MAX_OBJECT).await?;
                 let content = object::open(self.keys, name, &bytes).map_err(|problem| wrong(problem.into()))?;
-                make_private_dir(kept.parent().unwrap_or(&kept))?;
-                replace(&kept, &bytes, Mode::Private)?;
+                self.keep(name, &bytes)?;
                 content
             }
         };
@@ -114,6 +113,10 @@ impl<'a> Store<'a> {
     /// Writes an object, and keeps it here too.
     pub(crate) async fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), SyncError> {
         self.far.put(&name.to_string(), bytes).await?;
+        self.keep(name, bytes)
+    }
+
+    fn keep(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), SyncError> {
         let kept = self.directory.object(&name.to_string());
         make_private_dir(kept.parent().unwrap_or(&kept))?;
         Ok(replace(&kept, bytes, Mode::Private)?)

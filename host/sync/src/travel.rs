@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use aiw_core::star_matches;
 use aiw_home::{KEPT_PATHS, Travels};
 use serde::Serialize;
 
@@ -91,22 +92,12 @@ impl TravelRow {
 
     /// Returns whether a key travels, and what it does. `None` if that depends on the keys below it.
     fn key(&self, path: &[String]) -> (Option<Travels>, TravelEffect) {
-        let names = |row: &KeyRow| row.key.split('.').collect::<Vec<_>>();
-        let fits = |name: &&str, key: &String| **name == *"*" || *name == key;
         // The longest that leads here decides.
-        let above = self.keys.iter().filter(|row| {
-            let names = names(row);
-            names.len() <= path.len() && names.iter().zip(path).all(|(name, key)| fits(name, key))
-        });
-        let own = above.max_by_key(|row| names(row).len()).map_or(self.others, |row| (row.travels, row.effect));
-        let is_below = |row: &KeyRow| {
-            let names = names(row);
-            names.len() > path.len() && names.iter().zip(path).all(|(name, key)| fits(name, key))
-        };
-        let below: Vec<&KeyRow> = self.keys.iter().filter(|row| is_below(row)).collect();
-        let differs = below.iter().any(|row| row.travels != own.0);
-        let effect = below.iter().map(|row| row.effect).chain([own.1]).max().unwrap_or(own.1);
-        ((!differs).then_some(own.0), effect)
+        let above = self.keys.iter().filter(|row| row.leads(path) && row.depth() <= path.len());
+        let own = above.max_by_key(|row| row.depth()).map_or(self.others, |row| (row.travels, row.effect));
+        let below = || self.keys.iter().filter(|row| row.is_below(path));
+        let effect = below().map(|row| row.effect).chain([own.1]).max().unwrap_or(own.1);
+        (below().all(|row| row.travels == own.0).then_some(own.0), effect)
     }
 
     /// Returns whether a key travels: `None` means that the keys below it decide.
@@ -124,22 +115,31 @@ impl TravelRow {
 
     /// Whether nothing is said of what is below a key.
     pub fn is_leaf(&self, path: &[String]) -> bool {
-        let is_below = |row: &KeyRow| {
-            let names: Vec<&str> = row.key.split('.').collect();
-            names.len() > path.len() && names.iter().zip(path).all(|(name, key)| *name == "*" || name == key)
-        };
-        !path.is_empty() && !self.keys.iter().any(is_below)
+        !path.is_empty() && !self.keys.iter().any(|row| row.is_below(path))
     }
 
     /// Whether the list at a key is a set.
     pub fn is_set(&self, path: &[String]) -> bool {
-        let fits = |row: &&KeyRow| {
-            let names: Vec<&str> = row.key.split('.').collect();
-            row.is_set
-                && names.len() == path.len()
-                && names.iter().zip(path).all(|(name, key)| *name == "*" || name == key)
-        };
-        self.keys.iter().any(|row| fits(&row))
+        self.keys.iter().any(|row| row.is_set && row.depth() == path.len() && row.leads(path))
+    }
+}
+
+impl KeyRow {
+    fn names(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.key.split('.')
+    }
+
+    fn depth(&self) -> usize {
+        self.names().count()
+    }
+
+    /// Whether its key and a path are the same as far as the shorter one goes.
+    fn leads(&self, path: &[String]) -> bool {
+        self.names().zip(path).all(|(name, key)| name == "*" || name == key)
+    }
+
+    fn is_below(&self, path: &[String]) -> bool {
+        self.depth() > path.len() && self.leads(path)
     }
 }
 
@@ -346,13 +346,7 @@ fn fits(pattern: &str, path: &str) -> bool {
     let (pattern, is_directory) = pattern.strip_suffix('/').map_or((pattern, false), |pattern| (pattern, true));
     let mut names = path.split('/');
     for part in pattern.split('/') {
-        let fits = |name: &str| match part.split_once('*') {
-            Some((begin, end)) => {
-                name.len() >= begin.len() + end.len() && name.starts_with(begin) && name.ends_with(end)
-            }
-            None => name == part,
-        };
-        if !names.next().is_some_and(fits) {
+        if !names.next().is_some_and(|name| star_matches(part, name)) {
             return false;
         }
     }

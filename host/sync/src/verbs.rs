@@ -10,7 +10,7 @@ mod scope;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiw_core::{Ask, Secret, SecretName, Sink};
+use aiw_core::{Ask, SecretName, Sink};
 use aiw_home::{Home, Turn};
 use aiw_net::HttpClient;
 
@@ -73,8 +73,11 @@ impl Synchronizer {
         })
     }
 
-    fn gatherer(&self) -> Gatherer<'_> {
-        Gatherer { home: &self.home, roots: &self.roots, scope: &self.scope }
+    /// Returns the files that were not pushed.
+    fn unpushed(&self, state: &SyncState) -> (Gathered, Vec<SyncPath>) {
+        let gathered = Gatherer { home: &self.home, roots: &self.roots, scope: &self.scope }.gather(&BTreeSet::new());
+        let unpushed = unpushed(&gathered, state);
+        (gathered, unpushed)
     }
 
     async fn far(&self, address: &str) -> Result<Box<dyn FarEnd>, SyncError> {
@@ -107,6 +110,13 @@ impl Synchronizer {
         match self.home.vault().get(&name) {
             Ok(words) => Ok(Phrase::parse(words.expose())?),
             Err(aiw_home::VaultError::Unknown { .. }) => Err(SyncError::NoPhrase),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn forget_secret(&self, name: &'static str) -> Result<(), SyncError> {
+        match self.home.vault().remove(&self.home.lock()?, &secret_name(name)?) {
+            Err(aiw_home::VaultError::Unknown { .. }) | Ok(()) => Ok(()),
             Err(e) => Err(e.into()),
         }
     }
@@ -235,12 +245,4 @@ fn new_roots(state: &SyncState) -> BTreeSet<SyncRoot> {
 pub(crate) struct Talk<'a> {
     pub(crate) ask: &'a dyn Ask,
     pub(crate) sink: &'a dyn Sink,
-}
-
-/// Returns the secret that somebody typed.
-async fn typed(ask: &dyn Ask, given: Option<Secret>, words: &str) -> Result<Option<Secret>, SyncError> {
-    match given {
-        Some(given) => Ok(Some(given)),
-        None => Ok(ask.secret(words).await?),
-    }
 }

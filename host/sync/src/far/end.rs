@@ -98,6 +98,18 @@ pub(crate) fn check_object(name: &str, bytes: &[u8]) -> Result<(), FarError> {
     Ok(())
 }
 
+/// Compares what a far end kept with what it was given. What it kept otherwise is of no use to anybody.
+pub(crate) async fn check_kept(far: &dyn FarEnd, place: &str, name: &str, bytes: &[u8]) -> Result<(), FarError> {
+    match far.get(name, MAX_OBJECT).await {
+        Ok(kept) if kept == bytes => Ok(()),
+        Ok(_) | Err(FarError::NotFound { .. } | FarError::TooLarge { .. }) => {
+            let _ = far.delete(name).await;
+            Err(FarError::Damaged { name: name.to_owned(), place: place.to_owned() })
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// The objects of a list that is being read.
 pub(crate) struct Found {
     place: String,

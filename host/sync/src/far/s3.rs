@@ -16,7 +16,7 @@ use url::Url;
 use super::address::S3Address;
 use super::request::{MAX_REFUSAL, Way, within};
 use super::xml::character;
-use super::{FarContext, FarEnd, FarError, FarObject, Found, MAX_NAMES, MAX_OBJECT, check_name, check_object};
+use super::{FarContext, FarEnd, FarError, FarObject, Found, MAX_NAMES, check_kept, check_name, check_object};
 
 /// The secret with the id of the key and the key.
 pub(crate) const SECRET: &str = "sync-s3";
@@ -200,15 +200,7 @@ impl FarEnd for S3 {
         if response.status != 200 {
             return Err(self.refused(&response));
         }
-        match self.read(name, MAX_OBJECT).await {
-            Ok(kept) if kept == bytes => Ok(()),
-            Ok(_) | Err(FarError::NotFound { .. } | FarError::TooLarge { .. }) => {
-                // What it kept is of no use to anybody.
-                let _ = self.delete(name).await;
-                Err(FarError::Damaged { name: name.to_owned(), place: self.way.place.clone() })
-            }
-            Err(error) => Err(error),
-        }
+        check_kept(self, &self.way.place, name, bytes).await
     }
 
     async fn list(&self) -> Result<Vec<FarObject>, FarError> {

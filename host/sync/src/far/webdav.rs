@@ -16,7 +16,7 @@ use url::Url;
 
 use super::request::Way;
 use super::xml::character;
-use super::{FarContext, FarEnd, FarError, FarObject, Found, MAX_OBJECT, check_name, check_object};
+use super::{FarContext, FarEnd, FarError, FarObject, Found, check_kept, check_name, check_object};
 
 /// The secret with user and password.
 pub(crate) const SECRET: &str = "sync-webdav";
@@ -122,15 +122,7 @@ impl FarEnd for WebDav {
         if !matches!(response.status, 200 | 201 | 204) {
             return Err(self.refused(&response));
         }
-        match self.read(name, MAX_OBJECT).await {
-            Ok(kept) if kept == bytes => Ok(()),
-            Ok(_) | Err(FarError::NotFound { .. } | FarError::TooLarge { .. }) => {
-                // What it kept is of no use to anybody.
-                let _ = self.delete(name).await;
-                Err(FarError::Damaged { name: name.to_owned(), place: self.way.place.clone() })
-            }
-            Err(error) => Err(error),
-        }
+        check_kept(self, &self.way.place, name, bytes).await
     }
 
     async fn list(&self) -> Result<Vec<FarObject>, FarError> {

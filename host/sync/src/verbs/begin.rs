@@ -1,8 +1,10 @@
 //! Beginning a store, joining one, and changing its phrase.
 
+use std::collections::BTreeSet;
+
 use aiw_core::{Ask, Secret, Sink};
 
-use super::{NEW_PHRASE, OpenStore, PHRASE, StoreBegun, SyncRekeyed, Synchronizer, push, secret_name, typed};
+use super::{NEW_PHRASE, OpenStore, PHRASE, StoreBegun, SyncRekeyed, Synchronizer, push, secret_name};
 use crate::error::SyncError;
 use crate::far::{FarAddress, FarEnd, MAX_OBJECT};
 use crate::graph::Listing;
@@ -55,7 +57,10 @@ impl Synchronizer {
         if names.is_empty() {
             return Err(SyncError::Empty { far_end });
         }
-        let words = typed(ask, phrase, "The 12 words of the store: ").await?;
+        let words = match phrase {
+            Some(words) => Some(words),
+            None => ask.secret("The 12 words of the store: ").await?,
+        };
         let words = words.ok_or(SyncError::Ask(aiw_core::AskError::Declined))?;
         let phrase = Phrase::parse(words.expose())?;
         let keys = keys_of(&phrase)?;
@@ -101,10 +106,7 @@ impl Synchronizer {
     pub fn leave(&self) -> Result<String, SyncError> {
         let _turn = self.directory.turn()?;
         let state = self.state()?;
-        match self.home.vault().remove(&self.home.lock()?, &secret_name(PHRASE)?) {
-            Err(aiw_home::VaultError::Unknown { .. }) | Ok(()) => {}
-            Err(e) => return Err(e.into()),
-        }
+        self.forget_secret(PHRASE)?;
         self.directory.forget()?;
         Ok(state.far_end)
     }
@@ -133,7 +135,7 @@ impl Synchronizer {
     pub async fn rekey(&self, ask: &dyn Ask, sink: &dyn Sink) -> Result<SyncRekeyed, SyncError> {
         let OpenStore { mut state, keys: old_keys, far, _turn } = self.open().await?;
         // What others pushed would stay in the old store, which nobody opens any more.
-        let gathered = self.gather(std::collections::BTreeSet::new()).await?;
+        let gathered = self.gather(BTreeSet::new()).await?;
         let store = self.look(&*far, &old_keys, &mut state, false).await?;
         self.refuse_unmerged(&store, &state, &gathered)?;
         drop(store);
@@ -151,7 +153,7 @@ impl Synchronizer {
         self.home.vault().set(&self.home.lock()?, &secret_name(NEW_PHRASE)?, &phrase.line())?;
         self.directory.save(&new)?;
         self.home.vault().set(&self.home.lock()?, &secret_name(PHRASE)?, &phrase.line())?;
-        self.home.vault().remove(&self.home.lock()?, &secret_name(NEW_PHRASE)?)?;
+        self.forget_secret(NEW_PHRASE)?;
         self.say_moved(&mut state, &old_keys, &*far, &keys.store).await?;
         Ok(SyncRekeyed { fingerprint: keys.fingerprint, snapshot: pushed.snapshot.unwrap_or_default() })
     }

@@ -1,8 +1,8 @@
 //! Logging in at far ends that need it, and out again.
 
-use aiw_core::{Ask, AskError, Secret, SecretName, Sink};
+use aiw_core::{Ask, AskError, Secret, Sink};
 
-use super::Synchronizer;
+use super::{Synchronizer, secret_name};
 use crate::error::SyncError;
 use crate::far::google::{self, DeviceCode, LoginEnd, Logout};
 use crate::far::{FarAddress, S3_SECRET, WEBDAV_SECRET};
@@ -41,8 +41,8 @@ impl Synchronizer {
                     sink.note(format!("the login is removed here, but Google did not revoke it: {e}"))
                 }
             },
-            FarAddress::WebDav(_) => self.forget(WEBDAV_SECRET)?,
-            FarAddress::S3(_) => self.forget(S3_SECRET)?,
+            FarAddress::WebDav(_) => self.forget_secret(WEBDAV_SECRET)?,
+            FarAddress::S3(_) => self.forget_secret(S3_SECRET)?,
             FarAddress::Folder(_) | FarAddress::Git(_) => return Err(SyncError::NoLogin),
         }
         Ok(())
@@ -62,18 +62,7 @@ impl Synchronizer {
             Some(user) => Secret::new(format!("{user}:{}", secret.expose())),
             None => secret,
         };
-        let name: SecretName =
-            name.parse().map_err(|_| SyncError::Internal("a secret has a name that can't be one".into()))?;
-        Ok(self.home.vault().set(&self.home.lock()?, &name, &both)?)
-    }
-
-    fn forget(&self, name: &'static str) -> Result<(), SyncError> {
-        let name: SecretName =
-            name.parse().map_err(|_| SyncError::Internal("a secret has a name that can't be one".into()))?;
-        match self.home.vault().remove(&self.home.lock()?, &name) {
-            Err(aiw_home::VaultError::Unknown { .. }) | Ok(()) => Ok(()),
-            Err(e) => Err(e.into()),
-        }
+        Ok(self.home.vault().set(&self.home.lock()?, &secret_name(name)?, &both)?)
     }
 }
 

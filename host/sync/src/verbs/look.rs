@@ -8,7 +8,7 @@ use super::login::say_end;
 use super::pull::change_of;
 use super::{
     OpenStore, SeenMachine, SnapshotFile, StoreListing, StoreSnapshot, StoreStatus, SyncDifference, SyncLog,
-    SyncLogEntry, Synchronizer, unpushed,
+    SyncLogEntry, Synchronizer,
 };
 use crate::apply::records;
 use crate::error::SyncError;
@@ -30,7 +30,7 @@ impl Synchronizer {
     /// It has no store.
     pub fn status(&self) -> Result<StoreStatus, SyncError> {
         let state = self.seen_state()?;
-        let gathered = self.gatherer().gather(&BTreeSet::new());
+        let (gathered, unpushed) = self.unpushed(&state);
         let machines = state.known.iter().map(|(id, seen)| SeenMachine {
             id: id.get(..8).unwrap_or(id).to_owned(),
             snapshots: seen.counter,
@@ -40,10 +40,16 @@ impl Synchronizer {
             far_end: state.far_end.clone(),
             machine: state.machine_name.clone(),
             fingerprint: self.keys(&state).ok().map(|keys| keys.fingerprint),
-            unpushed: unpushed(&gathered, &state).iter().map(SyncPath::to_string).collect(),
+            unpushed: unpushed.iter().map(SyncPath::to_string).collect(),
             left_out: gathered.left_out.clone(),
             machines: machines.collect(),
         })
+    }
+
+    /// Returns how many files are not pushed: of [`Self::status`] what needs no key. `None` without a store.
+    pub(crate) fn count_unpushed(&self) -> Option<usize> {
+        let state = self.directory.load().ok()??;
+        Some(self.unpushed(&state).1.len())
     }
 
     /// Returns the newest snapshots of the store.

@@ -55,12 +55,10 @@ impl Synchronizer {
         if let Some(moved) = store.heads().into_iter().find(|head| head.manifest.moved.is_some()) {
             return Err(SyncError::Moved { machine: moved.manifest.machine_name.clone() });
         }
-        let stays = self.gatherer().servers_that_stay();
         let before = MergedState::of(&state);
         let merger = Merger {
             scope: &self.scope,
             roots: &self.roots,
-            stays: &stays,
             mine: &mine,
             merged: &before.merged,
             covers: &before.covers,
@@ -317,11 +315,9 @@ impl Synchronizer {
 
     /// Returns what makes the files here those of a snapshot.
     pub(super) fn towards(&self, snapshot: &Snapshot, mine: &Gathered) -> Incoming {
-        let stays = self.gatherer().servers_that_stay();
         let merger = Merger {
             scope: &self.scope,
             roots: &self.roots,
-            stays: &stays,
             mine,
             merged: &snapshot.manifest.seen,
             covers: &[],
@@ -372,7 +368,7 @@ pub(super) fn change_of(file: &FileChange) -> SyncChange {
         _ => "changed",
     };
     let mut lines: Vec<String> = file.changes.iter().flat_map(lines_of).collect();
-    let is_program = |file: &Option<crate::gather::LocalFile>| file.as_ref().is_some_and(|file| file.executable);
+    let is_program = |file: &Option<crate::snapshot::FileContent>| file.as_ref().is_some_and(|file| file.executable);
     match (is_program(&file.old), is_program(&file.new)) {
         (false, true) => lines.push("+ it may be run as a program".into()),
         (true, false) if file.new.is_some() => lines.push("- it may be run as a program".into()),
