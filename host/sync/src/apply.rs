@@ -231,6 +231,8 @@ fn finish(
     if undo {
         if MergedState::of(state) == record.after {
             record.before.clone().put(state);
+            // What stayed as it is was merged, and is.
+            state.held.extend(applied.left.iter().map(|path| (path.clone(), record.after.waiting(path))));
         } else {
             // Something was merged or pushed since: these files alone are offered again.
             let undone = record.paths().filter(|path| !applied.left.contains(path));

@@ -257,6 +257,10 @@ async fn undo_gives_bytes_and_modes_back_where_nobody_changed_them_since() {
     let undone = other.sync().undo().unwrap();
     assert_eq!(undone.left, ["claude:CLAUDE.md"]);
     assert_eq!((other.read(MEMORY).as_deref(), other.read(RULES).as_deref()), (Some("since\n"), Some("base\n")));
+    // What stayed was merged, so that it does not come back when it goes.
+    other.remove(MEMORY);
+    other.pull().await;
+    assert_eq!((other.read(MEMORY), other.read(RULES)), (None, None));
 }
 
 #[tokio::test]
