@@ -30,7 +30,7 @@ mod tree;
 
 pub use connect::Unreachable;
 pub use error::{Denier, FailureCause, NetError};
-pub use git::{GitCheckout, GitOrigin, GitRef, GitRefs, GitRemote, TransferProgress, Trees, rewritten};
+pub use git::{GitCheckout, GitOrigin, GitRef, GitRefs, GitRemote, TransferProgress, Trees, quiet_git, rewritten};
 pub use http::{HttpClient, HttpRequest, Method, RESERVED_HEADERS, RequestLimits, Response, Streamed};
 pub use place::check_git_url;
 pub use policy::{HostPattern, Hosts, InvalidPattern, Policy, host_and_path, host_and_port, origin};

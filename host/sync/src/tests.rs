@@ -126,6 +126,12 @@ impl Machine {
         self.sync().push(&PushRequest::default(), &aiw_core::Unasked, &Heard::default()).await
     }
 
+    /// Pushes although it takes much away.
+    async fn push_all(&self) -> Result<SyncPush, SyncError> {
+        let request = PushRequest { yes_shrink: true, ..PushRequest::default() };
+        self.sync().push(&request, &aiw_core::Unasked, &Heard::default()).await
+    }
+
     async fn pull_with(&self, person: &Person) -> SyncPull {
         self.sync().pull(&PullRequest::default(), person, &Heard::default()).await.unwrap()
     }
@@ -219,8 +225,7 @@ async fn a_file_is_deleted_elsewhere_only_where_it_was_the_same_before() {
     let (_far, one, other) = two(&[(MEMORY, "base\n"), (RULES, "base\n"), (".claude/rules/b.md", "base\n")]).await;
     one.remove(RULES);
     one.remove(MEMORY);
-    let request = PushRequest { yes_shrink: true, ..PushRequest::default() };
-    one.sync().push(&request, &aiw_core::Unasked, &Heard::default()).await.unwrap();
+    one.push_all().await.unwrap();
     other.write(MEMORY, "changed\n");
     let pulled = other.pull_with(&Person::default()).await;
     assert_eq!((other.read(RULES), other.read(MEMORY).as_deref()), (None, Some("changed\n")));
@@ -474,8 +479,7 @@ async fn what_cannot_be_read_is_not_deleted_and_much_is_asked_about() {
     (0..7).for_each(|file| one.remove(&format!(".claude/rules/{file}.md")));
     let error = one.push().await.unwrap_err();
     assert!(matches!(&error, SyncError::Shrinks(what) if what.contains("7 of 8 files of claude")), "{error}");
-    let request = PushRequest { yes_shrink: true, ..PushRequest::default() };
-    one.sync().push(&request, &aiw_core::Unasked, &Heard::default()).await.unwrap();
+    one.push_all().await.unwrap();
     other.pull().await;
     assert!(!other.path(".claude/rules/0.md").exists() && other.path(".claude/rules/7.md").exists());
 }
@@ -647,7 +651,7 @@ mod histories {
                         Step::Remove(machine, file) => {
                             let _ = fs::remove_file(machines[machine].path(&name(file)));
                         }
-                        Step::Push(machine) => match machines[machine].push().await {
+                        Step::Push(machine) => match machines[machine].push_all().await {
                             Ok(_) => clean[machine] = all(&machines[machine]),
                             Err(SyncError::Unmerged { .. } | SyncError::Undecided { .. } | SyncError::Wider) => {}
                             Err(e) => panic!("{e}"),
@@ -682,7 +686,7 @@ mod histories {
                 // In the end, all meet: what is in conflict is decided, and then all have the same.
                 for machine in machines.iter().chain(&machines).chain(&machines) {
                     machine.pull_with(&Person::who_answers(&[1; 20])).await;
-                    machine.push().await.unwrap();
+                    machine.push_all().await.unwrap();
                 }
                 for machine in &machines {
                     machine.pull_with(&Person::who_answers(&[2; 20])).await;

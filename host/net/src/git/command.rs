@@ -34,34 +34,42 @@ pub(super) enum Memory {
 #[cfg(target_os = "linux")]
 const MAX_MEMORY: u64 = 1 << 30;
 
-/// Returns a `git` command that asks nothing, runs no hooks and belongs to none of the caller's repositories.
-pub(super) fn git(directory: &Path) -> Command {
-    let mut command = Command::new("git");
-    for inherited in [
-        "GIT_DIR",
-        "GIT_WORK_TREE",
-        "GIT_INDEX_FILE",
-        "GIT_OBJECT_DIRECTORY",
-        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-        "GIT_COMMON_DIR",
-        "GIT_NAMESPACE",
-        "GIT_SHALLOW_FILE",
-        "GIT_TEMPLATE_DIR",
-        "SSH_ASKPASS",
-    ] {
-        command.env_remove(inherited);
+/// Variables that would lead `git` to another repository, or start a program.
+const MISLEADING: [&str; 10] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_SHALLOW_FILE",
+    "GIT_TEMPLATE_DIR",
+    "SSH_ASKPASS",
+];
+
+/// Lets a `git` command ask nothing, run no hooks and belong to none of the caller's repositories.
+pub fn quiet_git(command: &mut Command) -> &mut Command {
+    for misleading in MISLEADING {
+        command.env_remove(misleading);
     }
     command
-        .current_dir(directory)
         // Its error messages are parsed.
         .env("LC_ALL", "C")
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_ASKPASS", "true")
         .env("SSH_ASKPASS_REQUIRE", "never")
         .env("GCM_INTERACTIVE", "never")
+        .args(["-c", "core.hooksPath=/dev/null"])
+}
+
+/// Returns a quiet `git` command for a directory of the cache.
+pub(super) fn git(directory: &Path) -> Command {
+    let mut command = Command::new("git");
+    quiet_git(&mut command)
+        .current_dir(directory)
         // The cache is beneath the home directory, which some people keep in a repository.
-        .env("GIT_CEILING_DIRECTORIES", directory.parent().unwrap_or(directory))
-        .args(["-c", "core.hooksPath=/dev/null"]);
+        .env("GIT_CEILING_DIRECTORIES", directory.parent().unwrap_or(directory));
     command
 }
 

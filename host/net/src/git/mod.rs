@@ -30,6 +30,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 pub use checkout::{GitCheckout, GitRemote};
+pub use command::quiet_git;
 use refs::check_reference;
 pub use refs::{GitOrigin, GitRef, GitRefs};
 use remote::{Depth, Remote};

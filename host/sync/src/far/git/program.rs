@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use aiw_core::one_line;
 use aiw_home::{ChildGroup, Surroundings, find_program};
+use aiw_net::quiet_git;
 
 use super::super::FarError;
 
@@ -25,20 +26,6 @@ const IDLE: Duration = Duration::from_secs(60);
 
 /// The most bytes that a far end may send at once.
 const MAX_PACK: u64 = 1 << 30;
-
-/// Variables that would lead `git` to another repository, or start a program.
-const LEFT_OUT: [&str; 10] = [
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_NAMESPACE",
-    "GIT_SHALLOW_FILE",
-    "GIT_TEMPLATE_DIR",
-    "SSH_ASKPASS",
-];
 
 /// The user's `git`, with the user's variables.
 pub(super) struct Program {
@@ -61,29 +48,26 @@ impl Program {
     pub(super) fn find(around: &Surroundings, clone: &Path) -> Result<Self, FarError> {
         let directory = around.directory().unwrap_or(clone);
         let path = find_program("git", around.variable("PATH"), directory).ok_or(FarError::NoGit)?;
-        let variables = around.variables().filter(|(name, _)| !LEFT_OUT.iter().any(|left_out| name == left_out));
         let has_own_ssh = ["GIT_SSH_COMMAND", "GIT_SSH"].iter().any(|name| around.filled(name).is_some());
-        Ok(Self { path, variables: variables.collect(), has_own_ssh })
+        Ok(Self { path, variables: around.variables().collect(), has_own_ssh })
+    }
+
+    fn quiet(&self, clone: &Path) -> Command {
+        let mut command = Command::new(&self.path);
+        command.env_clear().envs(self.variables.iter().map(|(name, value)| (name, value))).current_dir(clone);
+        quiet_git(&mut command);
+        command
     }
 
     fn command(&self, clone: &Path) -> Command {
-        let mut command = Command::new(&self.path);
+        let mut command = self.quiet(clone);
         command
-            .env_clear()
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .current_dir(clone)
-            // Its error messages are parsed.
-            .env("LC_ALL", "C")
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .env("GIT_ASKPASS", "true")
-            .env("SSH_ASKPASS_REQUIRE", "never")
-            .env("GCM_INTERACTIVE", "never")
             // Not `ext`, whatever the user's configuration rewrites the address to.
             .env("GIT_ALLOW_PROTOCOL", "https:http:ssh:file")
             // Who pushed is not for the far end to know.
             .envs([("GIT_AUTHOR_NAME", "aiw"), ("GIT_AUTHOR_EMAIL", "aiw@localhost")])
             .envs([("GIT_COMMITTER_NAME", "aiw"), ("GIT_COMMITTER_EMAIL", "aiw@localhost")])
-            .args(["-c", "core.hooksPath=/dev/null", "-c", "credential.interactive=false"])
+            .args(["-c", "credential.interactive=false"])
             .args([
                 "-c",
                 "core.fsmonitor=false",
@@ -102,8 +86,7 @@ impl Program {
 
     /// Returns whether the user's configuration says how ssh is run. A variable would win over it.
     fn has_ssh_setting(&self, clone: &Path) -> bool {
-        let mut command = Command::new(&self.path);
-        command.env_clear().envs(self.variables.iter().map(|(name, value)| (name, value))).current_dir(clone);
+        let mut command = self.quiet(clone);
         command.args(["config", "--get", "core.sshCommand"]).stdin(Stdio::null()).stderr(Stdio::null());
         command.output().is_ok_and(|output| !output.stdout.is_empty())
     }
