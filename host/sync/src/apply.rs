@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::SyncError;
 use crate::incoming::FileChange;
 use crate::place::{Roots, SyncPath, SyncRoot};
-use crate::snapshot::{Clock, digest};
-use crate::state::{Held, HeldKey, Silent, SyncDirectory, SyncState, merged_into};
+use crate::snapshot::digest;
+use crate::state::{MergedState, SyncDirectory, SyncState};
 
 const MOST_RECORD: u64 = 16 << 20;
 const MOST_FILE: u64 = 64 << 20;
@@ -30,36 +30,6 @@ pub(crate) struct ChangeRecord {
     after: MergedState,
     /// The change before this one.
     previous: Option<String>,
-}
-
-/// The part of the state that a change moves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct MergedState {
-    pub(crate) merged: Clock,
-    pub(crate) covers: Vec<String>,
-    pub(crate) silent: Silent,
-    pub(crate) held: Held,
-    pub(crate) pushed: std::collections::BTreeMap<SyncPath, String>,
-}
-
-impl MergedState {
-    pub(crate) fn of(state: &SyncState) -> Self {
-        let SyncState { merged, covers, silent, held, pushed, .. } = state.clone();
-        Self { merged, covers, silent, held, pushed }
-    }
-
-    /// Returns what waits of a file that is not merged after all.
-    fn waiting(&self, path: &SyncPath) -> Vec<HeldKey> {
-        self.held.get(path).cloned().unwrap_or_else(|| {
-            let merged = merged_into(&self.merged, &self.covers, &self.silent, path);
-            vec![HeldKey { key: Vec::new(), merged }]
-        })
-    }
-
-    fn put(self, state: &mut SyncState) {
-        (state.merged, state.covers, state.silent) = (self.merged, self.covers, self.silent);
-        (state.held, state.pushed) = (self.held, self.pushed);
-    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -94,7 +64,7 @@ pub(crate) struct Applied {
     pub(crate) changed: Vec<SyncPath>,
     /// Files that stay as they are: somebody else changed them meanwhile, or they are the user's links.
     pub(crate) left: Vec<SyncPath>,
-    /// Those of them that are merged later. A link is not: it would stay again.
+    /// What is merged later. A link is not: it would stay again.
     waits: Vec<SyncPath>,
 }
 
@@ -109,7 +79,7 @@ pub(crate) fn apply(
     after: MergedState,
 ) -> Result<Applied, SyncError> {
     if files.is_empty() {
-        after.put(state);
+        state.files = after;
         directory.save(state)?;
         return Ok(Applied::default());
     }
@@ -122,7 +92,7 @@ pub(crate) fn apply(
         time: now_rfc3339(),
         what: what.into(),
         files: Vec::new(),
-        before: MergedState::of(state),
+        before: state.files.clone(),
         after,
         previous: state.change.clone(),
     };
@@ -229,15 +199,15 @@ fn finish(
     undo: bool,
 ) -> Result<(), SyncError> {
     if undo {
-        if MergedState::of(state) == record.after {
-            record.before.clone().put(state);
+        if state.files == record.after {
+            state.files = record.before.clone();
             // What stayed as it is was merged, and is.
-            state.held.extend(applied.left.iter().map(|path| (path.clone(), record.after.waiting(path))));
+            state.files.held.extend(applied.left.iter().map(|path| (path.clone(), record.after.waiting(path))));
         } else {
             // Something was merged or pushed since: these files alone are offered again.
             let undone = record.paths().filter(|path| !applied.left.contains(path));
             let waiting: Vec<_> = undone.map(|path| (path.clone(), record.before.waiting(path))).collect();
-            state.held.extend(waiting);
+            state.files.held.extend(waiting);
         }
         state.change = record.previous.clone();
     } else {
@@ -248,7 +218,7 @@ fn finish(
         if !applied.waits.is_empty() {
             write_record(directory, &record)?;
         }
-        record.after.clone().put(state);
+        state.files = record.after.clone();
         state.change = Some(record.id.clone());
     }
     directory.save(state)?;

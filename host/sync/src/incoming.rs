@@ -11,7 +11,7 @@ use crate::graph::{Speakers, common, joined, speaks};
 use crate::object::ObjectName;
 use crate::place::{Roots, SyncPath};
 use crate::snapshot::{Clock, FileContent, Snapshot, is_in};
-use crate::state::{Held, HeldKey, Silent, merged_into};
+use crate::state::{Held, HeldKey, MergedState};
 use crate::store::Store;
 use crate::travel::{Scope, TravelEffect, TravelRow};
 
@@ -96,13 +96,8 @@ pub(crate) struct Merger<'a> {
     pub(crate) scope: &'a Scope,
     pub(crate) roots: &'a Roots,
     pub(crate) mine: &'a Gathered,
-    /// The snapshots that are merged into what is here.
-    pub(crate) merged: &'a Clock,
-    /// The patterns that were merged then. Of others, nothing is merged.
-    pub(crate) covers: &'a [String],
-    pub(crate) silent: &'a Silent,
-    /// Keys that are not merged like the rest.
-    pub(crate) held: &'a Held,
+    /// How far they are merged.
+    pub(crate) state: &'a MergedState,
 }
 
 /// One way through a file: what is merged there, and the keys that are looked at.
@@ -145,11 +140,11 @@ impl Merger<'_> {
 
     /// Returns the ways through a file: one for each key that was not decided, and one for the rest.
     fn passes(&self, path: &SyncPath) -> Vec<Pass<'_>> {
-        let held = self.held.get(path).map(Vec::as_slice).unwrap_or_default();
+        let held = self.state.held.get(path).map(Vec::as_slice).unwrap_or_default();
         let mut passes: Vec<Pass<'_>> =
             held.iter().map(|held| Pass { merged: held.merged.clone(), only: Some(&held.key) }).collect();
         if held.iter().all(|held| !held.key.is_empty()) {
-            passes.push(Pass { merged: merged_into(self.merged, self.covers, self.silent, path), only: None });
+            passes.push(Pass { merged: self.state.merged_into(path), only: None });
         }
         passes
     }
@@ -256,7 +251,7 @@ impl Merger<'_> {
         if let Some(problem) = problem {
             // Half of a file is not merged: all of it waits as it did.
             incoming.unreadable.push((path.clone(), problem));
-            held = self.held.get(&path).cloned().unwrap_or_else(|| {
+            held = self.state.held.get(&path).cloned().unwrap_or_else(|| {
                 self.passes(&path).into_iter().map(|pass| HeldKey { key: Vec::new(), merged: pass.merged }).collect()
             });
             (new, changes) = (old.clone(), Vec::new());
@@ -280,7 +275,7 @@ impl Merger<'_> {
             },
             Some(_) => travels,
             None => {
-                let held = self.held.get(path).map(Vec::as_slice).unwrap_or_default();
+                let held = self.state.held.get(path).map(Vec::as_slice).unwrap_or_default();
                 if held.iter().any(|held| key.starts_with(&held.key)) {
                     return Some(false);
                 }

@@ -32,17 +32,8 @@ pub(crate) struct SyncState {
     pub(crate) counter: u64,
     /// The newest snapshot of each machine that was ever seen: older ones are refused later.
     pub(crate) known: Clock,
-    /// The newest snapshots that are merged into the files here.
-    pub(crate) merged: Clock,
-    /// The patterns that were merged then.
-    pub(crate) covers: Vec<String>,
-    /// Paths that were left out of these, each with the snapshots that are merged into it.
-    pub(crate) silent: Silent,
-    /// Keys that were not decided when everything else was merged.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) held: Held,
-    /// The digests of the travelling contents that the far end has. What differs is not pushed.
-    pub(crate) pushed: BTreeMap<SyncPath, String>,
+    /// The part that a merge or a push moves.
+    pub(crate) files: MergedState,
     /// The snapshot that is being written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pushing: Option<Pushing>,
@@ -54,13 +45,37 @@ pub(crate) struct SyncState {
 /// Paths, with all below them, that were left out of a merge, and the snapshots that were merged into each before.
 pub(crate) type Silent = BTreeMap<String, Clock>;
 
-/// Returns the snapshots that are merged into a path of a state.
-pub(crate) fn merged_into(merged: &Clock, covers: &[String], silent: &Silent, path: &SyncPath) -> Clock {
-    if !speaks(covers, &[], path) {
-        return Clock::new();
+/// How far the files here are merged with those of other machines.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MergedState {
+    /// The newest snapshots that are merged into the files here.
+    pub(crate) merged: Clock,
+    /// The patterns that were merged then.
+    pub(crate) covers: Vec<String>,
+    /// Paths that were left out of these, each with the snapshots that are merged into it.
+    pub(crate) silent: Silent,
+    /// Keys that were not decided when everything else was merged.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) held: Held,
+    /// The digests of the travelling contents that the far end has. What differs is not pushed.
+    pub(crate) pushed: BTreeMap<SyncPath, String>,
+}
+
+impl MergedState {
+    /// Returns the snapshots that are merged into a path.
+    pub(crate) fn merged_into(&self, path: &SyncPath) -> Clock {
+        if !speaks(&self.covers, &[], path) {
+            return Clock::new();
+        }
+        let left_out = self.silent.iter().find(|(left_out, _)| is_within(left_out, path));
+        left_out.map_or_else(|| self.merged.clone(), |(_, before)| before.clone())
     }
-    let left_out = silent.iter().find(|(left_out, _)| is_within(left_out, path));
-    left_out.map_or_else(|| merged.clone(), |(_, before)| before.clone())
+
+    /// Returns what waits of a file that is not merged after all.
+    pub(crate) fn waiting(&self, path: &SyncPath) -> Vec<HeldKey> {
+        let whole = || vec![HeldKey { key: Vec::new(), merged: self.merged_into(path) }];
+        self.held.get(path).cloned().unwrap_or_else(whole)
+    }
 }
 
 /// Keys that are not decided yet, by file.
@@ -80,10 +95,7 @@ pub(crate) struct HeldKey {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Pushing {
     pub(crate) object: String,
-    pub(crate) merged: Clock,
-    pub(crate) covers: Vec<String>,
-    pub(crate) silent: Silent,
-    pub(crate) pushed: BTreeMap<SyncPath, String>,
+    pub(crate) files: MergedState,
 }
 
 impl SyncState {
@@ -97,11 +109,7 @@ impl SyncState {
             store,
             counter: 0,
             known: Clock::new(),
-            merged: Clock::new(),
-            covers: Vec::new(),
-            silent: Silent::new(),
-            held: Held::new(),
-            pushed: BTreeMap::new(),
+            files: MergedState::default(),
             pushing: None,
             change: None,
         }
@@ -109,9 +117,8 @@ impl SyncState {
 
     /// Takes over what a finished push wrote.
     pub(crate) fn finish(&mut self, pushing: Pushing) {
-        (self.merged, self.covers, self.silent) = (pushing.merged, pushing.covers, pushing.silent);
-        self.pushed = pushing.pushed;
-        if let Some(own) = self.merged.get(&self.machine).cloned() {
+        self.files = pushing.files;
+        if let Some(own) = self.files.merged.get(&self.machine).cloned() {
             self.counter = self.counter.max(own.counter);
             self.known.insert(self.machine.clone(), own);
         }

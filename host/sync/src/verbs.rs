@@ -28,7 +28,7 @@ use crate::gather::{Gathered, Gatherer};
 use crate::graph::{joined, speaks};
 use crate::keys::{Phrase, StoreKeys};
 use crate::place::{Roots, SyncPath, SyncRoot};
-use crate::snapshot::{Clock, Files, Seen, digest};
+use crate::snapshot::{Clock, Files, digest};
 use crate::state::{Silent, SyncDirectory, SyncState};
 use crate::store::{Store, list};
 use crate::travel::Scope;
@@ -148,21 +148,13 @@ impl Synchronizer {
         accept_older: bool,
     ) -> Result<Store<'a>, SyncError> {
         let store = Store::look(far, keys, &self.directory, state, accept_older).await?;
-        let shown = store.known();
-        let known = if accept_older { shown.clone() } else { joined(&shown, &state.known) };
+        let known = if accept_older { store.known() } else { joined(&store.known(), &state.known) };
         if known != state.known {
             // What is gone is no longer merged, but an edit of this machine.
-            let is_older = |seen: &Seen, machine: &str| known.get(machine).is_none_or(|now| now.counter < seen.counter);
-            let gone: Vec<String> = state
-                .merged
-                .iter()
-                .filter(|(machine, seen)| is_older(seen, machine))
-                .map(|(machine, _)| machine.clone())
-                .collect();
-            for machine in gone {
-                match shown.get(&machine) {
-                    Some(newest) => drop(state.merged.insert(machine, newest.clone())),
-                    None => drop(state.merged.remove(&machine)),
+            state.files.merged.retain(|machine, _| known.contains_key(machine));
+            for (machine, seen) in &mut state.files.merged {
+                if let Some(newest) = known.get(machine).filter(|newest| newest.counter < seen.counter) {
+                    *seen = newest.clone();
                 }
             }
             state.known = known;
@@ -203,8 +195,9 @@ fn content_digest(bytes: &[u8], executable: bool) -> String {
 /// Returns the files that differ from what the far end has.
 fn unpushed(gathered: &Gathered, state: &SyncState) -> Vec<SyncPath> {
     let own = digests(&gathered.files);
-    let differs = own.iter().filter(|(path, digest)| state.pushed.get(*path) != Some(digest)).map(|(path, _)| path);
-    let gone = state.pushed.keys().filter(|path| {
+    let differs =
+        own.iter().filter(|(path, digest)| state.files.pushed.get(*path) != Some(digest)).map(|(path, _)| path);
+    let gone = state.files.pushed.keys().filter(|path| {
         !own.contains_key(*path)
             && speaks(&gathered.covers, &gathered.silent, path)
             && !gathered.local.contains_key(*path)
@@ -222,7 +215,8 @@ fn coverage(state: &SyncState, gathered: &Gathered, covers: Vec<String>, exclude
     // Not a row that no longer travels: nothing is known of it when it comes back.
     let root_of = |pattern: &str| pattern.split_once(':').map(|(root, _)| format!("{root}:")).unwrap_or_default();
     let there: BTreeSet<String> = covers.iter().map(|pattern| root_of(pattern)).collect();
-    let gone: Vec<String> = state.covers.iter().filter(|pattern| !there.contains(&root_of(pattern))).cloned().collect();
+    let gone: Vec<String> =
+        state.files.covers.iter().filter(|pattern| !there.contains(&root_of(pattern))).cloned().collect();
     for root in gone.iter().map(|pattern| root_of(pattern)) {
         silent.insert(root.clone(), before(&root));
     }
@@ -230,13 +224,17 @@ fn coverage(state: &SyncState, gathered: &Gathered, covers: Vec<String>, exclude
 }
 
 fn before_of(left_out: &str, state: &SyncState) -> Clock {
-    state.silent.get(left_out).cloned().unwrap_or_else(|| state.merged.clone())
+    state.files.silent.get(left_out).cloned().unwrap_or_else(|| state.files.merged.clone())
 }
 
 /// Returns the roots that were never merged on this machine: they may be made.
 fn new_roots(state: &SyncState) -> BTreeSet<SyncRoot> {
     let known = |root: &SyncRoot| {
-        state.covers.iter().any(|pattern| pattern.strip_prefix(root.as_str()).is_some_and(|rest| rest.starts_with(':')))
+        state
+            .files
+            .covers
+            .iter()
+            .any(|pattern| pattern.strip_prefix(root.as_str()).is_some_and(|rest| rest.starts_with(':')))
     };
     SyncRoot::ALL.into_iter().filter(|root| !known(root)).collect()
 }

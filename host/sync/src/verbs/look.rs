@@ -34,7 +34,7 @@ impl Synchronizer {
         let machines = state.known.iter().map(|(id, seen)| SeenMachine {
             id: id.get(..8).unwrap_or(id).to_owned(),
             snapshots: seen.counter,
-            merged: state.merged.get(id).is_some_and(|own| own.counter >= seen.counter),
+            merged: state.files.merged.get(id).is_some_and(|own| own.counter >= seen.counter),
         });
         Ok(StoreStatus {
             far_end: state.far_end.clone(),
@@ -79,7 +79,7 @@ impl Synchronizer {
                 time: aiw_core::one_line(&snapshot.manifest.time, 40),
                 files: snapshot.manifest.files.len(),
                 head: store.heads.contains(&snapshot.name.to_string()),
-                merged: is_in(&snapshot.name, &state.merged),
+                merged: is_in(&snapshot.name, &state.files.merged),
             })
             .collect();
         // For people alone: nothing is decided by a machine's clock.

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::{
     OpenStore, SyncChange, SyncConflict, SyncPull, SyncUndone, Synchronizer, Talk, content_digest, coverage, new_roots,
 };
-use crate::apply::{MergedState, apply, undo};
+use crate::apply::{apply, undo};
 use crate::content::KeyChange;
 use crate::error::SyncError;
 use crate::gather::{Gathered, LeftOutFile};
@@ -18,7 +18,7 @@ use crate::graph::joined;
 use crate::incoming::{Answer, ConflictPlace, FileChange, Incoming, Merger};
 use crate::place::{SyncPath, SyncRoot};
 use crate::snapshot::Snapshot;
-use crate::state::{Held, Silent, SyncState};
+use crate::state::{MergedState, SyncState};
 use crate::store::Store;
 use crate::travel::TravelEffect;
 
@@ -55,16 +55,8 @@ impl Synchronizer {
         if let Some(moved) = store.heads().into_iter().find(|head| head.manifest.moved.is_some()) {
             return Err(SyncError::Moved { machine: moved.manifest.machine_name.clone() });
         }
-        let before = MergedState::of(&state);
-        let merger = Merger {
-            scope: &self.scope,
-            roots: &self.roots,
-            mine: &mine,
-            merged: &before.merged,
-            covers: &before.covers,
-            silent: &before.silent,
-            held: &before.held,
-        };
+        let before = state.files.clone();
+        let merger = Merger { scope: &self.scope, roots: &self.roots, mine: &mine, state: &before };
         merger.load(&mut store).await?;
         let mut answers = BTreeMap::new();
         let mut incoming = merger.merge(&store, &answers);
@@ -93,7 +85,7 @@ impl Synchronizer {
         let mut store = self.look(&*far, &keys, &mut state, request.accept_older).await?;
         let snapshot = self.find(&mut store, Some(snapshot)).await?;
         let incoming = self.towards(&snapshot, &mine);
-        let after = MergedState::of(&state);
+        let after = state.files.clone();
         self.settle("restore", &mut state, incoming, after, request, ask, sink).await
     }
 
@@ -116,7 +108,7 @@ impl Synchronizer {
 
     /// Returns the state once everything is merged: what the far end has then.
     fn after(&self, store: &Store<'_>, state: &SyncState, mine: &Gathered, incoming: &Incoming) -> MergedState {
-        let mut after = MergedState::of(state);
+        let mut after = state.files.clone();
         // What is not decided waits by itself; all the rest is merged.
         after.held = incoming.held.clone();
         for head in store.heads() {
@@ -315,15 +307,7 @@ impl Synchronizer {
 
     /// Returns what makes the files here those of a snapshot.
     pub(super) fn towards(&self, snapshot: &Snapshot, mine: &Gathered) -> Incoming {
-        let merger = Merger {
-            scope: &self.scope,
-            roots: &self.roots,
-            mine,
-            merged: &snapshot.manifest.seen,
-            covers: &[],
-            silent: &Silent::new(),
-            held: &Held::new(),
-        };
+        let merger = Merger { scope: &self.scope, roots: &self.roots, mine, state: &MergedState::default() };
         merger.towards(snapshot)
     }
 }

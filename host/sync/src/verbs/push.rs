@@ -16,7 +16,7 @@ use crate::keys::StoreKeys;
 use crate::object;
 use crate::place::{SyncPath, SyncRoot};
 use crate::snapshot::{Clock, FORMAT, FileEntry, Files, Manifest, Seen, Snapshot, digest, pack};
-use crate::state::{Pushing, SyncState};
+use crate::state::{MergedState, Pushing, SyncState};
 use crate::store::{Store, short};
 
 /// How many snapshots of a machine are kept.
@@ -69,8 +69,8 @@ impl Synchronizer {
         let is_there = changed.is_empty()
             && !is_merge
             && !store.listing.is_empty()
-            && gathered.covers.iter().all(|pattern| state.covers.contains(pattern))
-            && gathered.silent.iter().all(|left_out| state.silent.contains_key(left_out));
+            && gathered.covers.iter().all(|pattern| state.files.covers.contains(pattern))
+            && gathered.silent.iter().all(|left_out| state.files.silent.contains_key(left_out));
         let mut answer = SyncPush {
             snapshot: None,
             files: gathered.files.len(),
@@ -113,16 +113,16 @@ impl Synchronizer {
         if let Some(moved) = store.heads().into_iter().find(|head| head.manifest.moved.is_some()) {
             return Err(SyncError::Moved { machine: moved.manifest.machine_name.clone() });
         }
-        let unmerged = |head: &&Snapshot| !head.is_in(&state.merged);
+        let unmerged = |head: &&Snapshot| !head.is_in(&state.files.merged);
         let machines: Vec<String> =
             store.heads().into_iter().filter(unmerged).map(|head| head.manifest.machine_name.clone()).collect();
-        if let (true, false) = (machines.is_empty(), state.held.is_empty()) {
-            return Err(SyncError::Undecided { paths: state.held.keys().map(ToString::to_string).collect() });
+        if let (true, false) = (machines.is_empty(), state.files.held.is_empty()) {
+            return Err(SyncError::Undecided { paths: state.files.held.keys().map(ToString::to_string).collect() });
         }
         // What travels since now was never merged: without a pull, what is not here would count as deleted.
-        let is_wider = gathered.covers.iter().any(|pattern| !state.covers.contains(pattern))
-            || state.silent.keys().any(|left_out| !gathered.silent.contains(left_out) && self.is_back(left_out));
-        if machines.is_empty() && is_wider && !state.merged.is_empty() {
+        let is_wider = gathered.covers.iter().any(|pattern| !state.files.covers.contains(pattern))
+            || state.files.silent.keys().any(|left_out| !gathered.silent.contains(left_out) && self.is_back(left_out));
+        if machines.is_empty() && is_wider && !state.files.merged.is_empty() {
             return Err(SyncError::Wider);
         }
         if machines.is_empty() { Ok(()) } else { Err(SyncError::Unmerged { machines }) }
@@ -147,7 +147,7 @@ impl Synchronizer {
             return Ok(());
         }
         let mut lost = Vec::new();
-        for head in store.heads().into_iter().filter(|head| head.is_in(&state.merged)) {
+        for head in store.heads().into_iter().filter(|head| head.is_in(&state.files.merged)) {
             lost.extend(self.lost_keys(head, gathered));
             lost.extend(self.lost_files(head, gathered));
         }
@@ -238,10 +238,12 @@ impl Synchronizer {
         if bytes.len() as u64 > MAX_OBJECT {
             return Err(SyncError::Own(format!("has more than {} MiB when it is packed", MAX_OBJECT >> 20)));
         }
-        let mut merged = state.merged.clone();
+        let mut merged = state.files.merged.clone();
         merged.insert(state.machine.clone(), Seen { counter, digest: name.digest.clone() });
         let (covers, silent) = coverage(state, gathered, gathered.covers.clone(), self.scope.excluded());
-        let pushing = Pushing { object: name.to_string(), merged, covers, silent, pushed: digests(&gathered.files) };
+        let (held, pushed) = (state.files.held.clone(), digests(&gathered.files));
+        let files = MergedState { merged, covers, silent, held, pushed };
+        let pushing = Pushing { object: name.to_string(), files };
         if is_own {
             // If this process is killed, the next one finds out whether the object arrived.
             state.pushing = Some(pushing.clone());
@@ -271,7 +273,7 @@ impl Synchronizer {
 fn manifest(state: &SyncState, parents: Vec<String>, gathered: &Gathered, moved: Option<String>) -> Manifest {
     let entry =
         |file: &crate::snapshot::FileContent| FileEntry { sha256: digest(&file.bytes), executable: file.executable };
-    let seen: Clock = state.merged.clone();
+    let seen: Clock = state.files.merged.clone();
     Manifest {
         format: FORMAT,
         machine_name: state.machine_name.clone(),
