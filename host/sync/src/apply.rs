@@ -64,7 +64,7 @@ pub(crate) struct Applied {
     pub(crate) changed: Vec<SyncPath>,
     /// Files that stay as they are: somebody else changed them meanwhile, or they are the user's links.
     pub(crate) left: Vec<SyncPath>,
-    /// What is merged later. A link is not: it would stay again.
+    /// Files of `left` that are merged later. A link is not: it would stay again.
     waits: Vec<SyncPath>,
 }
 
