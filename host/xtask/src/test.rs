@@ -5,6 +5,7 @@ use std::env;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
@@ -43,6 +44,11 @@ pub fn run() -> Result<bool> {
     fs::write(&said, "")?;
     let mut host = command::host_cargo();
     host.args(["test", "--workspace", "--locked", "--no-fail-fast"]).env("AIW_NOT_RUN", &said);
+    // Many tests wait for a process of theirs. One more at a time than there are processors keeps these busy.
+    if env::var_os("RUST_TEST_THREADS").is_none() {
+        let threads = thread::available_parallelism()?.get() + 1;
+        host.env("RUST_TEST_THREADS", threads.to_string());
+    }
     test("the host", &mut host, &mut count)?;
     for workspace in GUESTS {
         let mut guest = command::guest_cargo(workspace);
