@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use Links::{Allowed, LeftToOthers, Refused};
-use Travels::{Always, Never};
+use Travels::{Always, Never, OnRequest};
 
 pub(crate) const PROVIDERS_VERSION: u64 = 1;
 pub(crate) const PLUGINS_VERSION: u64 = 1;
@@ -83,6 +83,10 @@ impl KeptPath {
         Self { travels: Always, why: "", ..self }
     }
 
+    const fn on_request(self, why: &'static str) -> Self {
+        Self { travels: OnRequest, why, ..self }
+    }
+
     const fn stays(self, why: &'static str) -> Self {
         Self { why, ..self }
     }
@@ -126,7 +130,8 @@ pub const KEPT_PATHS: &[KeptPath] = &[
     kept("workflows/*", "orchestrator", Allowed, "", "").always(),
     kept("workflows/runs/", "orchestrator", Refused, "what scripts read", ""),
     kept("workflows/tools.d.ts", "orchestrator", Refused, "", ""),
-    kept("vault/", "home", Refused, "everything, and its key", "").stays("secrets, and their key"),
+    kept("vault/", "home", Refused, "everything, and its key", "")
+        .stays("secrets, and their key: `sync/secrets.json` takes them along"),
     kept("mcp-token", "home", Refused, "everything", "").stays("a secret of this machine"),
     kept("servers/", "routing", Refused, "what servers wrote", "the tools that you approved").stays(TRUST),
     kept("servers-seen.json", "routing", Refused, "", "everything").stays(TRUST),
@@ -151,6 +156,9 @@ pub const KEPT_PATHS: &[KeptPath] = &[
     kept("history/", "history", Refused, "what was said in sessions", ""),
     kept("logs/", "home", Refused, "", ""),
     kept("sync/", "sync", Refused, "files as they were", ""),
+    kept("sync/wishes.json", "sync", Refused, "", "").always(),
+    kept("sync/secrets.json", "sync", Refused, "the vault's, each sealed to the phrase", "")
+        .on_request("the secrets of the vault, each sealed to the phrase"),
     kept("cache/", "home", Refused, "", ""),
 ];
 

@@ -16,6 +16,9 @@ use crate::state::{MergedState, SyncDirectory, SyncState};
 const MOST_RECORD: u64 = 16 << 20;
 const MOST_FILE: u64 = 64 << 20;
 
+/// How many changes can be undone, one after the other.
+const KEPT: usize = 50;
+
 /// A change of files here by one pull or restore.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -162,7 +165,7 @@ pub(crate) fn is_unfinished(directory: &SyncDirectory) -> bool {
 /// Returns the changes that can be undone, the newest first.
 pub(crate) fn records(directory: &SyncDirectory, state: &SyncState) -> Result<Vec<ChangeRecord>, SyncError> {
     let (mut records, mut next) = (Vec::new(), state.change.clone());
-    while let Some(id) = next.take_if(|_| records.len() < 1000) {
+    while let Some(id) = next.take_if(|_| records.len() < KEPT) {
         let Some(record) = read_record(directory, &id)? else { break };
         next = record.previous.clone();
         records.push(record);
@@ -222,7 +225,22 @@ fn finish(
         state.change = Some(record.id.clone());
     }
     directory.save(state)?;
-    end(directory)
+    end(directory)?;
+    forget_old(directory, state)
+}
+
+/// Forgets changes that nobody undoes any more, and what a killed process had begun to write down.
+fn forget_old(directory: &SyncDirectory, state: &SyncState) -> Result<(), SyncError> {
+    let kept = records(directory, state)?;
+    let changes = directory.changes();
+    let Ok(entries) = fs::read_dir(&changes) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let is_kept = kept.iter().any(|record| entry.file_name() == *record.id);
+        if !is_kept {
+            aiw_home::remove_tree(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn write_record(directory: &SyncDirectory, record: &ChangeRecord) -> Result<(), SyncError> {

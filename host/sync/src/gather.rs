@@ -11,6 +11,7 @@ use aiw_home::{Home, read_capped};
 use serde_json::Value;
 
 use crate::content::{KeyRules, travelling};
+use crate::made::Made;
 use crate::place::{Roots, SyncPath, SyncRoot};
 use crate::snapshot::{FileContent, Files, MOST_FILES};
 use crate::travel::{Scope, TravelRow};
@@ -85,6 +86,8 @@ pub(crate) struct Gatherer<'a> {
     pub(crate) home: &'a Home,
     pub(crate) roots: &'a Roots,
     pub(crate) scope: &'a Scope,
+    /// Files that synchronization makes, as they are to be.
+    pub(crate) made: &'a Made,
 }
 
 impl Gatherer<'_> {
@@ -95,7 +98,7 @@ impl Gatherer<'_> {
             SyncRoot::ALL.into_iter().filter(|root| self.is_there(*root) || empty.contains(root)).collect();
         gathered.covers = self.scope.patterns(&there);
         gathered.silent = self.scope.excluded().to_vec();
-        gathered.stays = self.servers_that_stay();
+        gathered.stays = servers_that_stay(self.home);
         for row in self.scope.rows().filter(|row| there.contains(&row.root)) {
             self.of_row(row, &mut gathered);
         }
@@ -136,6 +139,9 @@ impl Gatherer<'_> {
         let parts: Vec<&str> = row.path.trim_end_matches('/').split('/').collect();
         let is_directory = row.path.ends_with('/');
         self.find(row.root, self.roots.directory(row.root), "", &parts, is_directory, &mut found, gathered);
+        let made = self.made.keys().filter(|path| path.root == row.root && path.below() == row.path);
+        found.extend(made.map(|path| path.below().to_owned()));
+        found.dedup();
         for below in found {
             let Ok(path) = SyncPath::new(row.root, &below) else {
                 let path = format!("{}:{}", row.root.as_str(), aiw_core::one_line(&below, 120));
@@ -197,7 +203,8 @@ impl Gatherer<'_> {
 
     fn file(&self, row: &TravelRow, path: SyncPath, gathered: &mut Gathered) {
         let place = self.roots.file(&path);
-        let read = read(&place).and_then(|read| {
+        let made = self.made.get(&path).cloned();
+        let read = made.map_or_else(|| read(&place), |made| Ok(Some(made))).and_then(|read| {
             let Some(bytes) = read else { return Ok(None) };
             let travels = |key: &[String]| key_travels(row, &gathered.stays, key);
             let is_set = |key: &[String]| row.is_set(key);
@@ -215,17 +222,17 @@ impl Gatherer<'_> {
             Err(why) => gathered.leave(path.root, path.below(), &why),
         }
     }
+}
 
-    /// Returns the servers of `mcp.json` that something else installs: they are installed again elsewhere.
-    fn servers_that_stay(&self) -> BTreeSet<String> {
-        let inside = ["bundles", "plugins", "data"].map(|part| self.home.root().join(part));
-        let is_inside = |text: &str| inside.iter().any(|part| part.to_str().is_some_and(|part| text.contains(part)));
-        let read = read_capped(&self.home.mcp_path(), MOST_FILE).ok().flatten();
-        let value = read.and_then(|bytes| Some(aiw_home::Jsonc::parse(&bytes).ok()?.value().clone()));
-        let servers = value.as_ref().and_then(|value| value["mcpServers"].as_object());
-        let own = servers.into_iter().flatten().filter(|(_, server)| has_text(server, &is_inside, 0));
-        own.map(|(name, _)| name.clone()).collect()
-    }
+/// Returns the servers of `mcp.json` that something else installs: they are installed again elsewhere.
+pub(crate) fn servers_that_stay(home: &Home) -> BTreeSet<String> {
+    let inside = ["bundles", "plugins", "data"].map(|part| home.root().join(part));
+    let is_inside = |text: &str| inside.iter().any(|part| part.to_str().is_some_and(|part| text.contains(part)));
+    let read = read_capped(&home.mcp_path(), MOST_FILE).ok().flatten();
+    let value = read.and_then(|bytes| Some(aiw_home::Jsonc::parse(&bytes).ok()?.value().clone()));
+    let servers = value.as_ref().and_then(|value| value["mcpServers"].as_object());
+    let own = servers.into_iter().flatten().filter(|(_, server)| has_text(server, &is_inside, 0));
+    own.map(|(name, _)| name.clone()).collect()
 }
 
 /// Whether a key travels. `None` means that the keys below it decide.

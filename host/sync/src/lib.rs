@@ -14,6 +14,7 @@ mod gather;
 mod graph;
 mod incoming;
 mod keys;
+mod made;
 mod object;
 mod place;
 mod snapshot;
@@ -28,6 +29,7 @@ pub use error::SyncError;
 pub use far::FarError;
 pub use gather::LeftOutFile;
 pub use keys::{InvalidPhrase, Phrase};
+pub use made::SyncWish;
 pub use verbs::{
     PullRequest, PushRequest, SeenMachine, SnapshotFile, StoreBegun, StoreListing, StoreSnapshot, StoreStatus,
     SyncChange, SyncConflict, SyncDifference, SyncLog, SyncLogEntry, SyncPull, SyncPush, SyncRekeyed, SyncUndone,

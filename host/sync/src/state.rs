@@ -7,6 +7,7 @@ use aiw_home::{Home, HomeError, Mode, Turn, make_private_dir, read_capped, remov
 use serde::{Deserialize, Serialize};
 
 use crate::graph::speaks;
+use crate::made::Taken;
 use crate::place::SyncPath;
 use crate::snapshot::Clock;
 use crate::travel::is_within;
@@ -34,6 +35,9 @@ pub(crate) struct SyncState {
     pub(crate) known: Clock,
     /// The part that a merge or a push moves.
     pub(crate) files: MergedState,
+    /// The sealed secrets that are those of the vault.
+    #[serde(default, skip_serializing_if = "Taken::is_empty")]
+    pub(crate) secrets: Taken,
     /// The snapshot that is being written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pushing: Option<Pushing>,
@@ -110,6 +114,7 @@ impl SyncState {
             counter: 0,
             known: Clock::new(),
             files: MergedState::default(),
+            secrets: Taken::new(),
             pushing: None,
             change: None,
         }
@@ -186,12 +191,22 @@ impl SyncDirectory {
 
     /// Returns where the object of a name is kept, sealed as it came.
     pub(crate) fn object(&self, name: &str) -> PathBuf {
-        self.0.join("objects").join(name)
+        self.objects().join(name)
+    }
+
+    /// Returns the directory of all objects that are kept here.
+    pub(crate) fn objects(&self) -> PathBuf {
+        self.0.join("objects")
+    }
+
+    /// Returns the directory of all changes to files here.
+    pub(crate) fn changes(&self) -> PathBuf {
+        self.0.join("changes")
     }
 
     /// Returns the directory of a change to files here.
     pub(crate) fn change(&self, id: &str) -> PathBuf {
-        self.0.join("changes").join(id)
+        self.changes().join(id)
     }
 
     /// Returns the directory of the versions that conflict.

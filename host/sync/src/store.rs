@@ -122,6 +122,17 @@ impl<'a> Store<'a> {
         Ok(replace(&kept, bytes, Mode::Private)?)
     }
 
+    /// Forgets the copies of objects that the far end has no more.
+    pub(crate) fn forget_old(&self) -> Result<(), SyncError> {
+        let there: BTreeSet<String> = self.listing.names().map(ToString::to_string).collect();
+        let Ok(entries) = std::fs::read_dir(self.directory.objects()) else { return Ok(()) };
+        let is_old = |name: &str| ObjectName::parse(name).is_some() && !there.contains(name);
+        for entry in entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_old)) {
+            aiw_home::remove_file(&entry.path()).map_err(SyncError::System)?;
+        }
+        Ok(())
+    }
+
     /// Deletes an object.
     pub(crate) async fn delete(&self, name: &ObjectName) -> Result<(), FarError> {
         self.far.delete(&name.to_string()).await

@@ -243,6 +243,9 @@ const AIW_SETTINGS: &[KeyRow] = &[
     no("trustedFiles"),
 ];
 
+/// A wish starts nothing: it is shown with the command that installs it.
+const WISH_KEYS: &[KeyRow] = &[KeyRow { key: "wishes.*", travels: Always, effect: Nothing, is_set: true }];
+
 use ContentForm::{Binary, Json, Toml};
 use SyncRoot::{Agents, Aiw, Claude, ClaudeState, Codex, Gemini};
 
@@ -321,6 +324,13 @@ const ROWS: &[TravelRow] = &[
 
 /// How those of aiw's own files are read that travel; the table of documents says which do.
 const OWN: &[TravelRow] = &[
+    row(Aiw, crate::made::WISHES, Json, Nothing).keys(WISH_KEYS).others(Never, Nothing),
+    TravelRow {
+        form: Json,
+        ..asked(Aiw, crate::made::SECRETS, Starts, "the secrets of the vault, each sealed to the phrase")
+    }
+    .keys(&[key("secrets", Starts)])
+    .others(Never, Nothing),
     row(Aiw, "settings.json", Json, Starts).keys(AIW_SETTINGS).others(Never, Nothing),
     row(Aiw, "providers.json", Json, Starts).keys(&[
         key("providers", Starts),

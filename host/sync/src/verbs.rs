@@ -24,9 +24,10 @@ pub use push::PushRequest;
 use crate::apply::{is_unfinished, recover};
 use crate::error::SyncError;
 use crate::far::{FarAddress, FarContext, FarEnd, open};
-use crate::gather::{Gathered, Gatherer};
+use crate::gather::{Gathered, Gatherer, servers_that_stay};
 use crate::graph::{joined, speaks};
 use crate::keys::{Phrase, StoreKeys};
+use crate::made::{Made, SECRETS, SealedSecrets, Taken, path_of, wished};
 use crate::place::{Roots, SyncPath, SyncRoot};
 use crate::snapshot::{Clock, Files, digest};
 use crate::state::{Silent, SyncDirectory, SyncState};
@@ -73,11 +74,40 @@ impl Synchronizer {
         })
     }
 
-    /// Returns the files that were not pushed.
-    fn unpushed(&self, state: &SyncState) -> (Gathered, Vec<SyncPath>) {
-        let gathered = Gatherer { home: &self.home, roots: &self.roots, scope: &self.scope }.gather(&BTreeSet::new());
+    /// Returns the files that were not pushed. Without keys, what changed in the vault is not among them.
+    fn unpushed(&self, state: &SyncState, keys: Option<&StoreKeys>) -> (Gathered, Vec<SyncPath>) {
+        // Who only looks writes nothing.
+        let made = self.made(&mut state.secrets.clone(), keys, &[]).unwrap_or_default();
+        let gatherer = Gatherer { home: &self.home, roots: &self.roots, scope: &self.scope, made: &made };
+        let gathered = gatherer.gather(&BTreeSet::new());
         let unpushed = unpushed(&gathered, state);
         (gathered, unpushed)
+    }
+
+    /// Returns what synchronization makes, as it is to be.
+    fn made(&self, taken: &mut Taken, keys: Option<&StoreKeys>, others: &[Vec<u8>]) -> Result<Made, SyncError> {
+        let mut made = wished(&self.home, &servers_that_stay(&self.home));
+        let secrets = path_of(SECRETS).filter(|path| self.scope.travels(path).is_some());
+        if let (Some(keys), Some(_)) = (keys, secrets) {
+            made.extend(SealedSecrets { home: &self.home, keys }.sealed(taken, others)?);
+        }
+        Ok(made)
+    }
+
+    /// Writes what synchronization makes. `store` has values that others sealed.
+    fn make(&self, state: &mut SyncState, keys: &StoreKeys, store: &Store<'_>) -> Result<(), SyncError> {
+        self.take_secrets(state, keys)?;
+        let others = path_of(SECRETS).map_or_else(Vec::new, |path| {
+            store.heads().into_iter().filter_map(|head| Some(head.file(&path)?.0.to_vec())).collect()
+        });
+        let made = self.made(&mut state.secrets, Some(keys), &others)?;
+        Ok(crate::made::write(&self.home, &made, &self.home.lock()?)?)
+    }
+
+    /// Brings secrets that arrived into the vault.
+    fn take_secrets(&self, state: &mut SyncState, keys: &StoreKeys) -> Result<(), SyncError> {
+        let lock = self.home.lock()?;
+        SealedSecrets { home: &self.home, keys }.take(&mut state.secrets, &lock).map(drop)
     }
 
     async fn far(&self, address: &str) -> Result<Box<dyn FarEnd>, SyncError> {

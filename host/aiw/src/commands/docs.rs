@@ -99,7 +99,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_ci { CiFailedLogs CiJob CiJobLog CiLimit CiRun CiRunDetails CiRunList CiStep CiWait MonitoredBranch StoppedMonitoring }
         aiw_sync {
             LeftOutFile SeenMachine SnapshotFile StoreBegun StoreListing StoreSnapshot StoreStatus SyncChange SyncConflict SyncDifference
-            SyncLog SyncLogEntry SyncPull SyncPush SyncRekeyed SyncUndone
+            SyncLog SyncLogEntry SyncPull SyncPush SyncRekeyed SyncUndone SyncWish
         }
         aiw_events { HomeEvent }
         aiw_orchestrator { CallTrace RunRecord WorkflowSummary }

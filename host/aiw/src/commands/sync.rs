@@ -4,7 +4,8 @@ use aiw_app::sync;
 use aiw_core::{Sink, counted};
 use aiw_home::Home;
 use aiw_sync::{
-    PullRequest, PushRequest, SnapshotFile, StoreBegun, StoreSnapshot, SyncChange, SyncPull, SyncPush, Synchronizer,
+    PullRequest, PushRequest, SnapshotFile, StoreBegun, StoreSnapshot, SyncChange, SyncPull, SyncPush, SyncWish,
+    Synchronizer,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -175,7 +176,17 @@ fn pulled(answer: SyncPull, output: &Output) {
             }
         }
     }
+    wishes(&answer.wishes, output);
     output.answer(answer);
+}
+
+fn wishes(wishes: &[SyncWish], output: &Output) {
+    if !wishes.is_empty() {
+        output.line("Installed on other machines of yours, and not here:");
+    }
+    for wish in wishes {
+        output.line(format!("  {} {}: `{}`", wish.kind, wish.name, wish.next));
+    }
 }
 
 fn changes(changes: &[SyncChange], output: &Output) {
@@ -198,6 +209,7 @@ fn status(own: &Synchronizer, output: &Output) -> Result<(), Failure> {
     }
     answer.unpushed.iter().for_each(|path| output.line(format!("  {path}")));
     answer.left_out.iter().for_each(|left| output.note(format!("{} {}; it is left out", left.path, left.why)));
+    wishes(&answer.wishes, output);
     output.answer(answer);
     Ok(())
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::gather::LeftOutFile;
+use crate::made::SyncWish;
 
 /// A store that began or was joined.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -89,6 +90,8 @@ pub struct SyncPull {
     pub executable: Option<String>,
     /// AI CLIs that run now, and read some of these files only when they start.
     pub running: Vec<String>,
+    /// What is installed on other machines of yours, and not here.
+    pub wishes: Vec<SyncWish>,
 }
 
 /// How a store and this machine stand.
@@ -107,6 +110,8 @@ pub struct StoreStatus {
     pub left_out: Vec<LeftOutFile>,
     /// The newest snapshot of each machine that was seen.
     pub machines: Vec<SeenMachine>,
+    /// What is installed on other machines of yours, and not here.
+    pub wishes: Vec<SyncWish>,
 }
 
 /// A machine of a store.

@@ -93,6 +93,7 @@ impl Synchronizer {
         let id = new_machine().map_err(SyncError::System)?;
         let machine = machine.or_else(host_name).unwrap_or_else(|| id[..8].to_owned());
         let machine = aiw_core::one_line(&machine, 60);
+        crate::made::forget(&self.home)?;
         self.home.vault().set(&self.home.lock()?, &secret_name(PHRASE)?, &phrase.line())?;
         self.directory.save(&SyncState::new(far_end.clone(), id, machine.clone(), keys.store.clone()))?;
         Ok(StoreBegun { far_end, machine, fingerprint: keys.fingerprint, snapshots })
@@ -108,6 +109,7 @@ impl Synchronizer {
         let state = self.state()?;
         self.forget_secret(PHRASE)?;
         self.directory.forget()?;
+        crate::made::forget(&self.home)?;
         Ok(state.far_end)
     }
 

@@ -1,6 +1,7 @@
 //! Logging in at far ends that need it, and out again.
 
 use aiw_core::{Ask, AskError, Secret, Sink};
+use qrcode::render::unicode::Dense1x2;
 
 use super::{Synchronizer, secret_name};
 use crate::error::SyncError;
@@ -16,7 +17,7 @@ impl Synchronizer {
     pub async fn login(&self, far_end: Option<&str>, ask: &dyn Ask, sink: &dyn Sink) -> Result<(), SyncError> {
         match self.address(far_end)? {
             FarAddress::GoogleDrive => {
-                let show = |code: &DeviceCode| show(code, sink);
+                let show = |code: &DeviceCode| show(code, ask.is_there(), sink);
                 let login = google::login(&self.context()?, &show).await?;
                 say_end(login.end, sink);
                 Ok(())
@@ -66,10 +67,20 @@ impl Synchronizer {
     }
 }
 
-fn show(code: &DeviceCode, sink: &dyn Sink) {
+fn show(code: &DeviceCode, is_terminal: bool, sink: &dyn Sink) {
     let DeviceCode { url, code, seconds, .. } = code;
+    if is_terminal {
+        picture(url).unwrap_or_default().lines().for_each(|line| sink.note(line.to_owned()));
+    }
     sink.note(format!("open {url} in any browser, and type the code {code}"));
     sink.step(format!("waiting up to {} minutes for the login", seconds / 60));
+}
+
+/// Returns a QR code of an address, for a terminal with light text on a dark background, as most are.
+fn picture(url: &str) -> Option<String> {
+    let code = qrcode::QrCode::new(url).ok()?;
+    let mut drawing = code.render::<Dense1x2>();
+    Some(drawing.dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())
 }
 
 /// Says that a login ends soon.

@@ -13,6 +13,7 @@ use super::{
 use crate::apply::records;
 use crate::error::SyncError;
 use crate::far::google;
+use crate::made::missing;
 use crate::object::ObjectName;
 use crate::place::SyncPath;
 use crate::snapshot::{Snapshot, is_in};
@@ -30,7 +31,8 @@ impl Synchronizer {
     /// It has no store.
     pub fn status(&self) -> Result<StoreStatus, SyncError> {
         let state = self.seen_state()?;
-        let (gathered, unpushed) = self.unpushed(&state);
+        let keys = self.keys(&state).ok();
+        let (gathered, unpushed) = self.unpushed(&state, keys.as_ref());
         let machines = state.known.iter().map(|(id, seen)| SeenMachine {
             id: id.get(..8).unwrap_or(id).to_owned(),
             snapshots: seen.counter,
@@ -39,17 +41,18 @@ impl Synchronizer {
         Ok(StoreStatus {
             far_end: state.far_end.clone(),
             machine: state.machine_name.clone(),
-            fingerprint: self.keys(&state).ok().map(|keys| keys.fingerprint),
+            fingerprint: keys.map(|keys| keys.fingerprint),
             unpushed: unpushed.iter().map(SyncPath::to_string).collect(),
             left_out: gathered.left_out.clone(),
             machines: machines.collect(),
+            wishes: missing(&self.home, &gathered.stays),
         })
     }
 
     /// Returns how many files are not pushed: of [`Self::status`] what needs no key. `None` without a store.
     pub(crate) fn count_unpushed(&self) -> Option<usize> {
         let state = self.directory.load().ok()??;
-        Some(self.unpushed(&state).1.len())
+        Some(self.unpushed(&state, None).1.len())
     }
 
     /// Returns the newest snapshots of the store.

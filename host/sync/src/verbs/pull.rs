@@ -16,6 +16,7 @@ use crate::error::SyncError;
 use crate::gather::{Gathered, LeftOutFile};
 use crate::graph::joined;
 use crate::incoming::{Answer, ConflictPlace, FileChange, Incoming, Merger};
+use crate::made::{is_sealed, missing};
 use crate::place::{SyncPath, SyncRoot};
 use crate::snapshot::Snapshot;
 use crate::state::{MergedState, SyncState};
@@ -48,10 +49,12 @@ impl Synchronizer {
     /// The far end can't be reached or shows an older state; files conflict and there is nobody to ask; nobody agrees.
     pub async fn pull(&self, request: &PullRequest, ask: &dyn Ask, sink: &dyn Sink) -> Result<SyncPull, SyncError> {
         let OpenStore { mut state, keys, far, _turn } = self.open().await?;
-        sink.step("reading what travels from this machine".into());
-        let mine = self.gather(new_roots(&state)).await?;
         sink.step(format!("looking at {}", state.far_end));
         let mut store = self.look(&*far, &keys, &mut state, request.accept_older).await?;
+        sink.step("reading what travels from this machine".into());
+        self.make(&mut state, &keys, &store)?;
+        self.directory.save(&state)?;
+        let mine = self.gather(new_roots(&state)).await?;
         if let Some(moved) = store.heads().into_iter().find(|head| head.manifest.moved.is_some()) {
             return Err(SyncError::Moved { machine: moved.manifest.machine_name.clone() });
         }
@@ -65,7 +68,11 @@ impl Synchronizer {
             incoming = merger.merge(&store, &answers);
         }
         let after = self.after(&store, &state, &mine, &incoming);
-        self.settle("pull", &mut state, incoming, after, request, ask, sink).await
+        let mut answer = self.settle("pull", &mut state, incoming, after, request, ask, sink).await?;
+        self.take_secrets(&mut state, &keys)?;
+        self.directory.save(&state)?;
+        answer.wishes = missing(&self.home, &mine.stays);
+        Ok(answer)
     }
 
     /// Makes the files here what they are in a snapshot.
@@ -81,12 +88,17 @@ impl Synchronizer {
         sink: &dyn Sink,
     ) -> Result<SyncPull, SyncError> {
         let OpenStore { mut state, keys, far, _turn } = self.open().await?;
-        let mine = self.gather(BTreeSet::new()).await?;
         let mut store = self.look(&*far, &keys, &mut state, request.accept_older).await?;
+        self.make(&mut state, &keys, &store)?;
+        self.directory.save(&state)?;
+        let mine = self.gather(BTreeSet::new()).await?;
         let snapshot = self.find(&mut store, Some(snapshot)).await?;
         let incoming = self.towards(&snapshot, &mine);
         let after = state.files.clone();
-        self.settle("restore", &mut state, incoming, after, request, ask, sink).await
+        let answer = self.settle("restore", &mut state, incoming, after, request, ask, sink).await?;
+        self.take_secrets(&mut state, &keys)?;
+        self.directory.save(&state)?;
+        Ok(answer)
     }
 
     /// Undoes the newest pull or restore.
@@ -98,6 +110,10 @@ impl Synchronizer {
         let _turn = self.directory.turn()?;
         let mut state = self.state()?;
         let (record, applied) = undo(&self.home, &self.directory, &mut state)?;
+        if let Ok(keys) = self.keys(&state) {
+            self.take_secrets(&mut state, &keys)?;
+            self.directory.save(&state)?;
+        }
         Ok(SyncUndone {
             what: record.what,
             time: record.time,
@@ -342,6 +358,7 @@ fn answer_of(incoming: &Incoming, executable: Option<String>) -> SyncPull {
         ignored: incoming.ignored,
         executable,
         running: Vec::new(),
+        wishes: Vec::new(),
     }
 }
 
@@ -351,7 +368,10 @@ pub(super) fn change_of(file: &FileChange) -> SyncChange {
         (_, None) => "removed",
         _ => "changed",
     };
-    let mut lines: Vec<String> = file.changes.iter().flat_map(lines_of).collect();
+    let mut lines: Vec<String> = match is_sealed(&file.path) {
+        true => file.changes.iter().flat_map(|change| lines_of(&unreadable(change))).collect(),
+        false => file.changes.iter().flat_map(lines_of).collect(),
+    };
     let is_program = |file: &Option<crate::snapshot::FileContent>| file.as_ref().is_some_and(|file| file.executable);
     match (is_program(&file.old), is_program(&file.new)) {
         (false, true) => lines.push("+ it may be run as a program".into()),
@@ -376,8 +396,21 @@ fn lines_of(change: &KeyChange) -> Vec<String> {
     old.chain(change.new.iter().flat_map(|value| shown('+', value))).collect()
 }
 
+/// Returns a change of sealed values by their names alone.
+fn unreadable(change: &KeyChange) -> KeyChange {
+    fn without(value: &Value) -> Value {
+        match value {
+            Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), without(value))).collect(),
+            _ => Value::from("(sealed)"),
+        }
+    }
+    let of = |value: &Option<Value>| value.as_ref().map(without);
+    KeyChange { key: change.key.clone(), old: of(&change.old), new: of(&change.new), diff: None }
+}
+
 fn conflict_of(found: &crate::incoming::FoundConflict) -> SyncConflict {
     let (path, key, _) = &found.place;
+    let text_of = |shown: &Shown| if is_sealed(path) { "(sealed)".into() } else { text_of(shown) };
     SyncConflict {
         path: path.to_string(),
         key: (!key.is_empty()).then(|| key.join(".")),

@@ -13,6 +13,7 @@ use crate::far::{FarEnd, MAX_OBJECT};
 use crate::gather::Gathered;
 use crate::graph::{speaks, unneeded};
 use crate::keys::StoreKeys;
+use crate::made::{Made, is_sealed};
 use crate::object;
 use crate::place::{SyncPath, SyncRoot};
 use crate::snapshot::{Clock, FORMAT, FileEntry, Files, Manifest, Seen, Snapshot, digest, pack};
@@ -56,13 +57,18 @@ impl Synchronizer {
         talk: &Talk<'_>,
         is_own: bool,
     ) -> Result<SyncPush, SyncError> {
-        talk.sink.step("reading what travels from this machine".into());
-        let gathered = self.gather(BTreeSet::new()).await?;
         talk.sink.step(format!("looking at {}", state.far_end));
         let store = match is_own {
             true => self.look(far, keys, state, request.accept_older).await?,
             false => Store::look(far, keys, &self.directory, state, request.accept_older).await?,
         };
+        talk.sink.step("reading what travels from this machine".into());
+        self.make(state, keys, &store)?;
+        if is_own {
+            self.directory.save(state)?;
+            store.forget_old()?;
+        }
+        let gathered = self.gather(BTreeSet::new()).await?;
         self.refuse_unmerged(&store, state, &gathered)?;
         let changed = unpushed(&gathered, state);
         let is_merge = store.heads().len() > 1;
@@ -99,7 +105,9 @@ impl Synchronizer {
     /// Reads what travels, beside the runtime.
     pub(super) async fn gather(&self, empty: BTreeSet<SyncRoot>) -> Result<Gathered, SyncError> {
         let (home, roots, scope) = (self.home.clone(), self.roots.clone(), self.scope.clone());
-        let gather = move || crate::gather::Gatherer { home: &home, roots: &roots, scope: &scope }.gather(&empty);
+        let gather = move || {
+            crate::gather::Gatherer { home: &home, roots: &roots, scope: &scope, made: &Made::new() }.gather(&empty)
+        };
         Ok(aiw_home::blocking(gather).await)
     }
 
@@ -204,7 +212,7 @@ impl Synchronizer {
         for (path, file) in files {
             let Some(row) = self.scope.travels(path) else { continue };
             // A login travels because somebody asked for it.
-            if row.form == crate::content::ContentForm::Binary {
+            if row.form == crate::content::ContentForm::Binary || is_sealed(path) {
                 continue;
             }
             places.extend(secrets(&redactor, path, row.form, &file.bytes));

@@ -1,0 +1,70 @@
+//! What synchronization makes for itself: the wishes, and the secrets of the vault, each sealed. Both are files like the others:
+//! they are merged, shown, applied and undone with the rest.
+
+mod secrets;
+mod wishes;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use aiw_home::{Home, HomeError, Lock, Mode, make_private_dir, read_capped, replace};
+
+pub(crate) use secrets::{SealedSecrets, Taken, is_sealed};
+pub use wishes::SyncWish;
+pub(crate) use wishes::{missing, wished};
+
+use crate::place::{SyncPath, SyncRoot};
+
+/// What is installed on machines that synchronize.
+pub(crate) const WISHES: &str = "sync/wishes.json";
+
+/// The secrets of the vault.
+pub(crate) const SECRETS: &str = "sync/secrets.json";
+
+const MOST: u64 = 4 << 20;
+
+/// Files as they are to be, before they are written.
+pub(crate) type Made = BTreeMap<SyncPath, Vec<u8>>;
+
+/// Returns the path of a file that is made.
+pub(crate) fn path_of(below: &str) -> Option<SyncPath> {
+    SyncPath::new(SyncRoot::Aiw, below).ok()
+}
+
+/// Reads a file that is made.
+fn read(home: &Home, below: &str) -> Result<Option<Vec<u8>>, HomeError> {
+    read_capped(&home.root().join(below), MOST)
+}
+
+/// Writes what differs from what is there.
+pub(crate) fn write(home: &Home, made: &Made, _lock: &Lock) -> Result<(), HomeError> {
+    for (path, bytes) in made {
+        if read(home, path.below())?.as_ref() == Some(bytes) {
+            continue;
+        }
+        let place = home.root().join(path.below());
+        make_private_dir(place.parent().unwrap_or(Path::new("")))?;
+        replace(&place, bytes, Mode::Private)?;
+    }
+    Ok(())
+}
+
+/// Removes what a store left, so that nothing old comes back with the next one.
+pub(crate) fn forget(home: &Home) -> Result<(), HomeError> {
+    for below in [WISHES, SECRETS] {
+        let place = home.root().join(below);
+        match aiw_home::remove_file(&place) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(HomeError::Io { action: "remove", path: place, source: e });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn text(file: &impl serde::Serialize) -> Vec<u8> {
+    let mut text = serde_json::to_vec_pretty(file).unwrap_or_default();
+    text.push(b'\n');
+    text
+}
