@@ -8,6 +8,7 @@
 mod corpora;
 mod environment;
 mod fake_cli;
+mod google;
 mod market;
 mod meaning;
 mod model_api;
@@ -17,6 +18,7 @@ mod server;
 pub use corpora::{Corpus, corpus, registry_rows, tool_rows};
 pub use environment::{Environment, Run, binary, component, components_dir, describing, scripts_part};
 pub use fake_cli::{FakeClis, Seen, listening};
+pub use google::{DriveEntry, GoogleState, LoopbackGoogle};
 pub use market::{Market, commit_all, git};
 pub use meaning::{TINY_DIMENSIONS, noise, onnx_package, onnx_runtime, real_model, tiny_model};
 pub use model_api::{ModelApi, not_run, python, real_cli};

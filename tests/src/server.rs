@@ -60,6 +60,12 @@ impl Answer {
         Self::Plain(status, Vec::new(), Vec::new())
     }
 
+    /// Creates an answer with a status and JSON.
+    pub fn json(status: u16, body: &serde_json::Value) -> Self {
+        let headers = vec![("content-type".into(), "application/json".into())];
+        Self::Plain(status, headers, body.to_string().into_bytes())
+    }
+
     /// Creates a redirect.
     pub fn redirect(to: impl Into<String>) -> Self {
         Self::Plain(302, vec![("location".into(), to.into())], Vec::new())

@@ -124,14 +124,16 @@ pub(crate) fn apply(
             finish(directory, state, record, &applied, false)?;
             Ok(applied)
         }
-        Err(e) => {
-            // What was changed before is put back: half of it would be neither state.
-            begin(directory, &Journal { id: record.id.clone(), undo: true })?;
-            let back = carry_out(home, directory, &record, true);
-            let back = back.map(drop).and_then(|()| end(directory));
-            Err(SyncError::NotApplied { problem: e.to_string(), back: back.err().map(|e| e.to_string()) })
-        }
+        Err(e) => Err(taken_back(home, directory, &record, false, &e)),
     }
+}
+
+/// Puts back what was changed before a failure: half of it would be neither state.
+fn taken_back(home: &Home, directory: &SyncDirectory, record: &ChangeRecord, undo: bool, e: &SyncError) -> SyncError {
+    // Where there is no room for it, a kill before the end lets the next command carry the change out.
+    let _ = begin(directory, &Journal { id: record.id.clone(), undo: !undo });
+    let back = carry_out(home, directory, record, !undo).and_then(|_| end(directory));
+    SyncError::NotApplied { problem: e.to_string(), back: back.err().map(|e| e.to_string()) }
 }
 
 /// Undoes the newest change. Files that are no longer what it made of them stay as they are.
@@ -143,18 +145,27 @@ pub(crate) fn undo(
     let id = state.change.clone().ok_or(SyncError::NothingToUndo)?;
     let record = read_record(directory, &id)?.ok_or(SyncError::NothingToUndo)?;
     begin(directory, &Journal { id, undo: true })?;
-    let applied = carry_out(home, directory, &record, true)?;
+    let applied = match carry_out(home, directory, &record, true) {
+        Ok(applied) => applied,
+        Err(e) => return Err(taken_back(home, directory, &record, true, &e)),
+    };
     finish(directory, state, record.clone(), &applied, true)?;
     Ok((record, applied))
 }
 
-/// Finishes what a killed process had begun.
-pub(crate) fn recover(home: &Home, directory: &SyncDirectory, state: &mut SyncState) -> Result<(), SyncError> {
-    let Some(bytes) = read_capped(&journal(directory), MOST_RECORD)? else { return Ok(()) };
-    let Ok(journal) = serde_json::from_slice::<Journal>(&bytes) else { return end(directory) };
-    let Some(record) = read_record(directory, &journal.id)? else { return end(directory) };
+/// Finishes what a killed process had begun. Returns an undo that it finished.
+pub(crate) fn recover(
+    home: &Home,
+    directory: &SyncDirectory,
+    state: &mut SyncState,
+) -> Result<Option<(ChangeRecord, Applied)>, SyncError> {
+    let Some(bytes) = read_capped(&journal(directory), MOST_RECORD)? else { return Ok(None) };
+    let journal = serde_json::from_slice::<Journal>(&bytes).ok();
+    let record = journal.as_ref().map(|journal| read_record(directory, &journal.id)).transpose()?.flatten();
+    let (Some(journal), Some(record)) = (journal, record) else { return end(directory).map(|()| None) };
     let applied = carry_out(home, directory, &record, journal.undo)?;
-    finish(directory, state, record, &applied, journal.undo)
+    finish(directory, state, record.clone(), &applied, journal.undo)?;
+    Ok(journal.undo.then_some((record, applied)))
 }
 
 /// Whether a killed process has left a change half done.
@@ -226,21 +237,19 @@ fn finish(
     }
     directory.save(state)?;
     end(directory)?;
-    forget_old(directory, state)
+    forget_old(directory, state);
+    Ok(())
 }
 
-/// Forgets changes that nobody undoes any more, and what a killed process had begun to write down.
-fn forget_old(directory: &SyncDirectory, state: &SyncState) -> Result<(), SyncError> {
-    let kept = records(directory, state)?;
-    let changes = directory.changes();
-    let Ok(entries) = fs::read_dir(&changes) else { return Ok(()) };
+/// Forgets changes that nobody undoes any more, and what a killed process had begun to write down. What can't be removed stays
+/// until the next change.
+fn forget_old(directory: &SyncDirectory, state: &SyncState) {
+    let (Ok(kept), Ok(entries)) = (records(directory, state), fs::read_dir(directory.changes())) else { return };
     for entry in entries.flatten() {
-        let is_kept = kept.iter().any(|record| entry.file_name() == *record.id);
-        if !is_kept {
-            aiw_home::remove_tree(&entry.path())?;
+        if !kept.iter().any(|record| entry.file_name() == *record.id) {
+            let _ = aiw_home::remove_tree(&entry.path());
         }
     }
-    Ok(())
 }
 
 fn write_record(directory: &SyncDirectory, record: &ChangeRecord) -> Result<(), SyncError> {
@@ -262,7 +271,12 @@ fn carry_out(home: &Home, directory: &SyncDirectory, record: &ChangeRecord, undo
     let is_own = record.files.iter().any(|file| file.path.root == SyncRoot::Aiw);
     let _lock = if is_own { Some(home.lock()?) } else { None };
     let mut applied = Applied::default();
-    for file in &record.files {
+    let mut files: Vec<&ChangedFile> = record.files.iter().collect();
+    if undo {
+        // A disk that had room for the change has room for its end, from there to its beginning.
+        files.reverse();
+    }
+    for file in files {
         let (from, to) = if undo { (&file.new, &file.old) } else { (&file.old, &file.new) };
         let now = match read_capped(&file.place, MOST_FILE) {
             Ok(bytes) => {
@@ -292,6 +306,8 @@ fn carry_out(home: &Home, directory: &SyncDirectory, record: &ChangeRecord, undo
             applied.waits.push(file.path.clone());
         }
     }
+    applied.changed.sort();
+    applied.left.sort();
     Ok(applied)
 }
 

@@ -67,7 +67,6 @@ pub fn travelling(form: ContentForm, text: &[u8], rules: &KeyRules<'_>, home: &P
 /// # Errors
 ///
 /// The end of a sentence about the file.
-#[cfg(test)]
 pub fn arriving(form: ContentForm, bytes: &[u8], home: &Path) -> Result<Vec<u8>, String> {
     if !form.has_keys() {
         return Ok(bytes.to_vec());

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::content::{ContentChoice, ContentConflict, KeyChange, KeyRules, Resolved, Versions, merge};
+use crate::content::{
+    ContentChoice, ContentConflict, KeyChange, KeyRules, Resolved, Versions, arriving, merge, travelling,
+};
 use crate::error::SyncError;
 use crate::gather::{Gathered, key_travels};
 use crate::graph::{Speakers, common, joined, speaks};
@@ -14,6 +16,9 @@ use crate::snapshot::{Clock, FileContent, Snapshot, is_in};
 use crate::state::{Held, HeldKey, MergedState};
 use crate::store::Store;
 use crate::travel::{Scope, TravelEffect, TravelRow};
+
+/// How many sets of snapshots are made one for a merge of one file.
+const MOST_UNITED: usize = 200;
 
 /// An answer to a conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,8 +118,11 @@ impl Merger<'_> {
         for _ in 0..10_000 {
             let mut missing: BTreeSet<ObjectName> = BTreeSet::new();
             for path in self.paths(store) {
+                let Some(row) = self.scope.travels(&path) else { continue };
                 for pass in self.passes(&path) {
-                    self.sources(store, &path, &pass.merged, &mut missing);
+                    for (_, bases) in self.sources(store, &path, &pass.merged, &mut missing) {
+                        self.bases(store, row, &path, &bases, &mut missing);
+                    }
                 }
             }
             let before = store.read.len();
@@ -157,30 +165,100 @@ impl Merger<'_> {
         merged: &Clock,
         missing: &mut BTreeSet<ObjectName>,
     ) -> Vec<(&'s Snapshot, Vec<&'s Snapshot>)> {
-        let speakers = Speakers { read: &store.read };
         let mut clock = merged.clone();
-        let speak = |from: &[&'s Snapshot], missing: &mut BTreeSet<ObjectName>| {
-            let (found, unread) = speakers.of(path, from);
-            missing.extend(unread.iter().filter_map(|name| ObjectName::parse(name)));
-            found
-        };
         let mut sources = Vec::new();
-        for theirs in speak(&store.heads(), missing) {
+        for theirs in speakers(store, path, &store.heads(), missing) {
             if is_in(&theirs.name, &clock) {
                 continue;
             }
-            let names = common(&store.listing, &clock, &theirs.clock());
-            let mut bases = Vec::new();
-            for name in names {
-                match store.read.get(&name.to_string()) {
-                    Some(base) => bases.push(base),
-                    None => drop(missing.insert(name.clone())),
-                }
-            }
-            sources.push((theirs, speak(&bases, missing)));
+            sources.push((theirs, before(store, path, &clock, &theirs.clock(), missing)));
             clock = joined(&clock, &theirs.clock());
         }
         sources
+    }
+
+    /// Returns the versions from which both sides come: one, if those of several snapshots can be made one.
+    fn bases(
+        &self,
+        store: &Store<'_>,
+        row: &TravelRow,
+        path: &SyncPath,
+        snapshots: &[&Snapshot],
+        missing: &mut BTreeSet<ObjectName>,
+    ) -> Vec<Option<FileContent>> {
+        match self.united(store, row, path, snapshots, missing, &mut BTreeMap::new()) {
+            Some(version) => vec![version],
+            None => snapshots.iter().map(|snapshot| own(snapshot, path)).collect(),
+        }
+    }
+
+    /// Makes one version of those of several snapshots; `None` where they conflict, or nobody knows from what they come. Two
+    /// machines that push at the same time again and again have several such snapshots each time.
+    fn united(
+        &self,
+        store: &Store<'_>,
+        row: &TravelRow,
+        path: &SyncPath,
+        snapshots: &[&Snapshot],
+        missing: &mut BTreeSet<ObjectName>,
+        known: &mut BTreeMap<Vec<String>, Option<Option<FileContent>>>,
+    ) -> Option<Option<FileContent>> {
+        let (first, rest) = snapshots.split_first()?;
+        if rest.iter().all(|other| other.file(path) == first.file(path)) {
+            return Some(own(first, path));
+        }
+        let names: Vec<String> = snapshots.iter().map(|snapshot| snapshot.name.to_string()).collect();
+        if let Some(known) = known.get(&names) {
+            return known.clone();
+        }
+        if known.len() >= MOST_UNITED {
+            return None;
+        }
+        // Hostile ones may come from themselves.
+        known.insert(names.clone(), None);
+        let (mut version, mut clock) = (own(first, path), first.clock());
+        for other in rest {
+            let theirs = own(other, path);
+            if theirs != version {
+                let before = before(store, path, &clock, &other.clock(), missing);
+                let base = self.united(store, row, path, &before, missing, known)?;
+                version = self.between(row, base.as_ref(), version.as_ref(), theirs.as_ref())?;
+            }
+            clock = joined(&clock, &other.clock());
+        }
+        known.insert(names, Some(version.clone()));
+        Some(version)
+    }
+
+    /// Makes one of two versions that travelled; `None` if they conflict.
+    fn between(
+        &self,
+        row: &TravelRow,
+        base: Option<&FileContent>,
+        one: Option<&FileContent>,
+        other: Option<&FileContent>,
+    ) -> Option<Option<FileContent>> {
+        let home = self.roots.home();
+        let travels = |key: &[String]| key_travels(row, &self.mine.stays, key);
+        let is_set = |key: &[String]| row.is_set(key);
+        let rules = KeyRules { travels: &travels, is_set: &is_set };
+        let bytes = |file: Option<&FileContent>| file.map(|file| file.bytes.clone());
+        // As it would be here.
+        let mine = one.map(|file| arriving(row.form, &file.bytes, home)).transpose().ok()?;
+        let (base_bytes, theirs) = (bytes(base), bytes(other));
+        let versions = Versions { bases: &[base_bytes.as_deref()], mine: mine.as_deref(), theirs: theirs.as_deref() };
+        let merging = merge(row.form, &versions, &rules, home).ok()?;
+        if !merging.conflicts().is_empty() {
+            return None;
+        }
+        let merged = match merging.resolve(&mut |_| ContentChoice::Mine).ok()? {
+            Resolved::Unchanged => bytes(one),
+            Resolved::Write(bytes) => Some(travelling(row.form, &bytes, &rules, home).ok()?.bytes),
+            Resolved::Delete => None,
+        };
+        let is_program = |file: &FileContent| file.executable;
+        let executable = executable(one, other.map(is_program), std::iter::once(base.map(is_program)));
+        Some(merged.map(|bytes| FileContent { bytes, executable }))
     }
 
     /// Merges everything. A conflict that has no answer is skipped.
@@ -204,7 +282,7 @@ impl Merger<'_> {
         for path in paths.into_iter().filter(|path| self.speaks(path) && crate::graph::speaks_of(snapshot, path)) {
             let Some(row) = self.scope.travels(path) else { continue };
             let old = self.mine.local.get(path).cloned();
-            let base = self.mine.files.get(path).map(|file| (file.bytes.as_slice(), file.executable));
+            let base = self.mine.files.get(path).map(parts);
             let keys = |key: &[String]| key_travels(row, &self.mine.stays, key);
             match self.version(row, path, old.as_ref(), snapshot, &[base], &keys, &BTreeMap::new()) {
                 Ok(merged) => incoming.add(row, path, old, merged.new, merged.changes),
@@ -227,7 +305,8 @@ impl Merger<'_> {
         let (mut conflicts, mut problem) = (Vec::new(), None);
         for pass in self.passes(&path) {
             for (theirs, bases) in self.sources(store, &path, &pass.merged, &mut BTreeSet::new()) {
-                let bases: Vec<_> = bases.iter().map(|base| base.file(&path)).collect();
+                let bases = self.bases(store, row, &path, &bases, &mut BTreeSet::new());
+                let bases: Vec<_> = bases.iter().map(|base| base.as_ref().map(parts)).collect();
                 let keys = |key: &[String]| self.key_travels(row, &path, &pass, key);
                 match self.version(row, &path, new.as_ref(), theirs, &bases, &keys, answers) {
                     Ok(merged) => {
@@ -350,6 +429,45 @@ struct MergedFile {
     new: Option<FileContent>,
     changes: Vec<KeyChange>,
     conflicts: Vec<FoundConflict>,
+}
+
+fn parts(file: &FileContent) -> (&[u8], bool) {
+    (&file.bytes, file.executable)
+}
+
+/// Returns a snapshot's version of a file.
+fn own(snapshot: &Snapshot, path: &SyncPath) -> Option<FileContent> {
+    snapshot.file(path).map(|(bytes, executable)| FileContent { bytes: bytes.to_vec(), executable })
+}
+
+/// Returns those of snapshots and their ancestors that speak for a path.
+fn speakers<'s>(
+    store: &'s Store<'_>,
+    path: &SyncPath,
+    from: &[&'s Snapshot],
+    missing: &mut BTreeSet<ObjectName>,
+) -> Vec<&'s Snapshot> {
+    let (found, unread) = Speakers { read: &store.read }.of(path, from);
+    missing.extend(unread.iter().filter_map(|name| ObjectName::parse(name)));
+    found
+}
+
+/// Returns the snapshots that have what two states have in common of a path.
+fn before<'s>(
+    store: &'s Store<'_>,
+    path: &SyncPath,
+    one: &Clock,
+    other: &Clock,
+    missing: &mut BTreeSet<ObjectName>,
+) -> Vec<&'s Snapshot> {
+    let mut bases = Vec::new();
+    for name in common(&store.listing, one, other) {
+        match store.read.get(&name.to_string()) {
+            Some(base) => bases.push(base),
+            None => drop(missing.insert(name.clone())),
+        }
+    }
+    speakers(store, path, &bases, missing)
 }
 
 /// Whether a file becomes a program: the other side's word counts where ours is that of before.

@@ -116,6 +116,7 @@ pub fn run() -> Result<bool> {
     good &= crate::processes::run(&bench.aiw)?;
     good &= crate::scripts::run(&bench.aiw)?;
     good &= crate::planning::run(&bench.aiw)?;
+    good &= crate::sync::run(&bench.aiw)?;
     println!("the search of a million messages: `cargo xtask bench history --figures 1000000`");
     Ok(good)
 }

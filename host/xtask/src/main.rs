@@ -23,6 +23,7 @@ mod processes;
 mod registries;
 mod resident;
 mod scripts;
+mod sync;
 mod systems;
 mod test;
 mod tour;
@@ -143,6 +144,12 @@ enum Measure {
         #[arg(long, value_name = "FILE")]
         aiw: Option<PathBuf>,
     },
+    /// The cost of configuration that travels, beside restic and a plain `git push`
+    Sync {
+        /// The binary to measure [default: the release build]
+        #[arg(long, value_name = "FILE")]
+        aiw: Option<PathBuf>,
+    },
     /// How much longer the real Claude Code takes with our hooks, from its start to its end
     Hooks {
         /// How often each way is run
@@ -196,6 +203,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Bench { what: Some(Measure::Gateway { aiw }) } => return gateway::bench(aiw),
         Chore::Bench { what: Some(Measure::Planning { aiw }) } => return planning::bench(aiw),
         Chore::Bench { what: Some(Measure::Scripts { aiw }) } => return scripts::bench(aiw),
+        Chore::Bench { what: Some(Measure::Sync { aiw }) } => return sync::bench(aiw),
         Chore::Bench { what: Some(Measure::Hooks { rounds }) } => return exits::run(rounds),
     }
     Ok(true)

@@ -127,7 +127,8 @@ pub fn soak(minutes: u64) -> Result<bool> {
     cargo.args(["test", "-p", "aiw-tests", "--locked", "--test", "e2e", "servers::many"]).env("AIW_SOAK_ROUNDS", "200");
     test("many clients, servers and calls", cargo.args(["--", "--nocapture"]), &mut count)?;
     let mut cargo = command::host_cargo();
-    cargo.args(["test", "-p", "aiw-tests", "--locked", "--test", "e2e", "--", "killed", "processes::crash"]);
+    cargo.args(["test", "-p", "aiw-tests", "--locked", "--test", "e2e", "--"]);
+    cargo.args(["killed", "processes::crash", "sync::race"]);
     cargo.env("AIW_SOAK_ROUNDS", "200");
     test("the real binary", &mut cargo, &mut count)?;
     let mut cargo = command::host_cargo();

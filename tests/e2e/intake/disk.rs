@@ -9,11 +9,11 @@ use aiw_tests::{Environment, Run, not_run};
 
 use super::{HANGS, add, ended, hook, indexers, kept, line};
 
-/// A small disk for aiw's home. Only root can mount one.
-struct Disk(PathBuf);
+/// A small disk. Only root can mount one.
+pub(crate) struct Disk(PathBuf);
 
 impl Disk {
-    fn at(path: &Path) -> Option<Self> {
+    pub(crate) fn at(path: &Path) -> Option<Self> {
         let _ = std::fs::remove_dir_all(path);
         std::fs::create_dir_all(path).unwrap();
         let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m,mode=700", "aiw"]).arg(path).status();
@@ -21,7 +21,7 @@ impl Disk {
     }
 
     /// Fills the disk, but for some bytes.
-    fn fill(&self, free: usize) {
+    pub(crate) fn fill(&self, free: usize) {
         let path = self.0.join("filler");
         let mut file = std::fs::OpenOptions::new().append(true).create(true).open(&path).unwrap();
         while file.write(&[b'x'; 4096]).is_ok_and(|written| written > 0) {}
@@ -29,11 +29,11 @@ impl Disk {
         file.set_len(length.saturating_sub(u64::try_from(free).unwrap())).unwrap();
     }
 
-    fn free(&self) {
+    pub(crate) fn free(&self) {
         std::fs::remove_file(self.0.join("filler")).unwrap();
     }
 
-    fn remount(&self, how: &str) {
+    pub(crate) fn remount(&self, how: &str) {
         assert!(Command::new("mount").args(["-o", &format!("remount,{how}")]).arg(&self.0).status().unwrap().success());
     }
 }

@@ -2,7 +2,7 @@
 
 mod canary;
 mod commands;
-mod disk;
+pub(crate) mod disk;
 mod killed;
 mod large;
 mod launched;

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::{
     OpenStore, SyncChange, SyncConflict, SyncPull, SyncUndone, Synchronizer, Talk, content_digest, coverage, new_roots,
 };
-use crate::apply::{apply, undo};
+use crate::apply::{apply, recover, undo};
 use crate::content::KeyChange;
 use crate::error::SyncError;
 use crate::gather::{Gathered, LeftOutFile};
@@ -108,8 +108,13 @@ impl Synchronizer {
     /// There is none.
     pub fn undo(&self) -> Result<SyncUndone, SyncError> {
         let _turn = self.directory.turn()?;
-        let mut state = self.state()?;
-        let (record, applied) = undo(&self.home, &self.directory, &mut state)?;
+        let mut state = self.directory.load()?.ok_or(SyncError::NoStore)?;
+        // One that had begun and did not end is the one that is meant, not the change before it.
+        let finished = recover(&self.home, &self.directory, &mut state)?;
+        let (record, applied) = match finished {
+            Some(finished) => finished,
+            None => undo(&self.home, &self.directory, &mut state)?,
+        };
         if let Ok(keys) = self.keys(&state) {
             self.take_secrets(&mut state, &keys)?;
             self.directory.save(&state)?;

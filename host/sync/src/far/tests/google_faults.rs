@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aiw_tests::{Answer, Server};
+use aiw_tests::{Answer, DriveEntry, Server};
 use serde_json::json;
 
-use super::google::{FOLDER_TYPE, Google, Stored, answer, refusal};
+use super::google::{Google, Worlds};
 use super::*;
 
 const MB: usize = 1 << 20;
@@ -117,7 +117,7 @@ fn half_an_upload_that_is_answered_201_is_found_out() {
             half.headers.insert("content-range".into(), "bytes 0-2/6".into());
             state.upload(&half);
             state.finish();
-            Some(answer(201, &json!({"id": "id0002"})))
+            Some(Answer::json(201, &json!({"id": "id0002"})))
         });
         let error = wait(far.put("s-1.age", b"sixsix")).unwrap_err();
         assert!(matches!(error, FarError::Damaged { .. }), "{error}");
@@ -136,15 +136,15 @@ fn limits_are_waited_for_and_a_full_drive_is_not() {
         }
         asked += 1;
         match asked {
-            1 => Some(refusal(403, "userRateLimitExceeded")),
-            2 => Some(refusal(403, "rateLimitExceeded")),
+            1 => Some(Google::refusal(403, "userRateLimitExceeded")),
+            2 => Some(Google::refusal(403, "rateLimitExceeded")),
             3 => Some(Answer::Plain(429, vec![("retry-after".into(), "20".into())], Vec::new())),
             4 => Some(Answer::status(500)),
             _ => None,
         }
     });
     assert_eq!(wait(far.list()).unwrap(), []);
-    google.but(|_, _| Some(refusal(403, "userRateLimitExceeded")));
+    google.but(|_, _| Some(Google::refusal(403, "userRateLimitExceeded")));
     let before = google.server.seen().len();
     let error = wait(far.list()).unwrap_err();
     assert!(matches!(error, FarError::Limited { .. }), "{error}");
@@ -152,13 +152,14 @@ fn limits_are_waited_for_and_a_full_drive_is_not() {
     google.but(|_, _| Some(Answer::Plain(429, vec![("retry-after".into(), "86400".into())], Vec::new())));
     let error = wait(far.list()).unwrap_err();
     assert!(matches!(error, FarError::Limited { seconds: Some(86400), .. }), "{error}");
-    google
-        .but(|request, _| (request.path == "/api/upload/drive/v3/files").then(|| refusal(403, "storageQuotaExceeded")));
+    google.but(|request, _| {
+        (request.path == "/api/upload/drive/v3/files").then(|| Google::refusal(403, "storageQuotaExceeded"))
+    });
     let before = google.count("POST", "/upload/");
     let error = wait(far.put("s-1.age", b"x")).unwrap_err();
     assert!(matches!(error, FarError::Full { .. }), "{error}");
     assert_eq!(google.count("POST", "/upload/") - before, 1);
-    google.but(|_, _| Some(refusal(403, "insufficientPermissions")));
+    google.but(|_, _| Some(Google::refusal(403, "insufficientPermissions")));
     let error = wait(far.list()).unwrap_err();
     assert!(error.to_string().contains("403 insufficientPermissions"), "{error}");
 }
@@ -168,7 +169,8 @@ fn a_list_that_lags_makes_no_second_folder_for_one_machine() {
     let google = Google::start();
     let (_world, far) = google.far();
     google.but(|request, _| {
-        (request.method == "GET" && request.path == "/api/drive/v3/files").then(|| answer(200, &json!({"files": []})))
+        (request.method == "GET" && request.path == "/api/drive/v3/files")
+            .then(|| Answer::json(200, &json!({"files": []})))
     });
     wait(far.put("s-1.age", b"one")).unwrap();
     wait(far.put("s-2.age", b"two")).unwrap();
@@ -192,7 +194,7 @@ fn a_list_that_is_not_whole_or_has_no_end_is_an_error() {
         let google = Google::start();
         let (_world, far) = google.far();
         let said = body.clone();
-        google.but(move |_, _| Some(answer(200, &said)));
+        google.but(move |_, _| Some(Answer::json(200, &said)));
         let error = wait(far.list()).unwrap_err();
         assert!(matches!(error, FarError::Junk { .. }), "{body}: {error}");
     }
@@ -202,7 +204,7 @@ fn a_list_that_is_not_whole_or_has_no_end_is_an_error() {
 fn a_flood_of_files_is_an_error() {
     let google = Google::start();
     let (_world, far) = google.far();
-    let folder = Stored { name: "agentic-warden".into(), kind: FOLDER_TYPE.into(), ..Stored::default() };
+    let folder = DriveEntry { name: "agentic-warden".into(), kind: Google::FOLDER.into(), ..DriveEntry::default() };
     google.state.lock().files.insert("f".into(), folder);
     let mut page = 0;
     google.but(move |request, _| {
@@ -212,7 +214,7 @@ fn a_flood_of_files_is_an_error() {
         page += 1;
         let files: Vec<_> =
             (0..1000).map(|n| json!({"name": format!("s-{page}-{n}.age"), "id": format!("i{page}-{n}")})).collect();
-        Some(answer(200, &json!({"files": files, "nextPageToken": page.to_string()})))
+        Some(Answer::json(200, &json!({"files": files, "nextPageToken": page.to_string()})))
     });
     let error = wait(far.list()).unwrap_err();
     assert!(matches!(error, FarError::TooMany { .. }), "{error}");

@@ -5,12 +5,12 @@ use aiw_net::RequestLimits;
 use aiw_tests::Answer;
 use serde_json::json;
 
-use super::google::{Google, answer, logged_in};
+use super::google::{Google, Worlds, logged_in};
 use super::*;
 use crate::far::google::{DeviceCode, GoogleLogin, LoginEnd, Logout, current, login, logout};
 
 fn error(code: &str, status: u16) -> Answer {
-    answer(status, &json!({"error": code, "error_description": "x"}))
+    Answer::json(status, &json!({"error": code, "error_description": "x"}))
 }
 
 fn vault_has(world: &World) -> bool {
@@ -55,7 +55,7 @@ fn the_standards_name_of_the_address_is_read_too() {
     let google = Google::start();
     google.but(|request, _| {
         (request.path == "/oauth/device/code").then(|| {
-            answer(200, &json!({
+            Answer::json(200, &json!({
                 "device_code": format!("{CANARY}-device"), "user_code": "A\u{1b}[2J-B", "expires_in": 60, "interval": 0,
                 "verification_uri": "https://x.example/device", "verification_uri_complete": "https://x.example/d?c=A",
             }))
@@ -78,7 +78,7 @@ fn a_login_that_is_denied_or_runs_out_leaves_nothing() {
         (error("invalid_grant", 400), "the login ran out: nobody typed the code in time"),
         (error("invalid_client", 401), "Google does not accept the OAuth client: invalid_client x"),
         (
-            answer(200, &json!({"access_token": "x", "scope": "openid"})),
+            Answer::json(200, &json!({"access_token": "x", "scope": "openid"})),
             "the login was not allowed to see and change the files that aiw makes",
         ),
     ] {
@@ -94,7 +94,7 @@ fn a_login_that_is_denied_or_runs_out_leaves_nothing() {
     let google = Google::start();
     google.but(|request, _| match request.path.as_str() {
         "/oauth/token" => Some(error("authorization_pending", 428)),
-        _ => Some(answer(
+        _ => Some(Answer::json(
             200,
             &json!({
                 "device_code": "x", "user_code": "x", "expires_in": 60, "verification_url": "https://x.example",
@@ -115,7 +115,7 @@ fn an_answer_without_a_code_is_an_error() {
         json!({"device_code": "x", "user_code": "x", "verification_url": "https://google.com@x.example"}),
     ] {
         let google = Google::start();
-        google.but(move |_, _| Some(answer(200, &said)));
+        google.but(move |_, _| Some(Answer::json(200, &said)));
         let error = wait(login(&google.world().context(), &|_| panic!("a code"))).unwrap_err();
         assert!(matches!(error, FarError::Junk { .. }), "{error}");
     }

@@ -1,0 +1,316 @@
+//! `cargo xtask bench sync`: what configuration that travels costs, beside restic and a plain `git push` of the same files.
+//! The Google that it pushes to is on loopback, and takes its time for each request.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use aiw_tests::{Environment, LoopbackGoogle, git};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::figures::{binary, middle};
+
+const RUNS: usize = 5;
+
+/// The runs of what takes milliseconds.
+const SHORT_RUNS: usize = 15;
+
+/// The files that are pushed, and the bytes of each: 1 MB.
+const FILES: usize = 300;
+const SIZE: usize = (1 << 20) / FILES;
+
+/// What Google takes for each request.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The files for Google, and the bytes of each: 5 MB that don't compress.
+const LARGE_FILES: usize = 20;
+const LARGE_SIZE: usize = (5 << 20) / LARGE_FILES;
+
+/// The machines of a large store, and the snapshots of each: as many as are kept.
+const MACHINES: usize = 6;
+const SNAPSHOTS: usize = 50;
+
+const WORDS: [&str; 16] = [
+    "review", "the", "change", "and", "name", "each", "file", "that", "you", "would", "rather", "not", "touch",
+    "again", "before", "lunch",
+];
+
+/// Prints the words of a store on a terminal of its own.
+const READS_WORDS: &str = r#"
+import os, pty, re, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], [sys.argv[1], "sync", "phrase"])
+shown = b""
+while b"Press Enter" not in shown:
+    shown += os.read(terminal, 65536)
+os.write(terminal, b"\n")
+os.waitpid(pid, 0)
+words = re.findall(r"(\d+)\. +([a-z]+)", shown.decode())
+print(" ".join(word for _, word in sorted(words, key=lambda pair: int(pair[0]))))
+"#;
+
+/// A row: the figure, ours and the most that it may be, and those of restic and of git.
+struct Row {
+    what: &'static str,
+    ours: f64,
+    unit: &'static str,
+    limit: Option<f64>,
+    peers: [Option<f64>; 2],
+}
+
+/// Measures a binary, by default the release build, which is made first.
+pub fn bench(aiw: Option<PathBuf>) -> Result<bool> {
+    run(&binary(aiw)?)
+}
+
+/// Prints one row for each figure. Returns whether all are within their limits.
+pub fn run(aiw: &Path) -> Result<bool> {
+    let mut rows = vec![to_a_folder(aiw)?, to_google(aiw)?];
+    rows.extend(looks(aiw)?);
+    rows.extend(large_store(aiw)?);
+    println!("\n{:<54} {:>9} {:>9} {:<3} {:>10} {:>10}", "", "aiw", "limit", "", "restic", "git push");
+    let mut good = true;
+    for Row { what, ours, unit, limit, peers } in rows {
+        let over = limit.is_some_and(|limit| ours > limit);
+        good &= !over;
+        let shown =
+            |figure: Option<f64>, digits: usize| figure.map_or("-".into(), |figure| format!("{figure:.digits$}"));
+        let [restic, plain] = peers.map(|peer| shown(peer, 2));
+        let (limit, end) = (shown(limit, 1), if over { "  OVER" } else { "" });
+        println!("{what:<54} {ours:>9.2} {limit:>9} {unit:<3} {restic:>10} {plain:>10}{end}");
+    }
+    Ok(good)
+}
+
+/// A machine with Claude Code's directory.
+struct Machine<'a> {
+    aiw: &'a Path,
+    env: Environment,
+}
+
+impl<'a> Machine<'a> {
+    fn new(aiw: &'a Path) -> Result<Self> {
+        let env = Environment::cold();
+        fs::create_dir_all(env.user().join(".claude"))?;
+        Ok(Self { aiw, env })
+    }
+
+    fn file(&self, path: &str) -> PathBuf {
+        self.env.user().join(".claude").join(path)
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<()> {
+        let file = self.file(path);
+        fs::create_dir_all(file.parent().context("a directory")?)?;
+        Ok(fs::write(file, bytes)?)
+    }
+
+    /// Runs a command with standard input. Returns what it printed, and how long it took.
+    fn with(&self, arguments: &[&str], input: &str) -> Result<(String, Duration)> {
+        let typed = self.env.path("typed");
+        fs::write(&typed, input)?;
+        let mut command = self.env.program(self.aiw);
+        command.args(arguments).stdin(fs::File::open(&typed)?);
+        timed(&mut command).with_context(|| format!("`aiw {}`", arguments.join(" ")))
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<(String, Duration)> {
+        self.with(arguments, "")
+    }
+
+    /// Returns the words of its store, which are shown on a terminal alone.
+    fn words(&self) -> Result<String> {
+        let mut command = self.env.program(Path::new("python3"));
+        command.args(["-c", READS_WORDS]).arg(self.aiw).env("TERM", "xterm");
+        let (words, _) = timed(&mut command).context("the words of the store")?;
+        ensure!(words.split_whitespace().count() == 12, "the words of the store are not shown");
+        Ok(words)
+    }
+}
+
+/// Runs a program that has to succeed.
+fn timed(command: &mut Command) -> Result<(String, Duration)> {
+    let begun = Instant::now();
+    let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output()?;
+    let took = begun.elapsed();
+    if !output.status.success() {
+        bail!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok((String::from_utf8_lossy(&output.stdout).into_owned(), took))
+}
+
+fn seconds(samples: Vec<Duration>) -> f64 {
+    middle(samples) / 1e3
+}
+
+/// Numbers that are the same each time.
+fn numbers(seed: usize) -> impl Iterator<Item = u64> {
+    let mut state = (seed as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    std::iter::repeat_with(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state >> 24
+    })
+}
+
+/// A text as people write it.
+fn prose(seed: usize) -> String {
+    let mut text = format!("# Skill {seed}\n\n");
+    let mut numbers = numbers(seed);
+    while text.len() < SIZE {
+        let number = numbers.next().unwrap_or_default();
+        text.push_str(WORDS[usize::try_from(number % 16).unwrap_or_default()]);
+        text.push(if number.is_multiple_of(11) { '\n' } else { ' ' });
+    }
+    text
+}
+
+/// The push of many files to a new store in a folder, and the same with the peers.
+fn to_a_folder(aiw: &Path) -> Result<Row> {
+    let machine = Machine::new(aiw)?;
+    for file in 0..FILES {
+        machine.write(&format!("skills/s{}/{file}.md", file % 30), prose(file).as_bytes())?;
+    }
+    let (mut ours, mut restic, mut plain) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..RUNS {
+        let far = machine.env.path(&format!("far-{round}"));
+        machine.run(&["sync", "init", far.to_str().context("a path in UTF-8")?])?;
+        ours.push(machine.run(&["sync", "push"])?.1);
+        machine.run(&["sync", "leave"])?;
+        restic.extend(with_restic(&machine, round)?);
+        plain.push(with_git(&machine, round)?);
+    }
+    if restic.is_empty() {
+        println!("restic is not installed here: `apt-get install restic`");
+    }
+    let restic = (!restic.is_empty()).then(|| seconds(restic));
+    let what = "sync: a push of 300 files (1 MB) to a new folder";
+    Ok(Row { what, ours: seconds(ours), unit: "s", limit: Some(0.5), peers: [restic, Some(seconds(plain))] })
+}
+
+/// The same with restic, where it is installed: a new repository, and a backup.
+fn with_restic(machine: &Machine<'_>, round: usize) -> Result<Option<Duration>> {
+    let repository = machine.env.path(&format!("restic-{round}"));
+    let restic = |arguments: &[&str]| {
+        let mut command = machine.env.program(Path::new("restic"));
+        command.arg("--quiet").arg("--repo").arg(&repository).args(arguments).env("RESTIC_PASSWORD", "bench");
+        command
+    };
+    if !restic(&["version"]).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        return Ok(None);
+    }
+    let (_, begun) = timed(&mut restic(&["init"]))?;
+    let (_, pushed) = timed(restic(&["backup"]).arg(machine.file("skills")))?;
+    Ok(Some(begun + pushed))
+}
+
+/// The same with git, without sealing anything: `git add`, `commit` and `push` to a bare repository.
+fn with_git(machine: &Machine<'_>, round: usize) -> Result<Duration> {
+    let (bare, tree) = (machine.env.path(&format!("bare-{round}")), machine.env.path(&format!("tree-{round}")));
+    fs::create_dir(&bare)?;
+    git(&bare, &["init", "-q", "--bare"]);
+    timed(machine.env.program(Path::new("cp")).arg("-r").arg(machine.file("skills")).arg(&tree))?;
+    git(&tree, &["init", "-q"]);
+    git(&tree, &["remote", "add", "origin", bare.to_str().context("a path in UTF-8")?]);
+    let mut took = Duration::ZERO;
+    for arguments in [&["add", "."][..], &["commit", "-q", "-m", "bench"], &["push", "-q", "origin", "HEAD"]] {
+        took += timed(machine.env.program(Path::new("git")).args(arguments).current_dir(&tree))?.1;
+    }
+    Ok(took)
+}
+
+/// The pushes of large files to Google. The slowest counts.
+fn to_google(aiw: &Path) -> Result<Row> {
+    let google = LoopbackGoogle::start();
+    google.but(|_, _| {
+        std::thread::sleep(PAUSE);
+        None
+    });
+    let machine = Machine::new(aiw)?;
+    machine.env.settings(&google.settings());
+    machine.with(&["secret", "set", "sync-google-client"], LoopbackGoogle::CLIENT_SECRET)?;
+    machine.run(&["sync", "login", "gdrive:"])?;
+    machine.run(&["sync", "init", "gdrive:"])?;
+    let mut samples = Vec::new();
+    for round in 0..3 {
+        for file in 0..LARGE_FILES {
+            let noise: Vec<u8> =
+                numbers(round * LARGE_FILES + file).flat_map(u64::to_le_bytes).take(LARGE_SIZE).collect();
+            machine.write(&format!("skills/large/{file}.bin"), &noise)?;
+        }
+        samples.push(machine.run(&["sync", "push"])?.1);
+    }
+    let sent = google.state.lock().files.values().map(|file| file.bytes.len()).max().unwrap_or_default();
+    ensure!(sent > LARGE_FILES * LARGE_SIZE, "only {sent} bytes were pushed");
+    let ours = samples.iter().max().context("a push")?.as_secs_f64();
+    let what = "sync: a push of 5 MB to Drive, 100 ms a request";
+    Ok(Row { what, ours, unit: "s", limit: Some(5.0), peers: [None; 2] })
+}
+
+/// What asks no far end, and what has nothing to do with a store.
+fn looks(aiw: &Path) -> Result<Vec<Row>> {
+    let machine = Machine::new(aiw)?;
+    for file in 0..FILES {
+        machine.write(&format!("skills/s{}/{file}.md", file % 30), prose(file).as_bytes())?;
+    }
+    let takes = |arguments: &[&str]| -> Result<f64> {
+        Ok(middle((0..SHORT_RUNS).map(|_| Ok(machine.run(arguments)?.1)).collect::<Result<_>>()?))
+    };
+    let row = |what, ours, limit| Row { what, ours, unit: "ms", limit, peers: [None; 2] };
+    let mut rows = vec![
+        row("`aiw --version`", takes(&["--version"])?, None),
+        row("`aiw status`, without a store", takes(&["status"])?, None),
+    ];
+    let far = machine.env.path("far");
+    machine.run(&["sync", "init", far.to_str().context("a path in UTF-8")?])?;
+    machine.run(&["sync", "push"])?;
+    machine.write("skills/s1/1.md", b"changed")?;
+    rows.push(row("`aiw status`, with a store of 300 files", takes(&["status"])?, None));
+    fs::rename(&far, machine.env.path("elsewhere"))?;
+    rows.push(row("sync: `aiw sync status`, offline", takes(&["sync", "status"])?, Some(100.0)));
+    Ok(rows)
+}
+
+/// What a machine takes to list a store of many snapshots, and to plan a pull: first when it has read nothing of it, then
+/// again.
+fn large_store(aiw: &Path) -> Result<[Row; 2]> {
+    let far = tempfile::tempdir()?;
+    let far_end = far.path().to_str().context("a path in UTF-8")?;
+    let mut words = String::new();
+    for number in 0..MACHINES {
+        let machine = Machine::new(aiw)?;
+        match number {
+            0 => machine.run(&["sync", "init", far_end])?,
+            _ => machine.with(&["sync", "join", far_end], &words)?,
+        };
+        if number == 0 {
+            words = machine.words()?;
+        } else {
+            machine.run(&["sync", "pull"])?;
+        }
+        for snapshot in 0..SNAPSHOTS {
+            machine.write(&format!("rules/{number}-{}.md", snapshot % 10), prose(snapshot).as_bytes())?;
+            machine.run(&["sync", "push"])?;
+        }
+    }
+    let machine = Machine::new(aiw)?;
+    machine.with(&["sync", "join", far_end], &words)?;
+    let mut both = [0.0; 2];
+    for took in &mut both {
+        let (listed, listing) = machine.run(&["sync", "list", "--json"])?;
+        let (_, planning) = machine.run(&["sync", "pull", "--dry-run"])?;
+        *took = (listing + planning).as_secs_f64();
+        let listed: Value = serde_json::from_str(&listed)?;
+        let count = listed["snapshots"].as_array().map_or(0, Vec::len);
+        ensure!(count == MACHINES * SNAPSHOTS, "{count} snapshots are listed");
+    }
+    let row = |what, ours| Row { what, ours, unit: "s", limit: Some(2.0), peers: [None; 2] };
+    Ok([
+        row("sync: 300 snapshots, listed and planned", both[0]),
+        row("sync: 300 snapshots, listed and planned again", both[1]),
+    ])
+}
