@@ -15,7 +15,7 @@ pub(crate) use wishes::{missing, wished};
 
 use crate::place::{SyncPath, SyncRoot};
 
-/// What is installed on machines that synchronize.
+/// The file of what is installed on machines that synchronize.
 pub(crate) const WISHES: &str = "sync/wishes.json";
 
 /// The secrets of the vault.

@@ -26,9 +26,9 @@ type Names = BTreeMap<String, BTreeSet<String>>;
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct WishFile {
-    /// What is installed on some machine.
+    /// Things that are installed on some machine.
     wishes: Names,
-    /// What this machine has of it. It stays: it tells what was installed and removed since.
+    /// Those of this machine. It stays: it tells what was installed and removed since.
     here: Names,
 }
 
@@ -79,7 +79,7 @@ fn identity<'a>(kind: &str, name: &'a str) -> &'a str {
     if kind == "extensions" { name.rsplit(' ').next().unwrap_or(name) } else { name }
 }
 
-/// Returns a wish as people see it; `None` if it is no name of its kind, whoever wrote it.
+/// Returns a wish as people see it; `None` if it is not a name of its kind, whoever wrote it.
 fn wish(kind: &str, name: &str) -> Option<SyncWish> {
     let (kind, next) = match kind {
         "plugins" => ("plugin", format!("aiw plugin install {}", name.parse::<PluginId>().ok()?)),

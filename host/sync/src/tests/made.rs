@@ -102,7 +102,7 @@ async fn what_is_installed_elsewhere_is_named_with_its_command_and_starts_nothin
     assert_eq!(wish.effect, "sets");
     assert_eq!(other.sync().status().unwrap().unpushed, Vec::<String>::new());
 
-    // Once it is installed, it is no wish; and what the other machine has alone becomes one here.
+    // Once it is installed, it is not a wish any more; and what the other machine has alone becomes one here.
     other.install_plugin("tools@acme");
     other.install_plugin("more@acme");
     assert_eq!(other.sync().status().unwrap().wishes.len(), 3);

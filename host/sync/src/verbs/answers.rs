@@ -90,7 +90,7 @@ pub struct SyncPull {
     pub executable: Option<String>,
     /// AI CLIs that run now, and read some of these files only when they start.
     pub running: Vec<String>,
-    /// What is installed on other machines of yours, and not here.
+    /// Things that are installed on other machines of yours, and not here.
     pub wishes: Vec<SyncWish>,
 }
 
@@ -110,7 +110,7 @@ pub struct StoreStatus {
     pub left_out: Vec<LeftOutFile>,
     /// The newest snapshot of each machine that was seen.
     pub machines: Vec<SeenMachine>,
-    /// What is installed on other machines of yours, and not here.
+    /// Things that are installed on other machines of yours, and not here.
     pub wishes: Vec<SyncWish>,
 }
 
