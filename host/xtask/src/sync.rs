@@ -24,17 +24,19 @@ const SIZE: usize = (1 << 20) / FILES;
 /// The time that Google takes for each request.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The files for Google, and the bytes of each: 5 MB that don't compress.
-const LARGE_FILES: usize = 20;
-const LARGE_SIZE: usize = (5 << 20) / LARGE_FILES;
+/// The files for Google, and the bytes of each. They are 5 MB once they are packed: they have lines without ASCII, as noise may
+/// look like a secret, and so an eighth less.
+const LARGE_FILES: usize = 24;
+const LARGE_SIZE: usize = 256 << 10;
 
 /// The machines of a large store, and the snapshots of each: as many as are kept.
 const MACHINES: usize = 6;
 const SNAPSHOTS: usize = 50;
 
+/// Not of the list that phrases of wallets are made of: a push would ask about them.
 const WORDS: [&str; 16] = [
-    "review", "the", "change", "and", "name", "each", "file", "that", "you", "would", "rather", "not", "touch",
-    "again", "before", "lunch",
+    "reviews", "a", "changed", "and", "names", "of", "files", "as", "it", "is", "in", "to", "or", "tests", "then",
+    "asks",
 ];
 
 /// Prints the words of a store on a terminal of its own.
@@ -153,7 +155,7 @@ fn numbers(seed: usize) -> impl Iterator<Item = u64> {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        state >> 24
+        state
     })
 }
 
@@ -238,14 +240,15 @@ fn to_google(aiw: &Path) -> Result<Row> {
     let mut samples = Vec::new();
     for round in 0..3 {
         for file in 0..LARGE_FILES {
-            let noise: Vec<u8> =
-                numbers(round * LARGE_FILES + file).flat_map(u64::to_le_bytes).take(LARGE_SIZE).collect();
+            let bytes = numbers(round * LARGE_FILES + file).flat_map(u64::to_le_bytes).take(LARGE_SIZE);
+            let lines = bytes.enumerate().map(|(at, byte)| if at % 64 == 63 { b'\n' } else { byte | 0x80 });
+            let noise: Vec<u8> = lines.collect();
             machine.write(&format!("skills/large/{file}.bin"), &noise)?;
         }
         samples.push(machine.run(&["sync", "push"])?.1);
     }
     let sent = google.state.lock().files.values().map(|file| file.bytes.len()).max().unwrap_or_default();
-    ensure!(sent > LARGE_FILES * LARGE_SIZE, "only {sent} bytes were pushed");
+    ensure!(sent > 5 << 20, "only {sent} bytes were pushed");
     let ours = samples.iter().max().context("a push")?.as_secs_f64();
     let what = "sync: a push of 5 MB to Drive, 100 ms a request";
     Ok(Row { what, ours, unit: "s", limit: Some(5.0), peers: [None; 2] })
