@@ -194,7 +194,7 @@ fn to_a_folder(aiw: &Path) -> Result<Row> {
     Ok(Row { what, ours: seconds(ours), unit: "s", limit: Some(0.5), peers: [restic, Some(seconds(plain))] })
 }
 
-/// Does it with restic, where it is installed: a new repository, and a backup.
+/// Pushes the same files with restic, where it is installed: a new repository, and a backup.
 fn with_restic(machine: &Machine<'_>, round: usize) -> Result<Option<Duration>> {
     let repository = machine.env.path(&format!("restic-{round}"));
     let restic = |arguments: &[&str]| {
@@ -210,7 +210,7 @@ fn with_restic(machine: &Machine<'_>, round: usize) -> Result<Option<Duration>> 
     Ok(Some(begun + pushed))
 }
 
-/// Does it with git, without sealing anything: `git add`, `commit` and `push` to a bare repository.
+/// Pushes the same files with git, without sealing anything: `git add`, `commit` and `push` to a bare repository.
 fn with_git(machine: &Machine<'_>, round: usize) -> Result<Duration> {
     let (bare, tree) = (machine.env.path(&format!("bare-{round}")), machine.env.path(&format!("tree-{round}")));
     fs::create_dir(&bare)?;
@@ -254,7 +254,7 @@ fn to_google(aiw: &Path) -> Result<Row> {
     Ok(Row { what, ours, unit: "s", limit: Some(5.0), peers: [None; 2] })
 }
 
-/// Commands that ask no far end, and commands that have nothing to do with a store.
+/// Measures commands that ask no far end, and some that have nothing to do with a store.
 fn looks(aiw: &Path) -> Result<Vec<Row>> {
     let machine = Machine::new(aiw)?;
     for file in 0..FILES {
@@ -278,7 +278,7 @@ fn looks(aiw: &Path) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// The time that a machine takes to list a store of many snapshots, and to plan a pull: first when it has read nothing of it, then
+/// Measures what a machine takes to list a store of many snapshots, and to plan a pull: first when it has read nothing of it, then
 /// again.
 fn large_store(aiw: &Path) -> Result<[Row; 2]> {
     let far = tempfile::tempdir()?;

@@ -13,7 +13,7 @@ use crate::intake::disk::Disk;
 const FILES: usize = 20;
 
 /// Bytes that are left on a full disk: from no room at all to nearly enough.
-const FREE: [usize; 7] = [0, 4096, 8192, 16_384, 32_768, 65_536, 131_072];
+const FREE: [usize; 5] = [0, 8192, 16_384, 32_768, 65_536];
 
 /// The files of a version, of which the second one is larger.
 fn text(file: usize, version: usize) -> String {

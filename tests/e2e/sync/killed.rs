@@ -42,7 +42,7 @@ fn killed(machine: &Machine, verb: &str, takes: Duration, round: u64) {
 
 /// Lets the next command finish what was begun, and checks that the files are all of this round, or all of the one before.
 fn is_either(machine: &Machine, round: u64) {
-    machine.env.run(&["sync", "diff"]).ok();
+    machine.env.run(&["sync", "status"]).ok();
     assert!(is_of(machine, round) || is_of(machine, round - 1), "round {round}: {:?}", all(machine));
 }
 
