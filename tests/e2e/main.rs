@@ -11,6 +11,7 @@ mod claude;
 mod cli;
 mod clis;
 mod crash;
+mod doctor;
 mod extensions;
 mod gateway;
 mod health;

@@ -1,6 +1,8 @@
 //! What is wrong with the parts of aiw. Looking starts nothing, and changes nothing but what a command that was cut
 //! short left to be done, as every command does.
 
+mod configured;
+
 use std::path::Path;
 
 use aiw_core::{Fault, counted, quoted, shell_word_in_line};
@@ -12,6 +14,7 @@ use aiw_routing::{KnownTool, LOST, Records, ServerPlaces};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use self::configured::{budgets, clis, installed, models, providers};
 use crate::past::HistoryDoctor;
 use crate::resident::ResidentState;
 use crate::servers::profiles::{idle_denials, profiles};
@@ -27,7 +30,7 @@ pub struct Doctor {
 /// A part of aiw in `aiw doctor`
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct CheckedPart {
-    /// `home`, `processes`, `mcp`, `workflows` or `history`
+    /// `home`, `clis`, `providers`, `budgets`, `processes`, `mcp`, `workflows`, `installed`, `models`, `history` or `sync`
     pub name: &'static str,
     /// A summary, in a few words
     pub summary: String,
@@ -63,7 +66,9 @@ pub fn look(home: &Home, knows: ViewKnows) -> Doctor {
             (nowhere("processes"), nowhere("mcp"))
         }
     };
-    let mut parts = vec![files, processes, servers, workflows(home), history(knows.history)];
+    let mut parts = vec![files, clis(home), providers(home)];
+    parts.extend(budgets(home));
+    parts.extend([processes, servers, workflows(home), installed(home), models(home), history(knows.history)]);
     parts.extend(synchronized(home));
     Doctor { parts }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use aiw_core::ExtensionId;
 use aiw_extensions::{ComponentFacts, Grants, MAX_COMPONENT_BYTES, World, inspect};
-use aiw_home::{Home, LockedExtension};
+use aiw_home::{ExtensionsLock, Home, LockedExtension};
 use aiw_wasm::host::Capabilities;
 use aiw_wasm::{CompiledCache, Component, Engine, LoadError, OnCompile, Origin};
 use tokio::sync::OnceCell;
@@ -162,13 +162,8 @@ impl Library {
 
     /// The file of a locked component, with its digest checked.
     pub(crate) fn read_locked(&self, locked: &LockedExtension) -> Result<(ComponentFacts, Vec<u8>), LibraryError> {
+        let bytes = checked(&self.home, locked)?;
         let path = self.home.extension(&locked.id, &locked.sha256);
-        let bytes = aiw_home::read_capped(&path, MAX_COMPONENT_BYTES)?
-            .ok_or_else(|| LibraryError::Gone { id: locked.id.clone(), path: path.clone() })?;
-        let found = aiw_extensions::sha256_hex(&bytes);
-        if found != locked.sha256 {
-            return Err(LoadError::Digest { id: locked.id.to_string(), pinned: locked.sha256.clone(), found }.into());
-        }
         let about = inspect(&bytes)
             .map_err(|source| LibraryError::Extension { source_name: path.display().to_string(), source })?;
         Ok((about, bytes))
@@ -231,4 +226,23 @@ fn about_of((component, about): &(Bundled, OnceLock<ComponentFacts>)) -> Result<
     let read = inspect(component.bytes)
         .map_err(|source| LibraryError::Extension { source_name: component.id.to_owned(), source })?;
     Ok(about.get_or_init(|| read))
+}
+
+/// Reads the file of a locked component, and checks its digest.
+fn checked(home: &Home, locked: &LockedExtension) -> Result<Vec<u8>, LibraryError> {
+    let path = home.extension(&locked.id, &locked.sha256);
+    let bytes = aiw_home::read_capped(&path, MAX_COMPONENT_BYTES)?
+        .ok_or_else(|| LibraryError::Gone { id: locked.id.clone(), path: path.clone() })?;
+    let found = aiw_extensions::sha256_hex(&bytes);
+    match found == locked.sha256 {
+        true => Ok(bytes),
+        false => Err(LoadError::Digest { id: locked.id.to_string(), pinned: locked.sha256.clone(), found }.into()),
+    }
+}
+
+/// Returns the third-party components whose files are not those that the user agreed to, each with the problem. Nothing is
+/// compiled.
+pub fn damaged(home: &Home, lock: &ExtensionsLock) -> Vec<(ExtensionId, LibraryError)> {
+    let checked = |locked: &LockedExtension| Some((locked.id.clone(), checked(home, locked).err()?));
+    lock.extensions.values().filter_map(checked).collect()
 }

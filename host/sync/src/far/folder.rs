@@ -3,11 +3,15 @@
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aiw_home::{HomeError, blocking, create_new, make_private_dir, read_capped, remove_file, rename};
 use async_trait::async_trait;
 
 use super::{FarEnd, FarError, FarObject, Found, address, check_name, check_object};
+
+/// How long an object may take to be written.
+const LONGEST_WRITE: Duration = Duration::from_secs(24 * 3600);
 
 /// A folder whose plain files are the objects.
 pub(super) struct Folder {
@@ -53,6 +57,7 @@ impl Folder {
         let target = self.path.join(name);
         if fs::symlink_metadata(&target).is_err() {
             let mark = aiw_core::random_hex::<8>().map_err(|error| self.io("write in")(error.into()))?;
+            self.forget_partial();
             // No object, until it is whole. Programs that sync folders leave such names alone, too.
             let partial = self.path.join(format!(".{mark}.tmp"));
             let written = self.write_partial(&partial, &target, bytes);
@@ -68,6 +73,23 @@ impl Folder {
                 Err(FarError::Exists { name: name.to_owned(), place: address::shown(&self.path) })
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Removes what processes that were killed left, once nobody can be writing it any more.
+    fn forget_partial(&self) {
+        let is_partial = |name: &str| {
+            let mark = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp"));
+            mark.is_some_and(|mark| mark.len() == 16 && mark.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        };
+        let is_old = |entry: &fs::DirEntry| {
+            let age = entry.metadata().and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
+            age.is_some_and(|age| age > LONGEST_WRITE)
+        };
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
+            if entry.file_name().to_str().is_some_and(is_partial) && is_old(&entry) {
+                let _ = remove_file(&entry.path());
+            }
         }
     }
 

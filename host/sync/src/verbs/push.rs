@@ -308,9 +308,9 @@ fn secrets(redactor: &Redactor, path: &SyncPath, form: crate::content::ContentFo
             strings.iter().filter(|found| is_secret(found)).map(|(key, _)| format!("{path} {}", key.join("."))),
         );
     }
-    // Comments travel too.
-    let text = String::from_utf8_lossy(bytes);
-    let found = text.lines().enumerate().filter(|(_, line)| redactor.redact(line) != *line);
+    // Comments travel too. Bytes that are not text look like anything.
+    let lines = bytes.split(|byte| *byte == b'\n').map(|line| str::from_utf8(line).unwrap_or_default());
+    let found = lines.enumerate().filter(|(_, line)| redactor.redact(line) != *line);
     places.extend(found.take(5).map(|(at, _)| format!("{path} line {}", at + 1)));
     places
 }

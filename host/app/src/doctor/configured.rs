@@ -1,0 +1,156 @@
+//! The parts that are configured or installed: AI CLIs, providers, budgets, models, extensions and plugins.
+
+use std::path::Path;
+
+use aiw_core::{Fault, counted, quoted, shell_word_in_line};
+use aiw_gateway::resting;
+use aiw_home::{FoundProblem, Home, ProviderProblem, SecretRef};
+use aiw_launch::{Search, detect};
+use aiw_vectors::{EmbeddingModels, StateName};
+
+use super::CheckedPart;
+
+/// Looks at the AI CLIs: which are installed, and whether one is installed twice.
+pub(super) fn clis(home: &Home) -> CheckedPart {
+    let search = Search::around(home.around());
+    let found = detect(&search, Some(home));
+    let mut problems = Vec::new();
+    let mut names = Vec::new();
+    for cli in &found {
+        let Some(path) = &cli.path else { continue };
+        let name = cli.kind.as_str();
+        names.push(cli.version.as_ref().map_or_else(|| name.to_owned(), |version| format!("{name} {version}")));
+        let others = others(&search, name, path, cli.real_path.as_deref());
+        if let Some(other) = others.first() {
+            let problem = format!(
+                "`{name}` is installed twice: a shell starts `{}`, and `{}` is another one",
+                path.display(),
+                other.display()
+            );
+            problems
+                .push(FoundProblem::new(problem, format!("`aiw cli info {name}` shows the first; remove the other")));
+        }
+    }
+    // Who uses aiw as an MCP server alone needs none.
+    let none = || "none installed; `aiw cli list` shows the commands that install them".to_owned();
+    let summary = if names.is_empty() { none() } else { names.join(", ") };
+    CheckedPart { name: "clis", summary, problems }
+}
+
+/// Returns the other files of a command's name.
+fn others(search: &Search, name: &str, first: &Path, real: Option<&Path>) -> Vec<std::path::PathBuf> {
+    let is_same = |path: &Path| path == first || std::fs::canonicalize(path).ok().as_deref() == real;
+    let all = search.directories.iter().map(|directory| directory.join(name));
+    all.filter(|path| path.is_file() && !is_same(path)).collect()
+}
+
+/// Looks at the providers and pools: entries that can't be used, secrets that are missing, pools of which all rest.
+pub(super) fn providers(home: &Home) -> CheckedPart {
+    let name = "providers";
+    let file = match home.providers() {
+        Ok(file) => file,
+        Err(e) => return CheckedPart::unread(name, e.into()),
+    };
+    let entry = |kind: &str, command: &str, found: &ProviderProblem| {
+        let (named, word) = (quoted(&found.name), shell_word_in_line(&found.name));
+        FoundProblem::new(format!("{kind} {named} can't be used: {}", found.problem), format!("`aiw {command} {word}`"))
+    };
+    let mut problems: Vec<FoundProblem> =
+        file.problems().iter().map(|found| entry("provider", "provider edit", found)).collect();
+    problems.extend(file.pool_problems().iter().map(|found| entry("pool", "pool remove", found)));
+    for provider in file.providers() {
+        for reference in provider.references() {
+            let missing = match reference {
+                SecretRef::Vault(secret) if !home.vault().is_taken(secret) => {
+                    (format!("the secret `{secret}`"), format!("`aiw secret set {secret}`"))
+                }
+                SecretRef::Variable(variable) if home.around().variable(variable.as_str()).is_none() => {
+                    (format!("the variable `{variable}`"), format!("`export {variable}=…` in your shell's profile"))
+                }
+                _ => continue,
+            };
+            problems.push(FoundProblem::new(format!("provider `{}` lacks {}", provider.name, missing.0), missing.1));
+        }
+    }
+    let mut rests = 0;
+    for pool in file.pools() {
+        let resting = resting(home, pool.name.as_str());
+        rests += resting.len();
+        if !resting.is_empty() && resting.len() >= pool.members.len() {
+            let problem = format!("all {} of the pool `{}` rest", counted(pool.members.len(), "member"), pool.name);
+            problems
+                .push(FoundProblem::new(problem, format!("`aiw pool reset {}` asks them again at once", pool.name)));
+        }
+    }
+    let pools =
+        if file.pools().is_empty() { String::new() } else { format!(", {}", counted(file.pools().len(), "pool")) };
+    let rests = if rests == 0 { String::new() } else { format!(", {rests} at rest") };
+    let summary = format!("{}{pools}{rests}", counted(file.providers().len(), "provider"));
+    CheckedPart { name, summary, problems }
+}
+
+/// Looks at the budgets; `None` without one.
+pub(super) fn budgets(home: &Home) -> Option<CheckedPart> {
+    let name = "budgets";
+    let (list, loss) = match crate::budgets::list(home) {
+        Ok(read) => read,
+        Err(e) => return Some(CheckedPart::unread(name, FoundProblem::of(&e, e.hint()))),
+    };
+    if list.budgets.is_empty() {
+        return None;
+    }
+    let mut problems: Vec<FoundProblem> = loss
+        .iter()
+        .map(|loss| FoundProblem::new(loss.to_string(), "`aiw budget accept-loss` counts on from here"))
+        .collect();
+    let unpriced = list.budgets.iter().filter(|budget| budget.usd.is_some() && budget.spent.unpriced > 0);
+    problems.extend(unpriced.map(|budget| {
+        let problem = format!("the budget `{}` does not count what has no known price", budget.name);
+        FoundProblem::new(problem, "`aiw usage` shows the models; a budget of tokens counts them all")
+    }));
+    Some(CheckedPart { name, summary: counted(list.budgets.len(), "budget"), problems })
+}
+
+/// Looks at the model for search by meaning.
+pub(super) fn models(home: &Home) -> CheckedPart {
+    let name = "models";
+    let status = match EmbeddingModels::at(home.clone()).status() {
+        Ok(status) => status,
+        Err(e) => return CheckedPart::unread(name, FoundProblem::of(&e, e.hint())),
+    };
+    let is_broken = matches!(status.state, StateName::Missing | StateName::Changed | StateName::Unusable);
+    let own = status.name.as_deref().map(shell_word_in_line).unwrap_or_default();
+    let broken = is_broken.then(|| FoundProblem::new(status.message.clone(), format!("`aiw model pull {own}`")));
+    let summary = status.name.unwrap_or_else(|| "none: search goes by words alone".to_owned());
+    CheckedPart { name, summary, problems: broken.into_iter().collect() }
+}
+
+/// Looks at the extensions and plugins that are installed: whether their files are those that you agreed to.
+pub(super) fn installed(home: &Home) -> CheckedPart {
+    let name = "installed";
+    let mut problems = Vec::new();
+    let mut counts = Vec::new();
+    match home.extensions_lock() {
+        Err(e) => problems.push(e.into()),
+        Ok(lock) => {
+            counts.push(counted(lock.extensions.len(), "extension"));
+            for (id, problem) in aiw_components::damaged(home, &lock) {
+                problems.push(FoundProblem::of(&problem, Some(format!("`aiw extension update {id}`"))));
+            }
+        }
+    }
+    match home.plugins().and_then(|plugins| plugins.all()) {
+        Err(e) => problems.push(e.into()),
+        Ok(plugins) => {
+            counts.push(counted(plugins.len(), "plugin"));
+            let gone = plugins.iter().filter(|(_, plugin)| !home.tree(&plugin.digest).is_dir());
+            problems.extend(gone.map(|(id, _)| {
+                FoundProblem::new(
+                    format!("the files of the plugin `{id}` are gone"),
+                    format!("`aiw plugin install {id}`"),
+                )
+            }));
+        }
+    }
+    CheckedPart { name, summary: counts.join(", "), problems }
+}
