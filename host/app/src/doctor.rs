@@ -2,6 +2,7 @@
 //! short left to be done, as every command does.
 
 mod configured;
+mod part;
 
 use std::path::Path;
 
@@ -15,6 +16,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::configured::{budgets, clis, installed, models, providers};
+pub use self::part::CheckedPart;
 use crate::past::HistoryDoctor;
 use crate::resident::ResidentState;
 use crate::servers::profiles::{idle_denials, profiles};
@@ -25,17 +27,6 @@ use crate::{directory, planners};
 pub struct Doctor {
     /// The parts that were checked
     pub parts: Vec<CheckedPart>,
-}
-
-/// A part of aiw in `aiw doctor`
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct CheckedPart {
-    /// `home`, `clis`, `providers`, `budgets`, `processes`, `mcp`, `workflows`, `installed`, `models`, `history` or `sync`
-    pub name: &'static str,
-    /// A summary, in a few words
-    pub summary: String,
-    /// The problems
-    pub problems: Vec<FoundProblem>,
 }
 
 /// Facts that only a view knows.
@@ -80,12 +71,6 @@ fn synchronized(home: &Home) -> Option<CheckedPart> {
         count => format!("{} not pushed", counted(count, "change")),
     };
     Some(CheckedPart { name: "sync", summary, problems: Vec::new() })
-}
-
-impl CheckedPart {
-    fn unread(name: &'static str, problem: FoundProblem) -> Self {
-        Self { name, summary: "can't be read".to_owned(), problems: vec![problem] }
-    }
 }
 
 fn processes(home: &Home, cwd: &Path) -> CheckedPart {

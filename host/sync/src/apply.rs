@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::SyncError;
 use crate::incoming::FileChange;
+use crate::made::{SealedSecrets, is_sealed};
 use crate::place::{Roots, SyncPath, SyncRoot};
 use crate::snapshot::digest;
 use crate::state::{MergedState, SyncDirectory, SyncState};
@@ -73,7 +74,7 @@ pub(crate) struct Applied {
 
 /// Carries out a change of files and of the state.
 pub(crate) fn apply(
-    home: &Home,
+    secrets: &SealedSecrets<'_>,
     directory: &SyncDirectory,
     roots: &Roots,
     state: &mut SyncState,
@@ -81,6 +82,7 @@ pub(crate) fn apply(
     files: &[FileChange],
     after: MergedState,
 ) -> Result<Applied, SyncError> {
+    let home = secrets.home;
     if files.is_empty() {
         state.files = after;
         directory.save(state)?;
@@ -118,7 +120,8 @@ pub(crate) fn apply(
     }
     write_record(directory, &record)?;
     begin(directory, &Journal { id, undo: false })?;
-    let done = carry_out(home, directory, &record, false);
+    let done = carry_out(home, directory, &record, false)
+        .and_then(|applied| take(home, directory, &record, &applied, false, state, Some(secrets)).map(|()| applied));
     match done {
         Ok(applied) => {
             finish(directory, state, record, &applied, false)?;
@@ -126,6 +129,27 @@ pub(crate) fn apply(
         }
         Err(e) => Err(taken_back(home, directory, &record, false, &e)),
     }
+}
+
+/// Brings a change of the sealed secrets into the vault.
+fn take(
+    home: &Home,
+    directory: &SyncDirectory,
+    record: &ChangeRecord,
+    applied: &Applied,
+    undo: bool,
+    state: &mut SyncState,
+    secrets: Option<&SealedSecrets<'_>>,
+) -> Result<(), SyncError> {
+    let is_it = |file: &&ChangedFile| is_sealed(&file.path) && applied.changed.contains(&file.path);
+    let (Some(secrets), Some(file)) = (secrets, record.files.iter().find(is_it)) else { return Ok(()) };
+    let bytes = |kept: &Option<KeptFile>| {
+        let read = |kept: &KeptFile| read_capped(&directory.change(&record.id).join(&kept.sha256), MOST_FILE);
+        kept.as_ref().map(read).transpose().map(Option::flatten)
+    };
+    let (from, to) = if undo { (&file.new, &file.old) } else { (&file.old, &file.new) };
+    let (from, to) = (bytes(from)?, bytes(to)?);
+    secrets.take(from.as_deref(), to.as_deref(), &mut state.secrets, &home.lock()?)
 }
 
 /// Puts back what was changed before a failure: half of it would be neither state.
@@ -141,11 +165,14 @@ pub(crate) fn undo(
     home: &Home,
     directory: &SyncDirectory,
     state: &mut SyncState,
+    secrets: Option<&SealedSecrets<'_>>,
 ) -> Result<(ChangeRecord, Applied), SyncError> {
     let id = state.change.clone().ok_or(SyncError::NothingToUndo)?;
     let record = read_record(directory, &id)?.ok_or(SyncError::NothingToUndo)?;
     begin(directory, &Journal { id, undo: true })?;
-    let applied = match carry_out(home, directory, &record, true) {
+    let done = carry_out(home, directory, &record, true)
+        .and_then(|applied| take(home, directory, &record, &applied, true, state, secrets).map(|()| applied));
+    let applied = match done {
         Ok(applied) => applied,
         Err(e) => return Err(taken_back(home, directory, &record, true, &e)),
     };
@@ -158,12 +185,14 @@ pub(crate) fn recover(
     home: &Home,
     directory: &SyncDirectory,
     state: &mut SyncState,
+    secrets: Option<&SealedSecrets<'_>>,
 ) -> Result<Option<(ChangeRecord, Applied)>, SyncError> {
     let Some(bytes) = read_capped(&journal(directory), MOST_RECORD)? else { return Ok(None) };
     let journal = serde_json::from_slice::<Journal>(&bytes).ok();
     let record = journal.as_ref().map(|journal| read_record(directory, &journal.id)).transpose()?.flatten();
     let (Some(journal), Some(record)) = (journal, record) else { return end(directory).map(|()| None) };
     let applied = carry_out(home, directory, &record, journal.undo)?;
+    take(home, directory, &record, &applied, journal.undo, state, secrets)?;
     finish(directory, state, record.clone(), &applied, journal.undo)?;
     Ok(journal.undo.then_some((record, applied)))
 }

@@ -76,6 +76,15 @@ pub fn arriving(form: ContentForm, bytes: &[u8], home: &Path) -> Result<Vec<u8>,
     Ok(file.text().into_bytes())
 }
 
+/// Returns the meaning of a file as bytes: the same for two files that differ in order, format and comments alone.
+pub fn meaning(form: ContentForm, bytes: &[u8], is_set: &dyn Fn(&[String]) -> bool) -> Vec<u8> {
+    let tree = form.has_keys().then(|| Structured::parse(form, bytes).and_then(|file| file.tree()));
+    match tree {
+        Some(Ok(tree)) => keys::canonical(&mut Vec::new(), &tree, is_set).into_bytes(),
+        _ => bytes.to_vec(),
+    }
+}
+
 /// The most strings that are looked at in one file.
 const MAX_STRINGS: usize = 100_000;
 

@@ -22,14 +22,15 @@ pub use pull::PullRequest;
 pub use push::PushRequest;
 
 use crate::apply::{is_unfinished, recover};
+use crate::content::meaning;
 use crate::error::SyncError;
 use crate::far::{FarAddress, FarContext, FarEnd, open};
 use crate::gather::{Gathered, Gatherer, servers_that_stay};
 use crate::graph::{joined, speaks};
 use crate::keys::{Phrase, StoreKeys};
-use crate::made::{Made, SECRETS, SealedSecrets, Taken, path_of, wished};
+use crate::made::{Made, SECRETS, SealedSecrets, Taken, WISHES, path_of, wished};
 use crate::place::{Roots, SyncPath, SyncRoot};
-use crate::snapshot::{Clock, Files, digest};
+use crate::snapshot::{Clock, FileContent, Files, Snapshot, digest};
 use crate::state::{Silent, SyncDirectory, SyncState};
 use crate::store::{Store, list};
 use crate::travel::Scope;
@@ -77,37 +78,48 @@ impl Synchronizer {
     /// Returns the files that were not pushed. Without keys, what changed in the vault is not among them.
     fn unpushed(&self, state: &SyncState, keys: Option<&StoreKeys>) -> (Gathered, Vec<SyncPath>) {
         // Who only looks writes nothing.
-        let made = self.made(&mut state.secrets.clone(), keys, &[]).unwrap_or_default();
+        let made = self.made(&mut state.secrets.clone(), keys, &[], &[]).unwrap_or_default();
         let gatherer = Gatherer { home: &self.home, roots: &self.roots, scope: &self.scope, made: &made };
         let gathered = gatherer.gather(&BTreeSet::new());
-        let unpushed = unpushed(&gathered, state);
+        let unpushed = unpushed(&gathered, state, &self.scope);
         (gathered, unpushed)
     }
 
-    /// Returns what synchronization makes, as it is to be.
-    fn made(&self, taken: &mut Taken, keys: Option<&StoreKeys>, others: &[Vec<u8>]) -> Result<Made, SyncError> {
-        let mut made = wished(&self.home, &servers_that_stay(&self.home));
-        let secrets = path_of(SECRETS).filter(|path| self.scope.travels(path).is_some());
-        if let (Some(keys), Some(_)) = (keys, secrets) {
-            made.extend(SealedSecrets { home: &self.home, keys }.sealed(taken, others)?);
+    fn sealed<'a>(&'a self, keys: Option<&'a StoreKeys>) -> Option<SealedSecrets<'a>> {
+        keys.map(|keys| SealedSecrets { home: &self.home, keys })
+    }
+
+    /// Whether the secrets of the vault travel from and to this machine.
+    fn takes_secrets(&self) -> bool {
+        path_of(SECRETS).is_some_and(|path| self.scope.travels(&path).is_some())
+    }
+
+    /// Returns what synchronization makes, as it is to be. `merged` and `seen` are snapshots that are merged here, and all heads.
+    fn made(
+        &self,
+        taken: &mut Taken,
+        keys: Option<&StoreKeys>,
+        merged: &[&Snapshot],
+        seen: &[&Snapshot],
+    ) -> Result<Made, SyncError> {
+        let of = |snapshots: &[&Snapshot], below: &str| -> Vec<Vec<u8>> {
+            let path = path_of(below);
+            let file = |snapshot: &&Snapshot| Some(snapshot.file(path.as_ref()?)?.0.to_vec());
+            snapshots.iter().filter_map(file).collect()
+        };
+        let mut made = wished(&self.home, &servers_that_stay(&self.home), &of(merged, WISHES));
+        if let Some(secrets) = self.sealed(keys).filter(|_| self.takes_secrets()) {
+            made.extend(secrets.sealed(taken, &of(seen, SECRETS))?);
         }
         Ok(made)
     }
 
     /// Writes what synchronization makes. `store` has values that others sealed.
     fn make(&self, state: &mut SyncState, keys: &StoreKeys, store: &Store<'_>) -> Result<(), SyncError> {
-        self.take_secrets(state, keys)?;
-        let others = path_of(SECRETS).map_or_else(Vec::new, |path| {
-            store.heads().into_iter().filter_map(|head| Some(head.file(&path)?.0.to_vec())).collect()
-        });
-        let made = self.made(&mut state.secrets, Some(keys), &others)?;
+        let heads = store.heads();
+        let merged: Vec<&Snapshot> = heads.iter().copied().filter(|head| head.is_in(&state.files.merged)).collect();
+        let made = self.made(&mut state.secrets, Some(keys), &merged, &heads)?;
         Ok(crate::made::write(&self.home, &made, &self.home.lock()?)?)
-    }
-
-    /// Brings secrets that arrived into the vault.
-    fn take_secrets(&self, state: &mut SyncState, keys: &StoreKeys) -> Result<(), SyncError> {
-        let lock = self.home.lock()?;
-        SealedSecrets { home: &self.home, keys }.take(&mut state.secrets, &lock).map(drop)
     }
 
     async fn far(&self, address: &str) -> Result<Box<dyn FarEnd>, SyncError> {
@@ -131,7 +143,8 @@ impl Synchronizer {
     /// Returns the state after what a killed process left is finished.
     fn state(&self) -> Result<SyncState, SyncError> {
         let mut state = self.directory.load()?.ok_or(SyncError::NoStore)?;
-        recover(&self.home, &self.directory, &mut state)?;
+        let keys = self.keys(&state).ok();
+        recover(&self.home, &self.directory, &mut state, self.sealed(keys.as_ref()).as_ref())?;
         Ok(state)
     }
 
@@ -213,9 +226,15 @@ fn secret_name(name: &'static str) -> Result<SecretName, SyncError> {
     name.parse().map_err(|_| SyncError::Internal("a secret has a name that can't be one".into()))
 }
 
-/// Returns the digests of contents.
-fn digests(files: &Files) -> BTreeMap<SyncPath, String> {
-    files.iter().map(|(path, file)| (path.clone(), content_digest(&file.bytes, file.executable))).collect()
+/// Returns the digests of what contents mean: another order or format is nothing to push.
+fn digests(files: &Files, scope: &Scope) -> BTreeMap<SyncPath, String> {
+    let meant = |path: &SyncPath, file: &FileContent| meaning_digest(scope, path, &file.bytes, file.executable);
+    files.iter().map(|(path, file)| (path.clone(), meant(path, file))).collect()
+}
+
+fn meaning_digest(scope: &Scope, path: &SyncPath, bytes: &[u8], executable: bool) -> String {
+    let meant = scope.row(path).map(|row| meaning(row.form, bytes, &|key| row.is_set(key)));
+    content_digest(meant.as_deref().unwrap_or(bytes), executable)
 }
 
 fn content_digest(bytes: &[u8], executable: bool) -> String {
@@ -223,8 +242,8 @@ fn content_digest(bytes: &[u8], executable: bool) -> String {
 }
 
 /// Returns the files that differ from what the far end has.
-fn unpushed(gathered: &Gathered, state: &SyncState) -> Vec<SyncPath> {
-    let own = digests(&gathered.files);
+fn unpushed(gathered: &Gathered, state: &SyncState, scope: &Scope) -> Vec<SyncPath> {
+    let own = digests(&gathered.files, scope);
     let differs =
         own.iter().filter(|(path, digest)| state.files.pushed.get(*path) != Some(digest)).map(|(path, _)| path);
     let gone = state.files.pushed.keys().filter(|path| {

@@ -8,7 +8,7 @@ use aiw_home::{FoundProblem, Home, ProviderProblem, SecretRef};
 use aiw_launch::{Search, detect};
 use aiw_vectors::{EmbeddingModels, StateName};
 
-use super::CheckedPart;
+use super::part::CheckedPart;
 
 /// Looks at the AI CLIs: which are installed, and whether one is installed twice.
 pub(super) fn clis(home: &Home) -> CheckedPart {

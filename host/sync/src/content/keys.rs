@@ -188,6 +188,35 @@ impl Merger<'_> {
     }
 }
 
+/// Returns a value as text, in one order.
+pub(super) fn canonical(path: &mut Vec<String>, value: &ConfigTree, is_set: &dyn Fn(&[String]) -> bool) -> String {
+    match value {
+        ConfigTree::Table(table) => {
+            let mut keys: Vec<&String> = table.keys().collect();
+            keys.sort();
+            let mut text = String::from("{");
+            for key in keys {
+                path.push(key.clone());
+                let name = ConfigTree::Text(key.clone()).json_text();
+                text.push_str(&format!("{name}:{},", canonical(path, &table[key], is_set)));
+                path.pop();
+            }
+            text + "}"
+        }
+        ConfigTree::List(items) => {
+            let is_set = is_set(path);
+            let mut texts: Vec<String> = items.iter().map(|item| canonical(path, item, &|_| false)).collect();
+            if is_set {
+                texts.sort();
+                texts.dedup();
+            }
+            format!("[{}]", texts.join(","))
+        }
+        ConfigTree::Time(text) => format!("time {text}"),
+        other => other.json_text(),
+    }
+}
+
 /// Whether two values are the same; sets are, in any order.
 pub(super) fn same(path: &[String], one: Maybe<'_>, other: Maybe<'_>, rules: &KeyRules<'_>) -> bool {
     if one == other {

@@ -1,5 +1,7 @@
 //! JSON and TOML alike.
 
+use std::cell::OnceCell;
+
 use aiw_home::{ConfigTree, Jsonc, Toml};
 
 use super::ContentForm;
@@ -85,9 +87,19 @@ impl Structured {
 
     /// Makes changes, all or none.
     pub(super) fn apply(&mut self, edits: &[Edit]) -> Result<(), String> {
-        let steps: Vec<Step<'_>> = edits.iter().flat_map(Edit::steps).collect();
-        let added: usize = steps.iter().map(Step::size).sum();
-        if steps.len().saturating_mul(self.text().len() + added) > MAX_WORK {
+        let (length, whole) = (self.text().len(), OnceCell::new());
+        let is_too_much = |steps: &[Step<'_>]| {
+            let added: usize = steps.iter().map(Step::size).sum();
+            steps.len().saturating_mul(length + added) > MAX_WORK
+        };
+        let mut steps: Vec<Step<'_>> = edits.iter().flat_map(Edit::steps).collect();
+        if is_too_much(&steps) {
+            // A list with many changes is written anew.
+            let tree = self.tree()?;
+            let lists = edits.iter().map(|edit| edit.whole(&tree)).collect::<Result<Vec<Edit>, _>>()?;
+            steps = whole.get_or_init(|| lists).iter().flat_map(Edit::steps).collect();
+        }
+        if is_too_much(&steps) {
             return Err("has too many changes to be merged key by key".into());
         }
         let mut new = self.clone();
@@ -158,6 +170,14 @@ impl Edit {
                 added.iter().map(|item| Step::Append(path, item)).chain(removed).collect()
             }
         }
+    }
+
+    /// Returns the change of a list as one of the whole list.
+    fn whole(&self, tree: &ConfigTree) -> Result<Self, String> {
+        let Self::Items { path, .. } = self else { return Ok(self.clone()) };
+        let mut tree = tree.clone();
+        self.apply_to(&mut tree)?;
+        Ok(tree.get(path).map_or_else(|| self.clone(), |list| Self::Set(path.clone(), list.clone())))
     }
 
     /// Makes the change in a value.

@@ -1,7 +1,7 @@
 //! The secrets of the vault, each sealed to the phrase. A value is in clear in no file: not in one that travels, and not in what
 //! an undo keeps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_core::{Secret, SecretName};
 use aiw_home::{Home, Lock, VaultError};
@@ -16,10 +16,9 @@ use crate::place::SyncPath;
 use crate::snapshot::digest;
 
 /// Secrets of this machine alone, by the beginning of their names.
-const STAY: [&str; 3] = ["mcp-login.", "mcp-token", "sync-"];
+const STAY: [&str; 2] = ["mcp-login.", "sync-"];
 
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
 struct SecretFile {
     /// The sealed values, by name.
     secrets: BTreeMap<String, String>,
@@ -40,54 +39,59 @@ pub(crate) struct SealedSecrets<'a> {
 }
 
 impl SealedSecrets<'_> {
-    fn file(&self) -> Result<Option<SecretFile>, SyncError> {
-        let Some(bytes) = read(self.home, SECRETS)? else { return Ok(None) };
-        // One that doesn't parse says nothing: also not that secrets are gone.
-        Ok(serde_json::from_slice(&bytes).ok())
-    }
-
-    /// Brings what arrived in the file into the vault. Returns the names that changed.
-    pub(crate) fn take(&self, taken: &mut Taken, lock: &Lock) -> Result<Vec<SecretName>, SyncError> {
-        let Some(file) = self.file()? else { return Ok(Vec::new()) };
-        let (vault, mut changed) = (self.home.vault(), Vec::new());
-        for (text, sealed) in &file.secrets {
-            let Some(name) = travelling(text) else { continue };
-            let mark = digest(sealed.as_bytes());
-            // What another phrase sealed says nothing.
-            let (false, Some(value)) = (taken.get(text) == Some(&mark), self.open(&name, sealed)) else { continue };
-            if !self.is_value(&name, &value) {
-                match vault.set(lock, &name, &value) {
+    /// Brings a change of the file into the vault, where the vault still has what the file had. What somebody set or removed
+    /// meanwhile stays, and is sealed by the next push.
+    pub(crate) fn take(
+        &self,
+        old: Option<&[u8]>,
+        new: Option<&[u8]>,
+        taken: &mut Taken,
+        lock: &Lock,
+    ) -> Result<(), SyncError> {
+        let (old, new) = (parsed(old), parsed(new));
+        let (Some(old), Some(new)) = (old, new) else { return Ok(()) };
+        let names: BTreeSet<&String> = old.secrets.keys().chain(new.secrets.keys()).collect();
+        let vault = self.home.vault();
+        for text in names {
+            let (before, after) = (old.secrets.get(text), new.secrets.get(text));
+            let Some(name) = travelling(text).filter(|_| before != after) else { continue };
+            let open = |sealed: Option<&String>| sealed.map(|sealed| self.open(&name, sealed));
+            let has = match vault.get(&name) {
+                Ok(value) => Some(value),
+                Err(VaultError::Unknown { .. }) => None,
+                // Nobody knows whether it is the one of before.
+                Err(_) => continue,
+            };
+            let is = |value: Option<&Secret>| has.as_ref().map(Secret::expose) == value.map(Secret::expose);
+            let was = open(before).flatten();
+            match open(after) {
+                // What another phrase sealed says nothing.
+                Some(None) => continue,
+                Some(Some(value)) if is(Some(&value)) => {}
+                Some(Some(value)) if is(was.as_ref()) => match vault.set(lock, &name, &value) {
                     // No secret is like that.
                     Err(VaultError::Value(_)) => continue,
                     set => set?,
-                }
-                changed.push(name);
+                },
+                None if has.is_some() && is(was.as_ref()) => vault.remove(lock, &name)?,
+                None if has.is_none() => {}
+                Some(Some(_)) | None => continue,
             }
-            taken.insert(text.clone(), mark);
-        }
-        let gone: Vec<String> = taken.keys().filter(|name| !file.secrets.contains_key(*name)).cloned().collect();
-        for text in gone {
-            taken.remove(&text);
-            let Some(name) = travelling(&text) else { continue };
-            match vault.remove(lock, &name) {
-                Ok(()) => changed.push(name),
-                Err(VaultError::Unknown { .. }) => {}
-                Err(e) => return Err(e.into()),
+            match after {
+                Some(sealed) => drop(taken.insert(text.clone(), digest(sealed.as_bytes()))),
+                None => drop(taken.remove(text)),
             }
         }
-        Ok(changed)
+        Ok(())
     }
 
     /// Returns the file as it is to be, with what was set and removed in the vault since. `others` are values that other machines
     /// sealed: the same value has one text.
     pub(crate) fn sealed(&self, taken: &mut Taken, others: &[Vec<u8>]) -> Result<Made, SyncError> {
         let before = read(self.home, SECRETS)?;
-        let mut file = match before.as_deref().map(serde_json::from_slice::<SecretFile>) {
-            Some(Ok(file)) => file,
-            Some(Err(_)) => return Ok(Made::new()),
-            None => SecretFile::default(),
-        };
-        let others: Vec<SecretFile> = others.iter().filter_map(|bytes| serde_json::from_slice(bytes).ok()).collect();
+        // Nobody but a pull takes something out of it: what the vault has comes back.
+        let mut file = parsed(before.as_deref()).unwrap_or_default();
+        let others: Vec<SecretFile> = others.iter().filter_map(|bytes| parsed(Some(bytes))).collect();
         let names: Vec<SecretName> =
             self.home.vault().names()?.into_iter().filter(|name| travelling(name.as_str()).is_some()).collect();
         let mut is_new = before.is_none();
@@ -106,19 +110,19 @@ impl SealedSecrets<'_> {
                 taken.insert(name.as_str().to_owned(), digest(sealed.as_bytes()));
             }
         }
-        let gone: Vec<String> =
-            taken.keys().filter(|name| names.iter().all(|own| own.as_str() != name.as_str())).cloned().collect();
-        for name in gone {
-            taken.remove(&name);
-            is_new |= file.secrets.remove(&name).is_some();
-        }
+        // What was removed here, and what an older phrase sealed.
+        let is_gone = |text: &String, sealed: &String| {
+            let is_here = names.iter().any(|own| own.as_str() == text.as_str());
+            let opens = || travelling(text).is_some_and(|name| self.open(&name, sealed).is_some());
+            !is_here && (taken.contains_key(text) || !opens())
+        };
+        let all = file.secrets.len();
+        file.secrets.retain(|text, sealed| !is_gone(text, sealed));
+        is_new |= file.secrets.len() != all;
+        taken.retain(|text, _| names.iter().any(|own| own.as_str() == text.as_str()));
         // Also without a secret, so that an undo gives back that there was none.
         let bytes = before.filter(|_| !is_new).unwrap_or_else(|| text(&file));
         Ok(path_of(SECRETS).zip(Some(bytes)).into_iter().collect())
-    }
-
-    fn is_value(&self, name: &SecretName, value: &Secret) -> bool {
-        self.home.vault().get(name).is_ok_and(|own| own.expose() == value.expose())
     }
 
     /// The name is sealed with the value: a value can't be given to another name.
@@ -134,6 +138,18 @@ impl SealedSecrets<'_> {
         let value = plain.strip_prefix(name.as_str())?.strip_prefix('\n')?;
         Some(Secret::new(value))
     }
+}
+
+/// Reads a file; one that is not there has no secrets, and of one that can't be read nothing is known.
+fn parsed(bytes: Option<&[u8]>) -> Option<SecretFile> {
+    bytes.map_or(Some(SecretFile::default()), |bytes| serde_json::from_slice(bytes).ok())
+}
+
+/// Returns how many secrets a file has, and how many of them another one lacks.
+pub(crate) fn lost_secrets(before: &[u8], now: Option<&[u8]>) -> Option<(usize, usize)> {
+    let (before, now) = (parsed(Some(before))?, parsed(now).unwrap_or_default());
+    let lost = before.secrets.keys().filter(|name| !now.secrets.contains_key(*name)).count();
+    Some((lost, before.secrets.len()))
 }
 
 /// Returns a name if its secret may travel.

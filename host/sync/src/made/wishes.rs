@@ -24,23 +24,23 @@ pub struct SyncWish {
 type Names = BTreeMap<String, BTreeSet<String>>;
 
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
 struct WishFile {
     /// Things that are installed on some machine.
     wishes: Names,
-    /// Those of this machine. It stays: it tells what was installed and removed since.
+    /// The part of it that this machine has. It stays: it tells what was installed and removed since.
+    #[serde(default)]
     here: Names,
 }
 
 /// The longest name.
 const LONGEST: usize = 1000;
 
-/// Returns the wishes as they are to be, with what was installed here since, and without what was removed.
-pub(crate) fn wished(home: &Home, stays: &BTreeSet<String>) -> Made {
+/// Returns the wishes as they are to be, with what was installed here since, and without what was removed. `others` are those of
+/// snapshots that are merged here: of them, a file that is gone is made again.
+pub(crate) fn wished(home: &Home, stays: &BTreeSet<String>, others: &[Vec<u8>]) -> Made {
     let made = || -> Option<_> {
         let before = read(home, WISHES).ok()?;
-        let old: WishFile =
-            before.as_deref().map_or(Some(WishFile::default()), |bytes| serde_json::from_slice(bytes).ok())?;
+        let old = before.as_deref().and_then(parsed).unwrap_or_else(|| again(others));
         // Of a document that can't be read, nothing is known.
         let here = installed(home, stays).ok()?;
         let (mut wishes, none) = (old.wishes.clone(), BTreeSet::new());
@@ -59,10 +59,23 @@ pub(crate) fn wished(home: &Home, stays: &BTreeSet<String>) -> Made {
     made().into_iter().collect()
 }
 
-/// Returns what is wished and not installed here.
+fn parsed(bytes: &[u8]) -> Option<WishFile> {
+    serde_json::from_slice(bytes).ok()
+}
+
+/// Returns all that is wished in some files.
+fn again(files: &[Vec<u8>]) -> WishFile {
+    let mut wishes = Names::new();
+    for (kind, names) in files.iter().filter_map(|bytes| parsed(bytes)).flat_map(|file| file.wishes) {
+        wishes.entry(kind).or_default().extend(names);
+    }
+    WishFile { wishes, here: Names::new() }
+}
+
+/// Returns what is wished and not installed here, by what is to be written or was.
 pub(crate) fn missing(home: &Home, stays: &BTreeSet<String>) -> Vec<SyncWish> {
-    let file = read(home, WISHES).ok().flatten();
-    let file: Option<WishFile> = file.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let made = wished(home, stays, &[]);
+    let file = path_of(WISHES).and_then(|path| parsed(made.get(&path)?));
     let (Some(file), Ok(here)) = (file, installed(home, stays)) else { return Vec::new() };
     let mut missing = Vec::new();
     for (kind, names) in file.wishes {
@@ -82,10 +95,13 @@ fn identity<'a>(kind: &str, name: &'a str) -> &'a str {
 /// Returns a wish as people see it; `None` if it is not a name of its kind, whoever wrote it.
 fn wish(kind: &str, name: &str) -> Option<SyncWish> {
     let (kind, next) = match kind {
-        "plugins" => ("plugin", format!("aiw plugin install {}", name.parse::<PluginId>().ok()?)),
+        "plugins" => {
+            let id: PluginId = name.parse().ok()?;
+            ("plugin", format!("aiw plugin marketplace update {} && aiw plugin install {id}", id.market))
+        }
         "servers" => {
             let (source, name) = name.split_once(' ')?;
-            let is_server = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '@');
+            let is_server = name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '@') && is_plain(name);
             let source: ExtensionId = source.parse().ok()?;
             is_server
                 .then_some(("server", format!("aiw mcp install {} --source {source}", shell_word_in_line(name))))?
@@ -93,13 +109,17 @@ fn wish(kind: &str, name: &str) -> Option<SyncWish> {
         "extensions" => {
             let (source, id) = name.rsplit_once(' ')?;
             let _: ExtensionId = id.parse().ok()?;
-            let is_source = !source.starts_with('-');
+            let is_source = !source.starts_with('-') && !source.contains(char::is_control);
             is_source.then_some(("extension", format!("aiw extension add {}", shell_word_in_line(source))))?
         }
         "models" if is_model_name(name) => ("model", format!("aiw model pull {name}")),
         _ => return None,
     };
     Some(SyncWish { kind: kind.into(), name: one_line(name, 200), next })
+}
+
+fn is_plain(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || "@/._:-".contains(c))
 }
 
 /// Returns what is installed here. `stays` are the servers of `mcp.json` whose entries mean nothing elsewhere.

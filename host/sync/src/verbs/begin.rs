@@ -122,7 +122,7 @@ impl Synchronizer {
         self.seen_state()?;
         let phrase = self.phrase(PHRASE)?;
         if !ask.is_there() {
-            let (question, hint) = ("the phrase is shown on a terminal alone, which".to_owned(), String::new());
+            let (question, hint) = ("showing the phrase".to_owned(), "`aiw sync phrase` on a terminal".to_owned());
             return Err(aiw_core::AskError::Nobody { question, hint }.into());
         }
         ask.text(&format!("{}\nPress Enter when you have it. ", numbered(&phrase))).await?;

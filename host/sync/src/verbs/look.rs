@@ -13,7 +13,8 @@ use super::{
 use crate::apply::records;
 use crate::error::SyncError;
 use crate::far::google;
-use crate::made::missing;
+use crate::gather::LeftOutFile;
+use crate::made::{SECRETS, missing};
 use crate::object::ObjectName;
 use crate::place::SyncPath;
 use crate::snapshot::{Snapshot, is_in};
@@ -31,7 +32,11 @@ impl Synchronizer {
     /// It has no store.
     pub fn status(&self) -> Result<StoreStatus, SyncError> {
         let state = self.seen_state()?;
-        let keys = self.keys(&state).ok();
+        let opened = self.keys(&state);
+        let closed = opened.as_ref().err().filter(|_| self.takes_secrets());
+        let closed =
+            closed.map(|e| LeftOutFile { path: format!("aiw:{SECRETS}"), why: format!("can't be compared: {e}") });
+        let keys = opened.ok();
         let (gathered, unpushed) = self.unpushed(&state, keys.as_ref());
         let machines = state.known.iter().map(|(id, seen)| SeenMachine {
             id: id.get(..8).unwrap_or(id).to_owned(),
@@ -43,16 +48,18 @@ impl Synchronizer {
             machine: state.machine_name.clone(),
             fingerprint: keys.map(|keys| keys.fingerprint),
             unpushed: unpushed.iter().map(SyncPath::to_string).collect(),
-            left_out: gathered.left_out.clone(),
+            left_out: gathered.left_out.iter().cloned().chain(closed).collect(),
             machines: machines.collect(),
             wishes: missing(&self.home, &gathered.stays),
         })
     }
 
-    /// Returns how many files are not pushed: of [`Self::status`] what needs no key. `None` without a store.
+    /// Returns how many files are not pushed. The phrase is opened only where the secrets of the vault travel. `None` without a
+    /// store.
     pub(crate) fn count_unpushed(&self) -> Option<usize> {
         let state = self.directory.load().ok()??;
-        Some(self.unpushed(&state, None).1.len())
+        let keys = if self.takes_secrets() { self.keys(&state).ok() } else { None };
+        Some(self.unpushed(&state, keys.as_ref()).1.len())
     }
 
     /// Returns the newest snapshots of the store.

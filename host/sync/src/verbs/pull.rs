@@ -8,7 +8,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
-    OpenStore, SyncChange, SyncConflict, SyncPull, SyncUndone, Synchronizer, Talk, content_digest, coverage, new_roots,
+    OpenStore, SyncChange, SyncConflict, SyncPull, SyncUndone, Synchronizer, Talk, content_digest, coverage,
+    meaning_digest, new_roots,
 };
 use crate::apply::{apply, recover, undo};
 use crate::content::KeyChange;
@@ -16,7 +17,8 @@ use crate::error::SyncError;
 use crate::gather::{Gathered, LeftOutFile};
 use crate::graph::joined;
 use crate::incoming::{Answer, ConflictPlace, FileChange, Incoming, Merger};
-use crate::made::{is_sealed, missing};
+use crate::keys::StoreKeys;
+use crate::made::{SealedSecrets, is_sealed, missing};
 use crate::place::{SyncPath, SyncRoot};
 use crate::snapshot::Snapshot;
 use crate::state::{MergedState, SyncState};
@@ -68,9 +70,7 @@ impl Synchronizer {
             incoming = merger.merge(&store, &answers);
         }
         let after = self.after(&store, &state, &mine, &incoming);
-        let mut answer = self.settle("pull", &mut state, incoming, after, request, ask, sink).await?;
-        self.take_secrets(&mut state, &keys)?;
-        self.directory.save(&state)?;
+        let mut answer = self.settle("pull", &mut state, &keys, incoming, after, request, ask, sink).await?;
         answer.wishes = missing(&self.home, &mine.stays);
         Ok(answer)
     }
@@ -95,10 +95,7 @@ impl Synchronizer {
         let snapshot = self.find(&mut store, Some(snapshot)).await?;
         let incoming = self.towards(&snapshot, &mine);
         let after = state.files.clone();
-        let answer = self.settle("restore", &mut state, incoming, after, request, ask, sink).await?;
-        self.take_secrets(&mut state, &keys)?;
-        self.directory.save(&state)?;
-        Ok(answer)
+        self.settle("restore", &mut state, &keys, incoming, after, request, ask, sink).await
     }
 
     /// Undoes the newest pull or restore.
@@ -110,15 +107,13 @@ impl Synchronizer {
         let _turn = self.directory.turn()?;
         let mut state = self.directory.load()?.ok_or(SyncError::NoStore)?;
         // One that had begun and did not end is the one that is meant, not the change before it.
-        let finished = recover(&self.home, &self.directory, &mut state)?;
+        let keys = self.keys(&state).ok();
+        let secrets = self.sealed(keys.as_ref());
+        let finished = recover(&self.home, &self.directory, &mut state, secrets.as_ref())?;
         let (record, applied) = match finished {
             Some(finished) => finished,
-            None => undo(&self.home, &self.directory, &mut state)?,
+            None => undo(&self.home, &self.directory, &mut state, secrets.as_ref())?,
         };
-        if let Ok(keys) = self.keys(&state) {
-            self.take_secrets(&mut state, &keys)?;
-            self.directory.save(&state)?;
-        }
         Ok(SyncUndone {
             what: record.what,
             time: record.time,
@@ -136,7 +131,8 @@ impl Synchronizer {
             after.merged = joined(&after.merged, &head.clock());
             for path in head.manifest.files.keys() {
                 if let Some((bytes, executable)) = head.file(path) {
-                    after.pushed.insert(path.clone(), content_digest(bytes, executable));
+                    let meant = meaning_digest(&self.scope, path, bytes, executable);
+                    after.pushed.insert(path.clone(), meant);
                 }
             }
             after
@@ -180,8 +176,8 @@ impl Synchronizer {
                         "mine stays".into(),
                         format!("take that of {}", found.from),
                     ];
-                    // A whole file is edited in an editor.
-                    if conflict.key.is_some() {
+                    // A whole file is edited in an editor, and a secret is set.
+                    if conflict.key.is_some() && !is_sealed(&found.place.0) {
                         options.push("type another value".into());
                     }
                     let question = format!(
@@ -245,6 +241,7 @@ impl Synchronizer {
         &self,
         what: &str,
         state: &mut SyncState,
+        keys: &StoreKeys,
         incoming: Incoming,
         after: MergedState,
         request: &PullRequest,
@@ -263,7 +260,8 @@ impl Synchronizer {
         for cli in &answer.running {
             sink.note(format!("{cli} is running: it reads some of these files only when it starts"));
         }
-        let applied = apply(&self.home, &self.directory, &self.roots, state, what, &incoming.files, after)?;
+        let secrets = SealedSecrets { home: &self.home, keys };
+        let applied = apply(&secrets, &self.directory, &self.roots, state, what, &incoming.files, after)?;
         answer.applied = !applied.changed.is_empty();
         answer.left = names(&applied.left);
         Ok(answer)

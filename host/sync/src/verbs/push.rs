@@ -13,7 +13,7 @@ use crate::far::{FarEnd, MAX_OBJECT};
 use crate::gather::Gathered;
 use crate::graph::{speaks, unneeded};
 use crate::keys::StoreKeys;
-use crate::made::{Made, is_sealed};
+use crate::made::{Made, is_sealed, lost_secrets};
 use crate::object;
 use crate::place::{SyncPath, SyncRoot};
 use crate::snapshot::{Clock, FORMAT, FileEntry, Files, Manifest, Seen, Snapshot, digest, pack};
@@ -22,6 +22,9 @@ use crate::store::{Store, short};
 
 /// How many snapshots of a machine are kept.
 const KEPT: usize = 50;
+
+/// How many places with secrets are named.
+const SHOWN: usize = 20;
 
 /// From this sealed size on, a push says how large it is, in bytes.
 const LARGE: usize = 5 << 20;
@@ -70,7 +73,7 @@ impl Synchronizer {
         }
         let gathered = self.gather(BTreeSet::new()).await?;
         self.refuse_unmerged(&store, state, &gathered)?;
-        let changed = unpushed(&gathered, state);
+        let changed = unpushed(&gathered, state, &self.scope);
         let is_merge = store.heads().len() > 1;
         let is_there = changed.is_empty()
             && !is_merge
@@ -181,7 +184,13 @@ impl Synchronizer {
             let (Some(row), Some((old, _))) = (self.scope.travels(path), head.file(path)) else { continue };
             let is_here = speaks(&gathered.covers, &gathered.silent, path);
             let Ok(before) = top_level_keys(row.form, old) else { continue };
-            let now = gathered.files.get(path).and_then(|file| top_level_keys(row.form, &file.bytes).ok());
+            let now = gathered.files.get(path).map(|file| file.bytes.as_slice());
+            if is_sealed(path) {
+                let (gone, all) = lost_secrets(old, now).unwrap_or_default();
+                lost.extend((gone > 1 && gone * 2 >= all).then(|| format!("{gone} of {all} secrets")));
+                continue;
+            }
+            let now = now.and_then(|bytes| top_level_keys(row.form, bytes).ok());
             let now = now.unwrap_or_default();
             let gone: Vec<&String> = before.iter().filter(|key| !now.contains(*key)).collect();
             if is_here && gone.iter().any(|key| *key == "hooks") {
@@ -220,6 +229,9 @@ impl Synchronizer {
         if places.is_empty() {
             return Ok(());
         }
+        let more = places.len().saturating_sub(SHOWN);
+        places.truncate(SHOWN);
+        places.extend((more > 0).then(|| format!("and {}", aiw_core::counted(more, "more place"))));
         let mut plan = Plan::of("Push them, sealed with the rest?");
         plan.about = places.iter().map(|place| format!("a secret in clear text: {place}")).collect();
         match talk.ask.agree(&plan, &[]).await {
@@ -249,7 +261,7 @@ impl Synchronizer {
         let mut merged = state.files.merged.clone();
         merged.insert(state.machine.clone(), Seen { counter, digest: name.digest.clone() });
         let (covers, silent) = coverage(state, gathered, gathered.covers.clone(), self.scope.excluded());
-        let (held, pushed) = (state.files.held.clone(), digests(&gathered.files));
+        let (held, pushed) = (state.files.held.clone(), digests(&gathered.files, &self.scope));
         let files = MergedState { merged, covers, silent, held, pushed };
         let pushing = Pushing { object: name.to_string(), files };
         if is_own {
