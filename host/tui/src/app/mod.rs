@@ -3,7 +3,7 @@
 mod asking;
 mod panel;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod view;
 
 use std::collections::{BTreeSet, VecDeque};

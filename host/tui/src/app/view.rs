@@ -20,7 +20,7 @@ const BELOW: u16 = 20;
 
 /// The keys that are the same in all screens, for the help.
 const KEYS: [(&str, &str); 14] = [
-    ("1 to 9, 0", "a screen by its number; Tab and Shift-Tab go through them"),
+    ("Tab Shift-Tab", "the next screen, the one before"),
     ("↑ ↓ j k", "move; PgUp, PgDn, Home, End, g, G go further"),
     ("Enter → l", "to the details, which the arrows scroll then"),
     ("Esc ← h", "back"),
@@ -156,10 +156,13 @@ fn body(buffer: &mut Buffer, area: Rect, panel: &mut Panel, theme: Theme) -> (Re
             area = Rect { y: area.y + 1, height: area.height - 1, ..area };
         }
     }
-    let (list, divider, detail) = if area.width >= BESIDE {
+    let is_empty = panel.list.counts().1 == 0;
+    let (list, divider, detail) = if is_empty && panel.detail().is_none() {
+        (area, Rect::ZERO, Rect::ZERO)
+    } else if area.width >= BESIDE {
         let left = (area.width * 9 / 20).min(96);
         let rule = Rect { x: area.x + left, width: 1, ..area };
-        (Rect { width: left, ..area }, rule, Rect { x: rule.x + 2, width: area.width - left - 2, ..area })
+        (Rect { width: left - 1, ..area }, rule, Rect { x: rule.x + 2, width: area.width - left - 2, ..area })
     } else if area.height >= BELOW {
         let rows = u16::try_from(panel.list.counts().1 + 1).unwrap_or(u16::MAX).clamp(5, area.height * 2 / 5);
         let rule = Rect { y: area.y + rows, height: 1, ..area };
@@ -171,7 +174,7 @@ fn body(buffer: &mut Buffer, area: Rect, panel: &mut Panel, theme: Theme) -> (Re
     };
     let is_detail = panel.focus == Focus::Detail;
     if !list.is_empty() {
-        if panel.list.counts().1 == 0 {
+        if is_empty {
             empty(buffer, list, panel, theme);
         } else {
             panel.list.draw(buffer, list, theme, !is_detail);
@@ -253,6 +256,15 @@ fn help(buffer: &mut Buffer, area: Rect, app: &App) -> usize {
     let mut lines = vec![Line { label: tab.title(), indent: 0, text: "", style: Style::new() }];
     lines.extend(own.iter().map(|(key, help)| line(key.as_str(), help)));
     lines.push(Line::plain(""));
+    let numbered = app.tabs.iter().enumerate().map(|(at, tab)| format!("{} {}", (at + 1) % 10, tab.title()));
+    let numbered = numbered.collect::<Vec<_>>().join(", ");
+    let mut screens = Vec::new();
+    Line::wrapped(&mut screens, &numbered, 0, usize::from(area.width).saturating_sub(15), Style::new());
+    lines.extend(screens.into_iter().enumerate().map(|(at, one)| Line {
+        label: if at == 0 { "screens" } else { "" },
+        indent: 15,
+        ..one
+    }));
     lines.extend(KEYS.iter().map(|(key, help)| line(key, help)));
     lines.push(line("", &command));
     text(buffer, area, &lines, app.scroll)

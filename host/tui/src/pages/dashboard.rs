@@ -8,7 +8,9 @@ use aiw_launch::{Search, detect, standing};
 use aiw_processes::{ProcessSummary, RunState};
 use aiw_tasks::{State, Task};
 
+use super::mcp::McpServers;
 use super::processes::{self, Processes};
+use super::providers::Providers;
 use super::tasks::{self as task_page, Tasks};
 use crate::ground::{Ground, said};
 use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
@@ -71,7 +73,7 @@ impl Page for Dashboard {
         if let Some(process) = id.strip_prefix(PROCESS) {
             return self.processes.detail(ground, process);
         }
-        Detail::of(vec![Fact::title(id), Fact::new("", "o opens its screen")])
+        part_detail(ground, id)
     }
 
     fn act(&self, _: &Ground, _: char, id: &str, _: &AtScreen) -> Result<Outcome, String> {
@@ -130,6 +132,24 @@ pub(super) fn process_row(process: &ProcessSummary) -> Row {
     let about = cells.last().cloned().unwrap_or_default();
     let cells = ["process".to_owned(), process.state.to_string(), process.id.clone(), about];
     Row::new(format!("{PROCESS}{}", process.id), tone, "o", cells)
+}
+
+/// Returns what is known of another part: what its screen lists, if that is not much to read.
+fn part_detail(ground: &Ground, id: &str) -> Detail {
+    let row = parts(ground).into_iter().find(|row| row.id == id);
+    let mut facts: Vec<Fact> =
+        row.iter().map(|row| Fact::title(row.cells.first().map_or("", String::as_str))).collect();
+    facts.extend(row.iter().flat_map(|row| row.cells.iter().skip(1)).map(|cell| Fact::new("", cell)));
+    let page: &dyn Page = match id {
+        "servers" => &McpServers,
+        "providers" => &Providers,
+        _ => return Detail::of(facts),
+    };
+    let lines = match page.list(ground, "") {
+        Ok(listed) => listed.rows.into_iter().map(|row| row.cells.join("  ")).collect(),
+        Err(why) => vec![why],
+    };
+    Detail::of(facts).with_lines(lines)
 }
 
 /// Returns a line for each of the other parts.

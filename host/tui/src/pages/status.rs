@@ -32,7 +32,7 @@ impl Part {
         Self { name, state, tone, about, facts }
     }
 
-    fn row(&self) -> Row {
+    pub(super) fn row(&self) -> Row {
         Row::new(self.name.clone(), self.tone, "", [self.name.clone(), self.state.to_owned(), self.about.clone()])
     }
 }

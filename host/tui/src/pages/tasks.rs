@@ -47,7 +47,7 @@ impl Page for Tasks {
         const COLUMNS: [Column; 7] = [
             Column::new("ID"),
             Column::state("STATE"),
-            Column::new("CLI"),
+            Column::extra("CLI"),
             Column::extra("PROVIDER"),
             Column::extra("TOOK"),
             Column::extra("STARTED"),
