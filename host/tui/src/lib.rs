@@ -29,6 +29,8 @@ mod text;
 mod watch;
 
 #[doc(hidden)]
+pub use app::bench::ScreenFrame;
+#[doc(hidden)]
 pub use browse::bench;
 pub use browse::{Backend, BackendError, BrowserOptions, Plugin, PluginServer, Preview, browse, browse_markets};
 pub use ground::{LooksForProblems, ScreenProgress};

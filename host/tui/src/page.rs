@@ -8,7 +8,7 @@ use crate::ground::Ground;
 use crate::paint::{Fact, Tone};
 use crate::prompt::AtScreen;
 use crate::screen::Program;
-use crate::text::{clean, clean_output};
+use crate::text::{clean, clean_output, without_styles};
 
 /// The most characters of a cell.
 const CELL: usize = 300;
@@ -59,7 +59,7 @@ impl Row {
         keys: &'static str,
         cells: impl IntoIterator<Item = String>,
     ) -> Self {
-        let cells = cells.into_iter().map(|cell| clean(&cell, CELL)).collect();
+        let cells = cells.into_iter().map(|cell| clean(&without_styles(&cell), CELL)).collect();
         Self { id: id.into(), cells, tone, keys }
     }
 }

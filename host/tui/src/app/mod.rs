@@ -1,6 +1,7 @@
 //! The application on a terminal: its screens, and the keys that are the same in all of them.
 
 mod asking;
+pub(crate) mod bench;
 mod panel;
 #[cfg(test)]
 pub(crate) mod tests;

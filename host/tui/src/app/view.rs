@@ -19,7 +19,7 @@ const BESIDE: u16 = 120;
 const BELOW: u16 = 20;
 
 /// The keys that are the same in all screens, for the help.
-const KEYS: [(&str, &str); 14] = [
+const KEYS: [(&str, &str); 12] = [
     ("Tab Shift-Tab", "the next screen, the one before"),
     ("↑ ↓ j k", "move; PgUp, PgDn, Home, End, g, G go further"),
     ("Enter → l", "to the details, which the arrows scroll then"),
@@ -32,8 +32,6 @@ const KEYS: [(&str, &str); 14] = [
     ("q Ctrl-C", "leave"),
     ("", ""),
     ("y", "yes, where a question is asked; every other key is a no"),
-    ("", ""),
-    ("", "Without a screen, for other programs and screen readers:"),
 ];
 
 /// Where a frame shows what can be clicked.
@@ -252,8 +250,8 @@ fn help(buffer: &mut Buffer, area: Rect, app: &App) -> usize {
     if let Tab::Page(panel) = tab {
         own.extend(panel.page.actions().iter().map(|action| (action.key.to_string(), action.help)));
     }
-    let command = format!("`{}`", tab.printed_by());
-    let mut lines = vec![Line { label: tab.title(), indent: 0, text: "", style: Style::new() }];
+    let command = format!("`{}` prints it in lines, for other programs and screen readers", tab.printed_by());
+    let mut lines = vec![line(tab.title(), &command)];
     lines.extend(own.iter().map(|(key, help)| line(key.as_str(), help)));
     lines.push(Line::plain(""));
     let numbered = app.tabs.iter().enumerate().map(|(at, tab)| format!("{} {}", (at + 1) % 10, tab.title()));
@@ -266,7 +264,6 @@ fn help(buffer: &mut Buffer, area: Rect, app: &App) -> usize {
         ..one
     }));
     lines.extend(KEYS.iter().map(|(key, help)| line(key, help)));
-    lines.push(line("", &command));
     text(buffer, area, &lines, app.scroll)
 }
 
@@ -297,7 +294,13 @@ fn status(buffer: &mut Buffer, area: Rect, app: &App) -> Option<Position> {
         return Some(Position { x: area.x + x, y: area.y });
     }
     let mut x = 0;
-    if let Some(work) = app.works.last() {
+    let elsewhere = app.tabs.iter().find_map(|tab| match tab {
+        Tab::Plugins(browser) => browser.progress(),
+        Tab::Page(_) => None,
+    });
+    if let Some(line) = elsewhere.filter(|_| app.works.is_empty()) {
+        x = put(buffer, area, 0, &line, theme.tone(Tone::Faint)) + 2;
+    } else if let Some(work) = app.works.last() {
         let others = app.works.len() - 1;
         let title = if others > 0 { format!("{} and {others} more", work.title) } else { work.title.clone() };
         let step = &app.step;
@@ -310,7 +313,7 @@ fn status(buffer: &mut Buffer, area: Rect, app: &App) -> Option<Position> {
             x = put(buffer, area, x, "! ", style);
         }
         put(buffer, area, x, &status.text, style);
-    } else if app.works.is_empty() {
+    } else if x == 0 {
         let (all, shown) = panel.list.counts();
         let query = panel.query();
         let line = match (query.is_empty(), all) {

@@ -23,6 +23,7 @@ use tokio::runtime::Runtime;
 
 use crate::event_loop::show;
 use crate::ground::ScreenProgress;
+use crate::paint::progress;
 use crate::screen::{Effect, Screen, ScreenError, StepProgress, Worker};
 use app::{App, Loaded};
 pub(crate) use app::{Job, Reply};
@@ -97,8 +98,15 @@ impl Browser {
         self.app.reply(reply)
     }
 
+    /// Returns whether a job is under way.
     pub(crate) fn is_working(&self) -> bool {
-        self.app.work.is_some()
+        self.first.is_none() && self.app.work.is_some()
+    }
+
+    /// Returns the line that says how far it has come.
+    pub(crate) fn progress(&self) -> Option<String> {
+        let work = self.app.work.as_ref().filter(|_| self.is_working())?;
+        Some(progress(&work.title, work.ticks, &work.step, work.done, work.total))
     }
 
     /// Returns whether a change is under way.

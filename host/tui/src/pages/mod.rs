@@ -14,6 +14,8 @@ mod tests;
 
 use std::sync::Arc;
 
+pub(crate) use tasks::{Tasks as TaskPage, row as task_row};
+
 use crate::app::Tab;
 
 /// Returns all screens, in the order of their numbers.

@@ -133,7 +133,7 @@ fn tone(task: &Task) -> Tone {
 }
 
 /// Returns a task in the list. One that has ended unseen has a mark.
-pub(super) fn row(task: &Task) -> Row {
+pub(crate) fn row(task: &Task) -> Row {
     let is_over = task.state == State::Ended;
     let keys = match (is_over, task.about.session.is_some()) {
         (false, _) => "xL",
