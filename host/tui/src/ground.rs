@@ -6,39 +6,15 @@ use aiw_app::ClientSession;
 use aiw_app::doctor::Doctor;
 use aiw_core::Fault;
 use aiw_home::Home;
-use aiw_markets::Observer;
-use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 
 use crate::browse::{Backend, MarketBackend};
-use crate::screen::StepProgress;
-
-/// The last thing that the parts of the application said of their progress.
-#[derive(Debug, Default)]
-pub struct ScreenProgress(Mutex<Option<StepProgress>>);
-
-impl ScreenProgress {
-    /// Takes it, once.
-    pub fn latest(&self) -> Option<StepProgress> {
-        self.0.lock().take()
-    }
-}
-
-impl Observer for ScreenProgress {
-    fn is_seen(&self) -> bool {
-        true
-    }
-
-    fn progress(&self, what: &str, done: u64, total: u64) {
-        let step = StepProgress { what: what.to_owned(), done, total: Some(total).filter(|total| *total > 0) };
-        *self.0.lock() = Some(step);
-    }
-}
+use crate::progress::{ScreenProgress, said};
 
 /// Looks for what is wrong with the parts of aiw.
 pub type LooksForProblems = Arc<dyn Fn(&Home) -> Doctor + Send + Sync>;
 
-/// What jobs stand on.
+/// The client and all else that jobs stand on.
 pub(crate) struct Ground {
     pub(crate) client: Arc<ClientSession>,
     pub(crate) doctor: LooksForProblems,
@@ -89,9 +65,4 @@ impl Drop for Ground {
         // A thread that still waits must not hold the process.
         self.runtime.take().into_iter().for_each(Runtime::shutdown_background);
     }
-}
-
-/// Returns an error as a line, with the next step.
-pub(crate) fn said(error: &dyn Fault) -> String {
-    error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}"))
 }

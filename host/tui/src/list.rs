@@ -19,7 +19,7 @@ const LAST: usize = 12;
 pub(crate) struct List {
     columns: &'static [Column],
     rows: Vec<Row>,
-    /// What the filter looks at, of each row.
+    /// The text that the filter looks at, of each row.
     words: Vec<String>,
     /// The width of each column in cells.
     widths: Vec<usize>,

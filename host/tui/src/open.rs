@@ -7,9 +7,10 @@ use aiw_app::ClientSession;
 use crate::app::{App, Tab};
 use crate::browse::{Browser, BrowserOptions};
 use crate::event_loop::show;
-use crate::ground::{Ground, LooksForProblems, ScreenProgress};
+use crate::ground::{Ground, LooksForProblems};
 use crate::pages;
 use crate::paint::Theme;
+use crate::progress::ScreenProgress;
 use crate::screen::ScreenError;
 
 /// How the application is shown.

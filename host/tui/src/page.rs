@@ -6,7 +6,7 @@ use aiw_app::feed::Topic;
 
 use crate::ground::Ground;
 use crate::paint::{Fact, Tone};
-use crate::prompt::AtScreen;
+use crate::person::AtScreen;
 use crate::screen::Program;
 use crate::text::{clean, clean_output, without_styles};
 
@@ -68,7 +68,7 @@ impl Row {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Listed {
     pub(crate) rows: Vec<Row>,
-    /// What the user should know of the list, each in a line.
+    /// Notes about the list, a line each.
     pub(crate) notes: Vec<String>,
 }
 
@@ -78,7 +78,7 @@ impl Listed {
     }
 }
 
-/// What is known of one thing.
+/// The facts about one thing, and its lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Detail {
     pub(crate) facts: Vec<Fact>,
@@ -109,7 +109,7 @@ impl Detail {
     }
 }
 
-/// What a key does.
+/// An action of a page, on a key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Action {
     pub(crate) key: char,
@@ -138,7 +138,7 @@ impl Action {
     }
 }
 
-/// What comes of an action.
+/// The result of an action.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// A line for the user.

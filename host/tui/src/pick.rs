@@ -271,8 +271,8 @@ mod tests {
         assert!(drawn(&mut pick, 40, 20).contains('…'));
         // While one preview is read, no other is.
         assert_eq!(press(&mut pick, KeyCode::Down), None);
-        assert_eq!(pick.reply(worker(0, &crate::prompt::quiet())), Some(Effect::Start(1)));
-        assert_eq!(pick.reply(worker(1, &crate::prompt::quiet())), None);
+        assert_eq!(pick.reply(worker(0, &crate::person::quiet())), Some(Effect::Start(1)));
+        assert_eq!(pick.reply(worker(1, &crate::person::quiet())), None);
         let frame = drawn(&mut pick, 40, 20);
         assert!(frame.contains("› choice 1") && frame.contains("preview of 1") && !frame.contains('\u{1b}'), "{frame}");
         assert_eq!(press(&mut pick, KeyCode::End), Some(Effect::Start(4)));

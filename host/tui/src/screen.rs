@@ -135,7 +135,7 @@ pub(crate) trait Screen {
     }
 }
 
-/// What a job tells while it works.
+/// The way from a job to its screen while it works.
 #[derive(Clone)]
 pub(crate) struct Way {
     /// Takes a step.

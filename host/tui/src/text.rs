@@ -53,7 +53,7 @@ fn without_stacks(line: String) -> String {
 }
 
 /// Returns text without the sequences that set colours and move the cursor: output of programs that write to terminals.
-/// What is left of others is made visible by [`clean`].
+/// The rest of others is made visible by [`clean`].
 pub(crate) fn without_styles(text: &str) -> Cow<'_, str> {
     if !text.contains("\u{1b}[") {
         return Cow::Borrowed(text);

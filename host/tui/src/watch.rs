@@ -18,7 +18,7 @@ pub(crate) struct Heeded {
     pub(crate) logs: Option<PathBuf>,
 }
 
-/// A part of what is heeded, with a subscription of its own: another log is no reason to look at all else again.
+/// A part of what is heeded, with a subscription of its own: another log changes nothing else that is listened to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Topics(&'static [Topic]),

@@ -22,7 +22,7 @@ pub(super) struct Asking {
     is_seen: bool,
 }
 
-/// What becomes of a question after a key.
+/// The state of a question after a key.
 pub(super) enum Answering {
     Stays,
     Over,

@@ -10,11 +10,13 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
-use super::{App, Reply, Tab};
-use crate::ground::{Ground, ScreenProgress};
+use super::jobs::Reply;
+use super::state::{App, Tab};
+use crate::ground::Ground;
 use crate::page::{Detail, Listed};
 use crate::pages::{TaskPage, task_row};
 use crate::paint::{Fact, Theme};
+use crate::progress::ScreenProgress;
 use crate::screen::Screen;
 
 /// A screen of tasks of a fixed size that draws into memory.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aiw_app::feed::Topic;
 use crossterm::event::KeyCode;
 
-use super::Job;
+use super::jobs::Job;
 use crate::list::List;
 use crate::page::{Action, Detail, Listed, Page, Row};
 
@@ -25,16 +25,16 @@ pub(crate) struct Panel {
     pub(super) problem: Option<String>,
     /// Whether the list has been read.
     pub(super) is_read: bool,
-    /// What is known of a thing, and which.
+    /// The detail that was read last, with the id of its thing.
     detail: Option<(String, Detail)>,
-    /// What an action shows in its place.
+    /// A text that an action shows in its place.
     shown: Option<Detail>,
     pub(super) focus: Focus,
     /// The first line of the details that is on the screen; none if it follows the end of logs.
     pub(super) scroll: Option<usize>,
     /// The largest of these.
     pub(super) furthest: usize,
-    /// What the page is searched for.
+    /// The words that the page is searched for.
     search: String,
     /// The id of what is to be selected when the list is there.
     wanted: Option<String>,

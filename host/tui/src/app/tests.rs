@@ -13,11 +13,14 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::{Buffer, CellWidth};
 use ratatui::style::{Color, Modifier};
 
-use super::{App, Job, Mode, Reply, SMALLEST, Tab};
-use crate::ground::{Ground, ScreenProgress};
+use super::jobs::{Job, Reply};
+use super::state::{App, Mode, SMALLEST, Tab};
+use crate::ground::Ground;
 use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
 use crate::paint::{Fact, Theme, Tone};
-use crate::prompt::{Answer, AtScreen, Form, Prompt};
+use crate::person::AtScreen;
+use crate::progress::ScreenProgress;
+use crate::prompt::{Answer, Form, Prompt};
 use crate::screen::{Effect, Screen as _, Way};
 use aiw_app::feed::Topic;
 
@@ -503,7 +506,7 @@ proptest! {
             let mut effect = screen.key(key);
             // What a job answers.
             while let Some(Effect::Start(job)) = effect {
-                let way = crate::prompt::quiet();
+                let way = crate::person::quiet();
                 effect = screen.app.reply(screen.app.worker()(job, &way));
             }
             prop_assert!(screen.app.at < 2);

@@ -6,7 +6,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 
 use super::panel::{Focus, Panel};
-use super::{App, Mode, SMALLEST, Tab};
+use super::state::{App, Mode, Places, SMALLEST, Tab};
 use crate::browse;
 use crate::page::Detail;
 use crate::paint::{BOLD, Line, Theme, Tone, keys, paragraph, progress, put, row, rule, text, typed};
@@ -33,14 +33,6 @@ const KEYS: [(&str, &str); 12] = [
     ("", ""),
     ("y", "yes, where a question is asked; every other key is a no"),
 ];
-
-/// Where a frame shows what can be clicked.
-#[derive(Debug, Default)]
-pub(super) struct Places {
-    pub(super) tabs: Vec<Rect>,
-    pub(super) list: Rect,
-    pub(super) detail: Rect,
-}
 
 /// The areas of a screen.
 struct Areas {

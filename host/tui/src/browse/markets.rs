@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::{Backend, BackendError, Plugin, PluginServer, Preview};
-use crate::ground::{ScreenProgress, said};
+use crate::progress::{ScreenProgress, said};
 use crate::screen::StepProgress;
 
 /// The marketplaces of a client.

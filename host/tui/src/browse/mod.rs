@@ -22,8 +22,8 @@ use ratatui::layout::{Position, Rect};
 use tokio::runtime::Runtime;
 
 use crate::event_loop::show;
-use crate::ground::ScreenProgress;
 use crate::paint::progress;
+use crate::progress::ScreenProgress;
 use crate::screen::{Effect, Screen, ScreenError, StepProgress, Worker};
 use app::{App, Loaded};
 pub(crate) use app::{Job, Reply};

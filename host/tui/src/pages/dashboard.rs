@@ -12,10 +12,11 @@ use super::mcp::McpServers;
 use super::processes::{self, Processes};
 use super::providers::Providers;
 use super::tasks::{self as task_page, Tasks};
-use crate::ground::{Ground, said};
+use crate::ground::Ground;
 use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
 use crate::paint::{Fact, Tone};
-use crate::prompt::AtScreen;
+use crate::person::AtScreen;
+use crate::progress::said;
 
 /// The beginnings of the ids of rows.
 const TASK: &str = "task:";

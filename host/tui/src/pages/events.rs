@@ -4,10 +4,11 @@ use aiw_app::events::{EventReader, EventsRequest};
 use aiw_app::feed::Topic;
 use aiw_events::{EventKind, HomeEvent};
 
-use crate::ground::{Ground, said};
+use crate::ground::Ground;
 use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
 use crate::paint::{Fact, Tone};
-use crate::prompt::AtScreen;
+use crate::person::AtScreen;
+use crate::progress::said;
 
 /// How many events are shown.
 const EVENTS: usize = 1_000;

@@ -11,10 +11,11 @@ use aiw_history::{HistoryError, HistoryQuery, Part, Range, SessionHit, Sessions,
 use aiw_home::rfc3339_of;
 use aiw_launch::Resumes;
 
-use crate::ground::{Ground, said};
+use crate::ground::Ground;
 use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
 use crate::paint::{Fact, Tone};
-use crate::prompt::AtScreen;
+use crate::person::AtScreen;
+use crate::progress::said;
 use crate::screen::Program;
 
 /// How many sessions, hits and messages are shown.

@@ -5,10 +5,11 @@ use aiw_app::servers::{approve, edit, look};
 use aiw_core::{counted, one_line};
 use aiw_routing::{Records, ServerEntry, ServerTool};
 
-use crate::ground::{Ground, said};
+use crate::ground::Ground;
 use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
 use crate::paint::{Fact, Tone};
-use crate::prompt::AtScreen;
+use crate::person::AtScreen;
+use crate::progress::said;
 use crate::screen::Program;
 
 /// The page of MCP servers.

@@ -10,10 +10,11 @@ use aiw_core::counted;
 use aiw_processes::{Manager, ProcessSummary, RunState, StartResults};
 use parking_lot::Mutex;
 
-use crate::ground::{Ground, said};
+use crate::ground::Ground;
 use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
 use crate::paint::{Fact, Tone};
-use crate::prompt::AtScreen;
+use crate::person::AtScreen;
+use crate::progress::said;
 use crate::screen::Program;
 
 /// How many lines of output are shown.

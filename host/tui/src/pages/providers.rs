@@ -11,10 +11,11 @@ use aiw_providers::{
     TokenSource,
 };
 
-use crate::ground::{Ground, said};
+use crate::ground::Ground;
 use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
 use crate::paint::{Fact, Tone};
-use crate::prompt::AtScreen;
+use crate::person::AtScreen;
+use crate::progress::said;
 
 /// The beginning of the id of a pool's row. No provider has a name with it.
 const POOL: &str = "pool:";

@@ -9,9 +9,10 @@ use aiw_app::tasks::{self, TaskStatus};
 use aiw_core::counted;
 use aiw_launch::{CliDetails, Search, detect};
 
-use crate::ground::{Ground, said};
+use crate::ground::Ground;
 use crate::page::{Column, Detail, Listed, Page, Row};
 use crate::paint::{Fact, Tone};
+use crate::progress::said;
 
 /// The page of the state of everything.
 pub(crate) struct Status;

@@ -5,10 +5,11 @@ use aiw_app::sync;
 use aiw_core::counted;
 use aiw_sync::{PullRequest, PushRequest, StoreStatus, SyncChange, SyncPull, Synchronizer};
 
-use crate::ground::{Ground, said};
+use crate::ground::Ground;
 use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
 use crate::paint::{Fact, Tone};
-use crate::prompt::AtScreen;
+use crate::person::AtScreen;
+use crate::progress::said;
 
 /// The page of configuration that travels.
 pub(crate) struct Sync;

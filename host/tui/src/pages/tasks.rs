@@ -10,10 +10,11 @@ use aiw_home::rfc3339;
 use aiw_launch::{duration, resume, standing, tail};
 use aiw_tasks::{Keep, Outcome as TaskOutcome, State, Task};
 
-use crate::ground::{Ground, said};
+use crate::ground::Ground;
 use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
 use crate::paint::{Fact, Tone};
-use crate::prompt::AtScreen;
+use crate::person::AtScreen;
+use crate::progress::said;
 use crate::screen::Program;
 
 /// How many lines of a log are shown.
