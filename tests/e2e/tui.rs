@@ -135,8 +135,12 @@ fn a_process_is_started_followed_attached_to_and_stopped() {
 fn a_task_is_followed_and_stopped() {
     let (env, _clis) = FakeClis::environment();
     env.run(&["claude", "--detach", &FakeClis::script("for i in 1 2 3; do echo working $i; done; sleep 1000")]).ok();
-    let mut terminal = Terminal::start(&env, &["tui", "tasks"]);
+    // The dashboard has its output, and leads to it.
+    let mut terminal = Terminal::start(&env, &["tui"]);
     terminal.wait_for("running");
+    terminal.wait_for("working 3");
+    terminal.press("o");
+    terminal.wait_for("2 Tasks");
     terminal.wait_for("working 3");
     terminal.press("/claude nothing like it");
     terminal.wait_for("nothing has these words");
@@ -148,10 +152,11 @@ fn a_task_is_followed_and_stopped() {
     terminal.wait_for("stopped");
     let task = env.json(&["task", "list"])["tasks"][0].clone();
     assert_eq!(task["state"], "ended");
-    // The dashboard leads to it, and another process takes it away.
-    terminal.press("1");
-    terminal.wait_for("Dashboard");
-    terminal.press("2");
+    // What happened is an event; another process takes the task away.
+    terminal.press("0");
+    terminal.wait_for("stopped");
+    terminal.press("t");
+    terminal.wait_for("2 Tasks");
     env.run(&["task", "remove", task["id"].as_str().unwrap()]).ok();
     terminal.wait_for("no tasks");
     quit(terminal);

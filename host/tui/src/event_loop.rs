@@ -173,10 +173,7 @@ impl<S: Screen> Desk<'_, S> {
             Message::Input(Err(error)) => return Err(error.into()),
             Message::Input(Ok(Event::Key(key))) => screen.key(key),
             Message::Input(Ok(Event::Mouse(event))) => screen.mouse(event),
-            Message::Input(Ok(Event::Paste(text))) => {
-                screen.paste(&text);
-                None
-            }
+            Message::Input(Ok(Event::Paste(text))) => screen.paste(&text),
             Message::Input(Ok(Event::Resize(..))) => return Ok(Next::Draw),
             Message::Input(Ok(_)) => return Ok(Next::Go),
             Message::Signal(signal) => match terminal::Asks::of(signal) {

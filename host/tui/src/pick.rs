@@ -169,11 +169,8 @@ impl Screen for Pick {
         }
     }
 
-    fn paste(&mut self, text: &str) {
-        if self.narrow(format!("{}{}", self.typed, clean(text, LINE))).is_some() {
-            // A paste starts nothing: the preview comes with the next key.
-            self.is_working = false;
-        }
+    fn paste(&mut self, text: &str) -> Option<Effect> {
+        self.narrow(format!("{}{}", self.typed, clean(text, LINE)))
     }
 
     fn reply(&mut self, (place, lines): (usize, Vec<String>)) -> Option<Effect> {

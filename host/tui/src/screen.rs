@@ -87,7 +87,7 @@ pub(crate) trait Screen {
     fn key(&mut self, key: KeyEvent) -> Option<Effect<Self::Job>>;
 
     /// Handles pasted text.
-    fn paste(&mut self, text: &str);
+    fn paste(&mut self, text: &str) -> Option<Effect<Self::Job>>;
 
     /// Handles the end of a job.
     fn reply(&mut self, reply: Self::Reply) -> Option<Effect<Self::Job>>;

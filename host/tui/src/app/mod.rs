@@ -65,23 +65,23 @@ impl Screen for App {
         self.press(key)
     }
 
-    fn paste(&mut self, text: &str) {
+    fn paste(&mut self, text: &str) -> Option<Effect> {
+        let at = self.at;
         self.is_changed = true;
         // Only what takes text accepts it, so that pasted text presses no keys.
         if self.is_small {
-            return;
+            return None;
         }
         if let Some(asking) = self.asking.front_mut() {
             asking.paste(text);
-        } else if self.mode == Mode::Filter
-            && let Some(panel) = self.panel()
-            && !panel.page.is_searched()
-        {
-            let query: String = panel.query().chars().chain(clean(text, QUERY).chars()).take(QUERY).collect();
-            panel.list.find(query);
+        } else if self.mode == Mode::Filter {
+            let panel = self.panel()?;
+            let query = panel.query().chars().chain(clean(text, QUERY).chars()).take(QUERY).collect();
+            return panel.find(at, query).map(Effect::Start);
         } else if let Some(browser) = self.browser() {
             browser.paste(text);
         }
+        None
     }
 
     fn reply(&mut self, reply: Reply) -> Option<Effect> {

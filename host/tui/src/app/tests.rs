@@ -65,6 +65,47 @@ impl Page for Canned {
     }
 }
 
+/// A page of fruit that is searched by its verb.
+struct SearchedFruit;
+
+impl Page for SearchedFruit {
+    fn title(&self) -> &'static str {
+        "Searched"
+    }
+
+    fn word(&self) -> &'static str {
+        "searched"
+    }
+
+    fn printed_by(&self) -> &'static str {
+        "aiw fruit search"
+    }
+
+    fn topics(&self) -> &'static [Topic] {
+        &[]
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        Fruit.columns()
+    }
+
+    fn empty(&self) -> &'static str {
+        "no fruit"
+    }
+
+    fn is_searched(&self) -> bool {
+        true
+    }
+
+    fn list(&self, _: &Ground, _: &str) -> Result<Listed, String> {
+        Ok(fruit())
+    }
+
+    fn detail(&self, _: &Ground, id: &str) -> Detail {
+        Detail::of(vec![Fact::title(id)])
+    }
+}
+
 /// A page of fruit.
 struct Fruit;
 
@@ -398,6 +439,25 @@ fn pasted_text_presses_no_keys() {
     screen.keys("/");
     screen.app.paste("ban\nana \u{1b}[2J");
     assert!(screen.frame().contains("/ban ana \\u{1b}[2J"));
+}
+
+#[test]
+fn what_is_searched_is_read_again_with_each_word() {
+    let tabs = vec![Tab::page(Arc::new(SearchedFruit))];
+    let mut screen = Screen::new(tabs, Theme::default(), (80, 24));
+    assert_eq!(screen.app.begin(), Some(Job::List(0, String::new())));
+    screen.app.reply(Reply::Listed(0, Ok(fruit())));
+    screen.keys("/");
+    assert_eq!(screen.keys("a"), Some(Effect::Start(Job::List(0, "a".into()))));
+    // While it is being read, the newest words wait.
+    assert_eq!(screen.keys("pp"), None);
+    assert_eq!(screen.app.paste("le\n"), None);
+    let next = screen.app.reply(Reply::Listed(0, Ok(fruit())));
+    assert_eq!(next, Some(Effect::Start(Job::List(0, "apple".into()))));
+    // The rows are those that were found: none is left out here.
+    screen.app.reply(Reply::Listed(0, Ok(fruit())));
+    assert!(screen.frame().contains("cherry") && screen.frame().contains("/apple"));
+    assert_eq!(screen.key(KeyCode::Esc), Some(Effect::Start(Job::List(0, String::new()))));
 }
 
 #[test]

@@ -160,8 +160,9 @@ impl Screen for Browse {
         self.browser.key(key)
     }
 
-    fn paste(&mut self, text: &str) {
+    fn paste(&mut self, text: &str) -> Option<Effect<Job>> {
         self.browser.paste(text);
+        None
     }
 
     fn reply(&mut self, reply: Reply) -> Option<Effect<Job>> {

@@ -164,11 +164,14 @@ fn detail(part: &Part, around: Option<&str>, resumes: &Resumes) -> Detail {
     fact("provider", session.provider.unwrap_or_default());
     fact("resume", session.resume);
     fact("but", session.problem.unwrap_or_default());
-    let mut lines = Vec::new();
-    if part.earlier > 0 {
-        lines.push(format!("… {}", counted(part.earlier, "earlier message")));
+    // A hit stands at the beginning, with the message before it.
+    let hit = part.messages.iter().position(|message| Some(message.uuid.as_str()) == around);
+    let skipped = hit.unwrap_or(0).saturating_sub(1);
+    let (mut lines, earlier) = (Vec::new(), part.earlier + skipped);
+    if earlier > 0 {
+        lines.push(format!("… {}", counted(earlier, "earlier message")));
     }
-    for message in &part.messages {
+    for message in part.messages.iter().skip(skipped) {
         let mark = if Some(message.uuid.as_str()) == around { "▶ " } else { "" };
         let tools = if message.tools.is_empty() { String::new() } else { format!(" [{}]", message.tools.join(", ")) };
         let time = minute(message.time.and_then(rfc3339_of).as_deref());

@@ -124,7 +124,7 @@ impl Page for McpServers {
                 let answer = ground.block_on(look::tools(client, &names, person))?;
                 Ok(Outcome::Shown(tools(id, &answer.tools)))
             }
-            'o' => Ok(Outcome::Run(Program::own(["mcp", "login", id])?)),
+            'o' => Ok(Outcome::Run(Program::own(["mcp", "login", "--", id])?)),
             _ => {
                 ground.block_on(edit::remove(client, &names, person, person))?;
                 person.outcome(|| format!("removed {id}")).map(Outcome::Said)
@@ -167,7 +167,9 @@ fn tools(server: &str, tools: &[ServerTool]) -> Detail {
     let total = format!("{}, {tokens} tokens in a client", counted(tools.len(), "tool"));
     let facts = vec![Fact::title(format!("the tools of {server}")), Fact::new("in all", total)];
     let mut lines = Vec::new();
-    for tool in tools {
+    // Those that wait for the user go first.
+    let (waiting, others): (Vec<&ServerTool>, Vec<&ServerTool>) = tools.iter().partition(|tool| tool.withheld);
+    for tool in waiting.into_iter().chain(others) {
         let reads = if tool.read_only { "  only reads" } else { "" };
         let withheld = if tool.withheld { "  withheld: a shows why" } else { "" };
         lines.push(format!("{}{reads}{withheld}", tool.name));
