@@ -266,7 +266,7 @@ pub struct ScreenLook {
 
 /// Returns the words that name a screen.
 fn screen_words() -> PossibleValuesParser {
-    PossibleValuesParser::new(aiw_tui::screens().into_iter().map(|(word, _)| word))
+    PossibleValuesParser::new(aiw_tui::screens().iter().map(|(word, _)| *word))
 }
 
 /// A shell that can complete.

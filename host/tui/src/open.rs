@@ -26,14 +26,16 @@ pub struct ScreenOptions {
     pub mouse: bool,
 }
 
-fn tabs(color: bool) -> Vec<Tab> {
+/// Returns all screens.
+pub(crate) fn tabs(color: bool) -> Vec<Tab> {
     let browser = Browser::new(BrowserOptions { color, ..BrowserOptions::default() });
     pages::all(Tab::Plugins(Box::new(browser)))
 }
 
-/// Returns the words that name a screen, each with the command that prints what it shows.
-pub fn screens() -> Vec<(&'static str, &'static str)> {
-    tabs(false).iter().map(|tab| (tab.word(), tab.printed_by())).collect()
+/// Returns the words that name a screen, each with the command that prints what it shows. It costs nothing: every command
+/// line is parsed with them.
+pub fn screens() -> &'static [(&'static str, &'static str)] {
+    &pages::WORDS
 }
 
 /// Shows the application of a client until the user leaves. Standard input and output must be a terminal. `progress` is

@@ -33,8 +33,8 @@ fn has_unicode() -> bool {
 /// Runs by itself, not under the signal handling of other commands: the view gives the terminal back first.
 pub fn run(args: TuiArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let screen = args.screen.as_deref();
-    let printed_by = aiw_tui::screens().into_iter().find(|(word, _)| screen.is_none_or(|screen| screen == *word));
-    let printed_by = printed_by.map_or("aiw", |(_, command)| if screen.is_none() { "aiw" } else { command });
+    let printed_by = aiw_tui::screens().iter().find(|(word, _)| screen.is_none_or(|screen| screen == *word));
+    let printed_by = printed_by.map_or("aiw", |(_, command)| if screen.is_none() { "aiw" } else { *command });
     if output.is_json() {
         let json = format!("`{printed_by} --json` answers other programs");
         return Err(Failure::user("a screen has no JSON output").with_hint(json));

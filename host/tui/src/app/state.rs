@@ -211,8 +211,15 @@ impl App {
             self.status = None;
         }
         if let Some(asking) = self.asking.front_mut() {
-            if let Answering::Over = asking.key(key.code) {
-                self.asking.pop_front();
+            // A letter with Ctrl is neither a yes nor a part of a text.
+            match key.code {
+                KeyCode::Char('u') if control => asking.typed.clear(),
+                KeyCode::Char(_) if control => {}
+                code => {
+                    if let Answering::Over = asking.key(code) {
+                        self.asking.pop_front();
+                    }
+                }
             }
             return None;
         }
@@ -224,7 +231,7 @@ impl App {
             }
             Mode::Confirm(_, action, id) => {
                 self.mode = Mode::List;
-                matches!(key.code, KeyCode::Char('y' | 'Y')).then(|| self.start(action, id))?
+                (!control && matches!(key.code, KeyCode::Char('y' | 'Y'))).then(|| self.start(action, id))?
             }
             Mode::List => self.key_in_list(key, control),
         }

@@ -389,6 +389,8 @@ fn a_question_is_agreed_to_only_when_all_of_it_was_seen() {
         screen.key(KeyCode::PageDown);
     }
     assert!(!screen.frame().contains("more lines below"));
+    screen.app.key(KeyEvent::new(KeyCode::Char('y'), KeyModifiers::CONTROL));
+    assert!(given.try_recv().is_err() && screen.app.asking.len() == 1);
     screen.keys("y");
     assert_eq!(given.try_recv(), Ok(Answer::Yes));
     let mut given = screen.ask(Form::Agree, 1);
@@ -439,6 +441,24 @@ fn pasted_text_presses_no_keys() {
     screen.keys("/");
     screen.app.paste("ban\nana \u{1b}[2J");
     assert!(screen.frame().contains("/ban ana \\u{1b}[2J"));
+}
+
+#[test]
+fn ten_thousand_things_are_moved_through_and_found() {
+    let mut screen = Screen::of_fruit();
+    let row =
+        |n: usize| Row::new(n.to_string(), Tone::Good, "e", [format!("fruit-{n}"), "ripe".into(), "x".repeat(50)]);
+    screen.app.reply(Reply::Listed(0, Ok(Listed::of((0..10_000).map(row).collect(), []))));
+    screen.key(KeyCode::End);
+    assert!(screen.frame().contains("› fruit-9999"));
+    for _ in 0..3 {
+        screen.key(KeyCode::PageUp);
+    }
+    assert!(screen.frame().lines().filter(|line| line.contains("fruit-")).count() > 3);
+    screen.keys("/t-777");
+    assert!(screen.frame().contains("fruit-7779") && !screen.frame().contains("fruit-9999"));
+    screen.key(KeyCode::Enter);
+    assert!(screen.frame().contains("11 of 10000 with: t-777"));
 }
 
 #[test]

@@ -18,6 +18,20 @@ pub(crate) use tasks::{Tasks as TaskPage, row as task_row};
 
 use crate::app::Tab;
 
+/// The words that name the screens, in the order of their numbers, each with the command that prints what it shows.
+pub(crate) const WORDS: [(&str, &str); 10] = [
+    ("dashboard", "aiw status"),
+    ("tasks", "aiw task list"),
+    ("processes", "aiw ps --stats"),
+    ("mcp", "aiw mcp list"),
+    ("providers", "aiw provider list"),
+    ("history", "aiw history sessions"),
+    ("plugins", "aiw plugin search"),
+    ("sync", "aiw sync status"),
+    ("status", "aiw doctor"),
+    ("events", "aiw events --all"),
+];
+
 /// Returns all screens, in the order of their numbers.
 pub(crate) fn all(plugins: Tab) -> Vec<Tab> {
     vec![

@@ -48,7 +48,7 @@ impl Page for Status {
     }
 
     fn printed_by(&self) -> &'static str {
-        "aiw status; aiw doctor"
+        "aiw doctor"
     }
 
     fn topics(&self) -> &'static [Topic] {
