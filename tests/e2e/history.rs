@@ -12,7 +12,7 @@ use crate::terminal::Terminal;
 
 const MARCH: i64 = 1_772_323_200_000;
 
-fn message(session: &str, uuid: &str, role: MessageAuthor, minute: i64, text: &str) -> SessionMessage {
+pub(crate) fn message(session: &str, uuid: &str, role: MessageAuthor, minute: i64, text: &str) -> SessionMessage {
     SessionMessage {
         uuid: uuid.into(),
         session: session.into(),

@@ -48,6 +48,7 @@ mod sync;
 mod tasks;
 mod terminal;
 mod trust;
+mod tui;
 mod workflows;
 
 use std::time::{Duration, Instant};

@@ -9,11 +9,13 @@ use serde_json::json;
 use crate::terminal::Terminal;
 
 /// Commands that are only looked up: why they are not run.
-const LOOKED_UP: [(&str, &str); 15] = [
+const LOOKED_UP: [(&str, &str); 17] = [
     ("aiw budget", "names a group of commands"),
     ("aiw gateway serve --name editor -p deepseek", "serves until it is stopped"),
     ("aiw up", "shows what processes write until they end"),
     ("aiw plugin browse", "is a screen"),
+    ("aiw tui providers", "is a screen"),
+    ("aiw top", "is a screen"),
     ("aiw model pull", "fetches hundreds of megabytes"),
     ("aiw mcp search WORDS", "asks registries on the network"),
     ("aiw ci list", "asks GitHub"),

@@ -167,6 +167,44 @@ fn conflicts_are_asked_on_a_terminal_and_stop_everything_without_one() {
 }
 
 #[test]
+fn on_its_screen_what_travels_is_pushed_and_conflicts_are_asked_one_by_one() {
+    let (_far, one, other, _) = pair();
+    other.pull();
+    one.write(".claude/settings.json", &one.read(".claude/settings.json").replace("opus", "sonnet"));
+    let mut terminal = Terminal::start(&one.env, &["tui", "sync"]);
+    terminal.wait_for("claude:settings.json");
+    terminal.press("p");
+    terminal.wait_for("pushed `");
+    terminal.press("q");
+    assert!(terminal.ends().success());
+    other.write(".claude/settings.json", &other.read(".claude/settings.json").replace("opus", "haiku"));
+    let mut terminal = Terminal::start(&other.env, &["tui", "sync"]);
+    terminal.wait_for("synchronizes with");
+    // A no leaves everything as it is.
+    terminal.press("u");
+    terminal.wait_for("take that of");
+    terminal.press("\u{1b}");
+    terminal.wait_for("! ");
+    assert!(other.read(".claude/settings.json").contains("haiku"));
+    terminal.press("u");
+    terminal.wait_for("take that of");
+    let shown = terminal.shown();
+    assert!(shown.contains("haiku") && shown.contains("sonnet") && shown.contains("laptop"), "{shown}");
+    terminal.press("jj\r");
+    terminal.wait_for("Apply this");
+    terminal.press("y");
+    terminal.wait_for("changed 1 file");
+    assert!(other.read(".claude/settings.json").contains("sonnet"));
+    terminal.press("Z");
+    terminal.wait_for("(y/N)");
+    terminal.press("y");
+    terminal.wait_for("undid the pull");
+    assert!(other.read(".claude/settings.json").contains("haiku"));
+    terminal.press("q");
+    assert!(terminal.ends().success());
+}
+
+#[test]
 fn secrets_and_trust_stay() {
     let (far, one, other, _) = pair();
     let key =

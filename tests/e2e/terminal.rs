@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -19,6 +20,8 @@ pub struct Terminal {
     pub child: Box<dyn Child + Send + Sync>,
     keys: Box<dyn Write + Send>,
     pub screen: Arc<Mutex<vt100::Parser>>,
+    /// How many bytes the program has written.
+    pub written: Arc<AtomicUsize>,
     /// The terminal's modes before the program started.
     modes: String,
 }
@@ -58,15 +61,17 @@ impl Terminal {
         drop(pair.slave);
         let screen = Arc::new(Mutex::new(vt100::Parser::new(24, 100, 0)));
         let mut output = pair.master.try_clone_reader().unwrap();
-        let seen = screen.clone();
+        let (seen, written) = (screen.clone(), Arc::new(AtomicUsize::new(0)));
+        let count = written.clone();
         std::thread::spawn(move || {
             let mut piece = [0; 4096];
             while let Ok(read @ 1..) = output.read(&mut piece) {
                 seen.lock().unwrap().process(&piece[..read]);
+                count.fetch_add(read, Ordering::SeqCst);
             }
         });
         let keys = pair.master.take_writer().unwrap();
-        Self { master: pair.master, child, keys, screen, modes }
+        Self { master: pair.master, child, keys, screen, written, modes }
     }
 
     pub fn press(&mut self, keys: &str) {

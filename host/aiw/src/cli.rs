@@ -22,8 +22,8 @@ pub mod workflow;
 use std::path::PathBuf;
 
 use aiw_core::{CliKind, ExtensionId, Family, MarketName};
-use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
+use clap::builder::{PossibleValuesParser, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::complete;
@@ -67,7 +67,7 @@ pub struct Cli {
     #[arg(long, global = true)]
     pub json: bool,
 
-    /// None: the state of everything, in five lines.
+    /// None: everything on a screen; in a pipe, the state in five lines.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -80,6 +80,15 @@ pub enum Command {
     Codex(RunArgs),
     /// Run Gemini CLI the same way
     Gemini(RunArgs),
+    /// Show everything on a screen: tasks, processes, servers, providers and more
+    ///
+    /// `aiw` alone does the same on a terminal. `?` shows the keys.
+    Tui(TuiArgs),
+    /// Show the project's processes on a screen: `aiw tui processes`
+    Top {
+        #[command(flatten)]
+        look: ScreenLook,
+    },
     /// List, follow and stop tasks
     #[command(subcommand)]
     Task(TaskCommand),
@@ -233,6 +242,31 @@ pub enum Command {
         /// The directory to write to
         directory: PathBuf,
     },
+}
+
+#[derive(Debug, Default, Args)]
+pub struct TuiArgs {
+    /// The screen to begin with
+    #[arg(value_parser = screen_words())]
+    pub screen: Option<String>,
+    #[command(flatten)]
+    pub look: ScreenLook,
+}
+
+/// How a screen looks.
+#[derive(Debug, Default, Args)]
+pub struct ScreenLook {
+    /// Draw with ASCII alone, as for a locale without UTF-8
+    #[arg(long)]
+    pub ascii: bool,
+    /// Leave the mouse to the terminal, which selects text with it; M switches this
+    #[arg(long)]
+    pub no_mouse: bool,
+}
+
+/// Returns the words that name a screen.
+fn screen_words() -> PossibleValuesParser {
+    PossibleValuesParser::new(aiw_tui::screens().iter().map(|(word, _)| *word))
 }
 
 /// A shell that can complete.

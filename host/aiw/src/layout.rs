@@ -1,8 +1,5 @@
 //! Lists for people: columns that fit a terminal, and lines that go on below where they don't.
 
-use std::path::Path;
-
-use aiw_core::one_line;
 use clap::builder::styling::Style;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -34,14 +31,6 @@ const LEAST_STATE: usize = 14;
 
 /// How far a line that goes on below is moved in.
 const INDENT: usize = 4;
-
-/// A directory, with `~` for your home.
-pub fn short(directory: impl AsRef<Path>) -> String {
-    let home = std::env::home_dir().filter(|home| home.parent().is_some());
-    let below = home.and_then(|home| directory.as_ref().strip_prefix(home).ok());
-    let below = below.map(|below| Path::new("~").join(below).components().as_path().to_owned());
-    one_line(&below.as_deref().unwrap_or(directory.as_ref()).to_string_lossy(), 200)
-}
 
 /// Columns, as wide as their longest cell; the last one runs on.
 pub fn columns(rows: &[Vec<String>]) -> Vec<String> {

@@ -12,7 +12,6 @@ mod output;
 mod runtime;
 mod schema;
 mod terminal;
-mod times;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -27,7 +26,7 @@ use clap::Parser;
 use crate::cli::history::HistoryCommand;
 use crate::cli::run::RunArgs;
 use crate::cli::sync::SyncCommand;
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, TuiArgs};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -120,6 +119,9 @@ fn main() -> ExitCode {
             runtime::run(&output, commands::extension::run(command, home, &output))
         }
         (_, Err(failure)) => Err(failure),
+        (None, Ok(home)) if !output.is_json() && commands::tui::is_possible() => {
+            commands::tui::run(TuiArgs::default(), &home, &output)
+        }
         (None, Ok(home)) => commands::general::overview(&home, &output),
         (Some(command), Ok(home)) => run(command, theirs, &home, &output),
     };
@@ -130,6 +132,9 @@ fn main() -> ExitCode {
 fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Plugin(command) => commands::plugin::run(command, home, output),
+        // They are screens, which have their own signal handling.
+        Command::Tui(args) => commands::tui::run(args, home, output),
+        Command::Top { look } => commands::tui::run(TuiArgs { screen: Some("processes".into()), look }, home, output),
         Command::Provider(command) => runtime::run(output, commands::provider::run(command, home, output)),
         Command::Pool(command) => runtime::run(output, commands::pool::run(command, home, output)),
         // They read files alone.

@@ -6,6 +6,8 @@ use aiw_usage::{Book, Loss, Spending, Sum, UsageError};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::phrases::tokens;
+
 /// Why a budget can't be set, listed or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum BudgetError {
@@ -89,6 +91,32 @@ impl BudgetSummary {
             refuses: budget.refuses,
             spent,
         }
+    }
+
+    /// Returns what it allows, for people.
+    pub fn line(&self) -> String {
+        let limit = match (self.usd, self.tokens) {
+            (Some(usd), _) => format!("${usd:.2}"),
+            (None, count) => format!("{} tokens", tokens(count.unwrap_or_default())),
+        };
+        let name = one_line(&self.name, 60);
+        let provider = self.provider.as_ref().map(|name| format!(" for {}", one_line(name, 80))).unwrap_or_default();
+        let project = self.project.as_ref().map(|path| format!(" in {path}")).unwrap_or_default();
+        let then = if self.refuses { "then refuses" } else { "then warns" };
+        format!("budget `{name}`: {limit} a {}{provider}{project}, {then}", self.per)
+    }
+
+    /// Returns what was spent of it, for people.
+    pub fn spent_line(&self) -> String {
+        let Self { usd, spent, per, .. } = self;
+        let used = match usd {
+            Some(_) if spent.unpriced > 0 => {
+                format!("{} ({} of its bookings have no price)", spent.cost(), spent.unpriced)
+            }
+            Some(_) => spent.cost(),
+            None => tokens(spent.all()),
+        };
+        format!("{used} {}", if *per == "day" { "today" } else { "this month" })
     }
 }
 

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use aiw_events::EventLog;
 use aiw_home::Home;
 use aiw_processes::Manager;
 use aiw_tasks::{ProcessChange, ProcessScope, Sources, TaskError, Tasks, Watch};
@@ -48,6 +49,8 @@ pub enum Topic {
     Usage,
     /// Plugins and extensions.
     Plugins,
+    /// Events of the home.
+    Events,
     /// Any document of the home.
     Documents,
     /// The files that this subscriber follows.
@@ -333,6 +336,9 @@ fn sources(home: &Home, topic: Topic) -> Vec<Source> {
         Topic::Providers => vec![file("providers.json"), directory(home.root().join("vault"))],
         Topic::Usage => vec![Source { counts_writes: true, ..directory(home.usage()) }],
         Topic::Plugins => ["plugins.json", "extensions.lock", "settings.json"].map(file).into(),
+        Topic::Events => {
+            vec![Source { counts_writes: true, ..directory(EventLog::of(home.root()).directory().to_owned()) }]
+        }
         Topic::Documents => vec![Source { counts_writes: true, ..directory(home.root().to_owned()) }],
         Topic::Files | Topic::Logs => Vec::new(),
     }

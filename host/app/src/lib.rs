@@ -35,6 +35,7 @@ pub mod installs;
 pub mod models;
 pub mod overview;
 pub mod past;
+pub mod phrases;
 mod planner;
 pub mod planners;
 pub mod planning;

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aiw_app::feed::{Feed, Topic, TopicSubscription};
+use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
 use aiw_home::{Home, Mode, replace};
 use aiw_tests::{Environment, FakeClis};
 use parking_lot::{Mutex, MutexGuard};
@@ -46,6 +47,21 @@ fn next(changes: &TopicSubscription) -> BTreeSet<Topic> {
 fn told(changes: &TopicSubscription, topic: Topic) {
     let topics = changes.wait(Some(HANGS));
     assert!(topics.contains(&topic), "{topics:?}");
+}
+
+#[test]
+fn an_event_is_told_and_nothing_else_is() {
+    let _turn = turn();
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::at(dir.path().join("home"));
+    fs::create_dir_all(home.root()).unwrap();
+    let changes = Feed::of(&home).changes(&[Topic::Events, Topic::Tasks]).unwrap();
+    let event = HomeEvent::now(EventKind::Started, EventSubject::Process);
+    for _ in 0..2 {
+        EventLog::of(home.root()).add(&event).unwrap();
+        assert_eq!(changes.wait(Some(HANGS)), [Topic::Events].into());
+        settle(&changes);
+    }
 }
 
 #[test]

@@ -37,6 +37,13 @@ pub struct FoundPlugin {
 }
 
 impl FoundPlugin {
+    /// Returns `mcp` and whatever else it brings; nothing if it is not inspected yet.
+    pub fn kinds(&self) -> Vec<String> {
+        let Some(inspection) = &self.listed.inspection else { return Vec::new() };
+        let mcp = (!inspection.servers.is_empty()).then(|| "mcp".to_owned());
+        mcp.into_iter().chain(inspection.brings.clone().unwrap_or_default()).collect()
+    }
+
     fn new(market: MarketName, listed: ListedEntry, installed: Option<InstalledPlugin>, around: &Surroundings) -> Self {
         let options = listed.inspection.as_ref().map(|inspection| inspection.options.clone()).unwrap_or_default();
         let missing = installed.as_ref().map(|record| Missing::of(record, &options, around)).unwrap_or_default();

@@ -1,12 +1,12 @@
-//! Measures the cost of a frame of the browser. Prints one row for `cargo xtask bench`: name, measured value, limit,
-//! unit.
+//! Measures the cost of a frame of a screen and of the browser. Prints rows for `cargo xtask bench`: name, measured value,
+//! limit, unit.
 
 #![expect(clippy::print_stdout, reason = "a bench prints a table")]
 
 use std::time::{Duration, Instant};
 
 use aiw_tui::bench::Frame;
-use aiw_tui::{Plugin, PluginServer};
+use aiw_tui::{Plugin, PluginServer, ScreenFrame};
 
 fn main() {
     let plugin = |n: usize| Plugin {
@@ -33,5 +33,20 @@ fn main() {
         })
         .collect();
     frames.sort();
+    let median = |mut all: Vec<Duration>| {
+        all.sort();
+        all[all.len() / 2].as_secs_f64() * 1e3
+    };
+    let Some(mut screen) = ScreenFrame::new(1_000, 200, 60) else { return };
+    let timed = |act: &mut dyn FnMut(usize)| -> Vec<Duration> {
+        let one = |turn| {
+            let start = Instant::now();
+            act(turn);
+            start.elapsed()
+        };
+        (0..1_000).map(one).collect()
+    };
+    println!("screen frame, 200x60, 1,000 tasks\t{:.2}\t2\tms", median(timed(&mut |_| screen.step())));
+    println!("screen frame, all of them read anew\t{:.2}\t8\tms", median(timed(&mut |turn| screen.refresh(turn))));
     println!("browse frame, 200x60, 5,000 plugins\t{:.2}\t2\tms", frames[frames.len() / 2].as_secs_f64() * 1e3);
 }

@@ -1,23 +1,31 @@
 //! The loop behind every screen: keys, signals, time, work on threads, frames.
 
-use std::io;
+use std::collections::BTreeSet;
+use std::io::{self, Write};
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process::Child;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use aiw_app::feed::Topic;
 use crossterm::event::Event;
 use parking_lot::Mutex;
+use rustix::process::{Pid, Signal, kill_process};
 
-use crate::screen::{Effect, Screen, ScreenError, StepProgress, Worker};
+use crate::prompt::Prompt;
+use crate::screen::{Effect, Program, Screen, ScreenError, StepProgress, Way, Worker};
 use crate::terminal;
+use crate::watch::Listeners;
 
 /// How often a frame shows that work goes on.
 const TICK: Duration = Duration::from_millis(80);
 /// How often an idle screen checks that its terminal still exists.
 const IDLE: Duration = Duration::from_secs(2);
+/// How long a program that has the terminal may take to end when this one must.
+const ENDS: Duration = Duration::from_secs(2);
 
 /// Shows a screen until the user leaves. Standard output must be a terminal.
 ///
@@ -36,11 +44,11 @@ pub(crate) fn show<S: Screen>(screen: S) -> Result<(), ScreenError> {
     let hook = terminal::PanicHook::set();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         terminal::take()?;
-        let input = terminal::Input::read(sender.clone(), Message::Input)?;
-        let outcome = catch_unwind(AssertUnwindSafe(|| run(screen, &sender, &messages)));
+        let mut input = Some(terminal::Input::read(sender.clone(), Message::Input)?);
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(screen, &sender, &messages, &mut input)));
         // Before the reader is stopped, because a terminal that hung up may block it for a while.
         terminal::give_back();
-        input.stop();
+        input.into_iter().for_each(terminal::Input::stop);
         outcome.unwrap_or_else(|panic| resume_unwind(panic))
     }));
     terminal::give_back();
@@ -54,11 +62,16 @@ enum Message<R> {
     Input(io::Result<Event>),
     Signal(i32),
     Reply(R),
+    Changed(BTreeSet<Topic>),
+    Asked(Prompt),
+    /// The program that had the terminal has ended.
+    Returned(Result<(), String>),
 }
 
 /// How the loop continues after a message.
 enum Next {
-    Nothing,
+    /// Draw if the screen says so.
+    Go,
     Draw,
     /// Draw every cell, because another program has written on the screen.
     Repaint,
@@ -66,45 +79,65 @@ enum Next {
 }
 
 /// The state that the loop and its work share.
-struct Desk<S: Screen> {
+struct Desk<'a, S: Screen> {
     worker: Worker<S::Job, S::Reply>,
     sender: Sender<Message<S::Reply>>,
     /// The latest step. Earlier steps need not be shown.
     progress: Arc<Mutex<Option<StepProgress>>>,
+    input: &'a mut Option<terminal::Input>,
+    /// The process that has the terminal now.
+    lent: Option<Pid>,
+    /// The signal that ended us while it had it, and when.
+    ending: Option<(i32, Instant)>,
 }
 
 fn run<S: Screen>(
     mut screen: S,
     sender: &Sender<Message<S::Reply>>,
     messages: &Receiver<Message<S::Reply>>,
+    input: &mut Option<terminal::Input>,
 ) -> Result<(), ScreenError> {
-    let desk = Desk::<S> { worker: screen.worker(), sender: sender.clone(), progress: Arc::default() };
+    let (worker, sender) = (screen.worker(), sender.clone());
+    let mut desk = Desk::<S> { worker, sender, progress: Arc::default(), input, lent: None, ending: None };
     // Never dropped: ratatui's drop reports on standard error that it could not show the cursor, and panics if
     // standard error has hung up too. `give_back` takes care of the cursor.
     let mut terminal = ManuallyDrop::new(terminal::screen()?);
+    let mut listeners = Listeners::default();
     if let Some(first) = screen.begin() {
         desk.start(first);
     }
     let mut draw = true;
     let mut ticked = Instant::now();
     loop {
-        if draw {
-            terminal.draw(|frame| screen.draw(frame))?;
-            draw = false;
+        if desk.lent.is_none() {
+            terminal::point(screen.has_mouse())?;
+            if draw {
+                terminal.draw(|frame| screen.draw(frame))?;
+                draw = false;
+            }
         }
-        let wait = if screen.is_working() { TICK.saturating_sub(ticked.elapsed()) } else { IDLE };
+        let tell = desk.sender.clone();
+        listeners.heed(screen.heeds(), move |topics| tell.send(Message::Changed(topics)).is_ok())?;
+        let wait = match &desk.ending {
+            Some((_, since)) => ENDS.saturating_sub(since.elapsed()),
+            None if screen.is_working() => TICK.saturating_sub(ticked.elapsed()),
+            None => IDLE,
+        };
         let first = match messages.recv_timeout(wait) {
             Ok(message) => Some(message),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         };
-        if first.is_none() && !screen.is_working() && !terminal::is_there() {
+        if let Some((signal, _)) = desk.ending.filter(|(_, since)| since.elapsed() >= ENDS) {
+            return Err(ScreenError::Signal(signal));
+        }
+        if first.is_none() && !screen.is_working() && desk.lent.is_none() && !terminal::is_there() {
             return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
         }
         // Everything that has arrived goes into one frame, because keys may repeat faster than frames are drawn.
         for message in first.into_iter().chain(messages.try_iter()) {
             match desk.handle(&mut screen, message)? {
-                Next::Nothing => {}
+                Next::Go => draw |= screen.is_changed(),
                 Next::Draw => draw = true,
                 Next::Repaint => {
                     terminal::repaint(&mut terminal)?;
@@ -121,17 +154,28 @@ fn run<S: Screen>(
     }
 }
 
-impl<S: Screen> Desk<S> {
-    fn handle(&self, screen: &mut S, message: Message<S::Reply>) -> Result<Next, ScreenError> {
+impl<S: Screen> Desk<'_, S> {
+    fn handle(&mut self, screen: &mut S, message: Message<S::Reply>) -> Result<Next, ScreenError> {
         let effect = match message {
+            Message::Returned(ended) => {
+                self.take_again()?;
+                if let Some(effect) = screen.returned(ended) {
+                    self.carry_out(effect)?;
+                }
+                return Ok(Next::Repaint);
+            }
+            Message::Signal(signal) if self.lent.is_some() => {
+                self.signal_while_lent(signal)?;
+                return Ok(Next::Go);
+            }
+            // Typed before the terminal was lent.
+            Message::Input(_) if self.lent.is_some() => return Ok(Next::Go),
             Message::Input(Err(error)) => return Err(error.into()),
             Message::Input(Ok(Event::Key(key))) => screen.key(key),
-            Message::Input(Ok(Event::Paste(text))) => {
-                screen.paste(&text);
-                None
-            }
-            Message::Input(Ok(Event::Resize(..))) => None,
-            Message::Input(Ok(_)) => return Ok(Next::Nothing),
+            Message::Input(Ok(Event::Mouse(event))) => screen.mouse(event),
+            Message::Input(Ok(Event::Paste(text))) => screen.paste(&text),
+            Message::Input(Ok(Event::Resize(..))) => return Ok(Next::Draw),
+            Message::Input(Ok(_)) => return Ok(Next::Go),
             Message::Signal(signal) => match terminal::Asks::of(signal) {
                 terminal::Asks::Leave => return Err(ScreenError::Signal(signal)),
                 terminal::Asks::Stop => Some(Effect::Suspend),
@@ -141,18 +185,72 @@ impl<S: Screen> Desk<S> {
                 }
             },
             Message::Reply(reply) => screen.reply(reply),
+            Message::Changed(topics) => screen.changed(&topics),
+            Message::Asked(prompt) => {
+                screen.asked(prompt);
+                None
+            }
         };
+        effect.map_or(Ok(Next::Go), |effect| self.carry_out(effect))
+    }
+
+    fn carry_out(&mut self, effect: Effect<S::Job>) -> Result<Next, ScreenError> {
         match effect {
-            None => {}
-            Some(Effect::Start(job)) => self.start(job),
-            Some(Effect::Quit) => return Ok(Next::Leave),
-            Some(Effect::Abandon) => return Err(ScreenError::Signal(2)),
-            Some(Effect::Suspend) => {
+            Effect::Start(job) => self.start(job),
+            Effect::Quit => return Ok(Next::Leave),
+            Effect::Abandon => return Err(ScreenError::Signal(2)),
+            Effect::Run(program) => self.lend(&program),
+            Effect::Suspend => {
                 terminal::suspend()?;
                 return Ok(Next::Repaint);
             }
         }
-        Ok(Next::Draw)
+        Ok(Next::Go)
+    }
+
+    /// Gives the terminal to a program. Its end arrives as a message.
+    fn lend(&mut self, program: &Program) {
+        self.input.take().into_iter().for_each(terminal::Input::stop);
+        terminal::give_back();
+        let sender = self.sender.clone();
+        let started = program.command().spawn().and_then(|mut child| {
+            let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+            let wait = thread::Builder::new().name("aiw-lent".to_owned());
+            wait.spawn(move || drop(sender.send(Message::Returned(ended(&mut child)))))?;
+            Ok(pid)
+        });
+        match started {
+            Ok(pid) => self.lent = pid,
+            Err(error) => drop(self.sender.send(Message::Returned(Err(format!("it can't be started: {error}"))))),
+        }
+    }
+
+    /// Takes the terminal again. Whoever had it may have been ended by the signal that ends us.
+    fn take_again(&mut self) -> Result<(), ScreenError> {
+        self.lent = None;
+        if let Some((signal, _)) = self.ending {
+            return Err(ScreenError::Signal(signal));
+        }
+        terminal::take()?;
+        *self.input = Some(terminal::Input::read(self.sender.clone(), Message::Input)?);
+        Ok(())
+    }
+
+    /// Handles a signal that came while a program has the terminal. Keys that make signals are meant for that program.
+    fn signal_while_lent(&mut self, signal: i32) -> Result<(), ScreenError> {
+        use signal_hook::consts::{SIGCONT, SIGINT, SIGQUIT, SIGTSTP};
+        match signal {
+            SIGINT | SIGQUIT | SIGCONT => {}
+            // It has stopped too, and the shell waits for both.
+            SIGTSTP => signal_hook::low_level::emulate_default_handler(SIGTSTP)?,
+            signal => {
+                if let Some(pid) = self.lent {
+                    let _ = kill_process(pid, Signal::TERM);
+                }
+                self.ending.get_or_insert((signal, Instant::now()));
+            }
+        }
+        Ok(())
     }
 
     /// Runs a job on a thread. Its end arrives as a message.
@@ -161,8 +259,13 @@ impl<S: Screen> Desk<S> {
         let (worker, sender, progress) = (Arc::clone(&self.worker), self.sender.clone(), Arc::clone(&self.progress));
         let undone = job.clone();
         let thread = thread::Builder::new().name("aiw-screen".to_owned()).spawn(move || {
-            let report = |step: StepProgress| *progress.lock() = Some(step);
-            let reply = catch_unwind(AssertUnwindSafe(|| worker(job.clone(), &report)))
+            let asks = sender.clone();
+            let way = Way {
+                report: Arc::new(move |step| *progress.lock() = Some(step)),
+                // If the user has left, the question is dropped, which is a no.
+                ask: Arc::new(move |prompt| drop(asks.send(Message::Asked(prompt)))),
+            };
+            let reply = catch_unwind(AssertUnwindSafe(|| worker(job.clone(), &way)))
                 .unwrap_or_else(|_| S::failed(job, "a bug in aiw, shown in full after you quit"));
             // If the user has left, nobody receives it.
             let _ = sender.send(Message::Reply(reply));
@@ -171,4 +274,15 @@ impl<S: Screen> Desk<S> {
             let _ = self.sender.send(Message::Reply(S::failed(undone, &format!("no thread for it: {error}"))));
         }
     }
+}
+
+/// Waits for the end of a program that has the terminal. What it said when it failed stays until the user has read it.
+fn ended(child: &mut Child) -> Result<(), String> {
+    let status = child.wait().map_err(|error| error.to_string())?;
+    if status.success() {
+        return Ok(());
+    }
+    let _ = writeln!(io::stderr(), "it ended with {status}; press Enter to go back");
+    let _ = io::stdin().read_line(&mut String::new());
+    Err(format!("it ended with {status}"))
 }

@@ -1,7 +1,7 @@
-//! Full-screen views: `aiw plugin browse`, and choosing among the hits of `aiw history search --interactive`.
+//! Full-screen views: `aiw tui`, `aiw plugin browse`, and choosing among the hits of `aiw history search --interactive`.
 //!
-//! This room knows keys, cells and the terminal. Each screen gets its content through a trait of its own, such as
-//! [`Backend`]. Not for prompts, tables or anything printed line by line.
+//! This room knows keys, cells and the terminal. What a screen shows, and what a key of it does, are verbs of `app` and of the
+//! domains; what a verb asks is asked on the screen. Not for prompts, tables or anything printed line by line.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -12,15 +12,31 @@
 //! # }
 //! ```
 
+mod app;
 mod browse;
 mod event_loop;
+mod ground;
+mod list;
+mod open;
+mod page;
+mod pages;
+mod paint;
+mod person;
 mod pick;
+mod progress;
+mod prompt;
 mod screen;
 mod terminal;
 mod text;
+mod watch;
 
 #[doc(hidden)]
+pub use app::bench::ScreenFrame;
+#[doc(hidden)]
 pub use browse::bench;
-pub use browse::{Backend, BackendError, BrowserOptions, Plugin, PluginServer, Preview, browse};
+pub use browse::{Backend, BackendError, BrowserOptions, Plugin, PluginServer, Preview, browse, browse_markets};
+pub use ground::LooksForProblems;
+pub use open::{ScreenOptions, open, screens};
 pub use pick::{Previews, pick};
+pub use progress::ScreenProgress;
 pub use screen::{ScreenError, StepProgress};

@@ -169,11 +169,8 @@ impl Screen for Pick {
         }
     }
 
-    fn paste(&mut self, text: &str) {
-        if self.narrow(format!("{}{}", self.typed, clean(text, LINE))).is_some() {
-            // A paste starts nothing: the preview comes with the next key.
-            self.is_working = false;
-        }
+    fn paste(&mut self, text: &str) -> Option<Effect> {
+        self.narrow(format!("{}{}", self.typed, clean(text, LINE)))
     }
 
     fn reply(&mut self, (place, lines): (usize, Vec<String>)) -> Option<Effect> {
@@ -271,8 +268,8 @@ mod tests {
         assert!(drawn(&mut pick, 40, 20).contains('…'));
         // While one preview is read, no other is.
         assert_eq!(press(&mut pick, KeyCode::Down), None);
-        assert_eq!(pick.reply(worker(0, &|_| {})), Some(Effect::Start(1)));
-        assert_eq!(pick.reply(worker(1, &|_| {})), None);
+        assert_eq!(pick.reply(worker(0, &crate::person::quiet())), Some(Effect::Start(1)));
+        assert_eq!(pick.reply(worker(1, &crate::person::quiet())), None);
         let frame = drawn(&mut pick, 40, 20);
         assert!(frame.contains("› choice 1") && frame.contains("preview of 1") && !frame.contains('\u{1b}'), "{frame}");
         assert_eq!(press(&mut pick, KeyCode::End), Some(Effect::Start(4)));

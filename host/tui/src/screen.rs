@@ -1,10 +1,19 @@
 //! The definition of a full-screen view: state, keys, drawing, and the work that it delegates.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
 
+use aiw_app::feed::Topic;
 use aiw_core::{ErrorKind, Fault};
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
 use ratatui::Frame;
+
+use crate::prompt::Prompt;
+use crate::watch::Heeded;
 
 /// A step of work that is under way.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +34,37 @@ pub(crate) enum Effect<J> {
     Quit,
     /// Leave although work that changes something is under way.
     Abandon,
+    /// Lend the terminal to a program.
+    Run(Program),
+}
+
+/// A program that gets the terminal for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Program {
+    words: Vec<OsString>,
+    directory: Option<PathBuf>,
+}
+
+impl Program {
+    pub(crate) fn of(command: &Command) -> Self {
+        let words = [command.get_program()].into_iter().chain(command.get_args()).map(Into::into).collect();
+        Self { words, directory: command.get_current_dir().map(Into::into) }
+    }
+
+    /// Returns aiw itself with arguments.
+    pub(crate) fn own<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+        let aiw = aiw_app::own_executable().map_err(|e| e.to_string())?;
+        Ok(Self::of(Command::new(aiw).args(arguments)))
+    }
+
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(self.words.first().cloned().unwrap_or_default());
+        command.args(self.words.iter().skip(1));
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        command
+    }
 }
 
 /// A full-screen view. The loop passes it keys and time, and runs its jobs on threads.
@@ -47,7 +87,7 @@ pub(crate) trait Screen {
     fn key(&mut self, key: KeyEvent) -> Option<Effect<Self::Job>>;
 
     /// Handles pasted text.
-    fn paste(&mut self, text: &str);
+    fn paste(&mut self, text: &str) -> Option<Effect<Self::Job>>;
 
     /// Handles the end of a job.
     fn reply(&mut self, reply: Self::Reply) -> Option<Effect<Self::Job>>;
@@ -60,10 +100,52 @@ pub(crate) trait Screen {
 
     /// Draws the screen.
     fn draw(&mut self, frame: &mut Frame<'_>);
+
+    /// Returns the changes that it wants to hear of now.
+    fn heeds(&self) -> Option<Heeded> {
+        None
+    }
+
+    /// Handles changes of what it heeds.
+    fn changed(&mut self, _topics: &BTreeSet<Topic>) -> Option<Effect<Self::Job>> {
+        None
+    }
+
+    /// Handles a question of a job.
+    fn asked(&mut self, _prompt: Prompt) {}
+
+    /// Handles the mouse.
+    fn mouse(&mut self, _event: MouseEvent) -> Option<Effect<Self::Job>> {
+        None
+    }
+
+    /// Returns whether it wants the mouse, which then selects no text.
+    fn has_mouse(&self) -> bool {
+        false
+    }
+
+    /// Handles the end of a program that had the terminal.
+    fn returned(&mut self, _ended: Result<(), String>) -> Option<Effect<Self::Job>> {
+        None
+    }
+
+    /// Returns whether there is something new to draw since it was asked last.
+    fn is_changed(&mut self) -> bool {
+        true
+    }
 }
 
-/// A function that does a screen's jobs and reports their steps.
-pub(crate) type Worker<J, R> = std::sync::Arc<dyn Fn(J, &dyn Fn(StepProgress)) -> R + Send + Sync>;
+/// The way from a job to its screen while it works.
+#[derive(Clone)]
+pub(crate) struct Way {
+    /// Takes a step.
+    pub(crate) report: Arc<dyn Fn(StepProgress) + Send + Sync>,
+    /// Takes a question.
+    pub(crate) ask: Arc<dyn Fn(Prompt) + Send + Sync>,
+}
+
+/// A function that does a screen's jobs.
+pub(crate) type Worker<J, R> = Arc<dyn Fn(J, &Way) -> R + Send + Sync>;
 
 /// Why a screen ended other than by the user leaving.
 #[derive(Debug, thiserror::Error)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use aiw_core::printable;
 use crossterm::cursor::{Hide, Show};
-use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste, Event};
+use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event};
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{event, execute};
 use parking_lot::Mutex;
@@ -18,6 +18,9 @@ use ratatui::backend::CrosstermBackend;
 
 /// Whether the screen is ours. This is a static because the panic hook has no access to a guard.
 static OURS: AtomicBool = AtomicBool::new(false);
+
+/// Whether the mouse is ours, while the screen is.
+static MOUSE: AtomicBool = AtomicBool::new(false);
 
 /// The terminal as ratatui draws on it. A frame is a single write.
 pub(crate) type Screen = ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>;
@@ -52,6 +55,9 @@ pub(crate) fn give_back() {
     if OURS.swap(false, Ordering::SeqCst) {
         // Each step runs independently: a terminal that refuses one may still accept the other, and nobody is left to
         // receive an error.
+        if MOUSE.swap(false, Ordering::SeqCst) {
+            let _ = execute!(io::stdout(), DisableMouseCapture);
+        }
         let _ = execute!(io::stdout(), DisableBracketedPaste, Show, LeaveAlternateScreen);
         let _ = disable_raw_mode();
     }
@@ -62,9 +68,20 @@ pub(crate) fn take_again() -> io::Result<()> {
     if OURS.load(Ordering::SeqCst) {
         disable_raw_mode()?;
         enable_raw_mode()?;
+        // Whatever stopped us may have left them off.
+        MOUSE.store(false, Ordering::SeqCst);
         execute!(io::stdout(), EnableBracketedPaste, Hide)
     } else {
         take()
+    }
+}
+
+/// Takes the mouse, or gives it back, if that is not done yet. The screen must be ours.
+pub(crate) fn point(wanted: bool) -> io::Result<()> {
+    match (wanted, MOUSE.swap(wanted, Ordering::SeqCst)) {
+        (true, false) => execute!(io::stdout(), EnableMouseCapture),
+        (false, true) => execute!(io::stdout(), DisableMouseCapture),
+        _ => Ok(()),
     }
 }
 
@@ -133,7 +150,7 @@ impl Input {
         let stop = Arc::new(AtomicBool::new(false));
         let (end, ended) = channel();
         let stopped = Arc::clone(&stop);
-        thread::Builder::new().name("browse-input".to_owned()).spawn(move || {
+        thread::Builder::new().name("aiw-input".to_owned()).spawn(move || {
             while !stopped.load(Ordering::SeqCst) {
                 let read = match event::poll(WAIT) {
                     Ok(false) => continue,
@@ -178,7 +195,7 @@ impl Signals {
         use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
         let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGCONT])?;
         let handle = signals.handle();
-        let thread = thread::Builder::new().name("browse-signals".to_owned()).spawn(move || {
+        let thread = thread::Builder::new().name("aiw-signals".to_owned()).spawn(move || {
             for signal in signals.forever() {
                 if sender.send(message(signal)).is_err() {
                     break;

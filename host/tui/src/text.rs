@@ -1,6 +1,8 @@
 //! Prepares untrusted text for a cell grid, and breaks it into lines.
 
-use aiw_core::{is_unsafe, one_line};
+use std::borrow::Cow;
+
+use aiw_core::{is_unsafe, one_line, printable};
 use ratatui::buffer::CellWidth;
 
 /// More marks than this on one base character are an attack on the line above, not a language.
@@ -9,7 +11,24 @@ const MARKS: usize = 2;
 /// Returns `text` on one line of at most `limit` characters, without anything that controls a terminal, changes the
 /// reading direction, or hides.
 pub(crate) fn clean(text: &str, limit: usize) -> String {
-    let line = one_line(text, limit);
+    without_stacks(one_line(text, limit))
+}
+
+/// Returns a line of output as [`clean`] does, with its blanks.
+pub(crate) fn clean_output(line: &str, limit: usize) -> String {
+    let mut plain = String::with_capacity(line.len());
+    for c in without_styles(line).chars().take(limit) {
+        match c {
+            '\t' => plain.push_str("    "),
+            '\r' | '\n' => plain.push(' '),
+            c => plain.push(c),
+        }
+    }
+    without_stacks(printable(plain.trim_end()).into_owned())
+}
+
+/// Takes out what terminals disagree on, and marks above a second one.
+fn without_stacks(line: String) -> String {
     if line.is_ascii() {
         return line;
     }
@@ -31,6 +50,21 @@ pub(crate) fn clean(text: &str, limit: usize) -> String {
         }
     }
     safe
+}
+
+/// Returns text without the sequences that set colours and move the cursor: output of programs that write to terminals.
+/// The rest of others is made visible by [`clean`].
+pub(crate) fn without_styles(text: &str) -> Cow<'_, str> {
+    if !text.contains("\u{1b}[") {
+        return Cow::Borrowed(text);
+    }
+    let mut parts = text.split("\u{1b}[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| ('@'..='~').contains(&c));
+        plain.push_str(end.map_or("", |end| &part[end + 1..]));
+    }
+    Cow::Owned(plain)
 }
 
 /// Returns the number of cells that `c` takes.
@@ -97,6 +131,13 @@ mod tests {
         assert_eq!(clean(&format!("e{}x", "\u{301}".repeat(8)), 600), "e\u{301}\u{301}x");
         assert_eq!(clean("❤\u{fe0f}", 80), "❤");
         assert_eq!(clean("\u{1b}]0;t\u{7}", 80), "\\u{1b}]0;t\\u{7}");
+    }
+
+    #[test]
+    fn colours_of_programs_are_left_out() {
+        assert_eq!(without_styles("\u{1b}[1;31mred\u{1b}[0m and\u{1b}[2K plain"), "red and plain");
+        assert_eq!(clean_output("\tin \u{1b}[32m  deep\u{202e}\r\n", 80), "    in   deep\\u{202e}");
+        assert_eq!(clean(&without_styles("\u{1b}]0;t\u{7}\u{1b}[é"), 80), "\\u{1b}]0;t\\u{7}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `aiw doctor`
 
-use aiw_app::doctor::{FoundProblem, ViewKnows, look};
+use aiw_app::doctor::{Doctor, FoundProblem, ViewKnows, look};
 use aiw_core::{ErrorKind, counted};
 use aiw_home::Home;
 use aiw_offer::{Toolset, own_tools};
@@ -9,15 +9,19 @@ use super::history_doctor;
 use crate::failure::Failure;
 use crate::output::Output;
 
-pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
+/// Looks for problems.
+pub fn found(home: &Home) -> Doctor {
     let toolsets = |names: &[String]| {
         let unknown = Toolset::named(names).err()?;
         Some(FoundProblem::new(format!("`mcp.toolsets` in settings.json: {unknown}"), unknown.hint()))
     };
     let history = history_doctor::found(home);
     let history = history.map_err(|e| FoundProblem::of(&e, e.hint().map(str::to_owned)));
-    let knows = ViewKnows { own_tools: own_tools(), toolsets, history };
-    let answer = look(home, knows);
+    look(home, ViewKnows { own_tools: own_tools(), toolsets, history })
+}
+
+pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
+    let answer = found(home);
     for part in &answer.parts {
         output.line(format!("{:<10} {}", part.name, part.summary));
         for found in &part.problems {

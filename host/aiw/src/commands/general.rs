@@ -77,7 +77,7 @@ fn unavailable(what: &str, error: &std::io::Error) -> Failure {
 }
 
 /// Names that other programs have for commands of ours.
-const OTHER_NAMES: [(&str, &str); 10] = [
+const OTHER_NAMES: [(&str, &str); 9] = [
     ("run", "aiw claude \"PROMPT\""),
     ("find", "aiw mcp search WORDS"),
     ("search", "aiw history search WORDS"),
@@ -86,7 +86,6 @@ const OTHER_NAMES: [(&str, &str); 10] = [
     ("config", "aiw setup"),
     ("init", "aiw setup"),
     ("kill", "aiw stop"),
-    ("top", "aiw ps --stats"),
     ("serve", "aiw mcp serve"),
 ];
 

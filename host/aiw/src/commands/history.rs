@@ -20,9 +20,9 @@ use serde::Serialize;
 use crate::ask::Person;
 use crate::cli::history::{ExportFormat, FilterArgs, HistoryCommand, SearchArgs};
 use crate::failure::Failure;
-use crate::layout::short;
 use crate::output::Output;
 use crate::terminal;
+use aiw_app::phrases::short;
 
 /// `aiw history search`
 #[derive(Serialize, JsonSchema)]

@@ -33,6 +33,7 @@ pub mod setup;
 pub mod sync;
 pub mod task;
 pub mod trust;
+pub mod tui;
 pub mod update;
 pub mod usage;
 pub mod workflow;

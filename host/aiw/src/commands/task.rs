@@ -21,13 +21,12 @@ use serde::Serialize;
 use crate::cli::run::RunArgs;
 use crate::cli::task::{LogArgs, PruneArgs, TaskCommand, WaitArgs};
 use crate::commands::follow::{FollowStep, follow};
-use crate::commands::usage::tokens as tokens_of;
 use crate::failure::Failure;
 use crate::layout;
 use crate::output::{Output, under};
 use crate::runtime::Signals;
 use crate::terminal::{self, Size};
-use crate::times::{ago, since, took};
+use aiw_app::phrases::{ago, short, since, tokens as tokens_of, took};
 
 /// `aiw wait`
 #[derive(Serialize, JsonSchema)]
@@ -86,7 +85,7 @@ fn show_list(tasks: &[Task], output: &Output) {
         if let Some(state) = row.get_mut(1).filter(|_| task.unread) {
             state.push('*');
         }
-        row.extend([ago(since(task.started)), layout::short(&task.cwd), prompt]);
+        row.extend([ago(since(task.started)), short(&task.cwd), prompt]);
         row
     };
     let rows: Vec<Vec<String>> = rows(tasks).into_iter().zip(tasks).map(with_place).collect();

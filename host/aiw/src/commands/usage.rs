@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use aiw_app::accounts::is_below;
-use aiw_app::budgets::{self, BudgetSummary};
+use aiw_app::budgets;
+use aiw_app::phrases::tokens;
 use aiw_app::{directory as client_directory, usable_settings};
 use aiw_core::one_line;
 use aiw_home::{Budget, BudgetLimit, Home, OWN, now_millis, rfc3339};
@@ -96,16 +97,6 @@ fn line(key: &str, sum: &Sum) -> Vec<String> {
     ]
 }
 
-/// Tokens for people: 950, 12.3k, 4.56M.
-#[expect(clippy::cast_precision_loss, reason = "it is rounded anyway")]
-pub fn tokens(count: u64) -> String {
-    match count {
-        0..1_000 => count.to_string(),
-        1_000..1_000_000 => format!("{:.1}k", count as f64 / 1e3),
-        _ => format!("{:.2}M", count as f64 / 1e6),
-    }
-}
-
 pub fn budget(command: BudgetCommand, home: &Home, output: &Output) -> Result<(), Failure> {
     home.recover()?;
     match command {
@@ -122,7 +113,7 @@ pub fn budget(command: BudgetCommand, home: &Home, output: &Output) -> Result<()
                 refuses: args.refuse,
             };
             let answer = budgets::set(home, &budget)?;
-            output.line(format!("Set {}", described(&answer.budget)));
+            output.line(format!("Set {}", answer.budget.line()));
             output.answer(answer);
         }
         BudgetCommand::List => {
@@ -130,7 +121,7 @@ pub fn budget(command: BudgetCommand, home: &Home, output: &Output) -> Result<()
             if answer.budgets.is_empty() {
                 output.line("no budgets: `aiw budget set NAME --usd AMOUNT --per day` sets one");
             }
-            answer.budgets.iter().for_each(|budget| output.line(format!("{}; {}", described(budget), spent(budget))));
+            answer.budgets.iter().for_each(|budget| output.line(format!("{}; {}", budget.line(), budget.spent_line())));
             if let Some(loss) = loss {
                 output.note(format!("note: {loss}; {}", Loss::HINT));
             }
@@ -154,28 +145,4 @@ pub fn budget(command: BudgetCommand, home: &Home, output: &Output) -> Result<()
         }
     }
     Ok(())
-}
-
-/// Returns what a budget allows, for people.
-fn described(budget: &BudgetSummary) -> String {
-    let limit = match (budget.usd, budget.tokens) {
-        (Some(usd), _) => format!("${usd:.2}"),
-        (None, count) => format!("{} tokens", tokens(count.unwrap_or_default())),
-    };
-    let name = one_line(&budget.name, 60);
-    let provider = budget.provider.as_ref().map(|name| format!(" for {}", one_line(name, 80))).unwrap_or_default();
-    let project = budget.project.as_ref().map(|path| format!(" in {path}")).unwrap_or_default();
-    let then = if budget.refuses { "then refuses" } else { "then warns" };
-    format!("budget `{name}`: {limit} a {}{provider}{project}, {then}", budget.per)
-}
-
-/// Returns what was spent of a budget, for people.
-fn spent(budget: &BudgetSummary) -> String {
-    let BudgetSummary { usd, spent, per, .. } = budget;
-    let used = match usd {
-        Some(_) if spent.unpriced > 0 => format!("{} ({} of its bookings have no price)", spent.cost(), spent.unpriced),
-        Some(_) => spent.cost(),
-        None => tokens(spent.all()),
-    };
-    format!("{used} {}", if *per == "day" { "today" } else { "this month" })
 }

@@ -28,7 +28,7 @@ use crate::cli::workflow::{NewWorkflowArgs, RunWorkflowArgs, RunsArgs, SaveWorkf
 use crate::components::session;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::times::{ago, since_rfc3339};
+use aiw_app::phrases::{ago, since_rfc3339};
 
 /// `aiw workflow list`
 #[derive(Serialize, JsonSchema)]

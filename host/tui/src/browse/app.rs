@@ -126,7 +126,7 @@ pub(crate) struct Work {
     pub(crate) total: Option<u64>,
     pub(crate) ticks: usize,
     /// Whether leaving in the middle would abandon a change.
-    changes: bool,
+    pub(crate) changes: bool,
 }
 
 /// The last message.

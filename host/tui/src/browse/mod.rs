@@ -3,6 +3,7 @@
 mod app;
 #[doc(hidden)]
 pub mod bench;
+mod markets;
 mod model;
 mod row;
 mod search;
@@ -12,12 +13,21 @@ mod view;
 
 use std::sync::Arc;
 
+use aiw_app::ClientSession;
+use aiw_markets::Markets;
 use crossterm::event::KeyEvent;
 use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use tokio::runtime::Runtime;
 
 use crate::event_loop::show;
+use crate::paint::progress;
+use crate::progress::ScreenProgress;
 use crate::screen::{Effect, Screen, ScreenError, StepProgress, Worker};
-use app::{App, Job, Loaded, Reply};
+use app::{App, Loaded};
+pub(crate) use app::{Job, Reply};
+pub(crate) use markets::MarketBackend;
 pub use model::{Backend, BackendError, BrowserOptions, Plugin, PluginServer, Preview};
 
 /// Lets the user browse until they leave. Standard output must be a terminal.
@@ -31,14 +41,101 @@ pub use model::{Backend, BackendError, BrowserOptions, Plugin, PluginServer, Pre
 /// Returns [`ScreenError::Signal`] after SIGTERM, SIGHUP, SIGINT or SIGQUIT, and [`ScreenError::Terminal`] if the
 /// terminal fails.
 pub fn browse(backend: Arc<dyn Backend>, options: BrowserOptions) -> Result<(), ScreenError> {
-    let (app, first) = App::new(options);
-    show(Browse { app, first: Some(first), backend })
+    show(Browse { browser: Browser::new(options), backend })
 }
 
-/// The browser as a screen.
-struct Browse {
+/// Lets the user browse the marketplaces of a client, as [`browse`] does. `progress` is what its application tells.
+///
+/// # Errors
+///
+/// As [`browse`].
+pub fn browse_markets(
+    client: Arc<ClientSession>,
+    markets: Markets,
+    progress: Arc<ScreenProgress>,
+    runtime: Runtime,
+    options: BrowserOptions,
+) -> Result<(), ScreenError> {
+    browse(Arc::new(MarketBackend::new(client, markets, progress, runtime)), options)
+}
+
+/// The browser: a screen of its own, or one among others.
+pub(crate) struct Browser {
     app: App,
     first: Option<Job>,
+}
+
+impl Browser {
+    pub(crate) fn new(options: BrowserOptions) -> Self {
+        let (app, first) = App::new(options);
+        Self { app, first: Some(first) }
+    }
+
+    /// Returns the job that reads the list, once.
+    pub(crate) fn first(&mut self) -> Option<Job> {
+        self.first.take()
+    }
+
+    /// Returns whether keys move in the list, and none is a letter of a text.
+    pub(crate) fn is_listing(&self) -> bool {
+        matches!(self.app.mode, app::Mode::List)
+    }
+
+    /// Returns whether there is nothing to go back from.
+    pub(crate) fn is_outermost(&self) -> bool {
+        self.is_listing() && self.app.focus == app::Focus::List && self.app.query.is_empty()
+    }
+
+    pub(crate) fn key(&mut self, key: KeyEvent) -> Option<Effect<Job>> {
+        self.app.key(key)
+    }
+
+    pub(crate) fn paste(&mut self, text: &str) {
+        self.app.paste(text);
+    }
+
+    pub(crate) fn reply(&mut self, reply: Reply) -> Option<Effect<Job>> {
+        self.app.reply(reply)
+    }
+
+    /// Returns whether a job is under way.
+    pub(crate) fn is_working(&self) -> bool {
+        self.first.is_none() && self.app.work.is_some()
+    }
+
+    /// Returns the line that says how far it has come.
+    pub(crate) fn progress(&self) -> Option<String> {
+        let work = self.app.work.as_ref().filter(|_| self.is_working())?;
+        Some(progress(&work.title, work.ticks, &work.step, work.done, work.total))
+    }
+
+    /// Returns whether a change is under way.
+    pub(crate) fn is_changing(&self) -> bool {
+        self.app.work.as_ref().is_some_and(|work| work.changes)
+    }
+
+    pub(crate) fn tick(&mut self, progress: Option<StepProgress>) {
+        self.app.tick(progress);
+    }
+}
+
+/// Draws the browser into an area. Returns the position of the cursor, if there is one.
+pub(crate) fn draw_in(buffer: &mut Buffer, area: Rect, browser: &mut Browser) -> Option<Position> {
+    view::draw_in(buffer, area, &mut browser.app)
+}
+
+/// Returns the reply for a job that could not be done at all.
+pub(crate) fn failed(job: Job, why: &str) -> Reply {
+    match job {
+        Job::Load => Reply::Loaded(Err(why.to_owned())),
+        Job::Preview(id) => Reply::Previewed(id, Err(why.to_owned())),
+        Job::Install(..) | Job::Remove(_) | Job::Enable(..) => Reply::Done(Err(why.to_owned())),
+    }
+}
+
+/// The browser as a screen of its own.
+struct Browse {
+    browser: Browser,
     backend: Arc<dyn Backend>,
 }
 
@@ -47,48 +144,46 @@ impl Screen for Browse {
     type Reply = Reply;
 
     fn begin(&mut self) -> Option<Job> {
-        self.first.take()
+        self.browser.first()
     }
 
     fn worker(&self) -> Worker<Job, Reply> {
         let backend = Arc::clone(&self.backend);
-        Arc::new(move |job, report| perform(&*backend, job, report))
+        Arc::new(move |job, way| perform(&*backend, job, &*way.report))
     }
 
     fn failed(job: Job, why: &str) -> Reply {
-        match job {
-            Job::Load => Reply::Loaded(Err(why.to_owned())),
-            Job::Preview(id) => Reply::Previewed(id, Err(why.to_owned())),
-            Job::Install(..) | Job::Remove(_) | Job::Enable(..) => Reply::Done(Err(why.to_owned())),
-        }
+        failed(job, why)
     }
 
     fn key(&mut self, key: KeyEvent) -> Option<Effect<Job>> {
-        self.app.key(key)
+        self.browser.key(key)
     }
 
-    fn paste(&mut self, text: &str) {
-        self.app.paste(text);
+    fn paste(&mut self, text: &str) -> Option<Effect<Job>> {
+        self.browser.paste(text);
+        None
     }
 
     fn reply(&mut self, reply: Reply) -> Option<Effect<Job>> {
-        self.app.reply(reply)
+        self.browser.reply(reply)
     }
 
     fn is_working(&self) -> bool {
-        self.app.work.is_some()
+        self.browser.is_working()
     }
 
     fn tick(&mut self, progress: Option<StepProgress>) {
-        self.app.tick(progress);
+        self.browser.tick(progress);
     }
 
     fn draw(&mut self, frame: &mut Frame<'_>) {
-        view::draw(frame, &mut self.app);
+        view::draw(frame, &mut self.browser.app);
     }
 }
 
-fn perform(backend: &dyn Backend, job: Job, report: &dyn Fn(StepProgress)) -> Reply {
+/// Does a job of the browser.
+pub(crate) fn perform(backend: &dyn Backend, job: Job, report: &(dyn Fn(StepProgress) + Send + Sync)) -> Reply {
     fn text<T>(result: Result<T, BackendError>) -> Result<T, String> {
         result.map_err(|error| error.to_string())
     }

@@ -1,6 +1,7 @@
 //! A [`Plugin`] prepared for display: every string is cleaned once, when the list is read, instead of in every frame.
 
 use super::model::Plugin;
+use crate::paint::{Fact, Tone};
 use crate::text::clean;
 
 /// The maximum number of characters in a name in the list.
@@ -9,23 +10,6 @@ const NAME: usize = 120;
 const LONG: usize = 2_000;
 /// The maximum number of servers, notes or kinds that are shown for one plugin.
 const MANY: usize = 100;
-
-/// The style of a line in the details.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tone {
-    Title,
-    Plain,
-    Good,
-    Bad,
-}
-
-/// A paragraph of the details.
-#[derive(Debug)]
-pub(crate) struct Fact {
-    pub(crate) label: &'static str,
-    pub(crate) text: String,
-    pub(crate) tone: Tone,
-}
 
 /// The mark before a name in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,14 +6,14 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::{Color, Modifier, Style};
 
 use super::app::{App, Fill, Focus, Mode};
-use super::row::{Fact, Mark, Tone};
-use crate::text::{width, wrap};
+use super::row::Mark;
+use crate::paint::{
+    BOLD, Line, Theme, Tone, column, keys as key_line, paragraph, progress, put, row, rule, text, typed as typed_line,
+};
+use crate::text::wrap;
 
 /// If there are fewer columns, only the list or the details are shown.
 const TWO_PANES: u16 = 80;
-/// The number of cells for labels in the details.
-const LABEL: usize = 10;
-
 const HELP: &[(&str, &str)] = &[
     ("↑ ↓ j k", "move"),
     ("PgUp PgDn", "move a page"),
@@ -73,39 +73,19 @@ impl Areas {
     }
 }
 
-/// The styles. Without color, only weight, inversion and underlines remain.
-#[derive(Clone, Copy)]
-struct Theme {
-    color: bool,
-}
-
-impl Theme {
-    fn paint(self, color: Color) -> Style {
-        if self.color { Style::new().fg(color) } else { Style::new() }
-    }
-
-    fn tone(self, tone: Tone) -> Style {
-        match tone {
-            Tone::Title => BOLD,
-            Tone::Plain => Style::new(),
-            Tone::Good => self.paint(Color::Green),
-            Tone::Bad => self.paint(Color::Red).add_modifier(Modifier::BOLD),
-        }
-    }
-
-    fn faint(self) -> Style {
-        self.paint(Color::Cyan)
-    }
-}
-
-const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
-
 /// Draws one frame. Also tells the state what fits, which is known only here.
 pub(crate) fn draw(frame: &mut Frame<'_>, app: &mut App) {
-    let areas = Areas::of(frame.area(), app.focus);
+    let area = frame.area();
+    if let Some(cursor) = draw_in(frame.buffer_mut(), area, app) {
+        frame.set_cursor_position(cursor);
+    }
+}
+
+/// Draws into an area. Returns the position of the cursor, if there is one.
+pub(crate) fn draw_in(buffer: &mut Buffer, area: Rect, app: &mut App) -> Option<Position> {
+    let areas = Areas::of(area, app.focus);
     app.fit(if areas.list.is_empty() { areas.body.height } else { areas.list.height });
-    let theme = Theme { color: app.color };
-    let buffer = frame.buffer_mut();
+    let theme = Theme { color: app.color, ascii: false };
     title(buffer, areas.title, app, theme);
     match &app.mode {
         Mode::Help => {
@@ -123,10 +103,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, app: &mut App) {
         Mode::List | Mode::Search => {
             list(buffer, areas.list, app, theme);
             let focused = app.focus == Focus::Details;
-            for y in 0..areas.rule.height {
-                let row = Rect { y: areas.rule.y + y, height: 1, ..areas.rule };
-                put(buffer, row, 0, if focused { "┃" } else { "│" }, Style::new());
-            }
+            rule(buffer, areas.rule, focused);
             if !areas.details.is_empty() {
                 app.scroll = details(buffer, areas.details, app, theme);
             }
@@ -134,26 +111,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, app: &mut App) {
     }
     let cursor = status(buffer, areas.status, app, theme);
     keys(buffer, areas.keys, app);
-    if let Some(cursor) = cursor {
-        frame.set_cursor_position(cursor);
-    }
-}
-
-/// Writes clean text into the first row of `area`, beginning at its cell `x`. Returns where the text ended.
-fn put(buffer: &mut Buffer, area: Rect, x: u16, text: &str, style: Style) -> u16 {
-    let area = area.intersection(buffer.area);
-    if area.is_empty() || x >= area.width {
-        return x;
-    }
-    let room = usize::from(area.width - x);
-    let (end, _) = buffer.set_stringn(area.x + x, area.y, text, room, style);
-    end - area.x
-}
-
-/// Returns the row `y` of `area`.
-fn row(area: Rect, y: usize) -> Option<Rect> {
-    let y = u16::try_from(y).ok().filter(|&y| y < area.height)?;
-    Some(Rect { y: area.y + y, height: 1, ..area })
+    cursor
 }
 
 fn title(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) {
@@ -210,41 +168,12 @@ fn list(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) {
         put(buffer, area, 2, mark, style);
         let mut x = 4;
         column(buffer, area, &mut x, &entry.name, name_width, Style::new());
-        column(buffer, area, &mut x, &entry.market, market_width, theme.faint());
+        column(buffer, area, &mut x, &entry.market, market_width, theme.tone(Tone::Faint));
         column(buffer, area, &mut x, &entry.badges, kinds_width, Style::new());
         if selected {
             buffer.set_style(area, Style::new().add_modifier(Modifier::REVERSED));
         }
     }
-}
-
-/// Draws one cell of the table. The text is cut with `…`, and a space is kept before the next cell.
-fn column(buffer: &mut Buffer, area: Rect, x: &mut u16, text: &str, cells: usize, style: Style) {
-    let room = cells.saturating_sub(1);
-    let start = *x;
-    *x += u16::try_from(cells).unwrap_or(u16::MAX - start);
-    if room == 0 {
-        return;
-    }
-    if width(text) <= room {
-        put(buffer, area, start, text, style);
-    } else {
-        let cut = wrap_hard(text, room - 1);
-        let end = put(buffer, area, start, cut, style);
-        put(buffer, area, end, "…", style);
-    }
-}
-
-/// Returns the longest start of `text` that takes at most `cells`.
-fn wrap_hard(text: &str, cells: usize) -> &str {
-    let mut used = 0;
-    for (at, c) in text.char_indices() {
-        used += crate::text::char_width(c);
-        if used > cells {
-            return &text[..at];
-        }
-    }
-    text
 }
 
 fn empty(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) {
@@ -263,14 +192,6 @@ fn empty(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) {
     }
 }
 
-/// A line of a scrollable text.
-struct Line<'a> {
-    label: &'static str,
-    indent: usize,
-    text: &'a str,
-    style: Style,
-}
-
 fn details(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) -> usize {
     let Some(entry) = app.current() else { return 0 };
     let room = usize::from(area.width);
@@ -279,31 +200,6 @@ fn details(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) -> usize {
         paragraph(&mut lines, fact, room, theme);
     }
     text(buffer, area, &lines, app.scroll)
-}
-
-/// Converts a fact to lines. Its label is in front of the first line if there is room, and otherwise above it.
-fn paragraph<'a>(lines: &mut Vec<Line<'a>>, fact: &'a Fact, room: usize, theme: Theme) {
-    let style = theme.tone(fact.tone);
-    let continues = fact.label.is_empty() && lines.last().is_some_and(|line| line.indent > 0);
-    let indent = match (fact.label.is_empty(), room >= LABEL * 3) {
-        (false, true) => LABEL,
-        (true, true) if continues => LABEL,
-        (false, false) => 2,
-        (true, false) if continues => 2,
-        (true, _) => 0,
-    };
-    let mut label = fact.label;
-    if indent == 2 && !label.is_empty() {
-        lines.push(Line { label, indent, text: "", style });
-        label = "";
-    }
-    for text in wrap(&fact.text, room.saturating_sub(indent)) {
-        lines.push(Line { label, indent, text, style });
-        label = "";
-    }
-    if indent == 0 {
-        lines.push(Line { label: "", indent: 0, text: "", style });
-    }
 }
 
 fn question(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) -> (usize, usize) {
@@ -351,18 +247,6 @@ fn help(theme: Theme) -> Vec<Line<'static>> {
     HELP.iter().map(line).collect()
 }
 
-/// Draws the lines beginning at `scroll`, but scrolls no further than needed to see the last line. Returns the actual
-/// first line.
-fn text(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], scroll: usize) -> usize {
-    let scroll = scroll.min(lines.len().saturating_sub(usize::from(area.height)));
-    for (y, line) in lines.iter().skip(scroll).enumerate() {
-        let Some(area) = row(area, y) else { break };
-        put(buffer, area, 0, line.label, BOLD.patch(line.style));
-        put(buffer, area, u16::try_from(line.indent).unwrap_or(u16::MAX), line.text, line.style);
-    }
-    scroll
-}
-
 /// Draws the status line, which shows what is typed, done or said. Returns the position of the cursor.
 fn status(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) -> Option<Position> {
     if area.is_empty() {
@@ -374,34 +258,12 @@ fn status(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) -> Option<Po
         _ => None,
     };
     if let Some((prompt, typed)) = typed {
-        // The user is typing at the end, so a long text loses its start.
-        let room = usize::from(area.width).saturating_sub(prompt.len() + 1);
-        let mut shown = typed;
-        while width(shown) > room {
-            let mut chars = shown.chars();
-            chars.next();
-            shown = chars.as_str();
-        }
-        let x = put(buffer, area, 0, prompt, BOLD);
-        let x = put(buffer, area, x, shown, Style::new());
-        return Some(Position { x: area.x + x.min(area.width - 1), y: area.y });
+        let x = typed_line(buffer, area, prompt, typed);
+        return Some(Position { x: area.x + x, y: area.y });
     }
     if let Some(work) = &app.work {
-        let wheel = ["|", "/", "-", "\\"];
-        let mut line = format!("{} {}", wheel.get(work.ticks % wheel.len()).unwrap_or(&"|"), work.title);
-        if let Some(total) = work.total.filter(|&total| total > 0) {
-            let done = work.done.min(total);
-            let tenths = usize::try_from(u128::from(done) * 10 / u128::from(total)).unwrap_or(10);
-            let percent = u128::from(done) * 100 / u128::from(total);
-            line.push_str(&format!(" [{}{}] {percent}%", "#".repeat(tenths), "-".repeat(10 - tenths.min(10))));
-        } else if work.done > 0 {
-            line.push_str(&format!(" {}", work.done));
-        }
-        if !work.step.is_empty() {
-            line.push_str(": ");
-            line.push_str(&work.step);
-        }
-        let end = put(buffer, area, 0, &line, theme.faint());
+        let line = progress(&work.title, work.ticks, &work.step, work.done, work.total);
+        let end = put(buffer, area, 0, &line, theme.tone(Tone::Faint));
         if let Some(status) = &app.status {
             put(buffer, area, end, &format!("  {}", status.text), BOLD);
         }
@@ -437,15 +299,5 @@ fn keys(buffer: &mut Buffer, area: Rect, app: &App) {
         (Mode::Fill(_), _) => &[("Enter", "next"), ("Esc", "stop"), ("Ctrl-C", "quit")],
         (Mode::Confirm(_), _) => &[("y", "yes"), ("n", "no"), ("↑↓", "scroll")],
     };
-    let mut x = 0;
-    for (key, what) in keys {
-        // A key without its meaning is worse than none.
-        if usize::from(x) + width(key) + 1 + what.len() > usize::from(area.width) {
-            break;
-        }
-        x = put(buffer, area, x, key, Style::new().add_modifier(Modifier::BOLD | Modifier::UNDERLINED));
-        x = put(buffer, area, x, " ", Style::new());
-        x = put(buffer, area, x, what, Style::new());
-        x = put(buffer, area, x, "  ", Style::new());
-    }
+    key_line(buffer, area, keys.iter().copied());
 }

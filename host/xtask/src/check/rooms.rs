@@ -55,11 +55,24 @@ const ROOMS: [Room; 38] = [
         ],
         "the binary: command line → domain calls → output; owns no logic",
     ),
-    // Views. The content of a screen comes through a trait.
+    // Views. A screen and a tool call the same verbs.
     room(
         "aiw-tui",
-        &["aiw-core"],
-        "`aiw plugin browse`, and choosing among past sessions: keys, cells, the terminal; gets what it shows through its trait `Backend`",
+        &[
+            "aiw-app",
+            "aiw-core",
+            "aiw-events",
+            "aiw-history",
+            "aiw-home",
+            "aiw-launch",
+            "aiw-markets",
+            "aiw-processes",
+            "aiw-providers",
+            "aiw-routing",
+            "aiw-sync",
+            "aiw-tasks",
+        ],
+        "`aiw tui` and its screens, `aiw plugin browse`, and choosing among past sessions: keys, cells, the terminal; what screens show and do are verbs",
     ),
     room(
         "aiw-offer",

@@ -6,7 +6,7 @@ use aiw_app::plugins::{keys, offer_market, short};
 use aiw_core::{MarketName, PluginId};
 use aiw_home::InstalledPlugin;
 use aiw_markets::{
-    FoundPlugin, MarketError, Markets, Missing, PluginDetails, PluginQuery, PluginSummary, SearchResult, SearchSummary,
+    MarketError, Markets, Missing, PluginDetails, PluginQuery, PluginSummary, SearchResult, SearchSummary,
 };
 
 use crate::ask::{Person, PluginNotes};
@@ -67,7 +67,7 @@ fn show(result: &SearchResult, searched: bool, output: &Output) {
             (None, _) if found.listed.refused().is_some() => "refused".into(),
             (None, None) if found.installed.is_none() => "not yet inspected".into(),
             (None, None) => "mcp".into(),
-            (None, Some(_)) => kinds(found).join(" "),
+            (None, Some(_)) => found.kinds().join(" "),
         };
         let mark = match &found.installed {
             Some(record) if record.enabled => "✓",
@@ -104,13 +104,6 @@ fn show(result: &SearchResult, searched: bool, output: &Output) {
     }
     result.problems.iter().for_each(|problem| output.note(problem));
     output.answer(SearchSummary::of(result));
-}
-
-/// `mcp` and whatever else a plugin brings.
-pub fn kinds(found: &FoundPlugin) -> Vec<String> {
-    let Some(inspection) = &found.listed.inspection else { return Vec::new() };
-    let mcp = (!inspection.servers.is_empty()).then(|| "mcp".to_owned());
-    mcp.into_iter().chain(inspection.brings.clone().unwrap_or_default()).collect()
 }
 
 pub(super) async fn info(markets: &Markets, name: &str, output: &Output) -> Result<(), Failure> {

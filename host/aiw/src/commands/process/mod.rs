@@ -26,8 +26,8 @@ use crate::commands::each::{CommandFailures, FailedName};
 use crate::editor::Editor;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::times::{since_rfc3339, soon, took};
 use crate::{runtime, terminal};
+use aiw_app::phrases::{since_rfc3339, soon, took};
 
 mod attach;
 mod log;

@@ -6,7 +6,7 @@ use aiw_processes::{ProcessSummaries, ProcessSummary, RunState, StartResults, St
 use crate::commands::each::{CommandFailures, FailedName};
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::times::soon;
+use aiw_app::phrases::soon;
 
 /// Says what was started.
 pub(super) fn told(results: StartResults, output: &Output) -> Result<(), Failure> {

@@ -18,8 +18,8 @@ use crate::ask::Person;
 use crate::cli::process::UpArgs;
 use crate::failure::Failure;
 use crate::output::{self, Output};
-use crate::times::soon;
 use crate::{runtime, terminal};
+use aiw_app::phrases::soon;
 
 /// How long the last lines may take to be shown after a signal.
 const LAST_LINES: Duration = Duration::from_secs(2);

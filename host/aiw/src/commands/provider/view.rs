@@ -10,7 +10,7 @@ use aiw_providers::{
 
 use crate::failure::Failure;
 use crate::output::{Output, under};
-use crate::times::{ago, since_rfc3339};
+use aiw_app::phrases::{ago, since_rfc3339};
 
 fn clis(clis: &[aiw_core::CliKind], separator: &str) -> String {
     used_by(clis, &[], separator)

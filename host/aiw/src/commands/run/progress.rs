@@ -7,9 +7,9 @@ use aiw_core::one_line;
 use aiw_launch::{OutputPlace, PreparedRun};
 use aiw_tasks::Task;
 
-use crate::commands::usage::tokens;
 use crate::layout::cut;
 use crate::terminal;
+use aiw_app::phrases::tokens;
 
 /// The line that says what was started.
 pub fn started(id: &str, cli: &str, provider: Option<&str>, model: Option<&str>) -> String {

@@ -1,6 +1,17 @@
-//! Times and durations, as people read them.
+//! Times, durations and directories, as people read them.
 
+use std::path::Path;
 use std::time::Duration;
+
+use aiw_core::one_line;
+
+/// A directory, with `~` for your home.
+pub fn short(directory: impl AsRef<Path>) -> String {
+    let home = std::env::home_dir().filter(|home| home.parent().is_some());
+    let below = home.and_then(|home| directory.as_ref().strip_prefix(home).ok());
+    let below = below.map(|below| Path::new("~").join(below).components().as_path().to_owned());
+    one_line(&below.as_deref().unwrap_or(directory.as_ref()).to_string_lossy(), 200)
+}
 
 /// A duration in its two largest units: 5.2s, 3m20s, 2h03m, 1d04h.
 pub fn took(duration: Duration) -> String {
@@ -36,6 +47,16 @@ pub fn soon(time: &str) -> Option<String> {
 /// The time since a time in milliseconds since 1970.
 pub fn since(millis: u64) -> Duration {
     Duration::from_millis(aiw_home::now_millis().saturating_sub(millis))
+}
+
+/// Tokens for people: 950, 12.3k, 4.56M.
+#[expect(clippy::cast_precision_loss, reason = "it is rounded anyway")]
+pub fn tokens(count: u64) -> String {
+    match count {
+        0..1_000 => count.to_string(),
+        1_000..1_000_000 => format!("{:.1}k", count as f64 / 1e3),
+        _ => format!("{:.2}M", count as f64 / 1e6),
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,144 @@
+//! A question on the screen, and how keys answer it.
+
+use crossterm::event::KeyCode;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
+
+use crate::paint::{BOLD, Line, text};
+use crate::prompt::{Answer, Form, Prompt};
+
+/// The most characters of an answer.
+const TYPED: usize = 4_000;
+
+/// A question that is being answered.
+pub(super) struct Asking {
+    prompt: Prompt,
+    pub(super) typed: String,
+    /// The selected option.
+    selected: usize,
+    scroll: usize,
+    /// Whether the last of its lines has been on the screen.
+    is_seen: bool,
+}
+
+/// The state of a question after a key.
+pub(super) enum Answering {
+    Stays,
+    Over,
+}
+
+impl Asking {
+    pub(super) fn new(prompt: Prompt) -> Self {
+        Self { prompt, typed: String::new(), selected: 0, scroll: 0, is_seen: false }
+    }
+
+    /// Returns the prompt before what is typed, and how that is shown.
+    pub(super) fn line(&self) -> Option<(&'static str, String)> {
+        match self.prompt.form {
+            Form::Text => Some(("> ", self.typed.clone())),
+            // Neither the secret nor its length.
+            Form::Secret if self.typed.is_empty() => Some(("hidden> ", String::new())),
+            Form::Secret => Some(("hidden> ", "***".to_owned())),
+            Form::Agree | Form::Choose(_) => None,
+        }
+    }
+
+    pub(super) fn keys(&self) -> &'static [(&'static str, &'static str)] {
+        match self.prompt.form {
+            Form::Agree if self.is_seen => &[("y", "yes"), ("n Esc", "no"), ("↑↓", "scroll")],
+            Form::Agree => &[("↓", "read on"), ("n Esc", "no")],
+            Form::Choose(_) => &[("↑↓", "move"), ("Enter", "take it"), ("Esc", "none")],
+            Form::Text | Form::Secret => &[("Enter", "next"), ("Esc", "stop")],
+        }
+    }
+
+    pub(super) fn paste(&mut self, text: &str) {
+        if self.line().is_some() {
+            text.chars().for_each(|c| self.push(c));
+        }
+    }
+
+    fn push(&mut self, c: char) {
+        if !c.is_control() && self.typed.len() < TYPED {
+            self.typed.push(c);
+        }
+    }
+
+    /// Handles a key. The answer of those who leave is no.
+    pub(super) fn key(&mut self, code: KeyCode) -> Answering {
+        if code == KeyCode::Esc {
+            return Answering::Over;
+        }
+        match self.prompt.form.clone() {
+            Form::Agree => match code {
+                // A question is only agreed to by those who could read all of it.
+                KeyCode::Char('y' | 'Y') if self.is_seen => return self.answer(Answer::Yes),
+                KeyCode::Char('n' | 'N' | 'q') => return Answering::Over,
+                KeyCode::Enter if self.is_seen => return Answering::Over,
+                code => self.scroll_by(code),
+            },
+            Form::Choose(options) => match code {
+                KeyCode::Enter => return self.answer(Answer::Chosen(self.selected)),
+                KeyCode::Up | KeyCode::Char('k') => self.selected = self.selected.saturating_sub(1),
+                KeyCode::Down | KeyCode::Char('j') => {
+                    self.selected = (self.selected + 1).min(options.len().saturating_sub(1));
+                }
+                _ => {}
+            },
+            Form::Text | Form::Secret => match code {
+                KeyCode::Enter => {
+                    let typed = std::mem::take(&mut self.typed);
+                    return self.answer(Answer::Text(typed));
+                }
+                KeyCode::Backspace => drop(self.typed.pop()),
+                KeyCode::Char(c) => self.push(c),
+                _ => {}
+            },
+        }
+        Answering::Stays
+    }
+
+    fn answer(&mut self, answer: Answer) -> Answering {
+        let (none, _) = tokio::sync::oneshot::channel();
+        // If the job has ended meanwhile, nobody needs it.
+        let _ = std::mem::replace(&mut self.prompt.answer, none).send(answer);
+        Answering::Over
+    }
+
+    pub(super) fn scroll_by(&mut self, code: KeyCode) {
+        self.scroll = match code {
+            KeyCode::Up | KeyCode::Char('k') => self.scroll.saturating_sub(1),
+            KeyCode::Down | KeyCode::Char('j') | KeyCode::Enter => self.scroll + 1,
+            KeyCode::PageUp => self.scroll.saturating_sub(10),
+            KeyCode::PageDown | KeyCode::Char(' ') => self.scroll + 10,
+            _ => self.scroll,
+        };
+    }
+
+    /// Draws it. Returns how many lines are below.
+    pub(super) fn draw(&mut self, buffer: &mut Buffer, area: Rect) -> usize {
+        let room = usize::from(area.width);
+        let mut lines = Vec::new();
+        Line::wrapped(&mut lines, &self.prompt.question, 0, room, BOLD);
+        for line in &self.prompt.lines {
+            Line::wrapped(&mut lines, line, 2, room, Style::new());
+        }
+        if let Form::Choose(options) = &self.prompt.form {
+            for (at, option) in options.iter().enumerate() {
+                let is_selected = at == self.selected;
+                let style = if is_selected { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
+                if is_selected {
+                    // It is always on the screen.
+                    let below = (lines.len() + 1).saturating_sub(usize::from(area.height));
+                    self.scroll = self.scroll.clamp(below, lines.len().max(below));
+                }
+                Line::wrapped(&mut lines, option, 2, room, style);
+            }
+        }
+        self.scroll = text(buffer, area, &lines, self.scroll);
+        let below = lines.len().saturating_sub(self.scroll + usize::from(area.height));
+        self.is_seen |= below == 0;
+        below
+    }
+}

@@ -1,0 +1,52 @@
+//! The work that keys and changes ask for, on threads.
+
+use std::sync::Arc;
+
+use crate::browse;
+use crate::ground::Ground;
+use crate::page::{Detail, Listed, Outcome, Page};
+use crate::person::AtScreen;
+use crate::screen::Way;
+
+/// Work for a thread. A number is the place of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Job {
+    /// Read a list; with what is searched for.
+    List(usize, String),
+    /// Look at a thing.
+    Look(usize, String),
+    /// Do what a key says with a thing.
+    Act(usize, char, String),
+    Browse(browse::Job),
+}
+
+/// The result of a job.
+pub(crate) enum Reply {
+    Listed(usize, Result<Listed, String>),
+    Looked(usize, String, Detail),
+    Acted(usize, char, Result<Outcome, String>),
+    Browse(browse::Reply),
+}
+
+/// Does a job. `pages` are those of the screens, in their places.
+pub(super) fn perform(ground: &Ground, pages: &[Option<Arc<dyn Page>>], job: Job, way: &Way) -> Reply {
+    let page = |at: usize| pages.get(at).and_then(Option::as_ref);
+    let gone = || "there is no such screen".to_owned();
+    match job {
+        Job::List(at, query) => {
+            Reply::Listed(at, page(at).map_or_else(|| Err(gone()), |page| page.list(ground, &query)))
+        }
+        Job::Look(at, id) => {
+            let detail = page(at).map_or_else(|| Detail::failed(gone()), |page| page.detail(ground, &id));
+            Reply::Looked(at, id, detail)
+        }
+        Job::Act(at, key, id) => {
+            let person = AtScreen::new(way);
+            Reply::Acted(at, key, page(at).map_or_else(|| Err(gone()), |page| page.act(ground, key, &id, &person)))
+        }
+        Job::Browse(job) => Reply::Browse(match ground.plugins() {
+            Ok(backend) => browse::perform(&*backend, job, &*way.report),
+            Err(why) => browse::failed(job, &why),
+        }),
+    }
+}

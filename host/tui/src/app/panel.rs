@@ -1,0 +1,235 @@
+//! The state of a page: its list, what is known of the selected thing, and what of it is on the screen.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use aiw_app::feed::Topic;
+use crossterm::event::KeyCode;
+
+use super::jobs::Job;
+use crate::list::List;
+use crate::page::{Action, Detail, Listed, Page, Row};
+
+/// The pane that the arrows move. Where there is room for one only, it is the one that is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Focus {
+    List,
+    Detail,
+}
+
+/// A page with its state.
+pub(crate) struct Panel {
+    pub(super) page: Arc<dyn Page>,
+    pub(super) list: List,
+    pub(super) notes: Vec<String>,
+    pub(super) problem: Option<String>,
+    /// Whether the list has been read.
+    pub(super) is_read: bool,
+    /// The detail that was read last, with the id of its thing.
+    detail: Option<(String, Detail)>,
+    /// A text that an action shows in its place.
+    shown: Option<Detail>,
+    pub(super) focus: Focus,
+    /// The first line of the details that is on the screen; none if it follows the end of logs.
+    pub(super) scroll: Option<usize>,
+    /// The largest of these.
+    pub(super) furthest: usize,
+    /// The words that the page is searched for.
+    search: String,
+    /// The id of what is to be selected when the list is there.
+    wanted: Option<String>,
+    /// Whether a list is being read, and whether it is out of date already.
+    is_listing: bool,
+    is_outdated: bool,
+    /// Whether a detail is being read, and whether the shown one is out of date.
+    is_looking: bool,
+    is_stale: bool,
+}
+
+impl Panel {
+    pub(super) fn new(page: Arc<dyn Page>) -> Self {
+        Self {
+            list: List::new(page.columns()),
+            page,
+            notes: Vec::new(),
+            problem: None,
+            is_read: false,
+            detail: None,
+            shown: None,
+            focus: Focus::List,
+            scroll: None,
+            furthest: 0,
+            search: String::new(),
+            wanted: None,
+            is_listing: false,
+            is_outdated: false,
+            is_looking: false,
+            is_stale: false,
+        }
+    }
+
+    /// Returns what stands beside the list.
+    pub(super) fn detail(&self) -> Option<&Detail> {
+        let is_current = |(id, _): &&(String, Detail)| self.list.current().is_some_and(|row| row.id == *id);
+        self.shown.as_ref().or_else(|| self.detail.as_ref().filter(is_current).map(|(_, detail)| detail))
+    }
+
+    /// Returns the job that reads the list, unless it is being read: then it is read again afterwards.
+    pub(super) fn read(&mut self, at: usize) -> Option<Job> {
+        self.is_stale = true;
+        if std::mem::replace(&mut self.is_listing, true) {
+            self.is_outdated = true;
+            return None;
+        }
+        Some(Job::List(at, self.search.clone()))
+    }
+
+    /// Returns the job that looks at the selected thing, if something of it is missing.
+    pub(super) fn look(&mut self, at: usize) -> Option<Job> {
+        let id = &self.list.current()?.id;
+        let is_known = self.detail.as_ref().is_some_and(|(known, _)| known == id) && !self.is_stale;
+        if is_known || std::mem::replace(&mut self.is_looking, true) {
+            return None;
+        }
+        self.is_stale = false;
+        Some(Job::Look(at, id.clone()))
+    }
+
+    /// Handles changes. Returns what to read again.
+    pub(super) fn changed(&mut self, at: usize, topics: &BTreeSet<Topic>) -> Option<Job> {
+        if topics.iter().any(|topic| self.page.topics().contains(topic)) {
+            return self.read(at);
+        }
+        self.is_stale = true;
+        self.look(at)
+    }
+
+    /// Takes a list that was read. Returns the next job, and whether anything differs.
+    pub(super) fn listed(&mut self, at: usize, listed: Result<Listed, String>) -> (Option<Job>, bool) {
+        self.is_listing = false;
+        let mut is_changed = !std::mem::replace(&mut self.is_read, true);
+        match listed {
+            Ok(Listed { rows, notes }) => {
+                is_changed |= self.problem.take().is_some() || notes != self.notes;
+                self.notes = notes;
+                is_changed |= self.list.set(rows);
+                self.wanted.take().iter().for_each(|id| self.list.select_id(id));
+            }
+            Err(problem) => {
+                is_changed |= self.problem.as_ref() != Some(&problem);
+                self.problem = Some(problem);
+                is_changed |= self.list.set(Vec::new());
+            }
+        }
+        if std::mem::take(&mut self.is_outdated) {
+            return (self.read(at), is_changed);
+        }
+        (self.look(at), is_changed)
+    }
+
+    /// Takes what is known of a thing.
+    pub(super) fn looked(&mut self, at: usize, id: String, detail: Detail) -> (Option<Job>, bool) {
+        self.is_looking = false;
+        let looked = Some((id, detail));
+        let is_changed = self.detail != looked;
+        self.detail = looked;
+        (self.look(at), is_changed)
+    }
+
+    /// Selects a thing as soon as the list has it.
+    pub(super) fn want(&mut self, id: String) {
+        self.list.find(String::new());
+        self.forget_place();
+        self.wanted = Some(id);
+    }
+
+    /// Shows a text in place of what is known of the selected thing.
+    pub(super) fn show(&mut self, detail: Detail) {
+        self.shown = Some(detail);
+        self.focus = Focus::Detail;
+        self.scroll = None;
+    }
+
+    /// Returns the actions that make sense now.
+    pub(super) fn actions(&self) -> impl Iterator<Item = &'static Action> {
+        let keys = self.list.current().map_or("", |row| row.keys);
+        self.page.actions().iter().filter(move |action| !action.is_of_one || keys.contains(action.key))
+    }
+
+    pub(super) fn action(&self, key: char) -> Option<(&'static Action, Option<&Row>)> {
+        let action = self.actions().find(|action| action.key == key)?;
+        Some((action, self.list.current().filter(|_| action.is_of_one)))
+    }
+
+    /// Handles a key that moves. Returns whether it does.
+    pub(super) fn step(&mut self, code: KeyCode) -> bool {
+        match code {
+            KeyCode::Enter | KeyCode::Right | KeyCode::Char('l') => self.focus = Focus::Detail,
+            KeyCode::Left | KeyCode::Char('h') => self.back(),
+            code if self.focus == Focus::Detail => return self.scroll_by(code),
+            code => {
+                let before = self.list.current().map(|row| row.id.clone());
+                if !self.list.step(code) {
+                    return false;
+                }
+                if self.list.current().map(|row| &row.id) != before.as_ref() {
+                    self.forget_place();
+                }
+            }
+        }
+        true
+    }
+
+    /// Shows another thing from its beginning, or its end.
+    pub(super) fn forget_place(&mut self) {
+        self.shown = None;
+        self.scroll = None;
+    }
+
+    fn back(&mut self) {
+        self.focus = Focus::List;
+        self.forget_place();
+    }
+
+    /// Leaves what is innermost. Returns whether there was something to leave.
+    pub(super) fn leave(&mut self) -> bool {
+        let is_inside = self.focus == Focus::Detail || self.shown.is_some();
+        if is_inside {
+            self.back();
+        }
+        is_inside
+    }
+
+    fn scroll_by(&mut self, code: KeyCode) -> bool {
+        let follows = self.detail().is_some_and(|detail| detail.logs.is_some());
+        let now = self.scroll.unwrap_or(if follows { self.furthest } else { 0 });
+        let next = match code {
+            KeyCode::Up | KeyCode::Char('k') => now.saturating_sub(1),
+            KeyCode::Down | KeyCode::Char('j') => now + 1,
+            KeyCode::PageUp => now.saturating_sub(10),
+            KeyCode::PageDown | KeyCode::Char(' ') => now + 10,
+            KeyCode::Home | KeyCode::Char('g') => 0,
+            KeyCode::End | KeyCode::Char('G') => self.furthest,
+            _ => return false,
+        };
+        // At the end of logs, new lines come in by themselves.
+        self.scroll = Some(next.min(self.furthest)).filter(|next| !follows || *next < self.furthest);
+        true
+    }
+
+    /// Returns the query of the search or of the filter.
+    pub(super) fn query(&self) -> &str {
+        if self.page.is_searched() { &self.search } else { self.list.query() }
+    }
+
+    /// Narrows the list, or searches anew.
+    pub(super) fn find(&mut self, at: usize, query: String) -> Option<Job> {
+        self.forget_place();
+        if self.page.is_searched() {
+            self.search = query;
+            return self.read(at);
+        }
+        self.list.find(query);
+        self.look(at)
+    }
+}

@@ -1,0 +1,431 @@
+//! The state of the application, and what keys and the mouse change in it. It draws nothing.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use ratatui::layout::Rect;
+
+use super::asking::{Answering, Asking};
+use super::jobs::Job;
+use super::panel::{Focus, Panel};
+use crate::browse::{self, Browser};
+use crate::ground::Ground;
+use crate::page::{Outcome, Page};
+use crate::paint::Theme;
+use crate::screen::{self, StepProgress};
+use crate::text::clean;
+
+/// The most characters of a query.
+pub(super) const QUERY: usize = 200;
+
+/// The most characters of a message.
+const LINE: usize = 2_000;
+
+/// The smallest screen that can be used.
+pub(crate) const SMALLEST: (u16, u16) = (60, 20);
+
+pub(super) type Effect = screen::Effect<Job>;
+
+/// Where a frame shows what can be clicked.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    pub(super) tabs: Vec<Rect>,
+    pub(super) list: Rect,
+    pub(super) detail: Rect,
+}
+
+/// The meaning of keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Mode {
+    List,
+    Filter,
+    Help,
+    /// A question before an action: the question, the key and the id.
+    Confirm(String, char, String),
+}
+
+/// An action under way.
+pub(super) struct Work {
+    pub(super) at: usize,
+    pub(super) key: char,
+    pub(super) title: String,
+}
+
+/// The last message.
+pub(super) struct Status {
+    pub(super) text: String,
+    pub(super) is_bad: bool,
+}
+
+/// A screen: a page, or the browser of plugins.
+pub(crate) enum Tab {
+    Page(Box<Panel>),
+    Plugins(Box<Browser>),
+}
+
+impl Tab {
+    pub(crate) fn page(page: Arc<dyn Page>) -> Self {
+        Self::Page(Box::new(Panel::new(page)))
+    }
+
+    pub(super) fn title(&self) -> &'static str {
+        match self {
+            Self::Page(panel) => panel.page.title(),
+            Self::Plugins(_) => "Plugins",
+        }
+    }
+
+    /// Returns the word that opens it.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Page(panel) => panel.page.word(),
+            Self::Plugins(_) => "plugins",
+        }
+    }
+
+    /// Returns the command that prints it.
+    pub(crate) fn printed_by(&self) -> &'static str {
+        match self {
+            Self::Page(panel) => panel.page.printed_by(),
+            Self::Plugins(_) => "aiw plugin search",
+        }
+    }
+}
+
+/// All screens, and which one is seen.
+pub(crate) struct App {
+    pub(super) ground: Arc<Ground>,
+    pub(super) tabs: Vec<Tab>,
+    pub(super) at: usize,
+    pub(super) theme: Theme,
+    pub(super) has_mouse: bool,
+    pub(super) mode: Mode,
+    /// The questions of jobs, the first of which is asked.
+    pub(super) asking: VecDeque<Asking>,
+    pub(super) works: Vec<Work>,
+    pub(super) ticks: usize,
+    pub(super) step: StepProgress,
+    pub(super) status: Option<Status>,
+    /// The first line of the help that is on the screen.
+    pub(super) scroll: usize,
+    pub(super) is_leaving: bool,
+    pub(super) is_changed: bool,
+    /// Whether the last frame was too small for anything.
+    pub(super) is_small: bool,
+    /// Where the last frame showed what can be clicked.
+    pub(super) places: Places,
+}
+
+impl App {
+    pub(crate) fn new(ground: Arc<Ground>, tabs: Vec<Tab>, at: usize, theme: Theme, has_mouse: bool) -> Self {
+        Self {
+            ground,
+            tabs,
+            at,
+            theme,
+            has_mouse,
+            mode: Mode::List,
+            asking: VecDeque::new(),
+            works: Vec::new(),
+            ticks: 0,
+            step: StepProgress::default(),
+            status: None,
+            scroll: 0,
+            is_leaving: false,
+            is_changed: true,
+            is_small: false,
+            places: Places::default(),
+        }
+    }
+
+    pub(super) fn panel(&mut self) -> Option<&mut Panel> {
+        self.panel_at(self.at)
+    }
+
+    pub(super) fn panel_at(&mut self, at: usize) -> Option<&mut Panel> {
+        match self.tabs.get_mut(at)? {
+            Tab::Page(panel) => Some(panel),
+            Tab::Plugins(_) => None,
+        }
+    }
+
+    pub(super) fn browser(&mut self) -> Option<&mut Browser> {
+        match self.tabs.get_mut(self.at)? {
+            Tab::Page(_) => None,
+            Tab::Plugins(browser) => Some(browser),
+        }
+    }
+
+    pub(super) fn say(&mut self, text: &str, is_bad: bool) {
+        self.status = Some(Status { text: clean(text, LINE), is_bad });
+        self.is_changed = true;
+    }
+
+    /// Opens a screen.
+    pub(super) fn open(&mut self, at: usize) -> Option<Effect> {
+        if at >= self.tabs.len() {
+            return None;
+        }
+        self.at = at;
+        self.mode = Mode::List;
+        self.read()
+    }
+
+    /// Reads what is seen again.
+    pub(super) fn read(&mut self) -> Option<Effect> {
+        let at = self.at;
+        match self.tabs.get_mut(at)? {
+            Tab::Page(panel) => panel.read(at).map(Effect::Start),
+            Tab::Plugins(browser) => browser.first().map(Job::Browse).map(Effect::Start),
+        }
+    }
+
+    pub(super) fn leave(&mut self, at_once: bool) -> Option<Effect> {
+        let is_browsing = self.tabs.iter().any(|tab| matches!(tab, Tab::Plugins(browser) if browser.is_changing()));
+        if self.works.is_empty() && !is_browsing {
+            return Some(Effect::Quit);
+        }
+        if self.is_leaving && at_once {
+            return Some(Effect::Abandon);
+        }
+        // What waits for an answer has changed nothing.
+        self.asking.clear();
+        self.is_leaving = true;
+        self.say("leaving when this is done; Ctrl-C (again) leaves now and abandons it", false);
+        None
+    }
+
+    pub(super) fn press(&mut self, key: KeyEvent) -> Option<Effect> {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
+            KeyCode::Char('c') if control => return self.leave(true),
+            KeyCode::Char('z') if control => return Some(Effect::Suspend),
+            KeyCode::Char('q') if self.is_small => return self.leave(false),
+            // Nobody sees what any other key does.
+            _ if self.is_small => return None,
+            _ if key.modifiers.intersects(KeyModifiers::ALT | KeyModifiers::SUPER | KeyModifiers::META) => return None,
+            _ => {}
+        }
+        if !self.is_leaving {
+            self.status = None;
+        }
+        if let Some(asking) = self.asking.front_mut() {
+            // A letter with Ctrl is neither a yes nor a part of a text.
+            match key.code {
+                KeyCode::Char('u') if control => asking.typed.clear(),
+                KeyCode::Char(_) if control => {}
+                code => {
+                    if let Answering::Over = asking.key(code) {
+                        self.asking.pop_front();
+                    }
+                }
+            }
+            return None;
+        }
+        match self.mode.clone() {
+            Mode::Filter => self.key_in_filter(key.code, control),
+            Mode::Help => {
+                self.key_in_help(key.code);
+                None
+            }
+            Mode::Confirm(_, action, id) => {
+                self.mode = Mode::List;
+                (!control && matches!(key.code, KeyCode::Char('y' | 'Y'))).then(|| self.start(action, id))?
+            }
+            Mode::List => self.key_in_list(key, control),
+        }
+    }
+
+    fn key_in_filter(&mut self, code: KeyCode, control: bool) -> Option<Effect> {
+        let at = self.at;
+        let panel = self.panel()?;
+        let mut query = panel.query().to_owned();
+        match code {
+            KeyCode::Enter => {
+                self.mode = Mode::List;
+                return None;
+            }
+            KeyCode::Esc => {
+                query.clear();
+                self.mode = Mode::List;
+            }
+            KeyCode::Char('u') if control => query.clear(),
+            KeyCode::Backspace => drop(query.pop()),
+            KeyCode::Char(c) if !control => {
+                if query.chars().count() < QUERY {
+                    query.push(c);
+                }
+            }
+            code @ (KeyCode::Up | KeyCode::Down | KeyCode::PageUp | KeyCode::PageDown) => {
+                panel.step(code);
+                return panel.look(at).map(Effect::Start);
+            }
+            _ => return None,
+        }
+        self.panel()?.find(at, query).map(Effect::Start)
+    }
+
+    fn key_in_help(&mut self, code: KeyCode) {
+        self.scroll = match code {
+            KeyCode::Up | KeyCode::Char('k') => self.scroll.saturating_sub(1),
+            KeyCode::Down | KeyCode::Char('j') => self.scroll + 1,
+            KeyCode::PageUp => self.scroll.saturating_sub(10),
+            KeyCode::PageDown | KeyCode::Char(' ') => self.scroll + 10,
+            _ => {
+                self.mode = Mode::List;
+                0
+            }
+        };
+    }
+
+    fn key_in_list(&mut self, key: KeyEvent, control: bool) -> Option<Effect> {
+        let (at, count) = (self.at, self.tabs.len());
+        if let Some(browser) = self.browser()
+            && (!browser.is_listing() || !is_of_all(key.code))
+        {
+            // Esc would leave the browser where it stands alone.
+            let is_back = key.code == KeyCode::Esc && browser.is_outermost();
+            return if is_back { None } else { browser.key(key).and_then(browsed) };
+        }
+        match key.code {
+            KeyCode::Char('r' | 'l') if control => return self.read(),
+            KeyCode::F(5) => return self.read(),
+            _ if control => return None,
+            KeyCode::Char(digit @ '0'..='9') => {
+                let place = digit.to_digit(10).map_or(0, |digit| (digit as usize + 9) % 10);
+                return self.open(place);
+            }
+            KeyCode::Tab => return self.open((at + 1) % count),
+            KeyCode::BackTab => return self.open((at + count - 1) % count),
+            KeyCode::Char('q') => return self.leave(false),
+            KeyCode::Char('?') | KeyCode::F(1) => {
+                self.scroll = 0;
+                self.mode = Mode::Help;
+            }
+            KeyCode::Char('M') => {
+                self.has_mouse = !self.has_mouse;
+                let now = if self.has_mouse { "the mouse selects here" } else { "the mouse is the terminal's" };
+                self.say(now, false);
+            }
+            KeyCode::Char('/') => self.mode = Mode::Filter,
+            KeyCode::Esc => {
+                let panel = self.panel()?;
+                if !panel.leave() && !panel.query().is_empty() {
+                    return panel.find(at, String::new()).map(Effect::Start);
+                }
+            }
+            code => {
+                let panel = self.panel()?;
+                if panel.step(code) {
+                    return panel.look(at).map(Effect::Start);
+                }
+                let KeyCode::Char(letter) = code else { return None };
+                return self.act(letter);
+            }
+        }
+        None
+    }
+
+    /// Does what a letter says, after a question if it destroys.
+    fn act(&mut self, letter: char) -> Option<Effect> {
+        let (action, row) = self.panel()?.action(letter)?;
+        let id = row.map_or_else(String::new, |row| row.id.clone());
+        let Some(asks) = action.asks else { return self.start(letter, id) };
+        let name = row.and_then(|row| row.cells.first()).map_or("", String::as_str);
+        self.mode = Mode::Confirm(asks.replace("{}", name), letter, id);
+        None
+    }
+
+    fn start(&mut self, key: char, id: String) -> Option<Effect> {
+        let at = self.at;
+        if self.works.iter().any(|work| work.at == at && work.key == key) {
+            self.say("that is under way", false);
+            return None;
+        }
+        let (action, row) = self.panel()?.action(key)?;
+        let name = row.and_then(|row| row.cells.first()).map_or("", String::as_str);
+        let title = format!("{} {name}", action.name).trim_end().to_owned();
+        self.works.push(Work { at, key, title });
+        Some(Effect::Start(Job::Act(at, key, id)))
+    }
+
+    pub(super) fn acted(&mut self, at: usize, key: char, outcome: Result<Outcome, String>) -> Option<Effect> {
+        self.works.retain(|work| work.at != at || work.key != key);
+        self.step = StepProgress::default();
+        let is_last = self.works.is_empty();
+        match outcome {
+            Err(problem) => {
+                // A user who wanted to leave should still see what went wrong.
+                self.is_leaving = false;
+                self.say(&problem, true);
+            }
+            Ok(_) if self.is_leaving && is_last => return Some(Effect::Quit),
+            Ok(Outcome::Said(text)) => self.say(&text, false),
+            Ok(Outcome::Shown(detail)) => self.panel_at(at)?.show(detail),
+            Ok(Outcome::Run(program)) => return Some(Effect::Run(program)),
+            Ok(Outcome::Open(word, id)) => {
+                let place = self.tabs.iter().position(|tab| tab.word() == word)?;
+                if let (Some(panel), Some(id)) = (self.panel_at(place), id) {
+                    panel.want(id);
+                }
+                return self.open(place);
+            }
+        }
+        self.is_changed = true;
+        self.panel_at(at)?.read(at).map(Effect::Start)
+    }
+
+    pub(super) fn click(&mut self, event: MouseEvent) -> Option<Effect> {
+        let at = self.at;
+        let is_in = |area: Rect| area.contains((event.column, event.row).into());
+        let scrolls = match event.kind {
+            MouseEventKind::ScrollUp => Some(KeyCode::Up),
+            MouseEventKind::ScrollDown => Some(KeyCode::Down),
+            MouseEventKind::Down(MouseButton::Left) => None,
+            _ => return None,
+        };
+        if self.is_small || !self.asking.is_empty() || self.mode != Mode::List {
+            return None;
+        }
+        if scrolls.is_none()
+            && let Some(tab) = self.places.tabs.iter().position(|tab| is_in(*tab))
+        {
+            return self.open(tab);
+        }
+        let (list, detail) = (self.places.list, self.places.detail);
+        let panel = self.panel()?;
+        if is_in(list) {
+            panel.focus = Focus::List;
+            match scrolls {
+                Some(code) => drop(panel.step(code)),
+                None => {
+                    let y = usize::from(event.row - list.y);
+                    if y > 0 && panel.list.select_drawn(y - 1) {
+                        panel.forget_place();
+                    }
+                }
+            }
+        } else if is_in(detail) {
+            panel.focus = Focus::Detail;
+            scrolls.map(|code| panel.step(code));
+        }
+        panel.look(at).map(Effect::Start)
+    }
+}
+
+/// Whether a key is the same in all screens, the browser's too.
+fn is_of_all(code: KeyCode) -> bool {
+    matches!(code, KeyCode::Char('0'..='9' | 'q' | 'M') | KeyCode::Tab | KeyCode::BackTab)
+}
+
+/// Returns the effect of a key in the browser of plugins, which is left by other keys here.
+pub(super) fn browsed(effect: screen::Effect<browse::Job>) -> Option<Effect> {
+    match effect {
+        screen::Effect::Start(job) => Some(Effect::Start(Job::Browse(job))),
+        screen::Effect::Suspend => Some(Effect::Suspend),
+        screen::Effect::Abandon => Some(Effect::Abandon),
+        screen::Effect::Run(program) => Some(Effect::Run(program)),
+        screen::Effect::Quit => None,
+    }
+}

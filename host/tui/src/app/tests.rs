@@ -1,0 +1,595 @@
+//! Tests of the application: keys in, frames and jobs out, at each size and in each manner of drawing.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use aiw_app::{App as Application, BundledScripts, ClientSession};
+use aiw_home::Home;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use insta::assert_snapshot;
+use proptest::prelude::*;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::{Buffer, CellWidth};
+use ratatui::style::{Color, Modifier};
+
+use super::jobs::{Job, Reply};
+use super::state::{App, Mode, SMALLEST, Tab};
+use crate::ground::Ground;
+use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
+use crate::paint::{Fact, Theme, Tone};
+use crate::person::AtScreen;
+use crate::progress::ScreenProgress;
+use crate::prompt::{Answer, Form, Prompt};
+use crate::screen::{Effect, Screen as _, Way};
+use aiw_app::feed::Topic;
+
+/// A page with things that a test gives, and the title and keys of another.
+struct Canned(Arc<dyn Page>);
+
+impl Page for Canned {
+    fn title(&self) -> &'static str {
+        self.0.title()
+    }
+
+    fn word(&self) -> &'static str {
+        self.0.word()
+    }
+
+    fn printed_by(&self) -> &'static str {
+        self.0.printed_by()
+    }
+
+    fn topics(&self) -> &'static [Topic] {
+        self.0.topics()
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        self.0.columns()
+    }
+
+    fn empty(&self) -> &'static str {
+        self.0.empty()
+    }
+
+    fn actions(&self) -> &'static [Action] {
+        self.0.actions()
+    }
+
+    fn list(&self, _: &Ground, _: &str) -> Result<Listed, String> {
+        Err("a canned page is not read".to_owned())
+    }
+
+    fn detail(&self, _: &Ground, _: &str) -> Detail {
+        Detail::failed("a canned page is not read")
+    }
+}
+
+/// A page of fruit that is searched by its verb.
+struct SearchedFruit;
+
+impl Page for SearchedFruit {
+    fn title(&self) -> &'static str {
+        "Searched"
+    }
+
+    fn word(&self) -> &'static str {
+        "searched"
+    }
+
+    fn printed_by(&self) -> &'static str {
+        "aiw fruit search"
+    }
+
+    fn topics(&self) -> &'static [Topic] {
+        &[]
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        Fruit.columns()
+    }
+
+    fn empty(&self) -> &'static str {
+        "no fruit"
+    }
+
+    fn is_searched(&self) -> bool {
+        true
+    }
+
+    fn list(&self, _: &Ground, _: &str) -> Result<Listed, String> {
+        Ok(fruit())
+    }
+
+    fn detail(&self, _: &Ground, id: &str) -> Detail {
+        Detail::of(vec![Fact::title(id)])
+    }
+}
+
+/// A page of fruit.
+struct Fruit;
+
+impl Page for Fruit {
+    fn title(&self) -> &'static str {
+        "Fruit"
+    }
+
+    fn word(&self) -> &'static str {
+        "fruit"
+    }
+
+    fn printed_by(&self) -> &'static str {
+        "aiw fruit"
+    }
+
+    fn topics(&self) -> &'static [Topic] {
+        &[Topic::Tasks]
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const COLUMNS: [Column; 3] = [Column::new("NAME"), Column::state("STATE"), Column::new("ABOUT")];
+        &COLUMNS
+    }
+
+    fn empty(&self) -> &'static str {
+        "no fruit"
+    }
+
+    fn actions(&self) -> &'static [Action] {
+        const ACTIONS: [Action; 3] = [
+            Action::new('e', "eat", "eat it: asks").asking("Eat `{}`? (y/N)"),
+            Action::new('p', "peel", "peel it"),
+            Action::of_all('w', "wash", "wash all"),
+        ];
+        &ACTIONS
+    }
+
+    fn list(&self, _: &Ground, _: &str) -> Result<Listed, String> {
+        Ok(fruit())
+    }
+
+    fn detail(&self, _: &Ground, id: &str) -> Detail {
+        Detail::of(vec![Fact::title(id)])
+    }
+
+    fn act(&self, _: &Ground, _: char, _: &str, _: &AtScreen) -> Result<Outcome, String> {
+        Ok(Outcome::Said("done".to_owned()))
+    }
+}
+
+fn fruit() -> Listed {
+    let row = |name: &str, keys| Row::new(name, Tone::Good, keys, [name, "ripe", "grows on trees"].map(str::to_owned));
+    Listed::of(vec![row("apple", "ep"), row("banana", "ep"), row("cherry", "e")], [])
+}
+
+/// Returns what jobs stand on, over a home that is not there.
+pub(crate) fn ground() -> Arc<Ground> {
+    const NO_SCRIPTS: BundledScripts = BundledScripts { component: &[], code: &[], sha256: "" };
+    let progress = Arc::new(ScreenProgress::default());
+    let home = Home::at("/nowhere/at/all");
+    let client = ClientSession::here(Application::open(home, &[], NO_SCRIPTS, progress.clone())).unwrap();
+    let doctor = Arc::new(|_: &Home| aiw_app::doctor::Doctor { parts: Vec::new() });
+    Arc::new(Ground::new(client, doctor, progress))
+}
+
+/// An application on a screen in memory.
+struct Screen {
+    app: App,
+    terminal: Terminal<TestBackend>,
+}
+
+impl Screen {
+    fn new(tabs: Vec<Tab>, theme: Theme, (width, height): (u16, u16)) -> Self {
+        let app = App::new(ground(), tabs, 0, theme, true);
+        Self { app, terminal: Terminal::new(TestBackend::new(width, height)).unwrap() }
+    }
+
+    /// Returns one that shows fruit.
+    fn of_fruit() -> Self {
+        let tabs = vec![Tab::page(Arc::new(Fruit)), Tab::page(Arc::new(Canned(Arc::new(Fruit))))];
+        let mut screen = Self::new(tabs, Theme { color: true, ascii: false }, (80, 24));
+        assert_eq!(screen.app.begin(), Some(Job::List(0, String::new())));
+        assert_eq!(screen.app.reply(Reply::Listed(0, Ok(fruit()))), Some(Effect::Start(Job::Look(0, "apple".into()))));
+        let detail = Detail::of(vec![Fact::title("apple")]);
+        assert_eq!(screen.app.reply(Reply::Looked(0, "apple".into(), detail)), None);
+        screen.draw();
+        screen
+    }
+
+    fn draw(&mut self) -> Buffer {
+        self.terminal.draw(|frame| self.app.draw(frame)).unwrap().buffer.clone()
+    }
+
+    fn key(&mut self, code: KeyCode) -> Option<Effect<Job>> {
+        let effect = self.app.key(KeyEvent::new(code, KeyModifiers::NONE));
+        self.draw();
+        effect
+    }
+
+    fn keys(&mut self, keys: &str) -> Option<Effect<Job>> {
+        keys.chars().map(|c| self.key(KeyCode::Char(c))).last().flatten()
+    }
+
+    fn frame(&mut self) -> String {
+        text(&self.draw())
+    }
+
+    fn ask(&mut self, form: Form, lines: usize) -> tokio::sync::oneshot::Receiver<Answer> {
+        let (answer, given) = tokio::sync::oneshot::channel();
+        let lines = (0..lines).map(|n| format!("line {n}")).collect();
+        self.app.asked(Prompt { form, question: "Really?".into(), lines, answer });
+        given
+    }
+}
+
+fn text(buffer: &Buffer) -> String {
+    let mut text = String::new();
+    for y in 0..buffer.area.height {
+        let mut line = String::new();
+        let mut x = 0;
+        while x < buffer.area.width {
+            let cell = &buffer[(x, y)];
+            line.push_str(cell.symbol());
+            x += cell.cell_width().max(1);
+        }
+        writeln!(text, "{}", line.trim_end()).unwrap();
+    }
+    text
+}
+
+/// Returns the texts of a frame that have a colour or a weight, each with it.
+fn painted(buffer: &Buffer) -> String {
+    let mut runs: Vec<(Color, Modifier, String)> = Vec::new();
+    for cell in &buffer.content {
+        match runs.last_mut() {
+            Some((color, modifier, text)) if (*color, *modifier) == (cell.fg, cell.modifier) => {
+                text.push_str(cell.symbol());
+            }
+            _ => runs.push((cell.fg, cell.modifier, cell.symbol().to_owned())),
+        }
+    }
+    let is_plain = |run: &&(Color, Modifier, String)| (run.0, run.1) != (Color::Reset, Modifier::empty());
+    let line = |(color, modifier, text): &(Color, Modifier, String)| {
+        let modifier = if modifier.is_empty() { String::new() } else { format!(" {modifier:?}") };
+        format!("{color:?}{modifier}: {}\n", text.trim())
+    };
+    let runs: Vec<String> = runs.iter().filter(is_plain).filter(|run| !run.2.trim().is_empty()).map(line).collect();
+    runs.concat()
+}
+
+/// Draws a page with these things in it at all sizes and in all manners. Returns the frames in colour, and what has which
+/// colour; the others differ from them in nothing but that.
+pub(crate) fn shots(page: Arc<dyn Page>, listed: &Listed, detail: &Detail) -> String {
+    let shot = |theme: Theme, size: (u16, u16)| {
+        let mut screen = Screen::new(vec![Tab::page(Arc::new(Canned(page.clone())))], theme, size);
+        screen.app.begin();
+        let first = listed.rows.first().map(|row| row.id.clone()).unwrap_or_default();
+        screen.app.reply(Reply::Listed(0, Ok(listed.clone())));
+        screen.app.reply(Reply::Looked(0, first, detail.clone()));
+        screen.draw()
+    };
+    let mut all = String::new();
+    for size in [SMALLEST, (80, 24), (200, 60)] {
+        let color = shot(Theme { color: true, ascii: false }, size);
+        let mono = shot(Theme { color: false, ascii: false }, size);
+        assert_eq!(text(&color), text(&mono));
+        assert!(mono.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+        let ascii = text(&shot(Theme { color: true, ascii: true }, size));
+        assert!(ascii.is_ascii(), "{ascii}");
+        let columns = |text: &str| text.lines().map(crate::text::width).collect::<Vec<_>>();
+        assert_eq!(columns(&text(&color)), columns(&ascii));
+        let frame = text(&color);
+        // Lines that say nothing more than the one before are left out.
+        let mut lines: Vec<&str> = frame.lines().collect();
+        lines.dedup();
+        writeln!(all, "== {} x {}\n{}\n", size.0, size.1, lines.join("\n")).unwrap();
+        if size == SMALLEST {
+            writeln!(all, "== colours\n{}", painted(&color)).unwrap();
+        }
+    }
+    all
+}
+
+#[test]
+fn a_list_moves_filters_and_shows_what_is_known() {
+    let mut screen = Screen::of_fruit();
+    assert_eq!(screen.key(KeyCode::Down), Some(Effect::Start(Job::Look(0, "banana".into()))));
+    assert_snapshot!(screen.frame().replace("\n\n\n\n", "\n"));
+    // One that is being looked at is not looked at again; the next one follows when its answer is there.
+    assert_eq!(screen.key(KeyCode::Down), None);
+    let next = screen.app.reply(Reply::Looked(0, "banana".into(), Detail::default()));
+    assert_eq!(next, Some(Effect::Start(Job::Look(0, "cherry".into()))));
+    screen.app.reply(Reply::Looked(0, "cherry".into(), Detail::default()));
+    // The selected one stays so while the list narrows; letters are no actions meanwhile.
+    assert_eq!(screen.keys("/rr"), None);
+    assert!(screen.frame().contains("/rr") && screen.frame().contains("› cherry"));
+    assert!(!screen.frame().contains("banana"));
+    screen.key(KeyCode::Enter);
+    assert!(screen.frame().contains("1 of 3 with: rr"));
+    screen.key(KeyCode::Esc);
+    assert!(screen.frame().contains("banana") && screen.frame().contains("› cherry"));
+    screen.keys("/zebra");
+    assert!(screen.frame().contains("nothing has these words"));
+}
+
+#[test]
+fn what_destroys_asks_and_anything_but_yes_is_a_no() {
+    let mut screen = Screen::of_fruit();
+    assert_eq!(screen.keys("e"), None);
+    assert!(screen.frame().contains("Eat `apple`? (y/N)"));
+    for no in [KeyCode::Enter, KeyCode::Esc, KeyCode::Char('n'), KeyCode::Char('e')] {
+        screen.app.mode = Mode::Confirm("Eat `apple`? (y/N)".into(), 'e', "apple".into());
+        assert_eq!(screen.key(no), None);
+        assert_eq!(screen.app.mode, Mode::List);
+    }
+    screen.keys("e");
+    assert_eq!(screen.keys("y"), Some(Effect::Start(Job::Act(0, 'e', "apple".into()))));
+    // It is not begun twice, and is done before the user leaves.
+    screen.keys("e");
+    assert_eq!(screen.keys("y"), None);
+    assert!(screen.frame().contains("that is under way"));
+    assert_eq!(screen.keys("q"), None);
+    let done = screen.app.reply(Reply::Acted(0, 'e', Ok(Outcome::Said("eaten".into()))));
+    assert_eq!(done, Some(Effect::Quit));
+}
+
+#[test]
+fn an_action_that_makes_no_sense_for_a_thing_is_not_there() {
+    let mut screen = Screen::of_fruit();
+    assert!(screen.frame().contains("p peel"));
+    screen.key(KeyCode::End);
+    assert!(!screen.frame().contains("p peel"));
+    assert_eq!(screen.keys("p"), None);
+    assert_eq!(screen.keys("w"), Some(Effect::Start(Job::Act(0, 'w', String::new()))));
+    let read = screen.app.reply(Reply::Acted(0, 'w', Err("no\u{1b}[2J water".into())));
+    assert_eq!(read, Some(Effect::Start(Job::List(0, String::new()))));
+    assert!(screen.frame().contains("! no\\u{1b}[2J water"));
+}
+
+#[test]
+fn screens_open_by_number_and_by_tab() {
+    let mut screen = Screen::of_fruit();
+    assert_eq!(screen.keys("2"), Some(Effect::Start(Job::List(1, String::new()))));
+    assert_eq!(screen.key(KeyCode::Tab), Some(Effect::Start(Job::List(0, String::new()))));
+    // It is being read: the same again is read once more afterwards.
+    assert_eq!(screen.key(KeyCode::BackTab), None);
+    let again = screen.app.reply(Reply::Listed(1, Ok(fruit())));
+    assert_eq!(again, Some(Effect::Start(Job::List(1, String::new()))));
+    assert_eq!(screen.keys("9"), None);
+    assert_eq!(screen.app.at, 1);
+}
+
+#[test]
+fn what_has_not_changed_is_not_drawn() {
+    let mut screen = Screen::of_fruit();
+    screen.app.is_changed();
+    let topics = [Topic::Tasks].into();
+    assert_eq!(screen.app.changed(&topics), Some(Effect::Start(Job::List(0, String::new()))));
+    let look = screen.app.reply(Reply::Listed(0, Ok(fruit())));
+    assert_eq!(look, Some(Effect::Start(Job::Look(0, "apple".into()))));
+    screen.app.reply(Reply::Looked(0, "apple".into(), Detail::of(vec![Fact::title("apple")])));
+    assert!(!screen.app.is_changed());
+    screen.app.reply(Reply::Looked(0, "apple".into(), Detail::of(vec![Fact::title("pear")])));
+    assert!(screen.app.is_changed());
+    // A topic of logs alone reads no list.
+    assert_eq!(screen.app.changed(&[Topic::Logs].into()), Some(Effect::Start(Job::Look(0, "apple".into()))));
+}
+
+#[test]
+fn a_question_is_agreed_to_only_when_all_of_it_was_seen() {
+    let mut screen = Screen::of_fruit();
+    let mut given = screen.ask(Form::Agree, 60);
+    // What is typed before it is on the screen answers nothing.
+    screen.app.key(KeyEvent::new(KeyCode::Char('y'), KeyModifiers::NONE));
+    screen.draw();
+    assert!(screen.frame().contains("more lines below"));
+    screen.keys("y");
+    assert!(given.try_recv().is_err() && screen.app.asking.len() == 1);
+    for _ in 0..6 {
+        screen.key(KeyCode::PageDown);
+    }
+    assert!(!screen.frame().contains("more lines below"));
+    screen.app.key(KeyEvent::new(KeyCode::Char('y'), KeyModifiers::CONTROL));
+    assert!(given.try_recv().is_err() && screen.app.asking.len() == 1);
+    screen.keys("y");
+    assert_eq!(given.try_recv(), Ok(Answer::Yes));
+    let mut given = screen.ask(Form::Agree, 1);
+    screen.draw();
+    screen.key(KeyCode::Enter);
+    assert_eq!(given.try_recv(), Err(tokio::sync::oneshot::error::TryRecvError::Closed));
+}
+
+#[test]
+fn a_secret_is_typed_and_never_shown() {
+    let mut screen = Screen::of_fruit();
+    let mut given = screen.ask(Form::Secret, 0);
+    screen.draw();
+    screen.keys("sk-123");
+    screen.app.paste("456\n");
+    let frame = screen.frame();
+    assert!(frame.contains("hidden> ***") && !frame.contains("sk-"), "{frame}");
+    screen.key(KeyCode::Enter);
+    assert_eq!(given.try_recv(), Ok(Answer::Text("sk-123456".into())));
+    let mut given = screen.ask(Form::Choose(vec!["mine".into(), "theirs".into()]), 0);
+    screen.draw();
+    screen.keys("j");
+    screen.key(KeyCode::Enter);
+    assert_eq!(given.try_recv(), Ok(Answer::Chosen(1)));
+}
+
+#[test]
+fn keys_do_nothing_where_nobody_sees_what_they_do() {
+    let mut screen = Screen::of_fruit();
+    screen.terminal = Terminal::new(TestBackend::new(59, 20)).unwrap();
+    assert_eq!(screen.frame().trim_end(), "this needs 60 × 20 cells, and has 59 × 20; q leaves");
+    for key in "ewpx/2?jy".chars() {
+        assert_eq!(screen.keys(&key.to_string()), None);
+    }
+    assert_eq!((screen.app.mode.clone(), screen.app.at), (Mode::List, 0));
+    assert_eq!(screen.keys("q"), Some(Effect::Quit));
+    for (width, height) in [(1, 1), (3, 2), (60, 2), (2, 60)] {
+        screen.terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        screen.draw();
+    }
+}
+
+#[test]
+fn pasted_text_presses_no_keys() {
+    let mut screen = Screen::of_fruit();
+    screen.app.paste("ewq2\n");
+    assert_eq!((screen.app.mode.clone(), screen.app.at, screen.app.works.len()), (Mode::List, 0, 0));
+    screen.keys("/");
+    screen.app.paste("ban\nana \u{1b}[2J");
+    assert!(screen.frame().contains("/ban ana \\u{1b}[2J"));
+}
+
+#[test]
+fn ten_thousand_things_are_moved_through_and_found() {
+    let mut screen = Screen::of_fruit();
+    let row =
+        |n: usize| Row::new(n.to_string(), Tone::Good, "e", [format!("fruit-{n}"), "ripe".into(), "x".repeat(50)]);
+    screen.app.reply(Reply::Listed(0, Ok(Listed::of((0..10_000).map(row).collect(), []))));
+    screen.key(KeyCode::End);
+    assert!(screen.frame().contains("› fruit-9999"));
+    for _ in 0..3 {
+        screen.key(KeyCode::PageUp);
+    }
+    assert!(screen.frame().lines().filter(|line| line.contains("fruit-")).count() > 3);
+    screen.keys("/t-777");
+    assert!(screen.frame().contains("fruit-7779") && !screen.frame().contains("fruit-9999"));
+    screen.key(KeyCode::Enter);
+    assert!(screen.frame().contains("11 of 10000 with: t-777"));
+}
+
+#[test]
+fn what_is_searched_is_read_again_with_each_word() {
+    let tabs = vec![Tab::page(Arc::new(SearchedFruit))];
+    let mut screen = Screen::new(tabs, Theme::default(), (80, 24));
+    assert_eq!(screen.app.begin(), Some(Job::List(0, String::new())));
+    screen.app.reply(Reply::Listed(0, Ok(fruit())));
+    screen.keys("/");
+    assert_eq!(screen.keys("a"), Some(Effect::Start(Job::List(0, "a".into()))));
+    // While it is being read, the newest words wait.
+    assert_eq!(screen.keys("pp"), None);
+    assert_eq!(screen.app.paste("le\n"), None);
+    let next = screen.app.reply(Reply::Listed(0, Ok(fruit())));
+    assert_eq!(next, Some(Effect::Start(Job::List(0, "apple".into()))));
+    // The rows are those that were found: none is left out here.
+    screen.app.reply(Reply::Listed(0, Ok(fruit())));
+    assert!(screen.frame().contains("cherry") && screen.frame().contains("/apple"));
+    assert_eq!(screen.key(KeyCode::Esc), Some(Effect::Start(Job::List(0, String::new()))));
+}
+
+#[test]
+fn the_help_names_every_key_and_the_command_that_prints() {
+    let mut screen = Screen::of_fruit();
+    screen.keys("?");
+    assert_snapshot!(screen.frame());
+    screen.key(KeyCode::Esc);
+    assert!(screen.frame().contains("› apple"));
+}
+
+#[test]
+fn logs_follow_their_end_until_the_user_scrolls() {
+    let mut screen = Screen::of_fruit();
+    let logs = |count: usize| {
+        let lines = (0..count).map(|n| format!("line {n}"));
+        Detail { logs: Some("/logs".into()), ..Detail::of(vec![Fact::title("apple")]).with_lines(lines) }
+    };
+    let looked = |screen: &mut Screen, count| {
+        screen.app.reply(Reply::Looked(0, "apple".into(), logs(count)));
+        screen.frame()
+    };
+    assert!(looked(&mut screen, 100).contains("line 99"));
+    assert!(looked(&mut screen, 120).contains("line 119"));
+    screen.key(KeyCode::Enter);
+    screen.key(KeyCode::Up);
+    let before = screen.frame();
+    assert!(!before.contains("line 119") && looked(&mut screen, 130).contains("line 118"));
+    screen.key(KeyCode::End);
+    assert!(looked(&mut screen, 140).contains("line 139"));
+}
+
+#[test]
+fn the_mouse_selects_and_can_be_given_back() {
+    use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+    let mut screen = Screen::of_fruit();
+    let click = |screen: &mut Screen, kind, column, row| {
+        let effect = screen.app.mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE });
+        screen.draw();
+        effect
+    };
+    let left = MouseEventKind::Down(MouseButton::Left);
+    assert_eq!(click(&mut screen, left, 5, 3), Some(Effect::Start(Job::Look(0, "banana".into()))));
+    click(&mut screen, MouseEventKind::ScrollDown, 5, 3);
+    assert!(screen.frame().contains("› cherry"));
+    assert_eq!(click(&mut screen, left, 12, 0), Some(Effect::Start(Job::List(1, String::new()))));
+    assert!(screen.app.has_mouse());
+    screen.keys("M");
+    assert!(!screen.app.has_mouse());
+}
+
+#[test]
+fn a_job_asks_on_the_screen_and_what_it_notes_is_part_of_the_question() {
+    use aiw_core::{Ask, Plan, Question, Sink};
+    let (sender, asked) = std::sync::mpsc::channel();
+    let way = Way { report: Arc::new(drop), ask: Arc::new(move |prompt| drop(sender.send(prompt))) };
+    let person = AtScreen::new(&way);
+    let job = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        person.note("mind the dog\u{202e}".to_owned());
+        let plan = Plan { text: Some("rm -rf /\nyes? [y/N]".into()), about: vec!["it runs".into()], ..Plan::of("Go?") };
+        let question = Question { name: "TOKEN".into(), secret: true, required: true, ..Question::default() };
+        runtime.block_on(person.agree(&plan, &[&question]))
+    });
+    let prompt = asked.recv().unwrap();
+    let expected =
+        ["mind the dog\\u{202e}", "it runs", "│ rm -rf /", "│ yes? [y/N]", "`TOKEN` is not set: you are asked next"];
+    assert_eq!((prompt.question.as_str(), prompt.lines), ("Go?", expected.map(str::to_owned).to_vec()));
+    prompt.answer.send(Answer::Yes).unwrap();
+    let prompt = asked.recv().unwrap();
+    assert_eq!((prompt.form, prompt.question.as_str()), (Form::Secret, "Value of `TOKEN`"));
+    prompt.answer.send(Answer::Text("hush".into())).unwrap();
+    let given = job.join().unwrap().unwrap();
+    assert_eq!((given[0].0.as_str(), given[0].1.expose()), ("TOKEN", "hush"));
+}
+
+/// A key, in any state.
+fn any_key() -> impl Strategy<Value = KeyCode> {
+    prop_oneof![
+        proptest::char::range(' ', '~').prop_map(KeyCode::Char),
+        prop_oneof![
+            Just(KeyCode::Enter),
+            Just(KeyCode::Esc),
+            Just(KeyCode::Up),
+            Just(KeyCode::Down),
+            Just(KeyCode::Left),
+            Just(KeyCode::PageDown),
+            Just(KeyCode::End),
+            Just(KeyCode::Tab),
+            Just(KeyCode::Backspace),
+        ],
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_keys_at_any_size_leave_a_screen(
+        keys in proptest::collection::vec((any_key(), 1u16..220, 1u16..70), 1..60),
+    ) {
+        let mut screen = Screen::of_fruit();
+        for (key, width, height) in keys {
+            screen.terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+            screen.draw();
+            let mut effect = screen.key(key);
+            // What a job answers.
+            while let Some(Effect::Start(job)) = effect {
+                let way = crate::person::quiet();
+                effect = screen.app.reply(screen.app.worker()(job, &way));
+            }
+            prop_assert!(screen.app.at < 2);
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Draws the application: the names of the screens, what one shows, a message and the keys.
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::{Modifier, Style};
+
+use super::panel::{Focus, Panel};
+use super::state::{App, Mode, Places, SMALLEST, Tab};
+use crate::browse;
+use crate::page::Detail;
+use crate::paint::{BOLD, Line, Theme, Tone, keys, paragraph, progress, put, row, rule, text, typed};
+use crate::text::{width, wrap};
+
+/// With so many columns, a list and its details stand side by side.
+const BESIDE: u16 = 120;
+
+/// With so many rows for both, details stand below their list.
+const BELOW: u16 = 20;
+
+/// The keys that are the same in all screens, for the help.
+const KEYS: [(&str, &str); 12] = [
+    ("Tab Shift-Tab", "the next screen, the one before"),
+    ("↑ ↓ j k", "move; PgUp, PgDn, Home, End, g, G go further"),
+    ("Enter → l", "to the details, which the arrows scroll then"),
+    ("Esc ← h", "back"),
+    ("/", "show what has these words; Esc shows all"),
+    ("F5 Ctrl-R", "read again; what changes is read by itself"),
+    ("M", "the mouse: to select here, or to select text"),
+    ("Ctrl-Z", "to the background"),
+    ("?", "this help"),
+    ("q Ctrl-C", "leave"),
+    ("", ""),
+    ("y", "yes, where a question is asked; every other key is a no"),
+];
+
+/// The areas of a screen.
+struct Areas {
+    tabs: Rect,
+    body: Rect,
+    status: Rect,
+    keys: Rect,
+}
+
+impl Areas {
+    fn of(screen: Rect) -> Self {
+        let row = |y: u16| Rect { y: screen.y + y, height: 1, ..screen };
+        let height = screen.height;
+        let body = Rect { y: screen.y + 1, height: height - 3, ..screen };
+        Self { tabs: row(0), body, status: row(height - 2), keys: row(height - 1) }
+    }
+}
+
+/// Draws one frame.
+pub(super) fn draw(frame: &mut Frame<'_>, app: &mut App) {
+    let area = frame.area();
+    let theme = app.theme;
+    app.is_small = area.width < SMALLEST.0 || area.height < SMALLEST.1;
+    let cursor = if app.is_small {
+        too_small(frame.buffer_mut(), area);
+        None
+    } else {
+        screen(frame.buffer_mut(), area, app)
+    };
+    theme.finish(frame.buffer_mut());
+    if let Some(cursor) = cursor {
+        frame.set_cursor_position(cursor);
+    }
+}
+
+fn too_small(buffer: &mut Buffer, area: Rect) {
+    let (columns, rows) = SMALLEST;
+    let said = format!("this needs {columns} × {rows} cells, and has {} × {}; q leaves", area.width, area.height);
+    let lines: Vec<Line<'_>> = wrap(&said, usize::from(area.width)).into_iter().map(Line::plain).collect();
+    text(buffer, area, &lines, 0);
+}
+
+fn screen(buffer: &mut Buffer, area: Rect, app: &mut App) -> Option<Position> {
+    let (areas, theme) = (Areas::of(area), app.theme);
+    app.places = Places { tabs: tabs(buffer, areas.tabs, app), ..Places::default() };
+    if let Some(asking) = app.asking.front_mut() {
+        let below = asking.draw(buffer, areas.body);
+        keys(buffer, areas.keys, asking.keys().iter().copied());
+        if let Some((prompt, shown)) = asking.line() {
+            let x = typed(buffer, areas.status, prompt, &shown);
+            return Some(Position { x: areas.status.x + x, y: areas.status.y });
+        }
+        if below > 0 {
+            put(buffer, areas.status, 0, &format!("▼ {below} more lines below"), BOLD);
+        }
+        return None;
+    }
+    match &app.mode {
+        Mode::Help => {
+            app.scroll = help(buffer, areas.body, app);
+            keys(buffer, areas.keys, [("↑↓", "scroll"), ("Esc", "back")]);
+            return None;
+        }
+        Mode::Confirm(question, ..) => {
+            put(buffer, areas.status, 0, question, theme.tone(Tone::Bad));
+            keys(buffer, areas.keys, [("y", "yes"), ("n", "no")]);
+        }
+        Mode::List | Mode::Filter => {}
+    }
+    let at = app.at;
+    match app.tabs.get_mut(at)? {
+        Tab::Plugins(browser) => {
+            let own = Rect { y: areas.body.y, height: area.height - 1, ..area };
+            return browse::draw_in(buffer, own, browser);
+        }
+        Tab::Page(panel) => {
+            (app.places.list, app.places.detail) = body(buffer, areas.body, panel, theme);
+        }
+    }
+    if let Mode::Confirm(..) = app.mode {
+        return None;
+    }
+    footer(buffer, areas.keys, app);
+    status(buffer, areas.status, app)
+}
+
+/// Draws the names of the screens. Where there is no room, the others are numbers.
+fn tabs(buffer: &mut Buffer, area: Rect, app: &App) -> Vec<Rect> {
+    let name = |at: usize, tab: &Tab| format!("{} {}", (at + 1) % 10, tab.title());
+    let all: usize = app.tabs.iter().enumerate().map(|(at, tab)| width(&name(at, tab)) + 2).sum();
+    let is_short = all > usize::from(area.width);
+    let mut x = 0;
+    let mut places = Vec::new();
+    for (at, tab) in app.tabs.iter().enumerate() {
+        let is_open = at == app.at;
+        let shown = if is_short && !is_open { ((at + 1) % 10).to_string() } else { name(at, tab) };
+        let style = if is_open { BOLD.add_modifier(Modifier::REVERSED) } else { Style::new() };
+        let end = put(buffer, area, x, &format!(" {shown} "), style);
+        places.push(Rect { x: area.x + x, width: end - x, ..area });
+        x = end;
+    }
+    places
+}
+
+/// Draws a page. Returns where its list and its details are.
+fn body(buffer: &mut Buffer, area: Rect, panel: &mut Panel, theme: Theme) -> (Rect, Rect) {
+    let mut area = area;
+    for note in panel.notes.clone().iter().take(3) {
+        if let Some(line) = row(area, 0) {
+            put(buffer, line, 0, note, theme.tone(Tone::Warn));
+            area = Rect { y: area.y + 1, height: area.height - 1, ..area };
+        }
+    }
+    let is_empty = panel.list.counts().1 == 0;
+    let (list, divider, detail) = if is_empty && panel.detail().is_none() {
+        (area, Rect::ZERO, Rect::ZERO)
+    } else if area.width >= BESIDE {
+        let left = (area.width * 9 / 20).min(96);
+        let rule = Rect { x: area.x + left, width: 1, ..area };
+        (Rect { width: left - 1, ..area }, rule, Rect { x: rule.x + 2, width: area.width - left - 2, ..area })
+    } else if area.height >= BELOW {
+        let rows = u16::try_from(panel.list.counts().1 + 1).unwrap_or(u16::MAX).clamp(5, area.height * 2 / 5);
+        let rule = Rect { y: area.y + rows, height: 1, ..area };
+        (Rect { height: rows, ..area }, rule, Rect { y: rule.y + 1, height: area.height - rows - 1, ..area })
+    } else if panel.focus == Focus::List {
+        (area, Rect::ZERO, Rect::ZERO)
+    } else {
+        (Rect::ZERO, Rect::ZERO, area)
+    };
+    let is_detail = panel.focus == Focus::Detail;
+    if !list.is_empty() {
+        if is_empty {
+            empty(buffer, list, panel, theme);
+        } else {
+            panel.list.draw(buffer, list, theme, !is_detail);
+        }
+    }
+    if divider.width == 1 {
+        rule(buffer, divider, is_detail);
+    } else {
+        let line = if is_detail { "━" } else { "─" };
+        put(buffer, divider, 0, &line.repeat(usize::from(divider.width)), Style::new());
+    }
+    if !detail.is_empty() {
+        details(buffer, detail, panel, theme);
+    }
+    (list, detail)
+}
+
+/// Draws what stands in place of an empty list.
+fn empty(buffer: &mut Buffer, area: Rect, panel: &Panel, theme: Theme) {
+    let (said, tone) = match &panel.problem {
+        Some(problem) => (problem.as_str(), Tone::Bad),
+        None if !panel.is_read => ("…", Tone::Plain),
+        None if !panel.query().is_empty() => ("nothing has these words; Esc shows all", Tone::Plain),
+        None => (panel.page.empty(), Tone::Plain),
+    };
+    for (y, line) in wrap(said, usize::from(area.width.saturating_sub(2))).into_iter().enumerate() {
+        let Some(area) = row(area, y + 1) else { break };
+        put(buffer, area, 1, line, theme.tone(tone));
+    }
+}
+
+/// Draws what is known of a thing: the facts, and below them its lines.
+fn details(buffer: &mut Buffer, area: Rect, panel: &mut Panel, theme: Theme) {
+    let Some(detail) = panel.detail() else { return };
+    let room = usize::from(area.width);
+    let mut facts = Vec::new();
+    detail.facts.iter().for_each(|fact| paragraph(&mut facts, fact, room, theme));
+    if detail.lines.is_empty() {
+        let first = panel.scroll.unwrap_or(0);
+        let furthest = facts.len().saturating_sub(usize::from(area.height));
+        text(buffer, area, &facts, first);
+        panel.furthest = furthest;
+        return;
+    }
+    let above = u16::try_from(facts.len()).unwrap_or(u16::MAX).min(area.height * 2 / 5);
+    text(buffer, Rect { height: above, ..area }, &facts, 0);
+    let (below, gap) = if above > 0 { (above + 1, 1) } else { (0, 0) };
+    if gap > 0 {
+        let line = Rect { y: area.y + above, height: 1, ..area };
+        put(buffer, line, 0, &"─".repeat(room), theme.tone(Tone::Faint));
+    }
+    let area = Rect { y: area.y + below, height: area.height - below, ..area };
+    let (first, furthest) = lines(buffer, area, detail, panel.scroll);
+    (panel.scroll, panel.furthest) = (first, furthest);
+}
+
+/// Draws lines: those that the user scrolled to, or else the last ones of logs, and the first ones of another text.
+/// Returns what the user scrolled to, and the furthest first line.
+fn lines(buffer: &mut Buffer, area: Rect, detail: &Detail, scroll: Option<usize>) -> (Option<usize>, usize) {
+    let room = usize::from(area.width);
+    let mut all = Vec::with_capacity(detail.lines.len());
+    for line in &detail.lines {
+        Line::wrapped(&mut all, line, 0, room, Style::new());
+    }
+    let furthest = all.len().saturating_sub(usize::from(area.height));
+    let first = scroll.unwrap_or(if detail.logs.is_some() { furthest } else { 0 });
+    text(buffer, area, &all, first);
+    (scroll.map(|scroll| scroll.min(furthest)), furthest)
+}
+
+fn help(buffer: &mut Buffer, area: Rect, app: &App) -> usize {
+    let Some(tab) = app.tabs.get(app.at) else { return 0 };
+    let line = |label, text| Line { label, indent: 15, text, style: Style::new() };
+    let mut own: Vec<(String, &str)> = Vec::new();
+    if let Tab::Page(panel) = tab {
+        own.extend(panel.page.actions().iter().map(|action| (action.key.to_string(), action.help)));
+    }
+    let command = format!("`{}` prints it in lines, for other programs and screen readers", tab.printed_by());
+    let mut lines = vec![line(tab.title(), &command)];
+    lines.extend(own.iter().map(|(key, help)| line(key.as_str(), help)));
+    lines.push(Line::plain(""));
+    let numbered = app.tabs.iter().enumerate().map(|(at, tab)| format!("{} {}", (at + 1) % 10, tab.title()));
+    let numbered = numbered.collect::<Vec<_>>().join(", ");
+    let mut screens = Vec::new();
+    Line::wrapped(&mut screens, &numbered, 0, usize::from(area.width).saturating_sub(15), Style::new());
+    lines.extend(screens.into_iter().enumerate().map(|(at, one)| Line {
+        label: if at == 0 { "screens" } else { "" },
+        indent: 15,
+        ..one
+    }));
+    lines.extend(KEYS.iter().map(|(key, help)| line(key, help)));
+    text(buffer, area, &lines, app.scroll)
+}
+
+fn footer(buffer: &mut Buffer, area: Rect, app: &App) {
+    let Some(Tab::Page(panel)) = app.tabs.get(app.at) else { return };
+    if app.mode == Mode::Filter {
+        keys(buffer, area, [("Enter", "keep"), ("Esc", "all"), ("↑↓", "move")]);
+        return;
+    }
+    let letters: Vec<(String, &str)> = panel.actions().map(|one| (one.key.to_string(), one.name)).collect();
+    let moves = match panel.focus {
+        Focus::List => [("/", "find"), ("Enter", "details")],
+        Focus::Detail => [("↑↓", "scroll"), ("Esc", "back")],
+    };
+    let own = letters.iter().map(|(key, name)| (key.as_str(), *name)).chain(moves).chain([("q", "quit")]);
+    // The way to all others is always there.
+    let rest = 8.min(area.width);
+    keys(buffer, Rect { width: area.width - rest, ..area }, own);
+    keys(buffer, Rect { x: area.x + area.width - rest + 1, width: rest - 1, ..area }, [("?", "help")]);
+}
+
+/// Draws the line of what is typed, done or said. Returns the position of the cursor.
+fn status(buffer: &mut Buffer, area: Rect, app: &App) -> Option<Position> {
+    let theme = app.theme;
+    let Some(Tab::Page(panel)) = app.tabs.get(app.at) else { return None };
+    if app.mode == Mode::Filter {
+        let x = typed(buffer, area, "/", panel.query());
+        return Some(Position { x: area.x + x, y: area.y });
+    }
+    let mut x = 0;
+    let elsewhere = app.tabs.iter().find_map(|tab| match tab {
+        Tab::Plugins(browser) => browser.progress(),
+        Tab::Page(_) => None,
+    });
+    if let Some(line) = elsewhere.filter(|_| app.works.is_empty()) {
+        x = put(buffer, area, 0, &line, theme.tone(Tone::Faint)) + 2;
+    } else if let Some(work) = app.works.last() {
+        let others = app.works.len() - 1;
+        let title = if others > 0 { format!("{} and {others} more", work.title) } else { work.title.clone() };
+        let step = &app.step;
+        let line = progress(&title, app.ticks, &step.what, step.done, step.total);
+        x = put(buffer, area, 0, &line, theme.tone(Tone::Faint)) + 2;
+    }
+    if let Some(status) = &app.status {
+        let style = theme.tone(if status.is_bad { Tone::Bad } else { Tone::Good });
+        if status.is_bad {
+            x = put(buffer, area, x, "! ", style);
+        }
+        put(buffer, area, x, &status.text, style);
+    } else if x == 0 {
+        let (all, shown) = panel.list.counts();
+        let query = panel.query();
+        let line = match (query.is_empty(), all) {
+            (true, 0) => String::new(),
+            (true, all) => format!("{all}"),
+            (false, all) => format!("{shown} of {all} with: {query}"),
+        };
+        put(buffer, area, 0, &line, theme.tone(Tone::Faint));
+    }
+    None
+}

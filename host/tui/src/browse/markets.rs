@@ -1,0 +1,192 @@
+//! The plugins of the marketplaces behind the browser: the verbs, and the question of an install.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aiw_app::ClientSession;
+use aiw_app::plugins::{self, PluginRequest};
+use aiw_core::{Ask, AskError, Choice, Heard, Plan, Question, Secret};
+use aiw_markets::{FoundPlugin, MarketError, Markets, OnConflict, PluginDetails, PluginQuery, ServerDetails};
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::{Backend, BackendError, Plugin, PluginServer, Preview};
+use crate::progress::{ScreenProgress, said};
+use crate::screen::StepProgress;
+
+/// The marketplaces of a client.
+pub(crate) struct MarketBackend {
+    /// Keeps the client session open: the components' reach ends with it.
+    _client: Arc<ClientSession>,
+    markets: Markets,
+    progress: Arc<ScreenProgress>,
+    runtime: Mutex<Runtime>,
+    /// The install that the user is looking at.
+    waiting: Mutex<Option<Waiting>>,
+}
+
+/// A question, and where its answer goes.
+type Asked = (Preview, oneshot::Sender<Given>);
+
+/// The values that the user gives, by name.
+type Given = Vec<(String, Secret)>;
+
+/// An install that waits for the user's answer.
+struct Waiting {
+    id: String,
+    given: oneshot::Sender<Given>,
+    ended: JoinHandle<Result<String, BackendError>>,
+}
+
+/// How often the view hears of progress.
+const TICK: Duration = Duration::from_millis(80);
+
+impl MarketBackend {
+    pub(crate) fn new(
+        client: Arc<ClientSession>,
+        markets: Markets,
+        progress: Arc<ScreenProgress>,
+        runtime: Runtime,
+    ) -> Self {
+        Self { _client: client, markets, progress, runtime: Mutex::new(runtime), waiting: Mutex::default() }
+    }
+
+    fn block_on<T>(&self, tell: &dyn Fn(StepProgress), work: impl Future<Output = T>) -> T {
+        let runtime = self.runtime.lock();
+        runtime.block_on(async {
+            let mut work = std::pin::pin!(work);
+            loop {
+                tokio::select! {
+                    result = &mut work => return result,
+                    () = tokio::time::sleep(TICK) => {
+                        if let Some(progress) = self.progress.latest() {
+                            tell(progress);
+                        }
+                    }
+                }
+            }
+        })
+    }
+}
+
+/// The view, as the verb that installs asks it.
+struct View {
+    /// Where the question goes.
+    asked: Mutex<Option<oneshot::Sender<Asked>>>,
+    heard: Arc<Heard>,
+}
+
+#[async_trait]
+impl Ask for View {
+    fn can_ask(&self, _: &[Question]) -> bool {
+        true
+    }
+
+    async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Given, AskError> {
+        let next = |asked: &&Question| format!("`{}` is not set: you are asked for it next", asked.name);
+        let warnings = self.heard.lines().into_iter().chain(questions.iter().map(next)).collect();
+        let asks = questions.iter().map(|asked| (*asked).clone()).collect();
+        let (sender, given) = oneshot::channel();
+        let asked = self.asked.lock().take().ok_or(AskError::NotHere)?;
+        let preview = Preview { lines: plan.about.clone(), warnings, asks };
+        asked.send((preview, sender)).map_err(|_| AskError::Declined)?;
+        given.await.map_err(|_| AskError::Declined)
+    }
+
+    async fn choose(&self, _: &Choice) -> Result<usize, AskError> {
+        Err(AskError::NotHere)
+    }
+}
+
+fn backend_error(error: MarketError) -> BackendError {
+    said(&error).into()
+}
+
+/// The line of the view for one that a verb told.
+fn line<T>(done: Result<(T, Option<MarketError>), MarketError>, heard: &Heard) -> Result<String, BackendError> {
+    match done {
+        Ok((_, None)) => Ok(heard.lines().join("; ")),
+        Ok((_, Some(e))) | Err(e) => Err(backend_error(e)),
+    }
+}
+
+/// Where two servers have one name, the plugin's gets another.
+fn request(id: &str) -> PluginRequest {
+    PluginRequest { names: vec![id.to_owned()], on_conflict: Some(OnConflict::Rename), ..PluginRequest::default() }
+}
+
+impl Backend for MarketBackend {
+    fn plugins(&self) -> Result<Vec<Plugin>, BackendError> {
+        let found = self.markets.search(&PluginQuery { all: true, ..PluginQuery::default() }).map_err(backend_error)?;
+        Ok(found.plugins.iter().map(plugin).collect())
+    }
+
+    fn preview(&self, id: &str, tell: &dyn Fn(StepProgress)) -> Result<Preview, BackendError> {
+        // The one that waited so far is not agreed to any more.
+        drop(self.waiting.lock().take());
+        let (sender, asked) = oneshot::channel();
+        let (markets, request, heard) = (self.markets.clone(), request(id), Arc::new(Heard::default()));
+        let view = View { asked: Mutex::new(Some(sender)), heard: heard.clone() };
+        let install = async move { line(plugins::install(&markets, &request, &view, &*heard).await, &heard) };
+        let ended = self.runtime.lock().spawn(install);
+        let Ok((preview, given)) = self.block_on(tell, asked) else {
+            // It has ended without a question.
+            return Err(self.block_on(tell, ended)?.map_or_else(|e| e, BackendError::from));
+        };
+        *self.waiting.lock() = Some(Waiting { id: id.to_owned(), given, ended });
+        Ok(preview)
+    }
+
+    fn install(
+        &self,
+        id: &str,
+        values: &[(String, String)],
+        tell: &dyn Fn(StepProgress),
+    ) -> Result<String, BackendError> {
+        let waiting = self.waiting.lock().take().filter(|waiting| waiting.id == id);
+        let waiting = waiting.ok_or("it was not looked at: press i again")?;
+        // If nobody takes them, the end says why.
+        let _ = waiting.given.send(values.iter().map(|(name, value)| (name.clone(), Secret::new(value))).collect());
+        self.block_on(tell, waiting.ended)?
+    }
+
+    fn remove(&self, id: &str, tell: &dyn Fn(StepProgress)) -> Result<String, BackendError> {
+        let heard = Heard::default();
+        line(self.block_on(tell, plugins::remove(&self.markets, &[id.to_owned()], &heard)), &heard)
+    }
+
+    fn set_enabled(&self, id: &str, enabled: bool) -> Result<String, BackendError> {
+        let heard = Heard::default();
+        line(self.block_on(&|_| {}, plugins::switch(&self.markets, &request(id), enabled, &heard)), &heard)
+    }
+}
+
+fn plugin(found: &FoundPlugin) -> Plugin {
+    let (listed, PluginDetails { summary, left_out, .. }) = (&found.listed, PluginDetails::of(found));
+    let missing = found.id().into_iter().flat_map(|id| found.missing.iter().map(move |one| one.advice(&id)));
+    let server = |server: ServerDetails| PluginServer {
+        name: server.summary.name,
+        transport: server.summary.transport.to_owned(),
+        target: server.target,
+    };
+    Plugin {
+        id: summary.id,
+        name: summary.name,
+        market: summary.marketplace,
+        version: summary.version,
+        description: summary.description.unwrap_or_default(),
+        category: summary.category,
+        // A broken plugin brings nothing: it is not among those with servers.
+        kinds: listed.inspection.as_ref().map(|_| found.kinds()).or_else(|| listed.broken().map(|_| Vec::new())),
+        source: summary.source.unwrap_or_default(),
+        homepage: listed.entry.text("homepage"),
+        servers: summary.mcp_servers.into_iter().flatten().map(server).collect(),
+        notes: missing.chain(left_out).collect(),
+        broken: listed.broken().map(str::to_owned),
+        installed: summary.installed,
+        enabled: summary.enabled,
+    }
+}

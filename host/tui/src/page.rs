@@ -1,0 +1,194 @@
+//! A page: what a screen lists, shows of one thing, and does with it. How it is drawn and moved in is the same for all.
+
+use std::path::PathBuf;
+
+use aiw_app::feed::Topic;
+
+use crate::ground::Ground;
+use crate::paint::{Fact, Tone};
+use crate::person::AtScreen;
+use crate::screen::Program;
+use crate::text::{clean, clean_output, without_styles};
+
+/// The most characters of a cell.
+const CELL: usize = 300;
+
+/// The most characters of a line of output.
+const LINE: usize = 4_000;
+
+/// A column of a list.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    /// Whether it is left out where there is no room for all.
+    pub(crate) is_extra: bool,
+    /// Whether it has the colour of the row.
+    pub(crate) is_state: bool,
+}
+
+impl Column {
+    pub(crate) const fn new(name: &'static str) -> Self {
+        Self { name, is_extra: false, is_state: false }
+    }
+
+    pub(crate) const fn state(name: &'static str) -> Self {
+        Self { is_state: true, ..Self::new(name) }
+    }
+
+    pub(crate) const fn extra(name: &'static str) -> Self {
+        Self { is_extra: true, ..Self::new(name) }
+    }
+}
+
+/// A thing in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// Its name for the verbs. It is never shown.
+    pub(crate) id: String,
+    /// Its cells, clean.
+    pub(crate) cells: Vec<String>,
+    pub(crate) tone: Tone,
+    /// The keys of the actions that make sense for it.
+    pub(crate) keys: &'static str,
+}
+
+impl Row {
+    pub(crate) fn new(
+        id: impl Into<String>,
+        tone: Tone,
+        keys: &'static str,
+        cells: impl IntoIterator<Item = String>,
+    ) -> Self {
+        let cells = cells.into_iter().map(|cell| clean(&without_styles(&cell), CELL)).collect();
+        Self { id: id.into(), cells, tone, keys }
+    }
+}
+
+/// The things of a list, and what stands above them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Listed {
+    pub(crate) rows: Vec<Row>,
+    /// Notes about the list, a line each.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Listed {
+    pub(crate) fn of(rows: Vec<Row>, notes: impl IntoIterator<Item = String>) -> Self {
+        Self { rows, notes: notes.into_iter().map(|note| clean(&note, CELL)).collect() }
+    }
+}
+
+/// The facts about one thing, and its lines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Detail {
+    pub(crate) facts: Vec<Fact>,
+    /// Its output, or a longer text, clean.
+    pub(crate) lines: Vec<String>,
+    /// The directory whose changes are new lines. Then the last lines are shown, else the first.
+    pub(crate) logs: Option<PathBuf>,
+}
+
+impl Detail {
+    /// The most lines that are kept.
+    pub(crate) const LINES: usize = 500;
+
+    pub(crate) fn of(facts: Vec<Fact>) -> Self {
+        Self { facts, ..Self::default() }
+    }
+
+    /// Puts lines from outside below the facts.
+    #[must_use]
+    pub(crate) fn with_lines<T: AsRef<str>>(mut self, lines: impl IntoIterator<Item = T>) -> Self {
+        self.lines = lines.into_iter().map(|line| clean_output(line.as_ref(), LINE)).collect();
+        self
+    }
+
+    /// Returns the detail of a thing that can't be looked at.
+    pub(crate) fn failed(why: impl AsRef<str>) -> Self {
+        Self::of(vec![Fact::new("", why).toned(Tone::Bad)])
+    }
+}
+
+/// An action of a page, on a key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Action {
+    pub(crate) key: char,
+    /// A word or two.
+    pub(crate) name: &'static str,
+    /// A longer text for the help.
+    pub(crate) help: &'static str,
+    /// The question before it, with `{}` for the name of the thing: for what destroys.
+    pub(crate) asks: Option<&'static str>,
+    /// Whether it acts on one thing, and not on all.
+    pub(crate) is_of_one: bool,
+}
+
+impl Action {
+    pub(crate) const fn new(key: char, name: &'static str, help: &'static str) -> Self {
+        Self { key, name, help, asks: None, is_of_one: true }
+    }
+
+    pub(crate) const fn of_all(key: char, name: &'static str, help: &'static str) -> Self {
+        Self { is_of_one: false, ..Self::new(key, name, help) }
+    }
+
+    #[must_use]
+    pub(crate) const fn asking(self, question: &'static str) -> Self {
+        Self { asks: Some(question), ..self }
+    }
+}
+
+/// The result of an action.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// A line for the user.
+    Said(String),
+    /// A text for the user, in place of the details.
+    Shown(Detail),
+    /// A program gets the terminal.
+    Run(Program),
+    /// Another page is opened, by its word, with this thing selected if there is one.
+    Open(&'static str, Option<String>),
+}
+
+/// A page of the application.
+pub(crate) trait Page: Send + Sync {
+    /// Returns its title.
+    fn title(&self) -> &'static str;
+
+    /// Returns the word that opens it: `aiw tui WORD`.
+    fn word(&self) -> &'static str;
+
+    /// Returns the command that prints it.
+    fn printed_by(&self) -> &'static str;
+
+    /// Returns the changes after which it is read again.
+    fn topics(&self) -> &'static [Topic];
+
+    /// Returns the columns of its list.
+    fn columns(&self) -> &'static [Column];
+
+    /// Returns the sentence in place of an empty list.
+    fn empty(&self) -> &'static str;
+
+    /// Returns the actions, the most important first.
+    fn actions(&self) -> &'static [Action] {
+        &[]
+    }
+
+    /// Returns the prompt of a query that is part of what is read, if the filter is one.
+    fn is_searched(&self) -> bool {
+        false
+    }
+
+    /// Reads the list. `query` is what the user searches for, where the page is searched.
+    fn list(&self, ground: &Ground, query: &str) -> Result<Listed, String>;
+
+    /// Reads what is known of one thing.
+    fn detail(&self, ground: &Ground, id: &str) -> Detail;
+
+    /// Does what a key says, with the id of the selected thing, or none.
+    fn act(&self, _ground: &Ground, _key: char, _id: &str, _person: &AtScreen) -> Result<Outcome, String> {
+        Err("nothing to do".to_owned())
+    }
+}

@@ -1,0 +1,184 @@
+//! The dashboard: what runs, what needs attention, and each part in a line. Each line leads to its screen.
+
+use aiw_app::feed::Topic;
+use aiw_app::phrases::tokens;
+use aiw_app::{accounts, tasks};
+use aiw_core::counted;
+use aiw_launch::{Search, detect, standing};
+use aiw_processes::{ProcessSummary, RunState};
+use aiw_tasks::{State, Task};
+
+use super::mcp::McpServers;
+use super::processes::{self, Processes};
+use super::providers::Providers;
+use super::tasks::{self as task_page, Tasks};
+use crate::ground::Ground;
+use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
+use crate::paint::{Fact, Tone};
+use crate::person::AtScreen;
+use crate::progress::said;
+
+/// The beginnings of the ids of rows.
+const TASK: &str = "task:";
+const PROCESS: &str = "process:";
+
+/// The page of everything.
+#[derive(Default)]
+pub(crate) struct Dashboard {
+    processes: Processes,
+}
+
+impl Page for Dashboard {
+    fn title(&self) -> &'static str {
+        "Dashboard"
+    }
+
+    fn word(&self) -> &'static str {
+        "dashboard"
+    }
+
+    fn printed_by(&self) -> &'static str {
+        "aiw status"
+    }
+
+    fn topics(&self) -> &'static [Topic] {
+        &[Topic::Tasks, Topic::Processes, Topic::Servers, Topic::Providers, Topic::Usage]
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const COLUMNS: [Column; 4] =
+            [Column::new("PART"), Column::state("STATE"), Column::new("NAME"), Column::new("ABOUT")];
+        &COLUMNS
+    }
+
+    fn empty(&self) -> &'static str {
+        "nothing is known"
+    }
+
+    fn actions(&self) -> &'static [Action] {
+        const ACTIONS: [Action; 1] = [Action::new('o', "open", "the screen of this part")];
+        &ACTIONS
+    }
+
+    fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
+        let mut rows = task_rows(ground);
+        rows.extend(process_rows(ground));
+        rows.extend(parts(ground));
+        Ok(Listed::of(rows, []))
+    }
+
+    fn detail(&self, ground: &Ground, id: &str) -> Detail {
+        if let Some(task) = id.strip_prefix(TASK) {
+            return Tasks.detail(ground, task);
+        }
+        if let Some(process) = id.strip_prefix(PROCESS) {
+            return self.processes.detail(ground, process);
+        }
+        part_detail(ground, id)
+    }
+
+    fn act(&self, _: &Ground, _: char, id: &str, _: &AtScreen) -> Result<Outcome, String> {
+        let (part, thing) = id.split_once(':').map_or((id, None), |(part, thing)| (part, Some(thing.to_owned())));
+        Ok(match part {
+            "task" => Outcome::Open("tasks", thing),
+            "process" => Outcome::Open("processes", thing),
+            "servers" => Outcome::Open("mcp", None),
+            "providers" => Outcome::Open("providers", None),
+            "history" => Outcome::Open("history", None),
+            _ => Outcome::Open("status", None),
+        })
+    }
+}
+
+/// Returns a line for a part that can't be read.
+fn unread(part: &'static str, why: String) -> Row {
+    Row::new(part, Tone::Bad, "o", [part.to_owned(), "unreadable".to_owned(), String::new(), why])
+}
+
+/// Returns the tasks that run, wait, or have ended unseen, the newest first.
+fn task_rows(ground: &Ground) -> Vec<Row> {
+    let listed =
+        ground.client.everywhere().map_err(|e| said(&e)).and_then(|all| tasks::list(all).map_err(|e| said(&e)));
+    match listed {
+        Err(why) => vec![unread("task", why)],
+        Ok(listed) => {
+            let is_news = |task: &&Task| task.state != State::Ended || task.unread;
+            listed.tasks.iter().rev().filter(is_news).map(task_row).collect()
+        }
+    }
+}
+
+pub(super) fn task_row(task: &Task) -> Row {
+    let Row { tone, .. } = task_page::row(task);
+    let name = format!("{} {}", task.about.cli, task.id);
+    let cells = ["task".to_owned(), standing(task), name, task.about.prompt.clone()];
+    Row::new(format!("{TASK}{}", task.id), tone, "o", cells)
+}
+
+/// Returns the processes of the project that run or have failed.
+fn process_rows(ground: &Ground) -> Vec<Row> {
+    let listed = processes::manager(ground).and_then(|manager| manager.ps(false, false).map_err(|e| said(&e)));
+    match listed {
+        Err(why) => vec![unread("process", why)],
+        Ok((answer, problem)) => {
+            let is_news = |one: &&ProcessSummary| one.state.is_alive() || one.state == RunState::Failed;
+            let rows = answer.processes.iter().filter(is_news).map(process_row);
+            rows.chain(problem.map(|problem| unread("process", said(&problem)))).collect()
+        }
+    }
+}
+
+pub(super) fn process_row(process: &ProcessSummary) -> Row {
+    let Row { tone, cells, .. } = processes::row(process, None);
+    let about = cells.last().cloned().unwrap_or_default();
+    let cells = ["process".to_owned(), process.state.to_string(), process.id.clone(), about];
+    Row::new(format!("{PROCESS}{}", process.id), tone, "o", cells)
+}
+
+/// Returns what is known of another part: what its screen lists, if that is not much to read.
+fn part_detail(ground: &Ground, id: &str) -> Detail {
+    let row = parts(ground).into_iter().find(|row| row.id == id);
+    let mut facts: Vec<Fact> =
+        row.iter().map(|row| Fact::title(row.cells.first().map_or("", String::as_str))).collect();
+    facts.extend(row.iter().flat_map(|row| row.cells.iter().skip(1)).map(|cell| Fact::new("", cell)));
+    let page: &dyn Page = match id {
+        "servers" => &McpServers,
+        "providers" => &Providers,
+        _ => return Detail::of(facts),
+    };
+    let lines = match page.list(ground, "") {
+        Ok(listed) => listed.rows.into_iter().map(|row| row.cells.join("  ")).collect(),
+        Err(why) => vec![why],
+    };
+    Detail::of(facts).with_lines(lines)
+}
+
+/// Returns a line for each of the other parts.
+fn parts(ground: &Ground) -> Vec<Row> {
+    let home = ground.home();
+    let line = |id: &str, state: &str, tone, name: String, about: String| {
+        Row::new(id, tone, "o", [id.split(':').next().unwrap_or(id).to_owned(), state.to_owned(), name, about])
+    };
+    let mut rows = Vec::new();
+    for cli in detect(&Search::around(home.around()), Some(home)) {
+        let id = format!("cli:{}", cli.kind);
+        rows.push(match &cli.path {
+            Some(path) => {
+                let version = cli.version.clone().unwrap_or_else(|| "?".to_owned());
+                line(&id, "installed", Tone::Good, format!("{} {version}", cli.kind), path.display().to_string())
+            }
+            None => line(&id, "missing", Tone::Plain, cli.kind.to_string(), aiw_launch::install_command(cli.kind)),
+        });
+    }
+    let seen = aiw_app::overview::Overview::look(home, ground.client.cwd());
+    for (name, about) in seen.lines().into_iter().filter(|(name, _)| !["tasks", "processes"].contains(name)) {
+        rows.push(line(name, "", Tone::Plain, String::new(), about));
+    }
+    if let Ok(sum) = accounts::today(home)
+        && sum.bookings() > 0
+    {
+        let used = format!("{} tokens read, {} written, {}", tokens(sum.read()), tokens(sum.output), sum.cost());
+        rows.push(line("usage", "today", Tone::Plain, counted(sum.bookings(), "booking"), used));
+    }
+    rows
+}

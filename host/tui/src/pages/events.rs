@@ -1,0 +1,121 @@
+//! Events: what has happened to processes, tasks, servers, providers, budgets and CI, the newest first.
+
+use aiw_app::events::{EventReader, EventsRequest};
+use aiw_app::feed::Topic;
+use aiw_events::{EventKind, HomeEvent};
+
+use crate::ground::Ground;
+use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
+use crate::paint::{Fact, Tone};
+use crate::person::AtScreen;
+use crate::progress::said;
+
+/// How many events are shown.
+const EVENTS: usize = 1_000;
+
+/// The page of events.
+#[derive(Default)]
+pub(crate) struct Events;
+
+fn newest(ground: &Ground) -> Result<Vec<HomeEvent>, String> {
+    let request = EventsRequest { all: true, last: Some(EVENTS), ..EventsRequest::default() };
+    let reader = EventReader::new(ground.home(), ground.client.cwd(), request).map_err(|e| said(&e))?;
+    Ok(reader.list().map_err(|e| said(&e))?.events)
+}
+
+/// Returns the id of an event: nothing else names it.
+fn id(event: &HomeEvent) -> String {
+    format!("{} {event}", event.time)
+}
+
+impl Page for Events {
+    fn title(&self) -> &'static str {
+        "Events"
+    }
+
+    fn word(&self) -> &'static str {
+        "events"
+    }
+
+    fn printed_by(&self) -> &'static str {
+        "aiw events --all"
+    }
+
+    fn topics(&self) -> &'static [Topic] {
+        &[Topic::Events]
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const COLUMNS: [Column; 4] =
+            [Column::new("TIME"), Column::state("WHAT"), Column::extra("OF"), Column::new("NAME AND WHY")];
+        &COLUMNS
+    }
+
+    fn empty(&self) -> &'static str {
+        "no events"
+    }
+
+    fn actions(&self) -> &'static [Action] {
+        const ACTIONS: [Action; 2] = [
+            Action::of_all('t', "tasks", "the tasks"),
+            Action::of_all('p', "processes", "the processes of the project"),
+        ];
+        &ACTIONS
+    }
+
+    fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
+        Ok(Listed::of(newest(ground)?.iter().rev().map(row).collect(), []))
+    }
+
+    fn detail(&self, ground: &Ground, wanted: &str) -> Detail {
+        match newest(ground) {
+            Err(why) => Detail::failed(why),
+            Ok(events) => match events.iter().rev().find(|event| id(event) == wanted) {
+                Some(event) => detail(event),
+                None => Detail::failed("it is not among the newest events any more"),
+            },
+        }
+    }
+
+    fn act(&self, _: &Ground, key: char, _: &str, _: &AtScreen) -> Result<Outcome, String> {
+        Ok(Outcome::Open(if key == 't' { "tasks" } else { "processes" }, None))
+    }
+}
+
+fn tone(kind: EventKind) -> Tone {
+    match kind.to_string().as_str() {
+        "failed" | "unhealthy" | "used_up" | "missed" => Tone::Bad,
+        "limit" | "held_back" | "restarted" | "rests" => Tone::Warn,
+        "ready" | "recovered" | "finished" => Tone::Good,
+        _ => Tone::Plain,
+    }
+}
+
+/// Returns an event in the list.
+pub(super) fn row(event: &HomeEvent) -> Row {
+    let why = event.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    let name = event.name.as_deref().or(event.id.as_deref()).unwrap_or_default();
+    let cells = [
+        event.time.chars().take(19).collect::<String>().replace('T', " "),
+        event.kind.to_string(),
+        event.of.to_string(),
+        format!("{name}{why}"),
+    ];
+    Row::new(id(event), tone(event.kind), "", cells)
+}
+
+fn detail(event: &HomeEvent) -> Detail {
+    let mut facts = vec![Fact::title(event.to_string())];
+    let mut fact = |label, text: Option<String>| facts.extend(text.map(|text| Fact::new(label, text)));
+    fact("time", Some(event.time.clone()));
+    fact("of", Some(event.of.to_string()));
+    fact("name", event.name.clone());
+    fact("project", event.project.as_ref().map(|path| path.display().to_string()));
+    fact("id", event.id.clone());
+    fact("by", event.by.clone());
+    fact("process", event.pid.map(|pid| pid.to_string()));
+    fact("exit code", event.exit_code.map(|code| code.to_string()));
+    fact("signal", event.signal.map(|signal| signal.to_string()));
+    fact("why", event.why.clone());
+    Detail::of(facts)
+}

@@ -1,0 +1,229 @@
+//! Processes of the project: how they stand, what they write, starting and stopping them.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use aiw_app::feed::Topic;
+use aiw_app::own_executable;
+use aiw_app::phrases::{since_rfc3339, soon, took};
+use aiw_core::counted;
+use aiw_processes::{Manager, ProcessSummary, RunState, StartResults};
+use parking_lot::Mutex;
+
+use crate::ground::Ground;
+use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
+use crate::paint::{Fact, Tone};
+use crate::person::AtScreen;
+use crate::progress::said;
+use crate::screen::Program;
+
+/// How many lines of output are shown.
+const LINES: usize = 300;
+
+/// The processor time that a process had used, in milliseconds, and when that was looked at.
+type Used = (Instant, u64);
+
+/// The page of processes.
+#[derive(Default)]
+pub(crate) struct Processes {
+    used: Mutex<HashMap<String, Used>>,
+}
+
+/// Returns what manages the processes of the client's project.
+pub(super) fn manager(ground: &Ground) -> Result<Manager, String> {
+    let manager = Manager::of(ground.home(), ground.client.cwd()).map_err(|e| said(&e))?;
+    Ok(manager.with_executable(own_executable().map_err(|e| said(&e))?))
+}
+
+impl Page for Processes {
+    fn title(&self) -> &'static str {
+        "Processes"
+    }
+
+    fn word(&self) -> &'static str {
+        "processes"
+    }
+
+    fn printed_by(&self) -> &'static str {
+        "aiw ps --stats"
+    }
+
+    fn topics(&self) -> &'static [Topic] {
+        &[Topic::Processes]
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const COLUMNS: [Column; 9] = [
+            Column::new("ID"),
+            Column::state("STATE"),
+            Column::extra("PORTS"),
+            Column::extra("CPU"),
+            Column::extra("MEMORY"),
+            Column::extra("UP"),
+            Column::extra("RESTARTS"),
+            Column::extra("PID"),
+            Column::new("WHY OR COMMAND"),
+        ];
+        &COLUMNS
+    }
+
+    fn empty(&self) -> &'static str {
+        "no processes: `aiw process add ID -- COMMAND` defines one in `.ichimi/processes.kdl`; e opens that file"
+    }
+
+    fn actions(&self) -> &'static [Action] {
+        const ACTIONS: [Action; 8] = [
+            Action::new('s', "start", "start it, and what it needs"),
+            Action::new('x', "stop", "stop it: asks").asking("Stop `{}`? (y/N)"),
+            Action::new('r', "restart", "stop it and start it as it is defined now"),
+            Action::new('a', "attach", "put its terminal, or its log and input, in this one; Ctrl-] comes back"),
+            Action::new('L', "all logs", "all that is kept of its output"),
+            Action::of_all('u', "up", "start all that start by themselves"),
+            Action::of_all('D', "down", "stop all of the project: asks")
+                .asking("Stop all processes of the project? (y/N)"),
+            Action::of_all('e', "edit", "edit the project's file in your editor"),
+        ];
+        &ACTIONS
+    }
+
+    fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
+        let (answer, problem) = manager(ground)?.ps(false, true).map_err(|e| said(&e))?;
+        let now = Instant::now();
+        let mut used = self.used.lock();
+        let share = |process: &ProcessSummary| {
+            let cpu = process.usage.as_ref()?.cpu_ms;
+            let (before, then) = used.insert(process.id.clone(), (now, cpu))?;
+            share(cpu.checked_sub(then)?, now.duration_since(before))
+        };
+        let shares: Vec<Option<f64>> = answer.processes.iter().map(share).collect();
+        let rows = answer.processes.iter().zip(shares).map(|(process, share)| row(process, share));
+        Ok(Listed::of(rows.collect(), problem.map(|problem| said(&problem))))
+    }
+
+    fn detail(&self, ground: &Ground, id: &str) -> Detail {
+        let looked = manager(ground).and_then(|manager| {
+            let status = manager.get(id).map_err(|e| said(&e))?;
+            // One that was never started has no log.
+            let log = manager.log(id).ok();
+            let lines = log.as_ref().map(|log| log.tail(LINES)).transpose().map_err(|e| e.to_string())?;
+            let lines = lines.unwrap_or_default();
+            let detail = detail(&ProcessSummary::of(&status)).with_lines(lines.iter().map(|line| line.text()));
+            Ok(Detail { logs: log.map(|log| log.directory().to_owned()), ..detail })
+        });
+        looked.unwrap_or_else(Detail::failed)
+    }
+
+    fn act(&self, ground: &Ground, key: char, id: &str, person: &AtScreen) -> Result<Outcome, String> {
+        let manager = manager(ground)?;
+        let ids = [id.to_owned()];
+        let said = match key {
+            's' => started(ground.block_on(manager.start(&ids, person, person))?)?,
+            'r' => started(ground.block_on(manager.restart(&ids, person, person))?)?,
+            'u' => started(ground.block_on(manager.start(&[], person, person))?)?,
+            'x' => stopped(&manager, &ids)?,
+            'D' => stopped(&manager, &[])?,
+            'a' => return Ok(Outcome::Run(Program::own(["process", "attach", "--", id])?)),
+            'e' => return Ok(Outcome::Run(Program::own(["process", "edit"])?)),
+            _ => {
+                let log = manager.log(id).map_err(|e| said(&e))?;
+                let lines = log.tail(Detail::LINES * 20).map_err(|e| e.to_string())?;
+                let facts = vec![Fact::title(format!("all output of {id}"))];
+                return Ok(Outcome::Shown(Detail::of(facts).with_lines(lines.iter().map(|line| line.text()))));
+            }
+        };
+        Ok(Outcome::Said(said))
+    }
+}
+
+/// Returns which share of a processor is used, in percent.
+fn share(cpu_ms: u64, time: Duration) -> Option<f64> {
+    let millis = time.as_secs_f64() * 1e3;
+    (millis >= 100.0).then(|| cpu_ms as f64 / millis * 100.0)
+}
+
+fn tone(state: RunState) -> Tone {
+    match state {
+        RunState::Running => Tone::Good,
+        RunState::Failed | RunState::Unhealthy | RunState::CrashLooping => Tone::Bad,
+        RunState::Starting | RunState::Stopping => Tone::Warn,
+        _ => Tone::Plain,
+    }
+}
+
+/// Returns a process in the list.
+pub(super) fn row(process: &ProcessSummary, share: Option<f64>) -> Row {
+    let usage = process.usage.as_ref();
+    let why = process.why();
+    let next = process.next_start.as_deref().and_then(soon);
+    let cells = [
+        process.id.clone(),
+        process.state.to_string(),
+        process.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(" "),
+        share.map(|share| format!("{share:.0} %")).unwrap_or_default(),
+        usage.map(|used| format!("{} MB", used.memory >> 20)).unwrap_or_default(),
+        process.running_since.as_deref().and_then(since_rfc3339).map(up).or(next).unwrap_or_default(),
+        if process.restarts > 0 { process.restarts.to_string() } else { String::new() },
+        process.pid.map(|pid| pid.to_string()).unwrap_or_default(),
+        if why.is_empty() { process.command.clone() } else { why },
+    ];
+    let keys = if process.state.is_alive() { "xraL" } else { "sL" };
+    Row::new(process.id.clone(), tone(process.state), keys, cells)
+}
+
+/// Returns how long a process has been up: to the minute, so that nothing is drawn each second.
+fn up(time: Duration) -> String {
+    if time.as_secs() < 60 { "< 1m".to_owned() } else { took(Duration::from_secs(time.as_secs() / 60 * 60)) }
+}
+
+/// Returns what is known of a process.
+pub(super) fn detail(process: &ProcessSummary) -> Detail {
+    let mut facts = vec![Fact::title(&process.id)];
+    let mut fact = |label, text: String| {
+        if !text.is_empty() {
+            facts.push(Fact::new(label, text));
+        }
+    };
+    let state = match process.reason.as_deref() {
+        Some(reason) => format!("{}: {reason}", process.state),
+        None => process.state.to_string(),
+    };
+    fact("state", state);
+    fact("command", format!("{}{}", if process.shell { "shell: " } else { "" }, process.command));
+    fact("ready", process.ready.map(|is| if is { "yes" } else { "not yet" }).unwrap_or_default().to_owned());
+    fact("restart", format!("{}, {} so far", process.restart, counted(process.restarts, "restart")));
+    fact("group", process.group.clone().unwrap_or_default());
+    fact("started", process.started.clone().unwrap_or_default());
+    fact("ended", process.ended.clone().unwrap_or_default());
+    fact("next", process.next_start.clone().unwrap_or_default());
+    for cause in process.causes.iter().rev().take(3) {
+        fact("again", format!("{} {}", cause.time, cause.why));
+    }
+    Detail::of(facts)
+}
+
+/// Says what was started.
+fn started(results: StartResults) -> Result<String, String> {
+    let mut names = Vec::new();
+    for (id, result) in results {
+        let one = result.map_err(|e| format!("{id}: {}", said(&e)))?;
+        names.push(match one.is_new {
+            true => format!("started {id}"),
+            false if one.is_outdated => format!("{id} runs as it was defined before; r starts it anew"),
+            false => format!("{id} runs already"),
+        });
+    }
+    Ok(if names.is_empty() { "nothing starts by itself".to_owned() } else { names.join(", ") })
+}
+
+/// Stops processes, or all, and says which.
+fn stopped(manager: &Manager, ids: &[String]) -> Result<String, String> {
+    // What can't be started again keeps nothing from being stopped.
+    let _ = manager.look_after();
+    let mut names = Vec::new();
+    for (id, result) in manager.down(ids).map_err(|e| said(&e))? {
+        if result.map_err(|e| format!("{id}: {}", said(&e)))? {
+            names.push(id);
+        }
+    }
+    Ok(if names.is_empty() { "nothing ran".to_owned() } else { format!("stopped {}", names.join(", ")) })
+}

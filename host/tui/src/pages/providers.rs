@@ -1,0 +1,249 @@
+//! API providers and pools: whether they answer, which one is the default, which members rest, and what budgets leave.
+
+use aiw_app::feed::Topic;
+use aiw_app::phrases::{ago, since_rfc3339};
+use aiw_app::{budgets, pools};
+use aiw_core::provider::KeyState;
+use aiw_core::{CliKind, ProviderName};
+use aiw_home::SecretRef;
+use aiw_providers::{
+    PoolSummary, ProviderChanges, ProviderDetails, ProviderSummary, Providers as Verbs, SecretState, TestSummary,
+    TokenSource,
+};
+
+use crate::ground::Ground;
+use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
+use crate::paint::{Fact, Tone};
+use crate::person::AtScreen;
+use crate::progress::said;
+
+/// The beginning of the id of a pool's row. No provider has a name with it.
+const POOL: &str = "pool:";
+
+/// The page of providers.
+pub(crate) struct Providers;
+
+fn verbs(ground: &Ground) -> Result<Verbs, String> {
+    ground.client.providers().map_err(|e| said(&e))
+}
+
+impl Page for Providers {
+    fn title(&self) -> &'static str {
+        "Providers"
+    }
+
+    fn word(&self) -> &'static str {
+        "providers"
+    }
+
+    fn printed_by(&self) -> &'static str {
+        "aiw provider list"
+    }
+
+    fn topics(&self) -> &'static [Topic] {
+        &[Topic::Providers, Topic::Usage]
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const COLUMNS: [Column; 5] = [
+            Column::new("NAME"),
+            Column::state("STATE"),
+            Column::extra("PRESET"),
+            Column::extra("CLIS"),
+            Column::new("FOR"),
+        ];
+        &COLUMNS
+    }
+
+    fn empty(&self) -> &'static str {
+        "no providers: each AI CLI uses its own; n adds one"
+    }
+
+    fn actions(&self) -> &'static [Action] {
+        const ACTIONS: [Action; 7] = [
+            Action::new('t', "test", "ask it for its models, to see whether it answers and takes the key"),
+            Action::new('m', "default", "make it the default of the CLIs that it fits"),
+            Action::new('c', "change key", "type another key, which is not shown"),
+            Action::new('w', "wake", "ask all members of the pool again"),
+            Action::new('d', "remove", "remove it, with its secret: asks").asking("Remove {} with its secret? (y/N)"),
+            Action::of_all('n', "new", "add a provider, by questions"),
+            Action::of_all('b', "budgets", "what runs may use, and what is left"),
+        ];
+        &ACTIONS
+    }
+
+    fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
+        let verbs = verbs(ground)?;
+        let (providers, mut problems) = ground.block_on(verbs.list())?;
+        let (pools, more) = verbs.pools().map_err(|e| said(&e))?;
+        problems.extend(more);
+        problems.extend(ground.client.notes());
+        let rests =
+            |pool: &PoolSummary| pools::show(ground.home(), &verbs, &pool.name).map_or(0, |it| it.resting.len());
+        let rows = providers.iter().map(row).chain(pools.iter().map(|pool| pool_row(pool, rests(pool))));
+        Ok(Listed::of(rows.collect(), problems))
+    }
+
+    fn detail(&self, ground: &Ground, id: &str) -> Detail {
+        let looked = verbs(ground).and_then(|verbs| match id.strip_prefix(POOL) {
+            Some(pool) => pools::show(ground.home(), &verbs, pool).map(|it| pool_detail(&it)).map_err(|e| said(&e)),
+            None => ground.block_on(verbs.show(id)).map(|provider| detail(&provider)),
+        });
+        looked.unwrap_or_else(Detail::failed)
+    }
+
+    fn act(&self, ground: &Ground, key: char, id: &str, person: &AtScreen) -> Result<Outcome, String> {
+        let verbs = verbs(ground)?;
+        let name = id.strip_prefix(POOL).unwrap_or(id);
+        Ok(Outcome::Said(match key {
+            't' => {
+                let tested = TestSummary::of(name, &ground.block_on(verbs.test(name))?);
+                let models = match tested.models.len() {
+                    0 => String::new(),
+                    count => format!(", {count} models"),
+                };
+                let line = format!("{name}: {} ({} ms{models})", tested.message, tested.latency_ms);
+                if tested.key == KeyState::Refused {
+                    return Err(line);
+                }
+                line
+            }
+            'm' => {
+                ground.block_on(verbs.set_default(name, &[]))?;
+                let defaults = verbs.defaults().map_err(|e| said(&e))?;
+                let clis =
+                    defaults.iter().filter(|(_, now)| now.as_deref() == Some(name)).map(|(cli, _)| cli.to_string());
+                format!("{name} is the default of {}", clis.collect::<Vec<_>>().join(", "))
+            }
+            'c' => {
+                let changes = ProviderChanges { token: Some(TokenSource::Given), ..ProviderChanges::default() };
+                let own = name.parse::<ProviderName>().map_err(|e| e.to_string())?;
+                let changed = ground.block_on(verbs.edit(&own, &changes, person))?;
+                added(&format!("{name} has another key"), &changed.notes)
+            }
+            'n' => {
+                let new = ground.block_on(verbs.add(None, &ProviderChanges::default(), person, person))?;
+                added(&format!("added {}", new.provider.name), &new.notes)
+            }
+            'w' => {
+                pools::reset(ground.home(), &verbs, name).map_err(|e| said(&e))?;
+                format!("all members of {name} are asked again")
+            }
+            'b' => return budgets_shown(ground).map(Outcome::Shown),
+            _ if id.starts_with(POOL) => {
+                pools::remove(ground.home(), &verbs, name).map_err(|e| said(&e))?;
+                format!("removed {name}")
+            }
+            _ => {
+                aiw_app::providers::remove(ground.home(), &verbs, name).map_err(|e| said(&e))?;
+                format!("removed {name}")
+            }
+        }))
+    }
+}
+
+fn added(said: &str, notes: &[String]) -> String {
+    [&[said.to_owned()], notes].concat().join("; ")
+}
+
+fn names(direct: &[CliKind], gateway: &[CliKind]) -> String {
+    let direct = direct.iter().map(ToString::to_string);
+    direct.chain(gateway.iter().map(|cli| format!("{cli}*"))).collect::<Vec<_>>().join(" ")
+}
+
+/// Returns a provider in the list.
+pub(super) fn row(provider: &ProviderSummary) -> Row {
+    let health = provider.health.as_ref();
+    let when = health.and_then(|health| since_rfc3339(&health.checked)).map(ago).unwrap_or_default();
+    let (state, tone) = match (provider.secret, health.and_then(|health| health.healthy)) {
+        (SecretState::Missing, _) if !provider.needs_none => ("key missing".to_owned(), Tone::Bad),
+        (_, Some(true)) => (format!("answered {when}"), Tone::Good),
+        (_, Some(false)) => (format!("failed {when}"), Tone::Bad),
+        (_, None) => ("ready".to_owned(), Tone::Plain),
+    };
+    let cells = [
+        format!("{}{}", provider.name, if provider.default { " (default)" } else { "" }),
+        state,
+        provider.preset.clone(),
+        names(&provider.clis, &provider.gateway),
+        provider.scenario.clone().unwrap_or_default(),
+    ];
+    Row::new(provider.name.to_string(), tone, "tmcd", cells)
+}
+
+/// Returns a pool in the list, of which so many members rest.
+pub(super) fn pool_row(pool: &PoolSummary, resting: usize) -> Row {
+    let members = pool.members.iter().map(|member| member.provider.as_str()).collect::<Vec<_>>().join(", ");
+    let is_broken = pool.members.iter().any(|member| !member.exists);
+    let (state, tone) = match (is_broken, resting) {
+        (true, _) => ("member missing".to_owned(), Tone::Bad),
+        (false, 0) => ("ready".to_owned(), Tone::Plain),
+        (false, count) => (format!("{count} of {} rest", pool.members.len()), Tone::Warn),
+    };
+    let name = format!("{}{}", pool.name, if pool.default_for.is_empty() { "" } else { " (default)" });
+    let cells = [name, state, "pool".to_owned(), names(&pool.default_for, &[]), format!("{}: {members}", pool.choose)];
+    Row::new(format!("{POOL}{}", pool.name), tone, "mwd", cells)
+}
+
+fn detail(provider: &ProviderDetails) -> Detail {
+    let summary = &provider.summary;
+    let mut facts = vec![Fact::title(format!("{}: {}", summary.name, provider.label))];
+    let mut fact = |label, text: String| {
+        if !text.is_empty() {
+            facts.push(Fact::new(label, text));
+        }
+    };
+    summary.base_urls.iter().for_each(|(family, url)| fact("address", format!("{family}: {url}")));
+    fact("for", names(&summary.clis, &summary.gateway));
+    if !summary.gateway.is_empty() {
+        fact("", "* through aiw's gateway, which translates".to_owned());
+    }
+    fact("default", names(&provider.default_for, &[]));
+    fact("model", provider.model.clone().unwrap_or_default());
+    provider.models.iter().for_each(|(of, model)| fact("model", format!("{of}: {model}")));
+    // Where each secret is, and never what it is.
+    for (name, reference) in &provider.references {
+        fact(
+            "secret",
+            match reference {
+                SecretRef::Vault(at) => format!("{name}: `{at}` in the vault"),
+                SecretRef::Variable(at) => format!("{name}: the variable `{at}`"),
+            },
+        );
+    }
+    fact("missing", summary.missing_variable.as_ref().map(|name| format!("export {name}")).unwrap_or_default());
+    fact("sets", provider.env.join(", "));
+    fact("headers", provider.headers.join(", "));
+    fact("for", provider.scenario.clone().unwrap_or_default());
+    if let Some(health) = &summary.health {
+        fact("checked", health.checked.clone());
+        fact("problem", health.problem.clone().unwrap_or_default());
+    }
+    Detail::of(facts)
+}
+
+fn pool_detail(details: &pools::PoolDetails) -> Detail {
+    let pool = &details.pool;
+    let mut facts =
+        vec![Fact::title(format!("pool {}", pool.name)), Fact::new("chooses", format!("by {}", pool.choose))];
+    for member in &pool.members {
+        let model = member.model.as_ref().map(|model| format!(" with {model}")).unwrap_or_default();
+        let gone = if member.exists { "" } else { ": there is no such provider" };
+        facts.push(Fact::new("member", format!("{}{model}{gone}", member.provider)));
+    }
+    facts.extend(details.resting.iter().map(|rest| Fact::new("rests", rest.line()).toned(Tone::Warn)));
+    Detail::of(facts)
+}
+
+/// Returns what runs may use, and what is left of that.
+fn budgets_shown(ground: &Ground) -> Result<Detail, String> {
+    let (list, loss) = budgets::list(ground.home()).map_err(|e| said(&e))?;
+    let mut facts = vec![Fact::title("budgets")];
+    facts.extend(loss.map(|loss| Fact::new("lost", loss.to_string()).toned(Tone::Bad)));
+    facts
+        .extend(list.budgets.iter().map(|budget| Fact::new("", format!("{}; {}", budget.line(), budget.spent_line()))));
+    if list.budgets.is_empty() {
+        facts.push(Fact::new("", "none: `aiw budget set` limits what runs may use"));
+    }
+    Ok(Detail::of(facts))
+}

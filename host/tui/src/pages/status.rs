@@ -1,0 +1,149 @@
+//! Status: what is installed and in which version, what runs and what was used today, and what is wrong.
+
+use aiw_app::doctor::CheckedPart;
+use aiw_app::feed::Topic;
+use aiw_app::installation::Update;
+use aiw_app::phrases::tokens;
+use aiw_app::resident::ResidentState;
+use aiw_app::tasks::{self, TaskStatus};
+use aiw_core::counted;
+use aiw_launch::{CliDetails, Search, detect};
+
+use crate::ground::Ground;
+use crate::page::{Column, Detail, Listed, Page, Row};
+use crate::paint::{Fact, Tone};
+use crate::progress::said;
+
+/// The page of the state of everything.
+pub(crate) struct Status;
+
+/// A part of the state, with what is known of it.
+pub(super) struct Part {
+    pub(super) name: String,
+    pub(super) state: &'static str,
+    pub(super) tone: Tone,
+    pub(super) about: String,
+    pub(super) facts: Vec<Fact>,
+}
+
+impl Part {
+    fn new(name: impl Into<String>, state: &'static str, tone: Tone, about: String) -> Self {
+        let name = name.into();
+        let facts = vec![Fact::title(&name), Fact::new("", &about)];
+        Self { name, state, tone, about, facts }
+    }
+
+    pub(super) fn row(&self) -> Row {
+        Row::new(self.name.clone(), self.tone, "", [self.name.clone(), self.state.to_owned(), self.about.clone()])
+    }
+}
+
+impl Page for Status {
+    fn title(&self) -> &'static str {
+        "Status"
+    }
+
+    fn word(&self) -> &'static str {
+        "status"
+    }
+
+    fn printed_by(&self) -> &'static str {
+        "aiw doctor"
+    }
+
+    fn topics(&self) -> &'static [Topic] {
+        &[Topic::Tasks, Topic::Usage, Topic::Documents]
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const COLUMNS: [Column; 3] = [Column::new("PART"), Column::state("STATE"), Column::new("ABOUT")];
+        &COLUMNS
+    }
+
+    fn empty(&self) -> &'static str {
+        "nothing is known"
+    }
+
+    fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
+        Ok(Listed::of(parts(ground).iter().map(Part::row).collect(), []))
+    }
+
+    fn detail(&self, ground: &Ground, id: &str) -> Detail {
+        let part = parts(ground).into_iter().find(|part| part.name == id);
+        part.map_or_else(|| Detail::failed("it is gone"), |part| Detail::of(part.facts))
+    }
+}
+
+/// Looks at all parts. One that can't be read stops no other.
+fn parts(ground: &Ground) -> Vec<Part> {
+    let home = ground.home();
+    let mut parts = vec![own(ground)];
+    parts.extend(detect(&Search::around(home.around()), Some(home)).iter().map(|cli| installed(&CliDetails::of(cli))));
+    match tasks::status(home, true) {
+        Ok((status, _)) => parts.extend(running(&status)),
+        Err(e) => parts.push(Part::new("tasks", "unreadable", Tone::Bad, said(&e))),
+    }
+    parts.extend((ground.doctor)(home).parts.iter().map(checked));
+    parts
+}
+
+fn own(ground: &Ground) -> Part {
+    match ground.block_on(Update::look(false)) {
+        Err(why) => Part::new("aiw", "unknown", Tone::Bad, why),
+        Ok(update) => {
+            let about = format!("{}, installed by {}", update.version, update.installed_by.as_str());
+            let mut part = Part::new("aiw", "runs", Tone::Good, about);
+            part.facts.push(Fact::new("path", update.path.display().to_string()));
+            part.facts.push(Fact::new("update", &update.update));
+            part.facts.push(Fact::new("home", ground.home().root().display().to_string()));
+            part
+        }
+    }
+}
+
+pub(super) fn installed(cli: &CliDetails) -> Part {
+    let CliDetails { summary, real_path, install_command } = cli;
+    let Some(path) = &summary.path else {
+        let mut part = Part::new(summary.kind, "missing", Tone::Plain, format!("not installed: `{install_command}`"));
+        part.facts.push(Fact::new("install", install_command));
+        return part;
+    };
+    let version = summary.version.as_deref().unwrap_or("of an unknown version");
+    let mut part = Part::new(summary.kind, "installed", Tone::Good, format!("{version}  {path}"));
+    part.facts.extend(summary.install.map(|by| Fact::new("by", by)));
+    part.facts.extend(real_path.as_ref().filter(|real| *real != path).map(|real| Fact::new("file", real)));
+    part
+}
+
+pub(super) fn running(status: &TaskStatus) -> Vec<Part> {
+    let counts = &status.counts;
+    let about = format!("{} running, {} queued, {} unread", counts.running, counts.queued, counts.unread);
+    let mut parts = vec![Part::new("tasks", if counts.running > 0 { "run" } else { "idle" }, Tone::Plain, about)];
+    if let Some(line) = status.resident.as_ref().and_then(ResidentState::line) {
+        let is_awake = status.resident.as_ref().is_some_and(|resident| resident.awake);
+        let (state, tone) = if is_awake { ("awake", Tone::Good) } else { ("asleep", Tone::Warn) };
+        parts.push(Part::new("resident", state, tone, line));
+    }
+    if let Some(sum) = &status.today {
+        let used = format!("{} tokens read, {} written, {}", tokens(sum.read()), tokens(sum.output), sum.cost());
+        parts.push(Part::new("today", "used", Tone::Plain, used));
+    }
+    parts
+}
+
+pub(super) fn checked(part: &CheckedPart) -> Part {
+    let count = part.problems.len();
+    let (state, tone) = if count == 0 { ("well", Tone::Good) } else { ("problems", Tone::Bad) };
+    let about = match part.problems.first() {
+        None => part.summary.clone(),
+        Some(first) => format!("{}: {}", counted(count, "problem"), first.problem),
+    };
+    // The doctor checks tasks and processes by names of their own.
+    let mut shown = Part::new(format!("check: {}", part.name), state, tone, about);
+    shown.facts = vec![Fact::title(part.name), Fact::new("", &part.summary)];
+    for found in &part.problems {
+        shown.facts.push(Fact::new("problem", &found.problem).toned(Tone::Bad));
+        shown.facts.extend(found.next.as_ref().map(|next| Fact::new("next", next)));
+    }
+    shown
+}

@@ -1,0 +1,152 @@
+//! Configuration that travels: what is not pushed, what other machines have, pushing, pulling, conflicts one by one.
+
+use aiw_app::feed::Topic;
+use aiw_app::sync;
+use aiw_core::counted;
+use aiw_sync::{PullRequest, PushRequest, StoreStatus, SyncChange, SyncPull, Synchronizer};
+
+use crate::ground::Ground;
+use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
+use crate::paint::{Fact, Tone};
+use crate::person::AtScreen;
+use crate::progress::said;
+
+/// The page of configuration that travels.
+pub(crate) struct Sync;
+
+fn own(ground: &Ground) -> Result<Synchronizer, String> {
+    ground.home().recover().map_err(|e| said(&e))?;
+    sync::open(ground.client.app(), ground.home()).map_err(|e| said(&e))
+}
+
+impl Page for Sync {
+    fn title(&self) -> &'static str {
+        "Sync"
+    }
+
+    fn word(&self) -> &'static str {
+        "sync"
+    }
+
+    fn printed_by(&self) -> &'static str {
+        "aiw sync status"
+    }
+
+    fn topics(&self) -> &'static [Topic] {
+        &[Topic::Documents]
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const COLUMNS: [Column; 3] = [Column::new("WHAT"), Column::state("STATE"), Column::new("WHY")];
+        &COLUMNS
+    }
+
+    fn empty(&self) -> &'static str {
+        "everything that travels is pushed, and no other machine has pushed anything"
+    }
+
+    fn actions(&self) -> &'static [Action] {
+        const ACTIONS: [Action; 6] = [
+            Action::of_all('p', "push", "push what travels from this machine"),
+            Action::of_all(
+                'u',
+                "pull",
+                "merge what other machines pushed: shows it and asks, and asks for each conflict",
+            ),
+            Action::of_all('v', "preview", "what a pull would change, without changing anything"),
+            Action::of_all('f', "diff", "what differs from the newest snapshot that is merged here"),
+            Action::of_all('o', "log", "what pulls and restores have changed here"),
+            Action::of_all('Z', "undo", "undo the newest pull or restore: asks")
+                .asking("Give the files back as they were before the newest pull or restore? (y/N)"),
+        ];
+        &ACTIONS
+    }
+
+    fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
+        let status = own(ground)?.status().map_err(|e| said(&e))?;
+        let to = format!("`{}` synchronizes with `{}`", status.machine, status.far_end);
+        Ok(Listed::of(rows(&status), [to]))
+    }
+
+    fn detail(&self, ground: &Ground, id: &str) -> Detail {
+        let status = match own(ground).and_then(|own| own.status().map_err(|e| said(&e))) {
+            Ok(status) => status,
+            Err(why) => return Detail::failed(why),
+        };
+        let mut facts = vec![Fact::title(id)];
+        facts.extend(status.fingerprint.map(|words| Fact::new("store", words)));
+        facts.push(Fact::new("waits", counted(status.unpushed.len(), "file")));
+        Detail::of(facts)
+    }
+
+    fn act(&self, ground: &Ground, key: char, _: &str, person: &AtScreen) -> Result<Outcome, String> {
+        let own = own(ground)?;
+        Ok(match key {
+            'p' => {
+                let pushed = ground.block_on(own.push(&PushRequest::default(), person, person))?;
+                let name = pushed.snapshot.map(|name| format!("pushed `{name}`: {}", counted(pushed.files, "file")));
+                Outcome::Said(name.unwrap_or_else(|| "nothing is new: the store has all of it".to_owned()))
+            }
+            'u' => Outcome::Said(pulled(&ground.block_on(own.pull(&PullRequest::default(), person, person))?)),
+            'v' => {
+                let request = PullRequest { dry_run: true, ..PullRequest::default() };
+                let answer = ground.block_on(own.pull(&request, person, person))?;
+                let facts = vec![Fact::title("a pull would change"), Fact::new("", pulled(&answer))];
+                Outcome::Shown(Detail::of(facts).with_lines(changes(&answer.changes)))
+            }
+            'f' => {
+                let answer = ground.block_on(own.diff(None, person))?;
+                let title = format!("to make the files here those of `{}`", answer.snapshot);
+                let count = Fact::new("", counted(answer.changes.len(), "file"));
+                Outcome::Shown(Detail::of(vec![Fact::title(title), count]).with_lines(changes(&answer.changes)))
+            }
+            'o' => {
+                let log = own.log().map_err(|e| said(&e))?;
+                let lines =
+                    log.entries.iter().map(|one| format!("{}  {}  {}", one.time, one.what, one.files.join(", ")));
+                let none = log.entries.is_empty().then(|| "no pull or restore has changed a file here".to_owned());
+                Outcome::Shown(Detail::of(vec![Fact::title("what has changed here")]).with_lines(lines.chain(none)))
+            }
+            _ => {
+                let undone = own.undo().map_err(|e| said(&e))?;
+                Outcome::Said(format!("undid the {} of {}", undone.what, undone.time))
+            }
+        })
+    }
+}
+
+/// Returns what is not pushed, what can't travel, and the other machines.
+pub(super) fn rows(status: &StoreStatus) -> Vec<Row> {
+    let unpushed = status
+        .unpushed
+        .iter()
+        .map(|path| Row::new(path.clone(), Tone::Warn, "", [path.clone(), "not pushed".to_owned(), String::new()]));
+    let left_out = status.left_out.iter().map(|left| {
+        Row::new(left.path.clone(), Tone::Bad, "", [left.path.clone(), "left out".to_owned(), left.why.clone()])
+    });
+    let machines = status.machines.iter().map(|machine| {
+        let (state, tone) = if machine.merged { ("merged", Tone::Good) } else { ("to pull", Tone::Warn) };
+        let wrote = counted(machine.snapshots, "snapshot");
+        Row::new(machine.id.clone(), tone, "", [machine.id.clone(), state.to_owned(), wrote])
+    });
+    unpushed.chain(left_out).chain(machines).collect()
+}
+
+fn changes(changes: &[SyncChange]) -> Vec<String> {
+    let one = |change: &SyncChange| {
+        let head = format!("{} {} ({})", change.path, change.change, change.effect);
+        [head].into_iter().chain(change.lines.iter().map(|line| format!("│ {line}"))).collect::<Vec<_>>()
+    };
+    changes.iter().flat_map(one).collect()
+}
+
+fn pulled(answer: &SyncPull) -> String {
+    let skipped = answer.conflicts.iter().filter(|conflict| conflict.answer == "skip").count();
+    let conflicts =
+        if skipped > 0 { format!(", {} left for later", counted(skipped, "conflict")) } else { String::new() };
+    match (answer.applied, answer.changes.len()) {
+        (true, count) => format!("changed {}{conflicts}; Z gives them back as they were", counted(count, "file")),
+        (false, 0) => format!("nothing comes in that is not here{conflicts}"),
+        (false, count) => format!("{} would change{conflicts}", counted(count, "file")),
+    }
+}

@@ -1,0 +1,181 @@
+//! Tasks of all sessions: how they stand, what they say, stopping and going on with them.
+
+use std::time::Duration;
+
+use aiw_app::feed::Topic;
+use aiw_app::phrases::{ago, short, since, took};
+use aiw_app::tasks::{self, ListedTasks};
+use aiw_core::counted;
+use aiw_home::rfc3339;
+use aiw_launch::{duration, resume, standing, tail};
+use aiw_tasks::{Keep, Outcome as TaskOutcome, State, Task};
+
+use crate::ground::Ground;
+use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
+use crate::paint::{Fact, Tone};
+use crate::person::AtScreen;
+use crate::progress::said;
+use crate::screen::Program;
+
+/// How many lines of a log are shown.
+const LINES: usize = 300;
+
+/// The page of tasks.
+pub(crate) struct Tasks;
+
+fn everywhere(ground: &Ground) -> Result<&aiw_tasks::Tasks, String> {
+    ground.client.everywhere().map_err(|e| said(&e))
+}
+
+impl Page for Tasks {
+    fn title(&self) -> &'static str {
+        "Tasks"
+    }
+
+    fn word(&self) -> &'static str {
+        "tasks"
+    }
+
+    fn printed_by(&self) -> &'static str {
+        "aiw task list"
+    }
+
+    fn topics(&self) -> &'static [Topic] {
+        &[Topic::Tasks]
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const COLUMNS: [Column; 7] = [
+            Column::new("ID"),
+            Column::state("STATE"),
+            Column::extra("CLI"),
+            Column::extra("PROVIDER"),
+            Column::extra("TOOK"),
+            Column::extra("STARTED"),
+            Column::new("PROMPT"),
+        ];
+        &COLUMNS
+    }
+
+    fn empty(&self) -> &'static str {
+        "no tasks: `aiw claude \"PROMPT\"` starts one"
+    }
+
+    fn actions(&self) -> &'static [Action] {
+        const ACTIONS: [Action; 5] = [
+            Action::new('x', "stop", "stop it with all its processes: asks").asking("Stop task {}? (y/N)"),
+            Action::new('r', "resume", "go on with its session in this terminal"),
+            Action::new('L', "all logs", "all that is kept of its log"),
+            Action::new('d', "remove", "remove it, with its log: asks").asking("Remove task {} with its log? (y/N)"),
+            Action::of_all('P', "prune", "remove the ended tasks that are not to be kept: asks")
+                .asking("Remove the ended tasks that are not to be kept? (y/N)"),
+        ];
+        &ACTIONS
+    }
+
+    fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
+        let ListedTasks { tasks, problems } = tasks::list(everywhere(ground)?).map_err(|e| said(&e))?;
+        // The newest first.
+        let rows = tasks.iter().rev().map(row).collect();
+        Ok(Listed::of(rows, problems.iter().map(|problem| said(problem))))
+    }
+
+    fn detail(&self, ground: &Ground, id: &str) -> Detail {
+        let looked = everywhere(ground).and_then(|tasks| {
+            let task = tasks.find(id).map_err(|e| said(&e))?;
+            let lines = tail(tasks, &task, LINES).map_err(|e| said(&e))?;
+            if task.unread {
+                tasks.mark_read(&[task.id]).map_err(|e| said(&e))?;
+            }
+            let logs = tasks.log(task.id).map_err(|e| said(&e))?.directory().to_owned();
+            let detail = detail(&task).with_lines(lines.iter().map(|line| line.text.as_str()));
+            Ok(Detail { logs: Some(logs), ..detail })
+        });
+        looked.unwrap_or_else(Detail::failed)
+    }
+
+    fn act(&self, ground: &Ground, key: char, id: &str, person: &AtScreen) -> Result<Outcome, String> {
+        let tasks = everywhere(ground)?;
+        match key {
+            'x' => {
+                let task = tasks.find(id).map_err(|e| said(&e))?;
+                let stopped = tasks::stop(tasks, &[task.id]).map_err(|e| said(&e))?;
+                let lines = stopped.iter().map(|one| format!("{} {}", one.task.id, one.result));
+                Ok(Outcome::Said(lines.collect::<Vec<_>>().join(", ")))
+            }
+            'r' => {
+                tasks::resume(tasks, id).map_err(|e| said(&e))?;
+                Ok(Outcome::Run(Program::own(["task", "resume", id])?))
+            }
+            'd' => {
+                tasks::remove(tasks, &[id.to_owned()], person).map_err(|e| said(&e))?;
+                person.outcome(|| format!("removed {id}")).map(Outcome::Said)
+            }
+            'P' => {
+                let gone = tasks::prune(tasks, Keep::default(), false).map_err(|e| said(&e))?;
+                Ok(Outcome::Said(format!("removed {}", counted(gone.removed.len(), "task"))))
+            }
+            _ => {
+                let task = tasks.find(id).map_err(|e| said(&e))?;
+                let lines = tail(tasks, &task, Detail::LINES * 20).map_err(|e| said(&e))?;
+                let facts = vec![Fact::title(format!("the log of {id}"))];
+                Ok(Outcome::Shown(Detail::of(facts).with_lines(lines.iter().map(|line| line.text.as_str()))))
+            }
+        }
+    }
+}
+
+fn tone(task: &Task) -> Tone {
+    match (task.state, task.outcome) {
+        (State::Ended, Some(TaskOutcome::Succeeded)) => Tone::Good,
+        (State::Ended, _) => Tone::Bad,
+        _ => Tone::Warn,
+    }
+}
+
+/// Returns a task in the list. One that has ended unseen has a mark.
+pub(crate) fn row(task: &Task) -> Row {
+    let is_over = task.state == State::Ended;
+    let keys = match (is_over, task.about.session.is_some()) {
+        (false, _) => "xL",
+        (true, true) => "rLd",
+        (true, false) => "Ld",
+    };
+    // What runs is known by when it began: a clock would be drawn all the time.
+    let time = if is_over { took(duration(task)) } else { String::new() };
+    let cells = [
+        task.id.to_string(),
+        format!("{}{}", standing(task), if task.unread { "*" } else { "" }),
+        task.about.cli.to_string(),
+        task.about.provider.clone().unwrap_or_default(),
+        time,
+        began(since(task.started)),
+        format!("{}{}", if task.about.private { "(private) " } else { "" }, task.about.prompt),
+    ];
+    Row::new(task.id.to_string(), tone(task), keys, cells)
+}
+
+fn began(time: Duration) -> String {
+    if time.as_secs() < 60 { "just now".to_owned() } else { ago(time) }
+}
+
+/// Returns what is known of a task.
+pub(super) fn detail(task: &Task) -> Detail {
+    let about = &task.about;
+    let mut facts = vec![Fact::title(format!("{} {}, {}", task.id, about.cli, standing(task)))];
+    let mut fact = |label, text: Option<String>| facts.extend(text.map(|text| Fact::new(label, text)));
+    fact("prompt", Some(about.prompt.clone()));
+    fact("in", Some(short(&task.cwd)));
+    fact("provider", about.provider.clone());
+    fact("model", about.model.clone());
+    fact("role", about.role.clone());
+    fact("allowed", Some(about.permission.clone()));
+    fact("unguarded", about.bypass.as_ref().map(|flag| format!("by {flag}")));
+    fact("note", task.note.clone());
+    fact("tokens", about.usage.map(|usage| format!("{} read, {} written", usage.input, usage.output)));
+    fact("cost", about.cost_usd.map(|cost| format!("${cost:.4}")));
+    fact("started", Some(rfc3339(task.started)));
+    fact("ended", task.ended.map(rfc3339));
+    fact("resume", resume(task));
+    Detail::of(facts)
+}

@@ -1,0 +1,286 @@
+//! What each screen looks like, at each size and in each manner of drawing.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aiw_app::doctor::{CheckedPart, FoundProblem};
+use aiw_app::queries::HistorySession;
+use aiw_app::tasks::{TaskCounts, TaskStatus};
+use aiw_core::{CliKind, ProcessOutcome, ProcessState};
+use aiw_events::{EventKind, EventSubject, HomeEvent};
+use aiw_launch::{CliDetails, CliSummary};
+use aiw_processes::{Manager, ProcessSummary, RunState};
+use aiw_providers::{PoolMemberSummary, PoolSummary, ProviderHealth, ProviderSummary, SecretState};
+use aiw_routing::ServerEntry;
+use aiw_sync::{LeftOutFile, SeenMachine, StoreStatus};
+use aiw_tasks::{Task, TaskDescription};
+use insta::assert_snapshot;
+
+use super::*;
+use crate::app::tests::shots;
+use crate::page::{Detail, Listed, Page, Row};
+use crate::paint::Fact;
+
+fn task(n: u64, state: ProcessState, prompt: &str) -> Task {
+    let about = TaskDescription {
+        provider: Some("router".into()),
+        session: Some("0193-abc".into()),
+        ..TaskDescription::new(CliKind::Claude, "edit", prompt)
+    };
+    let is_over = state == ProcessState::Ended;
+    let now = aiw_home::now_millis();
+    Task {
+        id: format!("abcdefghij{n:02}").parse().unwrap(),
+        about,
+        pid: (!is_over).then_some(4_321),
+        root_pid: 1,
+        state,
+        outcome: is_over.then_some(if n.is_multiple_of(2) {
+            ProcessOutcome::Succeeded
+        } else {
+            ProcessOutcome::Failed
+        }),
+        exit_code: is_over.then_some(i32::from(!n.is_multiple_of(2))),
+        signal: None,
+        stopped: false,
+        started: now - 305_000,
+        running_since: Some(now - 305_000),
+        ended: is_over.then_some(now - 105_000),
+        unread: n == 3,
+        cwd: PathBuf::from("/srv/shop"),
+        log: PathBuf::from("/srv/log"),
+        note: None,
+        depth: 0,
+        parent: None,
+        timeout: None,
+    }
+}
+
+fn tasks() -> Vec<Task> {
+    let prompts =
+        ["fix the test that fails on Fridays and tell me why it did", "日本語 with \u{1b}[31mcolour\u{202e}", "three"];
+    let states = [ProcessState::Running, ProcessState::Ended, ProcessState::Ended];
+    (1..).zip(prompts.iter().zip(states)).map(|(n, (prompt, state))| task(n, state, prompt)).collect()
+}
+
+/// Takes out what each run has other values of.
+fn without_times(mut detail: Detail) -> Detail {
+    detail.facts.retain(|fact| !["started", "ended"].contains(&fact.label));
+    detail
+}
+
+fn processes() -> Vec<ProcessSummary> {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join(".ichimi/processes.kdl");
+    std::fs::create_dir(file.parent().unwrap()).unwrap();
+    let one = |id: &str| format!("process {id:?} {{\n command \"npm\" \"run\" {id:?}\n}}\n");
+    std::fs::write(&file, [one("db"), one("web"), one("worker")].concat()).unwrap();
+    let home = aiw_home::Home::at(place.path().join("home"));
+    let manager = Manager::of(&home, place.path()).unwrap();
+    let statuses = manager.list().unwrap();
+    let mut all: Vec<ProcessSummary> = statuses.iter().map(ProcessSummary::of).collect();
+    (all[0].state, all[0].pid, all[0].ports) = (RunState::Running, Some(4_180), [5_432].into());
+    (all[1].state, all[1].reason, all[1].restarts) = (RunState::Failed, Some("exit code 3".into()), 5);
+    all[1].last_lines = vec!["Error: listen EADDRINUSE: address already in use :::3000".into()];
+    all
+}
+
+fn provider(name: &str, healthy: Option<bool>) -> ProviderSummary {
+    ProviderSummary {
+        name: name.parse().unwrap(),
+        preset: "openrouter".into(),
+        base_urls: BTreeMap::new(),
+        clis: vec![CliKind::Claude],
+        gateway: vec![CliKind::Codex],
+        default: name == "router",
+        secret: if name == "bare" { SecretState::Missing } else { SecretState::Set },
+        health: healthy.map(|healthy| ProviderHealth {
+            checked: aiw_home::rfc3339(aiw_home::now_millis() - 305_000),
+            healthy: Some(healthy),
+            problem: None,
+            last: Some(healthy),
+        }),
+        scenario: Some("cheap work".into()),
+        missing_variable: None,
+        needs_none: false,
+    }
+}
+
+#[test]
+fn the_dashboard() {
+    let rows: Vec<Row> =
+        tasks().iter().map(dashboard::task_row).chain(processes().iter().map(dashboard::process_row)).collect();
+    let detail =
+        without_times(tasks::detail(&tasks()[0])).with_lines(["reading the tests", "\u{1b}[32mfound it\u{1b}[0m"]);
+    assert_snapshot!(shots(Arc::new(dashboard::Dashboard::default()), &Listed::of(rows, []), &detail));
+}
+
+#[test]
+fn the_tasks() {
+    let rows = tasks().iter().map(tasks::row).collect();
+    let lines = ["the first line"; 70].into_iter().chain(["the last line"]);
+    let detail = Detail { logs: Some("/srv".into()), ..without_times(tasks::detail(&tasks()[0])).with_lines(lines) };
+    let listed = Listed::of(rows, ["a task can't be shown: its record is damaged".to_owned()]);
+    assert_snapshot!(shots(Arc::new(tasks::Tasks), &listed, &detail));
+}
+
+#[test]
+fn the_processes() {
+    let all = processes();
+    let rows = all.iter().map(|one| processes::row(one, one.pid.map(|_| 12.4))).collect();
+    let detail = processes::detail(&all[0]).with_lines(["> shop@1.0.0 dev", "\tready on :5432"]);
+    assert_snapshot!(shots(Arc::new(processes::Processes::default()), &Listed::of(rows, []), &detail));
+}
+
+#[test]
+fn the_mcp_servers() {
+    let server = |name: &str, transport, error: Option<&str>| ServerEntry {
+        name: name.into(),
+        scope: "aiw",
+        transport,
+        target: "npx -y @acme/github --stdio".into(),
+        enabled: name != "quiet",
+        plugin: None,
+        tools: Some(12),
+        error: error.map(str::to_owned),
+    };
+    let rows = vec![
+        mcp::row(&server("github", Some("stdio"), None), 2),
+        mcp::row(&server("issues", Some("http"), None), 0),
+        mcp::row(&server("quiet", Some("stdio"), None), 0),
+        mcp::row(&server("broken", None, Some("has no command")), 0),
+    ];
+    let detail =
+        Detail::of(vec![Fact::title("github")]).with_lines(["list_issues  Lists issues", "close_issue  Closes one"]);
+    assert_snapshot!(shots(Arc::new(mcp::McpServers), &Listed::of(rows, []), &detail));
+}
+
+#[test]
+fn the_providers() {
+    let member = |name: &str| PoolMemberSummary { provider: name.into(), model: None, exists: true };
+    let pool = PoolSummary {
+        name: "both".into(),
+        members: vec![member("router"), member("bare")],
+        choose: "order",
+        default_for: vec![CliKind::Codex],
+    };
+    let rows = vec![
+        providers::row(&provider("router", Some(true))),
+        providers::row(&provider("down", Some(false))),
+        providers::row(&provider("bare", None)),
+        providers::pool_row(&pool, 1),
+    ];
+    let detail =
+        Detail::of(vec![Fact::title("router: OpenRouter"), Fact::new("secret", "token: `router` in the vault")]);
+    assert_snapshot!(shots(Arc::new(providers::Providers), &Listed::of(rows, []), &detail));
+}
+
+#[test]
+fn the_history() {
+    let session = |n: u64| HistorySession {
+        session: format!("0193-{n}"),
+        cli: "claude",
+        project: "/srv/shop".into(),
+        title: format!("how do I make test {n} pass?"),
+        first: None,
+        last: Some(format!("2026-11-0{n}T10:11:12.000Z")),
+        messages: n * 7,
+        provider: None,
+        resume: "claude --resume 0193".into(),
+        problem: None,
+    };
+    let rows = (1..4).map(|n| history::row(&session(n))).collect();
+    let detail =
+        Detail::of(vec![Fact::title("how do I make test 1 pass?")]).with_lines(["2026-11-01 user", "how do I?"]);
+    assert_snapshot!(shots(Arc::new(history::History), &Listed::of(rows, []), &detail));
+}
+
+#[test]
+fn the_sync() {
+    let status = StoreStatus {
+        far_end: "/mnt/store".into(),
+        machine: "desk".into(),
+        fingerprint: Some("four words of it".into()),
+        unpushed: vec!["claude:settings.json".into()],
+        left_out: vec![LeftOutFile { path: "aiw:mcp.json".into(), why: "holds a key in clear".into() }],
+        machines: vec![SeenMachine { id: "lap".into(), snapshots: 3, merged: false }],
+    };
+    let listed = Listed::of(sync::rows(&status), ["`desk` synchronizes with `/mnt/store`".to_owned()]);
+    let detail = Detail::of(vec![Fact::title("claude:settings.json"), Fact::new("store", "four words of it")]);
+    assert_snapshot!(shots(Arc::new(sync::Sync), &listed, &detail));
+}
+
+#[test]
+fn the_status() {
+    let cli = |kind, version: Option<&str>| CliDetails {
+        summary: CliSummary {
+            kind,
+            path: version.map(|_| format!("/usr/bin/{kind}")),
+            version: version.map(str::to_owned),
+            install: version.map(|_| "npm"),
+            available: version.is_some(),
+        },
+        real_path: None,
+        install_command: format!("npm install -g {kind}"),
+    };
+    let problem = FoundProblem::new("process `db` has failed", "`aiw logs db` shows what it wrote");
+    let checks = [
+        CheckedPart { name: "home", summary: "/home/me/.aiw, 2 secrets".into(), problems: Vec::new() },
+        CheckedPart { name: "processes", summary: "2 in this project".into(), problems: vec![problem] },
+    ];
+    let counts = TaskCounts { running: 1, queued: 0, unread: 2 };
+    let seen = TaskStatus { tasks: Vec::new(), counts, processes: 0, resident: None, unpushed: None, today: None };
+    let parts = [status::installed(&cli("claude", Some("2.1.0"))), status::installed(&cli("codex", None))];
+    let parts: Vec<status::Part> =
+        parts.into_iter().chain(status::running(&seen)).chain(checks.iter().map(status::checked)).collect();
+    let detail = Detail::of(parts.last().unwrap().facts.clone());
+    assert_snapshot!(shots(
+        Arc::new(status::Status),
+        &Listed::of(parts.iter().map(status::Part::row).collect(), []),
+        &detail
+    ));
+}
+
+#[test]
+fn the_events() {
+    let event = |kind, of, name: &str, why: Option<&str>| HomeEvent {
+        time: "2026-11-05T10:11:12Z".into(),
+        name: Some(name.into()),
+        why: why.map(str::to_owned),
+        ..HomeEvent::now(kind, of)
+    };
+    let all = [
+        event(EventKind::Started, EventSubject::Process, "web", None),
+        event(EventKind::Failed, EventSubject::Process, "db", Some("exit code 3")),
+        event(EventKind::Recovered, EventSubject::Provider, "router", None),
+    ];
+    let rows = all.iter().map(events::row).collect();
+    let detail = Detail::of(vec![Fact::title("process web started")]);
+    assert_snapshot!(shots(Arc::new(events::Events), &Listed::of(rows, []), &detail));
+}
+
+#[test]
+fn each_screen_has_a_word_a_command_and_keys_that_no_other_meaning_has() {
+    let tabs = crate::open::tabs(false);
+    let named: Vec<(&str, &str)> = tabs.iter().map(|tab| (tab.word(), tab.printed_by())).collect();
+    assert_eq!(named, crate::screens());
+    assert!(named.iter().all(|(_, command)| command.starts_with("aiw ")));
+    let pages: [&dyn Page; 9] = [
+        &dashboard::Dashboard::default(),
+        &tasks::Tasks,
+        &processes::Processes::default(),
+        &mcp::McpServers,
+        &providers::Providers,
+        &history::History,
+        &sync::Sync,
+        &status::Status,
+        &events::Events,
+    ];
+    for page in pages {
+        let keys: Vec<char> = page.actions().iter().map(|action| action.key).collect();
+        assert!(keys.iter().all(|key| !"jkhlgGqM?/0123456789 ".contains(*key)), "{}: {keys:?}", page.word());
+        let own: std::collections::BTreeSet<&char> = keys.iter().collect();
+        assert_eq!(own.len(), keys.len(), "{}: {keys:?}", page.word());
+    }
+}

@@ -1,0 +1,34 @@
+//! How far the parts of the application have come, and what went wrong, as lines.
+
+use aiw_core::Fault;
+use aiw_markets::Observer;
+use parking_lot::Mutex;
+
+use crate::screen::StepProgress;
+
+/// The last thing that the parts of the application said of their progress.
+#[derive(Debug, Default)]
+pub struct ScreenProgress(Mutex<Option<StepProgress>>);
+
+impl ScreenProgress {
+    /// Takes it, once.
+    pub fn latest(&self) -> Option<StepProgress> {
+        self.0.lock().take()
+    }
+}
+
+impl Observer for ScreenProgress {
+    fn is_seen(&self) -> bool {
+        true
+    }
+
+    fn progress(&self, what: &str, done: u64, total: u64) {
+        let step = StepProgress { what: what.to_owned(), done, total: Some(total).filter(|total| *total > 0) };
+        *self.0.lock() = Some(step);
+    }
+}
+
+/// Returns an error as a line, with the next step.
+pub(crate) fn said(error: &dyn Fault) -> String {
+    error.hint().map_or_else(|| error.to_string(), |hint| format!("{error}; {hint}"))
+}

@@ -1,0 +1,34 @@
+//! A question on a screen: the loop brings it from the thread that works to the screen, and its answer back.
+
+use tokio::sync::oneshot;
+
+/// The form of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A yes or a no.
+    Agree,
+    /// One of these.
+    Choose(Vec<String>),
+    /// A text.
+    Text,
+    /// A text that is not shown.
+    Secret,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Yes,
+    Chosen(usize),
+    Text(String),
+}
+
+/// A question, and where its answer goes. If it is dropped, the answer is no.
+#[derive(Debug)]
+pub(crate) struct Prompt {
+    pub(crate) form: Form,
+    pub(crate) question: String,
+    /// The lines that decide the answer, clean.
+    pub(crate) lines: Vec<String>,
+    pub(crate) answer: oneshot::Sender<Answer>,
+}
