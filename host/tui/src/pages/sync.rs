@@ -115,7 +115,7 @@ impl Page for Sync {
     }
 }
 
-/// Returns what is not pushed, what can't travel, and the other machines.
+/// Returns what is not pushed, what can't travel, the other machines, and what is installed on them alone.
 pub(super) fn rows(status: &StoreStatus) -> Vec<Row> {
     let unpushed = status
         .unpushed
@@ -129,7 +129,10 @@ pub(super) fn rows(status: &StoreStatus) -> Vec<Row> {
         let wrote = counted(machine.snapshots, "snapshot");
         Row::new(machine.id.clone(), tone, "", [machine.id.clone(), state.to_owned(), wrote])
     });
-    unpushed.chain(left_out).chain(machines).collect()
+    let wishes = status.wishes.iter().map(|wish| {
+        Row::new(wish.name.clone(), Tone::Plain, "", [wish.name.clone(), "elsewhere".to_owned(), wish.next.clone()])
+    });
+    unpushed.chain(left_out).chain(machines).chain(wishes).collect()
 }
 
 fn changes(changes: &[SyncChange]) -> Vec<String> {

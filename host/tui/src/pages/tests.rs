@@ -205,6 +205,7 @@ fn the_sync() {
         unpushed: vec!["claude:settings.json".into()],
         left_out: vec![LeftOutFile { path: "aiw:mcp.json".into(), why: "holds a key in clear".into() }],
         machines: vec![SeenMachine { id: "lap".into(), snapshots: 3, merged: false }],
+        wishes: Vec::new(),
     };
     let listed = Listed::of(sync::rows(&status), ["`desk` synchronizes with `/mnt/store`".to_owned()]);
     let detail = Detail::of(vec![Fact::title("claude:settings.json"), Fact::new("store", "four words of it")]);
