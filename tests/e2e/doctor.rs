@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use aiw_tests::{Environment, Market, Run, component};
+use aiw_tests::{Answer, Environment, FakeClis, Market, Run, Server, component};
 use serde_json::{Value, json};
 
 /// Returns the problems of a part, each with the command that mends it.
@@ -103,9 +103,10 @@ fn a_cli_that_is_installed_twice_is_named_and_a_link_to_it_is_not() {
         fs::create_dir(directory).unwrap();
     }
     let [one, two, three] = &directories;
-    let script = "#!/bin/sh\necho '1.2.3 (Claude Code)'\n";
+    let ran = env.path("ran");
+    let script = format!("#!/bin/sh\ntouch {}\necho '1.2.3 (Claude Code)'\n", ran.display());
     for directory in [one, three] {
-        fs::write(directory.join("claude"), script).unwrap();
+        fs::write(directory.join("claude"), &script).unwrap();
         fs::set_permissions(directory.join("claude"), fs::Permissions::from_mode(0o755)).unwrap();
     }
     symlink(one.join("claude"), two.join("claude")).unwrap();
@@ -113,6 +114,7 @@ fn a_cli_that_is_installed_twice_is_named_and_a_link_to_it_is_not() {
     let found = problems(&env, "clis");
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].0.contains(&three.join("claude").display().to_string()), "{found:?}");
+    assert!(!ran.exists(), "looking starts nothing");
     fs::remove_file(three.join("claude")).unwrap();
     assert_eq!(problems(&env, "clis"), []);
 }
@@ -135,4 +137,47 @@ fn a_home_with_every_document_broken_is_looked_at_whole() {
         assert!(parts.contains(&name), "{parts:?}");
     }
     assert!(!run.whole().contains("panicked"), "{}", run.whole());
+}
+
+#[test]
+fn newer_versions_of_clis_are_asked_for_once_a_day_and_only_when_a_person_asks() {
+    let (env, _clis) = FakeClis::environment();
+    let server = Server::start(|request| match request.path.as_str() {
+        "/npm/@anthropic-ai/claude-code/latest" => Answer::ok(r#"{"name": "x", "version": "2.0.0"}"#),
+        "/npm/@openai/codex/latest" => Answer::ok(r#"{"version": "1.2.3"}"#),
+        _ => Answer::status(503),
+    });
+    env.settings(&json!({"updates": {"npm_url": format!("{}/npm/", server.url())}}));
+    env.run(&["cli", "list"]).ok();
+    assert!(!env.run(&["doctor"]).stdout.contains("is out"));
+    assert!(server.seen().is_empty(), "nobody asked");
+
+    let run = env.run(&["cli", "outdated"]).ok();
+    assert!(run.stdout.contains("claude 1.2.3: 2.0.0 is out\n  → "), "{}", run.whole());
+    assert!(run.stdout.contains("codex 1.2.3: the newest is 1.2.3"), "{}", run.whole());
+    assert!(run.stderr.contains("gemini: the newest version is not known"), "{}", run.whole());
+    let asked = server.seen().len();
+    let news = env.json(&["cli", "outdated"]);
+    assert_eq!(news["clis"][0]["newest"], "2.0.0", "{news:#}");
+    assert_eq!(server.seen().len(), asked + 1, "what is known is not asked again, and gemini is");
+    assert!(env.run(&["doctor"]).stdout.contains("claude 1.2.3 (2.0.0 is out)"));
+    assert_eq!(server.seen().len(), asked + 1);
+
+    env.settings(&json!({"updates": {"npm_url": server.url(), "check": false}}));
+    let run = env.run(&["cli", "outdated"]);
+    assert!(run.code == 2 && run.stderr.contains("`updates.check`"), "{}", run.whole());
+    assert_eq!(server.seen().len(), asked + 1);
+}
+
+#[test]
+fn a_server_without_its_secret_or_its_program_is_named() {
+    let env = Environment::new();
+    env.write_mcp(r#"{"mcpServers": {"s": {"command": "sh", "args": ["${secret:of-s}"]}}}"#);
+    let command = only(&env, "mcp", "reads the secret `of-s`");
+    mended(&env, "mcp", env.run_with_input(&words(&command), "value-of-s\n"));
+    env.write_mcp(r#"{"mcpServers": {"s": {"command": "/nonexistent/bin"}, "t": {"command": "no-such-program"}}}"#);
+    let found = problems(&env, "mcp");
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].0.contains("there is no program `/nonexistent/bin`"), "{found:?}");
+    assert_eq!(found[1].1, "`aiw mcp show t` shows its entry");
 }

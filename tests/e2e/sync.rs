@@ -12,6 +12,7 @@ use aiw_tests::Environment;
 use serde_json::{Value, json};
 
 use crate::terminal::Terminal;
+use crate::tui::agree;
 
 /// A machine of a person.
 struct Machine {
@@ -190,9 +191,10 @@ fn on_its_screen_what_travels_is_pushed_and_conflicts_are_asked_one_by_one() {
     terminal.wait_for("take that of");
     let shown = terminal.shown();
     assert!(shown.contains("haiku") && shown.contains("sonnet") && shown.contains("laptop"), "{shown}");
+    terminal.wait_for("Enter take it");
     terminal.press("jj\r");
     terminal.wait_for("Apply this");
-    terminal.press("y");
+    agree(&mut terminal);
     terminal.wait_for("changed 1 file");
     assert!(other.read(".claude/settings.json").contains("sonnet"));
     terminal.press("Z");

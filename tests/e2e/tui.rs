@@ -10,7 +10,7 @@ use std::time::Duration;
 use aiw_history::{Cli, MessageAuthor, ReadProgress, Store};
 use aiw_tests::{Environment, FakeClis, Market};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::history::message;
@@ -29,6 +29,12 @@ fn is_alternate(terminal: &Terminal) -> bool {
 fn quit(mut terminal: Terminal) {
     terminal.press("q");
     assert!(terminal.ends().success());
+}
+
+/// Says yes to a question, as soon as a yes counts.
+pub fn agree(terminal: &mut Terminal) {
+    terminal.wait_for("y yes");
+    terminal.press("y");
 }
 
 fn resize(terminal: &Terminal, rows: u16, cols: u16) {
@@ -102,7 +108,13 @@ fn a_process_is_started_followed_attached_to_and_stopped() {
     terminal.wait("the list", |shown| shown.contains("not started") && !shown.contains("Allow"));
     terminal.press("u");
     terminal.wait_for("Allow this file");
-    terminal.press("y");
+    // Whoever types something else agrees to nothing with a letter of it.
+    for key in ["t", "y", "t", "y", "t", "y"] {
+        terminal.press(key);
+        sleep(Duration::from_millis(120));
+    }
+    assert!(terminal.shown().contains("Allow this file"), "{}", terminal.shown());
+    agree(&mut terminal);
     terminal.wait_for("exit code 3");
     terminal.wait("no code of another program", |shown| shown.lines().any(|line| line.trim() == "red"));
     terminal.press("j");
@@ -115,6 +127,12 @@ fn a_process_is_started_followed_attached_to_and_stopped() {
     terminal.press("\u{1d}");
     terminal.wait("the screen", |shown| shown.contains("3 Processes"));
     assert!(is_alternate(&terminal));
+    // Two programs never have the terminal, and a question is answered by those who saw it.
+    terminal.press("xy");
+    terminal.wait_for("Stop `web`? (y/N)");
+    assert_eq!(project.ps("web")["state"], "running");
+    terminal.press("n");
+    terminal.wait("no question", |shown| !shown.contains("(y/N)"));
     terminal.press("x");
     terminal.wait_for("Stop `web`? (y/N)");
     terminal.press("\r");
@@ -154,7 +172,7 @@ fn a_task_is_followed_and_stopped() {
     assert_eq!(task["state"], "ended");
     // What happened is an event; another process takes the task away.
     terminal.press("0");
-    terminal.wait_for("stopped");
+    terminal.wait_for("exited ");
     terminal.press("t");
     terminal.wait_for("2 Tasks");
     env.run(&["task", "remove", task["id"].as_str().unwrap()]).ok();
@@ -302,21 +320,33 @@ fn every_way_out_gives_the_terminal_back() {
 fn it_stops_and_goes_on_as_the_shell_wants() {
     let project = Project::new(TICKS);
     project.up(&["web"]);
-    let mut terminal = Terminal::start(&project, &["top"]);
+    let mut terminal = Terminal::shell(&project, "\"$0\" top; exit $?");
     terminal.wait_for("tick 3");
+    let shell = terminal.child.process_id().unwrap();
+    let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
+    let pid: i32 = children.trim().parse().unwrap();
+    let send = |signal: Signal| kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     for way in ["a key", "a signal"] {
         match way {
             "a key" => terminal.press("\u{1a}"),
-            _ => terminal.signal(Signal::TSTP),
+            _ => send(Signal::TSTP),
         }
         until(|| !is_alternate(&terminal));
-        let pid = terminal.child.process_id().unwrap();
         let state = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         until(|| state().contains(") T "));
-        terminal.signal(Signal::CONT);
+        send(Signal::CONT);
         until(|| is_alternate(&terminal));
         terminal.wait_for("3 Processes");
     }
+    quit(terminal);
+    // Where no shell waits, it would stop for ever.
+    let mut terminal = Terminal::start(&project, &["top"]);
+    terminal.wait_for("tick 3");
+    terminal.press("\u{1a}");
+    terminal.press("?");
+    terminal.wait_for("Esc back");
+    terminal.press("\u{1b}");
+    terminal.wait("no help", |shown| !shown.contains("Esc back"));
     quit(terminal);
 }
 

@@ -641,6 +641,11 @@ pub enum CliCommand {
         #[arg(add = complete::clis())]
         name: CliKind,
     },
+    /// Show which AI CLIs have a newer version, and the commands that update them
+    ///
+    /// Asks the npm registry, once a day at most, and only when you run this. `"updates": {"check": false}` in
+    /// settings.json switches it off, `updates.npm_url` names another registry.
+    Outdated,
 }
 
 #[derive(Debug, Subcommand)]

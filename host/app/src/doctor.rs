@@ -8,12 +8,14 @@ use std::path::Path;
 
 use aiw_core::{Fault, counted, quoted, shell_word_in_line};
 pub use aiw_home::FoundProblem;
-use aiw_home::Home;
+use aiw_home::{Home, find_program};
 use aiw_orchestrator::{KeptWorkflow, ListedWorkflow, Workflows};
 use aiw_processes::Manager;
 use aiw_routing::{KnownTool, LOST, Records, ServerPlaces};
+use aiw_servers::{DeclaredServer, Transport};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use self::configured::{budgets, clis, installed, models, providers};
 pub use self::part::CheckedPart;
@@ -104,6 +106,7 @@ fn servers(home: &Home, cwd: &Path, own: Vec<KnownTool>) -> CheckedPart {
             let next = format!("`aiw mcp show {name}` shows its entry");
             FoundProblem::new(format!("server {key} can't be used: it {problem}"), next)
         }));
+        problems.extend(found.server.as_ref().ok().into_iter().flat_map(|server| lacking(home, &found.key, server)));
         if records.is_lost(&found.key) || records.load(&found.key).is_some_and(|record| record.lost) {
             let next = format!("look at them with `aiw mcp tools {name}`; `aiw mcp approve {name}` accepts them");
             problems.push(FoundProblem::new(format!("of the server {key}, {LOST}"), next));
@@ -117,6 +120,29 @@ fn servers(home: &Home, cwd: &Path, own: Vec<KnownTool>) -> CheckedPart {
         count => format!("{}; `aiw mcp doctor` starts and checks them", counted(count, "server")),
     };
     CheckedPart { name: "mcp", summary, problems }
+}
+
+/// Returns what a server lacks on this machine, as far as its entry tells.
+fn lacking(home: &Home, key: &str, server: &DeclaredServer) -> Vec<FoundProblem> {
+    let (key, name) = (quoted(key), shell_word_in_line(key));
+    let secrets = aiw_servers::reads(&server.declaration).secrets;
+    let missing = secrets.into_iter().filter(|secret| !home.vault().is_taken(secret));
+    let mut problems: Vec<FoundProblem> = missing
+        .map(|secret| {
+            let problem = format!("the server {key} reads the secret `{secret}`, and there is none");
+            FoundProblem::new(problem, format!("`aiw secret set {secret}`"))
+        })
+        .collect();
+    let command = server.declaration.get("command").and_then(Value::as_str).unwrap_or_default();
+    let has_own_path = server.declaration.get("env").is_some_and(|env| env.get("PATH").is_some());
+    // Only what is there when it starts is known of the rest.
+    let is_plain = server.transport == Transport::Stdio && !command.contains("${") && !has_own_path;
+    let is_far = |command: &str| command.contains('/') && !Path::new(command).is_absolute();
+    if is_plain && !is_far(command) && find_program(command, home.around().variable("PATH"), Path::new("/")).is_none() {
+        let problem = format!("the server {key} can't start: there is no program {}", quoted(command));
+        problems.push(FoundProblem::new(problem, format!("`aiw mcp show {name}` shows its entry")));
+    }
+    problems
 }
 
 /// The kept scripts as they are written. Whether their tools are there, `aiw workflow list` says.

@@ -84,6 +84,9 @@ pub enum UpdateError {
     /// The settings can't be read.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// The settings say that nobody is asked.
+    #[error("newer versions are not asked for: `updates.check` in settings.json is false")]
+    Off,
     /// No address is set.
     #[error("no address is known that tells the newest version")]
     NoAddress,
@@ -169,12 +172,17 @@ const ANSWERS: Duration = Duration::from_secs(15);
 /// releases have it.
 async fn newest(home: &Home) -> Result<Version, UpdateError> {
     let url = home.settings()?.updates()?.url.ok_or(UpdateError::NoAddress)?;
-    let shown = one_line(&aiw_core::without_query(&url), 200);
     // The address was typed. Where it redirects to must be on the public internet.
     let mut policy = Policy::public();
     policy.grant_url(&url);
+    version_at(url, &policy).await
+}
+
+/// Asks an address for a version: a JSON object with `version`, or `tag_name`.
+pub(crate) async fn version_at(url: String, policy: &Policy) -> Result<Version, UpdateError> {
+    let shown = one_line(&aiw_core::without_query(&url), 200);
     let (client, request) = (HttpClient::new()?, HttpRequest { limit: MOST_ANSWER, ..HttpRequest::new(url) });
-    let response = tokio::time::timeout(ANSWERS, client.fetch(&policy, &request)).await;
+    let response = tokio::time::timeout(ANSWERS, client.fetch(policy, &request)).await;
     let response = response.map_err(|_| UpdateError::Slow { url: shown.clone() })??;
     if response.status != 200 {
         return Err(UpdateError::Status { url: shown, status: response.status });

@@ -17,6 +17,7 @@ pub mod accounts;
 mod app;
 pub mod budgets;
 pub mod ci;
+pub mod cli_news;
 mod client;
 mod components;
 pub mod doctor;

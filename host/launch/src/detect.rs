@@ -85,7 +85,7 @@ const ENDINGS: &[&str] = if cfg!(windows) { &[".exe", ".cmd"] } else { &[""] };
 
 /// Returns the command that installs a missing CLI.
 pub fn install_command(kind: CliKind) -> String {
-    format!("npm install -g {}", clis::of(kind).npm_package())
+    format!("npm install -g {}", npm_package(kind))
 }
 
 /// Finds all CLIs. With a home, versions that only running a CLI reveals are remembered there.
@@ -94,6 +94,33 @@ pub fn detect(search: &Search, home: Option<&Home>) -> Vec<FoundCli> {
     let found = CliKind::ALL.into_iter().map(|kind| one(kind, search, &mut memory)).collect();
     memory.save(home);
     found
+}
+
+/// Finds all CLIs and starts none: a version that only running a CLI reveals is the one that was remembered.
+pub fn detect_still(search: &Search, home: &Home) -> Vec<FoundCli> {
+    let mut memory = Memory { is_still: true, ..Memory::load(Some(home)) };
+    CliKind::ALL.into_iter().map(|kind| one(kind, search, &mut memory)).collect()
+}
+
+/// Returns the package of a CLI in the npm registry.
+pub fn npm_package(kind: CliKind) -> &'static str {
+    clis::of(kind).npm_package()
+}
+
+/// Returns the command that updates a CLI as it was installed; `None` if that is not known.
+pub fn update_command(cli: &FoundCli) -> Option<String> {
+    let package = npm_package(cli.kind);
+    match cli.install? {
+        Install::NpmGlobal => Some(format!("npm install -g {package}@latest")),
+        Install::NpmLocal => Some(format!("npm install {package}@latest")),
+        Install::Brew => {
+            let formula = package.rsplit('/').next().unwrap_or(package);
+            Some(format!("brew upgrade {formula}"))
+        }
+        // The one that has an installer of its own.
+        Install::Native if cli.kind == CliKind::Claude => Some("claude update".to_owned()),
+        Install::Native | Install::Unknown => None,
+    }
 }
 
 /// Finds one CLI, as [`detect`] does.
@@ -159,6 +186,9 @@ struct Memory {
     known: BTreeMap<String, Option<String>>,
     #[serde(skip)]
     changed: bool,
+    /// Whether no CLI is run.
+    #[serde(skip)]
+    is_still: bool,
 }
 
 /// How long a CLI may take to print its version. Gemini takes 1.2 s.
@@ -184,6 +214,9 @@ impl Memory {
         let key = format!("{}:{}:{}", real.display(), meta.len(), changed.as_nanos());
         if let Some(known) = self.known.get(&key) {
             return known.clone();
+        }
+        if self.is_still {
+            return None;
         }
         let version = ask(real);
         self.known.retain(|other, _| !other.starts_with(&format!("{}:", real.display())));

@@ -95,6 +95,11 @@ impl List {
         self.rows.get(*self.visible.get(self.selected)?)
     }
 
+    /// Returns the row with this id.
+    pub(crate) fn with_id(&self, id: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.id == id)
+    }
+
     /// Selects the row with this id, if it is shown.
     pub(crate) fn select_id(&mut self, id: &str) {
         self.refine(Some(id));

@@ -232,6 +232,12 @@ impl Asks {
 
 /// Stops the process as Ctrl-Z would, and returns when it is continued.
 pub(crate) fn suspend() -> io::Result<()> {
+    use rustix::process::{getppid, getsid};
+    // Where no shell of this session waits, nobody could continue it.
+    let of_parent = getppid().and_then(|parent| getsid(Some(parent)).ok());
+    if of_parent.is_none() || of_parent != getsid(None).ok() {
+        return Ok(());
+    }
     give_back();
     signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
     take()

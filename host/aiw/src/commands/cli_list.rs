@@ -1,12 +1,43 @@
 //! `aiw cli …`
 
+use aiw_app::cli_news::{self, CliNews};
 use aiw_core::CliKind;
 use aiw_home::{Home, Surroundings};
 use aiw_launch::{CliDetails, CliSummary, FoundCli, Search, detect, install_command};
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::cli::CliCommand;
 use crate::failure::Failure;
 use crate::output::{Output, under};
+use crate::runtime;
+
+/// The answer of `aiw cli outdated`
+#[derive(Serialize, JsonSchema)]
+pub struct OutdatedClis {
+    /// The CLIs that are installed
+    pub clis: Vec<CliNews>,
+}
+
+pub async fn outdated(home: &Home, output: &Output) -> Result<(), Failure> {
+    let clis = cli_news::outdated(home, output).await?;
+    for news in &clis {
+        let version = news.version.as_deref().unwrap_or("of an unknown version");
+        if !news.is_newer {
+            output.line(format!("{} {version}: the newest is {}", news.kind, news.newest));
+            continue;
+        }
+        output.line(format!("{} {version}: {} is out", news.kind, news.newest));
+        let how = || "update it as you installed it".to_owned();
+        output.line(format!("  → {}", news.update.as_ref().map_or_else(how, |update| format!("`{update}`"))));
+    }
+    if clis.is_empty() {
+        output.line("no AI CLI is installed; `aiw cli list` shows the commands that install them");
+    }
+    output.answer(OutdatedClis { clis });
+    Ok(())
+}
 
 pub fn run(command: &CliCommand, home: Option<&Home>, around: &Surroundings, output: &Output) -> Result<(), Failure> {
     // Without a home nothing is remembered, and the answer is the same.
@@ -15,6 +46,10 @@ pub fn run(command: &CliCommand, home: Option<&Home>, around: &Surroundings, out
         CliCommand::List => list(&found, output),
         CliCommand::Info { name } => {
             found.iter().filter(|cli| cli.kind == *name).for_each(|cli| info(cli, output));
+        }
+        CliCommand::Outdated => {
+            let home = home.ok_or_else(|| Failure::from(aiw_home::HomeError::NoHome))?;
+            return runtime::run(output, outdated(home, output));
         }
     }
     Ok(())

@@ -72,6 +72,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
     }
     named! {
         aiw_app { FailedId }
+        aiw_app::cli_news { CliNews }
         aiw_app::budgets { BudgetAcceptLoss BudgetSummary }
         aiw_app::doctor { CheckedPart Doctor FoundProblem }
         aiw_app::events { EventList }
@@ -116,6 +117,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_setup { ClientChange ClientSummary HookStatus }
         aiw_usage { Sum UsageRow }
         super::ci { CiLogLine }
+        super::cli_list { OutdatedClis }
         super::each { RemovedFiles }
         super::gateway { GatewayRevoke GatewayServe }
         super::history { HistorySearch }

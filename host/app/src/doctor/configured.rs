@@ -5,21 +5,24 @@ use std::path::Path;
 use aiw_core::{Fault, counted, quoted, shell_word_in_line};
 use aiw_gateway::resting;
 use aiw_home::{FoundProblem, Home, ProviderProblem, SecretRef};
-use aiw_launch::{Search, detect};
+use aiw_launch::{Search, detect_still};
 use aiw_vectors::{EmbeddingModels, StateName};
 
 use super::part::CheckedPart;
+use crate::cli_news::last_known;
 
 /// Looks at the AI CLIs: which are installed, and whether one is installed twice.
 pub(super) fn clis(home: &Home) -> CheckedPart {
     let search = Search::around(home.around());
-    let found = detect(&search, Some(home));
+    let found = detect_still(&search, home);
     let mut problems = Vec::new();
     let mut names = Vec::new();
     for cli in &found {
         let Some(path) = &cli.path else { continue };
         let name = cli.kind.as_str();
-        names.push(cli.version.as_ref().map_or_else(|| name.to_owned(), |version| format!("{name} {version}")));
+        let version = cli.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+        let news = last_known(home, cli).map(|news| format!(" ({} is out)", news.newest)).unwrap_or_default();
+        names.push(format!("{name}{version}{news}"));
         let others = others(&search, name, path, cli.real_path.as_deref());
         if let Some(other) = others.first() {
             let problem = format!(
@@ -47,10 +50,7 @@ fn others(search: &Search, name: &str, first: &Path, real: Option<&Path>) -> Vec
 /// Looks at the providers and pools: entries that can't be used, secrets that are missing, pools of which all rest.
 pub(super) fn providers(home: &Home) -> CheckedPart {
     let name = "providers";
-    let file = match home.providers() {
-        Ok(file) => file,
-        Err(e) => return CheckedPart::unread(name, e.into()),
-    };
+    let Ok(file) = home.providers() else { return CheckedPart::told(name) };
     let entry = |kind: &str, command: &str, found: &ProviderProblem| {
         let (named, word) = (quoted(&found.name), shell_word_in_line(&found.name));
         FoundProblem::new(format!("{kind} {named} can't be used: {}", found.problem), format!("`aiw {command} {word}`"))
@@ -92,6 +92,9 @@ pub(super) fn providers(home: &Home) -> CheckedPart {
 /// Looks at the budgets; `None` without one.
 pub(super) fn budgets(home: &Home) -> Option<CheckedPart> {
     let name = "budgets";
+    if home.settings().and_then(|settings| settings.budgets()).is_err() {
+        return Some(CheckedPart::told(name));
+    }
     let (list, loss) = match crate::budgets::list(home) {
         Ok(read) => read,
         Err(e) => return Some(CheckedPart::unread(name, FoundProblem::of(&e, e.hint()))),
@@ -114,6 +117,9 @@ pub(super) fn budgets(home: &Home) -> Option<CheckedPart> {
 /// Looks at the model for search by meaning.
 pub(super) fn models(home: &Home) -> CheckedPart {
     let name = "models";
+    if home.models_lock().is_err() {
+        return CheckedPart::told(name);
+    }
     let status = match EmbeddingModels::at(home.clone()).status() {
         Ok(status) => status,
         Err(e) => return CheckedPart::unread(name, FoundProblem::of(&e, e.hint())),
@@ -130,18 +136,17 @@ pub(super) fn installed(home: &Home) -> CheckedPart {
     let name = "installed";
     let mut problems = Vec::new();
     let mut counts = Vec::new();
-    match home.extensions_lock() {
-        Err(e) => problems.push(e.into()),
-        Ok(lock) => {
-            counts.push(counted(lock.extensions.len(), "extension"));
-            for (id, problem) in aiw_components::damaged(home, &lock) {
-                problems.push(FoundProblem::of(&problem, Some(format!("`aiw extension update {id}`"))));
-            }
+    // Why a document can't be read is told with the home.
+    if let Ok(lock) = home.extensions_lock() {
+        counts.push(counted(lock.extensions.len(), "extension"));
+        for (id, problem) in aiw_components::damaged(home, &lock) {
+            problems.push(FoundProblem::of(&problem, Some(format!("`aiw extension update {id}`"))));
         }
     }
-    match home.plugins().and_then(|plugins| plugins.all()) {
-        Err(e) => problems.push(e.into()),
-        Ok(plugins) => {
+    match home.plugins().map(|plugins| plugins.all()) {
+        Err(_) => {}
+        Ok(Err(e)) => problems.push(e.into()),
+        Ok(Ok(plugins)) => {
             counts.push(counted(plugins.len(), "plugin"));
             let gone = plugins.iter().filter(|(_, plugin)| !home.tree(&plugin.digest).is_dir());
             problems.extend(gone.map(|(id, _)| {
@@ -151,6 +156,9 @@ pub(super) fn installed(home: &Home) -> CheckedPart {
                 )
             }));
         }
+    }
+    if counts.is_empty() {
+        counts.push("can't be read".to_owned());
     }
     CheckedPart { name, summary: counts.join(", "), problems }
 }

@@ -16,6 +16,11 @@ pub struct CheckedPart {
 }
 
 impl CheckedPart {
+    /// Returns a part whose document can't be read: the home's part tells why.
+    pub(super) fn told(name: &'static str) -> Self {
+        Self { name, summary: "can't be read".to_owned(), problems: Vec::new() }
+    }
+
     pub(super) fn unread(name: &'static str, problem: FoundProblem) -> Self {
         Self { name, summary: "can't be read".to_owned(), problems: vec![problem] }
     }

@@ -23,7 +23,7 @@ fn found_by(home: &Home) -> Vec<String> {
     assert_eq!(state(home), before);
     assert_eq!(
         parts.iter().map(|part| part.name).collect::<Vec<_>>(),
-        ["home", "processes", "mcp", "workflows", "history"]
+        ["home", "clis", "providers", "processes", "mcp", "workflows", "installed", "models", "history"]
     );
     let line = |found: &FoundProblem| format!("{} → {}", found.problem, found.next.as_deref().unwrap_or("-"));
     parts.iter().flat_map(|part| part.problems.iter().map(|one| format!("{}: {}", part.name, line(one)))).collect()

@@ -6,13 +6,24 @@ use serde::{Deserialize, Deserializer};
 use super::Settings;
 use crate::{HomeError, entry};
 
-/// Where the newest version is asked for: `updates`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+/// Where the newest versions are asked for: `updates`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct UpdateSettings {
     /// The address that `aiw update --check` asks. Nothing else asks it.
     #[serde(deserialize_with = "address")]
     pub url: Option<String>,
+    /// The npm registry that `aiw cli outdated` asks: without it, npm's own.
+    #[serde(deserialize_with = "address")]
+    pub npm_url: Option<String>,
+    /// Whether newer versions of AI CLIs may be asked for at all.
+    pub check: bool,
+}
+
+impl Default for UpdateSettings {
+    fn default() -> Self {
+        Self { url: None, npm_url: None, check: true }
+    }
 }
 
 fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

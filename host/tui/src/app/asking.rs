@@ -1,5 +1,7 @@
 //! A question on the screen, and how keys answer it.
 
+use std::time::{Duration, Instant};
+
 use crossterm::event::KeyCode;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -11,6 +13,9 @@ use crate::prompt::{Answer, Form, Prompt};
 /// The most characters of an answer.
 const TYPED: usize = 4_000;
 
+/// How long nobody types before a yes counts. Whoever is typing something else does not agree with one of its letters.
+const QUIET: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 400 });
+
 /// A question that is being answered.
 pub(super) struct Asking {
     prompt: Prompt,
@@ -18,8 +23,10 @@ pub(super) struct Asking {
     /// The selected option.
     selected: usize,
     scroll: usize,
-    /// Whether the last of its lines has been on the screen.
-    is_seen: bool,
+    /// When the last of its lines was on the screen, or a key after that was not an answer.
+    seen: Option<Instant>,
+    /// Whether the last frame offered a yes.
+    is_offered: bool,
 }
 
 /// The state of a question after a key.
@@ -30,7 +37,7 @@ pub(super) enum Answering {
 
 impl Asking {
     pub(super) fn new(prompt: Prompt) -> Self {
-        Self { prompt, typed: String::new(), selected: 0, scroll: 0, is_seen: false }
+        Self { prompt, typed: String::new(), selected: 0, scroll: 0, seen: None, is_offered: false }
     }
 
     /// Returns the prompt before what is typed, and how that is shown.
@@ -46,9 +53,11 @@ impl Asking {
 
     pub(super) fn keys(&self) -> &'static [(&'static str, &'static str)] {
         match self.prompt.form {
-            Form::Agree if self.is_seen => &[("y", "yes"), ("n Esc", "no"), ("↑↓", "scroll")],
+            Form::Agree if self.is_offered => &[("y", "yes"), ("n Esc", "no"), ("↑↓", "scroll")],
+            Form::Agree if self.seen.is_some() => &[("n Esc", "no"), ("↑↓", "scroll")],
             Form::Agree => &[("↓", "read on"), ("n Esc", "no")],
-            Form::Choose(_) => &[("↑↓", "move"), ("Enter", "take it"), ("Esc", "none")],
+            Form::Choose(_) if self.is_offered => &[("↑↓", "move"), ("Enter", "take it"), ("Esc", "none")],
+            Form::Choose(_) => &[("↑↓", "move"), ("Esc", "none")],
             Form::Text | Form::Secret => &[("Enter", "next"), ("Esc", "stop")],
         }
     }
@@ -65,6 +74,16 @@ impl Asking {
         }
     }
 
+    /// Whether a yes counts.
+    fn counts(&self) -> bool {
+        self.seen.is_some_and(|seen| seen.elapsed() >= QUIET)
+    }
+
+    /// Whether a yes is about to count, or counts and was not offered yet.
+    pub(super) fn is_settling(&self) -> bool {
+        self.seen.is_some() && !self.is_offered
+    }
+
     /// Handles a key. The answer of those who leave is no.
     pub(super) fn key(&mut self, code: KeyCode) -> Answering {
         if code == KeyCode::Esc {
@@ -73,13 +92,16 @@ impl Asking {
         match self.prompt.form.clone() {
             Form::Agree => match code {
                 // A question is only agreed to by those who could read all of it.
-                KeyCode::Char('y' | 'Y') if self.is_seen => return self.answer(Answer::Yes),
+                KeyCode::Char('y' | 'Y') if self.counts() => return self.answer(Answer::Yes),
                 KeyCode::Char('n' | 'N' | 'q') => return Answering::Over,
-                KeyCode::Enter if self.is_seen => return Answering::Over,
-                code => self.scroll_by(code),
+                KeyCode::Enter if self.counts() => return Answering::Over,
+                code => {
+                    self.seen = self.seen.map(|_| Instant::now());
+                    self.scroll_by(code);
+                }
             },
             Form::Choose(options) => match code {
-                KeyCode::Enter => return self.answer(Answer::Chosen(self.selected)),
+                KeyCode::Enter if self.counts() => return self.answer(Answer::Chosen(self.selected)),
                 KeyCode::Up | KeyCode::Char('k') => self.selected = self.selected.saturating_sub(1),
                 KeyCode::Down | KeyCode::Char('j') => {
                     self.selected = (self.selected + 1).min(options.len().saturating_sub(1));
@@ -87,7 +109,7 @@ impl Asking {
                 _ => {}
             },
             Form::Text | Form::Secret => match code {
-                KeyCode::Enter => {
+                KeyCode::Enter if self.seen.is_some() => {
                     let typed = std::mem::take(&mut self.typed);
                     return self.answer(Answer::Text(typed));
                 }
@@ -138,7 +160,10 @@ impl Asking {
         }
         self.scroll = text(buffer, area, &lines, self.scroll);
         let below = lines.len().saturating_sub(self.scroll + usize::from(area.height));
-        self.is_seen |= below == 0;
+        if below == 0 || self.prompt.form != Form::Agree {
+            self.seen.get_or_insert_with(Instant::now);
+        }
+        self.is_offered = self.counts();
         below
     }
 }

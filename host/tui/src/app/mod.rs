@@ -109,6 +109,7 @@ impl Screen for App {
 
     fn is_working(&self) -> bool {
         !self.works.is_empty() && self.asking.is_empty()
+            || self.asking.front().is_some_and(Asking::is_settling)
             || self.tabs.iter().any(|tab| matches!(tab, Tab::Plugins(browser) if browser.is_working()))
     }
 
@@ -148,7 +149,10 @@ impl Screen for App {
     fn asked(&mut self, prompt: Prompt) {
         self.is_changed = true;
         // Dropped, it is a no.
-        if !self.is_leaving {
+        if self.is_leaving {
+            self.has_declined = true;
+        } else {
+            self.works.iter_mut().for_each(|work| work.has_asked = true);
             self.asking.push_back(Asking::new(prompt));
         }
     }
@@ -163,6 +167,7 @@ impl Screen for App {
     }
 
     fn returned(&mut self, ended: Result<(), String>) -> Option<Effect> {
+        self.is_lent = false;
         if let Err(problem) = ended {
             self.say(&problem, true);
         }

@@ -118,6 +118,9 @@ impl Panel {
             Err(problem) => {
                 is_changed |= self.problem.as_ref() != Some(&problem);
                 self.problem = Some(problem);
+                // It is selected again when it can be read again.
+                let selected = self.list.current().map(|row| row.id.clone());
+                self.wanted = self.wanted.take().or(selected);
                 is_changed |= self.list.set(Vec::new());
             }
         }

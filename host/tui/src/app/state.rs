@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Rect;
@@ -21,6 +22,9 @@ pub(super) const QUERY: usize = 200;
 
 /// The most characters of a message.
 const LINE: usize = 2_000;
+
+/// How long after an action letters are not taken for other actions.
+const TYPED_AHEAD: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 300 });
 
 /// The smallest screen that can be used.
 pub(crate) const SMALLEST: (u16, u16) = (60, 20);
@@ -49,7 +53,19 @@ pub(super) enum Mode {
 pub(super) struct Work {
     pub(super) at: usize,
     pub(super) key: char,
+    /// The thing that it is done to; empty if it is done to all.
+    pub(super) id: String,
     pub(super) title: String,
+    begun: Instant,
+    /// Whether it has asked something: it may ask again.
+    pub(super) has_asked: bool,
+}
+
+impl Work {
+    /// Whether what is typed now may be meant for a question of it.
+    fn takes_letters(&self) -> bool {
+        self.has_asked || self.begun.elapsed() < TYPED_AHEAD
+    }
 }
 
 /// The last message.
@@ -110,6 +126,12 @@ pub(crate) struct App {
     /// The first line of the help that is on the screen.
     pub(super) scroll: usize,
     pub(super) is_leaving: bool,
+    /// Whether leaving has answered a question with no.
+    pub(super) has_declined: bool,
+    /// Whether the question before an action has been on the screen.
+    pub(super) is_confirm_seen: bool,
+    /// Whether another program has the terminal.
+    pub(super) is_lent: bool,
     pub(super) is_changed: bool,
     /// Whether the last frame was too small for anything.
     pub(super) is_small: bool,
@@ -133,6 +155,9 @@ impl App {
             status: None,
             scroll: 0,
             is_leaving: false,
+            has_declined: false,
+            is_confirm_seen: false,
+            is_lent: false,
             is_changed: true,
             is_small: false,
             places: Places::default(),
@@ -190,6 +215,7 @@ impl App {
             return Some(Effect::Abandon);
         }
         // What waits for an answer has changed nothing.
+        self.has_declined |= !self.asking.is_empty();
         self.asking.clear();
         self.is_leaving = true;
         self.say("leaving when this is done; Ctrl-C (again) leaves now and abandons it", false);
@@ -229,6 +255,8 @@ impl App {
                 self.key_in_help(key.code);
                 None
             }
+            // Nobody has read it yet.
+            Mode::Confirm(..) if !self.is_confirm_seen => None,
             Mode::Confirm(_, action, id) => {
                 self.mode = Mode::List;
                 (!control && matches!(key.code, KeyCode::Char('y' | 'Y'))).then(|| self.start(action, id))?
@@ -298,6 +326,7 @@ impl App {
             }
             KeyCode::Tab => return self.open((at + 1) % count),
             KeyCode::BackTab => return self.open((at + count - 1) % count),
+            KeyCode::Char('q') if self.works.iter().any(Work::takes_letters) => self.say_busy(),
             KeyCode::Char('q') => return self.leave(false),
             KeyCode::Char('?') | KeyCode::F(1) => {
                 self.scroll = 0;
@@ -329,12 +358,23 @@ impl App {
 
     /// Does what a letter says, after a question if it destroys.
     fn act(&mut self, letter: char) -> Option<Effect> {
+        if self.works.iter().any(Work::takes_letters) {
+            self.say_busy();
+            return None;
+        }
         let (action, row) = self.panel()?.action(letter)?;
         let id = row.map_or_else(String::new, |row| row.id.clone());
         let Some(asks) = action.asks else { return self.start(letter, id) };
         let name = row.and_then(|row| row.cells.first()).map_or("", String::as_str);
         self.mode = Mode::Confirm(asks.replace("{}", name), letter, id);
+        self.is_confirm_seen = false;
         None
+    }
+
+    /// Says why a letter does nothing.
+    fn say_busy(&mut self) {
+        let title = self.works.first().map(|work| work.title.clone()).unwrap_or_default();
+        self.say(&format!("{title} is under way and may ask something; Ctrl-C leaves"), false);
     }
 
     fn start(&mut self, key: char, id: String) -> Option<Effect> {
@@ -343,18 +383,22 @@ impl App {
             self.say("that is under way", false);
             return None;
         }
-        let (action, row) = self.panel()?.action(key)?;
-        let name = row.and_then(|row| row.cells.first()).map_or("", String::as_str);
+        let panel = self.panel()?;
+        let action = panel.page.actions().iter().find(|action| action.key == key)?;
+        let name = panel.list.with_id(&id).and_then(|row| row.cells.first()).map_or("", String::as_str);
         let title = format!("{} {name}", action.name).trim_end().to_owned();
-        self.works.push(Work { at, key, title });
+        self.works.push(Work { at, key, id: id.clone(), title, begun: Instant::now(), has_asked: false });
         Some(Effect::Start(Job::Act(at, key, id)))
     }
 
     pub(super) fn acted(&mut self, at: usize, key: char, outcome: Result<Outcome, String>) -> Option<Effect> {
-        self.works.retain(|work| work.at != at || work.key != key);
+        let is_it = |work: &Work| work.at == at && work.key == key;
+        let id = self.works.iter().find(|work| is_it(work)).map(|work| work.id.clone()).unwrap_or_default();
+        self.works.retain(|work| !is_it(work));
         self.step = StepProgress::default();
         let is_last = self.works.is_empty();
         match outcome {
+            Err(_) if self.is_leaving && self.has_declined && is_last => return Some(Effect::Quit),
             Err(problem) => {
                 // A user who wanted to leave should still see what went wrong.
                 self.is_leaving = false;
@@ -362,9 +406,22 @@ impl App {
             }
             Ok(_) if self.is_leaving && is_last => return Some(Effect::Quit),
             Ok(Outcome::Said(text)) => self.say(&text, false),
-            Ok(Outcome::Shown(detail)) => self.panel_at(at)?.show(detail),
-            Ok(Outcome::Run(program)) => return Some(Effect::Run(program)),
+            Ok(Outcome::Shown(detail)) => {
+                let panel = self.panel_at(at)?;
+                if id.is_empty() || panel.list.current().is_some_and(|row| row.id == id) {
+                    panel.show(detail);
+                } else {
+                    self.say("another thing is selected now: press the key again for this one", false);
+                }
+            }
+            // Only one program has the terminal.
+            Ok(Outcome::Run(_)) if self.is_lent => self.say("another program had the terminal: press it again", true),
+            Ok(Outcome::Run(program)) => {
+                self.is_lent = true;
+                return Some(Effect::Run(program));
+            }
             Ok(Outcome::Open(word, id)) => {
+                self.is_changed = true;
                 let place = self.tabs.iter().position(|tab| tab.word() == word)?;
                 if let (Some(panel), Some(id)) = (self.panel_at(place), id) {
                     panel.want(id);

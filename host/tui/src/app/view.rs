@@ -99,6 +99,7 @@ fn screen(buffer: &mut Buffer, area: Rect, app: &mut App) -> Option<Position> {
         Mode::Confirm(question, ..) => {
             put(buffer, areas.status, 0, question, theme.tone(Tone::Bad));
             keys(buffer, areas.keys, [("y", "yes"), ("n", "no")]);
+            app.is_confirm_seen = true;
         }
         Mode::List | Mode::Filter => {}
     }

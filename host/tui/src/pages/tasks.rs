@@ -65,7 +65,7 @@ impl Page for Tasks {
         const ACTIONS: [Action; 5] = [
             Action::new('x', "stop", "stop it with all its processes: asks").asking("Stop task {}? (y/N)"),
             Action::new('r', "resume", "go on with its session in this terminal"),
-            Action::new('L', "all logs", "all that is kept of its log"),
+            Action::new('L', "all logs", "all that is kept of its log: it is read then"),
             Action::new('d', "remove", "remove it, with its log: asks").asking("Remove task {} with its log? (y/N)"),
             Action::of_all('P', "prune", "remove the ended tasks that are not to be kept: asks")
                 .asking("Remove the ended tasks that are not to be kept? (y/N)"),
@@ -84,9 +84,6 @@ impl Page for Tasks {
         let looked = everywhere(ground).and_then(|tasks| {
             let task = tasks.find(id).map_err(|e| said(&e))?;
             let lines = tail(tasks, &task, LINES).map_err(|e| said(&e))?;
-            if task.unread {
-                tasks.mark_read(&[task.id]).map_err(|e| said(&e))?;
-            }
             let logs = tasks.log(task.id).map_err(|e| said(&e))?.directory().to_owned();
             let detail = detail(&task).with_lines(lines.iter().map(|line| line.text.as_str()));
             Ok(Detail { logs: Some(logs), ..detail })
@@ -118,6 +115,8 @@ impl Page for Tasks {
             _ => {
                 let task = tasks.find(id).map_err(|e| said(&e))?;
                 let lines = tail(tasks, &task, Detail::LINES * 20).map_err(|e| said(&e))?;
+                // What only stood beside a list was not read.
+                tasks.mark_read(&[task.id]).map_err(|e| said(&e))?;
                 let facts = vec![Fact::title(format!("the log of {id}"))];
                 Ok(Outcome::Shown(Detail::of(facts).with_lines(lines.iter().map(|line| line.text.as_str()))))
             }
