@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::terminal::Terminal;
 
 /// Commands that are only looked up: why they are not run.
-const LOOKED_UP: [(&str, &str); 17] = [
+const LOOKED_UP: [(&str, &str); 18] = [
     ("aiw budget", "names a group of commands"),
     ("aiw gateway serve --name editor -p deepseek", "serves until it is stopped"),
     ("aiw up", "shows what processes write until they end"),
@@ -19,6 +19,7 @@ const LOOKED_UP: [(&str, &str); 17] = [
     ("aiw model pull", "fetches hundreds of megabytes"),
     ("aiw mcp search WORDS", "asks registries on the network"),
     ("aiw ci list", "asks GitHub"),
+    ("aiw cli outdated", "asks the npm registry"),
     ("aiw extension add FILE", "needs a component"),
     ("aiw plugin marketplace add OWNER/REPO[@REF]", "the market of the install is one"),
     ("aiw plugin validate ./my-marketplace", "needs a marketplace of yours"),

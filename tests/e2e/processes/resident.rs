@@ -1,6 +1,5 @@
 //! The resident: files that processes watch, times at which they start, and programs that run when something happens.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
@@ -105,8 +104,10 @@ fn a_process_starts_at_its_times_once_each_whatever_is_killed() {
             kill(pid);
         }
     }
-    let times: Vec<String> = project.lines("tick");
-    assert_eq!(times.iter().collect::<BTreeSet<_>>().len(), times.len(), "twice in a second: {times:?}");
+    let times: Vec<u64> = project.lines("tick").iter().map(|line| line.parse().unwrap()).collect();
+    // A start may be late on a busy machine: then it is in the second of the next one, and there is none in its own.
+    let is_late = |three: &[u64]| three[1] != three[2] || three[1] - three[0] >= 2;
+    assert!(times.windows(3).all(is_late) && times[0] != times[1], "twice in a second: {times:?}");
     assert!(events(&project, "tick", "started").iter().all(|event| event["by"] == "cron"));
     // What still runs is not started twice, and that is told.
     assert_eq!(events(&project, "slow", "started").len(), 1);
