@@ -72,11 +72,15 @@ impl Search {
     }
 
     fn find(&self, kind: CliKind) -> Option<PathBuf> {
-        let names = ENDINGS.iter().map(|ending| format!("{}{ending}", kind.as_str())).collect::<Vec<_>>();
-        self.directories
-            .iter()
-            .flat_map(|dir| names.iter().map(|name| dir.join(name)))
-            .find(|path| aiw_home::is_program(path))
+        self.all(kind).next()
+    }
+
+    /// Returns all programs of a CLI's name, the one that a shell would start first.
+    pub fn all(&self, kind: CliKind) -> impl Iterator<Item = PathBuf> {
+        let name = move |ending: &&str| format!("{}{ending}", kind.as_str());
+        let paths =
+            self.directories.iter().flat_map(move |dir| ENDINGS.iter().map(move |ending| dir.join(name(ending))));
+        paths.filter(|path| aiw_home::is_program(path))
     }
 }
 

@@ -258,3 +258,23 @@ pub(crate) fn progress(title: &str, ticks: usize, step: &str, done: u64, total: 
     }
     line
 }
+
+/// Returns the characters of a frame, a line each.
+#[cfg(test)]
+pub(crate) fn text_of(buffer: &Buffer) -> String {
+    use ratatui::buffer::CellWidth;
+
+    let mut text = String::new();
+    for y in 0..buffer.area.height {
+        let mut line = String::new();
+        let mut x = 0;
+        while x < buffer.area.width {
+            let cell = &buffer[(x, y)];
+            line.push_str(cell.symbol());
+            x += cell.cell_width().max(1);
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}

@@ -1,6 +1,6 @@
 //! The parts that are configured or installed: AI CLIs, providers, budgets, models, extensions and plugins.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use aiw_core::{Fault, counted, quoted, shell_word_in_line};
 use aiw_gateway::resting;
@@ -23,8 +23,9 @@ pub(super) fn clis(home: &Home) -> CheckedPart {
         let version = cli.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
         let news = last_known(home, cli).map(|news| format!(" ({} is out)", news.newest)).unwrap_or_default();
         names.push(format!("{name}{version}{news}"));
-        let others = others(&search, name, path, cli.real_path.as_deref());
-        if let Some(other) = others.first() {
+        // A link to the first is the same one.
+        let is_other = |other: &PathBuf| std::fs::canonicalize(other).ok() != cli.real_path;
+        if let Some(other) = search.all(cli.kind).skip(1).find(is_other) {
             let problem = format!(
                 "`{name}` is installed twice: a shell starts `{}`, and `{}` is another one",
                 path.display(),
@@ -38,13 +39,6 @@ pub(super) fn clis(home: &Home) -> CheckedPart {
     let none = || "none installed; `aiw cli list` shows the commands that install them".to_owned();
     let summary = if names.is_empty() { none() } else { names.join(", ") };
     CheckedPart { name: "clis", summary, problems }
-}
-
-/// Returns the other files of a command's name.
-fn others(search: &Search, name: &str, first: &Path, real: Option<&Path>) -> Vec<std::path::PathBuf> {
-    let is_same = |path: &Path| path == first || std::fs::canonicalize(path).ok().as_deref() == real;
-    let all = search.directories.iter().map(|directory| directory.join(name));
-    all.filter(|path| path.is_file() && !is_same(path)).collect()
 }
 
 /// Looks at the providers and pools: entries that can't be used, secrets that are missing, pools of which all rest.

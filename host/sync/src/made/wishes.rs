@@ -76,9 +76,9 @@ fn again(files: &[Vec<u8>]) -> WishFile {
 pub(crate) fn missing(home: &Home, stays: &BTreeSet<String>) -> Vec<SyncWish> {
     let made = wished(home, stays, &[]);
     let file = path_of(WISHES).and_then(|path| parsed(made.get(&path)?));
-    let (Some(file), Ok(here)) = (file, installed(home, stays)) else { return Vec::new() };
+    let Some(WishFile { wishes, here }) = file else { return Vec::new() };
     let mut missing = Vec::new();
-    for (kind, names) in file.wishes {
+    for (kind, names) in wishes {
         let has = here.get(&kind).into_iter().flatten();
         let has: BTreeSet<&str> = has.map(|name| identity(&kind, name)).collect();
         let own = names.iter().filter(|name| name.len() <= LONGEST && !has.contains(identity(&kind, name)));

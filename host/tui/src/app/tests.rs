@@ -10,14 +10,14 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use ratatui::buffer::{Buffer, CellWidth};
+use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 
 use super::jobs::{Job, Reply};
 use super::state::{App, Mode, SMALLEST, Tab};
 use crate::ground::Ground;
 use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
-use crate::paint::{Fact, Theme, Tone};
+use crate::paint::{Fact, Theme, Tone, text_of};
 use crate::person::AtScreen;
 use crate::progress::ScreenProgress;
 use crate::prompt::{Answer, Form, Prompt};
@@ -211,7 +211,7 @@ impl Screen {
     }
 
     fn frame(&mut self) -> String {
-        text(&self.draw())
+        text_of(&self.draw())
     }
 
     fn ask(&mut self, form: Form, lines: usize) -> tokio::sync::oneshot::Receiver<Answer> {
@@ -220,21 +220,6 @@ impl Screen {
         self.app.asked(Prompt { form, question: "Really?".into(), lines, answer });
         given
     }
-}
-
-fn text(buffer: &Buffer) -> String {
-    let mut text = String::new();
-    for y in 0..buffer.area.height {
-        let mut line = String::new();
-        let mut x = 0;
-        while x < buffer.area.width {
-            let cell = &buffer[(x, y)];
-            line.push_str(cell.symbol());
-            x += cell.cell_width().max(1);
-        }
-        writeln!(text, "{}", line.trim_end()).unwrap();
-    }
-    text
 }
 
 /// Returns the texts of a frame that have a colour or a weight, each with it.
@@ -272,13 +257,13 @@ pub(crate) fn shots(page: Arc<dyn Page>, listed: &Listed, detail: &Detail) -> St
     for size in [SMALLEST, (80, 24), (200, 60)] {
         let color = shot(Theme { color: true, ascii: false }, size);
         let mono = shot(Theme { color: false, ascii: false }, size);
-        assert_eq!(text(&color), text(&mono));
+        assert_eq!(text_of(&color), text_of(&mono));
         assert!(mono.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
-        let ascii = text(&shot(Theme { color: true, ascii: true }, size));
+        let ascii = text_of(&shot(Theme { color: true, ascii: true }, size));
         assert!(ascii.is_ascii(), "{ascii}");
         let columns = |text: &str| text.lines().map(crate::text::width).collect::<Vec<_>>();
-        assert_eq!(columns(&text(&color)), columns(&ascii));
-        let frame = text(&color);
+        assert_eq!(columns(&text_of(&color)), columns(&ascii));
+        let frame = text_of(&color);
         // Lines that say nothing more than the one before are left out.
         let mut lines: Vec<&str> = frame.lines().collect();
         lines.dedup();

@@ -1,7 +1,5 @@
 //! Tests of the whole browser: keys in, frames out.
 
-use std::fmt::Write as _;
-
 use aiw_core::Question;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use insta::assert_snapshot;
@@ -14,6 +12,7 @@ use ratatui::style::Color;
 use super::app::{App, Effect, Focus, Job, Loaded, Mode, Reply};
 use super::{BrowserOptions, Plugin, PluginServer, Preview, view};
 use crate::StepProgress;
+use crate::paint::text_of;
 
 pub(crate) fn plugin(name: &str) -> Plugin {
     Plugin {
@@ -93,19 +92,7 @@ impl Screen {
     }
 
     fn frame(&mut self) -> String {
-        let buffer = self.buffer();
-        let mut text = String::new();
-        for y in 0..buffer.area.height {
-            let mut line = String::new();
-            let mut x = 0;
-            while x < buffer.area.width {
-                let cell = &buffer[(x, y)];
-                line.push_str(cell.symbol());
-                x += cell.cell_width().max(1);
-            }
-            writeln!(text, "{}", line.trim_end()).unwrap();
-        }
-        text
+        text_of(&self.buffer())
     }
 }
 
