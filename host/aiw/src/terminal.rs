@@ -99,7 +99,7 @@ impl Unseen {
             for signal in signals.forever() {
                 let state = seen.lock();
                 match (signal, &*state) {
-                    (SIGTSTP, hidden) if somebody_continues_us() => {
+                    (SIGTSTP, hidden) if aiw_tui::has_shell() => {
                         if let Some(hidden) = hidden {
                             hidden.show();
                         }
@@ -121,14 +121,6 @@ impl Drop for Unseen {
             hidden.show();
         }
     }
-}
-
-/// Whether a shell of this session waits for us: without one a stopped process would never continue, and the system
-/// itself does not stop it on Ctrl-Z.
-fn somebody_continues_us() -> bool {
-    use rustix::process::{getppid, getsid};
-
-    getppid().is_some_and(|parent| getsid(Some(parent)).ok() == getsid(None).ok())
 }
 
 /// Words for whoever types: standard error may lead elsewhere.

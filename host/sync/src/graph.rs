@@ -40,6 +40,15 @@ impl Listing {
         self.0.is_empty()
     }
 
+    fn machines(&self) -> impl Iterator<Item = &BTreeMap<u64, ObjectName>> {
+        self.0.values()
+    }
+
+    /// Whether a machine has more objects than a number.
+    pub(crate) fn has_more_than(&self, most: usize) -> bool {
+        self.machines().any(|counters| counters.len() > most)
+    }
+
     /// Returns all objects.
     pub(crate) fn names(&self) -> impl Iterator<Item = &ObjectName> {
         self.0.values().flat_map(BTreeMap::values)
@@ -140,9 +149,49 @@ pub(crate) fn joined(one: &Clock, other: &Clock) -> Clock {
     joined
 }
 
-/// Returns the objects that nobody needs any more: all but the newest of each machine, heads, and what any machine may have in
-/// common with another one.
-pub(crate) fn unneeded<'a>(listing: &'a Listing, newest: &[&Snapshot], most: usize) -> Vec<&'a ObjectName> {
+/// Returns the newest snapshot that each other one contains or is in, if there is one. No merge looks for anything before it: what
+/// two states have in common contains it too. The objects that would have to be read first are an error.
+pub(crate) fn meeting<'a>(
+    listing: &'a Listing,
+    read: &'a BTreeMap<String, Snapshot>,
+) -> Result<Option<&'a Snapshot>, Vec<ObjectName>> {
+    let known = |names: Vec<&ObjectName>| -> Result<Vec<&'a Snapshot>, Vec<ObjectName>> {
+        let (found, missing): (Vec<_>, Vec<_>) =
+            names.into_iter().map(|name| read.get(&name.to_string()).ok_or(name)).partition(Result::is_ok);
+        let missing: Vec<ObjectName> = missing.into_iter().filter_map(Result::err).cloned().collect();
+        if missing.is_empty() { Ok(found.into_iter().flatten().collect()) } else { Err(missing) }
+    };
+    let mut level = heads(known(listing.newest())?);
+    // Each turn goes back to earlier ones, unless their clocks lie.
+    for _ in listing.names() {
+        let Some((first, rest)) = level.split_first() else { return Ok(None) };
+        let mut clock = first.clock();
+        let mut beside: Vec<&Snapshot> = rest.to_vec();
+        if rest.is_empty() {
+            let later = listing.names().filter(|name| !is_in(name, &clock)).collect();
+            beside = known(later)?.into_iter().filter(|one| !first.is_in(&one.manifest.seen)).collect();
+            if beside.is_empty() {
+                return Ok(Some(first));
+            }
+        }
+        let mut below = Vec::new();
+        for other in beside {
+            below = common(listing, &clock, &other.clock());
+            clock = below.iter().map(|name| (name.machine.clone(), Seen::from(*name))).collect();
+        }
+        level = heads(known(below)?);
+    }
+    Ok(None)
+}
+
+/// Returns the objects that nobody needs any more: all but the newest of each machine, heads, what any machine may have in common
+/// with another one, and what came after all machines last met.
+pub(crate) fn unneeded<'a>(
+    listing: &'a Listing,
+    newest: &[&Snapshot],
+    meeting: &Snapshot,
+    most: usize,
+) -> Vec<&'a ObjectName> {
     let is_named = |name: &ObjectName| {
         let names = |snapshot: &&Snapshot| {
             snapshot.manifest.parents.contains(&name.to_string())
@@ -150,17 +199,7 @@ pub(crate) fn unneeded<'a>(listing: &'a Listing, newest: &[&Snapshot], most: usi
         };
         newest.iter().any(names)
     };
-    let of_machine = |counters: &'a BTreeMap<u64, ObjectName>| {
-        counters
-            .values()
-            .rev()
-            .skip(most)
-            .filter(|name| !is_named(name) && !newest.iter().any(|own| own.name == **name))
-    };
-    listing
-        .0
-        .values()
-        .flat_map(of_machine)
-        .filter(|name| newest.iter().any(|one| is_in(name, &one.manifest.seen) || one.name.machine == name.machine))
-        .collect()
+    let old = listing.machines().flat_map(|counters| counters.values().rev().skip(most));
+    let is_past = |name: &ObjectName| is_in(name, &meeting.manifest.seen);
+    old.filter(|name| is_past(name) && !is_named(name) && !newest.iter().any(|own| own.name == **name)).collect()
 }

@@ -18,7 +18,7 @@ use crate::store::Store;
 use crate::travel::{Scope, TravelEffect, TravelRow};
 
 /// How many sets of snapshots are made one for a merge of one file.
-const MOST_UNITED: usize = 200;
+const MOST_UNITED: usize = 500;
 
 /// An answer to a conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]

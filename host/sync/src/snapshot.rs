@@ -39,6 +39,12 @@ pub(crate) struct Seen {
     pub(crate) digest: String,
 }
 
+impl From<&ObjectName> for Seen {
+    fn from(name: &ObjectName) -> Self {
+        Self { counter: name.counter, digest: name.digest.clone() }
+    }
+}
+
 /// The newest snapshot that is known of each machine.
 pub(crate) type Clock = BTreeMap<String, Seen>;
 
@@ -112,7 +118,7 @@ impl Snapshot {
     /// Returns the clock with this snapshot in it.
     pub(crate) fn clock(&self) -> Clock {
         let mut clock = self.manifest.seen.clone();
-        clock.insert(self.name.machine.clone(), Seen { counter: self.name.counter, digest: self.name.digest.clone() });
+        clock.insert(self.name.machine.clone(), Seen::from(&self.name));
         clock
     }
 }

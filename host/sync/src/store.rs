@@ -75,7 +75,7 @@ impl<'a> Store<'a> {
     /// Returns the newest snapshot of each machine, to be remembered.
     pub(crate) fn known(&self) -> Clock {
         let newest = self.listing.newest().into_iter();
-        newest.map(|name| (name.machine.clone(), Seen { counter: name.counter, digest: name.digest.clone() })).collect()
+        newest.map(|name| (name.machine.clone(), Seen::from(name))).collect()
     }
 
     /// Reads snapshots that were not read yet.

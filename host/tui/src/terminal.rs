@@ -230,12 +230,20 @@ impl Asks {
     }
 }
 
+/// Whether a shell of this session waits for us: without one, nobody would continue a stopped process, and the system itself
+/// doesn't stop it on Ctrl-Z.
+pub fn has_shell() -> bool {
+    use aiw_supervisor::Seen;
+    // A session that began outside of this container is 0, which rustix's `getsid` can't return.
+    let own = Seen::of(std::process::id());
+    let session = |seen: &Seen| Some(seen.session()).filter(|session| *session != 0);
+    own.and_then(|own| Some((session(&own)?, session(&Seen::of(own.parent())?)?)))
+        .is_some_and(|(own, parent)| own == parent)
+}
+
 /// Stops the process as Ctrl-Z would, and returns when it is continued.
 pub(crate) fn suspend() -> io::Result<()> {
-    use rustix::process::{getppid, getsid};
-    // Where no shell of this session waits, nobody could continue it.
-    let of_parent = getppid().and_then(|parent| getsid(Some(parent)).ok());
-    if of_parent.is_none() || of_parent != getsid(None).ok() {
+    if !has_shell() {
         return Ok(());
     }
     give_back();

@@ -11,10 +11,10 @@ use crate::content::{strings, top_level_keys};
 use crate::error::SyncError;
 use crate::far::{FarEnd, MAX_OBJECT};
 use crate::gather::Gathered;
-use crate::graph::{speaks, unneeded};
+use crate::graph::{meeting, speaks, unneeded};
 use crate::keys::StoreKeys;
 use crate::made::{Made, is_sealed, lost_secrets};
-use crate::object;
+use crate::object::{self, ObjectName};
 use crate::place::{SyncPath, SyncRoot};
 use crate::snapshot::{Clock, FORMAT, FileEntry, Files, Manifest, Seen, Snapshot, digest, pack};
 use crate::state::{MergedState, Pushing, SyncState};
@@ -61,7 +61,7 @@ impl Synchronizer {
         is_own: bool,
     ) -> Result<SyncPush, SyncError> {
         talk.sink.step(format!("looking at {}", state.far_end));
-        let store = match is_own {
+        let mut store = match is_own {
             true => self.look(far, keys, state, request.accept_older).await?,
             false => Store::look(far, keys, &self.directory, state, request.accept_older).await?,
         };
@@ -97,7 +97,7 @@ impl Synchronizer {
         state.finish(pushing);
         if is_own {
             self.directory.save(state)?;
-            answer.pruned = prune(&store, talk.sink).await;
+            answer.pruned = prune(&mut store, talk.sink).await;
         }
         if answer.bytes > LARGE {
             talk.sink.note(format!("the snapshot is large: {} MiB", answer.bytes >> 20));
@@ -259,7 +259,7 @@ impl Synchronizer {
             return Err(SyncError::Own(format!("has more than {} MiB when it is packed", MAX_OBJECT >> 20)));
         }
         let mut merged = state.files.merged.clone();
-        merged.insert(state.machine.clone(), Seen { counter, digest: name.digest.clone() });
+        merged.insert(state.machine.clone(), Seen::from(&name));
         let (covers, silent) = coverage(state, gathered, gathered.covers.clone(), self.scope.excluded());
         let (held, pushed) = (state.files.held.clone(), digests(&gathered.files, &self.scope));
         let files = MergedState { merged, covers, silent, held, pushed };
@@ -328,16 +328,33 @@ fn secrets(redactor: &Redactor, path: &SyncPath, form: crate::content::ContentFo
 }
 
 /// Deletes what nobody needs any more. What can't be deleted stays until the next push.
-async fn prune(store: &Store<'_>, sink: &dyn Sink) -> usize {
+async fn prune(store: &mut Store<'_>, sink: &dyn Sink) -> usize {
     let mut pruned = 0;
-    for name in unneeded(&store.listing, &store.newest(), KEPT) {
-        match store.delete(name).await {
-            Ok(()) => pruned += 1,
-            Err(e) => {
-                sink.note(format!("an old snapshot stays: {e}"));
-                break;
-            }
+    let deleted = async {
+        for name in &old(store).await? {
+            store.delete(name).await?;
+            pruned += 1;
         }
+        Ok::<_, SyncError>(())
+    };
+    if let Err(e) = deleted.await {
+        sink.note(format!("an old snapshot stays: {e}"));
     }
     pruned
+}
+
+/// Returns the objects that nobody needs any more, which are few at a time.
+async fn old(store: &mut Store<'_>) -> Result<Vec<ObjectName>, SyncError> {
+    while store.listing.has_more_than(KEPT) {
+        let missing = match meeting(&store.listing, &store.read) {
+            Ok(Some(meeting)) => {
+                let old = unneeded(&store.listing, &store.newest(), meeting, KEPT);
+                return Ok(old.into_iter().cloned().collect());
+            }
+            Ok(None) => break,
+            Err(missing) => missing,
+        };
+        store.load(&missing).await?;
+    }
+    Ok(Vec::new())
 }

@@ -69,6 +69,7 @@ const ROOMS: [Room; 38] = [
             "aiw-processes",
             "aiw-providers",
             "aiw-routing",
+            "aiw-supervisor",
             "aiw-sync",
             "aiw-tasks",
         ],
