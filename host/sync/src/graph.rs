@@ -9,7 +9,11 @@ use crate::travel::{is_covered, is_within};
 
 /// The objects of a store, by machine and counter.
 #[derive(Debug, Default)]
-pub(crate) struct Listing(BTreeMap<String, BTreeMap<u64, ObjectName>>);
+pub(crate) struct Listing {
+    there: BTreeMap<String, BTreeMap<u64, ObjectName>>,
+    /// Those that the far end may have no more, but this machine has.
+    kept: BTreeSet<ObjectName>,
+}
 
 /// Why a list of objects is not to be trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,15 +37,25 @@ impl Listing {
                 return Err(Doubt::Twice { machine, counter });
             }
         }
-        Ok(Self(machines))
+        Ok(Self { there: machines, kept: BTreeSet::new() })
+    }
+
+    /// Takes in an object that is kept here.
+    pub(crate) fn keep(&mut self, name: ObjectName) {
+        self.kept.insert(name);
+    }
+
+    /// Whether an object is there, or kept here.
+    pub(crate) fn has(&self, name: &ObjectName) -> bool {
+        self.kept.contains(name) || self.there.get(&name.machine).and_then(|own| own.get(&name.counter)) == Some(name)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.there.is_empty()
     }
 
     fn machines(&self) -> impl Iterator<Item = &BTreeMap<u64, ObjectName>> {
-        self.0.values()
+        self.there.values()
     }
 
     /// Whether a machine has more objects than a number.
@@ -51,28 +65,30 @@ impl Listing {
 
     /// Returns all objects.
     pub(crate) fn names(&self) -> impl Iterator<Item = &ObjectName> {
-        self.0.values().flat_map(BTreeMap::values)
+        self.there.values().flat_map(BTreeMap::values)
     }
 
     /// Returns the newest object of each machine.
     pub(crate) fn newest(&self) -> Vec<&ObjectName> {
-        self.0.values().filter_map(|counters| counters.values().next_back()).collect()
+        self.there.values().filter_map(|counters| counters.values().next_back()).collect()
     }
 
     /// Returns the newest object of a machine up to a number.
     fn up_to(&self, machine: &str, counter: u64) -> Option<&ObjectName> {
-        self.0.get(machine)?.range(..=counter).next_back().map(|(_, name)| name)
+        let there = self.there.get(machine).and_then(|own| Some(own.range(..=counter).next_back()?.1));
+        let kept = self.kept.iter().filter(|name| name.machine == machine && name.counter <= counter);
+        there.into_iter().chain(kept).max_by_key(|name| name.counter)
     }
 
     /// Compares the list with what is known: no machine has an older newest snapshot than before, and none another one.
     pub(crate) fn check(&self, known: &Clock) -> Result<(), Doubt> {
         for (machine, Seen { counter, digest }) in known {
             let (machine, counter) = (machine.clone(), *counter);
-            let newest = self.0.get(&machine).and_then(|counters| counters.keys().next_back());
+            let newest = self.there.get(&machine).and_then(|counters| counters.keys().next_back());
             if newest.is_none_or(|newest| *newest < counter) {
                 return Err(Doubt::Gone { machine, counter });
             }
-            let own = self.0.get(&machine).and_then(|counters| counters.get(&counter));
+            let own = self.there.get(&machine).and_then(|counters| counters.get(&counter));
             if own.is_some_and(|own| own.digest != *digest) {
                 return Err(Doubt::Changed { machine, counter });
             }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::graph::speaks;
 use crate::made::Taken;
 use crate::place::SyncPath;
-use crate::snapshot::Clock;
+use crate::snapshot::{Clock, Seen};
 use crate::travel::is_within;
 
 const MOST_STATE: u64 = 16 << 20;
@@ -73,6 +73,12 @@ impl MergedState {
         }
         let left_out = self.silent.iter().find(|(left_out, _)| is_within(left_out, path));
         left_out.map_or_else(|| self.merged.clone(), |(_, before)| before.clone())
+    }
+
+    /// Returns the snapshots that are merged into any file or key.
+    pub(crate) fn all_merged(&self) -> impl Iterator<Item = (&String, &Seen)> {
+        let held = self.held.values().flatten().map(|held| &held.merged);
+        std::iter::once(&self.merged).chain(self.silent.values()).chain(held).flatten()
     }
 
     /// Returns what waits of a file that is not merged after all.

@@ -1,6 +1,6 @@
 //! The store at the far end, as this machine may trust it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use aiw_home::{Mode, make_private_dir, read_capped, replace};
 
@@ -49,6 +49,7 @@ impl<'a> Store<'a> {
         if !accept_older {
             store.listing.check(&state.known).map_err(|doubt| said(&doubt))?;
         }
+        store.keep_merged(state);
         let newest: Vec<ObjectName> = store.listing.newest().into_iter().cloned().collect();
         store.load(&newest).await?;
         if !accept_older {
@@ -60,6 +61,17 @@ impl<'a> Store<'a> {
         let newest: Vec<&Snapshot> = newest.iter().filter_map(|name| store.read.get(&name.to_string())).collect();
         store.heads = heads(newest).into_iter().map(|head| head.name.to_string()).collect();
         Ok(store)
+    }
+
+    /// Takes in the copies of what is merged here. A machine that has not pulled for long may be the last that has them.
+    fn keep_merged(&mut self, state: &SyncState) {
+        for (machine, Seen { counter, digest }) in state.files.all_merged() {
+            let (store, machine, digest) = (self.keys.store.clone(), machine.clone(), digest.clone());
+            let name = ObjectName { store, machine, counter: *counter, digest };
+            if self.directory.object(&name.to_string()).exists() {
+                self.listing.keep(name);
+            }
+        }
     }
 
     /// Returns the newest snapshots, none of which is merged into another one.
@@ -80,14 +92,11 @@ impl<'a> Store<'a> {
 
     /// Reads snapshots that were not read yet.
     pub(crate) async fn load(&mut self, names: &[ObjectName]) -> Result<(), SyncError> {
-        let there: BTreeSet<&ObjectName> = self.listing.names().collect();
-        let wanted: Vec<ObjectName> = names
-            .iter()
-            .filter(|name| there.contains(name) && !self.read.contains_key(&name.to_string()))
-            .cloned()
-            .collect();
-        for name in wanted {
-            let snapshot = self.open(&name).await?;
+        for name in names {
+            if self.read.contains_key(&name.to_string()) || !self.listing.has(name) {
+                continue;
+            }
+            let snapshot = self.open(name).await?;
             self.read.insert(name.to_string(), snapshot);
         }
         Ok(())
@@ -122,11 +131,10 @@ impl<'a> Store<'a> {
         Ok(replace(&kept, bytes, Mode::Private)?)
     }
 
-    /// Forgets the copies of objects that the far end has no more.
+    /// Forgets the copies of objects that the far end has no more, and that are not merged here.
     pub(crate) fn forget_old(&self) -> Result<(), SyncError> {
-        let there: BTreeSet<String> = self.listing.names().map(ToString::to_string).collect();
         let Ok(entries) = std::fs::read_dir(self.directory.objects()) else { return Ok(()) };
-        let is_old = |name: &str| ObjectName::parse(name).is_some() && !there.contains(name);
+        let is_old = |name: &str| ObjectName::parse(name).is_some_and(|name| !self.listing.has(&name));
         for entry in entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_old)) {
             aiw_home::remove_file(&entry.path()).map_err(SyncError::System)?;
         }

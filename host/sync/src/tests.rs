@@ -2,6 +2,7 @@
 
 mod histories;
 mod made;
+mod many;
 
 use std::collections::BTreeMap;
 use std::fs;

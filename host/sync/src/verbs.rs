@@ -191,6 +191,7 @@ impl Synchronizer {
         accept_older: bool,
     ) -> Result<Store<'a>, SyncError> {
         let store = Store::look(far, keys, &self.directory, state, accept_older).await?;
+        store.forget_old()?;
         let known = if accept_older { store.known() } else { joined(&store.known(), &state.known) };
         if known != state.known {
             // What is gone is no longer merged, but an edit of this machine.

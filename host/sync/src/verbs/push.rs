@@ -69,7 +69,6 @@ impl Synchronizer {
         self.make(state, keys, &store)?;
         if is_own {
             self.directory.save(state)?;
-            store.forget_old()?;
         }
         let gathered = self.gather(BTreeSet::new()).await?;
         self.refuse_unmerged(&store, state, &gathered)?;
