@@ -158,7 +158,7 @@ fn a_task_is_followed_and_stopped() {
     terminal.wait_for("running");
     terminal.wait_for("working 3");
     terminal.press("o");
-    terminal.wait_for("2 Tasks");
+    terminal.wait_for("L all logs");
     terminal.wait_for("working 3");
     terminal.press("/claude nothing like it");
     terminal.wait_for("nothing has these words");
@@ -174,7 +174,7 @@ fn a_task_is_followed_and_stopped() {
     terminal.press("0");
     terminal.wait_for("exited ");
     terminal.press("t");
-    terminal.wait_for("2 Tasks");
+    terminal.wait_for("P prune");
     env.run(&["task", "remove", task["id"].as_str().unwrap()]).ok();
     terminal.wait_for("no tasks");
     quit(terminal);

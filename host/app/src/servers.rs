@@ -15,6 +15,7 @@ use futures::future::join_all;
 use crate::{AppError, ClientSession};
 
 pub mod approve;
+pub mod call;
 pub mod edit;
 pub mod login;
 pub mod look;
@@ -32,6 +33,23 @@ pub enum ServerError {
     /// It can't be used.
     #[error(transparent)]
     Pool(#[from] PoolError),
+    /// The arguments of a call can't be read.
+    #[error(transparent)]
+    Argument(#[from] call::ArgumentError),
+    /// It answers a call with an error.
+    #[error("the MCP server `{server}` answers: {problem}")]
+    CallAnswered {
+        /// Its name.
+        server: String,
+        /// The error.
+        problem: String,
+    },
+    /// A call names a server alone.
+    #[error("`{server}` is a server: name its tool too")]
+    NoToolNamed {
+        /// Its name.
+        server: String,
+    },
     /// The texts that must not be shown can't be read.
     #[error(transparent)]
     History(#[from] HistoryError),
@@ -199,7 +217,7 @@ where
 
 impl Fault for ServerError {
     fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, App, Add, Pool, History, Listen, Registry, Bundle, Answers { source })
+        aiw_core::passed_on!(self, App, Add, Pool, Argument, History, Listen, Registry, Bundle, Answers { source })
     }
 
     fn own_kind(&self) -> ErrorKind {
@@ -207,7 +225,7 @@ impl Fault for ServerError {
             Self::NoLogin { .. } | Self::Answered { .. } => ErrorKind::Unavailable,
             Self::NoProgram { .. } => ErrorKind::Config,
             Self::NoProfile { kind, .. } | Self::Word { kind, .. } => *kind,
-            Self::NoPatterns | Self::NoChange | Self::UnknownWay { .. } => ErrorKind::Usage,
+            Self::NoPatterns | Self::NoChange | Self::NoToolNamed { .. } | Self::UnknownWay { .. } => ErrorKind::Usage,
             _ => ErrorKind::User,
         }
     }
@@ -239,6 +257,7 @@ impl Fault for ServerError {
                 let name = shell_word(name);
                 format!("take it out there; `aiw mcp disable {name}` only hides it from clients")
             }
+            Self::NoToolNamed { server } => format!("`aiw mcp tools {}` shows them", shell_word(server)),
             Self::ChangedAgain { name } => format!("`aiw mcp approve {name}` shows the new change"),
             Self::NoProfile { known, .. } if known.is_empty() => "`aiw mcp profile add` defines one".into(),
             Self::NoProfile { known, .. } => format!("the profiles are: {}", known.join(", ")),

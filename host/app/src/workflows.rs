@@ -13,15 +13,17 @@ use aiw_core::{
 use aiw_home::{Home, now_millis};
 use aiw_mcp::{Arguments, Call};
 use aiw_orchestrator::{
-    CALLS_OF_A_YES, Consent, Ended, KeptError, KeptWorkflow, Orchestrator, OrchestratorError, PlannedTool, RunRecord,
-    RunRecords, ScriptAnswer, ScriptApprover as AskForCalls, ScriptLimits, ScriptPlan, Standing, ToolName, Tools,
-    Workflows, planning::destroys, problem_of_arguments, tool_name, workflow_file,
+    CALLS_OF_A_YES, Consent, Ended, KeptError, KeptWorkflow, ListedWorkflow, Orchestrator, OrchestratorError,
+    PlannedTool, RunRecord, RunRecords, ScriptAnswer, ScriptApprover as AskForCalls, ScriptLimits, ScriptPlan,
+    Standing, ToolName, Tools, WorkflowSummary, Workflows, planning::destroys, problem_of_arguments, tool_name,
+    workflow_file,
 };
 use aiw_routing::{Offered, Pool, scripts_may_call};
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use crate::ClientSession;
 use crate::servers::look_again;
 
 /// A script can't be run.
@@ -293,6 +295,38 @@ pub async fn approve(
         workflow.tools.iter().filter_map(|tool| Some((tool.clone(), tools.digest(tool)?))).collect();
     let (workflows, workflow) = (workflows.clone(), workflow.clone());
     Ok(aiw_home::blocking(move || workflows.approve(&workflow, &|tool| digests.get(tool).cloned())).await?)
+}
+
+/// Returns all kept workflows, as they stand with the tools that are known.
+///
+/// # Errors
+///
+/// Fails if what was approved can't be read.
+pub fn list(client: &ClientSession) -> Result<Vec<WorkflowSummary>, ScriptError> {
+    let workflows = Workflows::new(client.home().clone());
+    let (lock, tools) = (workflows.lock()?, ScriptTools::of(client.pool()));
+    Ok(workflows.list().iter().map(|listed| WorkflowSummary::of(listed, &lock, &|tool| tools.digest(tool))).collect())
+}
+
+/// Approves a workflow by its name, with its tools as their servers describe them now. Those are started.
+///
+/// # Errors
+///
+/// Fails if it can't be read or used, or the person doesn't agree.
+pub async fn approve_named(
+    client: &ClientSession,
+    name: &WorkflowName,
+    ask: &dyn Ask,
+    sink: &dyn Sink,
+) -> Result<WorkflowSummary, ScriptError> {
+    let workflows = Workflows::new(client.home().clone());
+    let workflow = workflows.get(name)?;
+    let tools = fresh(client.pool(), &workflow.tools, sink).await;
+    check_kept(client.app().orchestrator(), &workflow, &tools).await?;
+    approve(&workflows, &workflow, &tools, ask).await?;
+    client.pool().end().await;
+    let listed = ListedWorkflow { name: name.clone(), path: workflow.path.clone(), workflow: Ok(workflow) };
+    Ok(WorkflowSummary::of(&listed, &workflows.lock()?, &|tool| tools.digest(tool)))
 }
 
 /// Returns a line for each sign that a text is written to take over a model or to read keys.

@@ -35,6 +35,32 @@ impl CopyState {
     }
 }
 
+/// A registry, and what is known of its copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownRegistry {
+    /// The component that reads it.
+    pub id: String,
+    /// Whether it is asked.
+    pub on: bool,
+    /// When its copy was made or brought up to date, in milliseconds since 1970.
+    pub fetched: Option<u64>,
+    /// Why its copy is not up to date.
+    pub problem: Option<String>,
+}
+
+/// Returns the registries whose components are on. None is asked.
+pub fn known(home: &Home, library: &Library) -> Result<Vec<KnownRegistry>, RegistryError> {
+    let known = |(id, on): (ExtensionId, bool)| {
+        let state = Copy::checked(home, &id).and_then(|copy| copy.map(|copy| copy.state()).transpose());
+        let (fetched, problem) = match state {
+            Ok(state) => state.map_or((None, None), |state| (state.finished, state.problem)),
+            Err(e) => (None, Some(e.to_string())),
+        };
+        KnownRegistry { id: id.to_string(), on, fetched, problem: problem.map(|problem| one_line(&problem, 300)) }
+    };
+    Ok(registry::all(library, &home.registry_settings()?)?.into_iter().map(known).collect())
+}
+
 /// Returns what local copies say of the servers that were installed, and which copies are damaged or can't be brought
 /// up to date. A damaged one is removed: everything in it can be fetched again.
 pub fn kept(home: &Home, library: &Library) -> Result<Kept, RegistryError> {

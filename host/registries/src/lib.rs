@@ -24,7 +24,7 @@ pub use detached::{become_sync, start_sync};
 pub use error::RegistryError;
 pub use find::{Answered, Found, Registries};
 pub use install::{News, digest, news, record, usual_key, way_id};
-pub use kept::{CopyProblem, Kept, kept};
+pub use kept::{CopyProblem, Kept, KnownRegistry, kept, known};
 pub use meaning::{is_request, rank};
 pub use merge::MergedServer;
 pub use plan::{

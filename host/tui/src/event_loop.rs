@@ -6,6 +6,7 @@ use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::Child;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,6 +14,8 @@ use std::time::{Duration, Instant};
 use aiw_app::feed::Topic;
 use crossterm::event::Event;
 use parking_lot::Mutex;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::prompt::Prompt;
@@ -87,6 +90,8 @@ struct Desk<'a, S: Screen> {
     input: &'a mut Option<terminal::Input>,
     /// The process that has the terminal now.
     lent: Option<Pid>,
+    /// Whether Ctrl-C was pressed since that process ended.
+    is_read: Arc<AtomicBool>,
     /// The signal that ended us while it had it, and when.
     ending: Option<(i32, Instant)>,
 }
@@ -98,7 +103,15 @@ fn run<S: Screen>(
     input: &mut Option<terminal::Input>,
 ) -> Result<(), ScreenError> {
     let (worker, sender) = (screen.worker(), sender.clone());
-    let mut desk = Desk::<S> { worker, sender, progress: Arc::default(), input, lent: None, ending: None };
+    let mut desk = Desk::<S> {
+        worker,
+        sender,
+        progress: Arc::default(),
+        input,
+        lent: None,
+        is_read: Arc::default(),
+        ending: None,
+    };
     // Never dropped: ratatui's drop reports on standard error that it could not show the cursor, and panics if
     // standard error has hung up too. `give_back` takes care of the cursor.
     let mut terminal = ManuallyDrop::new(terminal::screen()?);
@@ -131,8 +144,13 @@ fn run<S: Screen>(
         if let Some((signal, _)) = desk.ending.filter(|(_, since)| since.elapsed() >= ENDS) {
             return Err(ScreenError::Signal(signal));
         }
-        if first.is_none() && !screen.is_working() && desk.lent.is_none() && !terminal::is_there() {
-            return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
+        if first.is_none() && !screen.is_working() && desk.lent.is_none() {
+            if !terminal::is_there() {
+                return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
+            }
+            if let Some(effect) = screen.rested() {
+                desk.carry_out(effect)?;
+            }
         }
         // Everything that has arrived goes into one frame, because keys may repeat faster than frames are drawn.
         for message in first.into_iter().chain(messages.try_iter()) {
@@ -212,11 +230,11 @@ impl<S: Screen> Desk<'_, S> {
     fn lend(&mut self, program: &Program) {
         self.input.take().into_iter().for_each(terminal::Input::stop);
         terminal::give_back();
-        let sender = self.sender.clone();
+        let (sender, is_read) = (self.sender.clone(), Arc::clone(&self.is_read));
         let started = program.command().spawn().and_then(|mut child| {
             let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
             let wait = thread::Builder::new().name("aiw-lent".to_owned());
-            wait.spawn(move || drop(sender.send(Message::Returned(ended(&mut child)))))?;
+            wait.spawn(move || drop(sender.send(Message::Returned(ended(&mut child, &is_read)))))?;
             Ok(pid)
         });
         match started {
@@ -240,7 +258,8 @@ impl<S: Screen> Desk<'_, S> {
     fn signal_while_lent(&mut self, signal: i32) -> Result<(), ScreenError> {
         use signal_hook::consts::{SIGCONT, SIGINT, SIGQUIT, SIGTSTP};
         match signal {
-            SIGINT | SIGQUIT | SIGCONT => {}
+            SIGINT | SIGQUIT => self.is_read.store(true, Ordering::SeqCst),
+            SIGCONT => {}
             // It has stopped too, and the shell waits for both.
             SIGTSTP => signal_hook::low_level::emulate_default_handler(SIGTSTP)?,
             signal => {
@@ -277,12 +296,24 @@ impl<S: Screen> Desk<'_, S> {
 }
 
 /// Waits for the end of a program that has the terminal. What it said when it failed stays until the user has read it.
-fn ended(child: &mut Child) -> Result<(), String> {
+fn ended(child: &mut Child, is_read: &AtomicBool) -> Result<(), String> {
     let status = child.wait().map_err(|error| error.to_string())?;
     if status.success() {
         return Ok(());
     }
+    is_read.store(false, Ordering::SeqCst);
     let _ = writeln!(io::stderr(), "it ended with {status}; press Enter to go back");
-    let _ = io::stdin().read_line(&mut String::new());
+    let input = io::stdin();
+    while !is_read.load(Ordering::SeqCst) {
+        let wait = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        match poll(&mut [PollFd::new(&input, PollFlags::IN)], Some(&wait)) {
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => {
+                let _ = input.read_line(&mut String::new());
+                break;
+            }
+            Err(_) => break,
+        }
+    }
     Err(format!("it ended with {status}"))
 }

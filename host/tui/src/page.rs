@@ -70,11 +70,20 @@ pub(crate) struct Listed {
     pub(crate) rows: Vec<Row>,
     /// Notes about the list, a line each.
     pub(crate) notes: Vec<String>,
+    /// The keys of the actions on all that have nothing to act on.
+    pub(crate) idle: String,
 }
 
 impl Listed {
     pub(crate) fn of(rows: Vec<Row>, notes: impl IntoIterator<Item = String>) -> Self {
-        Self { rows, notes: notes.into_iter().map(|note| clean(&note, CELL)).collect() }
+        Self { rows, notes: notes.into_iter().map(|note| clean(&note, CELL)).collect(), idle: String::new() }
+    }
+
+    /// Takes an action on all away as long as it has nothing to act on.
+    #[must_use]
+    pub(crate) fn without(mut self, key: char, is_idle: bool) -> Self {
+        self.idle.extend(is_idle.then_some(key));
+        self
     }
 }
 

@@ -111,6 +111,11 @@ pub(crate) trait Screen {
         None
     }
 
+    /// Handles time in which nothing happened.
+    fn rested(&mut self) -> Option<Effect<Self::Job>> {
+        None
+    }
+
     /// Handles a question of a job.
     fn asked(&mut self, _prompt: Prompt) {}
 

@@ -61,8 +61,12 @@ pub(crate) fn without_styles(text: &str) -> Cow<'_, str> {
     let mut parts = text.split("\u{1b}[");
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let end = part.find(|c: char| ('@'..='~').contains(&c));
-        plain.push_str(end.map_or("", |end| &part[end + 1..]));
+        // Parameters, then a letter. What is neither was never a sequence.
+        match part.find(|c: char| !(' '..='?').contains(&c)) {
+            Some(end) if ('@'..='~').contains(&char::from(part.as_bytes()[end])) => plain.push_str(&part[end + 1..]),
+            Some(end) => plain.push_str(&part[end..]),
+            None => {}
+        }
     }
     Cow::Owned(plain)
 }
@@ -137,7 +141,8 @@ mod tests {
     fn colours_of_programs_are_left_out() {
         assert_eq!(without_styles("\u{1b}[1;31mred\u{1b}[0m and\u{1b}[2K plain"), "red and plain");
         assert_eq!(clean_output("\tin \u{1b}[32m  deep\u{202e}\r\n", 80), "    in   deep\\u{202e}");
-        assert_eq!(clean(&without_styles("\u{1b}]0;t\u{7}\u{1b}[é"), 80), "\\u{1b}]0;t\\u{7}");
+        assert_eq!(clean(&without_styles("\u{1b}]0;t\u{7}\u{1b}[é"), 80), "\\u{1b}]0;t\\u{7}é");
+        assert_eq!(without_styles("cut \u{1b}[1;3\u{1b}[0mhere, \u{1b}[12"), "cut here, ");
     }
 
     #[test]

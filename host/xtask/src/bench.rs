@@ -117,6 +117,7 @@ pub fn run() -> Result<bool> {
     good &= crate::scripts::run(&bench.aiw)?;
     good &= crate::planning::run(&bench.aiw)?;
     good &= crate::sync::run(&bench.aiw)?;
+    good &= crate::screens::run(&bench.aiw)?;
     println!("the search of a million messages: `cargo xtask bench history --figures 1000000`");
     Ok(good)
 }

@@ -22,6 +22,7 @@ mod plugins;
 mod processes;
 mod registries;
 mod resident;
+mod screens;
 mod scripts;
 mod sync;
 mod systems;
@@ -144,6 +145,12 @@ enum Measure {
         #[arg(long, value_name = "FILE")]
         aiw: Option<PathBuf>,
     },
+    /// The cost of the terminal view on a real terminal
+    Screens {
+        /// The binary to measure [default: the release build]
+        #[arg(long, value_name = "FILE")]
+        aiw: Option<PathBuf>,
+    },
     /// The cost of configuration that travels, beside restic and a plain `git push`
     Sync {
         /// The binary to measure [default: the release build]
@@ -203,6 +210,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Bench { what: Some(Measure::Gateway { aiw }) } => return gateway::bench(aiw),
         Chore::Bench { what: Some(Measure::Planning { aiw }) } => return planning::bench(aiw),
         Chore::Bench { what: Some(Measure::Scripts { aiw }) } => return scripts::bench(aiw),
+        Chore::Bench { what: Some(Measure::Screens { aiw }) } => return screens::bench(aiw),
         Chore::Bench { what: Some(Measure::Sync { aiw }) } => return sync::bench(aiw),
         Chore::Bench { what: Some(Measure::Hooks { rounds }) } => return exits::run(rounds),
     }

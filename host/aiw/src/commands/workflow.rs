@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aiw_app::ClientSession;
 use aiw_app::runs::is_private_session;
+use aiw_app::servers::call::arguments;
 use aiw_app::workflows::{
     self, Draft, Nobody, ScriptError, ScriptReach, ScriptTools, TracedRun, Writes, check_kept, fresh, plan_of,
 };
@@ -22,7 +23,6 @@ use serde_json::{Value, json};
 
 use super::each::remove_files;
 use super::given;
-use super::mcp::call::arguments;
 use crate::ask::Person;
 use crate::cli::workflow::{NewWorkflowArgs, RunWorkflowArgs, RunsArgs, SaveWorkflowArgs, WorkflowCommand};
 use crate::components::session;
@@ -111,10 +111,7 @@ pub async fn run(command: WorkflowCommand, home: &Home, output: &Output) -> Resu
 }
 
 fn list(here: &Here, output: &Output) -> Result<(), Failure> {
-    let (lock, tools) = (here.workflows.lock()?, ScriptTools::of(here.pool()));
-    let listed = here.workflows.list();
-    let workflows: Vec<_> =
-        listed.iter().map(|listed| WorkflowSummary::of(listed, &lock, &|tool| tools.digest(tool))).collect();
+    let workflows = workflows::list(&here.client)?;
     let row = |workflow: &WorkflowSummary| {
         let about = workflow.description.clone().or_else(|| workflow.problem.as_ref().map(|p| format!("it {p}")));
         vec![workflow.name.clone(), workflow.state.to_owned(), one_line(&about.unwrap_or_default(), 80)]
@@ -263,13 +260,9 @@ fn pretty(result: &RawValue) -> String {
 }
 
 async fn approve(here: &Here, name: &WorkflowName, yes: bool, output: &Output) -> Result<(), Failure> {
-    let workflow = here.workflows.get(name)?;
-    let tools = fresh(here.pool(), &workflow.tools, output).await;
-    check_kept(here.orchestrator(), &workflow, &tools).await?;
-    workflows::approve(&here.workflows, &workflow, &tools, &Person::new(output, yes)).await?;
-    here.pool().end().await;
+    let workflow = workflows::approve_named(&here.client, name, &Person::new(output, yes), output).await?;
     output.line(format!("Approved `{name}`: it is the tool `{}` of the toolset `workflows`", tool_name(name)));
-    output.answer(ShownWorkflow { workflow: here.summary(&workflow, &tools)?, text: None });
+    output.answer(ShownWorkflow { workflow, text: None });
     Ok(())
 }
 

@@ -146,6 +146,11 @@ impl Screen for App {
         self.panel()?.changed(at, topics).map(Effect::Start)
     }
 
+    fn rested(&mut self) -> Option<Effect> {
+        let at = self.at;
+        self.panel()?.aged(at).map(Effect::Start)
+    }
+
     fn asked(&mut self, prompt: Prompt) {
         self.is_changed = true;
         // Dropped, it is a no.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aiw_app::feed::Topic;
 use crossterm::event::KeyCode;
@@ -9,6 +10,9 @@ use crossterm::event::KeyCode;
 use super::jobs::Job;
 use crate::list::List;
 use crate::page::{Action, Detail, Listed, Page, Row};
+
+/// How often a list is read for its ages alone.
+const AGES: Duration = Duration::from_secs(60);
 
 /// The pane that the arrows move. Where there is room for one only, it is the one that is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub(crate) struct Panel {
     pub(super) page: Arc<dyn Page>,
     pub(super) list: List,
     pub(super) notes: Vec<String>,
+    /// The keys of the actions on all that have nothing to act on.
+    idle: String,
     pub(super) problem: Option<String>,
     /// Whether the list has been read.
     pub(super) is_read: bool,
@@ -44,6 +50,8 @@ pub(crate) struct Panel {
     /// Whether a detail is being read, and whether the shown one is out of date.
     is_looking: bool,
     is_stale: bool,
+    /// When the list was read.
+    read: Option<Instant>,
 }
 
 impl Panel {
@@ -52,6 +60,7 @@ impl Panel {
             list: List::new(page.columns()),
             page,
             notes: Vec::new(),
+            idle: String::new(),
             problem: None,
             is_read: false,
             detail: None,
@@ -65,6 +74,7 @@ impl Panel {
             is_outdated: false,
             is_looking: false,
             is_stale: false,
+            read: None,
         }
     }
 
@@ -104,14 +114,21 @@ impl Panel {
         self.look(at)
     }
 
+    /// Returns the job that reads the list for its ages, which are older by now.
+    pub(super) fn aged(&mut self, at: usize) -> Option<Job> {
+        let is_old = self.read.is_some_and(|read| read.elapsed() >= AGES);
+        (is_old && !self.is_listing).then(|| self.read(at))?
+    }
+
     /// Takes a list that was read. Returns the next job, and whether anything differs.
     pub(super) fn listed(&mut self, at: usize, listed: Result<Listed, String>) -> (Option<Job>, bool) {
         self.is_listing = false;
+        self.read = Some(Instant::now());
         let mut is_changed = !std::mem::replace(&mut self.is_read, true);
         match listed {
-            Ok(Listed { rows, notes }) => {
-                is_changed |= self.problem.take().is_some() || notes != self.notes;
-                self.notes = notes;
+            Ok(Listed { rows, notes, idle }) => {
+                is_changed |= self.problem.take().is_some() || notes != self.notes || idle != self.idle;
+                (self.notes, self.idle) = (notes, idle);
                 is_changed |= self.list.set(rows);
                 self.wanted.take().iter().for_each(|id| self.list.select_id(id));
             }
@@ -156,7 +173,10 @@ impl Panel {
     /// Returns the actions that make sense now.
     pub(super) fn actions(&self) -> impl Iterator<Item = &'static Action> {
         let keys = self.list.current().map_or("", |row| row.keys);
-        self.page.actions().iter().filter(move |action| !action.is_of_one || keys.contains(action.key))
+        let makes_sense = move |action: &&Action| {
+            if action.is_of_one { keys.contains(action.key) } else { !self.idle.contains(action.key) }
+        };
+        self.page.actions().iter().filter(makes_sense)
     }
 
     pub(super) fn action(&self, key: char) -> Option<(&'static Action, Option<&Row>)> {

@@ -18,6 +18,9 @@ const BESIDE: u16 = 120;
 /// With so many rows for both, details stand below their list.
 const BELOW: u16 = 20;
 
+/// The most lines of what is said.
+const SAID: usize = 6;
+
 /// The keys that are the same in all screens, for the help.
 const KEYS: [(&str, &str); 12] = [
     ("Tab Shift-Tab", "the next screen, the one before"),
@@ -120,16 +123,28 @@ fn screen(buffer: &mut Buffer, area: Rect, app: &mut App) -> Option<Position> {
     status(buffer, areas.status, app)
 }
 
-/// Draws the names of the screens. Where there is no room, the others are numbers.
+/// Returns a screen's name behind the key that opens it, if one does.
+fn numbered(at: usize, title: &str) -> String {
+    let key = if at < 10 { ((at + 1) % 10).to_string() } else { String::new() };
+    format!("{key} {title}").trim().to_owned()
+}
+
+/// Draws the names of the screens. Where there is no room, the others are cut, or numbers.
 fn tabs(buffer: &mut Buffer, area: Rect, app: &App) -> Vec<Rect> {
-    let name = |at: usize, tab: &Tab| format!("{} {}", (at + 1) % 10, tab.title());
-    let all: usize = app.tabs.iter().enumerate().map(|(at, tab)| width(&name(at, tab)) + 2).sum();
-    let is_short = all > usize::from(area.width);
+    let name = |at: usize, tab: &Tab, most: usize| {
+        let most = if at == app.at { usize::MAX } else { most };
+        let title: String = tab.title().chars().take(most).collect();
+        numbered(at, &title)
+    };
+    let all =
+        |most: usize| -> usize { app.tabs.iter().enumerate().map(|(at, tab)| width(&name(at, tab, most)) + 2).sum() };
+    // Of names that are cut to less, nobody knows what they are.
+    let most = [usize::MAX, 5, 4, 3].into_iter().find(|most| all(*most) <= usize::from(area.width)).unwrap_or(0);
     let mut x = 0;
     let mut places = Vec::new();
     for (at, tab) in app.tabs.iter().enumerate() {
         let is_open = at == app.at;
-        let shown = if is_short && !is_open { ((at + 1) % 10).to_string() } else { name(at, tab) };
+        let shown = name(at, tab, most);
         let style = if is_open { BOLD.add_modifier(Modifier::REVERSED) } else { Style::new() };
         let end = put(buffer, area, x, &format!(" {shown} "), style);
         places.push(Rect { x: area.x + x, width: end - x, ..area });
@@ -247,10 +262,10 @@ fn help(buffer: &mut Buffer, area: Rect, app: &App) -> usize {
     let mut lines = vec![line(tab.title(), &command)];
     lines.extend(own.iter().map(|(key, help)| line(key.as_str(), help)));
     lines.push(Line::plain(""));
-    let numbered = app.tabs.iter().enumerate().map(|(at, tab)| format!("{} {}", (at + 1) % 10, tab.title()));
-    let numbered = numbered.collect::<Vec<_>>().join(", ");
+    let names = app.tabs.iter().enumerate().map(|(at, tab)| numbered(at, tab.title()));
+    let names = names.collect::<Vec<_>>().join(", ");
     let mut screens = Vec::new();
-    Line::wrapped(&mut screens, &numbered, 0, usize::from(area.width).saturating_sub(15), Style::new());
+    Line::wrapped(&mut screens, &names, 0, usize::from(area.width).saturating_sub(15), Style::new());
     lines.extend(screens.into_iter().enumerate().map(|(at, one)| Line {
         label: if at == 0 { "screens" } else { "" },
         indent: 15,
@@ -278,6 +293,25 @@ fn footer(buffer: &mut Buffer, area: Rect, app: &App) {
     keys(buffer, Rect { x: area.x + area.width - rest + 1, width: rest - 1, ..area }, [("?", "help")]);
 }
 
+/// Draws what is said, from a column on. Where a line is too short for it, it stands above too, on what a page shows there.
+fn said(buffer: &mut Buffer, area: Rect, x: u16, said: &str, style: Style) {
+    let room = usize::from(area.width);
+    if usize::from(x) + width(said) <= room {
+        put(buffer, area, x, said, style);
+        return;
+    }
+    let lines = wrap(said, room);
+    let shown = lines.len().min(SAID);
+    // Work that goes on keeps the last line.
+    let below = usize::from(x > 0);
+    for (at, line) in lines.into_iter().take(shown).enumerate() {
+        let up = u16::try_from(shown + below - 1 - at).unwrap_or(0);
+        let line_area = Rect { y: area.y.saturating_sub(up), ..area };
+        put(buffer, line_area, 0, &" ".repeat(room), Style::new());
+        put(buffer, line_area, 0, line, style);
+    }
+}
+
 /// Draws the line of what is typed, done or said. Returns the position of the cursor.
 fn status(buffer: &mut Buffer, area: Rect, app: &App) -> Option<Position> {
     let theme = app.theme;
@@ -302,10 +336,8 @@ fn status(buffer: &mut Buffer, area: Rect, app: &App) -> Option<Position> {
     }
     if let Some(status) = &app.status {
         let style = theme.tone(if status.is_bad { Tone::Bad } else { Tone::Good });
-        if status.is_bad {
-            x = put(buffer, area, x, "! ", style);
-        }
-        put(buffer, area, x, &status.text, style);
+        let text = if status.is_bad { format!("! {}", status.text) } else { status.text.clone() };
+        said(buffer, area, x, &text, style);
     } else if x == 0 {
         let (all, shown) = panel.list.counts();
         let query = panel.query();

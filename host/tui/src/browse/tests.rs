@@ -104,7 +104,7 @@ fn an_empty_list_says_what_to_do() {
 
 
 
-        / search  i install  q quit  ? help  Tab details  d remove
+        / search  i install  q quit  ? help  Enter details  d remove
         "#);
 }
 
@@ -168,7 +168,7 @@ fn before_the_list_is_read_it_says_so() {
 
 
         | Reading the markets
-        / search  i install  q quit  ? help  Tab details  d remove
+        / search  i install  q quit  ? help  Enter details  d remove
         "#);
 }
 
@@ -184,7 +184,7 @@ fn a_list_that_cannot_be_read_says_why() {
 
 
 
-        / search  i install  q quit  ? help  Tab details  d remove
+        / search  i install  q quit  ? help  Enter details  d remove
         "#);
 }
 
@@ -210,7 +210,7 @@ fn list_and_details_stand_side_by_side() {
                                                                │
                                                                │
 
-        / search  i install  q quit  ? help  Tab details  d remove  m market  c category  t kind  a all
+        / search  i install  q quit  ? help  Enter details  d remove  m market  c category  t kind  a all
         "#);
 }
 
@@ -231,7 +231,7 @@ fn on_a_narrow_screen_tab_turns_to_the_details() {
 
 
 
-        / search  i install  q quit  ? help  Tab details
+        / search  i install  q quit  ? help  Enter details
         "#);
     screen.key(KeyCode::Tab);
     assert_snapshot!(screen.frame(), @r#"
@@ -248,7 +248,7 @@ fn on_a_narrow_screen_tab_turns_to_the_details() {
         homepage  https://github.example/
         servers   github (http)
 
-        ↑↓ scroll  Tab list  i install  d remove  q quit
+        ↑↓ scroll  Esc list  i install  d remove  q quit
         "#);
 }
 
@@ -301,7 +301,7 @@ fn filters_go_round_and_stand_in_the_title() {
                                                           │
                                                           │ state     not installed
 
-        / search  i install  q quit  ? help  Tab details  d remove  m market  c category  t kind  a all
+        / search  i install  q quit  ? help  Enter details  d remove  m market  c category  t kind  a all
         "#);
     screen.keys("mct");
     assert_snapshot!(screen.frame(), @r#"
@@ -312,7 +312,7 @@ fn filters_go_round_and_stand_in_the_title() {
                                                           │
                                                           │
 
-        / search  i install  q quit  ? help  Tab details  d remove  m market  c category  t kind  a all
+        / search  i install  q quit  ? help  Enter details  d remove  m market  c category  t kind  a all
         "#);
     screen.keys("mc");
     assert!(screen.app.filter.market.is_none() && screen.app.filter.category.is_none());
@@ -335,7 +335,7 @@ fn a_broken_plugin_says_why_and_is_not_installed() {
                                                           │ version   1.2.0
                                                           │ brings    mcp
         ! `rusty@official` cannot be installed: no plugin.json
-        / search  i install  q quit  ? help  Tab details  d remove  m market  c category  t kind  a all
+        / search  i install  q quit  ? help  Enter details  d remove  m market  c category  t kind  a all
         "#);
 }
 
@@ -384,7 +384,7 @@ fn an_install_shows_what_it_adds_asks_and_shows_its_progress() {
                                                 │ version   1.2.0
                                                 │ brings    not inspected yet
         / Installing time@acme [###-------] 30%: fetching\u{1b}[31m
-        / search  i install  q quit  ? help  Tab details  d remove  m market  c category
+        / search  i install  q quit  ? help  Enter details  d remove  m market
         "#);
     let reload = screen.app.reply(Reply::Done(Ok("Installed `time@acme`".to_owned())));
     assert_eq!(reload, Some(Effect::Start(Job::Load)));
@@ -401,7 +401,7 @@ fn an_install_shows_what_it_adds_asks_and_shows_its_progress() {
                                                 │ version   1.2.0
                                                 │ brings    not inspected yet
         Installed `time@acme`
-        / search  i install  q quit  ? help  Tab details  d remove  m market  c category
+        / search  i install  q quit  ? help  Enter details  d remove  m market
         "#);
 }
 
@@ -491,7 +491,7 @@ fn removing_asks_and_enabling_does_not() {
                                                 │ state     installed, enabled
                                                 │ version   1.2.0
         ! cannot: \u{202e}busy
-        / search  i install  q quit  ? help  Tab details  d remove  m market  c category
+        / search  i install  q quit  ? help  Enter details  d remove  m market
         "#);
     assert_eq!(screen.keys("e"), Some(Effect::Start(Job::Enable("github@official".to_owned(), false))));
     assert_eq!(screen.keys("e"), None);
@@ -611,7 +611,7 @@ fn hostile_text_is_seen_and_not_obeyed() {
                                                           │ 日本語🦀👩💻é́\u{61c}\u{1b}[2J\u{1b}]0;title\u{7}
                                                           │ \u{9b}31m\u{202e}gnp\u{202c}\u{200b}\u{feff}
 
-        / search  i install  q quit  ? help  Tab details  d remove  m market  c category  t kind  a all
+        / search  i install  q quit  ? help  Enter details  d remove  m market  c category  t kind  a all
         "#);
     for width in [1, 2, 3, 20, 33, 79, 80, 81, 120] {
         let mut screen = Screen::of(vec![hostile(), plugin("time")], width, 12);
@@ -659,7 +659,7 @@ fn the_help_names_every_key() {
     d              remove: asks
     e              enable or disable
     r              read the list again
-    Tab Enter      details and back; arrows scroll them
+    Enter Esc      details and back; arrows scroll them
     Ctrl-Z         to the background
     q Esc Ctrl-C   leave
 

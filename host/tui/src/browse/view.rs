@@ -27,7 +27,7 @@ const HELP: &[(&str, &str)] = &[
     ("d", "remove: asks"),
     ("e", "enable or disable"),
     ("r", "read the list again"),
-    ("Tab Enter", "details and back; arrows scroll them"),
+    ("Enter Esc", "details and back; arrows scroll them"),
     ("Ctrl-Z", "to the background"),
     ("q Esc Ctrl-C", "leave"),
     ("", ""),
@@ -282,7 +282,7 @@ fn keys(buffer: &mut Buffer, area: Rect, app: &App) {
             ("i", "install"),
             ("q", "quit"),
             ("?", "help"),
-            ("Tab", "details"),
+            ("Enter", "details"),
             ("d", "remove"),
             ("m", "market"),
             ("c", "category"),
@@ -292,7 +292,7 @@ fn keys(buffer: &mut Buffer, area: Rect, app: &App) {
             ("↑↓", "move"),
         ],
         (Mode::List, Focus::Details) => {
-            &[("↑↓", "scroll"), ("Tab", "list"), ("i", "install"), ("d", "remove"), ("q", "quit"), ("?", "help")]
+            &[("↑↓", "scroll"), ("Esc", "list"), ("i", "install"), ("d", "remove"), ("q", "quit"), ("?", "help")]
         }
         (Mode::Search, _) => &[("Enter", "keep"), ("Esc", "clear"), ("↑↓", "move"), ("Ctrl-C", "quit")],
         (Mode::Help, _) => &[("↑↓", "scroll"), ("Esc", "back")],

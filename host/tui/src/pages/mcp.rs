@@ -1,8 +1,11 @@
-//! MCP servers behind aiw: whether they work, their tools, and what waits to be accepted.
+//! MCP servers behind aiw: whether they work, their tools, and what waits to be accepted; and the workflows over them.
 
 use aiw_app::feed::Topic;
+use aiw_app::servers::call::{self, ToolCallRequest, ToolCalled};
 use aiw_app::servers::{approve, edit, look};
-use aiw_core::{counted, one_line};
+use aiw_app::workflows;
+use aiw_core::{Ask, Choice, Plan, Question, WorkflowName, counted, one_line};
+use aiw_orchestrator::{WorkflowSummary, Workflows};
 use aiw_routing::{Records, ServerEntry, ServerTool};
 
 use crate::ground::Ground;
@@ -11,6 +14,9 @@ use crate::paint::{Fact, Tone};
 use crate::person::AtScreen;
 use crate::progress::said;
 use crate::screen::Program;
+
+/// The beginning of the id of a workflow's row. No server has a name with it.
+const WORKFLOW: &str = "\nworkflow ";
 
 /// The page of MCP servers.
 pub(crate) struct McpServers;
@@ -49,13 +55,15 @@ impl Page for McpServers {
     }
 
     fn actions(&self) -> &'static [Action] {
-        const ACTIONS: [Action; 6] = [
+        const ACTIONS: [Action; 7] = [
             Action::new('s', "status", "start it, and see whether it works"),
-            Action::new('a', "approve", "see what it has changed in its definitions, and accept that"),
+            Action::new('a', "approve", "see what it has changed in its definitions, or a workflow, and accept that"),
+            Action::new('c', "call", "call one of its tools, with the arguments that you type"),
             Action::new('e', "on/off", "offer it to clients, or hide it from them"),
             Action::new('t', "tools", "its tools as it offers them now, with their parameters"),
             Action::new('o', "log in", "log in to it with your browser"),
-            Action::new('d', "remove", "remove it from mcp.json: asks").asking("Remove the server {}? (y/N)"),
+            Action::new('d', "remove", "remove it from mcp.json, or a workflow's file: asks")
+                .asking("Remove {}? (y/N)"),
         ];
         &ACTIONS
     }
@@ -65,10 +73,18 @@ impl Page for McpServers {
         let records = Records::new(ground.home().clone());
         let waits = |name: &str| records.load(name).map_or(0, |record| record.changes().len());
         let rows = answer.servers.iter().map(|server| row(server, waits(&server.name)));
-        Ok(Listed::of(rows.collect(), answer.problems))
+        let (workflows, problem) = match workflows::list(&ground.client) {
+            Ok(workflows) => (workflows, None),
+            Err(e) => (Vec::new(), Some(said(&e))),
+        };
+        let rows = rows.chain(workflows.iter().map(workflow_row)).collect();
+        Ok(Listed::of(rows, answer.problems.into_iter().chain(problem)))
     }
 
     fn detail(&self, ground: &Ground, id: &str) -> Detail {
+        if let Some(name) = id.strip_prefix(WORKFLOW) {
+            return workflow_detail(ground, name);
+        }
         match look::show(&ground.client, id, &aiw_core::Unasked) {
             Err(e) => Detail::failed(said(&e)),
             Ok(shown) => {
@@ -98,8 +114,12 @@ impl Page for McpServers {
     }
 
     fn act(&self, ground: &Ground, key: char, id: &str, person: &AtScreen) -> Result<Outcome, String> {
+        if let Some(name) = id.strip_prefix(WORKFLOW) {
+            return act_on_workflow(ground, key, name, person).map(Outcome::Said);
+        }
         let (client, names) = (&*ground.client, [id.to_owned()]);
         match key {
+            'c' => call_tool(ground, id, person),
             's' => {
                 let choices = || Vec::new();
                 let answer = ground.block_on(look::status(client, &names, &choices, person))?;
@@ -155,10 +175,95 @@ pub(super) fn row(server: &ServerEntry, waits: usize) -> Row {
     ];
     let keys = match (server.error.is_some(), server.transport) {
         (true, _) => "ed",
-        (false, Some("http")) => "saetod",
-        (false, _) => "saetd",
+        (false, Some("http")) => "sacetod",
+        (false, _) => "sacetd",
     };
     Row::new(server.name.clone(), tone, keys, cells)
+}
+
+/// Returns a workflow in the list.
+fn workflow_row(workflow: &WorkflowSummary) -> Row {
+    let (tone, keys) = match workflow.state {
+        "approved" => (Tone::Good, "d"),
+        "broken" => (Tone::Bad, "d"),
+        _ => (Tone::Warn, "ad"),
+    };
+    let problem = workflow.problem.as_ref().map(|problem| format!("it {problem}"));
+    let cells = [
+        workflow.name.clone(),
+        workflow.state.to_owned(),
+        workflow.tools.len().to_string(),
+        "workflow".to_owned(),
+        "script".to_owned(),
+        problem.or_else(|| workflow.description.clone()).unwrap_or_default(),
+    ];
+    Row::new(format!("{WORKFLOW}{}", workflow.name), tone, keys, cells)
+}
+
+fn workflow_detail(ground: &Ground, name: &str) -> Detail {
+    let listed = match workflows::list(&ground.client) {
+        Ok(listed) => listed,
+        Err(e) => return Detail::failed(said(&e)),
+    };
+    let Some(workflow) = listed.into_iter().find(|workflow| workflow.name == name) else {
+        return Detail::failed("it is gone");
+    };
+    let mut facts = vec![Fact::title(format!("the workflow {name}")), Fact::new("state", workflow.state)];
+    facts.extend(workflow.problem.map(|problem| Fact::new("problem", format!("it {problem}"))));
+    facts.extend(workflow.description.map(|description| Fact::new("does", description)));
+    facts.extend((!workflow.tools.is_empty()).then(|| Fact::new("calls", workflow.tools.join(", "))));
+    facts.push(Fact::new("file", workflow.path.display().to_string()));
+    let kept = name.parse::<WorkflowName>().ok().map(|name| Workflows::new(ground.home().clone()).get(&name));
+    let text = kept.and_then(Result::ok).map(|kept| kept.text).unwrap_or_default();
+    Detail::of(facts).with_lines(text.lines())
+}
+
+fn act_on_workflow(ground: &Ground, key: char, name: &str, person: &AtScreen) -> Result<String, String> {
+    let own = name.parse::<WorkflowName>().map_err(|e| e.to_string())?;
+    if key == 'a' {
+        ground.block_on(workflows::approve_named(&ground.client, &own, person, person))?;
+        return person.outcome(|| format!("approved {name}"));
+    }
+    Workflows::new(ground.home().clone()).remove(&own).map_err(|e| said(&e))?;
+    Ok(format!("removed {name}"))
+}
+
+/// Calls one of a server's tools: which one, and with what, is asked.
+fn call_tool(ground: &Ground, server: &str, person: &AtScreen) -> Result<Outcome, String> {
+    let client = &*ground.client;
+    let known = ground.block_on(look::tools(client, &[server.to_owned()], person))?.tools;
+    let known: Vec<&ServerTool> = known.iter().filter(|tool| !tool.withheld).collect();
+    if known.is_empty() {
+        return Err(format!("{server} has no tool that can be called"));
+    }
+    let option = |tool: &&ServerTool| format!("{}  {}", tool.name, one_line(&tool.description, 200));
+    let choice = Choice {
+        name: "tool",
+        question: format!("Which tool of {server} is called?"),
+        short: "tool".to_owned(),
+        options: known.iter().map(option).collect(),
+        flag: String::new(),
+    };
+    let chosen = ground.block_on(person.choose(&choice))?;
+    let tool = known.get(chosen).ok_or("there is no such tool")?;
+    let questions = ground.block_on(call::questions(client, server, &tool.name, person))?;
+    let does = if tool.read_only { "it says that it only reads" } else { "it may change something" };
+    let plan = Plan {
+        text: Some(tool.description.clone()),
+        about: vec![does.to_owned()],
+        ..Plan::of(format!("Call the tool {} of {server}?", tool.name))
+    };
+    let asked: Vec<&Question> = questions.iter().collect();
+    let given = ground.block_on(person.agree(&plan, &asked))?;
+    let given = given.iter().map(|(name, value)| format!("{name}={}", value.expose())).collect();
+    let request = ToolCallRequest { name: format!("{server}/{}", tool.name), given };
+    Ok(Outcome::Shown(called(&ground.block_on(call::call(client, &request, person))?)))
+}
+
+fn called(called: &ToolCalled) -> Detail {
+    let (state, tone) = if called.failed { ("it failed", Tone::Bad) } else { ("it answered", Tone::Good) };
+    let facts = vec![Fact::title(format!("the tool {}", called.tool)), Fact::new("", state).toned(tone)];
+    Detail::of(facts).with_lines(called.text.lines().take(Detail::LINES))
 }
 
 /// Returns the tools of a server with their parameters.

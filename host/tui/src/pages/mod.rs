@@ -6,6 +6,7 @@ mod history;
 mod mcp;
 mod processes;
 mod providers;
+mod sources;
 mod status;
 mod sync;
 mod tasks;
@@ -18,8 +19,8 @@ pub(crate) use tasks::{Tasks as TaskPage, row as task_row};
 
 use crate::app::Tab;
 
-/// The words that name the screens, in the order of their numbers, each with the command that prints what it shows.
-pub(crate) const WORDS: [(&str, &str); 10] = [
+/// The words that name the screens, in the order of their numbers, the last without one, each with the command that prints what it shows.
+pub(crate) const WORDS: [(&str, &str); 11] = [
     ("dashboard", "aiw status"),
     ("tasks", "aiw task list"),
     ("processes", "aiw ps --stats"),
@@ -30,9 +31,10 @@ pub(crate) const WORDS: [(&str, &str); 10] = [
     ("sync", "aiw sync status"),
     ("status", "aiw doctor"),
     ("events", "aiw events --all"),
+    ("sources", "aiw plugin marketplace list"),
 ];
 
-/// Returns all screens, in the order of their numbers.
+/// Returns all screens, in the order of [`WORDS`].
 pub(crate) fn all(plugins: Tab) -> Vec<Tab> {
     vec![
         Tab::page(Arc::new(dashboard::Dashboard::default())),
@@ -45,5 +47,6 @@ pub(crate) fn all(plugins: Tab) -> Vec<Tab> {
         Tab::page(Arc::new(sync::Sync)),
         Tab::page(Arc::new(status::Status)),
         Tab::page(Arc::new(events::Events)),
+        Tab::page(Arc::new(sources::Sources)),
     ]
 }

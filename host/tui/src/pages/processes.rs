@@ -97,7 +97,10 @@ impl Page for Processes {
         };
         let shares: Vec<Option<f64>> = answer.processes.iter().map(share).collect();
         let rows = answer.processes.iter().zip(shares).map(|(process, share)| row(process, share));
-        Ok(Listed::of(rows.collect(), problem.map(|problem| said(&problem))))
+        let lives = answer.processes.iter().any(|process| process.state.is_alive());
+        let rests = answer.processes.iter().any(|process| !process.state.is_alive());
+        let listed = Listed::of(rows.collect(), problem.map(|problem| said(&problem)));
+        Ok(listed.without('u', !rests).without('D', !lives))
     }
 
     fn detail(&self, ground: &Ground, id: &str) -> Detail {

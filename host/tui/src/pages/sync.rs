@@ -63,9 +63,11 @@ impl Page for Sync {
     }
 
     fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
-        let status = own(ground)?.status().map_err(|e| said(&e))?;
+        let own = own(ground)?;
+        let status = own.status().map_err(|e| said(&e))?;
         let to = format!("`{}` synchronizes with `{}`", status.machine, status.far_end);
-        Ok(Listed::of(rows(&status), [to]))
+        let is_untouched = own.log().map_err(|e| said(&e))?.entries.is_empty();
+        Ok(Listed::of(rows(&status), [to]).without('Z', is_untouched))
     }
 
     fn detail(&self, ground: &Ground, id: &str) -> Detail {

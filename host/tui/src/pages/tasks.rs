@@ -77,7 +77,8 @@ impl Page for Tasks {
         let ListedTasks { tasks, problems } = tasks::list(everywhere(ground)?).map_err(|e| said(&e))?;
         // The newest first.
         let rows = tasks.iter().rev().map(row).collect();
-        Ok(Listed::of(rows, problems.iter().map(|problem| said(problem))))
+        let has_ended = tasks.iter().any(|task| task.state == State::Ended);
+        Ok(Listed::of(rows, problems.iter().map(|problem| said(problem))).without('P', !has_ended))
     }
 
     fn detail(&self, ground: &Ground, id: &str) -> Detail {

@@ -5,115 +5,24 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use aiw_app::ClientSession;
-use aiw_app::servers::pool;
-use aiw_core::{ErrorKind, one_line, shell_word};
-use aiw_mcp::{Arguments, value_of};
-use aiw_routing::{NamedTool, PoolError, ToolDefinition};
+use aiw_app::servers::call::ToolCallRequest;
+use aiw_app::servers::{self, pool};
+use aiw_core::ErrorKind;
 use schemars::JsonSchema;
-use serde::{Serialize, Serializer};
-use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
+use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::output::{Output, under};
 
-pub async fn call(client: &ClientSession, name: &str, given: &[String], output: &Output) -> Result<(), Failure> {
-    let pool = pool(client, output);
-    let NamedTool { server, tool } = pool.named(name)?;
-    let (tool, given) = match (tool, given.split_first()) {
-        (Some(tool), _) => (tool, given),
-        (None, Some((tool, given))) => (tool.clone(), given),
-        (None, None) => {
-            let failure = Failure::new(ErrorKind::Usage, format!("`{server}` is a server: name its tool too"));
-            return Err(failure.with_hint(format!("`aiw mcp tools {}` shows them", shell_word(&server))));
-        }
-    };
-    let (server, tool) = (server.as_str(), tool.as_str());
-    pool.look(server).await?;
-    let status = pool.status().into_iter().find(|status| status.name == server);
-    let definition = status.and_then(|status| status.record?.tool(tool).map(ToolDefinition::value)).unwrap_or_default();
-    let arguments = arguments(given, &definition["inputSchema"])?;
-    let result = match pool.call(server, tool, arguments, None).await {
-        Ok(result) => result,
-        // Its own error.
-        Err(PoolError::Rpc(e)) => return Err(Failure::user(format!("the MCP server `{server}` answers: {e}"))),
-        Err(e) => return Err(e.into()),
-    };
-    pool.end().await;
-    let written = result;
-    let result = value_of(&written).map_err(|e| Failure::user(format!("the MCP server `{server}`: {e}")))?;
-    let items = result.get("content").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let text = items.iter().map(shown).collect::<Vec<_>>().join("\n");
-    if result.get("isError") == Some(&true.into()) {
-        let failure = Failure::user(format!("the tool `{tool}` failed: {}", text.trim()));
-        return Err(failure.with_answer(under("result", &result)));
+pub async fn call(client: &ClientSession, request: ToolCallRequest, output: &Output) -> Result<(), Failure> {
+    let called = servers::call::call(client, &request, output).await?;
+    if called.failed {
+        let failure = Failure::user(format!("the tool `{}` failed: {}", called.tool, called.text.trim()));
+        return Err(failure.with_answer(under("result", &called.result)));
     }
-    match result.get("structuredContent") {
-        Some(structure) if text.is_empty() => output.line(format!("{structure:#}")),
-        _ => output.line(text),
-    }
-    output.answer_as_written("result", &written, &result);
+    output.line(called.text);
+    output.answer_as_written("result", &called.written, &called.result);
     Ok(())
-}
-
-/// An item of a result in words, where it is not text.
-fn shown(item: &Value) -> String {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let named = |what: &str, name: &Value| format!("[{what}: {}]", one_line(name.as_str().unwrap_or("unknown"), 200));
-    match item["type"].as_str() {
-        Some("text") => text(&item["text"]).unwrap_or_default(),
-        Some("resource") => {
-            text(&item["resource"]["text"]).unwrap_or_else(|| named("resource", &item["resource"]["uri"]))
-        }
-        Some("resource_link") => named("resource", &item["uri"]),
-        Some(kind @ ("image" | "audio")) => named(kind, &item["mimeType"]),
-        _ => item.to_string(),
-    }
-}
-
-/// Arguments by name, each as it is written: a number keeps all of its digits.
-struct Written(Vec<(String, Box<RawValue>)>);
-
-impl Serialize for Written {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
-    }
-}
-
-/// One JSON object, or `NAME=VALUE` for each argument, read as the tool's schema says.
-pub fn arguments(given: &[String], schema: &Value) -> Result<Arguments, Failure> {
-    let usage = |problem: String| Failure::new(ErrorKind::Usage, problem);
-    if let [json] = given
-        && json.trim_start().starts_with('{')
-    {
-        let written: Box<RawValue> =
-            serde_json::from_str(json).map_err(|e| usage(format!("the arguments are not a JSON object: {e}")))?;
-        return Arguments::written(&written).ok_or_else(|| usage("the arguments are nested too deeply".to_owned()));
-    }
-    let mut arguments = Written(Vec::new());
-    for pair in given {
-        let (name, value) = pair
-            .split_once('=')
-            .ok_or_else(|| usage(format!("`{}` is neither `NAME=VALUE` nor a JSON object", one_line(pair, 60))))?;
-        let kind = schema["properties"][name]["type"].as_str();
-        let text = || to_raw_value(value).map_err(|e| usage(e.to_string()));
-        let value = match kind {
-            Some("string") => text()?,
-            Some(kind) => serde_json::from_str(value).map_err(|_| {
-                let (name, kind) = (one_line(name, 60), one_line(kind, 20));
-                usage(format!("the argument `{name}` must be JSON of the type `{kind}`"))
-            })?,
-            None => serde_json::from_str(value).or_else(|_| text())?,
-        };
-        if arguments.0.iter().any(|(known, _)| known == name) {
-            let name = one_line(name, 60);
-            let failure = usage(format!("the argument `{name}` is given twice"));
-            return Err(failure.with_hint(format!("`{name}=[…]` gives a list, as JSON")));
-        }
-        arguments.0.push((name.to_owned(), value));
-    }
-    let written = to_raw_value(&arguments).map_err(|e| usage(e.to_string()))?;
-    Arguments::written(&written).ok_or_else(|| usage("the arguments are nested too deeply".to_owned()))
 }
 
 /// `aiw mcp logs`

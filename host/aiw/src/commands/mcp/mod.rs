@@ -16,6 +16,7 @@ pub(super) mod session;
 use aiw_app::ClientSession;
 use aiw_app::servers;
 use aiw_app::servers::approve::{self, ScriptsRequest};
+use aiw_app::servers::call::ToolCallRequest;
 use aiw_core::counted;
 use aiw_home::Home;
 use aiw_setup::OldServers;
@@ -62,7 +63,10 @@ pub async fn run(command: McpCommand, home: &Home, output: &Output) -> Result<()
         McpCommand::Tools { session: Some(client), .. } => session::session(&client, home, output).await,
         McpCommand::Tools { names, profile, .. } => look::tools(&names, profile.as_deref(), home, output).await,
         McpCommand::Route(args) => route::route(args, home, output).await,
-        McpCommand::Call { tool, arguments } => call::call(&*client()?, &tool, &arguments, output).await,
+        McpCommand::Call { tool, arguments } => {
+            let request = ToolCallRequest { name: tool, given: arguments };
+            call::call(&*client()?, request, output).await
+        }
         McpCommand::Logs { name, follow, tail } => call::logs(&*client()?, &name, follow, tail, output).await,
         McpCommand::Login(args) => login::login(args, &*client()?, output).await,
         McpCommand::Logout { name } => output.conclude(servers::login::logout(&*client()?, &name, output).await?, None),

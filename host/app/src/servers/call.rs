@@ -1,0 +1,207 @@
+//! A call of a tool by hand, with arguments as people type them.
+
+use aiw_core::registry::Format;
+use aiw_core::{ErrorKind, Fault, Question, Sink, one_line};
+use aiw_mcp::{Arguments, value_of};
+use aiw_routing::{NamedTool, PoolError, ToolDefinition};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::{Result, ServerError, pool};
+use crate::ClientSession;
+
+/// A call of a tool.
+#[derive(Debug, Clone)]
+pub struct ToolCallRequest {
+    /// The tool, as `SERVER/TOOL`, or the server, whose tool is then the first of `given`.
+    pub name: String,
+    /// `NAME=VALUE` for each argument, or one JSON object.
+    pub given: Vec<String>,
+}
+
+/// The result of a call.
+#[derive(Debug, Clone)]
+pub struct ToolCalled {
+    /// The tool's name.
+    pub tool: String,
+    /// The result as the server wrote it.
+    pub written: Box<RawValue>,
+    /// The result, without what is nested too deeply.
+    pub result: Value,
+    /// The result in words.
+    pub text: String,
+    /// Whether the tool says that it failed.
+    pub failed: bool,
+}
+
+/// Calls a tool. A server that does not run is started.
+///
+/// # Errors
+///
+/// Fails if there is no such tool, if the arguments can't be read, and if the server doesn't answer.
+pub async fn call(client: &ClientSession, request: &ToolCallRequest, sink: &dyn Sink) -> Result<ToolCalled> {
+    let pool = pool(client, sink);
+    let NamedTool { server, tool } = pool.named(&request.name)?;
+    let (tool, given) = match (tool, request.given.split_first()) {
+        (Some(tool), _) => (tool, &request.given[..]),
+        (None, Some((tool, given))) => (tool.clone(), given),
+        (None, None) => return Err(ServerError::NoToolNamed { server }),
+    };
+    let definition = definition(client, &server, &tool, sink).await?;
+    let arguments = arguments(given, &definition["inputSchema"])?;
+    let answered = |problem: String| ServerError::CallAnswered { server: server.clone(), problem };
+    let written = match pool.call(&server, &tool, arguments, None).await {
+        Ok(written) => written,
+        // Its own error.
+        Err(PoolError::Rpc(e)) => return Err(answered(e.to_string())),
+        Err(e) => return Err(e.into()),
+    };
+    pool.end().await;
+    let result = value_of(&written).map_err(|e| answered(e.to_string()))?;
+    let items = result.get("content").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let text = items.iter().map(shown).collect::<Vec<_>>().join("\n");
+    let text = match result.get("structuredContent") {
+        Some(structure) if text.is_empty() => format!("{structure:#}"),
+        _ => text,
+    };
+    let failed = result.get("isError") == Some(&true.into());
+    Ok(ToolCalled { tool, written, result, text, failed })
+}
+
+/// Returns what to ask for a call of a tool by its schema: a question for each argument, those that are needed first.
+///
+/// # Errors
+///
+/// Fails if the server doesn't answer, and has never been seen.
+pub async fn questions(client: &ClientSession, server: &str, tool: &str, sink: &dyn Sink) -> Result<Vec<Question>> {
+    let definition = definition(client, server, tool, sink).await?;
+    let schema = &definition["inputSchema"];
+    let needed = |name: &str| schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
+    let question = |(name, about): (&String, &Value)| {
+        let kind = about["type"].as_str().map(|kind| format!("({}) ", one_line(kind, 40))).unwrap_or_default();
+        let words = one_line(about["description"].as_str().unwrap_or_default(), 600);
+        let choices = about["enum"].as_array().into_iter().flatten();
+        Question {
+            name: name.clone(),
+            description: Some(format!("{kind}{words}").trim_end().to_owned()),
+            required: needed(name),
+            secret: false,
+            format: Format::Text,
+            default: about.get("default").map(typed),
+            placeholder: None,
+            choices: choices.map(typed).collect(),
+            repeated: false,
+            bare: false,
+        }
+    };
+    let mut questions: Vec<Question> = schema["properties"].as_object().into_iter().flatten().map(question).collect();
+    questions.sort_by_key(|question| !question.required);
+    Ok(questions)
+}
+
+/// Returns a value as people would type it.
+fn typed(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Returns what a server says of a tool, as it was seen last; nothing if it doesn't have it.
+async fn definition(client: &ClientSession, server: &str, tool: &str, sink: &dyn Sink) -> Result<Value> {
+    let pool = pool(client, sink);
+    pool.look(server).await?;
+    let status = pool.status().into_iter().find(|status| status.name == server);
+    let record = status.and_then(|status| status.record);
+    Ok(record.and_then(|record| record.tool(tool).map(ToolDefinition::value)).unwrap_or_default())
+}
+
+/// An item of a result in words, where it is not text.
+fn shown(item: &Value) -> String {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let named = |what: &str, name: &Value| format!("[{what}: {}]", one_line(name.as_str().unwrap_or("unknown"), 200));
+    match item["type"].as_str() {
+        Some("text") => text(&item["text"]).unwrap_or_default(),
+        Some("resource") => {
+            text(&item["resource"]["text"]).unwrap_or_else(|| named("resource", &item["resource"]["uri"]))
+        }
+        Some("resource_link") => named("resource", &item["uri"]),
+        Some(kind @ ("image" | "audio")) => named(kind, &item["mimeType"]),
+        _ => item.to_string(),
+    }
+}
+
+/// Why arguments can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ArgumentError {
+    /// It begins like a JSON object.
+    #[error("the arguments are not a JSON object: {0}")]
+    Json(#[from] serde_json::Error),
+    /// An object or a list in it is.
+    #[error("the arguments are nested too deeply")]
+    Deep,
+    /// It has no name.
+    #[error("`{}` is neither `NAME=VALUE` nor a JSON object", one_line(.0, 60))]
+    Word(String),
+    /// It has another type than the schema says.
+    #[error("the argument `{}` must be JSON of the type `{}`", one_line(.name, 60), one_line(.kind, 20))]
+    Type {
+        /// The argument.
+        name: String,
+        /// The type.
+        kind: String,
+    },
+    /// It has two values.
+    #[error("the argument `{}` is given twice", one_line(.name, 60))]
+    Twice {
+        /// The argument.
+        name: String,
+    },
+}
+
+impl Fault for ArgumentError {
+    fn own_kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+
+    fn own_hint(&self) -> Option<String> {
+        let Self::Twice { name } = self else { return None };
+        Some(format!("`{}=[…]` gives a list, as JSON", one_line(name, 60)))
+    }
+}
+
+/// Arguments by name, each as it is written: a number keeps all of its digits.
+struct Written(Vec<(String, Box<RawValue>)>);
+
+impl Serialize for Written {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+/// Reads one JSON object, or `NAME=VALUE` for each argument, as the tool's schema says.
+///
+/// # Errors
+///
+/// Fails if a word is neither, an argument stands there twice, or a value doesn't have the type that the schema says.
+pub fn arguments(given: &[String], schema: &Value) -> Result<Arguments, ArgumentError> {
+    if let [json] = given
+        && json.trim_start().starts_with('{')
+    {
+        let written: Box<RawValue> = serde_json::from_str(json)?;
+        return Arguments::written(&written).ok_or(ArgumentError::Deep);
+    }
+    let mut arguments = Written(Vec::new());
+    for pair in given {
+        let (name, value) = pair.split_once('=').ok_or_else(|| ArgumentError::Word(pair.clone()))?;
+        let value = match schema["properties"][name]["type"].as_str() {
+            Some("string") => to_raw_value(value)?,
+            Some(kind) => serde_json::from_str(value)
+                .map_err(|_| ArgumentError::Type { name: name.to_owned(), kind: kind.to_owned() })?,
+            None => serde_json::from_str(value).or_else(|_| to_raw_value(value))?,
+        };
+        if arguments.0.iter().any(|(known, _)| known == name) {
+            return Err(ArgumentError::Twice { name: name.to_owned() });
+        }
+        arguments.0.push((name.to_owned(), value));
+    }
+    Arguments::written(&to_raw_value(&arguments)?).ok_or(ArgumentError::Deep)
+}

@@ -1,0 +1,175 @@
+//! Where plugins and servers come from: marketplaces and registries.
+
+use aiw_app::feed::Topic;
+use aiw_app::phrases::{ago, since, since_rfc3339};
+use aiw_app::plugins::add_market;
+use aiw_core::{Ask, counted};
+use aiw_markets::{AddOptions, MarketSummary, Markets};
+use aiw_registries::KnownRegistry;
+
+use crate::ground::Ground;
+use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
+use crate::paint::{Fact, Tone};
+use crate::person::AtScreen;
+use crate::progress::said;
+
+/// The beginning of the id of a registry's row. No marketplace has a name with it.
+const REGISTRY: &str = "registry:";
+
+/// The page of marketplaces and registries.
+pub(crate) struct Sources;
+
+fn markets(ground: &Ground) -> Result<Markets, String> {
+    ground.client.markets().map_err(|e| said(&e))
+}
+
+fn registries(ground: &Ground) -> Result<Vec<KnownRegistry>, String> {
+    let library = ground.client.library().map_err(|e| said(&e))?;
+    aiw_registries::known(ground.home(), library).map_err(|e| said(&e))
+}
+
+impl Page for Sources {
+    fn title(&self) -> &'static str {
+        "Sources"
+    }
+
+    fn word(&self) -> &'static str {
+        "sources"
+    }
+
+    fn printed_by(&self) -> &'static str {
+        "aiw plugin marketplace list"
+    }
+
+    fn topics(&self) -> &'static [Topic] {
+        &[Topic::Documents]
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        const COLUMNS: [Column; 5] = [
+            Column::new("NAME"),
+            Column::state("STATE"),
+            Column::extra("HAS"),
+            Column::extra("FETCHED"),
+            Column::new("FROM"),
+        ];
+        &COLUMNS
+    }
+
+    fn empty(&self) -> &'static str {
+        "no marketplaces: n adds one"
+    }
+
+    fn actions(&self) -> &'static [Action] {
+        const ACTIONS: [Action; 3] = [
+            Action::new('u', "update", "fetch the marketplace again, or what is due of the registries"),
+            Action::new('d', "remove", "remove the marketplace; its installed plugins stay: asks")
+                .asking("Remove the marketplace {}? (y/N)"),
+            Action::of_all('n', "new", "add a marketplace: OWNER/REPO, an address or a path"),
+        ];
+        &ACTIONS
+    }
+
+    fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
+        let (statuses, mut problems) = markets(ground)?.statuses().map_err(|e| said(&e))?;
+        let mut rows: Vec<Row> = statuses.iter().map(|status| market_row(&MarketSummary::of(status))).collect();
+        match registries(ground) {
+            Ok(registries) => rows.extend(registries.iter().map(registry_row)),
+            Err(why) => problems.push(why),
+        }
+        Ok(Listed::of(rows, problems))
+    }
+
+    fn detail(&self, ground: &Ground, id: &str) -> Detail {
+        let facts = match id.strip_prefix(REGISTRY) {
+            Some(registry) => registries(ground).map(|all| {
+                let known = all.into_iter().find(|known| known.id == registry);
+                known.map(|known| {
+                    let problem = known.problem.map(|problem| Fact::new("problem", problem).toned(Tone::Bad));
+                    let fetched = known.fetched.map(|time| Fact::new("copy", format!("made {}", ago(since(time)))));
+                    [Fact::title(known.id)].into_iter().chain(fetched).chain(problem).collect::<Vec<_>>()
+                })
+            }),
+            None => markets(ground).and_then(|markets| markets.statuses().map_err(|e| said(&e))).map(|(all, _)| {
+                let market = all.iter().map(MarketSummary::of).find(|market| market.name == id);
+                market.map(|market| {
+                    let official = market.official.then(|| Fact::new("", "one of Anthropic's own"));
+                    let revision = market.revision.map(|revision| Fact::new("revision", revision));
+                    let facts = [Fact::title(market.name), Fact::new("from", market.source)];
+                    facts.into_iter().chain(official).chain(revision).collect()
+                })
+            }),
+        };
+        match facts {
+            Ok(Some(facts)) => Detail::of(facts),
+            Ok(None) => Detail::failed("it is gone"),
+            Err(why) => Detail::failed(why),
+        }
+    }
+
+    fn act(&self, ground: &Ground, key: char, id: &str, person: &AtScreen) -> Result<Outcome, String> {
+        Ok(Outcome::Said(match key {
+            'n' => {
+                let question = "The marketplace: OWNER/REPO of GitHub, an address, or a path";
+                let Some(reference) = ground.block_on(person.text(question))? else {
+                    return Ok(Outcome::Said("nothing was added".to_owned()));
+                };
+                let options = AddOptions { inspect: true, ..AddOptions::default() };
+                let added = ground.block_on(add_market(&markets(ground)?, &reference, options, person))?;
+                let (name, count) = (added.market.name, counted(added.listing.plugins.len(), "plugin"));
+                [vec![format!("added {name}: {count}")], added.notes].concat().join("; ")
+            }
+            'd' => {
+                let done = ground.block_on(markets(ground)?.remove(id))?;
+                let stay = done.installed_plugins.len();
+                let left = if stay > 0 { format!("; {} of it stay", counted(stay, "plugin")) } else { String::new() };
+                format!("removed {id}{left}")
+            }
+            _ if id.starts_with(REGISTRY) => {
+                let registries = ground.client.registries().map_err(|e| said(&e))?;
+                ground.block_on(registries.sync())?;
+                "the copies of the registries are up to date, or say why they are not".to_owned()
+            }
+            _ => {
+                let done = ground.block_on(markets(ground)?.update(id, true))?;
+                let what = if done.changed { "updated" } else { "unchanged" };
+                [vec![format!("{id}: {what}, {}", counted(done.plugins, "plugin"))], done.notes].concat().join("; ")
+            }
+        }))
+    }
+}
+
+/// Returns a marketplace in the list.
+pub(super) fn market_row(market: &MarketSummary) -> Row {
+    let (state, tone) = match (market.enabled, market.plugins) {
+        (false, _) => ("off", Tone::Plain),
+        (true, None) => ("not fetched", Tone::Warn),
+        (true, Some(_)) => ("marketplace", Tone::Good),
+    };
+    let fetched = market.fetched_at.as_deref().and_then(since_rfc3339);
+    let cells = [
+        market.name.clone(),
+        state.to_owned(),
+        market.plugins.map(|count| counted(count, "plugin")).unwrap_or_default(),
+        fetched.map(ago).unwrap_or_default(),
+        market.source.clone(),
+    ];
+    Row::new(market.name.clone(), tone, "ud", cells)
+}
+
+/// Returns a registry in the list.
+pub(super) fn registry_row(registry: &KnownRegistry) -> Row {
+    let (state, tone) = match (registry.on, &registry.problem) {
+        (false, _) => ("off", Tone::Plain),
+        (true, Some(_)) => ("out of date", Tone::Warn),
+        (true, None) => ("registry", Tone::Good),
+    };
+    let cells = [
+        registry.id.clone(),
+        state.to_owned(),
+        "MCP servers".to_owned(),
+        registry.fetched.map(since).map(ago).unwrap_or_default(),
+        registry.problem.clone().unwrap_or_default(),
+    ];
+    Row::new(format!("{REGISTRY}{}", registry.id), tone, if registry.on { "u" } else { "" }, cells)
+}
