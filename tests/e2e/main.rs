@@ -17,6 +17,7 @@ mod gateway;
 mod health;
 mod history;
 mod http;
+mod init;
 mod installed;
 mod intake;
 mod interactive;

@@ -38,7 +38,7 @@ use self::pool::PoolCommand;
 use self::process::{EventsArgs, ProcessCommand, PsArgs, SomeProcesses, StartArgs, UpArgs};
 use self::provider::{ProviderCommand, SecretCommand, TrustCommand};
 use self::run::RunArgs;
-use self::setup::SetupArgs;
+use self::setup::{InitArgs, SetupArgs};
 use self::sync::SyncCommand;
 use self::task::{LogArgs, ScopeArgs, StopArgs, TaskCommand, WaitArgs};
 use self::usage::{BudgetCommand, UsageArgs};
@@ -164,6 +164,15 @@ pub enum Command {
     /// Manage extensions, which add kinds of marketplaces and providers
     #[command(subcommand)]
     Extension(ExtensionCommand),
+    /// Ask for what is missing, and set it up: a provider, AI CLIs, the history, a model, sync
+    ///
+    /// At most five questions, and Enter skips each. It shows everything that it would change and asks once more; until then
+    /// nothing is written. Each step says how to undo it. Without a terminal, or with --json, it asks nothing and prints the
+    /// commands that do the same.
+    ///
+    /// Exit codes: 0 if nothing is missing or all that you chose was done; 2 if you say no in the end; else that of the first
+    /// step that could not be done, after all others were.
+    Init(InitArgs),
     /// Register aiw as an MCP server in Claude Code, Codex, Gemini CLI, VS Code, Cursor and others
     ///
     /// Shows what it would add to each client's own configuration, and asks. Everything else in those files stays as

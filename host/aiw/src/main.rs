@@ -142,6 +142,7 @@ fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) ->
         Command::Budget(command) => commands::usage::budget(command, home, output),
         Command::Secret(command) => runtime::run(output, commands::secret::run(command, home, output)),
         Command::Trust(command) => runtime::run(output, commands::trust::run(command, home, output)),
+        Command::Init(args) => runtime::run(output, commands::init::run(&args, home, output)),
         Command::Setup(args) => runtime::run(output, commands::setup::run(args, home, output)),
         // It may show a screen, which has its own signal handling.
         Command::History(HistoryCommand::Search(args)) => commands::history::search(&args, home, output),

@@ -12,6 +12,7 @@ use aiw_providers::ProviderError;
 use aiw_setup::SetupError;
 use aiw_sync::SyncError;
 use aiw_tasks::TaskError;
+use aiw_vectors::ModelsError;
 use aiw_wasm::CallError;
 
 use crate::NoExecutable;
@@ -52,6 +53,9 @@ pub enum AppError {
     /// The library of components can't be used.
     #[error(transparent)]
     Library(#[from] LibraryError),
+    /// A sentence model can't be had or used.
+    #[error(transparent)]
+    Models(#[from] ModelsError),
     /// The network can't be used.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -85,7 +89,7 @@ impl Fault for AppError {
     fn below(&self) -> Option<&dyn Fault> {
         aiw_core::passed_on!(
             self, Ask, Call, Ci, Sync, Executable, Gateway, Process, Provider, Route, Home, Setup, Launch, Library,
-            Net, Vault, Task
+            Net, Vault, Task, Models
         )
     }
 

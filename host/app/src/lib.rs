@@ -31,6 +31,7 @@ mod failures;
 pub mod feed;
 pub mod gateways;
 pub mod health;
+pub mod init;
 pub mod installation;
 pub mod installs;
 pub mod models;

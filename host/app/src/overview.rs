@@ -10,7 +10,11 @@ use aiw_routing::ServerPlaces;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::init::lacks_essentials;
 use crate::tasks::{self, TaskCounts};
+
+/// The first step of all.
+pub const FIRST: &str = "`aiw init` asks for what is missing, and sets it up";
 
 /// The project's processes, counted
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
@@ -43,6 +47,9 @@ pub struct Overview {
     pub servers: Option<usize>,
     /// The past sessions
     pub history: Option<HistoryCounts>,
+    /// Whether there is neither a provider nor an AI CLI that knows aiw.
+    #[serde(skip)]
+    pub is_new: bool,
     /// The next step, as a sentence with its command
     pub next: String,
 }
@@ -59,6 +66,7 @@ impl Overview {
             }),
             servers: ServerPlaces::of(home.clone(), cwd).read().ok().map(|(servers, _)| servers.len()),
             history: history(home),
+            is_new: lacks_essentials(home),
             next: String::new(),
         };
         seen.next = seen.step().to_owned();
@@ -113,6 +121,7 @@ impl Overview {
             Self { processes: Some(ProcessCounts { all: 1.., running: 0 }), .. } => {
                 "`aiw up` starts the project's processes"
             }
+            Self { is_new: true, .. } => FIRST,
             Self { providers: Some(names), .. } if names.is_empty() => {
                 "`aiw provider presets` lists the API providers that `aiw provider add` knows"
             }
@@ -154,11 +163,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path().join("home"));
         let fresh = Overview::look(&home, dir.path());
-        assert!(fresh.next.contains("provider presets"), "{}", fresh.next);
+        assert!(fresh.next.contains("aiw init"), "{}", fresh.next);
         assert_eq!(fresh.lines().map(|(name, _)| name), ["tasks", "processes", "providers", "servers", "history"]);
         let with = |change: fn(&mut Overview)| {
             let mut seen = Overview::look(&home, dir.path());
             seen.tasks = Some(TaskCounts::default());
+            seen.is_new = false;
             change(&mut seen);
             seen.step()
         };
@@ -166,6 +176,7 @@ mod tests {
         assert!(with(|seen| seen.tasks = Some(TaskCounts { running: 0, queued: 1, unread: 0 })).contains("wait"));
         assert!(with(|seen| seen.processes = Some(ProcessCounts { all: 2, running: 0 })).contains("aiw up"));
         assert!(with(|seen| seen.providers = Some(vec!["x".into()])).contains("mcp search"));
+        assert!(with(|_| {}).contains("provider presets"));
         assert!(with(|seen| seen.history = None).contains("doctor"));
     }
 

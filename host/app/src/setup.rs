@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{Ask, AskError, Effect, Plan, Sink, shell_word};
+use aiw_core::{Ask, AskError, CliKind, Effect, Plan, Sink, shell_word};
 use aiw_home::{Home, HomeError};
 use aiw_launch::Search;
 use aiw_setup::{
@@ -187,6 +187,29 @@ fn installed(home: &Home, places: &ClientPlaces, scope: &SetupScope) -> Result<V
     };
     let found: Vec<&'static SetupClient> = aiw_setup::all().iter().filter(fits).copied().collect();
     if found.is_empty() { Err(SetupError::NoClient) } else { Ok(found) }
+}
+
+/// Returns the AI CLIs that are installed and where aiw is not set up as a setup would do it. None of them is started.
+pub(crate) fn left_out(home: &Home) -> Result<Vec<&'static SetupClient>, AppError> {
+    let setup = Setup::new(home.clone(), places(home)?, ours(home)?);
+    let is_left_out = |client: &&'static SetupClient| {
+        let plan = setup.plan(client, &SetupScope::User, &SetupOptions::default());
+        !plan.is_ok_and(|plan| plan.is_empty())
+    };
+    Ok(installed_clis(home).filter(is_left_out).collect())
+}
+
+/// Whether aiw is registered in an AI CLI that is installed.
+pub(crate) fn is_in_any(home: &Home) -> Result<bool, AppError> {
+    let setup = Setup::new(home.clone(), places(home)?, ours(home)?);
+    let is_in = |client| setup.registered(client, &SetupScope::User).is_ok_and(|options| options.is_some());
+    Ok(installed_clis(home).any(is_in))
+}
+
+fn installed_clis(home: &Home) -> impl Iterator<Item = &'static SetupClient> {
+    let found = aiw_launch::detect_still(&Search::around(home.around()), home).into_iter();
+    let installed: Vec<CliKind> = found.filter(|cli| cli.path.is_some()).map(|cli| cli.kind).collect();
+    aiw_setup::all().iter().copied().filter(move |client| client.cli.is_some_and(|cli| installed.contains(&cli)))
 }
 
 /// Whether the clients may call everything: asked apart, because it means more than the entry.

@@ -1,7 +1,8 @@
 //! Configuration that travels, for views: that of the client's machine.
 
+use aiw_core::{Ask, Sink};
 use aiw_home::Home;
-use aiw_sync::{SyncError, Synchronizer};
+use aiw_sync::{StoreBegun, SyncError, Synchronizer};
 
 use crate::{App, AppError};
 
@@ -12,6 +13,23 @@ use crate::{App, AppError};
 /// The settings can't be read, or the client has no home.
 pub fn open(app: &App, home: &Home) -> Result<Synchronizer, AppError> {
     Ok(Synchronizer::new(home, app.client()?)?)
+}
+
+/// Begins a store at a far end, or joins the one that is there.
+///
+/// # Errors
+///
+/// As for beginning and joining.
+pub async fn begin_or_join(
+    own: &Synchronizer,
+    far_end: &str,
+    ask: &dyn Ask,
+    sink: &dyn Sink,
+) -> Result<StoreBegun, SyncError> {
+    match own.init(far_end, None, ask, sink).await {
+        Err(SyncError::NotEmpty { .. }) => own.join(far_end, None, None, ask, sink).await,
+        begun => begun,
+    }
 }
 
 impl From<SyncError> for AppError {

@@ -138,6 +138,27 @@ struct Pending {
     notes: Vec<String>,
 }
 
+/// A new provider that is described, and not written yet.
+pub struct PreparedProvider(Pending);
+
+impl PreparedProvider {
+    /// Its name.
+    pub fn name(&self) -> &ProviderName {
+        &self.0.provider.name
+    }
+
+    /// What is written, a line each.
+    pub fn about(&self) -> Vec<String> {
+        let Pending { provider, known, token, .. } = &self.0;
+        let places = unchecked_account(provider, known).base_urls.into_values();
+        let places: BTreeSet<String> = places.collect();
+        let at = if places.is_empty() { String::new() } else { format!(" at {}", Vec::from_iter(places).join(", ")) };
+        let mut about = vec![format!("+ provider `{}`: {}{at}", provider.name, provider.preset)];
+        about.extend(token.as_ref().map(|_| "+ its key, in the vault, encrypted".to_owned()));
+        about
+    }
+}
+
 pub(crate) fn refuse_name(file: &ProvidersFile, name: &ProviderName) -> Result<(), ProviderError> {
     match name.as_str() {
         OWN => Err(ProviderError::Reserved),
@@ -164,6 +185,17 @@ impl Providers {
         ask: &'a dyn Ask,
         sink: &'a dyn Sink,
     ) -> BoxFuture<'a, Result<AddedProvider, ProviderError>> {
+        Box::pin(async move { self.add_prepared(self.prepare(name, changes, ask, sink).await?).await })
+    }
+
+    /// Describes a provider, and asks as [`Self::add`] does. Nothing is written, and its token is in memory alone.
+    pub fn prepare<'a>(
+        &'a self,
+        name: Option<ProviderName>,
+        changes: &'a ProviderChanges,
+        ask: &'a dyn Ask,
+        sink: &'a dyn Sink,
+    ) -> BoxFuture<'a, Result<PreparedProvider, ProviderError>> {
         Box::pin(async move {
             if let Some(name) = &name {
                 refuse_name(&self.file()?, name)?;
@@ -186,16 +218,28 @@ impl Providers {
             let mut notes = Vec::new();
             withhold(None, &mut provider, changes, ask, &mut notes).await?;
             let pending = Pending { before: None, provider, known, token, default: changes.default, notes };
-            let this = self.clone();
-            blocking(move || {
-                let lock = this.home.lock()?;
-                let file = this.file()?;
-                // Another process may have added it in the meantime.
-                refuse_taken(&file, &pending.provider.name)?;
-                this.keep(lock, file, pending)
-            })
-            .await
+            Ok(PreparedProvider(pending))
         })
+    }
+
+    /// Writes a provider that was prepared.
+    ///
+    /// # Errors
+    ///
+    /// Fails if its name is taken by now, or nothing can be written.
+    pub async fn add_prepared(
+        &self,
+        PreparedProvider(pending): PreparedProvider,
+    ) -> Result<AddedProvider, ProviderError> {
+        let this = self.clone();
+        blocking(move || {
+            let lock = this.home.lock()?;
+            let file = this.file()?;
+            // Another process may have added it in the meantime.
+            refuse_taken(&file, &pending.provider.name)?;
+            this.keep(lock, file, pending)
+        })
+        .await
     }
 
     async fn ask_preset(&self, ask: &dyn Ask, sink: &dyn Sink) -> Result<KnownPreset, ProviderError> {
@@ -208,7 +252,7 @@ impl Providers {
             sink.step(format!("{:width$}  {}", preset.id, preset.label));
         });
         loop {
-            let preset = ask.text("Preset:").await?.unwrap_or_default();
+            let preset = ask.text("Preset:").await?.ok_or(AskError::Declined)?;
             match self.components.preset(&preset, None).await {
                 Ok(known) => return Ok(known),
                 Err(error) => again(sink, error),

@@ -26,7 +26,7 @@ use aiw_home::{Home, Provider, ProvidersFile};
 pub use account::{CliApis, Clis, account, is_unpinned, lacks_token, pin, unchecked_account};
 pub use choice::{ChosenProvider, Decision};
 pub use components::{KnownPreset, ProviderComponentError, ProviderComponents};
-pub use edit::{AddedProvider, ProviderChanges, RemovedProvider, RenamedProvider, TokenSource};
+pub use edit::{AddedProvider, PreparedProvider, ProviderChanges, RemovedProvider, RenamedProvider, TokenSource};
 pub use error::ProviderError;
 pub use health::{HealthBook, HealthChange, ProviderHealth, health_book, health_dir, health_key, keep_health_book};
 pub use keys::{SET_VARIABLE, WITHHELD_VARIABLE, is_vendor_key, withheld};

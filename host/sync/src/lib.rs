@@ -36,9 +36,14 @@ pub use verbs::{
     Synchronizer,
 };
 
+/// Whether this machine has a store. It is not opened.
+pub fn has_store(home: &aiw_home::Home) -> bool {
+    state::SyncDirectory::of(home).has_store()
+}
+
 /// Returns how many files of this machine were not pushed, from local state alone; `None` if it synchronizes with nothing.
 pub fn unpushed_files(home: &aiw_home::Home) -> Option<usize> {
-    state::SyncDirectory::of(home).has_store().then_some(())?;
+    has_store(home).then_some(())?;
     let client = aiw_net::HttpClient::new().ok()?;
     Synchronizer::new(home, &client).ok()?.count_unpushed()
 }

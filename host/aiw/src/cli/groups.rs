@@ -17,7 +17,7 @@ const GROUPS: [(&str, &[&str]); 8] = [
     ("Tools", &["mcp", "workflow", "planner", "model"]),
     ("History", &["history"]),
     ("Plugins and extensions", &["plugin", "extension"]),
-    ("Set-up", &["setup", "sync", "doctor", "update", "cli", "role", "secret", "trust", "completions", "help"]),
+    ("Set-up", &["init", "setup", "sync", "doctor", "update", "cli", "role", "secret", "trust", "completions", "help"]),
 ];
 
 /// The columns of a name, with the blanks around it.

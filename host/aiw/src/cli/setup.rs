@@ -1,7 +1,14 @@
-//! `aiw setup`
+//! `aiw init` and `aiw setup`
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Do what you chose without asking once more
+    #[arg(short, long)]
+    pub yes: bool,
+}
 
 #[derive(Debug, Args)]
 pub struct SetupArgs {

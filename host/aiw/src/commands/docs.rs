@@ -78,9 +78,10 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_app::events { EventList }
         aiw_app::extensions { ExtensionDetails ExtensionRemove ExtensionSummary MarketReference UpdatedExtension VerifiedExtension }
         aiw_app::gateways { GatewayList GatewayStatus GatewaySummary GatewayToken PoolRest }
+        aiw_app::init { InitLacking LackingPart }
         aiw_app::installation { Update }
         aiw_app::installs { ServerInstalled ServerNews }
-        aiw_app::models { ModelStatus ModelSummary }
+        aiw_app::models { ModelPull ModelStatus ModelSummary }
         aiw_app::overview { HistoryCounts Overview ProcessCounts }
         aiw_app::past { HistoryDoctor HistoryForget HistoryImport HistorySessions HistoryShow HistorySkipped }
         aiw_app::planners { PlannerShow PlannerSummary }
@@ -125,7 +126,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         super::mcp::http { Listening McpToken }
         super::mcp::registry { ServerInfo }
         super::mcp::session { ListedServer ListedTool SessionTools }
-        super::model { ModelPull ModelRemove }
+        super::model { ModelRemove }
         super::new { NewProject }
         super::planner { PlannerTest }
         super::pool { PoolRemove }

@@ -77,14 +77,13 @@ fn unavailable(what: &str, error: &std::io::Error) -> Failure {
 }
 
 /// Names that other programs have for commands of ours.
-const OTHER_NAMES: [(&str, &str); 9] = [
+const OTHER_NAMES: [(&str, &str); 8] = [
     ("run", "aiw claude \"PROMPT\""),
     ("find", "aiw mcp search WORDS"),
     ("search", "aiw history search WORDS"),
     ("version", "aiw --version"),
     ("tasks", "aiw task list"),
     ("config", "aiw setup"),
-    ("init", "aiw setup"),
     ("kill", "aiw stop"),
     ("serve", "aiw mcp serve"),
 ];

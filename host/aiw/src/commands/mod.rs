@@ -16,6 +16,7 @@ pub mod general;
 pub mod history;
 pub mod history_doctor;
 pub mod hooks;
+pub mod init;
 pub mod intake;
 pub mod marketplace;
 pub mod mcp;

@@ -1,30 +1,16 @@
 //! `aiw model …`
 
-use aiw_app::Downloads;
-use aiw_app::models::{
-    DEFAULT_MODEL, EmbeddingModels, ModelStatus, ModelSummary, RUNTIME, StateName, remove_collected,
-};
+use aiw_app::models::{EmbeddingModels, ModelStatus, ModelSummary, StateName, pull, remove_collected};
 use aiw_history::{Indexer, Store, VectorCoverage, meaning};
 use aiw_home::Home;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::each::{FailedName, remove_each};
-use crate::cli::model::{ModelCommand, PullArgs};
+use crate::cli::model::ModelCommand;
 use crate::failure::Failure;
 use crate::output::{Output, under};
 use aiw_app::own_executable;
-
-/// `aiw model pull`
-#[derive(Default, Serialize, JsonSchema)]
-pub struct ModelPull {
-    /// The files that were fetched
-    pub pulled: Vec<String>,
-    /// The files that were there already
-    pub unchanged: Vec<String>,
-    /// Whether there is a model to use now
-    pub model: Option<ModelStatus>,
-}
 
 /// `aiw model status`, `use`, `on`, `off`
 #[derive(Serialize, JsonSchema)]
@@ -55,7 +41,11 @@ pub async fn run(command: ModelCommand, home: &Home, output: &Output) -> Result<
     }
     match command {
         ModelCommand::List => list(&models, output),
-        ModelCommand::Pull(args) => pull(&models, args, output).await,
+        ModelCommand::Pull(args) => {
+            let observer = output.observer();
+            output.answer(pull(&models, args.name.as_deref(), args.from.as_deref(), &*observer, output).await?);
+            Ok(())
+        }
         ModelCommand::Use { model, runtime } => {
             let name = models.use_model(&model, runtime.as_deref())?;
             output.line(format!("Using {name}"));
@@ -100,38 +90,6 @@ fn list(models: &EmbeddingModels, output: &Output) -> Result<(), Failure> {
 
 fn megabytes(bytes: u64) -> String {
     if bytes < 1_000_000 { "< 1 MB".into() } else { format!("{} MB", bytes / 1_000_000) }
-}
-
-async fn pull(models: &EmbeddingModels, args: PullArgs, output: &Output) -> Result<(), Failure> {
-    let from = args.from.as_deref();
-    let downloads = Downloads::new(from.filter(|from| from.contains("://")))?;
-    let names = match &args.name {
-        Some(name) => vec![name.as_str()],
-        None => vec![RUNTIME, DEFAULT_MODEL],
-    };
-    let observer = output.observer();
-    let progress = |file: &str, done: u64, total: u64| {
-        observer.progress(&format!("{file}: kB"), done >> 10, total >> 10);
-    };
-    let mut answer = ModelPull::default();
-    for name in names {
-        if models.pull(name, from, &downloads, &progress).await? {
-            output.clear_progress();
-            output.line(format!("Pulled {name}"));
-            answer.pulled.push(name.to_owned());
-        } else {
-            output.line(format!("{name} is there already"));
-            answer.unchanged.push(name.to_owned());
-        }
-    }
-    let status = models.status()?;
-    match status.state {
-        StateName::Ready | StateName::None => {}
-        _ => output.note(&status.message),
-    }
-    answer.model = Some(status);
-    output.answer(answer);
-    Ok(())
 }
 
 fn status(home: &Home, models: &EmbeddingModels, output: &Output) -> Result<(), Failure> {

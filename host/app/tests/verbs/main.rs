@@ -5,6 +5,7 @@
 mod budgets;
 mod doctor;
 mod extensions;
+mod init;
 mod installs;
 mod person;
 mod planners;

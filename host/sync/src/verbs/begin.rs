@@ -73,11 +73,20 @@ impl Synchronizer {
         self.begin(far_end, machine, &phrase, own.len())
     }
 
+    /// Checks the form of a far end's address. Nothing is looked at. Returns the address as it is kept.
+    ///
+    /// # Errors
+    ///
+    /// It has none of the forms.
+    pub fn check_address(&self, far_end: &str) -> Result<String, SyncError> {
+        Ok(FarAddress::parse(far_end, self.home.around())?.to_string())
+    }
+
     async fn new_far(&self, far_end: &str) -> Result<(String, Box<dyn FarEnd>), SyncError> {
         if let Some(state) = self.directory.load()? {
             return Err(SyncError::HasStore { far_end: state.far_end });
         }
-        let address = FarAddress::parse(far_end, self.home.around())?.to_string();
+        let address = self.check_address(far_end)?;
         let far = self.far(&address).await?;
         Ok((address, far))
     }

@@ -1,6 +1,7 @@
 //! The dashboard: what runs, what needs attention, and each part in a line. Each line leads to its screen.
 
 use aiw_app::feed::Topic;
+use aiw_app::overview::{FIRST, Overview};
 use aiw_app::phrases::tokens;
 use aiw_app::{accounts, tasks};
 use aiw_core::counted;
@@ -170,7 +171,10 @@ fn parts(ground: &Ground) -> Vec<Row> {
             None => line(&id, "missing", Tone::Plain, cli.kind.to_string(), aiw_launch::install_command(cli.kind)),
         });
     }
-    let seen = aiw_app::overview::Overview::look(home, ground.client.cwd());
+    let seen = Overview::look(home, ground.client.cwd());
+    if seen.is_new {
+        rows.insert(0, line("start", "first", Tone::Warn, String::new(), FIRST.to_owned()));
+    }
     for (name, about) in seen.lines().into_iter().filter(|(name, _)| !["tasks", "processes"].contains(name)) {
         rows.push(line(name, "", Tone::Plain, String::new(), about));
     }

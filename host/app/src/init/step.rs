@@ -1,0 +1,221 @@
+//! One step of the first set-up: the question about it, what it changes, and carrying it out.
+
+use aiw_core::{Ask, AskError, Effect, Fault, Plan, Sink, shell_word_in_line};
+use aiw_home::Home;
+use aiw_providers::{PreparedProvider, ProviderChanges, ProviderSummary};
+use aiw_setup::{HookScope, SetupClient};
+use aiw_vectors::EmbeddingModels;
+
+use super::{InitPart, InitRequest, LackingPart, Standing, first_cli, names, setup_command};
+use crate::models::{DEFAULT_MODEL, RUNTIME};
+use crate::setup::{SetupRequest, change_hooks, hooks, places, set_up};
+use crate::{AppError, ClientSession, models, sync};
+
+/// A step that the person wants.
+pub(super) struct InitStep {
+    pub part: InitPart,
+    /// What changes, a line each.
+    pub about: Vec<String>,
+    pub effects: Vec<Effect>,
+    /// The command that does the same, for where the step fails.
+    pub again: String,
+    /// The command that undoes it.
+    pub undo: String,
+    pub work: InitWork,
+}
+
+/// The work of a step.
+pub(super) enum InitWork {
+    Provider(Box<PreparedProvider>),
+    /// Clients, and the plan that was shown.
+    Clients(SetupRequest, Standing),
+    Hooks(Standing),
+    Model,
+    /// A far end.
+    Sync(String),
+}
+
+impl InitStep {
+    /// Asks about a part. `None` if the person skips it, or nothing would change.
+    pub async fn ask(
+        client: &ClientSession,
+        lacks: &LackingPart,
+        request: &InitRequest,
+        ask: &dyn Ask,
+        sink: &dyn Sink,
+    ) -> Result<Option<Self>, AppError> {
+        let home = client.home();
+        match lacks.part {
+            InitPart::Provider => provider(client, ask, sink).await,
+            InitPart::Clients => clients(home, &lacks.clients, request, ask).await,
+            InitPart::Hooks => history_hooks(home, ask).await,
+            InitPart::Model => model(lacks.bytes, ask).await,
+            InitPart::Sync => far_end(client, ask, sink).await,
+        }
+    }
+
+    /// Does it, as its command would. Returns the first command to type after it, if it has one.
+    pub async fn carry_out(
+        self,
+        client: &ClientSession,
+        request: &InitRequest,
+        ask: &dyn Ask,
+        sink: &dyn Sink,
+    ) -> Result<Option<String>, AppError> {
+        let home = client.home();
+        match self.work {
+            InitWork::Provider(prepared) => {
+                let added = client.providers()?.add_prepared(*prepared).await?;
+                added.notes.into_iter().for_each(|note| sink.note(note));
+                let ProviderSummary { name, clis, gateway, .. } = added.provider;
+                sink.done(format!("Added provider `{name}`"));
+                let cli = first_cli(home, &[clis, gateway].concat());
+                return Ok(cli.map(|cli| format!("`aiw {cli} -p {name} \"PROMPT\"`")));
+            }
+            InitWork::Clients(setup, agreed) => {
+                let setup = SetupRequest { read_only: request.read_only.clone(), ..setup };
+                let (_, first) = set_up(home, &places(home)?, &setup, &agreed, sink).await?;
+                first.map_or(Ok(()), Err)?;
+            }
+            InitWork::Hooks(agreed) => {
+                change_hooks(home, &hooks(home)?, &HookScope::User, false, false, &agreed, sink).await?;
+            }
+            InitWork::Model => {
+                sink.step("downloading the model".into());
+                let observer = client.app().observer();
+                models::pull(&EmbeddingModels::at(home.clone()), None, None, &*observer, sink).await?;
+            }
+            InitWork::Sync(far_end) => {
+                let own = sync::open(client.app(), home)?;
+                let begun = sync::begin_or_join(&own, &far_end, ask, sink).await?;
+                let next = if begun.snapshots == 0 { "push" } else { "pull" };
+                sink.done(format!(
+                    "`{}` synchronizes with `{}` now; `aiw sync {next}` begins",
+                    begun.machine, begun.far_end
+                ));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Asks whether a part is wanted. Enter skips it.
+async fn wants(question: &str, ask: &dyn Ask) -> Result<bool, AskError> {
+    ask.decide(question, false).await
+}
+
+async fn provider(client: &ClientSession, ask: &dyn Ask, sink: &dyn Sink) -> Result<Option<InitStep>, AppError> {
+    sink.step("API providers, by preset: which one do you have a key of? Enter skips this".into());
+    let providers = client.providers()?;
+    client.notes().into_iter().for_each(|note| sink.note(note));
+    let prepared = match providers.prepare(None, &ProviderChanges::default(), ask, sink).await {
+        Ok(prepared) => prepared,
+        Err(error) if matches!(error.unanswered(), Some(AskError::Declined)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let name = prepared.name().clone();
+    Ok(Some(InitStep {
+        part: InitPart::Provider,
+        about: headed("A provider", prepared.about()),
+        effects: vec![Effect::Writes(client.home().providers_path().display().to_string())],
+        again: format!("aiw provider add {name}"),
+        undo: format!("aiw provider remove {name}"),
+        work: InitWork::Provider(Box::new(prepared)),
+    }))
+}
+
+async fn clients(
+    home: &Home,
+    clients: &[&'static SetupClient],
+    request: &InitRequest,
+    ask: &dyn Ask,
+) -> Result<Option<InitStep>, AppError> {
+    if !wants(&format!("Register aiw as an MCP server in {}?", names(clients)), ask).await? {
+        return Ok(None);
+    }
+    let ids = clients.iter().map(|client| client.id.to_owned()).collect();
+    let setup = SetupRequest { clients: ids, read_only: request.read_only.clone(), ..SetupRequest::default() };
+    let looks = Standing::looks();
+    let planned = set_up(home, &places(home)?, &setup, &looks, &aiw_core::Unasked).await;
+    let Some(plan) = planned_by(looks, planned.and_then(|(_, first)| first.map_or(Ok(()), |e| Err(e.into()))))? else {
+        return Ok(None);
+    };
+    let again = setup_command(clients);
+    Ok(Some(InitStep {
+        part: InitPart::Clients,
+        undo: format!("{again} --undo"),
+        again,
+        work: InitWork::Clients(setup, Standing::Agreed(plan.digest())),
+        about: plan.about,
+        effects: plan.effects,
+    }))
+}
+
+async fn history_hooks(home: &Home, ask: &dyn Ask) -> Result<Option<InitStep>, AppError> {
+    let question = "Have Claude Code's sessions read for `aiw history search` when they end, by hooks in its settings?";
+    if !wants(question, ask).await? {
+        return Ok(None);
+    }
+    let (looks, scope) = (Standing::looks(), HookScope::User);
+    let planned = change_hooks(home, &hooks(home)?, &scope, false, false, &looks, &aiw_core::Unasked).await;
+    let Some(plan) = planned_by(looks, planned.map(drop))? else { return Ok(None) };
+    Ok(Some(InitStep {
+        part: InitPart::Hooks,
+        again: "aiw history hooks install".into(),
+        undo: "aiw history hooks uninstall".into(),
+        work: InitWork::Hooks(Standing::Agreed(plan.digest())),
+        about: headed("Hooks of the history", plan.about),
+        effects: plan.effects,
+    }))
+}
+
+async fn model(bytes: u64, ask: &dyn Ask) -> Result<Option<InitStep>, AppError> {
+    let size = format!("{} MB", bytes / 1_000_000);
+    if !wants(&format!("Download a model ({size}, once), so that search goes by meaning too?"), ask).await? {
+        return Ok(None);
+    }
+    Ok(Some(InitStep {
+        part: InitPart::Model,
+        about: headed("A model", vec![format!("download {RUNTIME} and {DEFAULT_MODEL}: {size}")]),
+        effects: Vec::new(),
+        again: "aiw model pull".into(),
+        undo: format!("aiw model remove {DEFAULT_MODEL} {RUNTIME}"),
+        work: InitWork::Model,
+    }))
+}
+
+/// Asks for a far end until its address can be used. It is looked at when the step is carried out.
+async fn far_end(client: &ClientSession, ask: &dyn Ask, sink: &dyn Sink) -> Result<Option<InitStep>, AppError> {
+    let own = sync::open(client.app(), client.home())?;
+    sink.step("Your configuration can travel to your other machines, encrypted, by a folder, a git repository, WebDAV, S3 or Google Drive".into());
+    loop {
+        let Some(said) = ask.text("Address of the far end (empty for none):").await? else { return Ok(None) };
+        match own.check_address(&said) {
+            Ok(far_end) => {
+                let word = shell_word_in_line(&far_end);
+                return Ok(Some(InitStep {
+                    part: InitPart::Sync,
+                    about: headed("Sync", vec![format!("begin a store at {far_end}, or join the one that is there")]),
+                    effects: vec![Effect::Reaches(far_end.clone())],
+                    again: format!("aiw sync init {word}"),
+                    undo: "aiw sync leave".into(),
+                    work: InitWork::Sync(far_end),
+                }));
+            }
+            Err(error) => sink.step(error.to_string()),
+        }
+    }
+}
+
+/// Returns the plan that a verb asked about; `None` if it has nothing to do.
+fn planned_by(looks: Standing, ended: Result<(), AppError>) -> Result<Option<Plan>, AppError> {
+    match (looks.plan(), ended) {
+        (Some(plan), _) => Ok(Some(plan)),
+        (None, ended) => ended.map(|()| None),
+    }
+}
+
+fn headed(heading: &str, lines: Vec<String>) -> Vec<String> {
+    let lines = lines.into_iter().map(|line| format!("  {line}"));
+    [format!("{heading}:")].into_iter().chain(lines).collect()
+}

@@ -1,0 +1,273 @@
+//! The first set-up: each lacking part is found, one agreement is asked for, and nothing is written before.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use aiw_app::init::{InitDone, InitLacking, InitPart, InitRequest, init, look};
+use aiw_app::{App, AppError, BundledScripts, ClientSession};
+use aiw_core::{Ask, AskError, Choice, Plan, Question, Secret, Unasked};
+use aiw_home::{Home, LockedModel, Surroundings};
+use aiw_markets::Quiet;
+use async_trait::async_trait;
+use tempfile::TempDir;
+
+use crate::person::Recorded;
+use crate::{in_the_way, state_of};
+
+/// A machine with a user, who has these programs.
+struct Machine {
+    place: TempDir,
+    client: Arc<ClientSession>,
+}
+
+impl Machine {
+    fn new(programs: &[&str]) -> Self {
+        const NO_SCRIPTS: BundledScripts = BundledScripts { component: &[], code: &[], sha256: "" };
+        let place = tempfile::tempdir().unwrap();
+        let (user, bin) = (place.path().join("user"), place.path().join("bin"));
+        [&user, &bin].into_iter().for_each(|directory| fs::create_dir(directory).unwrap());
+        for program in programs {
+            fs::write(bin.join(program), "#!/bin/sh\ntouch \"$0.started\"\n").unwrap();
+            fs::set_permissions(bin.join(program), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let variables = [("HOME", user.clone()), ("PATH", bin)].map(|(name, value)| (name.into(), value.into()));
+        let around = Surroundings::new(Ok(user), variables as [(OsString, OsString); 2]);
+        let home = Home::at(place.path().join("home")).seen_by(around);
+        let client = ClientSession::here(App::open(home, &[], NO_SCRIPTS, Arc::new(Quiet))).unwrap();
+        Self { place, client }
+    }
+
+    fn home(&self) -> &Home {
+        self.client.home()
+    }
+
+    fn lacking(&self) -> Vec<InitPart> {
+        look(self.home()).unwrap().lacking.iter().map(|lacks| lacks.part).collect()
+    }
+
+    /// Everything there is.
+    fn all(&self) -> BTreeMap<String, Vec<u8>> {
+        state_of(self.place.path())
+    }
+
+    fn user(&self, path: &str) -> PathBuf {
+        self.place.path().join("user").join(path)
+    }
+
+    /// Walks through the questions about some parts.
+    async fn walk(&self, parts: &[InitPart], person: &Person<'_>) -> Result<InitDone, AppError> {
+        let InitLacking { mut lacking } = look(self.home()).unwrap();
+        lacking.retain(|lacks| parts.contains(&lacks.part));
+        init(&self.client, &InitLacking { lacking }, &InitRequest::default(), person, &person.heard).await
+    }
+}
+
+/// Somebody who says yes, types these texts, and does something when they are asked to agree.
+struct Person<'a> {
+    heard: Recorded,
+    texts: Mutex<Vec<String>>,
+    wants: bool,
+    agrees: Box<dyn Fn() -> bool + Send + Sync + 'a>,
+}
+
+impl<'a> Person<'a> {
+    fn new(texts: &[&str], agrees: impl Fn() -> bool + Send + Sync + 'a) -> Self {
+        let texts = texts.iter().rev().map(|text| (*text).to_owned()).collect();
+        Self { heard: Recorded::agreeing(), texts: Mutex::new(texts), wants: true, agrees: Box::new(agrees) }
+    }
+
+    fn plan(&self) -> Plan {
+        self.heard.plans.lock().unwrap().first().cloned().unwrap()
+    }
+}
+
+#[async_trait]
+impl Ask for Person<'_> {
+    fn can_ask(&self, _: &[Question]) -> bool {
+        true
+    }
+
+    async fn agree(&self, plan: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+        self.heard.plans.lock().unwrap().push(plan.clone());
+        if (self.agrees)() { Ok(Vec::new()) } else { Err(AskError::Declined) }
+    }
+
+    async fn choose(&self, _: &Choice) -> Result<usize, AskError> {
+        Err(AskError::NotHere)
+    }
+
+    fn is_there(&self) -> bool {
+        true
+    }
+
+    async fn text(&self, words: &str) -> Result<Option<String>, AskError> {
+        // The words of a new store, which it asks back.
+        if let Some(number) =
+            words.rsplit_once("Word ").and_then(|(_, rest)| rest.split_once(':')?.0.parse::<u8>().ok())
+        {
+            let mut shown = self.texts.lock().unwrap();
+            if words.contains("12.") {
+                *shown = words.split_whitespace().map(str::to_owned).collect();
+            }
+            let at = shown.iter().position(|word| *word == format!("{number}.")).unwrap();
+            return Ok(Some(shown[at + 1].clone()));
+        }
+        Ok(self.texts.lock().unwrap().pop().filter(|text| !text.is_empty()))
+    }
+
+    async fn secret(&self, _: &str) -> Result<Option<Secret>, AskError> {
+        Ok(self.texts.lock().unwrap().pop().map(Secret::new))
+    }
+
+    async fn decide(&self, _: &str, usual: bool) -> Result<bool, AskError> {
+        Ok(if self.wants { true } else { usual })
+    }
+}
+
+const MOST: [InitPart; 3] = [InitPart::Clients, InitPart::Hooks, InitPart::Sync];
+
+#[test]
+fn each_part_that_is_lacking_is_found_and_nothing_is_started_or_written_for_it() {
+    let machine = Machine::new(&["claude", "gemini"]);
+    let before = machine.all();
+    let found = look(machine.home()).unwrap();
+    let lines: Vec<&str> = found.lacking.iter().map(|lacks| lacks.command.as_str()).collect();
+    assert_eq!(
+        lines,
+        [
+            "aiw provider add",
+            "aiw setup claude gemini",
+            "aiw history hooks install",
+            "aiw model pull",
+            "aiw sync init FAR-END"
+        ]
+    );
+    assert!(found.lacking[1].about.contains("Claude Code, Gemini CLI"), "{found:?}");
+    assert_eq!(machine.all(), before);
+    // Without an AI CLI there is nothing to set up.
+    let bare = Machine::new(&[]);
+    assert_eq!(bare.lacking(), [InitPart::Provider, InitPart::Model, InitPart::Sync]);
+    assert_eq!(Machine::new(&["codex"]).lacking()[1], InitPart::Clients);
+    assert!(!Machine::new(&["codex"]).lacking().contains(&InitPart::Hooks));
+}
+
+#[test]
+fn a_provider_is_lacking_until_one_has_its_key() {
+    let machine = Machine::new(&[]);
+    let write = |token: &str| {
+        let entry = format!(r#"{{"version": 1, "providers": {{"mine": {{"preset": "any", {token}}}}}}}"#);
+        drop(machine.home().lock().unwrap());
+        fs::write(machine.home().providers_path(), entry).unwrap();
+        machine.home().providers().unwrap();
+        machine.lacking().contains(&InitPart::Provider)
+    };
+    assert!(write(r#""token": {"secret": "KEY"}"#));
+    let lock = machine.home().lock().unwrap();
+    machine.home().vault().set(&lock, &"KEY".parse().unwrap(), &Secret::new("k")).unwrap();
+    drop(lock);
+    assert!(!write(r#""token": {"secret": "KEY"}"#));
+    // What can't be read is for the doctor.
+    fs::write(machine.home().providers_path(), "{").unwrap();
+    assert!(!machine.lacking().contains(&InitPart::Provider));
+}
+
+#[test]
+fn a_model_that_is_switched_off_or_your_own_is_not_lacking() {
+    let machine = Machine::new(&[]);
+    let change = |change: fn(&mut aiw_home::ModelsLock)| {
+        let lock = machine.home().lock().unwrap();
+        let mut document = machine.home().models_lock().unwrap();
+        change(&mut document);
+        document.save(&lock).unwrap();
+        drop(lock);
+        machine.lacking().contains(&InitPart::Model)
+    };
+    let own = |document: &mut aiw_home::ModelsLock| {
+        let locked = LockedModel { source: String::new(), directory: None, files: BTreeMap::new() };
+        document.models.insert("own".into(), locked);
+        document.used = Some("own".into());
+    };
+    assert!(!change(own));
+    assert!(!change(|document| document.off = true));
+    assert!(change(|document| document.used = None));
+}
+
+#[tokio::test]
+async fn what_is_agreed_to_is_done_and_is_not_lacking_any_more() {
+    let machine = Machine::new(&["claude", "codex"]);
+    let far = machine.place.path().join("far");
+    let person = Person::new(&["nonsense:", far.to_str().unwrap()], || true);
+    let before = machine.all();
+    let done = machine.walk(&MOST, &person).await.unwrap();
+    assert!(done.failed.is_empty() && done.done == MOST, "{done:?} {:?}", person.heard.heard());
+    assert_eq!(machine.lacking(), [InitPart::Provider, InitPart::Model]);
+    let (plan, heard) = (person.plan(), person.heard.heard().join("\n"));
+    for line in ["Claude Code:", "Codex:", "Hooks of the history:", "Sync:"] {
+        assert!(plan.about.iter().any(|about| about == line), "{line}: {plan:#?}");
+    }
+    assert!(heard.contains("has another form"), "{heard}");
+    for undo in ["aiw setup claude codex --undo", "aiw history hooks uninstall", "aiw sync leave"] {
+        assert!(heard.contains(&format!("undo: `{undo}`")), "{undo}: {heard}");
+    }
+    assert!(!before.contains_key(machine.user(".claude.json").to_str().unwrap()));
+    assert!(machine.user(".claude.json").exists() && machine.user(".claude/settings.json").exists());
+    assert!(!machine.place.path().join("bin/claude.started").exists());
+    // Another machine joins what is there now.
+    let other = Machine::new(&[]);
+    let own = aiw_app::sync::open(machine.client.app(), machine.home()).unwrap();
+    own.push(&Default::default(), &Unasked, &Unasked).await.unwrap();
+    let phrase = machine.home().vault().get(&"sync-phrase".parse().unwrap()).unwrap();
+    let person = Person::new(&[far.to_str().unwrap(), phrase.expose()], || true);
+    let done = other.walk(&MOST, &person).await.unwrap();
+    assert_eq!((done.done, done.failed), (vec![InitPart::Sync], vec![]), "{:?}", person.heard.heard());
+}
+
+#[tokio::test]
+async fn until_all_of_it_is_agreed_to_nothing_is_written() {
+    let machine = Machine::new(&["claude", "codex"]);
+    let (before, far) = (machine.all(), machine.place.path().join("far"));
+    let person = Person::new(&[far.to_str().unwrap()], || {
+        assert_eq!(machine.all(), before);
+        false
+    });
+    let declined = machine.walk(&MOST, &person).await;
+    assert!(matches!(declined, Err(AppError::Ask(AskError::Declined))), "{declined:?}");
+    assert_eq!(machine.all(), before);
+    // Who skips all of it is not asked once more.
+    let person = Person { wants: false, ..Person::new(&[], || panic!("nothing is to be agreed to")) };
+    let done = machine.walk(&MOST, &person).await.unwrap();
+    assert!(done.done.is_empty() && done.failed.is_empty());
+    assert!(person.heard.heard().last().unwrap().contains("nothing changes"), "{:?}", person.heard.heard());
+    assert_eq!(machine.all(), before);
+}
+
+#[tokio::test]
+async fn a_step_that_fails_stops_no_other_and_says_how_to_try_again() {
+    let machine = Machine::new(&["claude", "codex"]);
+    let far = machine.place.path().join("far");
+    // A program changes what the plan was about, and the far end's place goes.
+    let person = Person::new(&[far.join("gone/far").to_str().unwrap()], || {
+        fs::write(machine.user(".claude.json"), r#"{"mcpServers": {"aiw": {"command": "other"}}}"#).unwrap();
+        true
+    });
+    let done = machine.walk(&MOST, &person).await.unwrap();
+    let heard = person.heard.heard().join("\n");
+    assert_eq!((done.done, done.failed), (vec![InitPart::Hooks], vec![InitPart::Clients, InitPart::Sync]), "{heard}");
+    assert!(heard.contains("try again: `aiw setup claude codex`"), "{heard}");
+    assert!(heard.contains("try again: `aiw sync init "), "{heard}");
+    assert!(done.first.unwrap().to_string().contains("would change something else"), "{heard}");
+    assert!(!machine.user(".codex/config.toml").exists());
+}
+
+#[tokio::test]
+async fn a_part_that_can_t_be_planned_is_told_and_the_others_go_on() {
+    let machine = Machine::new(&["claude"]);
+    in_the_way(&machine.user(".claude.json"));
+    let person = Person::new(&[], || true);
+    let done = machine.walk(&[InitPart::Clients, InitPart::Hooks], &person).await.unwrap();
+    assert_eq!((done.done, done.failed), (vec![InitPart::Hooks], vec![InitPart::Clients]));
+}
