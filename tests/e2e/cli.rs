@@ -100,7 +100,7 @@ fn alone_it_says_how_things_stand_and_what_comes_next() {
     providers  none: each AI CLI uses its own
     servers    none
     history    no past sessions yet
-    next: `aiw provider presets` lists the API providers that `aiw provider add` knows; `aiw --help` lists all commands
+    next: `aiw init` asks for what is missing, and sets it up; `aiw --help` lists all commands
     ");
     assert_eq!((env.json(&[])["servers"].clone(), env.home().exists()), (json!(0), false));
     let (env, _) = aiw_tests::FakeClis::environment();

@@ -164,7 +164,7 @@ pub enum Command {
     /// Manage extensions, which add kinds of marketplaces and providers
     #[command(subcommand)]
     Extension(ExtensionCommand),
-    /// Ask for what is missing, and set it up: a provider, AI CLIs, the history, a model, sync
+    /// Ask for what is missing, and set it up: provider, AI CLIs, history, model, sync
     ///
     /// At most five questions, and Enter skips each. It shows everything that it would change and asks once more; until then
     /// nothing is written. Each step says how to undo it. Without a terminal, or with --json, it asks nothing and prints the

@@ -147,7 +147,7 @@ impl PreparedProvider {
         &self.0.provider.name
     }
 
-    /// What is written, a line each.
+    /// The changes that it makes, a line each.
     pub fn about(&self) -> Vec<String> {
         let Pending { provider, known, token, .. } = &self.0;
         let places = unchecked_account(provider, known).base_urls.into_values();

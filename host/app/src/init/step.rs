@@ -6,15 +6,23 @@ use aiw_providers::{PreparedProvider, ProviderChanges, ProviderSummary};
 use aiw_setup::{HookScope, SetupClient};
 use aiw_vectors::EmbeddingModels;
 
-use super::{InitPart, InitRequest, LackingPart, Standing, first_cli, names, setup_command};
+use super::lacking::{InitPart, LackingPart, first_cli, names, setup_command};
+use super::standing::Standing;
 use crate::models::{DEFAULT_MODEL, RUNTIME};
 use crate::setup::{SetupRequest, change_hooks, hooks, places, set_up};
 use crate::{AppError, ClientSession, models, sync};
 
+/// Facts that only a view knows.
+#[derive(Debug, Clone, Default)]
+pub struct InitRequest {
+    /// aiw's tools that only read.
+    pub read_only: Vec<String>,
+}
+
 /// A step that the person wants.
 pub(super) struct InitStep {
     pub part: InitPart,
-    /// What changes, a line each.
+    /// The changes, a line each.
     pub about: Vec<String>,
     pub effects: Vec<Effect>,
     /// The command that does the same, for where the step fails.

@@ -34,9 +34,11 @@ impl Machine {
             fs::write(bin.join(program), "#!/bin/sh\ntouch \"$0.started\"\n").unwrap();
             fs::set_permissions(bin.join(program), fs::Permissions::from_mode(0o755)).unwrap();
         }
+        // Clients start aiw by this name.
+        std::os::unix::fs::symlink(std::env::current_exe().unwrap(), bin.join("aiw")).unwrap();
         let variables = [("HOME", user.clone()), ("PATH", bin)].map(|(name, value)| (name.into(), value.into()));
-        let around = Surroundings::new(Ok(user), variables as [(OsString, OsString); 2]);
-        let home = Home::at(place.path().join("home")).seen_by(around);
+        let around = Surroundings::new(Ok(user.clone()), variables as [(OsString, OsString); 2]);
+        let home = Home::at(user.join(".aiw")).seen_by(around);
         let client = ClientSession::here(App::open(home, &[], NO_SCRIPTS, Arc::new(Quiet))).unwrap();
         Self { place, client }
     }

@@ -1,0 +1,139 @@
+//! Parts of aiw that are lacking, and the commands that add them.
+
+use aiw_core::CliKind;
+use aiw_home::Home;
+use aiw_launch::{Search, detect_still};
+use aiw_setup::SetupClient;
+use aiw_sync::has_store;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::AppError;
+use crate::models::{DEFAULT_MODEL, EmbeddingModels, ModelStatus, RUNTIME, StateName};
+use crate::setup::{hook_statuses, is_in_any, left_out};
+
+/// A part of aiw that may be lacking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum InitPart {
+    /// A provider with a key
+    Provider,
+    /// AI CLIs that know aiw
+    Clients,
+    /// The hooks of the history
+    Hooks,
+    /// A model for search by meaning
+    Model,
+    /// A far end for configuration
+    Sync,
+}
+
+/// A part that is lacking
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct LackingPart {
+    /// `provider`, `clients`, `hooks`, `model` or `sync`
+    #[schemars(with = "String")]
+    pub part: InitPart,
+    /// The lack, in a few words
+    pub about: String,
+    /// The command that adds it
+    pub command: String,
+    /// The clients that are to be set up.
+    #[serde(skip)]
+    pub(super) clients: Vec<&'static SetupClient>,
+    /// The bytes to download.
+    #[serde(skip)]
+    pub(super) bytes: u64,
+}
+
+/// `aiw init`
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct InitLacking {
+    /// The parts that are lacking, in the order in which they are asked about
+    pub lacking: Vec<LackingPart>,
+}
+
+/// Looks for what is lacking. It starts and changes nothing.
+///
+/// # Errors
+///
+/// The files of the clients have no place, or this aiw is not to be found.
+pub fn look(home: &Home) -> Result<InitLacking, AppError> {
+    let part = |part, about: &str, command: &str| LackingPart {
+        part,
+        about: about.to_owned(),
+        command: command.to_owned(),
+        clients: Vec::new(),
+        bytes: 0,
+    };
+    let mut lacking = Vec::new();
+    if lacks_provider(home) {
+        lacking.push(part(InitPart::Provider, "no API provider with a key", "aiw provider add"));
+    }
+    let clients = left_out(home)?;
+    if !clients.is_empty() {
+        let about = format!("aiw is not set up in {}", names(&clients));
+        let lacks = part(InitPart::Clients, &about, &setup_command(&clients));
+        lacking.push(LackingPart { clients, ..lacks });
+    }
+    if lacks_hooks(home)? {
+        lacking.push(part(InitPart::Hooks, "no hooks of the history in Claude Code", "aiw history hooks install"));
+    }
+    if let Some(bytes) = lacks_model(home) {
+        let about = format!("no model for search by meaning, a download of {} MB", bytes / 1_000_000);
+        lacking.push(LackingPart { bytes, ..part(InitPart::Model, &about, "aiw model pull") });
+    }
+    if !has_store(home) {
+        let about = "no far end for your configuration";
+        lacking.push(part(InitPart::Sync, about, "aiw sync init FAR-END"));
+    }
+    Ok(InitLacking { lacking })
+}
+
+/// Whether there is neither a provider nor an AI CLI that knows aiw: then `aiw init` comes before anything else.
+pub(crate) fn lacks_essentials(home: &Home) -> bool {
+    home.providers().is_ok_and(|file| file.providers().is_empty()) && is_in_any(home).is_ok_and(|is_in| !is_in)
+}
+
+/// A file that can't be read is for the doctor.
+fn lacks_provider(home: &Home) -> bool {
+    home.providers()
+        .is_ok_and(|file| !file.providers().iter().any(|provider| aiw_providers::has_secrets(home, provider)))
+}
+
+fn lacks_hooks(home: &Home) -> Result<bool, AppError> {
+    if aiw_history::is_off(home) || !is_installed(home, CliKind::Claude) {
+        return Ok(false);
+    }
+    let statuses = hook_statuses(home)?;
+    Ok(!statuses.iter().any(|status| status.installed || status.disabled || status.problem.is_some()))
+}
+
+fn is_installed(home: &Home, kind: CliKind) -> bool {
+    detect_still(&Search::around(home.around()), home).iter().any(|cli| cli.kind == kind && cli.path.is_some())
+}
+
+/// Returns the bytes that a model takes to download; `None` if there is one, or it can't be had.
+fn lacks_model(home: &Home) -> Option<u64> {
+    let models = EmbeddingModels::at(home.clone());
+    let (status, all): (ModelStatus, _) = (models.status().ok()?, models.list().ok()?);
+    let is_usual = status.name.as_deref().is_none_or(|name| name == DEFAULT_MODEL);
+    let is_lacking = matches!(status.state, StateName::None | StateName::Missing | StateName::Changed) && is_usual;
+    let is_offered = all.iter().any(|model| model.name == RUNTIME);
+    let wanted = all.iter().filter(|model| !model.pulled && [RUNTIME, DEFAULT_MODEL].contains(&model.name.as_str()));
+    (is_lacking && is_offered).then(|| wanted.map(|model| model.size).sum())
+}
+
+pub(super) fn names(clients: &[&SetupClient]) -> String {
+    clients.iter().map(|client| client.name).collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn setup_command(clients: &[&SetupClient]) -> String {
+    let ids: Vec<&str> = clients.iter().map(|client| client.id).collect();
+    format!("aiw setup {}", ids.join(" "))
+}
+
+/// Returns the first of these AI CLIs that is installed.
+pub(super) fn first_cli(home: &Home, clis: &[CliKind]) -> Option<CliKind> {
+    clis.iter().copied().find(|cli| is_installed(home, *cli))
+}
