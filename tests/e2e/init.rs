@@ -124,6 +124,32 @@ fn who_turns_back_at_any_question_or_skips_all_of_them_has_written_nothing() {
 }
 
 #[test]
+fn who_stops_in_a_step_has_those_before_and_nothing_of_that_one() {
+    let (env, _clis) = FakeClis::environment();
+    let mut terminal = Terminal::start(&env, &["tui"]);
+    terminal.wait_for("`aiw init` asks for what is missing");
+    terminal.press("q");
+    assert!(terminal.ends().success());
+    let far = env.path("far").display().to_string();
+    let mut terminal = Terminal::start(&env, &["init"]);
+    answer(&mut terminal, &[("Preset:", "")]);
+    answer(&mut terminal, &REST[..3]);
+    answer(&mut terminal, &[("Address of the far end", &far), (AGREEMENT, "y")]);
+    // The last step asks for two of its words.
+    terminal.wait_for("Word 3:");
+    terminal.press("\u{3}");
+    assert_eq!(terminal.ends().exit_code(), 130);
+    assert_eq!(env.run(&["init"]).ok().stdout, "aiw provider add\naiw model pull\naiw sync init FAR-END\n");
+    assert_eq!((env.json(&["secret", "list"])["secrets"].clone(), env.path("far").exists()), (json!([]), false));
+    // The dashboard has something else to say now.
+    let mut terminal = Terminal::start(&env, &["tui"]);
+    terminal.wait_for("no past sessions yet");
+    assert!(!terminal.shown().contains("aiw init"), "{}", terminal.shown());
+    terminal.press("q");
+    assert!(terminal.ends().success());
+}
+
+#[test]
 fn without_a_terminal_it_prints_the_commands_and_where_nothing_is_lacking_it_asks_nothing() {
     let (env, _clis) = FakeClis::environment();
     let commands = ["aiw provider add", "aiw setup claude codex gemini", "aiw history hooks install", "aiw model pull"];

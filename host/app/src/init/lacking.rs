@@ -1,7 +1,7 @@
 //! Parts of aiw that are lacking, and the commands that add them.
 
-use aiw_core::CliKind;
-use aiw_home::Home;
+use aiw_core::{CliKind, ProviderName, SecretName};
+use aiw_home::{Home, SecretRef};
 use aiw_launch::{Search, detect_still};
 use aiw_setup::SetupClient;
 use aiw_sync::has_store;
@@ -41,6 +41,9 @@ pub struct LackingPart {
     /// The clients that are to be set up.
     #[serde(skip)]
     pub(super) clients: Vec<&'static SetupClient>,
+    /// A provider that is there, and the secret that it lacks.
+    #[serde(skip)]
+    pub(super) key: Option<(ProviderName, SecretName)>,
     /// The bytes to download.
     #[serde(skip)]
     pub(super) bytes: u64,
@@ -64,11 +67,18 @@ pub fn look(home: &Home) -> Result<InitLacking, AppError> {
         about: about.to_owned(),
         command: command.to_owned(),
         clients: Vec::new(),
+        key: None,
         bytes: 0,
     };
     let mut lacking = Vec::new();
     if lacks_provider(home) {
-        lacking.push(part(InitPart::Provider, "no API provider with a key", "aiw provider add"));
+        let added = || part(InitPart::Provider, "no API provider with a key", "aiw provider add");
+        let filled = |(provider, secret): (ProviderName, SecretName)| {
+            let about = format!("the provider `{provider}` lacks the secret `{secret}`");
+            let lacks = part(InitPart::Provider, &about, &format!("aiw secret set {secret}"));
+            LackingPart { key: Some((provider, secret)), ..lacks }
+        };
+        lacking.push(missing_key(home).map_or_else(added, filled));
     }
     let clients = left_out(home)?;
     if !clients.is_empty() {
@@ -99,6 +109,18 @@ pub(crate) fn lacks_essentials(home: &Home) -> bool {
 fn lacks_provider(home: &Home) -> bool {
     home.providers()
         .is_ok_and(|file| !file.providers().iter().any(|provider| aiw_providers::has_secrets(home, provider)))
+}
+
+/// Returns the first secret that the vault lacks for a provider.
+fn missing_key(home: &Home) -> Option<(ProviderName, SecretName)> {
+    let file = home.providers().ok()?;
+    file.providers().iter().find_map(|provider| {
+        let secret = provider.references().find_map(|reference| match reference {
+            SecretRef::Vault(secret) if !home.vault().is_taken(secret) => Some(secret.clone()),
+            _ => None,
+        })?;
+        Some((provider.name.clone(), secret))
+    })
 }
 
 fn lacks_hooks(home: &Home) -> Result<bool, AppError> {

@@ -1,6 +1,6 @@
 //! One step of the first set-up: the question about it, what it changes, and carrying it out.
 
-use aiw_core::{Ask, AskError, Effect, Fault, Plan, Sink, shell_word_in_line};
+use aiw_core::{Ask, AskError, Effect, Fault, Plan, ProviderName, Secret, SecretName, Sink, shell_word_in_line};
 use aiw_home::Home;
 use aiw_providers::{PreparedProvider, ProviderChanges, ProviderSummary};
 use aiw_setup::{HookScope, SetupClient};
@@ -10,7 +10,7 @@ use super::lacking::{InitPart, LackingPart, first_cli, names, setup_command};
 use super::standing::Standing;
 use crate::models::{DEFAULT_MODEL, RUNTIME};
 use crate::setup::{SetupRequest, change_hooks, hooks, places, set_up};
-use crate::{AppError, ClientSession, models, sync};
+use crate::{AppError, ClientSession, models, secrets, sync};
 
 /// Facts that only a view knows.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +35,8 @@ pub(super) struct InitStep {
 /// The work of a step.
 pub(super) enum InitWork {
     Provider(Box<PreparedProvider>),
+    /// The key of a provider that is there.
+    Key(ProviderName, SecretName, Secret),
     /// Clients, and the plan that was shown.
     Clients(SetupRequest, Standing),
     Hooks(Standing),
@@ -54,7 +56,10 @@ impl InitStep {
     ) -> Result<Option<Self>, AppError> {
         let home = client.home();
         match lacks.part {
-            InitPart::Provider => provider(client, ask, sink).await,
+            InitPart::Provider => match &lacks.key {
+                Some((provider, secret)) => key(provider, secret, ask).await,
+                None => provider(client, ask, sink).await,
+            },
             InitPart::Clients => clients(home, &lacks.clients, request, ask).await,
             InitPart::Hooks => history_hooks(home, ask).await,
             InitPart::Model => model(lacks.bytes, ask).await,
@@ -79,6 +84,10 @@ impl InitStep {
                 sink.done(format!("Added provider `{name}`"));
                 let cli = first_cli(home, &[clis, gateway].concat());
                 return Ok(cli.map(|cli| format!("`aiw {cli} -p {name} \"PROMPT\"`")));
+            }
+            InitWork::Key(provider, name, secret) => {
+                secrets::set(home, &name, &secret)?;
+                sink.done(format!("Stored the secret `{name}` of the provider `{provider}`"));
             }
             InitWork::Clients(setup, agreed) => {
                 let setup = SetupRequest { read_only: request.read_only.clone(), ..setup };
@@ -129,6 +138,21 @@ async fn provider(client: &ClientSession, ask: &dyn Ask, sink: &dyn Sink) -> Res
         again: format!("aiw provider add {name}"),
         undo: format!("aiw provider remove {name}"),
         work: InitWork::Provider(Box::new(prepared)),
+    }))
+}
+
+/// Asks for the key of a provider that is there.
+async fn key(provider: &ProviderName, secret: &SecretName, ask: &dyn Ask) -> Result<Option<InitStep>, AppError> {
+    let words = format!("Key of the provider `{provider}` (empty for none):");
+    let Some(given) = ask.secret(&words).await? else { return Ok(None) };
+    let stored = format!("+ the key of `{provider}`, in the vault, encrypted, as `{secret}`");
+    Ok(Some(InitStep {
+        part: InitPart::Provider,
+        about: headed("A provider", vec![stored]),
+        effects: Vec::new(),
+        again: format!("aiw secret set {secret}"),
+        undo: format!("aiw secret remove {secret}"),
+        work: InitWork::Key(provider.clone(), secret.clone(), given),
     }))
 }
 

@@ -157,8 +157,8 @@ fn each_part_that_is_lacking_is_found_and_nothing_is_started_or_written_for_it()
     assert!(!Machine::new(&["codex"]).lacking().contains(&InitPart::Hooks));
 }
 
-#[test]
-fn a_provider_is_lacking_until_one_has_its_key() {
+#[tokio::test]
+async fn a_provider_is_lacking_until_one_has_its_key() {
     let machine = Machine::new(&[]);
     let write = |token: &str| {
         let entry = format!(r#"{{"version": 1, "providers": {{"mine": {{"preset": "any", {token}}}}}}}"#);
@@ -168,10 +168,15 @@ fn a_provider_is_lacking_until_one_has_its_key() {
         machine.lacking().contains(&InitPart::Provider)
     };
     assert!(write(r#""token": {"secret": "KEY"}"#));
-    let lock = machine.home().lock().unwrap();
-    machine.home().vault().set(&lock, &"KEY".parse().unwrap(), &Secret::new("k")).unwrap();
-    drop(lock);
-    assert!(!write(r#""token": {"secret": "KEY"}"#));
+    // A provider that is there is not added once more.
+    let found = look(machine.home()).unwrap().lacking.remove(0);
+    assert_eq!(found.command, "aiw secret set KEY");
+    let person = Person::new(&["sk-typed"], || true);
+    let done = machine.walk(&[InitPart::Provider], &person).await.unwrap();
+    assert_eq!(done.done, [InitPart::Provider], "{:?}", person.heard.heard());
+    assert!(!format!("{:?} {:?}", person.plan(), person.heard.heard()).contains("sk-typed"));
+    assert!(!machine.lacking().contains(&InitPart::Provider));
+    assert!(machine.home().vault().get(&"KEY".parse().unwrap()).unwrap().expose() == "sk-typed");
     // What can't be read is for the doctor.
     fs::write(machine.home().providers_path(), "{").unwrap();
     assert!(!machine.lacking().contains(&InitPart::Provider));
