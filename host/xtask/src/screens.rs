@@ -145,7 +145,9 @@ impl OnScreen {
     fn until(&self, word: &str) -> Result<()> {
         let mut seen = Vec::new();
         while !String::from_utf8_lossy(&seen).contains(word) {
-            seen.extend(self.pieces.recv_timeout(PATIENCE).context("nothing is drawn")?);
+            let shown = || format!("`{word}` is not drawn: {}", String::from_utf8_lossy(&seen));
+            let piece = self.pieces.recv_timeout(PATIENCE).with_context(shown)?;
+            seen.extend(piece);
         }
         Ok(())
     }
