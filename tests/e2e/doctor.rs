@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Stdio;
 
-use aiw_tests::{Answer, Environment, FakeClis, Market, Run, Server, component};
+use aiw_tests::{Answer, Environment, FakeClis, Market, Run, Server, binary, component};
 use serde_json::{Value, json};
 
 /// Returns the problems of a part, each with the command that mends it.
@@ -137,6 +139,292 @@ fn a_home_with_every_document_broken_is_looked_at_whole() {
         assert!(parts.contains(&name), "{parts:?}");
     }
     assert!(!run.whole().contains("panicked"), "{}", run.whole());
+    let problems = |part: &Value| part["problems"].as_array().unwrap().clone();
+    let all: Vec<Value> = answer["parts"].as_array().unwrap().iter().flat_map(problems).collect();
+    // Each is told once, with one command; none of them was too slow to be looked at.
+    assert!(all.len() >= 9, "{all:#?}");
+    assert!(all.iter().all(|found| found["next"].as_str().unwrap().starts_with('`')), "{all:#?}");
+    assert!(!run.stdout.contains("the check of"), "{}", run.stdout);
+    // What is no document is put aside, and what is one is edited; then all are well.
+    env.program("sh".as_ref())
+        .args(["-c", "rm settings.json && mkfifo settings.json"])
+        .current_dir(env.home())
+        .status()
+        .unwrap();
+    let mut env = env;
+    fs::write(env.path("editor"), "#!/bin/sh\necho '{}' > \"$1\"\n").unwrap();
+    fs::set_permissions(env.path("editor"), fs::Permissions::from_mode(0o755)).unwrap();
+    env.set("EDITOR", env.path("editor").display().to_string());
+    for _ in 0..12 {
+        let answer = env.json(&["doctor"]);
+        let next = answer["parts"].as_array().unwrap().iter().flat_map(problems).next();
+        match next {
+            Some(found) => shell(&env, found["next"].as_str().unwrap().split('`').nth(1).unwrap(), ""),
+            None => return,
+        }
+    }
+    panic!("{}", env.run(&["doctor"]).whole());
+}
+
+/// Runs a command as a person pastes it into a shell that has aiw on its path.
+fn shell(env: &Environment, command: &str, input: &str) {
+    let directory = binary().parent().unwrap().display().to_string();
+    let path = env.parts().1.get("PATH").cloned().unwrap_or_default();
+    // A person says yes.
+    let asks = ["aiw setup", "aiw mcp approve", "aiw history hooks", "aiw trust add", "aiw up"];
+    let yes = if asks.iter().any(|start| command.starts_with(start)) { " --yes" } else { "" };
+    let mut shell = env.program("/bin/sh".as_ref());
+    let script = format!("PATH={directory}:$PATH; {command}{yes}");
+    shell.args(["-c", &script]).env("PATH", path).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = shell.spawn().unwrap();
+    let _ = std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes());
+    let run = Run::from(child.wait_with_output().unwrap());
+    assert_eq!(run.code, 0, "{script}: {}", run.whole());
+}
+
+/// A part, a problem of it, what breaks it, and the input of the command that mends it.
+type Row = (&'static str, &'static str, fn(&mut Environment), &'static str);
+
+/// Checks for each row that what is broken is told, and gone after the command that is printed has run.
+#[test]
+fn what_is_broken_is_told_and_mended_by_the_command_that_is_printed() {
+    let rows: &[Row] = &[
+        ("processes", "is open to others", |env| open_to(&env.path("run"), 0o755), ""),
+        (
+            "home",
+            "can be read by other users",
+            |env| {
+                env.run_with_input(&["secret", "set", "one"], "value-one\n").ok();
+                open_to(&env.home().join("vault/key"), 0o644);
+            },
+            "",
+        ),
+        (
+            "home",
+            "`tsks` in settings.json means nothing",
+            |env| {
+                env.settings(&json!({"tsks": 1}));
+                edit_with(env, "echo '{}' > \"$1\"");
+            },
+            "",
+        ),
+        ("aiw", "`SSL_CERT_FILE` names certificates", |env| env.set("SSL_CERT_FILE", "/nowhere.pem"), "unset"),
+        ("aiw", "`HTTPS_PROXY` is not the address of a proxy", |env| env.set("HTTPS_PROXY", "http://"), "unset"),
+        (
+            "aiw",
+            "two programs `aiw` are on `PATH`",
+            |env| {
+                program(&env.path("other bin/aiw"), "exit 0");
+                let own = binary().parent().unwrap().display().to_string();
+                env.set("PATH", format!("{}:{own}:/usr/bin:/bin", env.path("other bin").display()));
+            },
+            "",
+        ),
+        (
+            "trust",
+            "which is not there any more",
+            |env| env.settings(&json!({"trustedDirectories": ["/not/there"]})),
+            "",
+        ),
+        (
+            "trust",
+            "everybody on this machine can write there",
+            |env| {
+                fs::create_dir(env.path("wide open")).unwrap();
+                open_to(&env.path("wide open"), 0o777);
+                env.settings(&json!({"trustedDirectories": [env.path("wide open")]}));
+            },
+            "",
+        ),
+        (
+            "trust",
+            "whatever somebody puts anywhere below it",
+            |env| {
+                env.settings(&json!({"trustedDirectories": [env.user()]}));
+            },
+            "",
+        ),
+        (
+            "mcp",
+            "in clear",
+            |env| {
+                env.write_mcp(r#"{"mcpServers": {"s": {"command": "sh", "env": {"API_TOKEN": "sk-canary-1234567890abcdefghij"}}}}"#);
+                edit_with(
+                    env,
+                    "sed -i 's/sk-canary-[a-z0-9]*/${secret:of-s}/' \"$1\" && echo value | aiw secret set of-s",
+                );
+            },
+            "",
+        ),
+        (
+            "mcp",
+            "are left out until you trust them",
+            |env| {
+                fs::write(env.path(".mcp.json"), r#"{"mcpServers": {"p": {"command": "sh"}}}"#).unwrap();
+            },
+            "",
+        ),
+        (
+            "clients",
+            "which is not there",
+            |env| {
+                program(&env.path("bin/claude"), "echo '2.0.0 (Claude Code)'");
+                let bin = format!("{}:/usr/bin:/bin", env.path("bin").display());
+                on_path(env, &bin);
+                fs::write(
+                    env.user().join(".claude.json"),
+                    r#"{"mcpServers": {"aiw": {"command": "/gone/aiw", "args": ["mcp", "serve"]}}}"#,
+                )
+                .unwrap();
+            },
+            "",
+        ),
+        (
+            "clients",
+            "has keys in clear",
+            |env| {
+                program(&env.path("bin/claude"), "echo '2.0.0 (Claude Code)'");
+                let bin = format!("{}:/usr/bin:/bin", env.path("bin").display());
+                on_path(env, &bin);
+                let text = r#"{"mcpServers": {"s": {"command": "sh", "env": {"API_TOKEN": "sk-canary-1234567890abcdefghij"}}}}"#;
+                fs::write(env.user().join(".claude.json"), text).unwrap();
+            },
+            "",
+        ),
+        (
+            "history",
+            "which is not there",
+            |env| {
+                env.run(&["history", "hooks", "install", "--yes"]).ok();
+                let settings = env.user().join(".claude/settings.json");
+                let text = fs::read_to_string(&settings).unwrap();
+                fs::write(&settings, text.replace(" aiw history", " /gone/aiw history")).unwrap();
+            },
+            "",
+        ),
+        (
+            "history",
+            "were not read yet",
+            |env| {
+                let sessions = env.user().join(".claude/projects/-x");
+                fs::create_dir_all(&sessions).unwrap();
+                let line = json!({
+                    "type": "user", "sessionId": "6f1f5b4e-8a53-4d5c-9a5b-0d2f2f2b1c11", "uuid": "u-1", "cwd": "/x",
+                    "timestamp": "2026-01-01T00:00:00Z", "message": {"role": "user", "content": "hello"},
+                });
+                let path = sessions.join("6f1f5b4e-8a53-4d5c-9a5b-0d2f2f2b1c11.jsonl");
+                fs::write(path, format!("{line}\n")).unwrap();
+                fs::write(env.user().join(".claude/settings.json"), r#"{"cleanupPeriodDays": 3}"#).unwrap();
+            },
+            "",
+        ),
+        (
+            "history",
+            "is damaged",
+            |env| {
+                fs::create_dir_all(env.home().join("history")).unwrap();
+                fs::write(env.home().join("history/history.db"), "this is no database".repeat(999)).unwrap();
+            },
+            "",
+        ),
+        (
+            "providers",
+            "nobody is signed in with claude",
+            |env| {
+                program(&env.path("bin/claude"), "echo '2.0.0 (Claude Code)'");
+                let bin = format!("{}:/usr/bin:/bin", env.path("bin").display());
+                on_path(env, &bin);
+            },
+            "provider",
+        ),
+    ];
+    std::thread::scope(|scope| {
+        let rows: Vec<_> = rows.iter().map(|row| scope.spawn(|| mends(row))).collect();
+        let failed = rows.into_iter().filter_map(|row| row.join().err()).count();
+        assert_eq!(failed, 0, "rows failed");
+    });
+}
+
+/// Breaks something, and runs the command that is printed for it.
+fn mends((part, says, breaks, how): &Row) {
+    let mut env = Environment::new();
+    on_path(&mut env, "/usr/bin:/bin");
+    assert_eq!(problems(&env, part), [], "{says}");
+    breaks(&mut env);
+    let found = problems(&env, part);
+    let [(problem, next)] = found.as_slice() else { panic!("{says}: {found:?}") };
+    assert!(problem.contains(says), "{problem}");
+    assert!(!problem.contains("canary") && !next.contains("canary"), "{problem} {next}");
+    let command = next.split('`').nth(1).unwrap();
+    match *how {
+        "unset" => env.unset(command.strip_prefix("unset ").unwrap()),
+        "provider" => {
+            assert_eq!(command, "aiw provider add");
+            let add = ["provider", "add", "gw", "--preset", "custom", "--base-url", "openai=https://x.test/v1"];
+            env.run_with_input(&[&add[..], &["--token-stdin"]].concat(), "sk-canary-gw\n").ok();
+        }
+        input => shell(&env, command, input),
+    }
+    assert_eq!(problems(&env, part), [], "{says}: {command}");
+}
+
+/// Puts this aiw on the path before the rest.
+fn on_path(env: &mut Environment, rest: &str) {
+    let own = binary().parent().unwrap().display().to_string();
+    env.set("PATH", format!("{own}:{rest}"));
+}
+
+fn open_to(path: &Path, mode: u32) {
+    let _ = fs::create_dir(path);
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn program(path: &Path, script: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn edit_with(env: &mut Environment, script: &str) {
+    program(&env.path("editor"), script);
+    env.set("EDITOR", env.path("editor").display().to_string());
+}
+
+#[test]
+fn a_broken_settings_file_hides_no_problem_of_servers() {
+    let env = Environment::new();
+    env.write_mcp(r#"{"mcpServers": {"bad": {"command": 1}}}"#);
+    fs::write(env.home().join("settings.json"), "{ broken").unwrap();
+    let found = problems(&env, "mcp");
+    assert!(found.len() == 1 && found[0].0.contains("server `bad` can't be used"), "{found:?}");
+    assert!(problems(&env, "home")[0].0.contains("settings.json"));
+}
+
+#[test]
+fn a_large_home_without_a_network_is_looked_at_whole() {
+    let (env, _clis) = FakeClis::environment();
+    let servers: serde_json::Map<String, Value> =
+        (0..500).map(|at| (format!("s{at}"), json!({"command": "no-such-program"}))).collect();
+    env.write_mcp(&json!({"mcpServers": servers}).to_string());
+    env.run(&["claude", "Say hello"]).ok();
+    let id = env.json(&["task", "list"])["tasks"][0]["id"].as_str().unwrap().to_owned();
+    let record = env.read(&format!("tasks/{id}/task.json"));
+    for at in 0..10_000 {
+        let other = format!("{at:012}");
+        let task = env.home().join("tasks").join(&other);
+        fs::create_dir(&task).unwrap();
+        fs::write(task.join("task.json"), record.replace(&id, &other)).unwrap();
+    }
+    let run = env.run(&["doctor", "--json"]);
+    let answer = run.json();
+    assert_eq!(run.code, 1);
+    assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
+    let parts = answer["parts"].as_array().unwrap();
+    assert!(parts.iter().any(|part| part["name"] == "mcp") && parts.iter().any(|part| part["name"] == "tasks"));
+    // Whether there was time for all of it depends on the machine; all parts are there in any case.
+    assert!(parts.len() >= 11, "{parts:#?}");
+    let tasks = parts.iter().find(|part| part["name"] == "tasks").unwrap()["summary"].as_str().unwrap();
+    assert!(tasks == "10001 tasks, 0 running" || tasks == "not checked", "{tasks}");
 }
 
 #[test]
@@ -170,6 +458,34 @@ fn newer_versions_of_clis_are_asked_for_once_a_day_and_only_when_a_person_asks()
 }
 
 #[test]
+fn others_are_asked_and_servers_started_only_online() {
+    let (env, _clis) = FakeClis::environment();
+    let server = Server::start(|request| match request.path.as_str() {
+        "/npm/@anthropic-ai/claude-code/latest" => Answer::ok(r#"{"version": "2.0.0"}"#),
+        path if path.starts_with("/npm/") => Answer::ok(r#"{"version": "1.0.0"}"#),
+        _ => Answer::status(401),
+    });
+    env.settings(&json!({"updates": {"npm_url": format!("{}/npm", server.url())}}));
+    let address = format!("openai={}/v1", server.url());
+    let add = ["provider", "add", "gw", "--preset", "custom", "--base-url", &address, "--token-stdin"];
+    env.run_with_input(&add, "sk-canary-gw\n").ok();
+    let started = env.path("started");
+    env.write_mcp(&json!({"mcpServers": {"ends": {"command": "touch", "args": [started]}}}).to_string());
+    let offline = env.run(&["doctor"]).ok();
+    assert!(server.seen().is_empty() && !started.exists(), "{}", offline.whole());
+
+    let run = env.run(&["doctor", "--online"]);
+    for told in [
+        "  provider `gw` refuses the key\n    → `aiw provider edit gw --token-stdin` takes another\n",
+        "  server `ends`: it ",
+        "    → `aiw mcp doctor ends`\n",
+    ] {
+        assert!(run.stdout.contains(told), "{told}: {}", run.whole());
+    }
+    assert!(run.code == 1 && started.exists() && !run.whole().contains("canary"), "{}", run.whole());
+}
+
+#[test]
 fn a_server_without_its_secret_or_its_program_is_named() {
     let env = Environment::new();
     env.write_mcp(r#"{"mcpServers": {"s": {"command": "sh", "args": ["${secret:of-s}"]}}}"#);
@@ -179,5 +495,5 @@ fn a_server_without_its_secret_or_its_program_is_named() {
     let found = problems(&env, "mcp");
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found[0].0.contains("there is no program `/nonexistent/bin`"), "{found:?}");
-    assert_eq!(found[1].1, "`aiw mcp show t` shows its entry");
+    assert!(found[1].1.starts_with("`${EDITOR:-vi} ") && found[1].1.ends_with("/mcp.json`"), "{found:?}");
 }

@@ -208,8 +208,13 @@ pub enum Command {
     Gateway(GatewayCommand),
     /// Look for problems with your files, processes, MCP servers and history, and say what to do about each
     ///
-    /// It asks nobody, starts nothing and changes nothing. Exit code 0 if there is no problem, else 1.
-    Doctor,
+    /// Below each problem is the command that mends it. It asks nobody, starts nothing and changes nothing; what takes longer
+    /// than a second is left. Exit code 0 if there is no problem, else 1.
+    Doctor {
+        /// Ask the providers with their keys, npm for newer CLIs, and the MCP servers, which are started for that
+        #[arg(long)]
+        online: bool,
+    },
     /// Show how this aiw was installed, and the command that updates it
     ///
     /// It replaces nothing itself, and sends nothing unless you say --check. What runs goes on with the version that it

@@ -152,8 +152,9 @@ fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) ->
         Command::Model(command) => runtime::run(output, commands::model::run(command, home, output)),
         Command::Mcp(command) => runtime::run(output, commands::mcp::run(command, home, output)),
         Command::Workflow(command) => runtime::run(output, commands::workflow::run(command, home, output)),
+        Command::Doctor { online: true } => runtime::run(output, commands::doctor::online(home, output)),
         // They read files: neither components nor a runtime are set up for them.
-        Command::Doctor => commands::doctor::doctor(home, output),
+        Command::Doctor { online: false } => commands::doctor::doctor(commands::doctor::found(home), output),
         Command::Role(command) => commands::role::run(command, home, output),
         Command::Task(command) => commands::task::run(command, home, output),
         Command::Status(scope) => commands::task::status(scope.all_namespaces, home, output),

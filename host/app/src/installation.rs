@@ -231,6 +231,25 @@ impl Installation {
         Ok(Self::of(fs::canonicalize(&path).unwrap_or(path), &Ground::of(&Surroundings::of_process())))
     }
 
+    /// Returns the command that removes the aiw at a path, as it was installed.
+    pub(crate) fn removal(path: &Path, around: &Surroundings) -> String {
+        let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        match Self::of(real, &Ground::of(around)).by {
+            InstalledBy::Dpkg => format!("sudo dpkg --remove {PROGRAM}"),
+            InstalledBy::Pacman => format!("sudo pacman -R {PROGRAM}"),
+            InstalledBy::Npm => format!("npm uninstall -g {PROGRAM}"),
+            InstalledBy::Pip => format!("python3 -m pip uninstall {CRATE}"),
+            InstalledBy::Pipx => format!("pipx uninstall {CRATE}"),
+            InstalledBy::Uv => format!("uv tool uninstall {CRATE}"),
+            InstalledBy::Homebrew => format!("brew uninstall {PROGRAM}"),
+            InstalledBy::Scoop => format!("scoop uninstall {PROGRAM}"),
+            InstalledBy::Cargo => format!("cargo uninstall {CRATE}"),
+            InstalledBy::Npx | InstalledBy::PipxRun | InstalledBy::Uvx | InstalledBy::Script | InstalledBy::Source => {
+                format!("rm {}", shell_word(&path.to_string_lossy()))
+            }
+        }
+    }
+
     /// Returns the path that other programs can rely on, also after an update.
     pub fn lasting_path(&self) -> Result<&Path, NoExecutable> {
         let lasting = match self.by {

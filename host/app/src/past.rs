@@ -316,7 +316,7 @@ pub async fn forget(
 
 /// Looks at what the history is made of, with the hooks that are known. Nothing is changed.
 pub fn look(home: &Home, hooks: Vec<HookStatus>) -> Result<HistoryDoctor, PastError> {
-    let store = Store::open_existing(&home.history())?;
+    let store = Store::open_to_look(&home.history())?;
     let (known, problems, meaning) = match &store {
         Some(store) => (store.files()?.into_iter().collect(), store.problems()?, meaning(home, store)?),
         None => (HashSet::new(), Vec::new(), None),

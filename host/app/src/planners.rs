@@ -244,10 +244,17 @@ pub fn show(home: &Home) -> Result<PlannerShow, PlannerSetError> {
     Ok(PlannerShow { planner: planner.map(summary) })
 }
 
-/// Returns whether the model that plans jobs lacks its key.
-pub fn lacks_key(home: &Home) -> bool {
-    let planner = home.settings().ok().and_then(|settings| settings.planner(home.around()).ok()).flatten();
-    planner.is_some_and(|planner| key_state(home, &planner) == Some("missing"))
+/// Returns the command that gives the model that plans jobs its key, if it lacks that.
+pub(crate) fn gives_key(home: &Home) -> Option<String> {
+    let planner = home.settings().ok()?.planner(home.around()).ok()??;
+    let is_missing = key_state(home, &planner) == Some("missing");
+    match planner.place {
+        PlannerPlace::Url { key: Some(key), .. } if is_missing => Some(match key {
+            SecretRef::Vault(name) => format!("aiw secret set {name}"),
+            SecretRef::Variable(name) => format!("export {name}=…"),
+        }),
+        PlannerPlace::Url { .. } | PlannerPlace::Provider(_) => None,
+    }
 }
 
 fn has_value(home: &Home, variable: &EnvName) -> bool {

@@ -117,6 +117,16 @@ impl ResidentState {
         Self { awake, pid, problem, projects: aiw_processes::attended(home), checks_providers, ci }
     }
 
+    /// Returns the command that wakes it; `None` if it is awake or not needed.
+    pub fn wakes_by(&self) -> Option<&'static str> {
+        let is_needed = !self.awake && self.line().is_some();
+        is_needed.then_some(match (self.projects.is_empty(), self.checks_providers) {
+            (true, true) => "aiw provider list",
+            (true, false) => "aiw ci watch --background",
+            (false, _) => "aiw up",
+        })
+    }
+
     /// Returns it as a line; `None` if it is neither awake nor needed.
     pub fn line(&self) -> Option<String> {
         let projects = &self.projects;

@@ -7,8 +7,8 @@ use aiw_core::{Ask, AskError, CliKind, Effect, Plan, Sink, shell_word};
 use aiw_home::{Home, HomeError};
 use aiw_launch::Search;
 use aiw_setup::{
-    ClientPlaces, ClientSummary, HookPlan, HookScope, HookStatus, HookSummary, Hooks, Ours, Setup, SetupClient,
-    SetupError, SetupOptions, SetupScope,
+    ClientLook, ClientPlaces, ClientSummary, HookPlan, HookScope, HookStatus, HookSummary, Hooks, Ours, Setup,
+    SetupClient, SetupError, SetupOptions, SetupScope,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -176,6 +176,19 @@ fn ours(home: &Home) -> Result<Ours, AppError> {
 
 fn text(path: &Path) -> Result<String, SetupError> {
     path.to_str().map(str::to_owned).ok_or_else(|| SetupError::NotText { path: path.to_owned() })
+}
+
+/// The servers in a client's own file, or why it can't be read.
+pub(crate) type LookedClient = (&'static SetupClient, Result<ClientLook, SetupError>);
+
+/// Looks at the servers of each client that is on this machine. Nothing is started.
+pub(crate) fn look_at_clients(home: &Home) -> Result<Vec<LookedClient>, AppError> {
+    let (places, ours) = (places(home)?, ours(home)?);
+    let clis = aiw_launch::detect_still(&Search::around(home.around()), home);
+    let clis: Vec<_> = clis.iter().filter(|cli| cli.path.is_some()).map(|cli| cli.kind).collect();
+    let setup = Setup::new(home.clone(), places.clone(), ours);
+    let installed = aiw_setup::all().iter().filter(|client| client.is_installed(&places, &clis));
+    Ok(installed.map(|client| (*client, setup.look(client))).collect())
 }
 
 /// The clients that are on this machine.

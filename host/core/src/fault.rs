@@ -23,6 +23,16 @@ pub trait Fault: Error + Send + Sync + 'static {
         None
     }
 
+    /// Returns the command that mends what is wrong, if this error knows it itself: a line for a shell.
+    fn own_remedy(&self) -> Option<String> {
+        None
+    }
+
+    /// Returns the command that mends what is wrong.
+    fn remedy(&self) -> Option<String> {
+        self.own_remedy().or_else(|| self.below()?.remedy())
+    }
+
     /// Returns the kind, which decides the exit code.
     fn kind(&self) -> ErrorKind {
         self.below().map_or_else(|| self.own_kind(), |below| below.kind())

@@ -111,6 +111,16 @@ impl Fault for HistoryError {
         }
     }
 
+    fn own_remedy(&self) -> Option<String> {
+        match self {
+            Self::Newer { .. } => Some("aiw update".into()),
+            Self::Damaged { .. } => Some("aiw history import --all".into()),
+            // SQLite does not say whether it is the file or the disk.
+            Self::Database { path, .. } => Some(aiw_home::puts_aside(path)),
+            _ => None,
+        }
+    }
+
     fn own_hint(&self) -> Option<String> {
         match self {
             Self::Newer { .. } => Some("update aiw".into()),

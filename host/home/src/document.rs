@@ -98,7 +98,7 @@ impl Document {
 
 /// Says that a file has a version which this aiw does not know, as the end of a sentence.
 pub(crate) fn other_version(version: u64, supported: u64) -> String {
-    format!("has version {version}, but this aiw supports {supported}; a newer aiw wrote it")
+    format!("has version {version}, but this aiw supports {supported}; {}", crate::error::NEWER)
 }
 
 /// One file of a change to several files.

@@ -1,9 +1,14 @@
 //! Why something in `~/.aiw` can't be read or written.
 
+use std::borrow::Cow;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{ErrorKind, Fault};
+use aiw_core::{ErrorKind, Fault, shell_word_in_line};
+
+/// The end of the sentence about a document of a newer aiw.
+pub(crate) const NEWER: &str = "a newer aiw wrote it";
 
 /// An error that concerns a file of the home.
 #[derive(Debug, thiserror::Error)]
@@ -77,5 +82,63 @@ impl Fault for HomeError {
             Self::Old { .. } => Some("`aiw provider list` upgrades it".into()),
             _ => None,
         }
+    }
+
+    fn own_remedy(&self) -> Option<String> {
+        Some(match self {
+            Self::NoHome => "export AIW_HOME=~/.aiw".into(),
+            Self::Io { path, source, .. } => remedy_of_io(path, source),
+            Self::Invalid { problem, .. } if problem.ends_with(NEWER) => "aiw update".into(),
+            Self::Invalid { path, .. } => remedy_of_document(path),
+            Self::Old { .. } => "aiw provider list".into(),
+            Self::Variable { .. } => "env | grep AIW_".into(),
+            Self::Busy { path, .. } => format!("lsof {}", shown_path(path)),
+        })
+    }
+}
+
+/// Returns a path as a shell reads it.
+fn shown_path(path: &Path) -> Cow<'_, str> {
+    match path.to_string_lossy() {
+        Cow::Borrowed(path) => shell_word_in_line(path),
+        Cow::Owned(path) => Cow::Owned(shell_word_in_line(&path).into_owned()),
+    }
+}
+
+/// Returns the command that opens a file in the user's editor.
+pub fn edits(path: &Path) -> String {
+    format!("${{EDITOR:-vi}} {}", shown_path(path))
+}
+
+/// Returns the command that puts something aside, with all that it holds.
+pub fn puts_aside(path: &Path) -> String {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".aside");
+    format!("mv {} {}", shown_path(path), shown_path(Path::new(&aside)))
+}
+
+/// Returns the command that mends a document: what is not a file, or what only aiw writes, is put aside.
+fn remedy_of_document(path: &Path) -> String {
+    let is_file = fs::metadata(path).is_ok_and(|meta| meta.is_file());
+    let is_ours = path.extension().is_some_and(|ending| ending == "lock");
+    if is_file && !is_ours { edits(path) } else { puts_aside(path) }
+}
+
+/// Returns the command that mends what the system refused.
+pub fn remedy_of_io(path: &Path, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            // What is below a directory that can't be searched can't even be looked at.
+            let closed = path.ancestors().filter(|place| fs::symlink_metadata(place).is_ok()).find(|place| {
+                *place == path || fs::symlink_metadata(place.join(".")).is_err() || fs::read_dir(place).is_err()
+            });
+            format!("chmod u+rwX {}", shown_path(closed.unwrap_or(path)))
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "aiw task prune --age 1days --keep 20".into(),
+        io::ErrorKind::ReadOnlyFilesystem => "export AIW_HOME=~/.aiw".into(),
+        io::ErrorKind::NotFound => {
+            format!("mkdir -p {}", shown_path(path.parent().unwrap_or(path)))
+        }
+        _ => puts_aside(path),
     }
 }

@@ -3,36 +3,49 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use aiw_core::{Fault, one_line};
+use aiw_core::{Fault, one_line, shell_word_in_line};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Home, HomeError, Settings, Surroundings};
+use crate::{Home, HomeError, Settings, Surroundings, edits};
 
 /// A problem in `aiw doctor`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FoundProblem {
     /// The problem, as a sentence
     pub problem: String,
-    /// The next step; null if there is no obvious one
-    pub next: Option<String>,
+    /// The command that mends it, in backticks, and what that does
+    pub next: String,
 }
 
 impl FoundProblem {
-    /// Returns a problem with an obvious next step.
-    pub fn new(problem: impl Into<String>, next: impl Into<String>) -> Self {
-        Self::of(&problem.into(), Some(next.into()))
+    /// Returns a problem, and the one command that mends it: a line for a shell.
+    pub fn new(problem: impl Into<String>, command: impl Display) -> Self {
+        Self { problem: problem.into(), next: format!("`{command}`") }
     }
 
-    /// Returns the problem that an error tells.
-    pub fn of(error: &impl Display, next: Option<String>) -> Self {
-        Self { problem: error.to_string(), next }
+    /// Says what the command does, as the rest of a sentence.
+    #[must_use]
+    pub fn that(mut self, does: &str) -> Self {
+        self.next = format!("{} {does}", self.next);
+        self
+    }
+
+    /// Says it in other words, which name what it means.
+    #[must_use]
+    pub fn saying(self, problem: &str) -> Self {
+        Self { problem: problem.to_owned(), ..self }
+    }
+
+    /// Returns the problem that an error tells, with the command that the error knows, else with `otherwise`.
+    pub fn of(error: &dyn Fault, otherwise: impl Display) -> Self {
+        Self::new(error.to_string(), error.remedy().unwrap_or_else(|| otherwise.to_string()))
     }
 }
 
 impl From<HomeError> for FoundProblem {
     fn from(error: HomeError) -> Self {
-        Self::of(&error, error.hint())
+        Self::of(&error, "aiw status")
     }
 }
 
@@ -57,10 +70,7 @@ impl Home {
         ];
         problems.extend(read.into_iter().flatten().map(FoundProblem::from));
         let (values, unreadable) = self.vault().values();
-        problems.extend(unreadable.iter().map(|error| {
-            let next = error.hint().unwrap_or_else(|| "`aiw secret set NAME` stores it again".to_owned());
-            FoundProblem::of(error, Some(next))
-        }));
+        problems.extend(unreadable.iter().map(|error| FoundProblem::of(error, "aiw secret list")));
         (values.len(), problems)
     }
 }
@@ -70,7 +80,7 @@ impl Home {
 fn open_to_others(root: &Path) -> Option<FoundProblem> {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(root).ok()?.permissions().mode();
-    let close = format!("`chmod go-w {}`", aiw_core::shell_word(&root.to_string_lossy()));
+    let close = format!("chmod go-w {}", shell_word_in_line(&root.to_string_lossy()));
     (mode & 0o022 != 0).then(|| FoundProblem::new("others can write to aiw's home", close))
 }
 
@@ -82,12 +92,22 @@ fn in_settings(settings: &Settings, around: &Surroundings) -> Vec<FoundProblem> 
         settings.mcp().err(),
         settings.budgets().err(),
         settings.health().err(),
+        settings.ci().err(),
+        settings.sync().err(),
+        settings.tasks().err(),
+        settings.updates().err(),
     ];
-    let unknown = settings.unknown_keys().into_iter().map(|key| FoundProblem {
-        problem: format!("`{}` in settings.json means nothing", one_line(&key.path, 120)),
-        next: key.meant.map(|meant| format!("did you mean `{}`?", one_line(&meant, 120))),
+    let unknown = settings.unknown_keys().into_iter().map(|key| {
+        let meant = key.meant.map(|meant| format!("; did you mean `{}`?", one_line(&meant, 120))).unwrap_or_default();
+        let problem = format!("`{}` in settings.json means nothing{meant}", one_line(&key.path, 120));
+        FoundProblem::new(problem, edits(settings.document().path()))
     });
     read.into_iter().flatten().map(FoundProblem::from).chain(unknown).collect()
+}
+
+#[cfg(unix)]
+fn path_text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 /// The problem that keeps every command from writing.
@@ -100,17 +120,19 @@ fn unwritable(root: &Path) -> Option<FoundProblem> {
     let path = root.display();
     if disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY) {
         let problem = format!("`{path}` is on a disk that can only be read");
-        return Some(FoundProblem::new(problem, "let it be written, or set AIW_HOME to another directory"));
+        return Some(FoundProblem::new(problem, "export AIW_HOME=/DIRECTORY").that("names another directory"));
     }
     if let Err(e) = rustix::fs::access(root, rustix::fs::Access::WRITE_OK) {
         let problem = format!("you can't write in `{path}`: {}", std::io::Error::from(e));
-        return Some(FoundProblem::new(problem, "`ls -ld` shows whose it is; AIW_HOME names another directory"));
+        let word = shell_word_in_line(&path_text(root)).into_owned();
+        return Some(FoundProblem::new(problem, format!("sudo chown -R \"$(id -u)\" {word} && chmod -R u+rwX {word}")));
     }
     let is_full = left < LITTLE || (disk.f_files > 0 && disk.f_favail == 0);
     is_full.then(|| {
         let (left, files) = (left >> 20, disk.f_favail);
         let problem = format!("the disk of `{path}` is full: {left} MiB and {files} files are left");
-        FoundProblem::new(problem, "make room; `cache/` in it can be deleted at any time")
+        let cache = path_text(&root.join("cache"));
+        FoundProblem::new(problem, format!("rm -rf {}", shell_word_in_line(&cache))).that("takes what is made again")
     })
 }
 

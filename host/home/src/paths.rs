@@ -196,8 +196,13 @@ impl Home {
     pub fn settings_or_none(&self) -> Result<(Settings, Option<HomeError>), HomeError> {
         match self.settings() {
             Ok(settings) => Ok((settings, None)),
-            Err(problem) => Ok((Settings::none(&self.settings_path())?, Some(problem))),
+            Err(problem) => Ok((self.no_settings()?, Some(problem))),
         }
+    }
+
+    /// The settings of a home that has none.
+    pub fn no_settings(&self) -> Result<Settings, HomeError> {
+        Settings::none(&self.settings_path())
     }
 
     /// `plugins.json`

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use age::secrecy::ExposeSecret;
 use age::x25519::Identity;
-use aiw_core::{ErrorKind, Fault, Secret, SecretName};
+use aiw_core::{ErrorKind, Fault, Secret, SecretName, shell_word_in_line};
 
 use crate::{HomeError, Lock, Mode, files, read_capped, read_dir, remove_file, replace};
 
@@ -67,6 +67,17 @@ impl Fault for VaultError {
         match self {
             Self::Unknown { .. } | Self::Value(_) => ErrorKind::User,
             _ => ErrorKind::Config,
+        }
+    }
+
+    fn own_remedy(&self) -> Option<String> {
+        match self {
+            // Nothing opens what was encrypted to another key.
+            Self::KeyMissing { path } => path.parent().map(crate::puts_aside),
+            Self::KeyOpen { path } => Some(format!("chmod 600 {}", shell_word_in_line(&path.to_string_lossy()))),
+            Self::Key { path, .. } => path.parent().map(crate::puts_aside),
+            Self::Unknown { name } | Self::Unreadable { name } => Some(format!("aiw secret set {name}")),
+            Self::Home(_) | Self::Value(_) => None,
         }
     }
 

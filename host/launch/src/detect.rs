@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use aiw_core::CliKind;
+use aiw_core::{CliKind, shell_word_in_line};
 use aiw_home::{ChildGroup, Home, Mode, Surroundings};
 use serde::{Deserialize, Serialize};
 
@@ -125,6 +125,20 @@ pub fn update_command(cli: &FoundCli) -> Option<String> {
         Install::Native if cli.kind == CliKind::Claude => Some("claude update".to_owned()),
         Install::Native | Install::Unknown => None,
     }
+}
+
+/// Returns the command that removes a program of a CLI, as it was installed.
+pub fn remove_command(kind: CliKind, path: &Path) -> String {
+    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let (word, package) = (|path: &Path| shell_word_in_line(&path.to_string_lossy()).into_owned(), npm_package(kind));
+    let above = |name: &str| real.ancestors().find(|place| place.ends_with(name)).and_then(Path::parent).map(word);
+    let by_npm = match by_place(kind, &real).0 {
+        Install::NpmGlobal => above("lib/node_modules").map(|lib| format!("npm uninstall -g --prefix {lib}")),
+        Install::NpmLocal => above("node_modules").map(|project| format!("npm uninstall --prefix {project}")),
+        Install::Brew => return format!("brew uninstall {}", package.rsplit('/').next().unwrap_or(package)),
+        Install::Native | Install::Unknown => None,
+    };
+    by_npm.map_or_else(|| format!("rm {}", word(path)), |by| format!("{} {package}", by.trim_end_matches("/lib")))
 }
 
 /// Finds one CLI, as [`detect`] does.

@@ -39,7 +39,8 @@ mod via;
 pub use advice::{Advice, advice};
 pub use clis::{apis, speaks};
 pub use detect::{
-    FoundCli, Install, Search, detect, detect_one, detect_still, install_command, npm_package, update_command,
+    FoundCli, Install, Search, detect, detect_one, detect_still, install_command, npm_package, remove_command,
+    update_command,
 };
 pub use error::LaunchError;
 pub use gateway::{Admission, GatewayDoor, GatewayProblem, RunThrough};

@@ -1,6 +1,5 @@
 //! What is wrong with the processes of a project. Looking changes nothing.
 
-use aiw_core::Fault;
 use aiw_home::FoundProblem;
 use aiw_supervisor::{Enforced, SupervisorError};
 
@@ -14,7 +13,7 @@ impl Manager {
     pub fn check(&self) -> (usize, usize, Vec<FoundProblem>) {
         let mut problems = Vec::new();
         let loaded = self.load().unwrap_or_else(|error| {
-            problems.push(FoundProblem::new(error.to_string(), "`aiw process edit` opens it"));
+            problems.push(FoundProblem::of(&error, "aiw process edit"));
             crate::manager::Loaded::default()
         });
         if loaded.is_to_be_allowed() {
@@ -28,10 +27,10 @@ impl Manager {
         let lost = supervised.iter().filter(|one| !one.settled).count();
         if lost > 0 {
             let supervisors = aiw_core::counted(lost, "supervisor");
-            problems.push(FoundProblem::new(
-                format!("{supervisors} died, and what ran under them was not ended yet"),
-                "`aiw ps` ends it, and starts again what is to run always",
-            ));
+            problems.push(
+                FoundProblem::new(format!("{supervisors} died, and what ran under them was not ended yet"), "aiw ps")
+                    .that("ends it, and starts again what is to run always"),
+            );
         }
         let all = self.statuses_of(&loaded, supervised);
         for status in &all {
@@ -48,7 +47,7 @@ impl Manager {
 }
 
 fn problem_of(error: &ProcessError) -> FoundProblem {
-    FoundProblem::of(error, error.hint())
+    FoundProblem::of(error, "aiw process edit")
 }
 
 fn problems_of(status: &ProcessStatus, defined: Option<&crate::definition::Definition>) -> Vec<FoundProblem> {
@@ -61,17 +60,17 @@ fn problems_of(status: &ProcessStatus, defined: Option<&crate::definition::Defin
     };
     let ill = ill.map(|(what, usual)| {
         let reason = status.reason().unwrap_or_else(|| usual.into());
-        FoundProblem::new(format!("process `{id}` {what}: {reason}"), format!("`aiw logs {id}`"))
+        FoundProblem::new(format!("process `{id}` {what}: {reason}"), format!("aiw restart {id}"))
     });
     let mut problems = Vec::from_iter(ill);
     if status.state.is_alive() && defined.is_some_and(|defined| *defined != status.definition) {
         let sentence = format!("process `{id}` runs as it was defined before");
-        problems.push(FoundProblem::new(sentence, format!("`aiw restart {id}`")));
+        problems.push(FoundProblem::new(sentence, format!("aiw restart {id}")));
     }
     // Only that of processor time can be left without somebody who enforces it.
     if status.state.is_alive() && status.limits().values().any(|enforced| *enforced == Enforced::None) {
         let sentence = format!("nothing enforces the limit on the CPU time of `{id}`: no cgroup is delegated to you");
-        problems.push(FoundProblem { problem: sentence, next: None });
+        problems.push(FoundProblem::new(sentence, "aiw process edit").that("takes the limit out"));
     }
     problems
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use aiw_core::{AskError, ErrorKind, Fault, InvalidName, SnapshotName, one_line, shell_word_in_line};
-use aiw_home::{HomeError, VaultError};
+use aiw_home::{HomeError, VaultError, edits};
 use aiw_supervisor::SupervisorError;
 
 /// A place in a file of processes, and what is wrong there.
@@ -347,6 +347,22 @@ impl Fault for ProcessError {
 
     fn own_kind(&self) -> ErrorKind {
         if matches!(self, Self::File { .. } | Self::Snapshot { .. }) { ErrorKind::Config } else { ErrorKind::User }
+    }
+
+    fn own_remedy(&self) -> Option<String> {
+        let word = |path: &PathBuf| shell_word_in_line(&path.to_string_lossy()).into_owned();
+        Some(match self {
+            Self::EnvFile { path, .. } | Self::Outside { path, .. } => edits(path),
+            Self::Untrusted { .. } => "aiw up".into(),
+            Self::NoSecret { secret, .. } => format!("aiw secret set {}", shell_word_in_line(secret)),
+            Self::NotExecutable { path, .. } => format!("chmod +x {}", word(path)),
+            Self::Directory { path, .. } if !path.exists() => format!("mkdir -p {}", word(path)),
+            Self::OlderShim { id } => format!("aiw restart {id}"),
+            Self::Supervisor(SupervisorError::Unreadable { id, .. } | SupervisorError::NoDirectory { id, .. }) => {
+                format!("aiw process rm {id}")
+            }
+            _ => return None,
+        })
     }
 
     fn own_hint(&self) -> Option<String> {

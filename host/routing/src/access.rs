@@ -43,6 +43,11 @@ pub(crate) fn read(home: &Home, key: &str, url: &str) -> Option<OAuthTokens> {
     serde_json::from_str(secret.expose()).ok().filter(|tokens: &OAuthTokens| tokens.url() == url)
 }
 
+/// Whether a login at a server has ended, and only the user can log in again.
+pub fn is_login_over(home: &Home, key: &str, url: &str) -> bool {
+    read(home, key, url).is_some_and(|tokens| tokens.is_old() && !tokens.can_refresh())
+}
+
 pub(crate) fn write(home: &Home, key: &str, tokens: &OAuthTokens) -> Result<(), VaultError> {
     let text = Secret::new(serde_json::to_string(tokens).unwrap_or_default());
     let Some(name) = name_of(key, tokens.url()) else { return Ok(()) };

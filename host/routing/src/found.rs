@@ -67,6 +67,11 @@ impl ServerPlaces {
         Self { home, project, settings }
     }
 
+    /// The project's file that declares servers, if there is one.
+    pub fn project_file(&self) -> Option<&Path> {
+        self.project.as_deref()
+    }
+
     /// The files to watch.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let own = [self.home.mcp_path(), self.home.settings_path()];

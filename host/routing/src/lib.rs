@@ -27,7 +27,7 @@ mod start;
 mod summary;
 mod uris;
 
-pub use access::forget_logins;
+pub use access::{forget_logins, is_login_over};
 pub use account::{LoginAccount, LoginWishes};
 pub use definition::{Difference, ToolDefinition};
 pub use error::PoolError;

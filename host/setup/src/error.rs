@@ -60,6 +60,13 @@ impl Fault for SetupError {
         if matches!(self, Self::Changed { .. }) { ErrorKind::Unavailable } else { ErrorKind::User }
     }
 
+    fn own_remedy(&self) -> Option<String> {
+        match self {
+            Self::Invalid { path, .. } | Self::Taken { path } => Some(aiw_home::edits(path)),
+            _ => None,
+        }
+    }
+
     fn own_hint(&self) -> Option<String> {
         match self {
             Self::Invalid { path, .. } => Some(format!("fix `{}` by hand; aiw left it alone", path.display())),

@@ -45,5 +45,5 @@ pub use old::{OldServers, move_old_servers};
 pub use ours::Ours;
 pub use plan::{FileChange, SetupPlan};
 pub use scope::{SetupOptions, SetupScope};
-pub use setup::Setup;
+pub use setup::{ClientLook, Setup};
 pub use summary::{ClientChange, ClientSummary};

@@ -28,6 +28,15 @@ pub struct Setup {
     pub(crate) renames: BTreeMap<String, String>,
 }
 
+/// The servers in a client's own file, as far as something may be wrong with them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientLook {
+    /// The program that the client starts as aiw's server.
+    pub aiw: Option<String>,
+    /// The names of other servers with a key in clear.
+    pub in_clear: Vec<String>,
+}
+
 impl Setup {
     /// A setup for a home, the user's directories, and what is to be registered.
     pub fn new(home: Home, places: ClientPlaces, ours: Ours) -> Self {
@@ -58,6 +67,23 @@ impl Setup {
         let config = Config::parse(client.format, &scope.read(&path)?.unwrap_or_default()).map_err(invalid)?;
         let servers = config.servers(client.servers).map_err(invalid)?;
         Ok(servers.get(NAME).and_then(|entry| self.ours.options_in(entry)))
+    }
+
+    /// Looks at the servers in a client's own file.
+    pub fn look(&self, client: &SetupClient) -> Result<ClientLook, SetupError> {
+        let (scope, mut looked) = (SetupScope::User, ClientLook { aiw: None, in_clear: Vec::new() });
+        let path = self.file(client, &scope)?;
+        let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
+        let config = Config::parse(client.format, &scope.read(&path)?.unwrap_or_default()).map_err(invalid)?;
+        for (name, entry) in config.servers(client.servers).map_err(invalid)? {
+            if name == NAME && self.ours.is_started_by(&entry) {
+                let command = &entry["command"];
+                looked.aiw = command.as_str().or_else(|| command[0].as_str()).map(str::to_owned);
+            } else if entry.as_object().is_some_and(|entry| aiw_servers::left_in_clear(entry).is_some()) {
+                looked.in_clear.push(name);
+            }
+        }
+        Ok(looked)
     }
 
     /// Plans to register aiw in a client.

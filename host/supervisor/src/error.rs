@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{ErrorKind, Fault, ProcessId, ProcessState};
+use aiw_core::{ErrorKind, Fault, ProcessId, ProcessState, shell_word_in_line};
 
 use crate::names::Noun;
 
@@ -232,6 +232,24 @@ impl Fault for SupervisorError {
             Self::NoRoot { .. } => ErrorKind::Internal,
             _ => ErrorKind::Unavailable,
         }
+    }
+
+    fn own_remedy(&self) -> Option<String> {
+        let word = |path: &Path| shell_word_in_line(&path.to_string_lossy()).into_owned();
+        let is_directory = |path: &Path| path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
+        Some(match self {
+            // A directory that is ours is open to others; one of somebody else's does not change by this.
+            Self::Runtime { path, .. } if is_directory(path) => format!("chmod 700 {}", word(path)),
+            Self::Runtime { path, .. } => aiw_home::puts_aside(path),
+            Self::RelativeRuntime { .. } => "unset AIW_RUNTIME_DIR".into(),
+            Self::Link { path } => format!("rm {}", word(path)),
+            Self::Supervised { lock: path, .. } | Self::Busy { path, .. } => format!("lsof {}", word(path)),
+            Self::Io { path, source, .. } | Self::Cwd { path, source } => aiw_home::remedy_of_io(path, source),
+            Self::Memory { source: MemoryProblem::NoPlace(place), .. } => {
+                format!("sudo mkdir -p {0} && sudo mount -t tmpfs tmpfs {0}", word(place))
+            }
+            _ => return None,
+        })
     }
 }
 

@@ -49,6 +49,15 @@ impl Fault for TaskError {
         aiw_core::passed_on!(self, Process)
     }
 
+    fn own_remedy(&self) -> Option<String> {
+        match self {
+            Self::Process(SupervisorError::Unreadable { id, .. } | SupervisorError::NoDirectory { id, .. }) => {
+                Some(format!("aiw task remove {id}"))
+            }
+            _ => None,
+        }
+    }
+
     fn own_hint(&self) -> Option<String> {
         Some(match self {
             Self::NoTask { .. } => "`aiw task list` shows the tasks".into(),

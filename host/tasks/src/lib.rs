@@ -37,4 +37,4 @@ pub use error::TaskError;
 pub use interpreter::{Counted, EndedTask, Facts, Listeners, StreamInterpreter, interpreter};
 pub use names::{INSTANCE_VARIABLE, NOTE, NOUN, TASK_VARIABLE};
 pub use task::{Task, TaskDescription, TaskStop, TaskUsage, TaskWait};
-pub use tasks::{MAX_DEPTH, Tasks};
+pub use tasks::{MAX_DEPTH, TaskLook, Tasks};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use aiw_core::ProcessId;
+use aiw_core::{ProcessId, ProcessState};
 use aiw_events::EventSubject;
 use aiw_home::Home;
 use aiw_supervisor::{
@@ -23,6 +23,19 @@ pub const MAX_DEPTH: u8 = 3;
 #[derive(Debug, Clone)]
 pub struct Tasks {
     pub(crate) processes: Processes,
+}
+
+/// The state of all tasks.
+#[derive(Debug)]
+pub struct TaskLook {
+    /// How many there are.
+    pub all: usize,
+    /// How many have not ended.
+    pub running: usize,
+    /// How many have a supervisor that died before it could say so.
+    pub lost: usize,
+    /// Why records can't be read.
+    pub unreadable: Vec<TaskError>,
 }
 
 impl Tasks {
@@ -81,6 +94,18 @@ impl Tasks {
     /// Ends and records what dead shims have left behind, and removes the files of ended sessions.
     pub fn sweep(&self) -> Result<(), TaskError> {
         Ok(self.processes.sweep()?)
+    }
+
+    /// Looks at all tasks, and changes nothing.
+    pub fn look(&self) -> Result<TaskLook, TaskError> {
+        let (all, unreadable) = self.processes.list_with_problems()?;
+        let is_running = |one: &&Supervised| one.record.state != ProcessState::Ended;
+        Ok(TaskLook {
+            all: all.len(),
+            running: all.iter().filter(is_running).count(),
+            lost: all.iter().filter(|one| !one.settled).count(),
+            unreadable: unreadable.into_iter().map(TaskError::from).collect(),
+        })
     }
 
     /// Checks whether the session's shared memory is fit to use. Listing works without it; starting does not.

@@ -134,7 +134,9 @@ fn the_doctor_says_that_nothing_can_be_written_and_which_settings_mean_nothing()
     };
     let found = problems();
     assert!(
-        found.contains("`tasks.limits` in settings.json means nothing\n    → did you mean `tasks.limit`?"),
+        found.contains(
+            "`tasks.limits` in settings.json means nothing; did you mean `tasks.limit`?\n    → `${EDITOR:-vi} "
+        ),
         "{found}"
     );
     disk.fill(0);

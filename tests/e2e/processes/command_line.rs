@@ -79,7 +79,7 @@ fn the_doctor_says_what_keeps_processes_from_running_and_what_to_do() {
     project.run(&["process", "start", "--yes", "web"]);
     let (_, summary, problems) = doctor();
     assert_eq!(summary, "2 in this project, 1 running");
-    assert!(says(&problems, &["`dies` has failed: exit code 3", "`aiw logs dies`"]), "{problems:?}");
+    assert!(says(&problems, &["`dies` has failed: exit code 3", "`aiw restart dies`"]), "{problems:?}");
     assert!(says(&problems, &["`web` runs as it was defined before", "`aiw restart web`"]), "{problems:?}");
     assert_eq!(problems.len(), 2, "{problems:?}");
     assert_eq!(project.ps("web")["pid"], before);

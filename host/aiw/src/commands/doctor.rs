@@ -1,11 +1,11 @@
 //! `aiw doctor`
 
-use aiw_app::doctor::{Doctor, FoundProblem, ViewKnows, look};
+use aiw_app::doctor::{Doctor, ViewKnows, ask_others, look};
 use aiw_core::{ErrorKind, counted};
 use aiw_home::Home;
 use aiw_offer::{Toolset, own_tools};
 
-use super::history_doctor;
+use super::mcp::{client, serve};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -13,22 +13,33 @@ use crate::output::Output;
 pub fn found(home: &Home) -> Doctor {
     let toolsets = |names: &[String]| {
         let unknown = Toolset::named(names).err()?;
-        Some(FoundProblem::new(format!("`mcp.toolsets` in settings.json: {unknown}"), unknown.hint()))
+        Some(format!("{unknown}; {}", unknown.hint()))
     };
-    let history = history_doctor::found(home);
-    let history = history.map_err(|e| FoundProblem::of(&e, e.hint().map(str::to_owned)));
-    look(home, ViewKnows { own_tools: own_tools(), toolsets, history })
+    look(home, ViewKnows { own_tools: own_tools(), toolsets })
 }
 
-pub fn doctor(home: &Home, output: &Output) -> Result<(), Failure> {
-    let answer = found(home);
+/// Looks for problems, and asks those who know more.
+pub async fn online(home: &Home, output: &Output) -> Result<(), Failure> {
+    let client = client::client(home, None, output)?;
+    // Settings that can't be read are a problem that is found without asking.
+    let asked = match serve::choices(&client, output) {
+        Ok(choices) => Some(ask_others(&client, &choices, own_tools(), output).await),
+        Err(_) => None,
+    };
+    client.pool().end().await;
+    let mut answer = found(home);
+    if let Some(asked) = asked {
+        asked.add_to(&mut answer);
+    }
+    doctor(answer, output)
+}
+
+pub fn doctor(answer: Doctor, output: &Output) -> Result<(), Failure> {
     for part in &answer.parts {
         output.line(format!("{:<10} {}", part.name, part.summary));
         for found in &part.problems {
             output.line(format!("  {}", found.problem));
-            if let Some(next) = &found.next {
-                output.line(format!("    → {next}"));
-            }
+            output.line(format!("    → {}", found.next));
         }
     }
     let count = answer.parts.iter().map(|part| part.problems.len()).sum::<usize>();

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use aiw_core::{Fault, counted, quoted, shell_word_in_line};
+use aiw_core::{CliKind, counted, quoted, shell_word_in_line};
 use aiw_gateway::resting;
-use aiw_home::{FoundProblem, Home, ProviderProblem, SecretRef};
-use aiw_launch::{Search, detect_still};
+use aiw_home::{CliPlaces, FoundProblem, Home, ProviderProblem, SecretRef, edits};
+use aiw_launch::{Search, detect_still, remove_command};
 use aiw_vectors::{EmbeddingModels, StateName};
 
 use super::part::CheckedPart;
@@ -31,8 +31,7 @@ pub(super) fn clis(home: &Home) -> CheckedPart {
                 path.display(),
                 other.display()
             );
-            problems
-                .push(FoundProblem::new(problem, format!("`aiw cli info {name}` shows the first; remove the other")));
+            problems.push(FoundProblem::new(problem, remove_command(cli.kind, &other)).that("removes the other one"));
         }
     }
     // Who uses aiw as an MCP server alone needs none.
@@ -47,7 +46,7 @@ pub(super) fn providers(home: &Home) -> CheckedPart {
     let Ok(file) = home.providers() else { return CheckedPart::told(name) };
     let entry = |kind: &str, command: &str, found: &ProviderProblem| {
         let (named, word) = (quoted(&found.name), shell_word_in_line(&found.name));
-        FoundProblem::new(format!("{kind} {named} can't be used: {}", found.problem), format!("`aiw {command} {word}`"))
+        FoundProblem::new(format!("{kind} {named} can't be used: {}", found.problem), format!("aiw {command} {word}"))
     };
     let mut problems: Vec<FoundProblem> =
         file.problems().iter().map(|found| entry("provider", "provider edit", found)).collect();
@@ -56,24 +55,25 @@ pub(super) fn providers(home: &Home) -> CheckedPart {
         for reference in provider.references() {
             let missing = match reference {
                 SecretRef::Vault(secret) if !home.vault().is_taken(secret) => {
-                    (format!("the secret `{secret}`"), format!("`aiw secret set {secret}`"))
+                    (format!("the secret `{secret}`"), format!("aiw secret set {secret}"))
                 }
                 SecretRef::Variable(variable) if home.around().variable(variable.as_str()).is_none() => {
-                    (format!("the variable `{variable}`"), format!("`export {variable}=…` in your shell's profile"))
+                    (format!("the variable `{variable}`"), format!("export {variable}=…"))
                 }
                 _ => continue,
             };
             problems.push(FoundProblem::new(format!("provider `{}` lacks {}", provider.name, missing.0), missing.1));
         }
     }
+    problems.extend(nobody_signed_in(home).filter(|_| file.providers().is_empty()));
     let mut rests = 0;
     for pool in file.pools() {
         let resting = resting(home, pool.name.as_str());
         rests += resting.len();
         if !resting.is_empty() && resting.len() >= pool.members.len() {
             let problem = format!("all {} of the pool `{}` rest", counted(pool.members.len(), "member"), pool.name);
-            problems
-                .push(FoundProblem::new(problem, format!("`aiw pool reset {}` asks them again at once", pool.name)));
+            let reset = format!("aiw pool reset {}", pool.name);
+            problems.push(FoundProblem::new(problem, reset).that("asks them again at once"));
         }
     }
     let pools =
@@ -81,6 +81,38 @@ pub(super) fn providers(home: &Home) -> CheckedPart {
     let rests = if rests == 0 { String::new() } else { format!(", {rests} at rest") };
     let summary = format!("{}{pools}{rests}", counted(file.providers().len(), "provider"));
     CheckedPart { name, summary, problems }
+}
+
+/// Files in which CLIs keep a login, or what stands for one, below their directories or beside them.
+const LOGINS: [(CliKind, &[&str]); 3] = [
+    (CliKind::Claude, &[".credentials.json", "../.claude.json"]),
+    (CliKind::Codex, &["auth.json"]),
+    (
+        CliKind::Gemini,
+        &["oauth_creds.json", "google_accounts.json", "gemini-credentials.json", ".env", "settings.json"],
+    ),
+];
+
+/// The beginnings of variables with which CLIs get to their models.
+const ACCESS: [&str; 8] =
+    ["ANTHROPIC_", "AWS_", "CLAUDE_CODE_", "OPENAI_", "CODEX_API", "GEMINI_API", "GOOGLE_", "AZURE_"];
+
+/// Looks whether a CLI is installed, and none has a login. A Mac keeps logins in its keychain.
+fn nobody_signed_in(home: &Home) -> Option<FoundProblem> {
+    let (around, places) = (home.around(), CliPlaces::around(home.around())?);
+    let search = Search::around(around);
+    let installed: Vec<CliKind> = CliKind::ALL.into_iter().filter(|kind| search.all(*kind).next().is_some()).collect();
+    let has_login = |(kind, files): &(CliKind, &[&str])| {
+        installed.contains(kind) && files.iter().any(|file| places.directory(*kind).join(file).exists())
+    };
+    let is_given = |name: &str| ACCESS.iter().any(|start| name.starts_with(start));
+    let is_told = around.variables().any(|(name, _)| name.to_str().is_some_and(is_given));
+    if installed.is_empty() || cfg!(target_os = "macos") || is_told || LOGINS.iter().any(has_login) {
+        return None;
+    }
+    let names: Vec<&str> = installed.iter().map(|kind| kind.as_str()).collect();
+    let problem = format!("there is no provider, and nobody is signed in with {}", names.join(", "));
+    Some(FoundProblem::new(problem, "aiw provider add"))
 }
 
 /// Looks at the budgets; `None` without one.
@@ -91,19 +123,19 @@ pub(super) fn budgets(home: &Home) -> Option<CheckedPart> {
     }
     let (list, loss) = match crate::budgets::list(home) {
         Ok(read) => read,
-        Err(e) => return Some(CheckedPart::unread(name, FoundProblem::of(&e, e.hint()))),
+        Err(e) => return Some(CheckedPart::unread(name, FoundProblem::of(&e, "aiw budget list"))),
     };
     if list.budgets.is_empty() {
         return None;
     }
     let mut problems: Vec<FoundProblem> = loss
         .iter()
-        .map(|loss| FoundProblem::new(loss.to_string(), "`aiw budget accept-loss` counts on from here"))
+        .map(|loss| FoundProblem::new(loss.to_string(), "aiw budget accept-loss").that("counts on from here"))
         .collect();
     let unpriced = list.budgets.iter().filter(|budget| budget.usd.is_some() && budget.spent.unpriced > 0);
     problems.extend(unpriced.map(|budget| {
         let problem = format!("the budget `{}` does not count what has no known price", budget.name);
-        FoundProblem::new(problem, "`aiw usage` shows the models; a budget of tokens counts them all")
+        FoundProblem::new(problem, edits(&home.settings_path())).that("gives the models a `price`, under `models`")
     }));
     Some(CheckedPart { name, summary: counted(list.budgets.len(), "budget"), problems })
 }
@@ -116,11 +148,11 @@ pub(super) fn models(home: &Home) -> CheckedPart {
     }
     let status = match EmbeddingModels::at(home.clone()).status() {
         Ok(status) => status,
-        Err(e) => return CheckedPart::unread(name, FoundProblem::of(&e, e.hint())),
+        Err(e) => return CheckedPart::unread(name, FoundProblem::of(&e, "aiw model list")),
     };
     let is_broken = matches!(status.state, StateName::Missing | StateName::Changed | StateName::Unusable);
     let own = status.name.as_deref().map(shell_word_in_line).unwrap_or_default();
-    let broken = is_broken.then(|| FoundProblem::new(status.message.clone(), format!("`aiw model pull {own}`")));
+    let broken = is_broken.then(|| FoundProblem::new(status.message.clone(), format!("aiw model pull {own}")));
     let summary = status.name.unwrap_or_else(|| "none: search goes by words alone".to_owned());
     CheckedPart { name, summary, problems: broken.into_iter().collect() }
 }
@@ -134,7 +166,7 @@ pub(super) fn installed(home: &Home) -> CheckedPart {
     if let Ok(lock) = home.extensions_lock() {
         counts.push(counted(lock.extensions.len(), "extension"));
         for (id, problem) in aiw_components::damaged(home, &lock) {
-            problems.push(FoundProblem::of(&problem, Some(format!("`aiw extension update {id}`"))));
+            problems.push(FoundProblem::new(problem.to_string(), format!("aiw extension update {id}")));
         }
     }
     match home.plugins().map(|plugins| plugins.all()) {
@@ -146,7 +178,7 @@ pub(super) fn installed(home: &Home) -> CheckedPart {
             problems.extend(gone.map(|(id, _)| {
                 FoundProblem::new(
                     format!("the files of the plugin `{id}` are gone"),
-                    format!("`aiw plugin install {id}`"),
+                    format!("aiw plugin install {id}"),
                 )
             }));
         }

@@ -1,13 +1,17 @@
 //! A part that was looked at.
 
-use aiw_home::FoundProblem;
+use std::path::Path;
+
+use aiw_home::{FoundProblem, Home};
 use schemars::JsonSchema;
 use serde::Serialize;
+
+use crate::directory;
 
 /// A part of aiw in `aiw doctor`
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct CheckedPart {
-    /// `home`, `clis`, `providers`, `budgets`, `processes`, `mcp`, `workflows`, `installed`, `models`, `history` or `sync`
+    /// `aiw`, `home`, `clis`, `clients`, `providers`, `budgets`, `tasks`, `processes`, `mcp`, `trust`, `workflows`, `installed`, `models`, `history` or `sync`
     pub name: &'static str,
     /// A summary, in a few words
     pub summary: String,
@@ -24,4 +28,9 @@ impl CheckedPart {
     pub(super) fn unread(name: &'static str, problem: FoundProblem) -> Self {
         Self { name, summary: "can't be read".to_owned(), problems: vec![problem] }
     }
+}
+
+/// Returns the current directory, or the part that can't be looked at without one.
+pub(super) fn here<'a>(home: &'a Home, name: &'static str) -> Result<&'a Path, CheckedPart> {
+    directory(home).map_err(|e| CheckedPart::unread(name, FoundProblem::of(&e, "cd")))
 }

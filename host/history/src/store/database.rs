@@ -92,6 +92,14 @@ fn may_write(directory: &Path) -> bool {
     there.is_none_or(|there| access(there, Access::WRITE_OK).is_ok())
 }
 
+/// Opens the database for reading alone; `None` for one of an older version, which is migrated before it is read.
+pub(super) fn to_look(directory: &Path) -> Result<Option<Connection>, HistoryError> {
+    let connection = read_only(directory)?;
+    refuse_newer(directory, &connection)?;
+    let is_older = schema::is_older(&connection).map_err(|error| failed(directory, error))?;
+    Ok((!is_older).then_some(connection))
+}
+
 /// Opens the database for reading where nothing can be written; an empty one if there is none.
 fn read_only(directory: &Path) -> Result<Connection, HistoryError> {
     let failed = |error| failed(directory, error);

@@ -82,6 +82,15 @@ impl Store {
         if database::path(directory).exists() { Self::open(directory).map(Some) } else { Ok(None) }
     }
 
+    /// Opens the store to look at it, if there is one of this version or a newer one. Nothing is made, migrated or set aside.
+    pub fn open_to_look(directory: &Path) -> Result<Option<Self>, HistoryError> {
+        if !database::path(directory).exists() {
+            return Ok(None);
+        }
+        let connection = database::to_look(directory)?;
+        Ok(connection.map(|connection| Self { connection, directory: directory.to_owned() }))
+    }
+
     /// The directory that it is in.
     pub fn directory(&self) -> &Path {
         &self.directory

@@ -84,6 +84,11 @@ pub(super) fn newer(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     Ok((found > VERSION).then_some(found))
 }
 
+/// Whether an older aiw made a database.
+pub(super) fn is_older(connection: &Connection) -> rusqlite::Result<bool> {
+    Ok(version(connection)? < VERSION)
+}
+
 fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0))
 }

@@ -1,5 +1,6 @@
 //! Status: what is installed and in which version, what runs and what was used today, and what is wrong.
 
+use aiw_app::cli_news::{CliNews, last_known};
 use aiw_app::doctor::CheckedPart;
 use aiw_app::feed::Topic;
 use aiw_app::installation::Update;
@@ -78,7 +79,8 @@ impl Page for Status {
 fn parts(ground: &Ground) -> Vec<Part> {
     let home = ground.home();
     let mut parts = vec![own(ground)];
-    parts.extend(detect(&Search::around(home.around()), Some(home)).iter().map(|cli| installed(&CliDetails::of(cli))));
+    let clis = detect(&Search::around(home.around()), Some(home));
+    parts.extend(clis.iter().map(|cli| installed(&CliDetails::of(cli), last_known(home, cli).as_ref())));
     match tasks::status(home, true) {
         Ok((status, _)) => parts.extend(running(&status)),
         Err(e) => parts.push(Part::new("tasks", "unreadable", Tone::Bad, said(&e))),
@@ -101,7 +103,7 @@ fn own(ground: &Ground) -> Part {
     }
 }
 
-pub(super) fn installed(cli: &CliDetails) -> Part {
+pub(super) fn installed(cli: &CliDetails, news: Option<&CliNews>) -> Part {
     let CliDetails { summary, real_path, install_command } = cli;
     let Some(path) = &summary.path else {
         let mut part = Part::new(summary.kind, "missing", Tone::Plain, format!("not installed: `{install_command}`"));
@@ -109,7 +111,9 @@ pub(super) fn installed(cli: &CliDetails) -> Part {
         return part;
     };
     let version = summary.version.as_deref().unwrap_or("of an unknown version");
-    let mut part = Part::new(summary.kind, "installed", Tone::Good, format!("{version}  {path}"));
+    let newer = news.map(|news| format!(" ({} is out)", news.newest)).unwrap_or_default();
+    let mut part = Part::new(summary.kind, "installed", Tone::Good, format!("{version}{newer}  {path}"));
+    part.facts.extend(news.and_then(|news| news.update.as_ref()).map(|update| Fact::new("update", update)));
     part.facts.extend(summary.install.map(|by| Fact::new("by", by)));
     part.facts.extend(real_path.as_ref().filter(|real| *real != path).map(|real| Fact::new("file", real)));
     part
@@ -143,7 +147,7 @@ pub(super) fn checked(part: &CheckedPart) -> Part {
     shown.facts = vec![Fact::title(part.name), Fact::new("", &part.summary)];
     for found in &part.problems {
         shown.facts.push(Fact::new("problem", &found.problem).toned(Tone::Bad));
-        shown.facts.extend(found.next.as_ref().map(|next| Fact::new("next", next)));
+        shown.facts.push(Fact::new("next", &found.next));
     }
     shown
 }

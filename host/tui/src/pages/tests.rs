@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use aiw_app::cli_news::CliNews;
 use aiw_app::doctor::{CheckedPart, FoundProblem};
 use aiw_app::queries::HistorySession;
 use aiw_app::tasks::{TaskCounts, TaskStatus};
@@ -225,14 +226,23 @@ fn the_status() {
         real_path: None,
         install_command: format!("npm install -g {kind}"),
     };
-    let problem = FoundProblem::new("process `db` has failed", "`aiw logs db` shows what it wrote");
+    let problem = FoundProblem::new("process `db` has failed", "aiw restart db");
     let checks = [
         CheckedPart { name: "home", summary: "/home/me/.aiw, 2 secrets".into(), problems: Vec::new() },
         CheckedPart { name: "processes", summary: "2 in this project".into(), problems: vec![problem] },
     ];
     let counts = TaskCounts { running: 1, queued: 0, unread: 2 };
     let seen = TaskStatus { tasks: Vec::new(), counts, processes: 0, resident: None, unpushed: None, today: None };
-    let parts = [status::installed(&cli("claude", Some("2.1.0"))), status::installed(&cli("codex", None))];
+    let news = CliNews {
+        kind: "claude",
+        version: Some("2.1.0".into()),
+        newest: "2.2.0".into(),
+        is_newer: true,
+        update: Some("npm install -g @anthropic-ai/claude-code@latest".into()),
+        asked: "2026-11-05T10:11:12Z".into(),
+    };
+    let parts =
+        [status::installed(&cli("claude", Some("2.1.0")), Some(&news)), status::installed(&cli("codex", None), None)];
     let parts: Vec<status::Part> =
         parts.into_iter().chain(status::running(&seen)).chain(checks.iter().map(status::checked)).collect();
     let detail = Detail::of(parts.last().unwrap().facts.clone());

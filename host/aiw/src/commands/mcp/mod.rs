@@ -1,7 +1,7 @@
 //! `aiw mcp …`
 
 pub(super) mod call;
-mod client;
+pub mod client;
 mod edit;
 pub(super) mod http;
 pub(super) mod install;

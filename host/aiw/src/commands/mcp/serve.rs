@@ -102,7 +102,7 @@ pub(super) fn offer(client: Arc<ClientSession>, toolsets: Vec<Toolset>, output: 
 }
 
 /// Returns what becomes of each server in the list of a session that the settings alone decide about.
-pub(super) fn choices(
+pub fn choices(
     client: &Arc<ClientSession>,
     output: &Output,
 ) -> Result<impl Fn() -> Vec<ListingChoice> + Sync, Failure> {

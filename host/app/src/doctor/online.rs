@@ -1,0 +1,100 @@
+//! What only others can tell: providers, the npm registry and the servers, asked because somebody said so.
+
+use std::time::Duration;
+
+use aiw_core::provider::KeyState;
+use aiw_core::{Sink, quoted, shell_word_in_line};
+use aiw_home::FoundProblem;
+use aiw_routing::KnownTool;
+use futures::future::join_all;
+
+use super::Doctor;
+use crate::ClientSession;
+use crate::cli_news::outdated;
+use crate::installation::UpdateError;
+use crate::servers::look::{Choices, check};
+
+/// How long one of them may take to answer.
+const ANSWERS: Duration = Duration::from_secs(20);
+
+/// The problems that others told, by the part that they belong to.
+pub struct OnlineProblems(Vec<(&'static str, Vec<FoundProblem>)>);
+
+impl OnlineProblems {
+    /// Adds them to the parts of an answer.
+    pub fn add_to(self, doctor: &mut Doctor) {
+        for (name, problems) in self.0 {
+            let part = doctor.parts.iter_mut().find(|part| part.name == name);
+            part.into_iter().for_each(|part| part.problems.extend(problems.clone()));
+        }
+    }
+}
+
+/// Asks each provider with its key, the npm registry, and each server, which is started for that. Whoever does not answer
+/// stops no other.
+pub async fn ask_others(
+    client: &ClientSession,
+    choices: Choices<'_>,
+    own: Vec<KnownTool>,
+    sink: &dyn Sink,
+) -> OnlineProblems {
+    let (providers, clis, mcp) =
+        tokio::join!(providers(client), clis(client, sink), servers(client, choices, own, sink));
+    OnlineProblems(vec![("providers", providers), ("clis", clis), ("mcp", mcp)])
+}
+
+fn slow(who: &str, command: String) -> FoundProblem {
+    FoundProblem::new(format!("{who} did not answer within {} s", ANSWERS.as_secs()), command)
+}
+
+async fn providers(client: &ClientSession) -> Vec<FoundProblem> {
+    // Why they can't be read is told without asking.
+    let Ok(file) = client.home().providers() else { return Vec::new() };
+    let Ok(providers) = client.providers() else { return Vec::new() };
+    let asked = file.providers().iter().map(async |provider| {
+        let name = provider.name.as_str();
+        let test = format!("aiw provider test {name}");
+        match tokio::time::timeout(ANSWERS, providers.test(name)).await {
+            Err(_) => Some(slow(&format!("provider `{name}`"), test)),
+            Ok(Err(e)) => Some(FoundProblem::new(format!("provider `{name}`: {e}"), test)),
+            Ok(Ok(tested)) if tested.health.key == KeyState::Refused => {
+                let problem = format!("provider `{name}` refuses the key");
+                Some(
+                    FoundProblem::new(problem, format!("aiw provider edit {name} --token-stdin")).that("takes another"),
+                )
+            }
+            Ok(Ok(_)) => None,
+        }
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+async fn clis(client: &ClientSession, sink: &dyn Sink) -> Vec<FoundProblem> {
+    let command = || "aiw cli outdated".to_owned();
+    match tokio::time::timeout(ANSWERS, outdated(client.home(), sink)).await {
+        Ok(Ok(_) | Err(UpdateError::Off | UpdateError::Home(_))) => Vec::new(),
+        Ok(Err(e)) => vec![FoundProblem::new(e.to_string(), command())],
+        Err(_) => vec![slow("the npm registry", command())],
+    }
+}
+
+async fn servers(
+    client: &ClientSession,
+    choices: Choices<'_>,
+    own: Vec<KnownTool>,
+    sink: &dyn Sink,
+) -> Vec<FoundProblem> {
+    let checked = match tokio::time::timeout(ANSWERS, check(client, &[], choices, own, sink)).await {
+        Ok(Ok(checked)) => checked,
+        // The part itself says why they can't be read.
+        Ok(Err(_)) => return Vec::new(),
+        Err(_) => return vec![slow("one of the servers", "aiw mcp doctor".to_owned())],
+    };
+    let of = |server: &crate::servers::look::ServerCheck| {
+        let (key, name) = (quoted(&server.status.name), shell_word_in_line(&server.status.name));
+        let error = server.status.error.as_ref()?;
+        let command = if server.status.state == "login" { "login" } else { "doctor" };
+        Some(FoundProblem::new(format!("server {key}: it {error}"), format!("aiw mcp {command} {name}")))
+    };
+    checked.servers.iter().filter_map(of).collect()
+}

@@ -1,0 +1,126 @@
+//! What aiw has in other programs, and what it takes in of them: MCP clients, hooks and the history.
+
+use std::path::Path;
+
+use aiw_core::{CliKind, counted, quoted};
+use aiw_home::{CliPlaces, FoundProblem, Home, Jsonc, edits, find_program, json, read_capped};
+use aiw_setup::HookStatus;
+
+use super::part::CheckedPart;
+use crate::past::{HistoryDoctor, look};
+use crate::setup::{hook_statuses, look_at_clients};
+
+/// Looks at the MCP clients that are on this machine; nothing where none is.
+pub(super) fn clients(home: &Home) -> Option<CheckedPart> {
+    let name = "clients";
+    home.around().user_home()?;
+    let clients = match look_at_clients(home) {
+        Ok(clients) if clients.is_empty() => return None,
+        Ok(clients) => clients,
+        Err(e) => return Some(CheckedPart::unread(name, FoundProblem::of(&e, "aiw setup --dry-run"))),
+    };
+    let (mut problems, mut set_up) = (Vec::new(), Vec::new());
+    for (client, looked) in clients {
+        let looked = match looked {
+            Ok(looked) => looked,
+            Err(e) => {
+                problems.push(FoundProblem::of(&e, format!("aiw setup {}", client.id)));
+                continue;
+            }
+        };
+        if let Some(command) = looked.aiw {
+            set_up.push(client.name);
+            problems.extend(gone(home, &command).then(|| {
+                let problem = format!("{} starts aiw as {}, which is not there", client.name, quoted(&command));
+                FoundProblem::new(problem, format!("aiw setup {}", client.id)).that("writes where it is")
+            }));
+        }
+        if !looked.in_clear.is_empty() {
+            let names: Vec<String> = looked.in_clear.iter().take(5).map(|name| quoted(name)).collect();
+            let problem = format!("{} has keys in clear, in its servers {}", client.name, names.join(", "));
+            let import = format!("aiw setup {} --import", client.id);
+            problems.push(FoundProblem::new(problem, import).that("moves the servers here, and the keys to the vault"));
+        }
+    }
+    let summary = match set_up.is_empty() {
+        true => "set up in none; `aiw setup` does it".to_owned(),
+        false => format!("set up in {}", set_up.join(", ")),
+    };
+    Some(CheckedPart { name, summary, problems })
+}
+
+/// Whether a program that another one is to start is not there.
+fn gone(home: &Home, command: &str) -> bool {
+    find_program(command, home.around().variable("PATH"), Path::new("/")).is_none()
+}
+
+/// Looks at the history, and at the hooks that tell of sessions.
+pub(super) fn history(home: &Home) -> CheckedPart {
+    let name = "history";
+    let hooks = match hook_statuses(home) {
+        Ok(hooks) => hooks,
+        Err(e) => return CheckedPart::unread(name, FoundProblem::of(&e, "aiw history doctor")),
+    };
+    let mut problems: Vec<FoundProblem> = hooks.iter().filter_map(|status| of_hooks(home, status)).collect();
+    let found = match look(home, hooks) {
+        Ok(found) => found,
+        Err(e) => {
+            problems.push(FoundProblem::of(&e, "aiw history import --all"));
+            return CheckedPart { name, summary: "can't be read".to_owned(), problems };
+        }
+    };
+    problems.extend(too_late(home, &found));
+    let installed = if found.hooks_installed { "hooks installed" } else { "no hooks" };
+    let unread = if found.unread == 0 { String::new() } else { format!(", {} not read yet", found.unread) };
+    // Nobody can mend what a CLI has written.
+    let partly = match found.skipped.len() {
+        0 => String::new(),
+        count => format!(", {count} not read whole (`aiw history doctor` says why)"),
+    };
+    let summary = format!("{}{unread}{partly}, {installed}", counted(found.transcripts, "transcript"));
+    CheckedPart { name, summary, problems }
+}
+
+/// Returns what is wrong with the hooks in a file of Claude Code's.
+fn of_hooks(home: &Home, status: &HookStatus) -> Option<FoundProblem> {
+    let path = Path::new(&status.path);
+    if let Some(problem) = &status.problem {
+        return Some(FoundProblem::new(problem, edits(path)));
+    }
+    let command = status.command.as_deref()?;
+    let install = match status.scope {
+        "user" => "aiw history hooks install".to_owned(),
+        scope => format!("aiw history hooks install --scope {scope}"),
+    };
+    if status.disabled {
+        let problem = "hooks of the history are switched off by `disableAllHooks` in Claude Code's settings";
+        return Some(FoundProblem::new(problem, edits(path)));
+    }
+    if !status.installed {
+        let problem = format!("of the history's hooks in `{}`, some are missing", status.path);
+        return Some(FoundProblem::new(problem, install));
+    }
+    // Variables may come before the program.
+    let words = command.split_whitespace().map(|word| word.trim_matches(['\'', '"']));
+    let program = words.into_iter().find(|word| !word.contains('='))?;
+    gone(home, program).then(|| {
+        let problem = format!("the history's hooks start {}, which is not there", quoted(program));
+        FoundProblem::new(problem, install)
+    })
+}
+
+/// A cleaning this soon after a session may come before the next import.
+const SOON: u64 = 30;
+
+/// Returns whether Claude Code deletes sessions soon, and some were not read yet.
+fn too_late(home: &Home, found: &HistoryDoctor) -> Option<FoundProblem> {
+    let settings = CliPlaces::around(home.around())?.settings(CliKind::Claude);
+    let settings = Jsonc::parse(&read_capped(&settings, json::MAX_BYTES).ok()??).ok()?;
+    let days = settings.get(&["cleanupPeriodDays"])?.as_u64().filter(|days| *days < SOON)?;
+    let is_lost = found.unread > 0 && !found.hooks_installed && !found.off;
+    is_lost.then(|| {
+        let unread = counted(found.unread, "transcript");
+        let problem = format!("Claude Code deletes sessions after {days} days, and {unread} were not read yet");
+        FoundProblem::new(problem, "aiw history import")
+    })
+}

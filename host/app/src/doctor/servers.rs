@@ -1,0 +1,122 @@
+//! The servers, as they are written.
+
+use std::path::Path;
+
+use aiw_core::{counted, quoted, shell_word, shell_word_in_line};
+use aiw_home::{FoundProblem, Home, edits, find_program};
+use aiw_routing::{Configured, KnownTool, LOST, Records, ServerPlaces, is_login_over};
+use aiw_servers::{DeclaredServer, PROJECT_FILE, ServerScope, Transport, left_in_clear};
+use serde_json::Value;
+
+use super::part::{CheckedPart, here};
+use crate::servers::profiles::{idle_denials, profiles};
+
+/// Looks at the servers as they are written. Whether they work is for `aiw mcp doctor`, which starts them.
+pub(super) fn servers(home: &Home, own: Vec<KnownTool>) -> CheckedPart {
+    let name = "mcp";
+    let cwd = match here(home, name) {
+        Ok(cwd) => cwd,
+        Err(part) => return part,
+    };
+    // The home's part tells what is wrong with the settings, and the servers are there without them.
+    let usable = home.settings_or_none().map(|(settings, problem)| (settings.mcp().is_ok(), settings, problem));
+    let (places, read) = (ServerPlaces::of(home.clone(), cwd), usable);
+    let read = read.and_then(|(is_usable, settings, problem)| {
+        let has_settings = is_usable && problem.is_none();
+        let read = if is_usable { places.read_with(&settings) } else { places.read_with(&home.no_settings()?) };
+        read.map(|read| (has_settings, read))
+    });
+    let (has_settings, (servers, left_out)) = match read {
+        Ok(read) => read,
+        Err(e) => return CheckedPart::unread(name, FoundProblem::of(&e, "aiw mcp list")),
+    };
+    let mut problems: Vec<FoundProblem> = left_out.into_iter().map(|problem| of_project(problem, &places)).collect();
+    let records = Records::new(home.clone());
+    problems.extend(servers.iter().flat_map(|found| of_server(home, found, &records)));
+    if has_settings {
+        let idle = profiles(home, cwd).and_then(|profiles| idle_denials(home, cwd, &profiles, own));
+        let idle = idle.unwrap_or_else(|e| vec![e.to_string()]).into_iter();
+        problems.extend(idle.map(|problem| FoundProblem::new(problem, edits(&home.settings_path()))));
+    }
+    let summary = match servers.len() {
+        0 => "no servers".to_owned(),
+        count => format!("{}; `aiw mcp doctor` starts and checks them", counted(count, "server")),
+    };
+    CheckedPart { name, summary, problems }
+}
+
+/// Returns the problem with what a project declares. What is not trusted says so, by the command that trusts it.
+fn of_project(problem: String, places: &ServerPlaces) -> FoundProblem {
+    let file = places.project_file().unwrap_or(Path::new(PROJECT_FILE));
+    let root = file.parent().unwrap_or(file).to_string_lossy();
+    match problem.rsplit_once("aiw trust add ").is_some() {
+        true => FoundProblem::new(problem, format!("aiw trust add {}", shell_word(&root))),
+        false => FoundProblem::new(problem, edits(file)),
+    }
+}
+
+/// Returns what is wrong with a server, as far as its entry and its record tell.
+fn of_server(home: &Home, found: &Configured, records: &Records) -> Vec<FoundProblem> {
+    let (key, name) = (quoted(&found.key), shell_word_in_line(&found.key));
+    let file = match found.scope {
+        ServerScope::Aiw => home.mcp_path(),
+        ServerScope::Project => found.directory.join(PROJECT_FILE),
+    };
+    let server = match &found.server {
+        Ok(server) => server,
+        Err(problem) => {
+            return vec![FoundProblem::new(format!("server {key} can't be used: it {problem}"), edits(&file))];
+        }
+    };
+    // One that is switched off is not missed.
+    let mut problems = if found.settings.enabled { lacking(home, &found.key, server, &file) } else { Vec::new() };
+    let record = records.load(&found.key);
+    let approve = format!("aiw mcp approve {name}");
+    if records.is_lost(&found.key) || record.as_ref().is_some_and(|record| record.lost) {
+        let problem = format!("of the server {key}, {LOST}");
+        problems.push(FoundProblem::new(problem, &approve).that("shows them, and accepts them"));
+    }
+    let withheld = record.map_or(0, |record| record.withheld().count() + record.withheld_texts().count());
+    if withheld > 0 && found.settings.enabled {
+        let (is, are) = if withheld == 1 { ("has", "is") } else { ("have", "are") };
+        let count = counted(withheld, "definition");
+        let problem = format!("{count} of the server {key} {is} changed or {are} suspicious, and {are} withheld");
+        problems.push(FoundProblem::new(problem, &approve).that("shows what is new, and asks"));
+    }
+    problems
+}
+
+/// Returns what a server lacks on this machine, as far as its entry tells.
+fn lacking(home: &Home, key: &str, server: &DeclaredServer, file: &Path) -> Vec<FoundProblem> {
+    let (entry, name) = (&server.declaration, shell_word_in_line(key));
+    let url = entry.get("url").and_then(Value::as_str);
+    let login = url.is_some_and(|url| is_login_over(home, key, url)).then(|| {
+        let problem = format!("your login at the server {} is over", quoted(key));
+        FoundProblem::new(problem, format!("aiw mcp login {name}"))
+    });
+    let key = quoted(key);
+    let in_clear = left_in_clear(entry).map(|field| {
+        let problem =
+            format!("what looks like a key is in the entry of the server {key} in clear, in its {}", quoted(&field));
+        FoundProblem::new(problem, edits(file)).that("puts `${secret:NAME}` there, of `aiw secret set NAME`")
+    });
+    let secrets = aiw_servers::reads(&server.declaration).secrets;
+    let missing = secrets.into_iter().filter(|secret| !home.vault().is_taken(secret));
+    let mut problems: Vec<FoundProblem> = missing
+        .map(|secret| {
+            let problem = format!("the server {key} reads the secret `{secret}`, and there is none");
+            FoundProblem::new(problem, format!("aiw secret set {secret}"))
+        })
+        .collect();
+    let command = server.declaration.get("command").and_then(Value::as_str).unwrap_or_default();
+    let has_own_path = server.declaration.get("env").is_some_and(|env| env.get("PATH").is_some());
+    // Only what is there when it starts is known of the rest.
+    let is_plain = server.transport == Transport::Stdio && !command.contains("${") && !has_own_path;
+    let is_far = |command: &str| command.contains('/') && !Path::new(command).is_absolute();
+    if is_plain && !is_far(command) && find_program(command, home.around().variable("PATH"), Path::new("/")).is_none() {
+        let problem = format!("the server {key} can't start: there is no program {}", quoted(command));
+        problems.push(FoundProblem::new(problem, edits(file)));
+    }
+    problems.extend(login.into_iter().chain(in_clear));
+    problems
+}
