@@ -35,7 +35,7 @@ pub enum ServerError {
     Pool(#[from] PoolError),
     /// The arguments of a call can't be read.
     #[error(transparent)]
-    Argument(#[from] call::ArgumentError),
+    Argument(#[from] ArgumentError),
     /// It answers a call with an error.
     #[error("the MCP server `{server}` answers: {problem}")]
     CallAnswered {
@@ -202,6 +202,45 @@ pub enum ServerError {
         /// Whether it can't be used at all, or not as things are.
         kind: ErrorKind,
     },
+}
+
+/// Why arguments can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ArgumentError {
+    /// It begins like a JSON object.
+    #[error("the arguments are not a JSON object: {0}")]
+    Json(#[from] serde_json::Error),
+    /// An object or a list in it is.
+    #[error("the arguments are nested too deeply")]
+    Deep,
+    /// It has no name.
+    #[error("`{}` is neither `NAME=VALUE` nor a JSON object", one_line(.0, 60))]
+    Word(String),
+    /// It has another type than the schema says.
+    #[error("the argument `{}` must be JSON of the type `{}`", one_line(.name, 60), one_line(.kind, 20))]
+    Type {
+        /// The argument.
+        name: String,
+        /// The type.
+        kind: String,
+    },
+    /// It has two values.
+    #[error("the argument `{}` is given twice", one_line(.name, 60))]
+    Twice {
+        /// The argument.
+        name: String,
+    },
+}
+
+impl Fault for ArgumentError {
+    fn own_kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
+
+    fn own_hint(&self) -> Option<String> {
+        let Self::Twice { name } = self else { return None };
+        Some(format!("`{}=[…]` gives a list, as JSON", one_line(name, 60)))
+    }
 }
 
 pub(crate) type Result<T, E = ServerError> = std::result::Result<T, E>;

@@ -11,7 +11,7 @@ use crate::travel::{is_covered, is_within};
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     there: BTreeMap<String, BTreeMap<u64, ObjectName>>,
-    /// Those that the far end may have no more, but this machine has.
+    /// Objects that this machine has, and the far end may have no more.
     kept: BTreeSet<ObjectName>,
 }
 

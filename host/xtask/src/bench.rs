@@ -40,6 +40,16 @@ struct Row {
     peer: Option<Sample>,
 }
 
+/// The benches with a module of their own.
+const OTHERS: [fn(&Path) -> Result<bool>; 6] = [
+    crate::registries::run,
+    crate::processes::run,
+    crate::scripts::run,
+    crate::planning::run,
+    crate::sync::run,
+    crate::screens::run,
+];
+
 pub fn run() -> Result<bool> {
     run_command(host_cargo().args(["build", "--release", "-p", "agentic-warden"]))?;
     let Some(corpus) = corpus("anthropics+claude-plugins-official") else {
@@ -112,12 +122,9 @@ pub fn run() -> Result<bool> {
         }
         good &= figures(&String::from_utf8_lossy(&output.stdout))?;
     }
-    good &= crate::registries::run(&bench.aiw)?;
-    good &= crate::processes::run(&bench.aiw)?;
-    good &= crate::scripts::run(&bench.aiw)?;
-    good &= crate::planning::run(&bench.aiw)?;
-    good &= crate::sync::run(&bench.aiw)?;
-    good &= crate::screens::run(&bench.aiw)?;
+    for measure in OTHERS {
+        good &= measure(&bench.aiw)?;
+    }
     println!("the search of a million messages: `cargo xtask bench history --figures 1000000`");
     Ok(good)
 }

@@ -1,14 +1,14 @@
 //! A call of a tool by hand, with arguments as people type them.
 
 use aiw_core::registry::Format;
-use aiw_core::{ErrorKind, Fault, Question, Sink, one_line};
+use aiw_core::{Question, Sink, one_line};
 use aiw_mcp::{Arguments, value_of};
 use aiw_routing::{NamedTool, PoolError, ToolDefinition};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Result, ServerError, pool};
+use super::{ArgumentError, Result, ServerError, pool};
 use crate::ClientSession;
 
 /// A call of a tool.
@@ -126,45 +126,6 @@ fn shown(item: &Value) -> String {
         Some("resource_link") => named("resource", &item["uri"]),
         Some(kind @ ("image" | "audio")) => named(kind, &item["mimeType"]),
         _ => item.to_string(),
-    }
-}
-
-/// Why arguments can't be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ArgumentError {
-    /// It begins like a JSON object.
-    #[error("the arguments are not a JSON object: {0}")]
-    Json(#[from] serde_json::Error),
-    /// An object or a list in it is.
-    #[error("the arguments are nested too deeply")]
-    Deep,
-    /// It has no name.
-    #[error("`{}` is neither `NAME=VALUE` nor a JSON object", one_line(.0, 60))]
-    Word(String),
-    /// It has another type than the schema says.
-    #[error("the argument `{}` must be JSON of the type `{}`", one_line(.name, 60), one_line(.kind, 20))]
-    Type {
-        /// The argument.
-        name: String,
-        /// The type.
-        kind: String,
-    },
-    /// It has two values.
-    #[error("the argument `{}` is given twice", one_line(.name, 60))]
-    Twice {
-        /// The argument.
-        name: String,
-    },
-}
-
-impl Fault for ArgumentError {
-    fn own_kind(&self) -> ErrorKind {
-        ErrorKind::Usage
-    }
-
-    fn own_hint(&self) -> Option<String> {
-        let Self::Twice { name } = self else { return None };
-        Some(format!("`{}=[…]` gives a list, as JSON", one_line(name, 60)))
     }
 }
 
