@@ -401,6 +401,47 @@ fn a_broken_settings_file_hides_no_problem_of_servers() {
 }
 
 #[test]
+fn what_can_not_be_read_is_told_and_opened_and_hides_nothing_else() {
+    let env = Environment::cold();
+    let closed = [env.home().join("settings.json"), env.home().join("tasks"), env.user().join(".claude")];
+    open_to(&env.home(), 0o700);
+    open_to(&env.path("run"), 0o700);
+    fs::write(&closed[0], "{}").unwrap();
+    fs::create_dir(&closed[1]).unwrap();
+    fs::create_dir(&closed[2]).unwrap();
+    fs::write(closed[2].join("settings.json"), "{}").unwrap();
+    let aiw = env.path("aiw-of-others");
+    fs::copy(binary(), &aiw).unwrap();
+    // Nothing is closed to root, who becomes somebody else for this.
+    let place = env.path("");
+    let is_root = std::os::unix::fs::chown(&place, Some(65534), Some(65534)).is_ok();
+    let as_other = |script: &str| {
+        let mut shell = match is_root {
+            true => env.program("setpriv".as_ref()),
+            false => env.program("env".as_ref()),
+        };
+        if is_root {
+            shell.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        }
+        Run::from(shell.args(["sh", "-c", script]).output().unwrap())
+    };
+    if is_root {
+        assert!(
+            std::process::Command::new("chown").args(["-R", "65534:65534"]).arg(&place).status().unwrap().success()
+        );
+    }
+    closed.iter().for_each(|path| fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap());
+    let look = format!("{} doctor", aiw.display());
+    let found = as_other(&look);
+    let opens: Vec<&str> = found.stdout.lines().filter_map(|line| line.trim().strip_prefix("→ `")).collect();
+    let wanted = closed.map(|path| format!("chmod u+rwX {}`", path.display()));
+    assert_eq!(opens, wanted.each_ref().map(String::as_str), "{}", found.whole());
+    let all = wanted.map(|command| command.trim_end_matches('`').to_owned()).join(" && ");
+    let run = as_other(&format!("{all} && {look}"));
+    assert!(run.code == 0 && run.stdout.ends_with("no problems\n"), "{}", run.whole());
+}
+
+#[test]
 fn a_large_home_without_a_network_is_looked_at_whole() {
     let (env, _clis) = FakeClis::environment();
     let servers: serde_json::Map<String, Value> =

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use aiw_core::{CliKind, counted, quoted};
+use aiw_core::{CliKind, Fault, counted, quoted};
 use aiw_home::{CliPlaces, FoundProblem, Home, Jsonc, edits, find_program, json, read_capped};
 use aiw_setup::HookStatus;
 
@@ -85,7 +85,8 @@ pub(super) fn history(home: &Home) -> CheckedPart {
 fn of_hooks(home: &Home, status: &HookStatus) -> Option<FoundProblem> {
     let path = Path::new(&status.path);
     if let Some(problem) = &status.problem {
-        return Some(FoundProblem::new(problem, edits(path)));
+        let unread = read_capped(path, json::MAX_BYTES).err();
+        return Some(FoundProblem::new(problem, unread.and_then(|e| e.remedy()).unwrap_or_else(|| edits(path))));
     }
     let command = status.command.as_deref()?;
     let install = match status.scope {
