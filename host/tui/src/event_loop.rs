@@ -25,6 +25,8 @@ use crate::watch::Listeners;
 
 /// How often a frame shows that work goes on.
 const TICK: Duration = Duration::from_millis(80);
+/// How long the rest of what was typed in one go may take to arrive.
+const TYPED: Duration = Duration::from_millis(3);
 /// How often an idle screen checks that its terminal still exists.
 const IDLE: Duration = Duration::from_secs(2);
 /// How long a program that has the terminal may take to end when this one must.
@@ -151,6 +153,10 @@ fn run<S: Screen>(
             if let Some(effect) = screen.rested() {
                 desk.carry_out(effect)?;
             }
+        }
+        // What was typed in one go is read in one go: a letter does not answer what the one before it asks.
+        if matches!(first, Some(Message::Input(_))) {
+            thread::sleep(TYPED);
         }
         // Everything that has arrived goes into one frame, because keys may repeat faster than frames are drawn.
         for message in first.into_iter().chain(messages.try_iter()) {
