@@ -3,7 +3,9 @@
 use std::fmt::Display;
 use std::path::Path;
 
-use aiw_core::{Fault, one_line, shell_word_in_line};
+#[cfg(unix)]
+use aiw_core::shell_word_in_line;
+use aiw_core::{Fault, one_line};
 use schemars::JsonSchema;
 use serde::Serialize;
 
