@@ -37,6 +37,8 @@ pub struct ViewKnows {
     pub own_tools: Vec<KnownTool>,
     /// Says what is wrong with names of toolsets.
     pub toolsets: fn(&[String]) -> Option<String>,
+    /// Whether the answer is shown on a terminal.
+    pub on_terminal: bool,
 }
 
 /// The check of one part of a home.
@@ -44,13 +46,13 @@ type PartOf = Box<dyn FnOnce(&Home) -> Option<CheckedPart> + Send>;
 
 /// Looks at each part, as it is for the current directory. A part that can't be read, or takes too long, stops no other.
 pub fn look(home: &Home, knows: ViewKnows) -> Doctor {
-    let ViewKnows { own_tools, toolsets } = knows;
+    let ViewKnows { own_tools, toolsets, on_terminal } = knows;
     let check = |name, by_hand, work: PartOf| {
         let home = home.clone();
         Check { name, by_hand, work: Box::new(move || work(&home)) }
     };
     let checks = vec![
-        check("aiw", "aiw update", Box::new(|home| Some(machine::own(home)))),
+        check("aiw", "aiw update", Box::new(move |home| Some(machine::own(home, on_terminal)))),
         check("home", "aiw secret list", Box::new(move |home| Some(files(home, toolsets)))),
         check("clis", "aiw cli list", Box::new(|home| Some(clis(home)))),
         check("clients", "aiw setup --dry-run", Box::new(past::clients)),

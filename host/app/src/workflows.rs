@@ -325,7 +325,21 @@ pub async fn approve_named(
     check_kept(client.app().orchestrator(), &workflow, &tools).await?;
     approve(&workflows, &workflow, &tools, ask).await?;
     client.pool().end().await;
-    let listed = ListedWorkflow { name: name.clone(), path: workflow.path.clone(), workflow: Ok(workflow) };
+    Ok(summary(&workflows, &workflow, &tools)?)
+}
+
+/// Describes a workflow as it stands with these tools.
+///
+/// # Errors
+///
+/// Fails if what was approved can't be read.
+pub fn summary(
+    workflows: &Workflows,
+    workflow: &KeptWorkflow,
+    tools: &ScriptTools,
+) -> Result<WorkflowSummary, KeptError> {
+    let (name, path) = (workflow.name.clone(), workflow.path.clone());
+    let listed = ListedWorkflow { name, path, workflow: Ok(workflow.clone()) };
     Ok(WorkflowSummary::of(&listed, &workflows.lock()?, &|tool| tools.digest(tool)))
 }
 

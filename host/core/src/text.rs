@@ -95,6 +95,11 @@ pub fn counted<N: Display + PartialEq + From<u8>>(count: N, noun: &str) -> Strin
     format!("{count} {noun}{plural}")
 }
 
+/// The words of a command as a POSIX shell reads them; `None` if a quote is not closed.
+pub fn shell_words(command: &str) -> Option<Vec<String>> {
+    shlex::split(command)
+}
+
 /// A word as a POSIX shell reads it back, quoted only if needed. Leaves out NUL, which no shell can pass on.
 pub fn shell_word(word: &str) -> Cow<'_, str> {
     match shlex::try_quote(word) {

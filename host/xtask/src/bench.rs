@@ -5,7 +5,6 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
@@ -16,7 +15,7 @@ use serde_json::{Map, Value, json};
 use wait4::Wait4;
 
 use crate::command::{host_cargo, root, run as run_command};
-use crate::figures::{megabytes, millis};
+use crate::figures::{megabytes, millis, with_codex};
 
 /// The number of runs of each command. The median counts.
 const RUNS: usize = 15;
@@ -277,7 +276,8 @@ impl Bench {
         let dir = tempfile::tempdir()?;
         let aiw = root().join("target/release/aiw");
         let warm = dir.path().join("warm");
-        let path = with_codex(dir.path())?;
+        let end = r#"{"type":"turn.completed","usage":{"input_tokens":1,"output_tokens":1}}"#;
+        let path = with_codex(&dir.path().join("bin"), &format!("grep -q sleep && sleep 1; echo '{end}'"))?;
         let bench =
             Self { market: dir.path().join("market"), warm: warm.clone(), aiw, peer: real_cli("claude"), path, dir };
         let ran = bench.aiw(&warm, &["extension", "verify"]).stdout(Stdio::null()).status()?;
@@ -558,23 +558,6 @@ impl Bench {
         times.sort();
         Ok(millis(times[RUNS / 2]))
     }
-}
-
-/// Creates a `codex` that does nothing, first on the `PATH`.
-fn with_codex(dir: &Path) -> Result<OsString> {
-    let bin = dir.join("bin");
-    fs::create_dir(&bin)?;
-    let codex = bin.join("codex");
-    let end = r#"{"type":"turn.completed","usage":{"input_tokens":1,"output_tokens":1}}"#;
-    fs::write(
-        &codex,
-        format!(
-            "#!/bin/sh\ncase $1 in --version) echo codex-cli 1.0.0;; *) grep -q sleep && sleep 1; echo '{end}';; esac\n"
-        ),
-    )?;
-    fs::set_permissions(&codex, fs::Permissions::from_mode(0o755))?;
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    Ok(std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&path)))?)
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

@@ -1,7 +1,9 @@
-//! Figures of the benches, and the binary that they are about.
+//! Figures of the benches, the binary that they are about, and the CLI that it runs.
 
+use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -52,4 +54,14 @@ pub fn middle(mut samples: Vec<Duration>) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "megabytes for people")]
 pub fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
+}
+
+/// Creates a `codex` first on the `PATH`, which does this, as a shell's command, with a prompt.
+pub fn with_codex(bin: &Path, does: &str) -> Result<OsString> {
+    fs::create_dir(bin)?;
+    let codex = bin.join("codex");
+    fs::write(&codex, format!("#!/bin/sh\ncase $1 in --version) echo codex-cli 1.0.0;; *) {does};; esac\n"))?;
+    fs::set_permissions(&codex, fs::Permissions::from_mode(0o755))?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    Ok(std::env::join_paths(std::iter::once(bin.to_owned()).chain(std::env::split_paths(&path)))?)
 }

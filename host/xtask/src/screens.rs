@@ -1,9 +1,8 @@
 //! `cargo xtask bench screens`: what the terminal view costs on a real terminal, with tasks that run: its first frame, a key, its
 //! memory, and what it does while nothing changes.
 
-use std::fs;
+use std::ffi::OsStr;
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +13,7 @@ use aiw_tests::Environment;
 use anyhow::{Context, Result, ensure};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 
-use crate::figures::{binary, memory_of, middle, share_of};
+use crate::figures::{binary, memory_of, middle, share_of, with_codex};
 
 /// How many tasks run.
 const TASKS: usize = 20;
@@ -35,7 +34,7 @@ pub fn bench(aiw: Option<PathBuf>) -> Result<bool> {
 /// Prints one row for each figure. Returns whether all are within their limits.
 pub fn run(aiw: &Path) -> Result<bool> {
     let env = Environment::cold();
-    let path = with_codex(&env)?;
+    let path = with_codex(&env.path("fake-bin"), "exec sleep 1000")?;
     let tasks = |arguments: &[&str]| -> Result<()> {
         let output = env.program(aiw).args(arguments).env("PATH", &path).output()?;
         ensure!(output.status.success(), "`aiw {arguments:?}` failed: {}", String::from_utf8_lossy(&output.stderr));
@@ -58,7 +57,7 @@ pub fn run(aiw: &Path) -> Result<bool> {
 
 type Row = (&'static str, f64, f64, &'static str);
 
-fn measure(aiw: &Path, env: &Environment, path: &str) -> Result<Vec<Row>> {
+fn measure(aiw: &Path, env: &Environment, path: &OsStr) -> Result<Vec<Row>> {
     let mut first = Vec::new();
     for _ in 0..RUNS {
         let begun = Instant::now();
@@ -105,7 +104,7 @@ struct OnScreen {
 }
 
 impl OnScreen {
-    fn start(aiw: &Path, env: &Environment, path: &str) -> Result<Self> {
+    fn start(aiw: &Path, env: &Environment, path: &OsStr) -> Result<Self> {
         let size = PtySize { rows: 60, cols: 200, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size)?;
         let mut command = CommandBuilder::new(aiw);
@@ -168,14 +167,4 @@ impl OnScreen {
         ensure!(status.success(), "the view ended with {status:?}");
         Ok(())
     }
-}
-
-/// Creates a `codex` that waits, and a provider for it. Returns the `PATH` with it.
-fn with_codex(env: &Environment) -> Result<String> {
-    let bin = env.path("fake-bin");
-    fs::create_dir(&bin)?;
-    let codex = bin.join("codex");
-    fs::write(&codex, "#!/bin/sh\ncase $1 in --version) echo codex-cli 1.0.0;; *) exec sleep 1000;; esac\n")?;
-    fs::set_permissions(&codex, fs::Permissions::from_mode(0o755))?;
-    Ok(format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default()))
 }

@@ -1,5 +1,7 @@
 //! `aiw doctor`
 
+use std::io::{self, IsTerminal};
+
 use aiw_app::doctor::{Doctor, ViewKnows, ask_others, look};
 use aiw_core::{ErrorKind, counted};
 use aiw_home::Home;
@@ -15,7 +17,8 @@ pub fn found(home: &Home) -> Doctor {
         let unknown = Toolset::named(names).err()?;
         Some(format!("{unknown}; {}", unknown.hint()))
     };
-    look(home, ViewKnows { own_tools: own_tools(), toolsets })
+    let on_terminal = io::stdout().is_terminal();
+    look(home, ViewKnows { own_tools: own_tools(), toolsets, on_terminal })
 }
 
 /// Looks for problems, and asks those who know more.

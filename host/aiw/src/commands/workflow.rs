@@ -11,9 +11,8 @@ use aiw_app::workflows::{
 use aiw_core::{ErrorKind, WorkflowName, counted, one_line, quoted_text};
 use aiw_home::Home;
 use aiw_orchestrator::{
-    DeclaredTool, Ended, KeptWorkflow, ListedWorkflow, MOST_BYTES, Orchestrator, OverWorkflow, RunRecord, RunRecords,
-    ScriptPlan, Trace, WorkflowSummary, Workflows, declaration_file, sent_code, tool_expression, tool_name,
-    workflow_file,
+    DeclaredTool, Ended, KeptWorkflow, MOST_BYTES, Orchestrator, OverWorkflow, RunRecord, RunRecords, ScriptPlan,
+    Trace, WorkflowSummary, Workflows, declaration_file, sent_code, tool_expression, tool_name, workflow_file,
 };
 use aiw_routing::{Offered, Pool};
 use schemars::JsonSchema;
@@ -85,12 +84,6 @@ impl Here {
     fn orchestrator(&self) -> &Orchestrator {
         self.client.app().orchestrator()
     }
-
-    fn summary(&self, workflow: &KeptWorkflow, tools: &ScriptTools) -> Result<WorkflowSummary, Failure> {
-        let (name, path) = (workflow.name.clone(), workflow.path.clone());
-        let listed = ListedWorkflow { name, path, workflow: Ok(workflow.clone()) };
-        Ok(WorkflowSummary::of(&listed, &self.workflows.lock()?, &|tool| tools.digest(tool)))
-    }
 }
 
 pub async fn run(command: WorkflowCommand, home: &Home, output: &Output) -> Result<(), Failure> {
@@ -126,7 +119,7 @@ fn list(here: &Here, output: &Output) -> Result<(), Failure> {
 
 fn show(here: &Here, name: &WorkflowName, output: &Output) -> Result<(), Failure> {
     let workflow = here.workflows.get(name)?;
-    let summary = here.summary(&workflow, &ScriptTools::of(here.pool()))?;
+    let summary = workflows::summary(&here.workflows, &workflow, &ScriptTools::of(here.pool()))?;
     workflow.text.lines().for_each(|line| output.line(line));
     if let Some(problem) = &summary.problem {
         output.note(format!("note: it {problem}"));
@@ -168,7 +161,7 @@ async fn new(here: &Here, args: NewWorkflowArgs, output: &Output) -> Result<(), 
     output.line(format!(
         "When it is done, try it with `aiw workflow test {name}`, and `aiw workflow approve {name}` makes it a tool"
     ));
-    output.answer(ShownWorkflow { workflow: here.summary(&workflow, &tools)?, text: None });
+    output.answer(ShownWorkflow { workflow: workflows::summary(&here.workflows, &workflow, &tools)?, text: None });
     Ok(())
 }
 
@@ -203,7 +196,7 @@ async fn save(here: &Here, args: SaveWorkflowArgs, output: &Output) -> Result<()
     here.workflows.write(&workflow, if args.force { OverWorkflow::Always } else { OverWorkflow::Never })?;
     output.line(format!("Wrote `{}`", workflow.path.display()));
     output.line(format!("`aiw workflow approve {name}` makes it a tool"));
-    output.answer(ShownWorkflow { workflow: here.summary(&workflow, &tools)?, text: None });
+    output.answer(ShownWorkflow { workflow: workflows::summary(&here.workflows, &workflow, &tools)?, text: None });
     Ok(())
 }
 

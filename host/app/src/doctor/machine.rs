@@ -1,7 +1,6 @@
 //! This aiw and the machine that it runs on, and the directories that are trusted.
 
 use std::fs;
-use std::io::IsTerminal;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -12,8 +11,8 @@ use super::part::CheckedPart;
 use crate::executable::own_path;
 use crate::installation::{Installation, VERSION};
 
-/// Looks at this aiw: its path, its limits, and the variables that concern it.
-pub(super) fn own(home: &Home) -> CheckedPart {
+/// Looks at this aiw: its path, its limits, and the variables that concern it, those of a terminal where the answer is on one.
+pub(super) fn own(home: &Home, on_terminal: bool) -> CheckedPart {
     let around = home.around();
     let mut problems = Vec::new();
     let summary = match own_path() {
@@ -29,7 +28,7 @@ pub(super) fn own(home: &Home) -> CheckedPart {
     problems.extend(lost_certificates(around));
     problems.extend(bad_proxies(around));
     let terminal = around.text("TERM").unwrap_or_default();
-    if std::io::stdout().is_terminal() && matches!(terminal, "" | "dumb" | "unknown") {
+    if on_terminal && matches!(terminal, "" | "dumb" | "unknown") {
         let problem = format!("`TERM` is {}, with which no screen can be shown", quoted(terminal));
         problems.push(FoundProblem::new(problem, "export TERM=xterm-256color"));
     }

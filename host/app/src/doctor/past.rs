@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use aiw_core::{CliKind, Fault, counted, quoted};
+use aiw_core::{CliKind, Fault, counted, quoted, shell_words};
 use aiw_home::{CliPlaces, FoundProblem, Home, Jsonc, edits, find_program, json, read_capped};
 use aiw_setup::HookStatus;
 
@@ -102,10 +102,9 @@ fn of_hooks(home: &Home, status: &HookStatus) -> Option<FoundProblem> {
         return Some(FoundProblem::new(problem, install));
     }
     // Variables may come before the program.
-    let words = command.split_whitespace().map(|word| word.trim_matches(['\'', '"']));
-    let program = words.into_iter().find(|word| !word.contains('='))?;
-    gone(home, program).then(|| {
-        let problem = format!("the history's hooks start {}, which is not there", quoted(program));
+    let program = shell_words(command)?.into_iter().find(|word| !word.contains('='))?;
+    gone(home, &program).then(|| {
+        let problem = format!("the history's hooks start {}, which is not there", quoted(&program));
         FoundProblem::new(problem, install)
     })
 }

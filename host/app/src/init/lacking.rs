@@ -124,15 +124,11 @@ fn missing_key(home: &Home) -> Option<(ProviderName, SecretName)> {
 }
 
 fn lacks_hooks(home: &Home) -> Result<bool, AppError> {
-    if aiw_history::is_off(home) || !is_installed(home, CliKind::Claude) {
+    if aiw_history::is_off(home) || first_cli(home, &[CliKind::Claude]).is_none() {
         return Ok(false);
     }
     let statuses = hook_statuses(home)?;
     Ok(!statuses.iter().any(|status| status.installed || status.disabled || status.problem.is_some()))
-}
-
-fn is_installed(home: &Home, kind: CliKind) -> bool {
-    detect_still(&Search::around(home.around()), home).iter().any(|cli| cli.kind == kind && cli.path.is_some())
 }
 
 /// Returns the bytes that a model takes to download; `None` if there is one, or it can't be had.
@@ -157,5 +153,7 @@ pub(super) fn setup_command(clients: &[&SetupClient]) -> String {
 
 /// Returns the first of these AI CLIs that is installed.
 pub(super) fn first_cli(home: &Home, clis: &[CliKind]) -> Option<CliKind> {
-    clis.iter().copied().find(|cli| is_installed(home, *cli))
+    let found = detect_still(&Search::around(home.around()), home);
+    let is_installed = |kind: &CliKind| found.iter().any(|cli| cli.kind == *kind && cli.path.is_some());
+    clis.iter().copied().find(is_installed)
 }

@@ -76,16 +76,15 @@ pub async fn call(client: &ClientSession, request: &ToolCallRequest, sink: &dyn 
 /// Fails if the server doesn't answer, and has never been seen.
 pub async fn questions(client: &ClientSession, server: &str, tool: &str, sink: &dyn Sink) -> Result<Vec<Question>> {
     let definition = definition(client, server, tool, sink).await?;
-    let schema = &definition["inputSchema"];
-    let needed = |name: &str| schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
-    let question = |(name, about): (&String, &Value)| {
+    let question = |parameter: ToolParameter<'_>| {
+        let about = parameter.about;
         let kind = about["type"].as_str().map(|kind| format!("({}) ", one_line(kind, 40))).unwrap_or_default();
         let words = one_line(about["description"].as_str().unwrap_or_default(), 600);
         let choices = about["enum"].as_array().into_iter().flatten();
         Question {
-            name: name.clone(),
+            name: parameter.name.to_owned(),
             description: Some(format!("{kind}{words}").trim_end().to_owned()),
-            required: needed(name),
+            required: parameter.required,
             secret: false,
             format: Format::Text,
             default: about.get("default").map(typed),
@@ -95,9 +94,28 @@ pub async fn questions(client: &ClientSession, server: &str, tool: &str, sink: &
             bare: false,
         }
     };
-    let mut questions: Vec<Question> = schema["properties"].as_object().into_iter().flatten().map(question).collect();
+    let mut questions: Vec<Question> = parameters(&definition["inputSchema"]).map(question).collect();
     questions.sort_by_key(|question| !question.required);
     Ok(questions)
+}
+
+/// A parameter of a tool.
+#[derive(Debug, Clone, Copy)]
+pub struct ToolParameter<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its own schema.
+    pub about: &'a Value,
+    /// Whether a call needs it.
+    pub required: bool,
+}
+
+/// Returns the parameters of a tool by its schema.
+pub fn parameters(schema: &Value) -> impl Iterator<Item = ToolParameter<'_>> {
+    let is_required =
+        move |name: &str| schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
+    let all = schema["properties"].as_object().into_iter().flatten();
+    all.map(move |(name, about)| ToolParameter { name, about, required: is_required(name) })
 }
 
 /// Returns a value as people would type it.

@@ -13,8 +13,11 @@ fn found(home: &Home, cwd: &std::path::Path) -> Vec<String> {
 }
 
 fn found_by(home: &Home) -> Vec<String> {
-    let knows =
-        ViewKnows { own_tools: Vec::new(), toolsets: |names| Some(format!("no toolsets: {}", names.join(" "))) };
+    let knows = ViewKnows {
+        own_tools: Vec::new(),
+        toolsets: |names| Some(format!("no toolsets: {}", names.join(" "))),
+        on_terminal: false,
+    };
     let before = state(home);
     let parts = look(home, knows).parts;
     assert_eq!(state(home), before);

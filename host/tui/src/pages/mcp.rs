@@ -1,7 +1,7 @@
 //! MCP servers behind aiw: whether they work, their tools, and what waits to be accepted; and the workflows over them.
 
 use aiw_app::feed::Topic;
-use aiw_app::servers::call::{self, ToolCallRequest, ToolCalled};
+use aiw_app::servers::call::{self, ToolCallRequest, ToolCalled, ToolParameter};
 use aiw_app::servers::{approve, edit, look};
 use aiw_app::workflows;
 use aiw_core::{Ask, Choice, Plan, Question, WorkflowName, counted, one_line};
@@ -280,18 +280,14 @@ fn tools(server: &str, tools: &[ServerTool]) -> Detail {
         lines.push(format!("{}{reads}{withheld}", tool.name));
         lines.push(format!("  {}", one_line(&tool.description, 600)));
         lines.extend(tool.suspicions.iter().map(|sentence| format!("  ! it {sentence}")));
-        lines.extend(parameters(&tool.input_schema));
+        lines.extend(call::parameters(&tool.input_schema).map(parameter_line));
     }
     Detail::of(facts).with_lines(lines)
 }
 
-/// Returns a line for each parameter of a tool.
-fn parameters(schema: &serde_json::Value) -> Vec<String> {
-    let needed = |name: &str| schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
-    let one = |(name, about): (&String, &serde_json::Value)| {
-        let kind = about["type"].as_str().unwrap_or("any");
-        let needed = if needed(name) { ", needed" } else { "" };
-        format!("    {name} ({kind}{needed}) {}", one_line(about["description"].as_str().unwrap_or_default(), 200))
-    };
-    schema["properties"].as_object().into_iter().flatten().map(one).collect()
+fn parameter_line(parameter: ToolParameter<'_>) -> String {
+    let ToolParameter { name, about, required } = parameter;
+    let kind = about["type"].as_str().unwrap_or("any");
+    let needed = if required { ", needed" } else { "" };
+    format!("    {name} ({kind}{needed}) {}", one_line(about["description"].as_str().unwrap_or_default(), 200))
 }
