@@ -268,9 +268,7 @@ fn what_is_broken_is_told_and_mended_by_the_command_that_is_printed() {
             "clients",
             "which is not there",
             |env| {
-                program(&env.path("bin/claude"), "echo '2.0.0 (Claude Code)'");
-                let bin = format!("{}:/usr/bin:/bin", env.path("bin").display());
-                on_path(env, &bin);
+                with_claude(env);
                 fs::write(
                     env.user().join(".claude.json"),
                     r#"{"mcpServers": {"aiw": {"command": "/gone/aiw", "args": ["mcp", "serve"]}}}"#,
@@ -283,9 +281,7 @@ fn what_is_broken_is_told_and_mended_by_the_command_that_is_printed() {
             "clients",
             "has keys in clear",
             |env| {
-                program(&env.path("bin/claude"), "echo '2.0.0 (Claude Code)'");
-                let bin = format!("{}:/usr/bin:/bin", env.path("bin").display());
-                on_path(env, &bin);
+                with_claude(env);
                 let text = r#"{"mcpServers": {"s": {"command": "sh", "env": {"API_TOKEN": "sk-canary-1234567890abcdefghij"}}}}"#;
                 fs::write(env.user().join(".claude.json"), text).unwrap();
             },
@@ -327,16 +323,7 @@ fn what_is_broken_is_told_and_mended_by_the_command_that_is_printed() {
             },
             "",
         ),
-        (
-            "providers",
-            "nobody is signed in with claude",
-            |env| {
-                program(&env.path("bin/claude"), "echo '2.0.0 (Claude Code)'");
-                let bin = format!("{}:/usr/bin:/bin", env.path("bin").display());
-                on_path(env, &bin);
-            },
-            "provider",
-        ),
+        ("providers", "nobody is signed in with claude", with_claude, "provider"),
     ];
     std::thread::scope(|scope| {
         let rows: Vec<_> = rows.iter().map(|row| scope.spawn(|| mends(row))).collect();
@@ -366,6 +353,13 @@ fn mends((part, says, breaks, how): &Row) {
         input => shell(&env, command, input),
     }
     assert_eq!(problems(&env, part), [], "{says}: {command}");
+}
+
+/// Puts a Claude Code on the path that only says its version.
+fn with_claude(env: &mut Environment) {
+    program(&env.path("bin/claude"), "echo '2.0.0 (Claude Code)'");
+    let bin = format!("{}:/usr/bin:/bin", env.path("bin").display());
+    on_path(env, &bin);
 }
 
 /// Puts this aiw on the path before the rest.

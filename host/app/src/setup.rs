@@ -184,8 +184,7 @@ pub(crate) type LookedClient = (&'static SetupClient, Result<ClientLook, SetupEr
 /// Looks at the servers of each client that is on this machine. Nothing is started.
 pub(crate) fn look_at_clients(home: &Home) -> Result<Vec<LookedClient>, AppError> {
     let (places, ours) = (places(home)?, ours(home)?);
-    let clis = aiw_launch::detect_still(&Search::around(home.around()), home);
-    let clis: Vec<_> = clis.iter().filter(|cli| cli.path.is_some()).map(|cli| cli.kind).collect();
+    let clis = installed_kinds(home);
     let setup = Setup::new(home.clone(), places.clone(), ours);
     let installed = aiw_setup::all().iter().filter(|client| client.is_installed(&places, &clis));
     Ok(installed.map(|client| (*client, setup.look(client))).collect())
@@ -193,8 +192,7 @@ pub(crate) fn look_at_clients(home: &Home) -> Result<Vec<LookedClient>, AppError
 
 /// The clients that are on this machine.
 fn installed(home: &Home, places: &ClientPlaces, scope: &SetupScope) -> Result<Vec<&'static SetupClient>, SetupError> {
-    let clis = aiw_launch::detect(&Search::around(home.around()), Some(home));
-    let clis: Vec<_> = clis.iter().filter(|cli| cli.path.is_some()).map(|cli| cli.kind).collect();
+    let clis = installed_kinds(home);
     let fits = |client: &&&'static SetupClient| {
         client.is_installed(places, &clis) && (*scope == SetupScope::User || client.has_projects())
     };
@@ -219,9 +217,14 @@ pub(crate) fn is_in_any(home: &Home) -> Result<bool, AppError> {
     Ok(installed_clis(home).any(is_in))
 }
 
-fn installed_clis(home: &Home) -> impl Iterator<Item = &'static SetupClient> {
+/// Returns the AI CLIs that are installed. None of them is started.
+pub(crate) fn installed_kinds(home: &Home) -> Vec<CliKind> {
     let found = aiw_launch::detect_still(&Search::around(home.around()), home).into_iter();
-    let installed: Vec<CliKind> = found.filter(|cli| cli.path.is_some()).map(|cli| cli.kind).collect();
+    found.filter(|cli| cli.path.is_some()).map(|cli| cli.kind).collect()
+}
+
+fn installed_clis(home: &Home) -> impl Iterator<Item = &'static SetupClient> {
+    let installed = installed_kinds(home);
     aiw_setup::all().iter().copied().filter(move |client| client.cli.is_some_and(|cli| installed.contains(&cli)))
 }
 

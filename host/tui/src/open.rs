@@ -54,7 +54,7 @@ pub fn open(
 ) -> Result<(), ScreenError> {
     let tabs = tabs(options.color);
     let first = options.first.as_deref();
-    let at = tabs.iter().position(|tab| Some(tab.word()) == first).unwrap_or(0);
+    let at = tabs.iter().position(|tab| Some(tab.about().word) == first).unwrap_or(0);
     let theme = Theme { color: options.color, ascii: options.ascii };
     show(App::new(Arc::new(Ground::new(client, doctor, progress)), tabs, at, theme, options.mouse))
 }

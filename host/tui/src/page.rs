@@ -160,35 +160,42 @@ pub(crate) enum Outcome {
     Open(&'static str, Option<String>),
 }
 
+/// A page in words.
+#[derive(Debug)]
+pub(crate) struct PageAbout {
+    pub(crate) title: &'static str,
+    /// The word that opens it: `aiw tui WORD`.
+    pub(crate) word: &'static str,
+    /// The command that prints it.
+    pub(crate) printed_by: &'static str,
+    /// The changes after which it is read again.
+    pub(crate) topics: &'static [Topic],
+    /// The columns of its list.
+    pub(crate) columns: &'static [Column],
+    /// The sentence in place of an empty list.
+    pub(crate) empty: &'static str,
+    /// The actions, the most important first.
+    pub(crate) actions: &'static [Action],
+    /// Whether the query is part of what is read, and does not filter what was read.
+    pub(crate) is_searched: bool,
+}
+
+/// The browser of plugins in words. It is drawn by itself.
+pub(crate) static PLUGINS: PageAbout = PageAbout {
+    title: "Plugins",
+    word: "plugins",
+    printed_by: "aiw plugin search",
+    topics: &[],
+    columns: &[],
+    empty: "",
+    actions: &[],
+    is_searched: false,
+};
+
 /// A page of the application.
 pub(crate) trait Page: Send + Sync {
-    /// Returns its title.
-    fn title(&self) -> &'static str;
-
-    /// Returns the word that opens it: `aiw tui WORD`.
-    fn word(&self) -> &'static str;
-
-    /// Returns the command that prints it.
-    fn printed_by(&self) -> &'static str;
-
-    /// Returns the changes after which it is read again.
-    fn topics(&self) -> &'static [Topic];
-
-    /// Returns the columns of its list.
-    fn columns(&self) -> &'static [Column];
-
-    /// Returns the sentence in place of an empty list.
-    fn empty(&self) -> &'static str;
-
-    /// Returns the actions, the most important first.
-    fn actions(&self) -> &'static [Action] {
-        &[]
-    }
-
-    /// Returns the prompt of a query that is part of what is read, if the filter is one.
-    fn is_searched(&self) -> bool {
-        false
-    }
+    /// Returns it in words.
+    fn about(&self) -> &'static PageAbout;
 
     /// Reads the list. `query` is what the user searches for, where the page is searched.
     fn list(&self, ground: &Ground, query: &str) -> Result<Listed, String>;

@@ -49,7 +49,7 @@ pub(super) fn servers(home: &Home, own: Vec<KnownTool>) -> CheckedPart {
 fn of_project(problem: String, places: &ServerPlaces) -> FoundProblem {
     let file = places.project_file().unwrap_or(Path::new(PROJECT_FILE));
     let root = file.parent().unwrap_or(file).to_string_lossy();
-    match problem.rsplit_once("aiw trust add ").is_some() {
+    match problem.contains("aiw trust add ") {
         true => FoundProblem::new(problem, format!("aiw trust add {}", shell_word(&root))),
         false => FoundProblem::new(problem, edits(file)),
     }

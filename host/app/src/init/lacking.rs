@@ -2,7 +2,6 @@
 
 use aiw_core::{CliKind, ProviderName, SecretName};
 use aiw_home::{Home, SecretRef};
-use aiw_launch::{Search, detect_still};
 use aiw_setup::SetupClient;
 use aiw_sync::has_store;
 use schemars::JsonSchema;
@@ -10,7 +9,7 @@ use serde::Serialize;
 
 use crate::AppError;
 use crate::models::{DEFAULT_MODEL, EmbeddingModels, ModelStatus, RUNTIME, StateName};
-use crate::setup::{hook_statuses, is_in_any, left_out};
+use crate::setup::{hook_statuses, installed_kinds, is_in_any, left_out};
 
 /// A part of aiw that may be lacking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -153,7 +152,6 @@ pub(super) fn setup_command(clients: &[&SetupClient]) -> String {
 
 /// Returns the first of these AI CLIs that is installed.
 pub(super) fn first_cli(home: &Home, clis: &[CliKind]) -> Option<CliKind> {
-    let found = detect_still(&Search::around(home.around()), home);
-    let is_installed = |kind: &CliKind| found.iter().any(|cli| cli.kind == *kind && cli.path.is_some());
-    clis.iter().copied().find(is_installed)
+    let installed = installed_kinds(home);
+    clis.iter().copied().find(|cli| installed.contains(cli))
 }

@@ -135,7 +135,7 @@ impl Screen for App {
         match self.tabs.get(self.at)? {
             Tab::Page(panel) => {
                 let logs = panel.detail().and_then(|detail| detail.logs.clone());
-                Some(Heeded { feed, topics: panel.page.topics(), logs })
+                Some(Heeded { feed, topics: panel.page.about().topics, logs })
             }
             Tab::Plugins(_) => None,
         }

@@ -57,7 +57,7 @@ pub(crate) struct Panel {
 impl Panel {
     pub(super) fn new(page: Arc<dyn Page>) -> Self {
         Self {
-            list: List::new(page.columns()),
+            list: List::new(page.about().columns),
             page,
             notes: Vec::new(),
             idle: String::new(),
@@ -107,7 +107,7 @@ impl Panel {
 
     /// Handles changes. Returns what to read again.
     pub(super) fn changed(&mut self, at: usize, topics: &BTreeSet<Topic>) -> Option<Job> {
-        if topics.iter().any(|topic| self.page.topics().contains(topic)) {
+        if topics.iter().any(|topic| self.page.about().topics.contains(topic)) {
             return self.read(at);
         }
         self.is_stale = true;
@@ -176,7 +176,7 @@ impl Panel {
         let makes_sense = move |action: &&Action| {
             if action.is_of_one { keys.contains(action.key) } else { !self.idle.contains(action.key) }
         };
-        self.page.actions().iter().filter(makes_sense)
+        self.page.about().actions.iter().filter(makes_sense)
     }
 
     pub(super) fn action(&self, key: char) -> Option<(&'static Action, Option<&Row>)> {
@@ -242,13 +242,13 @@ impl Panel {
 
     /// Returns the query of the search or of the filter.
     pub(super) fn query(&self) -> &str {
-        if self.page.is_searched() { &self.search } else { self.list.query() }
+        if self.page.about().is_searched { &self.search } else { self.list.query() }
     }
 
     /// Narrows the list, or searches anew.
     pub(super) fn find(&mut self, at: usize, query: String) -> Option<Job> {
         self.forget_place();
-        if self.page.is_searched() {
+        if self.page.about().is_searched {
             self.search = query;
             return self.read(at);
         }

@@ -12,7 +12,7 @@ use super::jobs::Job;
 use super::panel::{Focus, Panel};
 use crate::browse::{self, Browser};
 use crate::ground::Ground;
-use crate::page::{Outcome, Page};
+use crate::page::{Outcome, PLUGINS, Page, PageAbout};
 use crate::paint::Theme;
 use crate::screen::{self, StepProgress};
 use crate::text::clean;
@@ -85,26 +85,11 @@ impl Tab {
         Self::Page(Box::new(Panel::new(page)))
     }
 
-    pub(super) fn title(&self) -> &'static str {
+    /// Returns it in words.
+    pub(crate) fn about(&self) -> &'static PageAbout {
         match self {
-            Self::Page(panel) => panel.page.title(),
-            Self::Plugins(_) => "Plugins",
-        }
-    }
-
-    /// Returns the word that opens it.
-    pub(crate) fn word(&self) -> &'static str {
-        match self {
-            Self::Page(panel) => panel.page.word(),
-            Self::Plugins(_) => "plugins",
-        }
-    }
-
-    /// Returns the command that prints it.
-    pub(crate) fn printed_by(&self) -> &'static str {
-        match self {
-            Self::Page(panel) => panel.page.printed_by(),
-            Self::Plugins(_) => "aiw plugin search",
+            Self::Page(panel) => panel.page.about(),
+            Self::Plugins(_) => &PLUGINS,
         }
     }
 }
@@ -384,7 +369,7 @@ impl App {
             return None;
         }
         let panel = self.panel()?;
-        let action = panel.page.actions().iter().find(|action| action.key == key)?;
+        let action = panel.page.about().actions.iter().find(|action| action.key == key)?;
         let name = panel.list.with_id(&id).and_then(|row| row.cells.first()).map_or("", String::as_str);
         let title = format!("{} {name}", action.name).trim_end().to_owned();
         self.works.push(Work { at, key, id: id.clone(), title, begun: Instant::now(), has_asked: false });
@@ -422,7 +407,7 @@ impl App {
             }
             Ok(Outcome::Open(word, id)) => {
                 self.is_changed = true;
-                let place = self.tabs.iter().position(|tab| tab.word() == word)?;
+                let place = self.tabs.iter().position(|tab| tab.about().word == word)?;
                 if let (Some(panel), Some(id)) = (self.panel_at(place), id) {
                     panel.want(id);
                 }

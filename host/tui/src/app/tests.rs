@@ -16,7 +16,7 @@ use ratatui::style::{Color, Modifier};
 use super::jobs::{Job, Reply};
 use super::state::{App, Mode, SMALLEST, Tab};
 use crate::ground::Ground;
-use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
+use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
 use crate::paint::{Fact, Theme, Tone, text_of};
 use crate::person::AtScreen;
 use crate::progress::ScreenProgress;
@@ -28,32 +28,8 @@ use aiw_app::feed::Topic;
 struct Canned(Arc<dyn Page>);
 
 impl Page for Canned {
-    fn title(&self) -> &'static str {
-        self.0.title()
-    }
-
-    fn word(&self) -> &'static str {
-        self.0.word()
-    }
-
-    fn printed_by(&self) -> &'static str {
-        self.0.printed_by()
-    }
-
-    fn topics(&self) -> &'static [Topic] {
-        self.0.topics()
-    }
-
-    fn columns(&self) -> &'static [Column] {
-        self.0.columns()
-    }
-
-    fn empty(&self) -> &'static str {
-        self.0.empty()
-    }
-
-    fn actions(&self) -> &'static [Action] {
-        self.0.actions()
+    fn about(&self) -> &'static PageAbout {
+        self.0.about()
     }
 
     fn list(&self, _: &Ground, _: &str) -> Result<Listed, String> {
@@ -69,32 +45,18 @@ impl Page for Canned {
 struct SearchedFruit;
 
 impl Page for SearchedFruit {
-    fn title(&self) -> &'static str {
-        "Searched"
-    }
-
-    fn word(&self) -> &'static str {
-        "searched"
-    }
-
-    fn printed_by(&self) -> &'static str {
-        "aiw fruit search"
-    }
-
-    fn topics(&self) -> &'static [Topic] {
-        &[]
-    }
-
-    fn columns(&self) -> &'static [Column] {
-        Fruit.columns()
-    }
-
-    fn empty(&self) -> &'static str {
-        "no fruit"
-    }
-
-    fn is_searched(&self) -> bool {
-        true
+    fn about(&self) -> &'static PageAbout {
+        static ABOUT: PageAbout = PageAbout {
+            title: "Searched",
+            word: "searched",
+            printed_by: "aiw fruit search",
+            topics: &[],
+            actions: &[],
+            columns: FRUIT.columns,
+            empty: FRUIT.empty,
+            is_searched: true,
+        };
+        &ABOUT
     }
 
     fn list(&self, _: &Ground, _: &str) -> Result<Listed, String> {
@@ -109,39 +71,24 @@ impl Page for SearchedFruit {
 /// A page of fruit.
 struct Fruit;
 
+static FRUIT: PageAbout = PageAbout {
+    title: "Fruit",
+    word: "fruit",
+    printed_by: "aiw fruit",
+    topics: &[Topic::Tasks],
+    columns: &[Column::new("NAME"), Column::state("STATE"), Column::new("ABOUT")],
+    empty: "no fruit",
+    actions: &[
+        Action::new('e', "eat", "eat it: asks").asking("Eat `{}`? (y/N)"),
+        Action::new('p', "peel", "peel it"),
+        Action::of_all('w', "wash", "wash all"),
+    ],
+    is_searched: false,
+};
+
 impl Page for Fruit {
-    fn title(&self) -> &'static str {
-        "Fruit"
-    }
-
-    fn word(&self) -> &'static str {
-        "fruit"
-    }
-
-    fn printed_by(&self) -> &'static str {
-        "aiw fruit"
-    }
-
-    fn topics(&self) -> &'static [Topic] {
-        &[Topic::Tasks]
-    }
-
-    fn columns(&self) -> &'static [Column] {
-        const COLUMNS: [Column; 3] = [Column::new("NAME"), Column::state("STATE"), Column::new("ABOUT")];
-        &COLUMNS
-    }
-
-    fn empty(&self) -> &'static str {
-        "no fruit"
-    }
-
-    fn actions(&self) -> &'static [Action] {
-        const ACTIONS: [Action; 3] = [
-            Action::new('e', "eat", "eat it: asks").asking("Eat `{}`? (y/N)"),
-            Action::new('p', "peel", "peel it"),
-            Action::of_all('w', "wash", "wash all"),
-        ];
-        &ACTIONS
+    fn about(&self) -> &'static PageAbout {
+        &FRUIT
     }
 
     fn list(&self, _: &Ground, _: &str) -> Result<Listed, String> {

@@ -133,7 +133,7 @@ fn numbered(at: usize, title: &str) -> String {
 fn tabs(buffer: &mut Buffer, area: Rect, app: &App) -> Vec<Rect> {
     let name = |at: usize, tab: &Tab, most: usize| {
         let most = if at == app.at { usize::MAX } else { most };
-        let title: String = tab.title().chars().take(most).collect();
+        let title: String = tab.about().title.chars().take(most).collect();
         numbered(at, &title)
     };
     let all =
@@ -204,7 +204,7 @@ fn empty(buffer: &mut Buffer, area: Rect, panel: &Panel, theme: Theme) {
         Some(problem) => (problem.as_str(), Tone::Bad),
         None if !panel.is_read => ("…", Tone::Plain),
         None if !panel.query().is_empty() => ("nothing has these words; Esc shows all", Tone::Plain),
-        None => (panel.page.empty(), Tone::Plain),
+        None => (panel.page.about().empty, Tone::Plain),
     };
     for (y, line) in wrap(said, usize::from(area.width.saturating_sub(2))).into_iter().enumerate() {
         let Some(area) = row(area, y + 1) else { break };
@@ -256,13 +256,13 @@ fn help(buffer: &mut Buffer, area: Rect, app: &App) -> usize {
     let line = |label, text| Line { label, indent: 15, text, style: Style::new() };
     let mut own: Vec<(String, &str)> = Vec::new();
     if let Tab::Page(panel) = tab {
-        own.extend(panel.page.actions().iter().map(|action| (action.key.to_string(), action.help)));
+        own.extend(panel.page.about().actions.iter().map(|action| (action.key.to_string(), action.help)));
     }
-    let command = format!("`{}` prints it in lines, for other programs and screen readers", tab.printed_by());
-    let mut lines = vec![line(tab.title(), &command)];
+    let command = format!("`{}` prints it in lines, for other programs and screen readers", tab.about().printed_by);
+    let mut lines = vec![line(tab.about().title, &command)];
     lines.extend(own.iter().map(|(key, help)| line(key.as_str(), help)));
     lines.push(Line::plain(""));
-    let names = app.tabs.iter().enumerate().map(|(at, tab)| numbered(at, tab.title()));
+    let names = app.tabs.iter().enumerate().map(|(at, tab)| numbered(at, tab.about().title));
     let names = names.collect::<Vec<_>>().join(", ");
     let mut screens = Vec::new();
     Line::wrapped(&mut screens, &names, 0, usize::from(area.width).saturating_sub(15), Style::new());

@@ -14,7 +14,7 @@ use super::processes::{self, Processes};
 use super::providers::Providers;
 use super::tasks::{self as task_page, Tasks};
 use crate::ground::Ground;
-use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
+use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
 use crate::paint::{Fact, Tone};
 use crate::person::AtScreen;
 use crate::progress::said;
@@ -29,36 +29,21 @@ pub(crate) struct Dashboard {
     processes: Processes,
 }
 
+/// The screen in words.
+pub(super) static ABOUT: PageAbout = PageAbout {
+    title: "Dashboard",
+    word: "dashboard",
+    printed_by: "aiw status",
+    topics: &[Topic::Tasks, Topic::Processes, Topic::Servers, Topic::Providers, Topic::Usage],
+    columns: &[Column::new("PART"), Column::state("STATE"), Column::new("NAME"), Column::new("ABOUT")],
+    empty: "nothing is known",
+    actions: &[Action::new('o', "open", "the screen of this part")],
+    is_searched: false,
+};
+
 impl Page for Dashboard {
-    fn title(&self) -> &'static str {
-        "Dashboard"
-    }
-
-    fn word(&self) -> &'static str {
-        "dashboard"
-    }
-
-    fn printed_by(&self) -> &'static str {
-        "aiw status"
-    }
-
-    fn topics(&self) -> &'static [Topic] {
-        &[Topic::Tasks, Topic::Processes, Topic::Servers, Topic::Providers, Topic::Usage]
-    }
-
-    fn columns(&self) -> &'static [Column] {
-        const COLUMNS: [Column; 4] =
-            [Column::new("PART"), Column::state("STATE"), Column::new("NAME"), Column::new("ABOUT")];
-        &COLUMNS
-    }
-
-    fn empty(&self) -> &'static str {
-        "nothing is known"
-    }
-
-    fn actions(&self) -> &'static [Action] {
-        const ACTIONS: [Action; 1] = [Action::new('o', "open", "the screen of this part")];
-        &ACTIONS
+    fn about(&self) -> &'static PageAbout {
+        &ABOUT
     }
 
     fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {

@@ -5,7 +5,7 @@ use aiw_app::feed::Topic;
 use aiw_events::{EventKind, HomeEvent};
 
 use crate::ground::Ground;
-use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
+use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
 use crate::paint::{Fact, Tone};
 use crate::person::AtScreen;
 use crate::progress::said;
@@ -28,39 +28,24 @@ fn id(event: &HomeEvent) -> String {
     format!("{} {event}", event.time)
 }
 
+/// The screen in words.
+pub(super) static ABOUT: PageAbout = PageAbout {
+    title: "Events",
+    word: "events",
+    printed_by: "aiw events --all",
+    topics: &[Topic::Events],
+    columns: &[Column::new("TIME"), Column::state("WHAT"), Column::extra("OF"), Column::new("NAME AND WHY")],
+    empty: "no events",
+    actions: &[
+        Action::of_all('t', "tasks", "the tasks"),
+        Action::of_all('p', "processes", "the processes of the project"),
+    ],
+    is_searched: false,
+};
+
 impl Page for Events {
-    fn title(&self) -> &'static str {
-        "Events"
-    }
-
-    fn word(&self) -> &'static str {
-        "events"
-    }
-
-    fn printed_by(&self) -> &'static str {
-        "aiw events --all"
-    }
-
-    fn topics(&self) -> &'static [Topic] {
-        &[Topic::Events]
-    }
-
-    fn columns(&self) -> &'static [Column] {
-        const COLUMNS: [Column; 4] =
-            [Column::new("TIME"), Column::state("WHAT"), Column::extra("OF"), Column::new("NAME AND WHY")];
-        &COLUMNS
-    }
-
-    fn empty(&self) -> &'static str {
-        "no events"
-    }
-
-    fn actions(&self) -> &'static [Action] {
-        const ACTIONS: [Action; 2] = [
-            Action::of_all('t', "tasks", "the tasks"),
-            Action::of_all('p', "processes", "the processes of the project"),
-        ];
-        &ACTIONS
+    fn about(&self) -> &'static PageAbout {
+        &ABOUT
     }
 
     fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {

@@ -1,6 +1,5 @@
 //! Past sessions: searching them, reading what was said, and going on with one.
 
-use aiw_app::feed::Topic;
 use aiw_app::models::Embedder;
 use aiw_app::own_executable;
 use aiw_app::past::{self, ForgetRequest};
@@ -12,7 +11,7 @@ use aiw_home::rfc3339_of;
 use aiw_launch::Resumes;
 
 use crate::ground::Ground;
-use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
+use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
 use crate::paint::{Fact, Tone};
 use crate::person::AtScreen;
 use crate::progress::said;
@@ -38,48 +37,30 @@ fn part(ground: &Ground, id: &str) -> Result<Part, String> {
     store.part(session, &Range { around, most: MESSAGES }).map_err(|e| said(&e))
 }
 
+/// The screen in words.
+pub(super) static ABOUT: PageAbout = PageAbout {
+    title: "History",
+    word: "history",
+    printed_by: "aiw history sessions",
+    topics: &[],
+    columns: &[
+        Column::new("LAST"),
+        Column::state("CLI"),
+        Column::extra("MESSAGES"),
+        Column::extra("PROJECT"),
+        Column::new("WHAT WAS SAID"),
+    ],
+    empty: "no sessions: `aiw history import --all` takes in those that there are",
+    actions: &[
+        Action::new('r', "resume", "go on with it in this terminal, under the provider that it had"),
+        Action::new('d', "forget", "forget the session: asks"),
+    ],
+    is_searched: true,
+};
+
 impl Page for History {
-    fn title(&self) -> &'static str {
-        "History"
-    }
-
-    fn word(&self) -> &'static str {
-        "history"
-    }
-
-    fn printed_by(&self) -> &'static str {
-        "aiw history sessions"
-    }
-
-    fn topics(&self) -> &'static [Topic] {
-        &[]
-    }
-
-    fn columns(&self) -> &'static [Column] {
-        const COLUMNS: [Column; 5] = [
-            Column::new("LAST"),
-            Column::state("CLI"),
-            Column::extra("MESSAGES"),
-            Column::extra("PROJECT"),
-            Column::new("WHAT WAS SAID"),
-        ];
-        &COLUMNS
-    }
-
-    fn empty(&self) -> &'static str {
-        "no sessions: `aiw history import --all` takes in those that there are"
-    }
-
-    fn is_searched(&self) -> bool {
-        true
-    }
-
-    fn actions(&self) -> &'static [Action] {
-        const ACTIONS: [Action; 2] = [
-            Action::new('r', "resume", "go on with it in this terminal, under the provider that it had"),
-            Action::new('d', "forget", "forget the session: asks"),
-        ];
-        &ACTIONS
+    fn about(&self) -> &'static PageAbout {
+        &ABOUT
     }
 
     fn list(&self, ground: &Ground, query: &str) -> Result<Listed, String> {

@@ -9,7 +9,7 @@ use aiw_orchestrator::{WorkflowSummary, Workflows};
 use aiw_routing::{Records, ServerEntry, ServerTool};
 
 use crate::ground::Ground;
-use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
+use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
 use crate::paint::{Fact, Tone};
 use crate::person::AtScreen;
 use crate::progress::said;
@@ -21,51 +21,36 @@ const WORKFLOW: &str = "\nworkflow ";
 /// The page of MCP servers.
 pub(crate) struct McpServers;
 
+/// The screen in words.
+pub(super) static ABOUT: PageAbout = PageAbout {
+    title: "MCP",
+    word: "mcp",
+    printed_by: "aiw mcp list",
+    topics: &[Topic::Servers],
+    columns: &[
+        Column::new("NAME"),
+        Column::state("STATE"),
+        Column::extra("TOOLS"),
+        Column::extra("OF"),
+        Column::extra("BY"),
+        Column::new("RUNS OR REACHES"),
+    ],
+    empty: "no servers: `aiw mcp search WORDS` finds some",
+    actions: &[
+        Action::new('s', "status", "start it, and see whether it works"),
+        Action::new('a', "approve", "see what it has changed in its definitions, or a workflow, and accept that"),
+        Action::new('c', "call", "call one of its tools, with the arguments that you type"),
+        Action::new('e', "on/off", "offer it to clients, or hide it from them"),
+        Action::new('t', "tools", "its tools as it offers them now, with their parameters"),
+        Action::new('o', "log in", "log in to it with your browser"),
+        Action::new('d', "remove", "remove it from mcp.json, or a workflow's file: asks").asking("Remove {}? (y/N)"),
+    ],
+    is_searched: false,
+};
+
 impl Page for McpServers {
-    fn title(&self) -> &'static str {
-        "MCP"
-    }
-
-    fn word(&self) -> &'static str {
-        "mcp"
-    }
-
-    fn printed_by(&self) -> &'static str {
-        "aiw mcp list"
-    }
-
-    fn topics(&self) -> &'static [Topic] {
-        &[Topic::Servers]
-    }
-
-    fn columns(&self) -> &'static [Column] {
-        const COLUMNS: [Column; 6] = [
-            Column::new("NAME"),
-            Column::state("STATE"),
-            Column::extra("TOOLS"),
-            Column::extra("OF"),
-            Column::extra("BY"),
-            Column::new("RUNS OR REACHES"),
-        ];
-        &COLUMNS
-    }
-
-    fn empty(&self) -> &'static str {
-        "no servers: `aiw mcp search WORDS` finds some"
-    }
-
-    fn actions(&self) -> &'static [Action] {
-        const ACTIONS: [Action; 7] = [
-            Action::new('s', "status", "start it, and see whether it works"),
-            Action::new('a', "approve", "see what it has changed in its definitions, or a workflow, and accept that"),
-            Action::new('c', "call", "call one of its tools, with the arguments that you type"),
-            Action::new('e', "on/off", "offer it to clients, or hide it from them"),
-            Action::new('t', "tools", "its tools as it offers them now, with their parameters"),
-            Action::new('o', "log in", "log in to it with your browser"),
-            Action::new('d', "remove", "remove it from mcp.json, or a workflow's file: asks")
-                .asking("Remove {}? (y/N)"),
-        ];
-        &ACTIONS
+    fn about(&self) -> &'static PageAbout {
+        &ABOUT
     }
 
     fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {

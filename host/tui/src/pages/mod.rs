@@ -18,21 +18,27 @@ use std::sync::Arc;
 pub(crate) use tasks::{Tasks as TaskPage, row as task_row};
 
 use crate::app::Tab;
+use crate::page::{PLUGINS, PageAbout};
 
-/// The words that name the screens, in the order of their numbers, the last without one, each with the command that prints what it shows.
-pub(crate) const WORDS: [(&str, &str); 11] = [
-    ("dashboard", "aiw status"),
-    ("tasks", "aiw task list"),
-    ("processes", "aiw ps --stats"),
-    ("mcp", "aiw mcp list"),
-    ("providers", "aiw provider list"),
-    ("history", "aiw history sessions"),
-    ("plugins", "aiw plugin search"),
-    ("sync", "aiw sync status"),
-    ("status", "aiw doctor"),
-    ("events", "aiw events --all"),
-    ("sources", "aiw plugin marketplace list"),
+/// The words that name the screens, in the order of their numbers, the last without one, each with the command that prints what it
+/// shows.
+pub(crate) static WORDS: [(&str, &str); 11] = [
+    words(&dashboard::ABOUT),
+    words(&tasks::ABOUT),
+    words(&processes::ABOUT),
+    words(&mcp::ABOUT),
+    words(&providers::ABOUT),
+    words(&history::ABOUT),
+    words(&PLUGINS),
+    words(&sync::ABOUT),
+    words(&status::ABOUT),
+    words(&events::ABOUT),
+    words(&sources::ABOUT),
 ];
+
+const fn words(about: &PageAbout) -> (&'static str, &'static str) {
+    (about.word, about.printed_by)
+}
 
 /// Returns all screens, in the order of [`WORDS`].
 pub(crate) fn all(plugins: Tab) -> Vec<Tab> {

@@ -11,7 +11,7 @@ use aiw_processes::{Manager, ProcessSummary, RunState, StartResults};
 use parking_lot::Mutex;
 
 use crate::ground::Ground;
-use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
+use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
 use crate::paint::{Fact, Tone};
 use crate::person::AtScreen;
 use crate::progress::said;
@@ -35,55 +35,40 @@ pub(super) fn manager(ground: &Ground) -> Result<Manager, String> {
     Ok(manager.with_executable(own_executable().map_err(|e| said(&e))?))
 }
 
+/// The screen in words.
+pub(super) static ABOUT: PageAbout = PageAbout {
+    title: "Processes",
+    word: "processes",
+    printed_by: "aiw ps --stats",
+    topics: &[Topic::Processes],
+    columns: &[
+        Column::new("ID"),
+        Column::state("STATE"),
+        Column::extra("PORTS"),
+        Column::extra("CPU"),
+        Column::extra("MEMORY"),
+        Column::extra("UP"),
+        Column::extra("RESTARTS"),
+        Column::extra("PID"),
+        Column::new("WHY OR COMMAND"),
+    ],
+    empty: "no processes: `aiw process add ID -- COMMAND` defines one in `.ichimi/processes.kdl`; e opens that file",
+    actions: &[
+        Action::new('s', "start", "start it, and what it needs"),
+        Action::new('x', "stop", "stop it: asks").asking("Stop `{}`? (y/N)"),
+        Action::new('r', "restart", "stop it and start it as it is defined now"),
+        Action::new('a', "attach", "put its terminal, or its log and input, in this one; Ctrl-] comes back"),
+        Action::new('L', "all logs", "all that is kept of its output"),
+        Action::of_all('u', "up", "start all that start by themselves"),
+        Action::of_all('D', "down", "stop all of the project: asks").asking("Stop all processes of the project? (y/N)"),
+        Action::of_all('e', "edit", "edit the project's file in your editor"),
+    ],
+    is_searched: false,
+};
+
 impl Page for Processes {
-    fn title(&self) -> &'static str {
-        "Processes"
-    }
-
-    fn word(&self) -> &'static str {
-        "processes"
-    }
-
-    fn printed_by(&self) -> &'static str {
-        "aiw ps --stats"
-    }
-
-    fn topics(&self) -> &'static [Topic] {
-        &[Topic::Processes]
-    }
-
-    fn columns(&self) -> &'static [Column] {
-        const COLUMNS: [Column; 9] = [
-            Column::new("ID"),
-            Column::state("STATE"),
-            Column::extra("PORTS"),
-            Column::extra("CPU"),
-            Column::extra("MEMORY"),
-            Column::extra("UP"),
-            Column::extra("RESTARTS"),
-            Column::extra("PID"),
-            Column::new("WHY OR COMMAND"),
-        ];
-        &COLUMNS
-    }
-
-    fn empty(&self) -> &'static str {
-        "no processes: `aiw process add ID -- COMMAND` defines one in `.ichimi/processes.kdl`; e opens that file"
-    }
-
-    fn actions(&self) -> &'static [Action] {
-        const ACTIONS: [Action; 8] = [
-            Action::new('s', "start", "start it, and what it needs"),
-            Action::new('x', "stop", "stop it: asks").asking("Stop `{}`? (y/N)"),
-            Action::new('r', "restart", "stop it and start it as it is defined now"),
-            Action::new('a', "attach", "put its terminal, or its log and input, in this one; Ctrl-] comes back"),
-            Action::new('L', "all logs", "all that is kept of its output"),
-            Action::of_all('u', "up", "start all that start by themselves"),
-            Action::of_all('D', "down", "stop all of the project: asks")
-                .asking("Stop all processes of the project? (y/N)"),
-            Action::of_all('e', "edit", "edit the project's file in your editor"),
-        ];
-        &ACTIONS
+    fn about(&self) -> &'static PageAbout {
+        &ABOUT
     }
 
     fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {

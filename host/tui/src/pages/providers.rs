@@ -12,7 +12,7 @@ use aiw_providers::{
 };
 
 use crate::ground::Ground;
-use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
+use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
 use crate::paint::{Fact, Tone};
 use crate::person::AtScreen;
 use crate::progress::said;
@@ -27,49 +27,35 @@ fn verbs(ground: &Ground) -> Result<Verbs, String> {
     ground.client.providers().map_err(|e| said(&e))
 }
 
+/// The screen in words.
+pub(super) static ABOUT: PageAbout = PageAbout {
+    title: "Providers",
+    word: "providers",
+    printed_by: "aiw provider list",
+    topics: &[Topic::Providers, Topic::Usage],
+    columns: &[
+        Column::new("NAME"),
+        Column::state("STATE"),
+        Column::extra("PRESET"),
+        Column::extra("CLIS"),
+        Column::new("FOR"),
+    ],
+    empty: "no providers: each AI CLI uses its own; n adds one",
+    actions: &[
+        Action::new('t', "test", "ask it for its models, to see whether it answers and takes the key"),
+        Action::new('m', "default", "make it the default of the CLIs that it fits"),
+        Action::new('c', "change key", "type another key, which is not shown"),
+        Action::new('w', "wake", "ask all members of the pool again"),
+        Action::new('d', "remove", "remove it, with its secret: asks").asking("Remove {} with its secret? (y/N)"),
+        Action::of_all('n', "new", "add a provider, by questions"),
+        Action::of_all('b', "budgets", "what runs may use, and what is left"),
+    ],
+    is_searched: false,
+};
+
 impl Page for Providers {
-    fn title(&self) -> &'static str {
-        "Providers"
-    }
-
-    fn word(&self) -> &'static str {
-        "providers"
-    }
-
-    fn printed_by(&self) -> &'static str {
-        "aiw provider list"
-    }
-
-    fn topics(&self) -> &'static [Topic] {
-        &[Topic::Providers, Topic::Usage]
-    }
-
-    fn columns(&self) -> &'static [Column] {
-        const COLUMNS: [Column; 5] = [
-            Column::new("NAME"),
-            Column::state("STATE"),
-            Column::extra("PRESET"),
-            Column::extra("CLIS"),
-            Column::new("FOR"),
-        ];
-        &COLUMNS
-    }
-
-    fn empty(&self) -> &'static str {
-        "no providers: each AI CLI uses its own; n adds one"
-    }
-
-    fn actions(&self) -> &'static [Action] {
-        const ACTIONS: [Action; 7] = [
-            Action::new('t', "test", "ask it for its models, to see whether it answers and takes the key"),
-            Action::new('m', "default", "make it the default of the CLIs that it fits"),
-            Action::new('c', "change key", "type another key, which is not shown"),
-            Action::new('w', "wake", "ask all members of the pool again"),
-            Action::new('d', "remove", "remove it, with its secret: asks").asking("Remove {} with its secret? (y/N)"),
-            Action::of_all('n', "new", "add a provider, by questions"),
-            Action::of_all('b', "budgets", "what runs may use, and what is left"),
-        ];
-        &ACTIONS
+    fn about(&self) -> &'static PageAbout {
+        &ABOUT
     }
 
     fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {

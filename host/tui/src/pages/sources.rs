@@ -8,7 +8,7 @@ use aiw_markets::{AddOptions, MarketSummary, Markets};
 use aiw_registries::KnownRegistry;
 
 use crate::ground::Ground;
-use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
+use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
 use crate::paint::{Fact, Tone};
 use crate::person::AtScreen;
 use crate::progress::said;
@@ -28,46 +28,32 @@ fn registries(ground: &Ground) -> Result<Vec<KnownRegistry>, String> {
     aiw_registries::known(ground.home(), library).map_err(|e| said(&e))
 }
 
+/// The screen in words.
+pub(super) static ABOUT: PageAbout = PageAbout {
+    title: "Sources",
+    word: "sources",
+    printed_by: "aiw plugin marketplace list",
+    topics: &[Topic::Documents],
+    columns: &[
+        Column::new("NAME"),
+        Column::state("STATE"),
+        Column::extra("HAS"),
+        Column::extra("FETCHED"),
+        Column::new("FROM"),
+    ],
+    empty: "no marketplaces: n adds one",
+    actions: &[
+        Action::new('u', "update", "fetch the marketplace again, or what is due of the registries"),
+        Action::new('d', "remove", "remove the marketplace; its installed plugins stay: asks")
+            .asking("Remove the marketplace {}? (y/N)"),
+        Action::of_all('n', "new", "add a marketplace: OWNER/REPO, an address or a path"),
+    ],
+    is_searched: false,
+};
+
 impl Page for Sources {
-    fn title(&self) -> &'static str {
-        "Sources"
-    }
-
-    fn word(&self) -> &'static str {
-        "sources"
-    }
-
-    fn printed_by(&self) -> &'static str {
-        "aiw plugin marketplace list"
-    }
-
-    fn topics(&self) -> &'static [Topic] {
-        &[Topic::Documents]
-    }
-
-    fn columns(&self) -> &'static [Column] {
-        const COLUMNS: [Column; 5] = [
-            Column::new("NAME"),
-            Column::state("STATE"),
-            Column::extra("HAS"),
-            Column::extra("FETCHED"),
-            Column::new("FROM"),
-        ];
-        &COLUMNS
-    }
-
-    fn empty(&self) -> &'static str {
-        "no marketplaces: n adds one"
-    }
-
-    fn actions(&self) -> &'static [Action] {
-        const ACTIONS: [Action; 3] = [
-            Action::new('u', "update", "fetch the marketplace again, or what is due of the registries"),
-            Action::new('d', "remove", "remove the marketplace; its installed plugins stay: asks")
-                .asking("Remove the marketplace {}? (y/N)"),
-            Action::of_all('n', "new", "add a marketplace: OWNER/REPO, an address or a path"),
-        ];
-        &ACTIONS
+    fn about(&self) -> &'static PageAbout {
+        &ABOUT
     }
 
     fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
@@ -81,26 +67,11 @@ impl Page for Sources {
     }
 
     fn detail(&self, ground: &Ground, id: &str) -> Detail {
-        let facts = match id.strip_prefix(REGISTRY) {
-            Some(registry) => registries(ground).map(|all| {
-                let known = all.into_iter().find(|known| known.id == registry);
-                known.map(|known| {
-                    let problem = known.problem.map(|problem| Fact::new("problem", problem).toned(Tone::Bad));
-                    let fetched = known.fetched.map(|time| Fact::new("copy", format!("made {}", ago(since(time)))));
-                    [Fact::title(known.id)].into_iter().chain(fetched).chain(problem).collect::<Vec<_>>()
-                })
-            }),
-            None => markets(ground).and_then(|markets| markets.statuses().map_err(|e| said(&e))).map(|(all, _)| {
-                let market = all.iter().map(MarketSummary::of).find(|market| market.name == id);
-                market.map(|market| {
-                    let official = market.official.then(|| Fact::new("", "one of Anthropic's own"));
-                    let revision = market.revision.map(|revision| Fact::new("revision", revision));
-                    let facts = [Fact::title(market.name), Fact::new("from", market.source)];
-                    facts.into_iter().chain(official).chain(revision).collect()
-                })
-            }),
+        let looked = match id.strip_prefix(REGISTRY) {
+            Some(registry) => registry_facts(ground, registry),
+            None => market_facts(ground, id),
         };
-        match facts {
+        match looked {
             Ok(Some(facts)) => Detail::of(facts),
             Ok(None) => Detail::failed("it is gone"),
             Err(why) => Detail::failed(why),
@@ -137,6 +108,29 @@ impl Page for Sources {
             }
         }))
     }
+}
+
+/// Returns what is known of a marketplace, if it is there.
+fn market_facts(ground: &Ground, name: &str) -> Result<Option<Vec<Fact>>, String> {
+    let (statuses, _) = markets(ground)?.statuses().map_err(|e| said(&e))?;
+    let market = statuses.iter().map(MarketSummary::of).find(|market| market.name == name);
+    Ok(market.map(|market| {
+        let mut facts = vec![Fact::title(market.name), Fact::new("from", market.source)];
+        facts.extend(market.official.then(|| Fact::new("", "one of Anthropic's own")));
+        facts.extend(market.revision.map(|revision| Fact::new("revision", revision)));
+        facts
+    }))
+}
+
+/// Returns what is known of a registry, if it is there.
+fn registry_facts(ground: &Ground, id: &str) -> Result<Option<Vec<Fact>>, String> {
+    let registry = registries(ground)?.into_iter().find(|registry| registry.id == id);
+    Ok(registry.map(|registry| {
+        let mut facts = vec![Fact::title(registry.id)];
+        facts.extend(registry.fetched.map(|time| Fact::new("copy", format!("made {}", ago(since(time))))));
+        facts.extend(registry.problem.map(|problem| Fact::new("problem", problem).toned(Tone::Bad)));
+        facts
+    }))
 }
 
 /// Returns a marketplace in the list.

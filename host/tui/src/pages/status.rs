@@ -11,7 +11,7 @@ use aiw_core::counted;
 use aiw_launch::{CliDetails, Search, detect};
 
 use crate::ground::Ground;
-use crate::page::{Column, Detail, Listed, Page, Row};
+use crate::page::{Column, Detail, Listed, Page, PageAbout, Row};
 use crate::paint::{Fact, Tone};
 use crate::progress::said;
 
@@ -39,30 +39,21 @@ impl Part {
     }
 }
 
+/// The screen in words.
+pub(super) static ABOUT: PageAbout = PageAbout {
+    title: "Status",
+    word: "status",
+    printed_by: "aiw doctor",
+    topics: &[Topic::Tasks, Topic::Usage, Topic::Documents],
+    columns: &[Column::new("PART"), Column::state("STATE"), Column::new("ABOUT")],
+    empty: "nothing is known",
+    actions: &[],
+    is_searched: false,
+};
+
 impl Page for Status {
-    fn title(&self) -> &'static str {
-        "Status"
-    }
-
-    fn word(&self) -> &'static str {
-        "status"
-    }
-
-    fn printed_by(&self) -> &'static str {
-        "aiw doctor"
-    }
-
-    fn topics(&self) -> &'static [Topic] {
-        &[Topic::Tasks, Topic::Usage, Topic::Documents]
-    }
-
-    fn columns(&self) -> &'static [Column] {
-        const COLUMNS: [Column; 3] = [Column::new("PART"), Column::state("STATE"), Column::new("ABOUT")];
-        &COLUMNS
-    }
-
-    fn empty(&self) -> &'static str {
-        "nothing is known"
+    fn about(&self) -> &'static PageAbout {
+        &ABOUT
     }
 
     fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {

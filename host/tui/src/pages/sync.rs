@@ -6,7 +6,7 @@ use aiw_core::counted;
 use aiw_sync::{PullRequest, PushRequest, StoreStatus, SyncChange, SyncPull, Synchronizer};
 
 use crate::ground::Ground;
-use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
+use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
 use crate::paint::{Fact, Tone};
 use crate::person::AtScreen;
 use crate::progress::said;
@@ -19,47 +19,29 @@ fn own(ground: &Ground) -> Result<Synchronizer, String> {
     sync::open(ground.client.app(), ground.home()).map_err(|e| said(&e))
 }
 
+/// The screen in words.
+pub(super) static ABOUT: PageAbout = PageAbout {
+    title: "Sync",
+    word: "sync",
+    printed_by: "aiw sync status",
+    topics: &[Topic::Documents],
+    columns: &[Column::new("WHAT"), Column::state("STATE"), Column::new("WHY")],
+    empty: "everything that travels is pushed, and no other machine has pushed anything",
+    actions: &[
+        Action::of_all('p', "push", "push what travels from this machine"),
+        Action::of_all('u', "pull", "merge what other machines pushed: shows it and asks, and asks for each conflict"),
+        Action::of_all('v', "preview", "what a pull would change, without changing anything"),
+        Action::of_all('f', "diff", "what differs from the newest snapshot that is merged here"),
+        Action::of_all('o', "log", "what pulls and restores have changed here"),
+        Action::of_all('Z', "undo", "undo the newest pull or restore: asks")
+            .asking("Give the files back as they were before the newest pull or restore? (y/N)"),
+    ],
+    is_searched: false,
+};
+
 impl Page for Sync {
-    fn title(&self) -> &'static str {
-        "Sync"
-    }
-
-    fn word(&self) -> &'static str {
-        "sync"
-    }
-
-    fn printed_by(&self) -> &'static str {
-        "aiw sync status"
-    }
-
-    fn topics(&self) -> &'static [Topic] {
-        &[Topic::Documents]
-    }
-
-    fn columns(&self) -> &'static [Column] {
-        const COLUMNS: [Column; 3] = [Column::new("WHAT"), Column::state("STATE"), Column::new("WHY")];
-        &COLUMNS
-    }
-
-    fn empty(&self) -> &'static str {
-        "everything that travels is pushed, and no other machine has pushed anything"
-    }
-
-    fn actions(&self) -> &'static [Action] {
-        const ACTIONS: [Action; 6] = [
-            Action::of_all('p', "push", "push what travels from this machine"),
-            Action::of_all(
-                'u',
-                "pull",
-                "merge what other machines pushed: shows it and asks, and asks for each conflict",
-            ),
-            Action::of_all('v', "preview", "what a pull would change, without changing anything"),
-            Action::of_all('f', "diff", "what differs from the newest snapshot that is merged here"),
-            Action::of_all('o', "log", "what pulls and restores have changed here"),
-            Action::of_all('Z', "undo", "undo the newest pull or restore: asks")
-                .asking("Give the files back as they were before the newest pull or restore? (y/N)"),
-        ];
-        &ACTIONS
+    fn about(&self) -> &'static PageAbout {
+        &ABOUT
     }
 
     fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {

@@ -11,7 +11,7 @@ use aiw_launch::{duration, resume, standing, tail};
 use aiw_tasks::{Keep, Outcome as TaskOutcome, State, Task};
 
 use crate::ground::Ground;
-use crate::page::{Action, Column, Detail, Listed, Outcome, Page, Row};
+use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
 use crate::paint::{Fact, Tone};
 use crate::person::AtScreen;
 use crate::progress::said;
@@ -27,50 +27,36 @@ fn everywhere(ground: &Ground) -> Result<&aiw_tasks::Tasks, String> {
     ground.client.everywhere().map_err(|e| said(&e))
 }
 
+/// The screen in words.
+pub(super) static ABOUT: PageAbout = PageAbout {
+    title: "Tasks",
+    word: "tasks",
+    printed_by: "aiw task list",
+    topics: &[Topic::Tasks],
+    columns: &[
+        Column::new("ID"),
+        Column::state("STATE"),
+        Column::extra("CLI"),
+        Column::extra("PROVIDER"),
+        Column::extra("TOOK"),
+        Column::extra("STARTED"),
+        Column::new("PROMPT"),
+    ],
+    empty: "no tasks: `aiw claude \"PROMPT\"` starts one",
+    actions: &[
+        Action::new('x', "stop", "stop it with all its processes: asks").asking("Stop task {}? (y/N)"),
+        Action::new('r', "resume", "go on with its session in this terminal"),
+        Action::new('L', "all logs", "all that is kept of its log: it is read then"),
+        Action::new('d', "remove", "remove it, with its log: asks").asking("Remove task {} with its log? (y/N)"),
+        Action::of_all('P', "prune", "remove the ended tasks that are not to be kept: asks")
+            .asking("Remove the ended tasks that are not to be kept? (y/N)"),
+    ],
+    is_searched: false,
+};
+
 impl Page for Tasks {
-    fn title(&self) -> &'static str {
-        "Tasks"
-    }
-
-    fn word(&self) -> &'static str {
-        "tasks"
-    }
-
-    fn printed_by(&self) -> &'static str {
-        "aiw task list"
-    }
-
-    fn topics(&self) -> &'static [Topic] {
-        &[Topic::Tasks]
-    }
-
-    fn columns(&self) -> &'static [Column] {
-        const COLUMNS: [Column; 7] = [
-            Column::new("ID"),
-            Column::state("STATE"),
-            Column::extra("CLI"),
-            Column::extra("PROVIDER"),
-            Column::extra("TOOK"),
-            Column::extra("STARTED"),
-            Column::new("PROMPT"),
-        ];
-        &COLUMNS
-    }
-
-    fn empty(&self) -> &'static str {
-        "no tasks: `aiw claude \"PROMPT\"` starts one"
-    }
-
-    fn actions(&self) -> &'static [Action] {
-        const ACTIONS: [Action; 5] = [
-            Action::new('x', "stop", "stop it with all its processes: asks").asking("Stop task {}? (y/N)"),
-            Action::new('r', "resume", "go on with its session in this terminal"),
-            Action::new('L', "all logs", "all that is kept of its log: it is read then"),
-            Action::new('d', "remove", "remove it, with its log: asks").asking("Remove task {} with its log? (y/N)"),
-            Action::of_all('P', "prune", "remove the ended tasks that are not to be kept: asks")
-                .asking("Remove the ended tasks that are not to be kept? (y/N)"),
-        ];
-        &ACTIONS
+    fn about(&self) -> &'static PageAbout {
+        &ABOUT
     }
 
     fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {

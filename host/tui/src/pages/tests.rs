@@ -274,7 +274,7 @@ fn the_events() {
 #[test]
 fn each_screen_has_a_word_a_command_and_keys_that_no_other_meaning_has() {
     let tabs = crate::open::tabs(false);
-    let named: Vec<(&str, &str)> = tabs.iter().map(|tab| (tab.word(), tab.printed_by())).collect();
+    let named: Vec<(&str, &str)> = tabs.iter().map(|tab| (tab.about().word, tab.about().printed_by)).collect();
     assert_eq!(named, crate::screens());
     assert!(named.iter().all(|(_, command)| command.starts_with("aiw ")));
     let pages: [&dyn Page; 9] = [
@@ -289,9 +289,9 @@ fn each_screen_has_a_word_a_command_and_keys_that_no_other_meaning_has() {
         &events::Events,
     ];
     for page in pages {
-        let keys: Vec<char> = page.actions().iter().map(|action| action.key).collect();
-        assert!(keys.iter().all(|key| !"jkhlgGqM?/0123456789 ".contains(*key)), "{}: {keys:?}", page.word());
+        let keys: Vec<char> = page.about().actions.iter().map(|action| action.key).collect();
+        assert!(keys.iter().all(|key| !"jkhlgGqM?/0123456789 ".contains(*key)), "{}: {keys:?}", page.about().word);
         let own: std::collections::BTreeSet<&char> = keys.iter().collect();
-        assert_eq!(own.len(), keys.len(), "{}: {keys:?}", page.word());
+        assert_eq!(own.len(), keys.len(), "{}: {keys:?}", page.about().word);
     }
 }
