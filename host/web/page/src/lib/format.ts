@@ -1,0 +1,59 @@
+// Figures and times, in the language of the page.
+import { language } from './i18n'
+
+function tag(): string {
+  return { en: 'en-GB', zh: 'zh-CN', ja: 'ja-JP' }[language.value]
+}
+
+export function number(value: number | null | undefined, digits = 0): string {
+  if (value === null || value === undefined) return '–'
+  return new Intl.NumberFormat(tag(), { maximumFractionDigits: digits }).format(value)
+}
+
+export function dollars(value: number | null | undefined): string {
+  if (value === null || value === undefined) return '–'
+  const digits = value !== 0 && Math.abs(value) < 0.1 ? 4 : 2
+  return new Intl.NumberFormat(tag(), { style: 'currency', currency: 'USD', maximumFractionDigits: digits }).format(value)
+}
+
+export function bytes(value: number | null | undefined): string {
+  if (value === null || value === undefined) return '–'
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  let amount = value
+  let unit = 0
+  while (amount >= 1000 && unit < units.length - 1) {
+    amount /= 1000
+    unit++
+  }
+  return `${number(amount, amount < 10 && unit > 0 ? 1 : 0)} ${units[unit] ?? ''}`
+}
+
+export function percent(share: number): string {
+  return new Intl.NumberFormat(tag(), { style: 'percent', maximumFractionDigits: share < 0.1 ? 1 : 0 }).format(share)
+}
+
+/** A span of time in its two largest units: `3 d 4 h`. */
+export function span(millis: number): string {
+  const seconds = Math.max(0, Math.floor(millis / 1000))
+  if (seconds === 0 && millis > 0) return `${Math.round(millis)} ms`
+  const parts: [number, string][] = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3_600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'min'],
+    [seconds % 60, 's'],
+  ]
+  const first = parts.findIndex(([amount]) => amount > 0)
+  if (first < 0) return '0 s'
+  return parts
+    .slice(first, first + 2)
+    .filter(([amount]) => amount > 0)
+    .map(([amount, unit]) => `${amount} ${unit}`)
+    .join(' ')
+}
+
+export function time(text: string | null | undefined): string {
+  if (!text) return '–'
+  const date = new Date(text)
+  if (Number.isNaN(date.getTime())) return text
+  return new Intl.DateTimeFormat(tag(), { dateStyle: 'medium', timeStyle: 'medium' }).format(date)
+}

@@ -1,0 +1,22 @@
+import { createPinia } from 'pinia'
+import { createApp } from 'vue'
+import App from './App.vue'
+import { speak, t, usualLanguage } from './lib/i18n'
+import { listenToKeys } from './lib/keys'
+import { visible } from './lib/text'
+import './lib/theme'
+import { router } from './routes'
+import { useSession } from './stores/session'
+import './style.css'
+
+const app = createApp(App).use(createPinia())
+app.config.globalProperties.t = t
+app.config.globalProperties.v = visible
+
+// The code leaves the address before anything else sees it.
+const session = useSession()
+const code = session.takeCode()
+void Promise.all([session.begin(code), speak(usualLanguage())]).then(() => {
+  app.use(router).mount('#app')
+  listenToKeys(router)
+})

@@ -1,0 +1,105 @@
+// What changes on the machine: one stream a tab, which tells topics. Views fetch again what they show.
+import { defineStore } from 'pinia'
+import { ref } from 'vue'
+import { address, get } from '../lib/api'
+import { useSession } from './session'
+
+export type Topic =
+  | 'tasks'
+  | 'processes'
+  | 'servers'
+  | 'providers'
+  | 'usage'
+  | 'plugins'
+  | 'events'
+  | 'documents'
+  | 'logs'
+
+const TOPICS = 'tasks,processes,servers,providers,usage,plugins,events,documents'
+
+interface Listener {
+  topics: readonly Topic[]
+  changed: () => void
+}
+
+export const useStream = defineStore('stream', () => {
+  const connected = ref(false)
+  /** Whether it was open before: the page says that it is gone only then. */
+  const wasOpen = ref(false)
+  const listeners = new Set<Listener>()
+  let source: EventSource | null = null
+  let follows: { process?: string; task?: string } | null = null
+  let retry: ReturnType<typeof setTimeout> | undefined
+  let first = true
+
+  function everything(): void {
+    listeners.forEach((listener) => listener.changed())
+  }
+
+  function close(): void {
+    clearTimeout(retry)
+    source?.close()
+    source = null
+  }
+
+  function open(): void {
+    close()
+    if (document.hidden || useSession().state !== 'open') return
+    const topics = follows ? `${TOPICS},logs` : TOPICS
+    const own = new EventSource(address('/events', { topics, ...follows }))
+    source = own
+    own.addEventListener('open', () => {
+      connected.value = true
+      wasOpen.value = true
+    })
+    // What changed before the stream was open is not told: ask once more, but for the very first time.
+    own.addEventListener('open', () => {
+      if (!first) everything()
+      first = false
+    })
+    own.addEventListener('reset', everything)
+    own.addEventListener('changed', (event: MessageEvent<string>) => {
+      const { topics } = JSON.parse(event.data) as { topics: Topic[] }
+      listeners.forEach((listener) => {
+        if (listener.topics.some((topic) => topics.includes(topic))) listener.changed()
+      })
+    })
+    own.addEventListener('error', () => {
+      connected.value = false
+      if (own.readyState === EventSource.CLOSED && source === own) retry = setTimeout(again, 2_000)
+    })
+  }
+
+  /** The browser gave up: the server is gone, or the session is over. */
+  function again(): void {
+    const alive = (): void => open()
+    const dead = (): void => {
+      if (useSession().state === 'open') retry = setTimeout(again, 2_000)
+    }
+    get('/session').then(alive, dead)
+  }
+
+  function start(): void {
+    document.addEventListener('visibilitychange', () => {
+      if (document.hidden) close()
+      else open()
+    })
+    window.addEventListener('pagehide', close)
+    open()
+  }
+
+  function listen(topics: readonly Topic[], changed: () => void): () => void {
+    const listener = { topics, changed }
+    listeners.add(listener)
+    return () => listeners.delete(listener)
+  }
+
+  /** Follows the log of a process or a task: topic `logs`. */
+  function follow(what: { process?: string; task?: string } | null): void {
+    if (JSON.stringify(what) === JSON.stringify(follows)) return
+    follows = what
+    open()
+  }
+
+  return { connected, wasOpen, start, open, listen, follow }
+})

@@ -1,0 +1,32 @@
+// What was said to the person: what was done, what failed, and what verbs told meanwhile.
+import { defineStore } from 'pinia'
+import { ref } from 'vue'
+
+export interface Line {
+  id: number
+  kind: 'done' | 'told' | 'failed'
+  text: string
+  hint: string | null
+}
+
+/** As many are shown at once. */
+const MOST = 6
+/** How long each stays, in milliseconds. Failures stay until they are closed. */
+const STAYS = 8_000
+
+export const useTold = defineStore('told', () => {
+  const lines = ref<Line[]>([])
+  let last = 0
+
+  function close(id: number): void {
+    lines.value = lines.value.filter((line) => line.id !== id)
+  }
+
+  function say(kind: Line['kind'], text: string, hint: string | null = null): void {
+    const id = ++last
+    lines.value = [...lines.value, { id, kind, text, hint }].slice(-MOST)
+    if (kind !== 'failed') setTimeout(() => close(id), STAYS)
+  }
+
+  return { lines, say, close }
+})

@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest'
+import { pieces, plain } from '../src/lib/ansi'
+import { appendTail } from '../src/lib/merge'
+import { cpuShares } from '../src/lib/share'
+import { link, quoted, visible, words } from '../src/lib/text'
+import type { ProcessSummary } from '../src/types'
+
+describe('a text that somebody else wrote', () => {
+  it('shows what would hide in it or turn it around', () => {
+    expect(visible('a\u202eb')).toBe('a\\u{202e}b')
+    expect(visible('x\u200by\ufeff')).toBe('x\\u{200b}y\\u{feff}')
+    expect(visible('bell\x07 esc\x1b')).toBe('bell\\u{7} esc\\u{1b}')
+    expect(visible('tag\u{e0041}')).toBe('tag\\u{e0041}')
+    expect(visible('half \ud800 pair')).toBe('half \\u{d800} pair')
+  })
+
+  it('keeps what is seen', () => {
+    expect(visible('<b>日本語 é 😀\n\t')).toBe('<b>日本語 é 😀\n\t')
+    expect(visible(null)).toBe('')
+    expect(visible({ a: 1 })).toBe('{"a":1}')
+  })
+
+  it('becomes a link only for http and https', () => {
+    expect(link('https://example.com/a')).toBe('https://example.com/a')
+    for (const bad of ['javascript:alert(1)', ' https://x', 'data:text/html,x', '//x', 'httpx://a', '', null]) {
+      expect(link(bad)).toBeUndefined()
+    }
+  })
+})
+
+describe('a command line', () => {
+  it('is split as a shell splits it', () => {
+    expect(words(`npm run 'a b' "c \\" d" e\\ f ''`)).toEqual(['npm', 'run', 'a b', 'c " d', 'e f', ''])
+    expect(words(`echo "open`)).toBeNull()
+    expect(words('  ')).toEqual([])
+  })
+
+  it('is the same after it was quoted', () => {
+    for (const word of ['plain', 'two words', "it's", '$HOME', '', 'a"b', '\\']) expect(words(quoted(word))).toEqual([word])
+  })
+})
+
+describe('a line of a log', () => {
+  it('has its colours as classes', () => {
+    expect(pieces('\x1b[31mred\x1b[0m \x1b[1;92mgreen\x1b[m')).toEqual([
+      { text: 'red', classes: 'sgr-1' },
+      { text: ' ', classes: '' },
+      { text: 'green', classes: 'sgr-10 sgr-bold' },
+    ])
+    expect(pieces('\x1b[38;5;196mx')[0]?.classes).toBe('sgr-9')
+    expect(pieces('\x1b[48;2;0;0;255mx')[0]?.classes).toBe('sgr-on-12')
+    expect(pieces('\x1b[7;31mx')[0]?.classes).toBe('sgr-on-1')
+  })
+
+  it('loses all other escapes', () => {
+    expect(plain('a\x1b[2Kb\x1b]0;title\x07c\x1b]8;;http://x\x1b\\d\x1b(Be')).toBe('abcde')
+    expect(pieces('a\x1b[?25lb\x1b[>4;2mc').map((piece) => piece.text).join('')).toBe('abc')
+    expect(pieces('cut \x1b[3').map((piece) => piece.text).join('')).toBe('cut 3')
+  })
+
+  it('is read in time however long it is', () => {
+    const begun = Date.now()
+    pieces('\x1b[31m'.repeat(200_000) + 'x')
+    plain('\x1b]'.repeat(200_000))
+    expect(Date.now() - begun).toBeLessThan(2_000)
+  })
+})
+
+describe('the tail of a log', () => {
+  const same = (a: string, b: string): boolean => a === b
+
+  it('goes on where the known lines end', () => {
+    const known = ['a', 'b', 'c']
+    expect(appendTail(known, ['b', 'c', 'd', 'e'], same)).toBe(true)
+    expect(known).toEqual(['a', 'b', 'c', 'd', 'e'])
+    expect(appendTail(known, ['d', 'e'], same)).toBe(true)
+    expect(known).toHaveLength(5)
+  })
+
+  it('says that lines are missing in between', () => {
+    expect(appendTail(['a', 'b'], ['x', 'y'], same)).toBe(false)
+  })
+})
+
+describe('the share of a processor', () => {
+  const process = (cpu_ms: number): ProcessSummary =>
+    ({ id: 'api', project: '/p', pid: 7, usage: { processes: 1, memory: 1, cpu_ms } }) as ProcessSummary
+
+  it('is the processor time between two looks', () => {
+    const look = cpuShares()
+    expect(look([process(1_000)], 0).has('/p\napi')).toBe(false)
+    expect(look([process(1_500)], 1_000).get('/p\napi')).toBe(0.5)
+    expect(look([process(1_600)], 1_100).get('/p\napi')).toBe(0.5)
+  })
+})
