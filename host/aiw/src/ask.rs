@@ -126,7 +126,7 @@ impl Ask for Person<'_> {
 }
 
 /// Opens an address in the user's browser, if there is a way to.
-fn opens(url: &str) -> bool {
+pub fn opens(url: &str) -> bool {
     let program = match std::env::var_os("BROWSER") {
         Some(browser) if !browser.is_empty() => browser,
         _ if cfg!(target_os = "macos") => "open".into(),

@@ -17,6 +17,7 @@ pub mod sync;
 pub mod task;
 pub mod usage;
 mod values;
+pub mod web;
 pub mod workflow;
 
 use std::path::PathBuf;
@@ -43,6 +44,7 @@ use self::sync::SyncCommand;
 use self::task::{LogArgs, ScopeArgs, StopArgs, TaskCommand, WaitArgs};
 use self::usage::{BudgetCommand, UsageArgs};
 use self::values::parse_pair;
+use self::web::WebArgs;
 use self::workflow::WorkflowCommand;
 
 /// The colours of cargo and uv.
@@ -89,6 +91,12 @@ pub enum Command {
         #[command(flatten)]
         look: ScreenLook,
     },
+    /// Open the dashboard in your browser
+    ///
+    /// It serves one page on this machine alone, until Ctrl-C; with `-d`, until its last page is closed for half an hour. The
+    /// address holds a code that is good once, for a minute.
+    #[command(args_conflicts_with_subcommands = true)]
+    Web(WebArgs),
     /// List, follow and stop tasks
     #[command(subcommand)]
     Task(TaskCommand),
@@ -241,6 +249,9 @@ pub enum Command {
     /// Do the duties of the resident
     #[command(name = "__resident", hide = true)]
     Resident,
+    /// Serve the dashboard in the background
+    #[command(name = "__web", hide = true)]
+    WebInBackground,
     /// Check the API providers once, for the resident
     #[command(name = "__check-providers", hide = true)]
     CheckProviders,

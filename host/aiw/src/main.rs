@@ -135,6 +135,8 @@ fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) ->
         // They are screens, which have their own signal handling.
         Command::Tui(args) => commands::tui::run(args, home, output),
         Command::Top { look } => commands::tui::run(TuiArgs { screen: Some("processes".into()), look }, home, output),
+        Command::Web(args) => runtime::run(output, commands::web::run(args, home, output)),
+        Command::WebInBackground => runtime::run(output, commands::web::in_background(home)),
         Command::Provider(command) => runtime::run(output, commands::provider::run(command, home, output)),
         Command::Pool(command) => runtime::run(output, commands::pool::run(command, home, output)),
         // They read files alone.

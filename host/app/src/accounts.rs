@@ -6,12 +6,50 @@ use std::time::SystemTime;
 
 use aiw_core::one_line;
 use aiw_events::EventLog;
-use aiw_home::{Home, HomeError, Settings, Surroundings};
+use aiw_home::{Home, HomeError, Settings, Surroundings, millis_of, now_millis, rfc3339};
 use aiw_launch::{LaunchError, PreparedRun};
 use aiw_tasks::{Counted, EndedTask, TaskUsage};
 use aiw_usage::{
-    Book, Booking, BookingSource, By, OverBudget, Spending, Sum, TokenCounts, UsageError, plausible_cost, sum_by,
+    Book, Booking, BookingSource, By, OverBudget, Spending, Sum, Sums, TokenCounts, UsageError, plausible_cost, sum_by,
 };
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// `aiw usage`
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct UsageAnswer {
+    /// The key of the sums
+    #[schemars(extend("enum" = ["provider", "pool", "model", "task", "project", "day"]))]
+    pub by: &'static str,
+    /// Since when, in RFC 3339 format
+    pub since: String,
+    /// The sums
+    #[serde(flatten)]
+    pub sums: Sums,
+}
+
+/// Returns the beginning of this month in UTC, in milliseconds since 1970.
+pub fn this_month() -> u64 {
+    let month: String = rfc3339(now_millis()).chars().take(7).collect();
+    millis_of(&format!("{month}-01")).and_then(|millis| u64::try_from(millis).ok()).unwrap_or_default()
+}
+
+/// Returns what was used since a time in milliseconds since 1970, or in this month: the bookings that are wanted, summed up
+/// by a key.
+///
+/// # Errors
+///
+/// Fails if the book or the settings can't be read.
+pub fn sums(
+    home: &Home,
+    by: By,
+    since: Option<u64>,
+    is_wanted: impl Fn(&Booking) -> bool,
+) -> Result<UsageAnswer, UsageError> {
+    let since = since.unwrap_or_else(this_month);
+    let sums = sum_by(&Book::of(home), &home.settings_or_none()?.0, by, since, is_wanted)?;
+    Ok(UsageAnswer { by: by.as_str(), since: rfc3339(since), sums })
+}
 
 /// Holds a run against the budgets: a sentence for each that is used up and only warns, or an error for one that refuses.
 ///
@@ -149,7 +187,7 @@ fn cost(booking: &Booking, settings: &Settings, by_cli: Option<f64>) -> Result<O
 /// Fails if the book can't be read.
 pub fn today(home: &Home) -> Result<Sum, UsageError> {
     const DAY: u64 = 24 * 60 * 60 * 1000;
-    let since = aiw_home::now_millis() / DAY * DAY;
+    let since = now_millis() / DAY * DAY;
     Ok(sum_by(&Book::of(home), &home.settings_or_none()?.0, By::Day, since, |_| true)?.total)
 }
 

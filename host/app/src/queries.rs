@@ -145,6 +145,17 @@ impl HistoryHit {
     }
 }
 
+/// `aiw history search`
+#[derive(Serialize, JsonSchema)]
+pub struct HistorySearch {
+    /// The messages that were found, the best first
+    pub hits: Vec<HistoryHit>,
+    /// The sessions that have ended and are not searched yet, because they are still being read
+    pub waiting: usize,
+    /// How long it took, in milliseconds
+    pub took_ms: f64,
+}
+
 /// A session in `aiw history sessions`
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct HistorySession {

@@ -139,6 +139,7 @@ pub const KEPT_PATHS: &[KeptPath] = &[
     kept("tasks/", "tasks", Refused, "prompts and logs", ""),
     kept("processes/", "processes", Refused, "logs and input", ""),
     kept("resident/", "supervisor", Refused, "", ""),
+    kept("web/", "web", Refused, "", ""),
     kept("health/", "providers", Refused, "", ""),
     kept("gateway/", "gateway", Refused, "tokens and keys, encrypted", ""),
     kept("usage/", "usage", Refused, "", ""),

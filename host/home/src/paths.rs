@@ -103,6 +103,11 @@ impl Home {
         self.cache("market").join(format!("{market}.json"))
     }
 
+    /// Returns the directory of the dashboard's files: where it is, and digests of its sessions.
+    pub fn web(&self) -> PathBuf {
+        self.root().join("web")
+    }
+
     /// Returns the directory of the gateway's files.
     pub fn gateway_dir(&self) -> PathBuf {
         self.root().join("gateway")

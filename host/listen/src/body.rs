@@ -95,9 +95,9 @@ impl Memory {
     }
 }
 
-/// Returns whether a request has no body.
-pub(crate) fn is_empty(headers: &HeaderMap) -> bool {
-    announced(headers) == Some(Some(0))
+/// Returns whether a request says that its body has so many bytes at most.
+pub(crate) fn is_at_most(most: usize, headers: &HeaderMap) -> bool {
+    matches!(announced(headers), Some(Some(length)) if length <= most)
 }
 
 /// Returns the length that a head announces: `Some(None)` if it will be said in pieces, `None` if it is not a length.

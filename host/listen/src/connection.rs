@@ -71,7 +71,7 @@ where
     F: Future<Output = Response<B>>,
     B: Body<Data = Bytes>,
 {
-    match guard::admit(request, &shared.rules, shared.address, heads, place, &shared.memory).await {
+    let mut response = match guard::admit(request, &shared.rules, shared.address, heads, place, &shared.memory).await {
         Ok(request) => {
             let mut response = (shared.service)(request).await.map(Either::Left);
             if shared.stop.is_cancelled() {
@@ -84,5 +84,9 @@ where
             place.is_refused();
             refusal.response().map(Either::Right)
         }
+    };
+    for (name, value) in &shared.rules.headers {
+        response.headers_mut().entry(name).or_insert_with(|| value.clone());
     }
+    response
 }

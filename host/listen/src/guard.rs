@@ -8,11 +8,11 @@ use http::request::Parts;
 use http::{Method, Request, Version};
 use http_body::Body;
 
-use crate::body::{Memory, is_empty};
+use crate::body::{Memory, is_at_most};
 use crate::head::Heads;
 use crate::places::Place;
 use crate::refusal::Refusal;
-use crate::rules::{HttpRoute, Rules};
+use crate::rules::{HttpRoute, MatchedPath, Rules};
 
 /// Checks a request, and reads its body if its head is let in.
 pub(crate) async fn admit<B>(
@@ -27,14 +27,17 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     heads.verdict().map_err(Refusal::Head)?;
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let route = check(&parts, rules, address)?;
-    let body = match route.needs_token {
-        true if !place.is_known() => return Err(Refusal::Full),
-        true => memory.read(&parts.headers, body).await?,
-        false if !is_empty(&parts.headers) => return Err(Refusal::HasBody),
-        false => Bytes::new(),
+    let body = match (route.needs_token, route.open_bytes) {
+        (true, _) if !place.is_known() => return Err(Refusal::Full),
+        (true, _) => memory.read(&parts.headers, body).await?,
+        (false, 0) if !is_at_most(0, &parts.headers) => return Err(Refusal::HasBody),
+        (false, 0) => Bytes::new(),
+        (false, most) if !is_at_most(most, &parts.headers) => return Err(Refusal::TooLarge(most)),
+        (false, _) => memory.read(&parts.headers, body).await?,
     };
+    parts.extensions.insert(MatchedPath(route.path.clone()));
     heads.expect();
     Ok(Request::from_parts(parts, body))
 }

@@ -32,11 +32,12 @@ mod token;
 
 pub use bytes::Bytes;
 pub use error::ListenError;
-pub use http::{Method, Request, Response, StatusCode};
+pub use http::request::Parts;
+pub use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 pub use http_body_util::Full;
 pub use listener::Listener;
 pub use refusal::RefusedRequest;
-pub use rules::{HttpRoute, ListenLimits, Rules};
+pub use rules::{HttpRoute, ListenLimits, MatchedPath, Rules};
 
 #[cfg(test)]
 mod tests;

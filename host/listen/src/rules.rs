@@ -5,8 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use aiw_core::Secret;
-use http::Method;
 use http::request::Parts;
+use http::{HeaderMap, Method};
 
 use crate::refusal::{Refusal, RefusedRequest};
 use crate::token::has_token;
@@ -19,6 +19,7 @@ pub struct Rules {
     pub(crate) routes: Vec<HttpRoute>,
     pub(crate) origins: Vec<String>,
     pub(crate) gate: Option<Gate>,
+    pub(crate) headers: HeaderMap,
     pub(crate) limits: ListenLimits,
 }
 
@@ -26,7 +27,13 @@ impl Rules {
     /// Requests to these paths, from programs that are not web pages. Without a gate or a token, only open routes are
     /// served.
     pub fn new(routes: impl IntoIterator<Item = HttpRoute>) -> Self {
-        Self { routes: routes.into_iter().collect(), origins: Vec::new(), gate: None, limits: ListenLimits::default() }
+        Self {
+            routes: routes.into_iter().collect(),
+            origins: Vec::new(),
+            gate: None,
+            headers: HeaderMap::new(),
+            limits: ListenLimits::default(),
+        }
     }
 
     /// Where the token of routes that need one comes from. It is asked at each request, so that a new token counts at
@@ -54,6 +61,13 @@ impl Rules {
         self
     }
 
+    /// Headers that every answer has, those to refused requests too. The service's own ones win.
+    #[must_use]
+    pub fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.headers = headers;
+        self
+    }
+
     /// Other limits than the default ones.
     #[must_use]
     pub fn with_limits(mut self, limits: ListenLimits) -> Self {
@@ -68,13 +82,19 @@ impl fmt::Debug for Rules {
     }
 }
 
-/// A path, and what may be asked there.
+/// The path of the route that a request was let in by: an extension of the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatchedPath(pub Cow<'static, str>);
+
+/// A path, and what may be asked there. A segment in braces, as in `/tasks/{id}`, stands for any segment that is not empty.
 #[derive(Debug, Clone)]
 pub struct HttpRoute {
     pub(crate) path: Cow<'static, str>,
     pub(crate) methods: Vec<Method>,
     pub(crate) is_prefix: bool,
     pub(crate) needs_token: bool,
+    /// The longest body of somebody without a token.
+    pub(crate) open_bytes: usize,
     pub(crate) media_type: Option<&'static str>,
 }
 
@@ -86,12 +106,13 @@ impl HttpRoute {
             methods: methods.into_iter().collect(),
             is_prefix: false,
             needs_token: true,
+            open_bytes: 0,
             media_type: None,
         }
     }
 
-    /// A path that needs no token: its path is a secret itself, or it tells nothing. Its requests have no body, and
-    /// whoever asks it stays a stranger.
+    /// A path that needs no token: its path is a secret itself, or it tells nothing. Its requests have no body, unless
+    /// [`Self::with_open_body`] allows one, and whoever asks it stays a stranger.
     pub fn open(path: impl Into<Cow<'static, str>>, methods: impl IntoIterator<Item = Method>) -> Self {
         Self { needs_token: false, ..Self::new(path, methods) }
     }
@@ -102,8 +123,20 @@ impl HttpRoute {
         Self { is_prefix: true, ..self }
     }
 
+    /// Takes bodies of so many bytes from whoever has no token: what is sent there becomes one.
+    #[must_use]
+    pub fn with_open_body(self, bytes: usize) -> Self {
+        Self { open_bytes: bytes, ..self }
+    }
+
     pub(crate) fn is_for(&self, path: &str) -> bool {
-        if self.is_prefix { path.starts_with(&*self.path) } else { path == self.path }
+        if self.is_prefix {
+            return path.starts_with(&*self.path);
+        }
+        let is_any = |own: &str| own.starts_with('{') && own.ends_with('}');
+        let mut given = path.split('/');
+        let fits = |own: &str| given.next().is_some_and(|given| given == own || is_any(own) && !given.is_empty());
+        self.path.split('/').all(fits) && given.next().is_none()
     }
 
     /// The media type that the body of a POST must have.

@@ -26,6 +26,7 @@ pub fn write(directory: &Path) -> Result<(), Failure> {
     std::fs::write(directory.join("cli.md"), text).map_err(io)?;
     std::fs::write(directory.join("json.md"), with_fields(JSON)).map_err(io)?;
     std::fs::write(directory.join("files.md"), with_paths(FILES)).map_err(io)?;
+    std::fs::write(directory.join("openapi.json"), format!("{:#}\n", aiw_web::description())).map_err(io)?;
     let schema = format!("{:#}\n", aiw_home::providers_schema());
     std::fs::write(directory.join("providers.schema.json"), schema).map_err(io)
 }
@@ -72,6 +73,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
     }
     named! {
         aiw_app { FailedId }
+        aiw_app::accounts { UsageAnswer }
         aiw_app::cli_news { CliNews }
         aiw_app::budgets { BudgetAcceptLoss BudgetSummary }
         aiw_app::doctor { CheckedPart Doctor FoundProblem }
@@ -86,7 +88,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_app::past { HistoryDoctor HistoryForget HistoryImport HistorySessions HistoryShow HistorySkipped }
         aiw_app::planners { PlannerShow PlannerSummary }
         aiw_app::pools { PoolDetails }
-        aiw_app::queries { HistoryHit HistorySession }
+        aiw_app::queries { HistoryHit HistorySearch HistorySession }
         aiw_app::secrets { SecretRemove }
         aiw_app::servers::login { McpLogin McpLogout }
         aiw_app::servers::look { ServerCheck }
@@ -121,7 +123,6 @@ fn shapes() -> Vec<(&'static str, Value)> {
         super::cli_list { OutdatedClis }
         super::each { RemovedFiles }
         super::gateway { GatewayRevoke GatewayServe }
-        super::history { HistorySearch }
         super::hooks { HooksStatus }
         super::mcp::http { Listening McpToken }
         super::mcp::registry { ServerInfo }
@@ -132,7 +133,9 @@ fn shapes() -> Vec<(&'static str, Value)> {
         super::pool { PoolRemove }
         super::sync { SyncLeft SyncScope SyncTable }
         super::task { TaskLog Wait }
-        super::usage { BudgetRemove UsageAnswer }
+        aiw_web { WebState WebStopped }
+        super::web { WebAddress }
+        super::usage { BudgetRemove }
         super::workflow { ListedRuns ListedWorkflows RanWorkflow ShownWorkflow }
     }
 }

@@ -8,14 +8,12 @@ use std::time::Instant;
 
 use aiw_app::models::{Embedder, EmbeddingModels};
 use aiw_app::past::{self, ForgetRequest, HistoryForget, HistoryShow, amount};
-use aiw_app::queries::{self, HistoryHit, HistorySession, Searched, resume};
+use aiw_app::queries::{self, HistoryHit, HistorySearch, HistorySession, Searched, resume};
 use aiw_app::{directory, own_executable};
 use aiw_core::{ErrorKind, counted, one_line};
 use aiw_history::{Forgot, HistoryError, HistoryQuery, Range, SessionHit, Sessions, Stats, Store};
 use aiw_home::{Home, rfc3339_of};
 use aiw_launch::Resumes;
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use crate::ask::Person;
 use crate::cli::history::{ExportFormat, FilterArgs, HistoryCommand, SearchArgs};
@@ -23,17 +21,6 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::terminal;
 use aiw_app::phrases::short;
-
-/// `aiw history search`
-#[derive(Serialize, JsonSchema)]
-pub struct HistorySearch {
-    /// The messages that were found, the best first
-    pub hits: Vec<HistoryHit>,
-    /// The sessions that have ended and are not searched yet, because they are still being read
-    pub waiting: usize,
-    /// How long it took, in milliseconds
-    pub took_ms: f64,
-}
 
 pub async fn run(command: HistoryCommand, home: &Home, output: &Output) -> Result<(), Failure> {
     match command {

@@ -37,6 +37,7 @@ pub mod trust;
 pub mod tui;
 pub mod update;
 pub mod usage;
+pub mod web;
 pub mod workflow;
 
 use std::fs::File;

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use aiw_app::accounts::is_below;
+use aiw_app::accounts::{is_below, sums, this_month};
 use aiw_app::budgets;
 use aiw_app::phrases::tokens;
 use aiw_app::{directory as client_directory, usable_settings};
 use aiw_core::one_line;
-use aiw_home::{Budget, BudgetLimit, Home, OWN, now_millis, rfc3339};
-use aiw_usage::{Book, Loss, Sum, Sums, sum_by};
+use aiw_home::{Budget, BudgetLimit, Home, OWN, rfc3339};
+use aiw_usage::{Book, Loss, Sum};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -16,19 +16,6 @@ use super::each::{FailedName, remove_each};
 use crate::cli::usage::{BudgetCommand, UsageArgs};
 use crate::failure::Failure;
 use crate::output::Output;
-
-/// `aiw usage`
-#[derive(Serialize, JsonSchema)]
-pub struct UsageAnswer {
-    /// The key of the sums
-    #[schemars(extend("enum" = ["provider", "pool", "model", "task", "project", "day"]))]
-    pub by: &'static str,
-    /// Since when, in RFC 3339 format
-    pub since: String,
-    /// The sums
-    #[serde(flatten)]
-    pub sums: Sums,
-}
 
 /// `aiw budget remove`
 #[derive(Serialize, JsonSchema)]
@@ -40,16 +27,15 @@ pub struct BudgetRemove {
 }
 
 pub fn usage(args: &UsageArgs, home: &Home, output: &Output) -> Result<(), Failure> {
-    let settings = usable_settings(home, output)?;
-    let month: String = rfc3339(now_millis()).chars().take(7).collect();
-    let month = aiw_home::millis_of(&format!("{month}-01")).and_then(|millis| u64::try_from(millis).ok());
-    let since = args.since.or(month).unwrap_or_default();
+    usable_settings(home, output)?;
+    let since = args.since.unwrap_or_else(this_month);
     let project = args.project.as_deref().map(|directory| whole(home, directory)).transpose()?;
-    let sums = sum_by(&Book::of(home), &settings, args.by, since, |booking| {
+    let answer = sums(home, args.by, Some(since), |booking| {
         let is_by =
             |name: &str| booking.provider.as_deref().unwrap_or(OWN) == name || booking.pool.as_deref() == Some(name);
         args.provider.as_deref().is_none_or(is_by) && is_below(booking, project.as_deref())
     })?;
+    let sums = &answer.sums;
     if sums.rows.is_empty() {
         output.line(format!("nothing was booked since {}", rfc3339(since)));
     } else {
@@ -61,7 +47,7 @@ pub fn usage(args: &UsageArgs, home: &Home, output: &Output) -> Result<(), Failu
             lines.push(line("all", &sums.total));
         }
         lines.extend(sums.pools.iter().map(|of| line(&format!("through pool {}", key(&of.key)), &of.sum)));
-        let total = sums.total;
+        let total = &sums.total;
         output.table(&headers, &lines);
         if total.unpriced > 0 {
             output.note("?: a model without a known price; `models` in settings.json can name it: `docs/files.md`");
@@ -75,7 +61,7 @@ pub fn usage(args: &UsageArgs, home: &Home, output: &Output) -> Result<(), Failu
         output.note(format!("note: {loss}; {}", Loss::HINT));
     }
     output.note("Interactive runs that don't go through aiw's gateway are not counted.");
-    output.answer(UsageAnswer { by: args.by.as_str(), since: rfc3339(since), sums });
+    output.answer(answer);
     Ok(())
 }
 

@@ -23,7 +23,7 @@ const fn room(name: &'static str, may_use: &'static [&'static str], holds: &'sta
 }
 
 /// The rooms from the top down.
-const ROOMS: [Room; 38] = [
+const ROOMS: [Room; 39] = [
     room(
         "agentic-warden",
         &[
@@ -52,6 +52,7 @@ const ROOMS: [Room; 38] = [
             "aiw-testkit",
             "aiw-tui",
             "aiw-usage",
+            "aiw-web",
         ],
         "the binary: command line → domain calls → output; owns no logic",
     ),
@@ -76,6 +77,27 @@ const ROOMS: [Room; 38] = [
             "aiw-tasks",
         ],
         "`aiw tui` and its screens, `aiw plugin browse`, and choosing among past sessions: keys, cells, the terminal; what screens show and do are verbs",
+    ),
+    room(
+        "aiw-web",
+        &[
+            "aiw-app",
+            "aiw-core",
+            "aiw-history",
+            "aiw-home",
+            "aiw-launch",
+            "aiw-listen",
+            "aiw-markets",
+            "aiw-orchestrator",
+            "aiw-processes",
+            "aiw-providers",
+            "aiw-registries",
+            "aiw-supervisor",
+            "aiw-sync",
+            "aiw-tasks",
+            "aiw-usage",
+        ],
+        "`aiw web`: the dashboard in the browser, its API and who may use it; what it shows and does are verbs",
     ),
     room(
         "aiw-offer",

@@ -1,0 +1,100 @@
+//! `aiw web …`
+
+use std::sync::Arc;
+
+use aiw_app::{App, lasting_executable};
+use aiw_home::Home;
+use aiw_markets::Quiet;
+use aiw_web::{WebOptions, WebServer, WebState, opener, run_in_background, without_credentials};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::ask::opens;
+use crate::cli::web::{WebArgs, WebCommand};
+use crate::components::app;
+use crate::failure::Failure;
+use crate::output::{self, Output};
+use crate::runtime;
+
+/// `aiw web`, printed once it listens
+#[derive(Serialize, JsonSchema)]
+pub struct WebAddress {
+    /// Its address, with a code that is good once, for a minute; without the code if your browser was led there
+    pub url: String,
+}
+
+pub async fn run(args: WebArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    match args.command {
+        Some(WebCommand::Status) => {
+            status(&aiw_web::state(home), output);
+            Ok(())
+        }
+        Some(WebCommand::Stop) => {
+            let stopped = aiw_web::stop(home)?;
+            output.line(if stopped.stopped { "the dashboard has ended" } else { "the dashboard does not run" });
+            output.answer(stopped);
+            Ok(())
+        }
+        None if args.detach => {
+            let aiw = lasting_executable()?;
+            let url = aiw_web::open(home, Some(&aiw), args.port)?;
+            url.map_or(Ok(()), |url| lead(&url, args.open, home, output))
+        }
+        None => serve(&args, home, output).await,
+    }
+}
+
+fn status(state: &WebState, output: &Output) {
+    match &state.url {
+        Some(url) => {
+            let how = if state.background { "in the background" } else { "in a terminal" };
+            output.line(format!("the dashboard runs {how}, at {url}: `aiw web --open` opens it"));
+        }
+        None => output.line("the dashboard does not run: `aiw web --open` starts it"),
+    }
+    output.answer(state.clone());
+}
+
+fn options() -> WebOptions {
+    WebOptions { doctor: Box::new(super::doctor::found) }
+}
+
+fn quiet(home: &Home) -> Arc<App> {
+    app(&without_credentials(home), Arc::new(Quiet))
+}
+
+async fn serve(args: &WebArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    let Some(server) = WebServer::bind(quiet(home), args.port, options()).await? else {
+        // A second one points at the first.
+        let url = aiw_web::open(home, None, args.port)?;
+        return url.map_or(Ok(()), |url| lead(&url, args.open, home, output));
+    };
+    lead(&server.new_address()?, args.open, home, output)?;
+    output.note("Ctrl-C ends the dashboard; `aiw web -d` serves it in the background");
+    Ok(server.serve(false, runtime::finishes_first()).await?)
+}
+
+/// Leads the browser to an address, or prints it.
+fn lead(url: &str, open: bool, home: &Home, output: &Output) -> Result<(), Failure> {
+    let page = if open { Some(opener(home, url)?) } else { None };
+    let is_open = page.is_some_and(|page| opens(&format!("file://{}", page.display())));
+    let shown = if is_open { url.split('#').next().unwrap_or(url) } else { url };
+    if output.is_json() {
+        let answer = WebAddress { url: shown.to_owned() };
+        let _ = output::write_line(&serde_json::to_string(&answer).unwrap_or_default());
+        return Ok(());
+    }
+    if is_open {
+        output.note("Your browser opens the dashboard");
+    } else if open {
+        output.note("There is no browser to open: paste this address into one within a minute");
+    }
+    output.line(shown);
+    output.flush();
+    Ok(())
+}
+
+/// Serves the dashboard on the socket that its supervisor holds.
+pub async fn in_background(home: &Home) -> Result<(), Failure> {
+    Ok(run_in_background(quiet(home), options()).await?)
+}

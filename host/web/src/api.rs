@@ -1,0 +1,243 @@
+//! The table of routes: a method, a path, the command that does the same, the shapes, and what is called.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+use aiw_app::ClientSession;
+use aiw_core::{ErrorKind, Fault};
+use aiw_home::Home;
+use aiw_listen::{Method, StatusCode};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::runtime::Handle;
+
+use crate::person::{AnswerOfPerson, AskedOnPage, PagePerson};
+use crate::routes;
+use crate::serve::Shared;
+
+/// Where the API is.
+pub(crate) const API: &str = "/api/v1";
+
+/// A request that was let in, with what verbs need.
+pub(crate) struct ApiCall {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) client: Arc<ClientSession>,
+    pub(crate) person: PagePerson,
+    pub(crate) runtime: Handle,
+    /// The segments that stand for the braces of the path, in their order.
+    pub(crate) segments: Vec<String>,
+    pub(crate) query: BTreeMap<String, String>,
+    pub(crate) body: Value,
+}
+
+/// Why a request has no answer.
+#[derive(Debug)]
+pub(crate) enum NoAnswer {
+    /// The error of a verb.
+    Failed(Failed),
+    /// The body, or a word of the query, has another form.
+    Malformed(String),
+}
+
+/// An error of a verb, as `--json` prints it
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Failed {
+    /// `user`, `config`, `unavailable`, `internal`, `interrupted`
+    pub(crate) kind: String,
+    /// What is wrong
+    pub(crate) message: String,
+    /// The next step
+    pub(crate) hint: Option<String>,
+}
+
+/// An answer that is no success
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct FailedAnswer {
+    /// The error
+    pub(crate) error: Failed,
+}
+
+/// A question in place of an answer: the request is sent again with `person`, an object of answers by digest
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct AskedAnswer {
+    /// The question
+    pub(crate) ask: AskedOnPage,
+}
+
+impl<E: Fault> From<E> for NoAnswer {
+    fn from(error: E) -> Self {
+        let kind = error.kind();
+        Self::Failed(Failed { kind: kind.as_str().to_owned(), message: error.to_string(), hint: error.hint() })
+    }
+}
+
+impl NoAnswer {
+    pub(crate) fn status(&self) -> StatusCode {
+        let Self::Failed(failed) = self else { return StatusCode::BAD_REQUEST };
+        match failed.kind.as_str() {
+            kind if kind == ErrorKind::Unavailable.as_str() => StatusCode::SERVICE_UNAVAILABLE,
+            kind if kind == ErrorKind::Internal.as_str() => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        }
+    }
+
+    pub(crate) fn answer(self) -> FailedAnswer {
+        let error = match self {
+            Self::Failed(failed) => failed,
+            Self::Malformed(message) => Failed { kind: "usage".into(), message, hint: None },
+        };
+        FailedAnswer { error }
+    }
+}
+
+/// What a verb gives to the page.
+pub(crate) type Reply<A> = Result<A, NoAnswer>;
+
+impl ApiCall {
+    pub(crate) fn home(&self) -> &Home {
+        self.client.home()
+    }
+
+    /// Returns the only segment of the path that stands for something.
+    pub(crate) fn id(&self) -> &str {
+        self.segments.first().map_or("", String::as_str)
+    }
+
+    /// Returns a word of the query.
+    pub(crate) fn word(&self, name: &str) -> Option<&str> {
+        self.query.get(name).map(String::as_str).filter(|word| !word.is_empty())
+    }
+
+    /// Returns a number of the query.
+    pub(crate) fn number(&self, name: &str) -> Reply<Option<u64>> {
+        let read = |word: &str| {
+            word.parse().map_err(|_| NoAnswer::Malformed(format!("`{name}` must be a whole number, 0 or more")))
+        };
+        self.word(name).map(read).transpose()
+    }
+
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.word(name).is_some_and(|word| word == "true" || word == "1")
+    }
+
+    /// Waits for a verb. Each call has a thread of its own.
+    pub(crate) fn wait<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Reply<T>
+    where
+        NoAnswer: From<E>,
+    {
+        Ok(self.runtime.block_on(work)?)
+    }
+}
+
+/// The person's answers in a body, taken out of it.
+///
+/// # Errors
+///
+/// They have another form.
+pub(crate) fn take_person(body: &mut Value) -> Reply<PagePerson> {
+    let given = body.as_object_mut().and_then(|body| body.remove("person"));
+    let answers: BTreeMap<String, AnswerOfPerson> = match given {
+        None => BTreeMap::new(),
+        Some(given) => serde_json::from_value(given).map_err(|e| NoAnswer::Malformed(format!("`person`: {e}")))?,
+    };
+    Ok(PagePerson::new(answers))
+}
+
+type Describes = fn(&mut SchemaGenerator) -> Schema;
+type Runs = Box<dyn Fn(&ApiCall) -> Reply<Value> + Send + Sync>;
+
+/// A route of the API.
+pub(crate) struct ApiRoute {
+    pub(crate) method: Method,
+    /// Below [`API`]; a segment in braces stands for any.
+    pub(crate) path: &'static str,
+    /// The words of the query that it reads.
+    pub(crate) words: &'static [&'static str],
+    /// The command that prints or does the same.
+    pub(crate) command: &'static str,
+    pub(crate) request: Option<Describes>,
+    pub(crate) answer: Describes,
+    pub(crate) run: Runs,
+}
+
+fn value(answer: impl Serialize) -> Reply<Value> {
+    serde_json::to_value(answer).map_err(|e| NoAnswer::Malformed(format!("the answer can't be written: {e}")))
+}
+
+fn schema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+impl ApiRoute {
+    /// Reads something.
+    pub(crate) fn get<A: Serialize + JsonSchema + 'static>(
+        path: &'static str,
+        command: &'static str,
+        run: fn(&ApiCall) -> Reply<A>,
+    ) -> Self {
+        Self::of(path, command, schema::<A>, Box::new(move |call| value(run(call)?)))
+    }
+
+    /// Does something, by a request in the body.
+    pub(crate) fn post<Q: DeserializeOwned + JsonSchema + 'static, A: Serialize + JsonSchema + 'static>(
+        path: &'static str,
+        command: &'static str,
+        run: fn(&ApiCall, Q) -> Reply<A>,
+    ) -> Self {
+        let run: Runs = Box::new(move |call| {
+            let request = serde_json::from_value(call.body.clone());
+            value(run(call, request.map_err(|e| NoAnswer::Malformed(format!("the request is not valid: {e}")))?)?)
+        });
+        Self { method: Method::POST, request: Some(schema::<Q>), ..Self::of(path, command, schema::<A>, run) }
+    }
+
+    /// Removes something.
+    pub(crate) fn delete<A: Serialize + JsonSchema + 'static>(
+        path: &'static str,
+        command: &'static str,
+        run: fn(&ApiCall) -> Reply<A>,
+    ) -> Self {
+        let run: Runs = Box::new(move |call| value(run(call)?));
+        Self { method: Method::DELETE, ..Self::of(path, command, schema::<A>, run) }
+    }
+
+    fn of(path: &'static str, command: &'static str, answer: Describes, run: Runs) -> Self {
+        Self { method: Method::GET, path, words: &[], command, request: None, answer, run }
+    }
+
+    /// Names the words of the query.
+    pub(crate) fn with(self, words: &'static [&'static str]) -> Self {
+        Self { words, ..self }
+    }
+
+    /// Returns the whole path.
+    pub(crate) fn whole_path(&self) -> String {
+        format!("{API}{}", self.path)
+    }
+}
+
+/// Returns the routes.
+pub(crate) fn table() -> &'static [ApiRoute] {
+    static TABLE: LazyLock<Vec<ApiRoute>> = LazyLock::new(routes::all);
+    &TABLE
+}
+
+/// An empty object: a request that says nothing.
+#[derive(Debug, Default, serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
+
+/// What was done, in sentences
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct DoneOnPage {
+    /// What was done
+    pub(crate) done: Vec<String>,
+}
+
+impl DoneOnPage {
+    pub(crate) fn of(line: impl Into<String>) -> Self {
+        Self { done: vec![line.into()] }
+    }
+}

@@ -1,0 +1,167 @@
+//! Where the dashboard of a home is: one serves it, and others find it.
+
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use aiw_home::{Home, HomeError, Mode, hold, is_held, read_capped, remove_file, replace};
+use aiw_supervisor::{Daemon, Names, is_usual_variable};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::access::Access;
+use crate::error::WebError;
+use crate::serve::free_port;
+
+/// The dashboard in the background. What it starts gets the variables of whoever started it, but none that holds a secret.
+const DAEMON: Daemon = Daemon {
+    names: Names::new("web", "web.json", "web", ["AIW_WEB_ID", "AIW_WEB_INSTANCE"]),
+    arguments: &["__web"],
+    takes_variable: is_usual_variable,
+};
+
+/// How long one in the background may take to start, and any one to stop.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where it listens.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct WebPlace {
+    pub(crate) port: u16,
+    pub(crate) in_background: bool,
+}
+
+impl WebPlace {
+    pub(crate) fn path(home: &Home) -> PathBuf {
+        home.web().join("place.json")
+    }
+
+    pub(crate) fn read(home: &Home) -> Option<Self> {
+        serde_json::from_slice(&read_capped(&Self::path(home), 4_096).ok()??).ok()
+    }
+
+    pub(crate) fn write(&self, home: &Home) -> Result<(), HomeError> {
+        replace(&Self::path(home), &serde_json::to_vec(self).unwrap_or_default(), Mode::Private)
+    }
+
+    pub(crate) fn remove(home: &Home) {
+        let _ = remove_file(&Self::path(home));
+    }
+}
+
+/// The right to serve the dashboard of a home, as long as the process lives.
+#[derive(Debug)]
+pub(crate) struct Serving(#[expect(dead_code, reason = "its lock is what counts")] File);
+
+impl Serving {
+    fn path(home: &Home) -> PathBuf {
+        home.web().join("serving.lock")
+    }
+
+    /// Takes it. `None` if somebody else has it.
+    pub(crate) fn enter(home: &Home) -> Result<Option<Self>, HomeError> {
+        home.make_dir(&home.web())?;
+        let path = Self::path(home);
+        Ok(hold(&path).map_err(|e| HomeError::io("lock", &path, e))?.map(Self))
+    }
+}
+
+/// `aiw web status`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct WebState {
+    /// Whether the dashboard runs
+    pub running: bool,
+    /// Its address, without a code: `aiw web` opens it
+    pub url: Option<String>,
+    /// Whether it runs in the background
+    pub background: bool,
+}
+
+/// `aiw web stop`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct WebStopped {
+    /// Whether it ran
+    pub stopped: bool,
+}
+
+/// Returns how the dashboard of a home stands.
+pub fn state(home: &Home) -> WebState {
+    let place = WebPlace::read(home).filter(|_| is_held(&Serving::path(home)));
+    WebState {
+        running: place.is_some(),
+        url: place.as_ref().map(|place| Access::new(home, place.port).origin()),
+        background: place.is_some_and(|place| place.in_background),
+    }
+}
+
+/// Starts the dashboard in the background, unless one runs, and returns its address with a code that is good once, for a
+/// minute. `aiw` is the executable whose `shim` command supervises it; without it, none is started.
+///
+/// # Errors
+///
+/// It can't be started, or runs on another port than the wanted one.
+pub fn open(home: &Home, aiw: Option<&Path>, port: Option<u16>) -> Result<Option<String>, WebError> {
+    if !is_held(&Serving::path(home)) {
+        let Some(aiw) = aiw else { return Ok(None) };
+        let _turn = home.turn()?;
+        if !is_held(&Serving::path(home)) {
+            home.make_dir(&home.web())?;
+            WebPlace::remove(home);
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port(port)?));
+            DAEMON.start(home, aiw, Some(address))?;
+        }
+    }
+    let begun = Instant::now();
+    let place = loop {
+        match WebPlace::read(home) {
+            Some(place) => break place,
+            None if begun.elapsed() > PATIENCE => return Err(WebError::Silent),
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    let access = Access::new(home, place.port);
+    if port.is_some_and(|port| port != place.port && port != 0) {
+        return Err(WebError::Elsewhere { url: access.origin() });
+    }
+    Ok(Some(format!("{}/#code={}", access.origin(), access.new_code()?)))
+}
+
+/// Writes a page that leads to an address, for a browser: every user of the machine can read a command line, and this user
+/// alone can read the page. Returns its path.
+///
+/// # Errors
+///
+/// The home can't be written.
+pub fn opener(home: &Home, url: &str) -> Result<PathBuf, WebError> {
+    home.make_dir(&home.web())?;
+    let path = home.web().join("open.html");
+    // The address is ours: letters, digits and the marks of addresses.
+    let page = format!(
+        "<!doctype html><meta charset=utf-8><meta http-equiv=refresh content=\"0;url={url}\"><title>aiw</title>\n"
+    );
+    replace(&path, page.as_bytes(), Mode::Private)?;
+    Ok(path)
+}
+
+/// Ends the dashboard and all its sessions.
+///
+/// # Errors
+///
+/// The home can't be written, or it does not end.
+pub fn stop(home: &Home) -> Result<WebStopped, WebError> {
+    let place = WebPlace::read(home);
+    let port = place.map_or(0, |place| place.port);
+    Access::new(home, port).forget()?;
+    let was = is_held(&Serving::path(home));
+    WebPlace::remove(home);
+    let begun = Instant::now();
+    while is_held(&Serving::path(home)) {
+        if begun.elapsed() > PATIENCE {
+            let source = io::Error::from(io::ErrorKind::TimedOut);
+            return Err(WebError::System { what: "the dashboard does not end", source });
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(WebStopped { stopped: was })
+}

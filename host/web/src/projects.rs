@@ -1,0 +1,77 @@
+//! The projects that a page may look at: those that aiw knows, and no other directory.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aiw_app::{App, AppError, ClientSession};
+use aiw_home::Home;
+use aiw_processes::Manager;
+use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// As many clients are kept: each may hold open servers.
+const CLIENTS: usize = 8;
+
+/// The projects of a home
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ProjectList {
+    /// Their directories; the first is the one where the dashboard was started
+    pub(crate) projects: Vec<String>,
+}
+
+/// The clients of projects. The newest is last.
+pub(crate) struct Projects {
+    app: Arc<App>,
+    open: Mutex<Vec<(PathBuf, Arc<ClientSession>)>>,
+}
+
+impl Projects {
+    pub(crate) fn new(app: Arc<App>) -> Self {
+        Self { app, open: Mutex::default() }
+    }
+
+    fn own(&self) -> PathBuf {
+        self.app.home().around().directory().map_or_else(|_| PathBuf::from("/"), PathBuf::from)
+    }
+
+    /// Returns the directories of projects.
+    pub(crate) fn all(&self) -> Vec<PathBuf> {
+        let home: &Home = self.app.home();
+        let own = self.own();
+        let mut known = BTreeSet::new();
+        if let Ok(manager) = Manager::of(home, &own)
+            && let Ok((all, _)) = manager.ps(true, false)
+        {
+            known.extend(all.processes.into_iter().map(|process| PathBuf::from(process.project)));
+        }
+        if let Ok(trusted) = aiw_app::trust::list(home) {
+            known.extend(trusted.directories.into_iter().map(PathBuf::from));
+        }
+        let others = known.into_iter().filter(|path| *path != own && path.is_absolute());
+        std::iter::once(own.clone()).chain(others).collect()
+    }
+
+    /// Returns the client of a project, or of the one where the dashboard was started. `None` if it is not known.
+    pub(crate) fn client(&self, project: Option<&str>) -> Result<Option<Arc<ClientSession>>, AppError> {
+        let own = self.own();
+        let path = project.map_or_else(|| own.clone(), PathBuf::from);
+        if path != own && !self.all().contains(&path) {
+            return Ok(None);
+        }
+        let mut open = self.open.lock();
+        if let Some(at) = open.iter().position(|(known, _)| *known == path) {
+            let one = open.remove(at);
+            open.push(one.clone());
+            return Ok(Some(one.1));
+        }
+        let around = self.app.home().around().in_directory(&path);
+        let client = ClientSession::builder(self.app.clone(), around)?.build();
+        if open.len() >= CLIENTS {
+            open.remove(0);
+        }
+        open.push((path, client.clone()));
+        Ok(Some(client))
+    }
+}

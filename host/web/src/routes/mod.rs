@@ -1,0 +1,46 @@
+//! The routes, by what they are about.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use aiw_app::ClientSession;
+use aiw_processes::Manager;
+
+use crate::api::ApiRoute;
+
+mod general;
+mod past;
+mod plugins;
+mod processes;
+mod providers;
+mod servers;
+mod tasks;
+
+/// Returns all routes.
+pub(crate) fn all() -> Vec<ApiRoute> {
+    [
+        general::routes(),
+        processes::routes(),
+        tasks::routes(),
+        servers::routes(),
+        past::routes(),
+        providers::routes(),
+        plugins::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Returns the directories of the logs that a query names: of a process, or of a task.
+pub(crate) fn logs(client: &ClientSession, query: &BTreeMap<String, String>) -> Vec<PathBuf> {
+    let of_process = query.get("process").and_then(|id| {
+        let manager = Manager::of(client.home(), client.cwd()).ok()?;
+        Some(manager.log(id).ok()?.directory().to_owned())
+    });
+    let of_task = query.get("task").and_then(|id| {
+        let tasks = client.everywhere().ok()?;
+        Some(tasks.log(tasks.find(id).ok()?.id).ok()?.directory().to_owned())
+    });
+    of_process.into_iter().chain(of_task).collect()
+}

@@ -1,0 +1,166 @@
+//! Plugins, marketplaces, and registries of MCP servers.
+
+use aiw_app::installs::{self, InstallRequest, ServerInstalled};
+use aiw_app::plugins::{self, PluginInstall, PluginRemove, PluginRequest, PluginSwitch};
+use aiw_home::rfc3339;
+use aiw_markets::{MarketSummary, Markets, PluginQuery, PluginSummary, SearchSummary};
+use aiw_registries::{ServerSearch, known};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::api::{ApiCall, ApiRoute, NoAnswer, Nothing, Reply};
+
+/// As many servers of registries are sent.
+const SERVERS: usize = 50;
+
+pub(super) fn routes() -> Vec<ApiRoute> {
+    vec![
+        ApiRoute::get("/plugins", "aiw plugin list", list),
+        ApiRoute::post("/plugins", "aiw plugin install", install),
+        ApiRoute::get("/plugins/search", "aiw plugin search", search).with(&["q", "market"]),
+        ApiRoute::delete("/plugins/{id}", "aiw plugin remove", remove),
+        ApiRoute::post("/plugins/{id}/enable", "aiw plugin enable", enable),
+        ApiRoute::post("/plugins/{id}/disable", "aiw plugin disable", disable),
+        ApiRoute::get("/marketplaces", "aiw plugin marketplace list", markets),
+        ApiRoute::get("/registries", "aiw mcp registry list", registries),
+        ApiRoute::get("/registries/search", "aiw mcp search", search_registries).with(&["q", "source"]),
+        ApiRoute::post("/registries/install", "aiw mcp install", install_server),
+    ]
+}
+
+fn opened(call: &ApiCall) -> Reply<Markets> {
+    let markets = call.client.markets()?;
+    call.wait(markets.reconcile())?;
+    Ok(markets)
+}
+
+/// The installed plugins
+#[derive(Debug, Serialize, JsonSchema)]
+struct PluginAnswers {
+    /// The plugins
+    plugins: Vec<PluginSummary>,
+}
+
+fn list(call: &ApiCall) -> Reply<PluginAnswers> {
+    let markets = opened(call)?;
+    let everything = markets.search(&PluginQuery { all: true, ..PluginQuery::default() })?;
+    let of = |(id, record)| match everything.plugins.iter().find(|found| found.id().as_ref() == Some(&id)) {
+        Some(found) => PluginSummary::of(found),
+        None => PluginSummary::of_installed(&id, &record, markets.home().around()),
+    };
+    Ok(PluginAnswers { plugins: markets.installed()?.into_iter().map(of).collect() })
+}
+
+fn search(call: &ApiCall) -> Reply<SearchSummary> {
+    let (text, market) = (call.word("q").map(str::to_owned), call.word("market").map(str::to_owned));
+    Ok(SearchSummary::of(&opened(call)?.search(&PluginQuery { text, market, ..PluginQuery::default() })?))
+}
+
+/// A plugin to install
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PluginOnPage {
+    /// Its name or id
+    name: String,
+}
+
+/// Returns the answer for one plugin, or why there is none.
+fn only<A, E>(answer: (A, Option<E>)) -> Reply<A>
+where
+    NoAnswer: From<E>,
+{
+    match answer {
+        (_, Some(failed)) => Err(failed.into()),
+        (answer, None) => Ok(answer),
+    }
+}
+
+fn named(name: &str) -> PluginRequest {
+    PluginRequest { names: vec![name.to_owned()], ..PluginRequest::default() }
+}
+
+fn install(call: &ApiCall, wanted: PluginOnPage) -> Reply<PluginInstall> {
+    only(call.wait(plugins::install(&opened(call)?, &named(&wanted.name), &call.person, &call.person))?)
+}
+
+fn remove(call: &ApiCall) -> Reply<PluginRemove> {
+    only(call.wait(plugins::remove(&opened(call)?, &[call.id().to_owned()], &call.person))?)
+}
+
+fn enable(call: &ApiCall, _: Nothing) -> Reply<PluginSwitch> {
+    only(call.wait(plugins::switch(&opened(call)?, &named(call.id()), true, &call.person))?)
+}
+
+fn disable(call: &ApiCall, _: Nothing) -> Reply<PluginSwitch> {
+    only(call.wait(plugins::switch(&opened(call)?, &named(call.id()), false, &call.person))?)
+}
+
+/// The marketplaces
+#[derive(Debug, Serialize, JsonSchema)]
+struct MarketAnswers {
+    /// The marketplaces
+    marketplaces: Vec<MarketSummary>,
+    /// What is wrong with others
+    problems: Vec<String>,
+}
+
+fn markets(call: &ApiCall) -> Reply<MarketAnswers> {
+    let (statuses, problems) = opened(call)?.statuses()?;
+    Ok(MarketAnswers { marketplaces: statuses.iter().map(MarketSummary::of).collect(), problems })
+}
+
+/// The registries of MCP servers
+#[derive(Debug, Serialize, JsonSchema)]
+struct RegistryAnswers {
+    /// The registries
+    registries: Vec<RegistryAnswer>,
+}
+
+/// A registry of MCP servers
+#[derive(Debug, Serialize, JsonSchema)]
+struct RegistryAnswer {
+    /// The component that reads it
+    id: String,
+    /// Whether it is asked
+    on: bool,
+    /// When its local copy was made
+    fetched: Option<String>,
+    /// Why its copy is not up to date
+    problem: Option<String>,
+}
+
+fn registries(call: &ApiCall) -> Reply<RegistryAnswers> {
+    let of = |one: aiw_registries::KnownRegistry| RegistryAnswer {
+        id: one.id,
+        on: one.on,
+        fetched: one.fetched.map(rfc3339),
+        problem: one.problem,
+    };
+    let library = call.client.library()?;
+    Ok(RegistryAnswers { registries: known(call.home(), library)?.into_iter().map(of).collect() })
+}
+
+fn search_registries(call: &ApiCall) -> Reply<ServerSearch> {
+    let query = call.word("q").ok_or_else(|| NoAnswer::Malformed("`q` is what to search for".into()))?;
+    let registries = call.client.registries()?;
+    Ok(ServerSearch::of(&call.wait(registries.search(query, SERVERS, call.word("source")))?))
+}
+
+/// A server of a registry to install
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ServerOnPage {
+    /// Its name in the registry
+    name: String,
+    /// The registry; any if there is none
+    source: Option<String>,
+    /// Its name in mcp.json
+    key: Option<String>,
+}
+
+fn install_server(call: &ApiCall, wanted: ServerOnPage) -> Reply<ServerInstalled> {
+    let registries = call.client.registries()?;
+    let (found, _) = call.wait(registries.server(&wanted.name, None, wanted.source.as_deref()))?;
+    let request = InstallRequest { key: wanted.key, ..InstallRequest::default() };
+    Ok(call.wait(installs::install(&call.client, &found, request, &call.person, &call.person))?.server)
+}

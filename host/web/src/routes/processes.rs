@@ -1,0 +1,197 @@
+//! Processes of the project.
+
+use aiw_app::own_executable;
+use aiw_core::Fault;
+use aiw_processes::{
+    AddedProcess, Author, DefineRequest, Manager, OutputRequest, ProcessGraph, ProcessOutput, ProcessSummaries,
+    ProcessSummary, RemovedProcesses, StartResults, WrittenInput,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::api::{ApiCall, ApiRoute, DoneOnPage, NoAnswer, Nothing, Reply};
+
+/// As many bytes of output are sent at once.
+const OUTPUT: usize = 1 << 20;
+
+pub(super) fn routes() -> Vec<ApiRoute> {
+    vec![
+        ApiRoute::get("/processes", "aiw ps --stats", list).with(&["all"]),
+        ApiRoute::post("/processes", "aiw process add", add),
+        ApiRoute::get("/graph", "aiw process graph", graph),
+        ApiRoute::post("/up", "aiw up -d", up),
+        ApiRoute::post("/down", "aiw down", down),
+        ApiRoute::get("/processes/{id}", "aiw ps", show),
+        ApiRoute::delete("/processes/{id}", "aiw process rm", remove),
+        ApiRoute::post("/processes/{id}/start", "aiw process start", start),
+        ApiRoute::post("/processes/{id}/stop", "aiw stop", stop),
+        ApiRoute::post("/processes/{id}/restart", "aiw restart", restart),
+        ApiRoute::post("/processes/{id}/input", "aiw process input", input),
+        ApiRoute::get("/processes/{id}/log", "aiw logs", log).with(&["from", "lines", "contains", "stream"]),
+    ]
+}
+
+fn manager(call: &ApiCall) -> Reply<Manager> {
+    Ok(Manager::of(call.home(), call.client.cwd())?.with_executable(own_executable()?))
+}
+
+/// The processes, and what is wrong with their definitions
+#[derive(Debug, Serialize, JsonSchema)]
+struct ProcessAnswers {
+    /// The processes
+    #[serde(flatten)]
+    all: ProcessSummaries,
+    /// Why the project's definitions can't be read or used
+    problem: Option<String>,
+}
+
+fn list(call: &ApiCall) -> Reply<ProcessAnswers> {
+    let (all, problem) = manager(call)?.ps(call.flag("all"), true)?;
+    let shown = |problem: &dyn Fault| match problem.hint() {
+        Some(hint) => format!("{problem}; {hint}"),
+        None => problem.to_string(),
+    };
+    Ok(ProcessAnswers { all, problem: problem.as_ref().map(|problem| shown(problem)) })
+}
+
+/// A new process, as `aiw process add` takes it
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NewOnPage {
+    /// A new id: letters, digits, `-`, `_` and `.`
+    id: String,
+    /// The program and its arguments; with `shell`, one line
+    command: Vec<String>,
+    /// Its directory in the project
+    cwd: Option<String>,
+    /// Its variables; `secret:NAME` is taken from the vault
+    #[serde(default)]
+    env: std::collections::BTreeMap<String, String>,
+    /// When it is started again: no, on-failure, always, unless-stopped
+    restart: Option<String>,
+    /// It is ready once this port or address accepts connections, or this URL answers
+    ready: Option<String>,
+    /// Ids of processes that must run before it starts
+    #[serde(default)]
+    needs: Vec<String>,
+    /// Whether a shell reads the command
+    #[serde(default)]
+    shell: bool,
+    /// Whether `aiw up` leaves it alone
+    #[serde(default)]
+    no_auto_start: bool,
+}
+
+fn add(call: &ApiCall, new: NewOnPage) -> Reply<AddedProcess> {
+    let mut words = new.command.into_iter();
+    let request = DefineRequest {
+        id: new.id,
+        command: words.next().unwrap_or_default(),
+        args: words.collect(),
+        env: new.env,
+        cwd: new.cwd,
+        auto_start_on_restore: !new.no_auto_start,
+        restart: new.restart,
+        needs: new.needs,
+        author: Author::User,
+        shell: new.shell,
+        ready: new.ready,
+        ..DefineRequest::default()
+    };
+    Ok(manager(call)?.define(&request)?)
+}
+
+fn graph(call: &ApiCall) -> Reply<ProcessGraph> {
+    Ok(manager(call)?.graph()?)
+}
+
+fn show(call: &ApiCall) -> Reply<ProcessSummary> {
+    Ok(ProcessSummary::of(&manager(call)?.get(call.id())?))
+}
+
+fn remove(call: &ApiCall) -> Reply<RemovedProcesses> {
+    let manager = manager(call)?;
+    manager.look_after()?;
+    Ok(manager.remove(&[call.id().to_owned()], Author::User, &call.person)?)
+}
+
+/// Says what was started, or the first failure.
+fn started(results: StartResults) -> Reply<DoneOnPage> {
+    let mut done = Vec::new();
+    for (id, result) in results {
+        let one = result?;
+        done.push(match (one.is_new, one.is_outdated) {
+            (true, _) => format!("started {id}"),
+            (false, true) => format!("{id} runs as it was defined before: restart it"),
+            (false, false) => format!("{id} runs already"),
+        });
+    }
+    Ok(DoneOnPage { done })
+}
+
+fn start(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
+    let manager = manager(call)?;
+    manager.look_after()?;
+    started(call.wait(manager.start(&[call.id().to_owned()], &call.person, &call.person))?)
+}
+
+fn restart(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
+    let manager = manager(call)?;
+    manager.look_after()?;
+    started(call.wait(manager.restart(&[call.id().to_owned()], &call.person, &call.person))?)
+}
+
+fn up(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
+    let manager = manager(call)?;
+    manager.look_after()?;
+    started(call.wait(manager.start(&[], &call.person, &call.person))?)
+}
+
+fn stopped(manager: &Manager, ids: &[String]) -> Reply<DoneOnPage> {
+    // What can't be started again keeps nothing from being stopped.
+    let _ = manager.look_after();
+    let mut done = Vec::new();
+    for (id, result) in manager.down(ids)? {
+        if result? {
+            done.push(format!("stopped {id}"));
+        }
+    }
+    Ok(DoneOnPage { done })
+}
+
+fn stop(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
+    let manager = manager(call)?;
+    // A name that stands for several is not meant by a path.
+    manager.get(call.id())?;
+    stopped(&manager, &[call.id().to_owned()])
+}
+
+fn down(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
+    stopped(&manager(call)?, &[])
+}
+
+/// A line for a process
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct LineOnPage {
+    /// The line, without its end
+    line: String,
+}
+
+fn input(call: &ApiCall, input: LineOnPage) -> Reply<WrittenInput> {
+    let manager = manager(call)?;
+    manager.look_after()?;
+    Ok(manager.write_input(call.id(), format!("{}\n", input.line).as_bytes())?)
+}
+
+fn log(call: &ApiCall) -> Reply<ProcessOutput> {
+    let mut request = serde_json::json!({
+        "id": call.id(), "from": call.number("from")?, "lines": call.number("lines")?, "contains": call.word("contains"),
+    });
+    if let Some(stream) = call.word("stream") {
+        request["stream"] = stream.into();
+    }
+    let request: OutputRequest =
+        serde_json::from_value(request).map_err(|e| NoAnswer::Malformed(format!("the query is not valid: {e}")))?;
+    Ok(manager(call)?.output(&request, OUTPUT)?)
+}

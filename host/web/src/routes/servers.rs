@@ -1,0 +1,160 @@
+//! MCP servers, their tools, and workflows over them.
+
+use aiw_app::servers::call::{ToolCallRequest, call as call_tool};
+use aiw_app::servers::edit::{AddRequest, ServerAdd, ServersRemove, ServersSwitch};
+use aiw_app::servers::look::{ServerList, ServersStatus, ShownServer, ToolList};
+use aiw_app::servers::{approve, edit, look};
+use aiw_app::workflows;
+use aiw_core::{Sink, WorkflowName};
+use aiw_orchestrator::{WorkflowSummary, Workflows};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::api::{ApiCall, ApiRoute, DoneOnPage, NoAnswer, Nothing, Reply};
+
+pub(super) fn routes() -> Vec<ApiRoute> {
+    vec![
+        ApiRoute::get("/servers", "aiw mcp list", list),
+        ApiRoute::post("/servers", "aiw mcp add", add),
+        ApiRoute::post("/servers/status", "aiw mcp status", status),
+        ApiRoute::get("/servers/{name}", "aiw mcp show", show),
+        ApiRoute::delete("/servers/{name}", "aiw mcp remove", remove),
+        ApiRoute::post("/servers/{name}/tools", "aiw mcp tools", tools),
+        ApiRoute::post("/servers/{name}/enable", "aiw mcp enable", enable),
+        ApiRoute::post("/servers/{name}/disable", "aiw mcp disable", disable),
+        ApiRoute::post("/servers/{name}/approve", "aiw mcp approve", approve_pins),
+        ApiRoute::post("/servers/{name}/call", "aiw mcp call", call_by_hand),
+        ApiRoute::get("/workflows", "aiw workflow list", workflow_list),
+        ApiRoute::get("/workflows/{name}", "aiw workflow show", workflow),
+        ApiRoute::delete("/workflows/{name}", "aiw workflow remove", remove_workflow),
+        ApiRoute::post("/workflows/{name}/approve", "aiw workflow approve", approve_workflow),
+    ]
+}
+
+fn list(call: &ApiCall) -> Reply<ServerList> {
+    Ok(look::list(&call.client, &call.person)?)
+}
+
+fn show(call: &ApiCall) -> Reply<ShownServer> {
+    Ok(look::show(&call.client, call.id(), &call.person)?)
+}
+
+fn add(call: &ApiCall, request: AddRequest) -> Reply<ServerAdd> {
+    // It is written, even if it does not work yet.
+    let (added, problem) = call.wait(edit::add(&call.client, request, &call.person, &call.person))?;
+    if let Some(problem) = problem {
+        call.person.note(problem.to_string());
+    }
+    Ok(added)
+}
+
+/// Which servers
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NamesOnPage {
+    /// Their names; all if there are none
+    #[serde(default)]
+    names: Vec<String>,
+}
+
+fn status(call: &ApiCall, request: NamesOnPage) -> Reply<ServersStatus> {
+    // What a listing holds is the business of the server for clients, which is not part of this view.
+    let choices = || Vec::new();
+    let status = call.wait(look::status(&call.client, &request.names, &choices, &call.person));
+    call.runtime.block_on(call.client.pool().end());
+    status
+}
+
+fn tools(call: &ApiCall, _: Nothing) -> Reply<ToolList> {
+    call.wait(look::tools(&call.client, &[call.id().to_owned()], &call.person))
+}
+
+fn remove(call: &ApiCall) -> Reply<ServersRemove> {
+    call.wait(edit::remove(&call.client, &[call.id().to_owned()], &call.person, &call.person))
+}
+
+fn enable(call: &ApiCall, _: Nothing) -> Reply<ServersSwitch> {
+    Ok(edit::switch(&call.client, &[call.id().to_owned()], true, &call.person)?)
+}
+
+fn disable(call: &ApiCall, _: Nothing) -> Reply<ServersSwitch> {
+    Ok(edit::switch(&call.client, &[call.id().to_owned()], false, &call.person)?)
+}
+
+fn approve_pins(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
+    let name = call.id();
+    call.wait(approve::approve(&call.client, name, &call.person, &call.person))?;
+    Ok(DoneOnPage::of(format!("approved the tools of {name}")))
+}
+
+/// A call of a tool
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct CallOnPage {
+    /// The tool
+    tool: String,
+    /// Its arguments
+    #[serde(default)]
+    arguments: Map<String, Value>,
+}
+
+/// The result of a tool
+#[derive(Debug, Serialize, JsonSchema)]
+struct CalledOnPage {
+    /// The tool
+    tool: String,
+    /// The result in words
+    text: String,
+    /// The result as the server wrote it
+    result: Value,
+    /// Whether the tool says that it failed
+    failed: bool,
+}
+
+fn call_by_hand(call: &ApiCall, request: CallOnPage) -> Reply<CalledOnPage> {
+    let given = vec![Value::Object(request.arguments).to_string()];
+    let request = ToolCallRequest { name: format!("{}/{}", call.id(), request.tool), given };
+    let called = call.wait(call_tool(&call.client, &request, &call.person))?;
+    Ok(CalledOnPage { tool: called.tool, text: called.text, result: called.result, failed: called.failed })
+}
+
+/// The workflows
+#[derive(Debug, Serialize, JsonSchema)]
+struct WorkflowAnswers {
+    /// The workflows
+    workflows: Vec<WorkflowSummary>,
+}
+
+fn workflow_list(call: &ApiCall) -> Reply<WorkflowAnswers> {
+    Ok(WorkflowAnswers { workflows: workflows::list(&call.client)? })
+}
+
+fn named(call: &ApiCall) -> Reply<WorkflowName> {
+    call.id().parse().map_err(|e| NoAnswer::Malformed(format!("{e}")))
+}
+
+/// A workflow
+#[derive(Debug, Serialize, JsonSchema)]
+struct WorkflowAnswer {
+    /// What is known of it
+    workflow: WorkflowSummary,
+    /// Its text
+    text: String,
+}
+
+fn workflow(call: &ApiCall) -> Reply<WorkflowAnswer> {
+    let workflows = Workflows::new(call.home().clone());
+    let kept = workflows.get(&named(call)?)?;
+    let summary = workflows::summary(&workflows, &kept, &workflows::ScriptTools::of(call.client.pool()))?;
+    Ok(WorkflowAnswer { workflow: summary, text: kept.text })
+}
+
+fn remove_workflow(call: &ApiCall) -> Reply<DoneOnPage> {
+    Workflows::new(call.home().clone()).remove(&named(call)?)?;
+    Ok(DoneOnPage::of(format!("removed {}", call.id())))
+}
+
+fn approve_workflow(call: &ApiCall, _: Nothing) -> Reply<WorkflowSummary> {
+    call.wait(workflows::approve_named(&call.client, &named(call)?, &call.person, &call.person))
+}

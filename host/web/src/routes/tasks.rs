@@ -1,0 +1,93 @@
+//! Tasks of all sessions.
+
+use aiw_app::tasks::{self, TaskRemove};
+use aiw_launch::{TaskDetails, TaskLogLine, TaskSummary, resume, tail};
+use aiw_tasks::{Keep, Tasks};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::api::{ApiCall, ApiRoute, DoneOnPage, Nothing, Reply};
+
+/// How many lines of a log are sent by default, and at most.
+const LINES: u64 = 1_000;
+const MOST_LINES: u64 = 100_000;
+
+pub(super) fn routes() -> Vec<ApiRoute> {
+    vec![
+        ApiRoute::get("/tasks", "aiw task list", list),
+        ApiRoute::post("/tasks/prune", "aiw task prune", prune),
+        ApiRoute::get("/tasks/{id}", "aiw task show", show),
+        ApiRoute::delete("/tasks/{id}", "aiw task remove", remove),
+        ApiRoute::post("/tasks/{id}/stop", "aiw stop", stop),
+        ApiRoute::get("/tasks/{id}/log", "aiw logs", log).with(&["lines"]),
+    ]
+}
+
+fn everywhere(call: &ApiCall) -> Reply<&Tasks> {
+    Ok(call.client.everywhere()?)
+}
+
+/// The tasks, and those that can't be shown
+#[derive(Debug, Serialize, JsonSchema)]
+struct TaskAnswers {
+    /// The tasks, oldest first
+    tasks: Vec<TaskSummary>,
+    /// Why others are missing
+    problems: Vec<String>,
+}
+
+fn list(call: &ApiCall) -> Reply<TaskAnswers> {
+    let listed = tasks::list(everywhere(call)?)?;
+    let problems = listed.problems.iter().map(ToString::to_string).collect();
+    Ok(TaskAnswers { tasks: listed.tasks.iter().map(TaskSummary::of).collect(), problems })
+}
+
+/// A task
+#[derive(Debug, Serialize, JsonSchema)]
+struct TaskAnswer {
+    /// What is known of it
+    task: TaskDetails,
+    /// The command line that goes on with its session
+    resume: Option<String>,
+}
+
+fn show(call: &ApiCall) -> Reply<TaskAnswer> {
+    let tasks = everywhere(call)?;
+    let task = tasks.find(call.id())?;
+    if task.unread {
+        tasks.mark_read(&[task.id])?;
+    }
+    Ok(TaskAnswer { task: TaskDetails::of(&task), resume: resume(&task) })
+}
+
+fn stop(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
+    let tasks = everywhere(call)?;
+    let task = tasks.find(call.id())?;
+    let stopped = tasks::stop(tasks, &[task.id])?;
+    Ok(DoneOnPage { done: stopped.iter().map(|one| format!("{} {}", one.task.id, one.result)).collect() })
+}
+
+fn remove(call: &ApiCall) -> Reply<TaskRemove> {
+    Ok(tasks::remove(everywhere(call)?, &[call.id().to_owned()], &call.person)?)
+}
+
+fn prune(call: &ApiCall, _: Nothing) -> Reply<TaskRemove> {
+    Ok(tasks::prune(everywhere(call)?, Keep::default(), false)?)
+}
+
+/// The log of a task
+#[derive(Debug, Serialize, JsonSchema)]
+struct TaskLogAnswer {
+    /// The task's id
+    id: String,
+    /// Its last lines, oldest first
+    lines: Vec<TaskLogLine>,
+}
+
+fn log(call: &ApiCall) -> Reply<TaskLogAnswer> {
+    let tasks = everywhere(call)?;
+    let task = tasks.find(call.id())?;
+    let most = call.number("lines")?.unwrap_or(LINES).min(MOST_LINES);
+    let lines = tail(tasks, &task, usize::try_from(most).unwrap_or(usize::MAX))?;
+    Ok(TaskLogAnswer { id: task.id.to_string(), lines: lines.iter().map(TaskLogLine::of).collect() })
+}

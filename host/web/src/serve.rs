@@ -1,0 +1,555 @@
+//! The server of the page: what is open to everybody, what needs a session, and how long it lives.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aiw_app::App;
+use aiw_app::doctor::Doctor;
+use aiw_home::{Home, Surroundings};
+use aiw_listen::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE};
+use aiw_listen::{
+    Bytes, HeaderMap, HeaderName, HeaderValue, HttpRoute, ListenError, ListenLimits, Listener, MatchedPath, Method,
+    Request, Response, Rules, StatusCode,
+};
+use futures::StreamExt;
+use http_body::Frame;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::access::{Access, csrf, refusal};
+use crate::api::{API, ApiCall, ApiRoute, AskedAnswer, NoAnswer, table, take_person};
+use crate::assets::{PAGE, file};
+use crate::error::WebError;
+use crate::openapi::description;
+use crate::person::PagePerson;
+use crate::place::{Serving, WebPlace};
+use crate::projects::Projects;
+use crate::stream::{Listens, OpenStreams};
+
+/// The usual port, and as many after it are tried.
+const PORT: u16 = 12_700;
+const PORTS: u16 = 100;
+
+/// How long the dashboard in the background lives after its last page.
+const LINGERS: Duration = Duration::from_secs(30 * 60);
+
+/// As many calls of one session are answered at once, and as many streams are open.
+const CALLS: usize = 16;
+const STREAMS: usize = 32;
+
+/// The longest request.
+const BODY: usize = 4 << 20;
+
+/// Where a code becomes a session.
+const SESSION: &str = "/api/v1/session";
+
+/// The longest body there.
+const CODE_BYTES: usize = 256;
+
+/// Headers of every answer. Nothing but the page's own files is loaded, and nothing of it is framed.
+const HEADERS: [(&str, &str); 7] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src \
+         'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+         trusted-types vue",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    ("cache-control", "no-store"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+];
+
+/// What only the binary knows.
+pub struct WebOptions {
+    /// Looks for what is wrong with the parts of aiw.
+    pub doctor: Box<dyn Fn(&Home) -> Doctor + Send + Sync>,
+}
+
+/// Returns a home as the dashboard sees it: with what surrounds whoever starts it, but for variables that hold a secret.
+pub fn without_credentials(home: &Home) -> Home {
+    let around = home.around();
+    let usual = around.variables().filter(|(name, _)| name.to_str().is_some_and(aiw_supervisor::is_usual_variable));
+    let directory = around.directory().map(Path::to_owned);
+    home.seen_by(Surroundings::new(directory, usual))
+}
+
+/// What all requests share.
+pub(crate) struct Shared {
+    pub(crate) app: Arc<App>,
+    pub(crate) projects: Projects,
+    pub(crate) options: WebOptions,
+    access: Access,
+    streams: OpenStreams,
+    sessions: Mutex<BTreeMap<String, Limits>>,
+    used: Mutex<Instant>,
+    stop: CancellationToken,
+}
+
+/// The limits of one session.
+#[derive(Clone)]
+struct Limits {
+    calls: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+}
+
+/// A dashboard that listens.
+pub struct WebServer {
+    listener: Listener,
+    shared: Arc<Shared>,
+    serving: Serving,
+}
+
+type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+
+/// Returns a port that is free: the wanted one, or the first from the usual one on.
+///
+/// # Errors
+///
+/// The wanted one is taken.
+pub(crate) fn free_port(wanted: Option<u16>) -> Result<u16, WebError> {
+    let ports = match wanted {
+        Some(port) => port..=port,
+        None => PORT..=PORT + PORTS,
+    };
+    let mut problem = None;
+    for port in ports {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        match TcpListener::bind(address).and_then(|socket| socket.local_addr()) {
+            Ok(bound) => return Ok(bound.port()),
+            Err(source) if source.kind() == io::ErrorKind::AddrInUse => {
+                problem = Some(ListenError::InUse { address, source });
+            }
+            Err(source) => return Err(ListenError::Refused { address, source }.into()),
+        }
+    }
+    Err(problem.map_or(WebError::Silent, WebError::from))
+}
+
+impl WebServer {
+    /// Binds the dashboard of a home. `None` if one runs already.
+    ///
+    /// # Errors
+    ///
+    /// The wanted port is taken, or the home can't be written.
+    pub async fn bind(app: Arc<App>, port: Option<u16>, options: WebOptions) -> Result<Option<Self>, WebError> {
+        let Some(serving) = Serving::enter(app.home())? else { return Ok(None) };
+        let port = free_port(port)?;
+        let listener = Listener::bind((Ipv4Addr::LOCALHOST, port).into()).await?;
+        Ok(Some(Self::of(app, listener, options, serving)))
+    }
+
+    fn of(app: Arc<App>, listener: Listener, options: WebOptions, serving: Serving) -> Self {
+        let access = Access::new(app.home(), listener.address().port());
+        let shared = Shared {
+            projects: Projects::new(app.clone()),
+            app,
+            options,
+            access,
+            streams: OpenStreams::default(),
+            sessions: Mutex::default(),
+            used: Mutex::new(Instant::now()),
+            stop: CancellationToken::new(),
+        };
+        Self { listener, shared: Arc::new(shared), serving }
+    }
+
+    /// Returns its address.
+    pub fn url(&self) -> String {
+        self.shared.access.origin()
+    }
+
+    /// Returns its address with a code that is good once, for a minute.
+    ///
+    /// # Errors
+    ///
+    /// The home can't be written.
+    pub fn new_address(&self) -> Result<String, WebError> {
+        Ok(format!("{}/#code={}", self.url(), self.shared.access.new_code()?))
+    }
+
+    /// Serves until it is told to stop, or in the background until no page was there for half an hour.
+    ///
+    /// # Errors
+    ///
+    /// The home can't be written.
+    pub async fn serve(self, in_background: bool, stop: CancellationToken) -> Result<(), WebError> {
+        let Self { listener, shared, serving } = self;
+        let address = listener.address();
+        WebPlace { port: address.port(), in_background }.write(shared.app.home())?;
+        let watched = shared.app.feed().changes(&[])?;
+        watched.follow_file(&WebPlace::path(shared.app.home()));
+        let removed = async {
+            while WebPlace::read(shared.app.home()).is_some() {
+                watched.next().await;
+            }
+        };
+        let idle = async {
+            loop {
+                tokio::time::sleep(LINGERS / 30).await;
+                if shared.streams.count() > 0 {
+                    *shared.used.lock() = Instant::now();
+                }
+                if in_background && shared.used.lock().elapsed() > LINGERS {
+                    return;
+                }
+            }
+        };
+        let ended = async {
+            tokio::select! {
+                () = removed => {}
+                () = idle => {}
+                () = stop.cancelled() => {}
+            }
+            shared.stop.cancel();
+        };
+        let service = shared.clone();
+        let answer = move |request| {
+            let shared = service.clone();
+            async move { answer(&shared, request).await }
+        };
+        let serves = listener.serve(rules(&shared), answer, shared.stop.clone());
+        tokio::join!(serves, ended, redirects(&shared, address.port()));
+        WebPlace::remove(shared.app.home());
+        drop(serving);
+        Ok(())
+    }
+}
+
+/// Serves the dashboard on the socket that is this process's standard input: its supervisor holds it.
+///
+/// # Errors
+///
+/// There is no such socket, or the home can't be written.
+pub async fn run_in_background(app: Arc<App>, options: WebOptions) -> Result<(), WebError> {
+    let system = |source| WebError::System { what: "there is no socket on standard input", source };
+    let socket = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned().map(TcpListener::from).map_err(system)?;
+    let listener = Listener::of(socket).map_err(system)?;
+    let Some(serving) = Serving::enter(app.home())? else { return Ok(()) };
+    WebServer::of(app, listener, options, serving).serve(true, CancellationToken::new()).await
+}
+
+fn rules(shared: &Arc<Shared>) -> Rules {
+    let files = PAGE.iter().map(|file| HttpRoute::open(file.path, [Method::GET]));
+    let api = table()
+        .iter()
+        .map(|route| HttpRoute::new(route.whole_path(), [route.method.clone()]).with_media_type("application/json"));
+    let more = [
+        HttpRoute::open("/", [Method::GET]),
+        HttpRoute::open(SESSION, [Method::POST]).with_open_body(CODE_BYTES).with_media_type("application/json"),
+        HttpRoute::new(SESSION, [Method::GET, Method::DELETE]),
+        HttpRoute::new(format!("{API}/events"), [Method::GET]),
+        HttpRoute::new(format!("{API}/openapi.json"), [Method::GET]),
+    ];
+    let access = shared.access.clone();
+    Rules::new(files.chain(more).chain(api))
+        .with_origins([shared.access.origin()])
+        .with_gate(move |head| access.admit(head))
+        .with_headers(headers())
+        .with_limits(ListenLimits { body_bytes: BODY, connections: 512, ..ListenLimits::default() })
+}
+
+fn headers() -> HeaderMap {
+    HEADERS.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+}
+
+/// Sends whoever comes by the machine's other loopback address to the one that has the page.
+async fn redirects(shared: &Arc<Shared>, port: u16) {
+    // A machine without IPv6 has no such address.
+    let Ok(listener) = Listener::bind((Ipv6Addr::LOCALHOST, port).into()).await else { return };
+    let rules = Rules::new([HttpRoute::open("/", [Method::GET])]).with_headers(headers());
+    let access = shared.access.clone();
+    let answer = move |_: Request<Bytes>| {
+        let answer = redirect(&access);
+        async move { answer }
+    };
+    listener.serve(rules, answer, shared.stop.clone()).await;
+}
+
+fn redirect(access: &Access) -> Answer {
+    let mut response = whole(Bytes::new());
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    if let Ok(to) = HeaderValue::from_str(&format!("{}/", access.origin())) {
+        response.headers_mut().insert(LOCATION, to);
+    }
+    response
+}
+
+fn whole(bytes: Bytes) -> Answer {
+    Response::new(Full::new(bytes).boxed_unsync())
+}
+
+fn json_of(status: StatusCode, value: &Value) -> Answer {
+    let mut response = whole(Bytes::from(value.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn refused(status: StatusCode, words: &str) -> Answer {
+    refusal(status, words).map(BodyExt::boxed_unsync)
+}
+
+async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
+    let matched = request.extensions().get::<MatchedPath>().map(|path| path.0.to_string()).unwrap_or_default();
+    if !matched.starts_with(API) {
+        let host = request.headers().get(aiw_listen::header::HOST).map(HeaderValue::as_bytes).unwrap_or_default();
+        if shared.access.origin().strip_prefix("http://").map(str::as_bytes) != Some(host) {
+            return redirect(&shared.access);
+        }
+        return match file(&matched) {
+            Some(file) => file.answer(request.headers()).map(|body| Full::new(body).boxed_unsync()),
+            None => refused(StatusCode::NOT_FOUND, "this aiw was built without its page"),
+        };
+    }
+    *shared.used.lock() = Instant::now();
+    if matched == SESSION && request.method() == Method::POST {
+        return begin(shared, request).await;
+    }
+    let Some(session) = shared.access.session(request.headers()) else {
+        return refused(StatusCode::UNAUTHORIZED, "the session is over: `aiw web` opens another one");
+    };
+    let limits = limits(shared, &session);
+    match matched.strip_prefix(API).unwrap_or_default() {
+        "/session" if request.method() == Method::DELETE => end(shared, &session),
+        "/session" => json_of(StatusCode::OK, &about(shared, &session)),
+        "/openapi.json" => json_of(StatusCode::OK, &description()),
+        "/events" => match limits.streams.try_acquire_owned() {
+            Ok(permit) => events(shared, &request, permit),
+            Err(_) => refused(StatusCode::TOO_MANY_REQUESTS, "too many pages of this session listen"),
+        },
+        path => match limits.calls.try_acquire_owned() {
+            Ok(permit) => call(shared, path, request, permit).await,
+            Err(_) => refused(StatusCode::TOO_MANY_REQUESTS, "too many requests of this session are open"),
+        },
+    }
+}
+
+fn limits(shared: &Shared, session: &str) -> Limits {
+    let mut sessions = shared.sessions.lock();
+    if sessions.len() > 256 {
+        sessions.retain(|_, limits| Arc::strong_count(&limits.calls) > 1 || Arc::strong_count(&limits.streams) > 1);
+    }
+    let new = || Limits { calls: Arc::new(Semaphore::new(CALLS)), streams: Arc::new(Semaphore::new(STREAMS)) };
+    sessions.entry(session.to_owned()).or_insert_with(new).clone()
+}
+
+/// What a page learns of the server and its session.
+fn about(shared: &Shared, session: &str) -> Value {
+    let home = shared.app.home();
+    let directory = home.around().directory().map(|path| path.display().to_string()).unwrap_or_default();
+    json!({
+        "csrf": csrf(session),
+        "version": env!("CARGO_PKG_VERSION"),
+        "home": home.root().display().to_string(),
+        "project": directory,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Code {
+    code: String,
+}
+
+/// Makes a session of a code.
+async fn begin(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
+    let (head, body) = request.into_parts();
+    if let Err((status, words)) = shared.access.is_from_page(&head) {
+        return refused(status, words);
+    }
+    let Ok(Code { code }) = serde_json::from_slice(&body) else {
+        return refused(StatusCode::BAD_REQUEST, "the body must be `{\"code\": \"…\"}`");
+    };
+    let access = shared.access.clone();
+    let redeemed = tokio::task::spawn_blocking(move || access.redeem(&code)).await;
+    let token = match redeemed {
+        Ok(Ok(Some(token))) => token,
+        Ok(Ok(None)) => {
+            return refused(StatusCode::UNAUTHORIZED, "the code was used, or is too old: `aiw web` gives another one");
+        }
+        _ => return refused(StatusCode::SERVICE_UNAVAILABLE, "the session can't be kept: the home can't be written"),
+    };
+    let mut response = json_of(StatusCode::OK, &about(shared, &token));
+    if let Some(cookie) = shared.access.cookie(&token) {
+        response.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    response
+}
+
+fn end(shared: &Shared, session: &str) -> Answer {
+    match shared.access.end(session) {
+        Ok(()) => json_of(StatusCode::OK, &json!({})),
+        Err(e) => refused(StatusCode::SERVICE_UNAVAILABLE, &e.to_string()),
+    }
+}
+
+/// The words of a query. The last of a name counts.
+fn words(request: &Request<Bytes>) -> BTreeMap<String, String> {
+    let query = request.uri().query().unwrap_or_default();
+    query
+        .split('&')
+        .filter_map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Some((unescaped(name)?, unescaped(value)?))
+        })
+        .collect()
+}
+
+/// Returns a part of an address without its escapes. `None` if they make no text.
+pub(crate) fn unescaped(part: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let (high, low) = (rest.next()?, rest.next()?);
+                let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                digit(high)? << 4 | digit(low)?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn events(shared: &Arc<Shared>, request: &Request<Bytes>, permit: OwnedSemaphorePermit) -> Answer {
+    let query = words(request);
+    let again = request.headers().contains_key("last-event-id");
+    let topics = query.get("topics").map(|topics| topics.split(',').map(str::to_owned).collect()).unwrap_or_default();
+    let client = match shared.projects.client(query.get("project").map(String::as_str)) {
+        Ok(Some(client)) => client,
+        Ok(None) => return refused(StatusCode::NOT_FOUND, "aiw knows no such project"),
+        Err(e) => return failed(e.into()),
+    };
+    let listens = Listens { topics, logs: crate::routes::logs(&client, &query), again };
+    if let Some(word) = listens.unknown() {
+        return refused(StatusCode::BAD_REQUEST, &format!("there is no topic `{}`", aiw_core::one_line(word, 40)));
+    }
+    let events = match listens.events(shared.app.feed(), &shared.streams, shared.stop.clone()) {
+        Ok(events) => events,
+        Err(e) => return failed(e.into()),
+    };
+    let frames = events.map(move |bytes| {
+        let _ = &permit;
+        Ok::<_, Infallible>(Frame::data(bytes))
+    });
+    let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn failed(problem: NoAnswer) -> Answer {
+    let status = problem.status();
+    json_of(status, &serde_json::to_value(problem.answer()).unwrap_or_default())
+}
+
+/// Finds the route, and calls its verb in a thread of its own: verbs read and write files.
+async fn call(shared: &Arc<Shared>, path: &str, request: Request<Bytes>, permit: OwnedSemaphorePermit) -> Answer {
+    let Some(route) = table().iter().find(|route| route.path == path && route.method == request.method()) else {
+        return refused(StatusCode::NOT_FOUND, "there is nothing at this path");
+    };
+    let (shared, runtime) = (shared.clone(), tokio::runtime::Handle::current());
+    let done = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        called(&shared, route, &request, runtime)
+    });
+    match done.await {
+        Ok(answer) => answer,
+        Err(_) => refused(StatusCode::INTERNAL_SERVER_ERROR, "this is a bug in aiw: the request failed"),
+    }
+}
+
+fn called(shared: &Arc<Shared>, route: &ApiRoute, request: &Request<Bytes>, runtime: tokio::runtime::Handle) -> Answer {
+    let query = words(request);
+    let made = || {
+        let mut body = match request.body().is_empty() {
+            true => json!({}),
+            false => serde_json::from_slice(request.body())
+                .map_err(|e| NoAnswer::Malformed(format!("the body is not JSON: {e}")))?,
+        };
+        let person = take_person(&mut body)?;
+        let client = shared.projects.client(query.get("project").map(String::as_str))?;
+        let client = client.ok_or_else(|| NoAnswer::Malformed("aiw knows no such project".into()))?;
+        let own = route.whole_path();
+        let pairs = own.split('/').zip(request.uri().path().split('/'));
+        let segments = pairs.filter(|(own, _)| own.starts_with('{')).map(|(_, given)| unescaped_path(given));
+        let segments = segments.collect::<Option<Vec<String>>>();
+        let segments = segments.ok_or_else(|| NoAnswer::Malformed("the path is not valid".into()))?;
+        Ok::<_, NoAnswer>(ApiCall {
+            shared: shared.clone(),
+            client,
+            person,
+            runtime,
+            segments,
+            query: query.clone(),
+            body,
+        })
+    };
+    let call: ApiCall = match made() {
+        Ok(call) => call,
+        Err(problem) => return failed(problem),
+    };
+    let answer = (route.run)(&call);
+    if let Some(ask) = call.person.open() {
+        return json_of(StatusCode::CONFLICT, &serde_json::to_value(AskedAnswer { ask }).unwrap_or_default());
+    }
+    let mut response = match answer {
+        Ok(value) => json_of(StatusCode::OK, &value),
+        Err(problem) => failed(problem),
+    };
+    tell(&call.person, &mut response);
+    response
+}
+
+/// A segment of a path, where `+` is itself.
+fn unescaped_path(part: &str) -> Option<String> {
+    unescaped(&part.replace('+', "%2B"))
+}
+
+/// The header with what a verb told: an array of texts, with escapes for all that is not ASCII.
+const TOLD: HeaderName = HeaderName::from_static("x-aiw-told");
+
+/// The longest.
+const TOLD_BYTES: usize = 6 << 10;
+
+fn tell(person: &PagePerson, response: &mut Answer) {
+    let mut kept = Vec::new();
+    let mut bytes = 0;
+    for line in person.told() {
+        let line = aiw_core::one_line(&line, 400);
+        bytes += line.len() * 2;
+        if bytes > TOLD_BYTES {
+            break;
+        }
+        kept.push(line);
+    }
+    if kept.is_empty() {
+        return;
+    }
+    let text = json!(kept).to_string();
+    let escaped: String = text
+        .encode_utf16()
+        .map(|unit| match u8::try_from(unit) {
+            Ok(byte) if byte.is_ascii() => char::from(byte).to_string(),
+            _ => format!("\\u{unit:04x}"),
+        })
+        .collect();
+    if let Ok(value) = HeaderValue::from_str(&escaped) {
+        response.headers_mut().insert(TOLD, value);
+    }
+}

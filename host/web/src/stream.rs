@@ -1,0 +1,124 @@
+//! What changes, as server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
+//!
+//! A stream tells topics, not content: the page asks again for what it shows. Each topic waits once, however often it
+//! changed, so a reader that is slow or hidden costs nothing, and misses nothing that it would still see.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use aiw_app::AppError;
+use aiw_app::feed::{Feed, Topic, TopicSubscription};
+use aiw_listen::Bytes;
+use futures::Stream;
+use futures::stream::unfold;
+use tokio_util::sync::CancellationToken;
+
+/// How often a stream says that it lives, so that one whose reader is gone ends.
+const BEATS: Duration = Duration::from_secs(25);
+
+/// The topics, by their names in the query and in events.
+const TOPICS: [(&str, Topic); 8] = [
+    ("tasks", Topic::Tasks),
+    ("processes", Topic::Processes),
+    ("servers", Topic::Servers),
+    ("providers", Topic::Providers),
+    ("usage", Topic::Usage),
+    ("plugins", Topic::Plugins),
+    ("events", Topic::Events),
+    ("documents", Topic::Documents),
+];
+
+/// The word for what is written to logs.
+const LOGS: &str = "logs";
+
+/// The open streams of a server.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OpenStreams(Arc<AtomicUsize>);
+
+impl OpenStreams {
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn enter(&self) -> Entered {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Entered(self.clone())
+    }
+}
+
+/// A stream that is counted until it ends.
+struct Entered(OpenStreams);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What a page listens to.
+pub(crate) struct Listens {
+    pub(crate) topics: Vec<String>,
+    /// Directories of logs that are followed.
+    pub(crate) logs: Vec<PathBuf>,
+    /// Whether it listened before: what happened meanwhile is not known.
+    pub(crate) again: bool,
+}
+
+impl Listens {
+    /// Returns the first word that is no topic.
+    pub(crate) fn unknown(&self) -> Option<&str> {
+        let is_known = |word: &str| word == LOGS || TOPICS.iter().any(|(name, _)| *name == word);
+        self.topics.iter().map(String::as_str).find(|word| !is_known(word))
+    }
+
+    /// Subscribes, and returns the events. They end when the server stops.
+    pub(crate) fn events(
+        self,
+        feed: &Feed,
+        open: &OpenStreams,
+        stop: CancellationToken,
+    ) -> Result<impl Stream<Item = Bytes> + Send + 'static, AppError> {
+        let wanted = TOPICS.iter().filter(|(name, _)| self.topics.iter().any(|word| word == name));
+        let wanted: Vec<Topic> = wanted.map(|(_, topic)| *topic).collect();
+        let changes = feed.changes(&wanted)?;
+        self.logs.iter().for_each(|directory| changes.follow_directory(directory));
+        let first = if self.again { "event: reset\ndata: {}\n\n" } else { "event: open\ndata: {}\n\n" };
+        let state = Following { changes, count: 0, first: Some(first), stop, _open: open.enter() };
+        Ok(unfold(state, |mut state| async move {
+            let bytes = state.next().await?;
+            Some((bytes, state))
+        }))
+    }
+}
+
+struct Following {
+    changes: TopicSubscription,
+    count: u64,
+    first: Option<&'static str>,
+    stop: CancellationToken,
+    _open: Entered,
+}
+
+impl Following {
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(first) = self.first.take() {
+            return Some(Bytes::from_static(first.as_bytes()));
+        }
+        tokio::select! {
+            topics = self.changes.next() => {
+                self.count += 1;
+                let name = |topic: &Topic| match TOPICS.iter().find(|(_, known)| known == topic) {
+                    Some((name, _)) => *name,
+                    None => LOGS,
+                };
+                let names: Vec<&str> = topics.iter().map(name).collect();
+                let data = serde_json::json!({ "topics": names });
+                Some(Bytes::from(format!("id: {}\nevent: changed\ndata: {data}\n\n", self.count)))
+            }
+            () = tokio::time::sleep(BEATS) => Some(Bytes::from_static(b": alive\n\n")),
+            () = self.stop.cancelled() => None,
+        }
+    }
+}
