@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use aiw_tests::{Environment, FakeClis, ModelApi, git, listening, not_run, real_cli, tiny_model};
+use aiw_tests::{Answer, Environment, FakeClis, ModelApi, Server, git, listening, not_run, real_cli, tiny_model};
 use serde_json::{Value, json};
 
+use crate::doctor::{Other, open_to};
 use crate::terminal::Terminal;
 
 /// What is asked of somebody who adds a provider at this address, with what they type.
@@ -32,6 +33,14 @@ const REST: [(&str, &str); 4] = [
 ];
 
 const AGREEMENT: &str = "Do all of this? [y/N]";
+
+/// A registry of npm, by which the newest version of Claude Code is another one than that of anybody.
+fn npm() -> Server {
+    Server::start(|request| match request.path.as_str() {
+        "/@anthropic-ai/claude-code/latest" => Answer::ok(r#"{"version": "99.0.0"}"#),
+        _ => Answer::ok(r#"{"version": "1.2.3"}"#),
+    })
+}
 
 /// Answers one question after the other.
 fn answer(terminal: &mut Terminal, all: &[(&str, &str)]) {
@@ -76,12 +85,16 @@ fn a_stranger_gets_from_a_fresh_home_to_an_answered_prompt() {
     env.set("PATH", path);
     env.set("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
     env.set("DISABLE_AUTOUPDATER", "1");
+    let npm = npm();
+    env.settings(&json!({"updates": {"npm_url": npm.url()}}));
     assert!(env.run(&[]).ok().stdout.contains("next: `aiw init`"));
     let mut terminal = Terminal::start(&env, &["init"]);
     answer(&mut terminal, &provider(api.url()));
     answer(&mut terminal, &REST);
     terminal.wait_for(AGREEMENT);
+    assert!(npm.seen().is_empty(), "nobody is asked before the person agrees");
     terminal.press("y\r");
+    terminal.wait_for(": 99.0.0 is out");
     terminal.wait_for("Next: `aiw claude -p litellm \"PROMPT\"`");
     let shown = terminal.shown();
     assert!(terminal.ends().success(), "{shown}");
@@ -153,6 +166,9 @@ fn who_stops_in_a_step_has_those_before_and_nothing_of_that_one() {
 fn without_a_terminal_it_prints_the_commands_and_where_nothing_is_lacking_it_asks_nothing() {
     let (env, _clis) = FakeClis::environment();
     let commands = ["aiw provider add", "aiw setup claude codex gemini", "aiw history hooks install", "aiw model pull"];
+    let npm = npm();
+    let updates = |check: bool| env.settings(&json!({"updates": {"npm_url": npm.url(), "check": check}}));
+    updates(true);
     let printed = env.run(&["init", "--yes"]).ok();
     assert_eq!(
         printed.whole(),
@@ -177,7 +193,50 @@ fn without_a_terminal_it_prints_the_commands_and_where_nothing_is_lacking_it_ask
         env.run_with_input(command, "the-key").ok();
     }
     assert_eq!(env.json(&["init"]), json!({"lacking": []}));
-    let mut terminal = Terminal::start(&env, &["init"]);
-    terminal.wait_for("nothing is lacking");
-    assert!(terminal.ends().success() && terminal.shown().trim().lines().count() == 1, "{}", terminal.shown());
+    assert!(npm.seen().is_empty(), "nobody is there who wants to know");
+    let on_terminal = |asks: &str| {
+        let mut terminal = Terminal::start(&env, &["init"]);
+        terminal.wait_for("nothing is lacking");
+        assert!(terminal.ends().success());
+        let shown = terminal.shown();
+        // Who is asked is said meanwhile.
+        let (said, asked): (Vec<&str>, Vec<&str>) =
+            shown.trim().lines().map(str::trim_end).partition(|line| !line.starts_with("asking for"));
+        assert_eq!(asked.join(" "), asks);
+        said.join("\n")
+    };
+    let nothing = "nothing is lacking; `aiw doctor` looks for problems";
+    let news = format!("{nothing}\nclaude 1.2.3: 99.0.0 is out\n  → update it as you installed it");
+    let asks = ["claude", "codex", "gemini"].map(|cli| format!("asking for the newest version of {cli}")).join(" ");
+    assert_eq!((on_terminal(&asks), npm.seen().len()), (news.clone(), 3));
+    // Once a day, and not at all if that is wanted.
+    assert_eq!((on_terminal(""), npm.seen().len()), (news, 3));
+    updates(false);
+    fs::remove_file(env.home().join("cache/cli-news.json")).unwrap();
+    assert_eq!((on_terminal(""), npm.seen().len()), (nothing.to_owned(), 3));
+}
+
+#[test]
+fn a_home_that_can_not_be_read_is_one_error_with_the_command_that_opens_it() {
+    let env = Environment::cold();
+    let closed = [env.home(), env.home().join("providers.json"), env.home().join("models.lock")];
+    open_to(&env.home(), 0o700);
+    fs::write(&closed[1], "{}").unwrap();
+    fs::write(&closed[2], "").unwrap();
+    let other = Other::of(&env);
+    for (path, unread) in closed.iter().zip([1, 1, 2]) {
+        open_to(path, 0o000);
+        let run = other.run("\"$AIW\" init");
+        let unread = closed[unread].display();
+        let says = format!(
+            "error: cannot read `{unread}`: Permission denied (os error 13)\nhint: `chmod u+rwX {}`\n",
+            path.display()
+        );
+        assert_eq!((run.stdout.as_str(), run.stderr.as_str(), run.code), ("", says.as_str(), 69));
+        let opened = other.run(&format!("chmod u+rwX {} && \"$AIW\" doctor >/dev/null || true", path.display()));
+        opened.ok();
+    }
+    fs::remove_file(&closed[2]).unwrap();
+    let run = other.run("\"$AIW\" init").ok();
+    assert!(run.stdout.starts_with("aiw provider add\n"), "{}", run.whole());
 }

@@ -15,12 +15,12 @@ use crate::terminal::Terminal;
 use crate::tui::agree;
 
 /// A machine of a person.
-struct Machine {
-    env: Environment,
+pub struct Machine {
+    pub env: Environment,
 }
 
 impl Machine {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self::of(Environment::new())
     }
 
@@ -35,7 +35,7 @@ impl Machine {
         self.env.user().join(path)
     }
 
-    fn write(&self, path: &str, text: &str) {
+    pub fn write(&self, path: &str, text: &str) {
         fs::create_dir_all(self.file(path).parent().unwrap()).unwrap();
         fs::write(self.file(path), text).unwrap();
     }
@@ -45,7 +45,7 @@ impl Machine {
     }
 
     /// Begins a store on a terminal, and types two of the words that it shows.
-    fn init(&self, far: &str) -> Vec<String> {
+    pub fn init(&self, far: &str) -> Vec<String> {
         let mut terminal = Terminal::start(&self.env, &["sync", "init", far, "--name", "laptop"]);
         terminal.wait_for("Word 3:");
         let shown = terminal.shown();

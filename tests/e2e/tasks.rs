@@ -472,7 +472,7 @@ fn record(env: &Environment, id: &str) -> Value {
 }
 
 /// Creates a task whose CLI and supervisor were killed, and that nothing has looked at since.
-fn killed(env: &Environment) -> String {
+pub fn killed(env: &Environment) -> String {
     let id = detach(env, "claude", "exec sleep 60");
     until(|| task(env, &id)["state"] == "running");
     let record = record(env, &id);

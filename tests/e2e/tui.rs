@@ -230,6 +230,50 @@ fn a_provider_is_added_by_questions_and_its_key_is_never_shown() {
 }
 
 #[test]
+fn a_provider_is_edited_by_questions_and_who_types_nothing_leaves_it_as_it_is() {
+    let env = Environment::new();
+    let add =
+        ["provider", "add", "gw", "--preset", "custom", "--base-url", "openai=https://a.test/v1", "--token-stdin"];
+    env.run_with_input(&[&add[..], &["--model", "m-1", "--scenario", "chores"]].concat(), "sk-canary-gw\n").ok();
+    let shown = || env.json(&["provider", "show", "gw"])["provider"].clone();
+    let mut terminal = Terminal::start(&env, &["tui", "providers"]);
+    let answer = |terminal: &mut Terminal, answers: [&str; 3]| {
+        terminal.wait_for("gw");
+        terminal.press("e");
+        let now = shown();
+        let (url, model) = (now["base_urls"]["openai"].as_str().unwrap(), now["model"].as_str());
+        let asks = [
+            format!("Address for the openai API (empty for {url}):"),
+            model.map_or("Model (empty for the CLI's own choice):".to_owned(), |model| {
+                format!("Model (empty for {model},")
+            }),
+            format!("Words for its use (empty for {}", now["scenario"].as_str().unwrap()),
+        ];
+        for (question, said) in asks.iter().zip(answers) {
+            terminal.wait_for(question);
+            terminal.press(&format!("{said}\r"));
+        }
+    };
+    answer(&mut terminal, ["", "m-2", "hard work"]);
+    terminal.wait_for("changed gw");
+    let now = shown();
+    assert_eq!((&now["model"], &now["scenario"]), (&json!("m-2"), &json!("hard work")));
+    assert_eq!((&now["base_urls"]["openai"], &now["secret"]), (&json!("https://a.test/v1"), &json!("set")));
+    // A dash takes away. Its key does not move to another address: it is asked for again.
+    answer(&mut terminal, ["https://b.test/v1", "-", ""]);
+    terminal.wait_for("Token");
+    terminal.press("sk-canary-b");
+    terminal.wait_for("***");
+    terminal.press("\r");
+    until(|| shown()["base_urls"]["openai"] == "https://b.test/v1");
+    assert_eq!((&shown()["model"], &shown()["scenario"]), (&json!(null), &json!("hard work")));
+    answer(&mut terminal, ["", "", ""]);
+    terminal.wait_for("! ");
+    assert!(!terminal.shown().contains("canary"), "{}", terminal.shown());
+    quit(terminal);
+}
+
+#[test]
 fn a_past_session_is_found_and_gone_on_with() {
     let mut env = Environment::new();
     let bin = env.path("clients");

@@ -175,7 +175,8 @@ pub enum Command {
     /// Ask for what is missing, and set it up: provider, AI CLIs, history, model, sync
     ///
     /// At most five questions, and Enter skips each. It shows everything that it would change and asks once more; until then
-    /// nothing is written. Each step says how to undo it. Without a terminal, or with --json, it asks nothing and prints the
+    /// nothing is written. Each step says how to undo it. In the end it asks the npm registry whether newer versions of your AI
+    /// CLIs are out, once a day at most (`updates.check`). Without a terminal, or with --json, it asks nothing and prints the
     /// commands that do the same.
     ///
     /// Exit codes: 0 if nothing is missing or all that you chose was done; 2 if you say no in the end; else that of the first
@@ -219,7 +220,7 @@ pub enum Command {
     /// Below each problem is the command that mends it. It asks nobody, starts nothing and changes nothing; what takes longer
     /// than a second is left. Exit code 0 if there is no problem, else 1.
     Doctor {
-        /// Ask the providers with their keys, npm for newer CLIs, and the MCP servers, which are started for that
+        /// Ask the providers with their keys, npm for newer CLIs, the store of `aiw sync`, and the MCP servers, which are started for that
         #[arg(long)]
         online: bool,
     },

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use aiw_core::CliKind;
+use aiw_core::{CliKind, ErrorKind};
 use aiw_home::{Home, Surroundings};
 use aiw_processes::WaitFor;
 use clap::Parser;
@@ -30,8 +30,17 @@ use crate::cli::{Cli, Command, TuiArgs};
 use crate::failure::Failure;
 use crate::output::Output;
 
-// Long: the order in which a command begins.
 fn main() -> ExitCode {
+    or_bug(begin)
+}
+
+/// Does work. A panic was told by its hook, and is a bug in aiw.
+fn or_bug(work: fn() -> ExitCode) -> ExitCode {
+    std::panic::catch_unwind(work).unwrap_or_else(|_| ExitCode::from(ErrorKind::Internal.exit_code()))
+}
+
+// Long: the order in which a command begins.
+fn begin() -> ExitCode {
     // The system calls a process that was started through /proc `exe`.
     #[cfg(target_os = "linux")]
     if std::env::args_os().next().is_some_and(|name| name == "aiw") {
@@ -202,5 +211,16 @@ fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) ->
         | Command::Update { .. }
         | Command::Extension(_)
         | Command::Cli(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_as_a_bug() {
+        let code = or_bug(|| std::panic::resume_unwind(Box::new("a bug")));
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(70)));
     }
 }

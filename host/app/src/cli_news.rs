@@ -36,6 +36,19 @@ pub struct CliNews {
     pub asked: String,
 }
 
+impl CliNews {
+    /// Returns the lines that say so, the second one with the command that updates it if there is a newer version.
+    pub fn lines(&self) -> Vec<String> {
+        let version = self.version.as_deref().unwrap_or("of an unknown version");
+        if !self.is_newer {
+            return vec![format!("{} {version}: the newest is {}", self.kind, self.newest)];
+        }
+        let how = || "update it as you installed it".to_owned();
+        let update = self.update.as_ref().map_or_else(how, |update| format!("`{update}`"));
+        vec![format!("{} {version}: {} is out", self.kind, self.newest), format!("  → {update}")]
+    }
+}
+
 /// The newest version of a CLI, as the registry said.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Newest {

@@ -4,14 +4,18 @@ mod lacking;
 mod standing;
 mod step;
 
+use std::time::Duration;
+
 use aiw_core::{Ask, CliKind, Effect, Fault, Plan, Sink, Told};
 use aiw_home::Home;
+use tokio::time::timeout;
 
 use self::lacking::first_cli;
 pub(crate) use self::lacking::lacks_essentials;
 pub use self::lacking::{InitLacking, InitPart, LackingPart, look};
 pub use self::step::InitRequest;
 use self::step::{InitStep, InitWork};
+use crate::cli_news::{CliNews, outdated};
 use crate::failures::unless_stopped;
 use crate::{AppError, ClientSession};
 
@@ -67,8 +71,28 @@ pub async fn init(
             Err(error) => done.failed(part, unless_stopped(error)?, &again, sink),
         }
     }
+    tell_news(client.home(), sink).await;
     sink.done(format!("Next: {}", next.unwrap_or_else(|| next_step(client.home()))));
     Ok(done)
+}
+
+/// How long the registry may take to say which AI CLIs have a newer version.
+const ANSWERS: Duration = Duration::from_secs(10);
+
+/// Tells which AI CLIs have a newer version, and the commands that update them. Whoever does not answer is only noted: nothing of
+/// the set-up waits for it.
+pub async fn tell_news(home: &Home, sink: &dyn Sink) {
+    match timeout(ANSWERS, outdated(home, sink)).await {
+        Ok(Ok(news)) => {
+            let newer = news.iter().filter(|news| news.is_newer);
+            newer.flat_map(CliNews::lines).for_each(|line| sink.done(line));
+        }
+        // Why it is not known was noted for each, and who switched it off knows that.
+        Ok(Err(_)) => {}
+        Err(_) => {
+            sink.note("whether newer versions of AI CLIs are out is not known: `aiw cli outdated` asks again".into())
+        }
+    }
 }
 
 impl InitDone {

@@ -45,6 +45,52 @@ impl Configured {
     }
 }
 
+/// Servers of a project that a session does not have, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LeftOutServers {
+    /// The user has not trusted the file that declares them.
+    #[error("the servers of `{}` are left out until you trust them: `{}`", file.display(), trusts(file))]
+    Untrusted {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The file is another one than the user trusted.
+    #[error("the servers of `{}` are left out: the file is not as you trusted it; look at it, then `{}`", file.display(), trusts(file))]
+    Changed {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The file can't be used, or not by anybody.
+    #[error("the servers of `{}` are left out: {why}", file.display())]
+    Unusable {
+        /// The file.
+        file: PathBuf,
+        /// Why, as the end of a sentence.
+        why: String,
+    },
+    /// One has the name of a server of the user's.
+    #[error("the project's server `{}` is left out: you have one of that name", one_line(key, 60))]
+    Named {
+        /// Its key.
+        key: String,
+    },
+}
+
+impl LeftOutServers {
+    /// Returns the command that trusts the file, where that is what they lack.
+    pub fn trusted_by(&self) -> Option<String> {
+        match self {
+            Self::Untrusted { file } | Self::Changed { file } => Some(trusts(file)),
+            Self::Unusable { .. } | Self::Named { .. } => None,
+        }
+    }
+}
+
+/// Returns the command that trusts the directory of a file.
+fn trusts(file: &Path) -> String {
+    format!("aiw trust add {}", shell_word(&file.parent().unwrap_or(file).to_string_lossy()))
+}
+
 /// Where to look.
 #[derive(Debug, Clone)]
 pub struct ServerPlaces {
@@ -78,14 +124,13 @@ impl ServerPlaces {
         own.into_iter().chain(self.project.clone()).chain(self.settings.clone()).collect()
     }
 
-    /// The servers, and one sentence for each file that can't be used. Whatever a project's file is, it costs only its
-    /// own servers.
-    pub fn read(&self) -> Result<(Vec<Configured>, Vec<String>), HomeError> {
+    /// The servers, and what is left out of them. Whatever a project's file is, it costs only its own servers.
+    pub fn read(&self) -> Result<(Vec<Configured>, Vec<LeftOutServers>), HomeError> {
         self.read_with(&self.home.settings()?)
     }
 
     /// Reads them as [`ServerPlaces::read`] does, with these settings.
-    pub fn read_with(&self, settings: &Settings) -> Result<(Vec<Configured>, Vec<String>), HomeError> {
+    pub fn read_with(&self, settings: &Settings) -> Result<(Vec<Configured>, Vec<LeftOutServers>), HomeError> {
         let known = settings.mcp()?;
         let mut problems = Vec::new();
         // A file of the user's that makes no sense is an error, not a home without servers.
@@ -102,10 +147,7 @@ impl ServerPlaces {
         for (scope, directory, opened, declared) in all {
             for found in ScopedServer::all(scope, declared) {
                 if servers.iter().any(|other| other.key == found.key) {
-                    problems.push(format!(
-                        "the project's server `{}` is left out: you have one of that name",
-                        one_line(&found.key, 60)
-                    ));
+                    problems.push(LeftOutServers::Named { key: found.key });
                     continue;
                 }
                 let mut settings = known.servers.get(&found.key).cloned().unwrap_or_default();
@@ -130,30 +172,30 @@ type DeclaredHere = (OpenDir, Map<String, Value>);
 ///
 /// # Errors
 ///
-/// Why there are none, as a sentence.
-fn declared(file: &Path, trust: &TrustSettings) -> Result<Option<DeclaredHere>, String> {
-    let shown = file.display();
-    let left_out = |why: &dyn std::fmt::Display| format!("the servers of `{shown}` are left out: {why}");
-    let root = file.parent().unwrap_or(file);
-    let again = format!("`aiw trust add {}`", shell_word(&root.to_string_lossy()));
-    let untrusted = || format!("the servers of `{shown}` are left out until you trust them: {again}");
+/// Why there are none.
+fn declared(file: &Path, trust: &TrustSettings) -> Result<Option<DeclaredHere>, LeftOutServers> {
+    let file = file.to_owned();
+    let root = file.parent().unwrap_or(&file);
     // It can't be trusted.
-    if fs::symlink_metadata(file).is_ok_and(|meta| meta.is_symlink()) {
-        return Err(left_out(&"the file is a link, which aiw doesn't follow in a project"));
+    if fs::symlink_metadata(&file).is_ok_and(|meta| meta.is_symlink()) {
+        let why = "the file is a link, which aiw doesn't follow in a project".to_owned();
+        return Err(LeftOutServers::Unusable { file, why });
     }
     if !trust.covers(root) {
-        return Err(untrusted());
+        return Err(LeftOutServers::Untrusted { file });
     }
-    let Some((opened, bytes)) = read_unlinked_beside(file, MAX_FILE).map_err(|e| left_out(&e))? else {
-        return Ok(None);
+    let (opened, bytes) = match read_unlinked_beside(&file, MAX_FILE) {
+        Ok(Some(read)) => read,
+        Ok(None) => return Ok(None),
+        Err(e) => return Err(LeftOutServers::Unusable { file, why: e.to_string() }),
     };
-    match trust.file(file, &bytes) {
+    match trust.file(&file, &bytes) {
         FileTrust::Trusted => match in_file(&bytes) {
             Ok(servers) => Ok(Some((opened, servers))),
-            Err(problem) => Err(left_out(&format!("it {problem}"))),
+            Err(problem) => Err(LeftOutServers::Unusable { file, why: format!("it {problem}") }),
         },
-        FileTrust::Changed => Err(left_out(&format!("the file is not as you trusted it; look at it, then {again}"))),
-        FileTrust::Unknown => Err(untrusted()),
+        FileTrust::Changed => Err(LeftOutServers::Changed { file }),
+        FileTrust::Unknown => Err(LeftOutServers::Untrusted { file }),
     }
 }
 
@@ -185,7 +227,7 @@ mod tests {
         let servers = ["workflows", "planned", "aiw", "Workflows", "a"].map(|name| format!("\"{name}\": {entry}"));
         fs::write(home.mcp_path(), format!("{{\"mcpServers\": {{{}}}}}", servers.join(","))).unwrap();
         let (servers, problems) = ServerPlaces::of(home, dir.path()).read().unwrap();
-        assert_eq!(problems, [""; 0]);
+        assert_eq!(problems, []);
         for server in servers {
             let problem = if server.key == "a" { None } else { Some("has aiw's own name: rename it".to_owned()) };
             assert_eq!(server.server.err(), problem, "{}", server.key);
@@ -228,7 +270,8 @@ mod tests {
         fs::write(&file, r#"{"mcpServers": {"b": {"command": "evil"}}}"#).unwrap();
         let (servers, problems) = places.read().unwrap();
         assert!(servers.iter().all(|server| server.key != "b"), "{servers:?}");
-        assert!(problems[0].contains("not as you trusted it"), "{problems:?}");
+        assert!(problems[0].to_string().contains("not as you trusted it"), "{problems:?}");
+        assert_eq!(problems[0].trusted_by(), Some(trusts(&file)));
         trust();
         assert_eq!(seen(), (vec!["a".to_owned(), "b".to_owned()], 0));
     }

@@ -32,7 +32,7 @@ pub use account::{LoginAccount, LoginWishes};
 pub use definition::{Difference, ToolDefinition};
 pub use error::PoolError;
 pub use find::{Allows, CurrentMeaning, Finder, FoundTools, KnownServer, Match, ModelSource, ToolMeaning};
-pub use found::{Configured, MAX_FILE, ServerPlaces};
+pub use found::{Configured, LeftOutServers, MAX_FILE, ServerPlaces};
 pub use listing::{Cost, ListableServer, ListingChoice, ListingLimits, ListingReason, choose};
 pub use names::{NamedTool, proxied};
 pub use pool::{Offered, Pool, SharedServers, SlotStatus, suspicions};

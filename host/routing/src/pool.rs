@@ -752,7 +752,7 @@ impl Inner {
             slots.insert(key, slot);
         }
         drop(slots);
-        self.set_problems(problems);
+        self.set_problems(problems.iter().map(ToString::to_string).collect());
         let _ = self.changes.send(());
     }
 

@@ -1,5 +1,8 @@
 //! The loop behind every screen: keys, signals, time, work on threads, frames.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::mem::ManuallyDrop;

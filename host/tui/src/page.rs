@@ -164,6 +164,8 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) struct PageAbout {
     pub(crate) title: &'static str,
+    /// Three letters of the title, which no other page has.
+    pub(crate) short: &'static str,
     /// The word that opens it: `aiw tui WORD`.
     pub(crate) word: &'static str,
     /// The command that prints it.
@@ -183,6 +185,7 @@ pub(crate) struct PageAbout {
 /// The browser of plugins in words. It is drawn by itself.
 pub(crate) static PLUGINS: PageAbout = PageAbout {
     title: "Plugins",
+    short: "Plu",
     word: "plugins",
     printed_by: "aiw plugin search",
     topics: &[],

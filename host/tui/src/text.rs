@@ -81,8 +81,16 @@ pub(crate) fn width(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.chars().map(char_width).sum() }
 }
 
+#[cfg(test)]
+std::thread_local! {
+    /// How many texts this thread has broken into lines.
+    pub(crate) static WRAPPED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// Breaks clean text into lines of at most `width` cells, at spaces where possible.
 pub(crate) fn wrap(text: &str, width: usize) -> Vec<&str> {
+    #[cfg(test)]
+    WRAPPED.set(WRAPPED.get() + 1);
     let width = width.max(1);
     let mut lines = Vec::new();
     let mut start = 0;

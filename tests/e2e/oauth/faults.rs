@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock};
 
-use aiw_tests::{Answer, Environment, Request, Server};
+use aiw_tests::{Answer, Environment, Request, Run, Server};
 use serde_json::{Value, json};
 
 use super::{Waiting, kept};
@@ -15,7 +15,7 @@ type Change = dyn Fn(&World, &str, &Request) -> Option<Answer> + Send + Sync;
 
 /// What the servers know of each other and got.
 #[derive(Default)]
-struct World {
+pub struct World {
     mcp: OnceLock<String>,
     issuer: OnceLock<String>,
     elsewhere: OnceLock<String>,
@@ -67,19 +67,19 @@ impl World {
     }
 }
 
-fn said(status: u16, value: &Value) -> Answer {
+pub fn said(status: u16, value: &Value) -> Answer {
     Answer::Plain(status, vec![("content-type".into(), "application/json".into())], value.to_string().into_bytes())
 }
 
 /// Three servers, one of which nobody named, and a home that knows the first.
-struct Setting {
-    env: Environment,
+pub struct Setting {
+    pub env: Environment,
     world: Arc<World>,
     _servers: Vec<Server>,
 }
 
 impl Setting {
-    fn new(change: impl Fn(&World, &str, &Request) -> Option<Answer> + Send + Sync + 'static) -> Self {
+    pub fn new(change: impl Fn(&World, &str, &Request) -> Option<Answer> + Send + Sync + 'static) -> Self {
         let (world, change): (Arc<World>, Arc<Change>) = (Arc::default(), Arc::new(change));
         let start = |who: &'static str| {
             let (world, change) = (world.clone(), change.clone());
@@ -97,6 +97,18 @@ impl Setting {
             &json!({"mcpServers": {"g": {"type": "http", "url": format!("{}/mcp", world.mcp())}}}).to_string(),
         );
         Self { env, world, _servers: servers }
+    }
+
+    /// Logs in at the server, and the browser brings the code.
+    pub fn log_in(&self) -> Run {
+        self.agrees(Waiting::start(&self.env, &[]))
+    }
+
+    /// Brings the code that a login waits for.
+    fn agrees(&self, login: Waiting) -> Run {
+        let state = login.parameter("state").unwrap();
+        login.comes_back(&format!("code={CODE}&state={state}&iss={}", self.world.issuer()));
+        login.end().ok()
     }
 
     /// After a failure: nothing is kept, and nothing went astray.
@@ -302,10 +314,8 @@ fn a_login_that_is_interrupted_leaves_nothing() {
 fn a_token_goes_to_the_url_it_was_given_for_and_is_forgotten_with_its_server() {
     let setting = Setting::new(|_, _, _| None);
     let login = Waiting::start(&setting.env, &[]);
-    let state = login.parameter("state").unwrap();
     assert_eq!(login.parameter("resource").unwrap(), format!("{}/mcp", setting.world.mcp()));
-    login.comes_back(&format!("code={CODE}&state={state}&iss={}", setting.world.issuer()));
-    let run = login.end().ok();
+    let run = setting.agrees(login);
     assert!(!run.whole().contains(TOKEN) && !run.whole().contains(CODE), "{}", run.whole());
     let with_token = |who: &str| {
         let expected = format!("Bearer {TOKEN}");

@@ -1,6 +1,6 @@
 //! Logging in to servers: a real authorization server, faulty ones, and where tokens went.
 
-mod faults;
+pub mod faults;
 mod real;
 
 use std::io::{BufRead, BufReader, Read, Write};

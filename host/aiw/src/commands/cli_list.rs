@@ -22,16 +22,7 @@ pub struct OutdatedClis {
 
 pub async fn outdated(home: &Home, output: &Output) -> Result<(), Failure> {
     let clis = cli_news::outdated(home, output).await?;
-    for news in &clis {
-        let version = news.version.as_deref().unwrap_or("of an unknown version");
-        if !news.is_newer {
-            output.line(format!("{} {version}: the newest is {}", news.kind, news.newest));
-            continue;
-        }
-        output.line(format!("{} {version}: {} is out", news.kind, news.newest));
-        let how = || "update it as you installed it".to_owned();
-        output.line(format!("  → {}", news.update.as_ref().map_or_else(how, |update| format!("`{update}`"))));
-    }
+    clis.iter().flat_map(CliNews::lines).for_each(|line| output.line(line));
     if clis.is_empty() {
         output.line("no AI CLI is installed; `aiw cli list` shows the commands that install them");
     }

@@ -1,7 +1,8 @@
 //! `aiw init`
 
-use aiw_app::init::{InitDone, InitRequest, init, look};
-use aiw_core::{Ask, counted};
+use aiw_app::AppError;
+use aiw_app::init::{InitDone, InitRequest, init, look, tell_news};
+use aiw_core::{Ask, Fault, counted};
 use aiw_home::Home;
 use aiw_offer::read_only_tools;
 
@@ -12,9 +13,12 @@ use crate::failure::Failure;
 use crate::output::Output;
 
 pub async fn run(args: &InitArgs, home: &Home, output: &Output) -> Result<(), Failure> {
-    let (lacking, person) = (look(home)?, Person::new(output, args.yes));
+    let (lacking, person) = (look(home).map_err(unreadable)?, Person::new(output, args.yes));
     if lacking.lacking.is_empty() {
         output.line("nothing is lacking; `aiw doctor` looks for problems");
+        if person.is_there() && !output.is_json() {
+            tell_news(home, output).await;
+        }
     } else if output.is_json() || !person.is_there() {
         lacking.lacking.iter().for_each(|lacks| output.line(&lacks.command));
     } else {
@@ -29,4 +33,14 @@ pub async fn run(args: &InitArgs, home: &Home, output: &Output) -> Result<(), Fa
     }
     output.answer(lacking);
     Ok(())
+}
+
+/// What is lacking can't be found out: the hint is the command that `aiw doctor` prints for it.
+fn unreadable(error: AppError) -> Failure {
+    let remedy = error.remedy();
+    let failure = Failure::from(error);
+    match remedy.filter(|_| failure.hint().is_none()) {
+        Some(command) => failure.with_hint(format!("`{command}`")),
+        None => failure,
+    }
 }

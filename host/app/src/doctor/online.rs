@@ -1,11 +1,12 @@
-//! What only others can tell: providers, the npm registry and the servers, asked because somebody said so.
+//! What only others can tell: providers, the npm registry, the store and the servers, asked because somebody said so.
 
 use std::time::Duration;
 
 use aiw_core::provider::KeyState;
-use aiw_core::{Sink, quoted, shell_word_in_line};
+use aiw_core::{Fault, Sink, quoted, shell_word_in_line};
 use aiw_home::FoundProblem;
 use aiw_routing::KnownTool;
+use aiw_sync::has_store;
 use futures::future::join_all;
 
 use super::Doctor;
@@ -13,6 +14,7 @@ use crate::ClientSession;
 use crate::cli_news::outdated;
 use crate::installation::UpdateError;
 use crate::servers::look::{Choices, check};
+use crate::sync;
 
 /// How long one of them may take to answer.
 const ANSWERS: Duration = Duration::from_secs(20);
@@ -30,17 +32,17 @@ impl OnlineProblems {
     }
 }
 
-/// Asks each provider with its key, the npm registry, and each server, which is started for that. Whoever does not answer
-/// stops no other.
+/// Asks each provider with its key, the npm registry, the store of `aiw sync`, and each server, which is started for that. Whoever
+/// does not answer stops no other.
 pub async fn ask_others(
     client: &ClientSession,
     choices: Choices<'_>,
     own: Vec<KnownTool>,
     sink: &dyn Sink,
 ) -> OnlineProblems {
-    let (providers, clis, mcp) =
-        tokio::join!(providers(client), clis(client, sink), servers(client, choices, own, sink));
-    OnlineProblems(vec![("providers", providers), ("clis", clis), ("mcp", mcp)])
+    let (providers, clis, mcp, sync) =
+        tokio::join!(providers(client), clis(client, sink), servers(client, choices, own, sink), store(client, sink));
+    OnlineProblems(vec![("providers", providers), ("clis", clis), ("mcp", mcp), ("sync", sync)])
 }
 
 fn slow(who: &str, command: String) -> FoundProblem {
@@ -75,6 +77,23 @@ async fn clis(client: &ClientSession, sink: &dyn Sink) -> Vec<FoundProblem> {
         Ok(Ok(_) | Err(UpdateError::Off | UpdateError::Home(_))) => Vec::new(),
         Ok(Err(e)) => vec![FoundProblem::new(e.to_string(), command())],
         Err(_) => vec![slow("the npm registry", command())],
+    }
+}
+
+/// Lists the snapshots of the store, where there is one. Nothing is merged.
+async fn store(client: &ClientSession, sink: &dyn Sink) -> Vec<FoundProblem> {
+    let list = "aiw sync list";
+    // Settings that can't be read are told without asking.
+    let Some(Ok(own)) = has_store(client.home()).then(|| sync::open(client.app(), client.home())) else {
+        return Vec::new();
+    };
+    match tokio::time::timeout(ANSWERS, own.list(sink)).await {
+        Ok(Ok(_)) => Vec::new(),
+        Ok(Err(e)) => match e.remedy() {
+            Some(_) => vec![FoundProblem::of(&e, list)],
+            None => vec![FoundProblem::of(&e, list).that("asks it again")],
+        },
+        Err(_) => vec![slow("the store of `aiw sync`", list.to_owned())],
     }
 }
 

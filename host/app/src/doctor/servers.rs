@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use aiw_core::{counted, quoted, shell_word, shell_word_in_line};
+use aiw_core::{counted, quoted, shell_word_in_line};
 use aiw_home::{FoundProblem, Home, edits, find_program};
-use aiw_routing::{Configured, KnownTool, LOST, Records, ServerPlaces, is_login_over};
+use aiw_routing::{Configured, KnownTool, LOST, LeftOutServers, Records, ServerPlaces, is_login_over};
 use aiw_servers::{DeclaredServer, PROJECT_FILE, ServerScope, Transport, left_in_clear};
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ pub(super) fn servers(home: &Home, own: Vec<KnownTool>) -> CheckedPart {
         Ok(read) => read,
         Err(e) => return CheckedPart::unread(name, FoundProblem::of(&e, "aiw mcp list")),
     };
-    let mut problems: Vec<FoundProblem> = left_out.into_iter().map(|problem| of_project(problem, &places)).collect();
+    let mut problems: Vec<FoundProblem> = left_out.iter().map(|found| of_project(found, &places)).collect();
     let records = Records::new(home.clone());
     problems.extend(servers.iter().flat_map(|found| of_server(home, found, &records)));
     if has_settings {
@@ -46,13 +46,9 @@ pub(super) fn servers(home: &Home, own: Vec<KnownTool>) -> CheckedPart {
 }
 
 /// Returns the problem with what a project declares. What is not trusted says so, by the command that trusts it.
-fn of_project(problem: String, places: &ServerPlaces) -> FoundProblem {
+fn of_project(found: &LeftOutServers, places: &ServerPlaces) -> FoundProblem {
     let file = places.project_file().unwrap_or(Path::new(PROJECT_FILE));
-    let root = file.parent().unwrap_or(file).to_string_lossy();
-    match problem.contains("aiw trust add ") {
-        true => FoundProblem::new(problem, format!("aiw trust add {}", shell_word(&root))),
-        false => FoundProblem::new(problem, edits(file)),
-    }
+    FoundProblem::new(found.to_string(), found.trusted_by().unwrap_or_else(|| edits(file)))
 }
 
 /// Returns what is wrong with a server, as far as its entry and its record tell.

@@ -1,7 +1,7 @@
 //! Parts of aiw that are lacking, and the commands that add them.
 
 use aiw_core::{CliKind, ProviderName, SecretName};
-use aiw_home::{Home, SecretRef};
+use aiw_home::{Home, ProvidersFile, SecretRef};
 use aiw_setup::SetupClient;
 use aiw_sync::has_store;
 use schemars::JsonSchema;
@@ -59,7 +59,7 @@ pub struct InitLacking {
 ///
 /// # Errors
 ///
-/// The files of the clients have no place, or this aiw is not to be found.
+/// The home can't be read, the files of the clients have no place, or this aiw is not to be found.
 pub fn look(home: &Home) -> Result<InitLacking, AppError> {
     let part = |part, about: &str, command: &str| LackingPart {
         part,
@@ -70,14 +70,15 @@ pub fn look(home: &Home) -> Result<InitLacking, AppError> {
         bytes: 0,
     };
     let mut lacking = Vec::new();
-    if lacks_provider(home) {
+    let providers = home.providers()?;
+    if !providers.providers().iter().any(|provider| aiw_providers::has_secrets(home, provider)) {
         let added = || part(InitPart::Provider, "no API provider with a key", "aiw provider add");
         let filled = |(provider, secret): (ProviderName, SecretName)| {
             let about = format!("the provider `{provider}` lacks the secret `{secret}`");
             let lacks = part(InitPart::Provider, &about, &format!("aiw secret set {secret}"));
             LackingPart { key: Some((provider, secret)), ..lacks }
         };
-        lacking.push(missing_key(home).map_or_else(added, filled));
+        lacking.push(missing_key(home, &providers).map_or_else(added, filled));
     }
     let clients = left_out(home)?;
     if !clients.is_empty() {
@@ -88,7 +89,7 @@ pub fn look(home: &Home) -> Result<InitLacking, AppError> {
     if lacks_hooks(home)? {
         lacking.push(part(InitPart::Hooks, "no hooks of the history in Claude Code", "aiw history hooks install"));
     }
-    if let Some(bytes) = lacks_model(home) {
+    if let Some(bytes) = lacks_model(home)? {
         let about = format!("no model for search by meaning, a download of {} MB", bytes / 1_000_000);
         lacking.push(LackingPart { bytes, ..part(InitPart::Model, &about, "aiw model pull") });
     }
@@ -104,15 +105,8 @@ pub(crate) fn lacks_essentials(home: &Home) -> bool {
     home.providers().is_ok_and(|file| file.providers().is_empty()) && is_in_any(home).is_ok_and(|is_in| !is_in)
 }
 
-/// A file that can't be read is for the doctor.
-fn lacks_provider(home: &Home) -> bool {
-    home.providers()
-        .is_ok_and(|file| !file.providers().iter().any(|provider| aiw_providers::has_secrets(home, provider)))
-}
-
 /// Returns the first secret that the vault lacks for a provider.
-fn missing_key(home: &Home) -> Option<(ProviderName, SecretName)> {
-    let file = home.providers().ok()?;
+fn missing_key(home: &Home, file: &ProvidersFile) -> Option<(ProviderName, SecretName)> {
     file.providers().iter().find_map(|provider| {
         let secret = provider.references().find_map(|reference| match reference {
             SecretRef::Vault(secret) if !home.vault().is_taken(secret) => Some(secret.clone()),
@@ -131,14 +125,14 @@ fn lacks_hooks(home: &Home) -> Result<bool, AppError> {
 }
 
 /// Returns the bytes that a model takes to download; `None` if there is one, or it can't be had.
-fn lacks_model(home: &Home) -> Option<u64> {
+fn lacks_model(home: &Home) -> Result<Option<u64>, AppError> {
     let models = EmbeddingModels::at(home.clone());
-    let (status, all): (ModelStatus, _) = (models.status().ok()?, models.list().ok()?);
+    let (status, all): (ModelStatus, _) = (models.status()?, models.list()?);
     let is_usual = status.name.as_deref().is_none_or(|name| name == DEFAULT_MODEL);
     let is_lacking = matches!(status.state, StateName::None | StateName::Missing | StateName::Changed) && is_usual;
     let is_offered = all.iter().any(|model| model.name == RUNTIME);
     let wanted = all.iter().filter(|model| !model.pulled && [RUNTIME, DEFAULT_MODEL].contains(&model.name.as_str()));
-    (is_lacking && is_offered).then(|| wanted.map(|model| model.size).sum())
+    Ok((is_lacking && is_offered).then(|| wanted.map(|model| model.size).sum()))
 }
 
 pub(super) fn names(clients: &[&SetupClient]) -> String {

@@ -114,6 +114,7 @@ type DeclaredServers = (Vec<Configured>, Vec<String>, Box<dyn Fn(&str) -> String
 fn declared(client: &ClientSession, sink: &dyn Sink) -> Result<DeclaredServers> {
     let settings = usable_settings(client.home(), sink)?;
     let (servers, problems) = ServerPlaces::of(client.home().clone(), client.cwd()).read_with(&settings)?;
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     notes(problems.clone(), sink);
     let redactor = redactor(client.home(), &settings)?;
     Ok((servers, problems, Box::new(move |text| redactor.redact(text).into_owned())))

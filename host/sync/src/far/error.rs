@@ -247,13 +247,23 @@ impl Fault for FarError {
         }
     }
 
-    fn own_hint(&self) -> Option<String> {
-        Some(match self {
+    fn own_remedy(&self) -> Option<String> {
+        let needs_login = matches!(
+            self,
             Self::NoLogin { .. }
-            | Self::LoginForm { .. }
-            | Self::LoginEnded { .. }
-            | Self::Login(_)
-            | Self::Refused { .. } => "`aiw sync login`".into(),
+                | Self::LoginForm { .. }
+                | Self::LoginEnded { .. }
+                | Self::Login(_)
+                | Self::Refused { .. }
+        );
+        needs_login.then(|| "aiw sync login".into())
+    }
+
+    fn own_hint(&self) -> Option<String> {
+        if let Some(command) = self.own_remedy() {
+            return Some(format!("`{command}`"));
+        }
+        Some(match self {
             Self::NoClient => "make an OAuth client of the type \"TVs and Limited Input devices\" in the Google Cloud \
                                console, put its id into settings.json as `sync.google.client_id` on each machine, and \
                                its secret into the vault: `aiw secret set sync-google-client`"

@@ -1,6 +1,7 @@
 //! The state of a page: its list, what is known of the selected thing, and what of it is on the screen.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use crossterm::event::KeyCode;
 use super::jobs::Job;
 use crate::list::List;
 use crate::page::{Action, Detail, Listed, Page, Row};
+use crate::text::wrap;
 
 /// How often a list is read for its ages alone.
 const AGES: Duration = Duration::from_secs(60);
@@ -19,6 +21,28 @@ const AGES: Duration = Duration::from_secs(60);
 pub(super) enum Focus {
     List,
     Detail,
+}
+
+/// Lines that are broken at a width.
+struct Wrapped {
+    /// The width.
+    room: usize,
+    /// For each line on the screen, the line that it is a piece of, and the bytes of that.
+    pieces: Vec<(usize, Range<usize>)>,
+}
+
+impl Wrapped {
+    fn of(lines: &[String], room: usize) -> Self {
+        let mut pieces = Vec::with_capacity(lines.len());
+        for (at, line) in lines.iter().enumerate() {
+            let begins = |piece: &str| piece.as_ptr() as usize - line.as_ptr() as usize;
+            pieces.extend(wrap(line, room).into_iter().map(|piece| (at, begins(piece)..begins(piece) + piece.len())));
+            if line.is_empty() {
+                pieces.push((at, 0..0));
+            }
+        }
+        Self { room, pieces }
+    }
 }
 
 /// A page with its state.
@@ -40,6 +64,8 @@ pub(crate) struct Panel {
     pub(super) scroll: Option<usize>,
     /// The largest of these.
     pub(super) furthest: usize,
+    /// What stands beside the list, wrapped; none if it has changed since.
+    wrapped: Option<Wrapped>,
     /// The words that the page is searched for.
     search: String,
     /// The id of what is to be selected when the list is there.
@@ -68,6 +94,7 @@ impl Panel {
             focus: Focus::List,
             scroll: None,
             furthest: 0,
+            wrapped: None,
             search: String::new(),
             wanted: None,
             is_listing: false,
@@ -82,6 +109,25 @@ impl Panel {
     pub(super) fn detail(&self) -> Option<&Detail> {
         let is_current = |(id, _): &&(String, Detail)| self.list.current().is_some_and(|row| row.id == *id);
         self.shown.as_ref().or_else(|| self.detail.as_ref().filter(is_current).map(|(_, detail)| detail))
+    }
+
+    /// Wraps the lines of what stands beside the list. Those of a long log are wrapped once for a width, and not for each frame.
+    pub(super) fn wrap(&mut self, room: usize) {
+        if self.wrapped.as_ref().is_none_or(|wrapped| wrapped.room != room) {
+            self.wrapped = self.detail().map(|detail| Wrapped::of(&detail.lines, room));
+        }
+    }
+
+    /// Returns how many wrapped lines there are.
+    pub(super) fn wrapped_count(&self) -> usize {
+        self.wrapped.as_ref().map_or(0, |wrapped| wrapped.pieces.len())
+    }
+
+    /// Returns so many wrapped lines from one of them on.
+    pub(super) fn wrapped(&self, first: usize, count: usize) -> impl Iterator<Item = &str> {
+        let lines = self.detail().map_or(&[][..], |detail| &detail.lines);
+        let pieces = self.wrapped.iter().flat_map(|wrapped| &wrapped.pieces).skip(first).take(count);
+        pieces.filter_map(|(line, piece)| lines.get(*line)?.get(piece.clone()))
     }
 
     /// Returns the job that reads the list, unless it is being read: then it is read again afterwards.
@@ -152,6 +198,9 @@ impl Panel {
         self.is_looking = false;
         let looked = Some((id, detail));
         let is_changed = self.detail != looked;
+        if is_changed && self.shown.is_none() {
+            self.wrapped = None;
+        }
         self.detail = looked;
         (self.look(at), is_changed)
     }
@@ -166,6 +215,7 @@ impl Panel {
     /// Shows a text in place of what is known of the selected thing.
     pub(super) fn show(&mut self, detail: Detail) {
         self.shown = Some(detail);
+        self.wrapped = None;
         self.focus = Focus::Detail;
         self.scroll = None;
     }
@@ -205,7 +255,9 @@ impl Panel {
 
     /// Shows another thing from its beginning, or its end.
     pub(super) fn forget_place(&mut self) {
-        self.shown = None;
+        if self.shown.take().is_some() {
+            self.wrapped = None;
+        }
         self.scroll = None;
     }
 

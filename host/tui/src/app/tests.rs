@@ -22,6 +22,7 @@ use crate::person::AtScreen;
 use crate::progress::ScreenProgress;
 use crate::prompt::{Answer, Form, Prompt};
 use crate::screen::{Effect, Screen as _, Way};
+use crate::text::WRAPPED;
 use aiw_app::feed::Topic;
 
 /// A page with things that a test gives, and the title and keys of another.
@@ -48,6 +49,7 @@ impl Page for SearchedFruit {
     fn about(&self) -> &'static PageAbout {
         static ABOUT: PageAbout = PageAbout {
             title: "Searched",
+            short: "Sea",
             word: "searched",
             printed_by: "aiw fruit search",
             topics: &[],
@@ -73,6 +75,7 @@ struct Fruit;
 
 static FRUIT: PageAbout = PageAbout {
     title: "Fruit",
+    short: "Fru",
     word: "fruit",
     printed_by: "aiw fruit",
     topics: &[Topic::Tasks],
@@ -440,6 +443,84 @@ fn logs_follow_their_end_until_the_user_scrolls() {
     assert!(!before.contains("line 119") && looked(&mut screen, 130).contains("line 118"));
     screen.key(KeyCode::End);
     assert!(looked(&mut screen, 140).contains("line 139"));
+}
+
+#[test]
+fn the_lines_of_a_long_text_are_wrapped_once_for_a_width() {
+    let mut screen = Screen::of_fruit();
+    let text = |count: usize, what: &str| {
+        Detail::of(vec![Fact::title("all")]).with_lines((0..count).map(|n| format!("{what} {n}")))
+    };
+    let wraps = |screen: &mut Screen, act: &dyn Fn(&mut Screen)| {
+        let before = WRAPPED.get();
+        act(screen);
+        WRAPPED.get() - before
+    };
+    let lines = 20_000;
+    let all = |screen: &mut Screen| {
+        screen.keys("p");
+        screen.app.reply(Reply::Acted(0, 'p', Ok(Outcome::Shown(text(lines, "a line")))));
+        screen.draw();
+    };
+    assert!(wraps(&mut screen, &all) >= lines);
+    // Neither a frame, nor a key, nor news of the thing below it wraps them again.
+    let moves = |screen: &mut Screen| {
+        for key in [KeyCode::Down, KeyCode::PageDown, KeyCode::End, KeyCode::Home, KeyCode::End] {
+            screen.key(key);
+        }
+        screen.app.reply(Reply::Looked(0, "apple".into(), text(10, "news")));
+        screen.draw();
+    };
+    assert!(wraps(&mut screen, &moves) < 200);
+    assert!(screen.frame().contains("a line 19999"));
+    // Another width does, and so does another text.
+    let narrow = |screen: &mut Screen| {
+        screen.terminal = Terminal::new(TestBackend::new(70, 24)).unwrap();
+        screen.draw();
+    };
+    assert!(wraps(&mut screen, &narrow) >= lines);
+    screen.key(KeyCode::Esc);
+    assert!(screen.frame().contains("news 0"));
+    screen.app.reply(Reply::Looked(0, "apple".into(), text(10, "later")));
+    assert!(screen.frame().contains("later 0"));
+}
+
+#[test]
+fn the_names_of_the_screens_differ_at_every_width() {
+    let pages = || crate::pages::all(Tab::Plugins(Box::new(crate::browse::Browser::new(Default::default()))));
+    let count = pages().len();
+    for at in 0..count {
+        let mut screen = Screen::new(pages(), Theme { color: false, ascii: false }, SMALLEST);
+        screen.app.at = at;
+        for width in SMALLEST.0..=160 {
+            screen.terminal = Terminal::new(TestBackend::new(width, 24)).unwrap();
+            let frame = screen.frame();
+            let line = frame.lines().next().unwrap();
+            let names: Vec<&str> = line.split("  ").map(str::trim).filter(|name| !name.is_empty()).collect();
+            assert_eq!(names.len(), count, "{width}: {line}");
+            let titles: std::collections::BTreeSet<&str> = names
+                .iter()
+                .map(|name| name.trim_start_matches(|c: char| c.is_ascii_digit()))
+                .filter(|title| !title.is_empty())
+                .collect();
+            let named = names.iter().filter(|name| name.len() > 1).count();
+            assert_eq!(titles.len(), named, "{width}: {line}");
+            assert!(width < 80 || named == count, "{width}: {line}");
+        }
+    }
+    let mut screen = Screen::new(pages(), Theme { color: false, ascii: false }, SMALLEST);
+    let mut lines = Vec::new();
+    for (width, at) in [(60, 0), (80, 0), (80, 3), (120, 0)] {
+        screen.terminal = Terminal::new(TestBackend::new(width, 24)).unwrap();
+        screen.app.at = at;
+        lines.push(screen.frame().lines().next().unwrap().to_owned());
+    }
+    assert_snapshot!(lines.join("\n"), @"
+    1 Dashboard  2  3  4  5  6  7  8  9  0  Src
+    1 Das  2 Tas  3 Prc  4 MCP  5 Prv  6 His  7 Plu  8 Syn  9 Sta  0 Eve  Src
+    1 Das  2 Tas  3 Prc  4 MCP  5 Prv  6 His  7 Plu  8 Syn  9 Sta  0 Eve  Src
+    1 Dashboard  2 Tasks  3 Processes  4 MCP  5 Providers  6 History  7 Plugins  8 Sync  9 Status  0 Events  Sources
+    ");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use ratatui::style::{Modifier, Style};
 use super::panel::{Focus, Panel};
 use super::state::{App, Mode, Places, SMALLEST, Tab};
 use crate::browse;
-use crate::page::Detail;
+use crate::page::PageAbout;
 use crate::paint::{BOLD, Line, Theme, Tone, keys, paragraph, progress, put, row, rule, text, typed};
 use crate::text::{width, wrap};
 
@@ -17,6 +17,9 @@ const BESIDE: u16 = 120;
 
 /// With so many rows for both, details stand below their list.
 const BELOW: u16 = 20;
+
+/// How many screens have a key.
+const KEYED: usize = 10;
 
 /// The most lines of what is said.
 const SAID: usize = 6;
@@ -125,26 +128,48 @@ fn screen(buffer: &mut Buffer, area: Rect, app: &mut App) -> Option<Position> {
 
 /// Returns a screen's name behind the key that opens it, if one does.
 fn numbered(at: usize, title: &str) -> String {
-    let key = if at < 10 { ((at + 1) % 10).to_string() } else { String::new() };
+    let key = if at < KEYED { ((at + 1) % 10).to_string() } else { String::new() };
     format!("{key} {title}").trim().to_owned()
 }
 
-/// Draws the names of the screens. Where there is no room, the others are cut, or numbers.
+/// The names of the screens above all, from long to short.
+#[derive(Clone, Copy, PartialEq)]
+enum Names {
+    /// The titles, each cut to so many letters. Cut to fewer than four, some are the same.
+    Cut(usize),
+    /// Three letters.
+    Short,
+    /// Three letters, for the open screen too.
+    AllShort,
+    /// The keys alone.
+    Keys,
+}
+
+impl Names {
+    const ALL: [Self; 6] = [Self::Cut(usize::MAX), Self::Cut(5), Self::Cut(4), Self::Short, Self::AllShort, Self::Keys];
+
+    fn of(self, at: usize, about: &PageAbout, is_open: bool) -> String {
+        let is_whole = is_open && self != Self::AllShort;
+        match self {
+            _ if is_whole => numbered(at, about.title),
+            Self::Cut(most) => numbered(at, &about.title.chars().take(most).collect::<String>()),
+            // Without a key it needs a name.
+            Self::Keys if at < KEYED => numbered(at, ""),
+            Self::Short | Self::AllShort | Self::Keys => numbered(at, about.short),
+        }
+    }
+}
+
+/// Draws the names of the screens, as long as there is room for.
 fn tabs(buffer: &mut Buffer, area: Rect, app: &App) -> Vec<Rect> {
-    let name = |at: usize, tab: &Tab, most: usize| {
-        let most = if at == app.at { usize::MAX } else { most };
-        let title: String = tab.about().title.chars().take(most).collect();
-        numbered(at, &title)
-    };
-    let all =
-        |most: usize| -> usize { app.tabs.iter().enumerate().map(|(at, tab)| width(&name(at, tab, most)) + 2).sum() };
-    // Of names that are cut to less, nobody knows what they are.
-    let most = [usize::MAX, 5, 4, 3].into_iter().find(|most| all(*most) <= usize::from(area.width)).unwrap_or(0);
+    let abouts = || app.tabs.iter().map(Tab::about).enumerate();
+    let all = |names: &Names| abouts().map(|(at, about)| width(&names.of(at, about, at == app.at)) + 2).sum::<usize>();
+    let names = Names::ALL.into_iter().find(|names| all(names) <= usize::from(area.width)).unwrap_or(Names::Keys);
     let mut x = 0;
     let mut places = Vec::new();
-    for (at, tab) in app.tabs.iter().enumerate() {
+    for (at, about) in abouts() {
         let is_open = at == app.at;
-        let shown = name(at, tab, most);
+        let shown = names.of(at, about, is_open);
         let style = if is_open { BOLD.add_modifier(Modifier::REVERSED) } else { Style::new() };
         let end = put(buffer, area, x, &format!(" {shown} "), style);
         places.push(Rect { x: area.x + x, width: end - x, ..area });
@@ -233,22 +258,19 @@ fn details(buffer: &mut Buffer, area: Rect, panel: &mut Panel, theme: Theme) {
         put(buffer, line, 0, &"─".repeat(room), theme.tone(Tone::Faint));
     }
     let area = Rect { y: area.y + below, height: area.height - below, ..area };
-    let (first, furthest) = lines(buffer, area, detail, panel.scroll);
-    (panel.scroll, panel.furthest) = (first, furthest);
+    lines(buffer, area, panel);
 }
 
 /// Draws lines: those that the user scrolled to, or else the last ones of logs, and the first ones of another text.
-/// Returns what the user scrolled to, and the furthest first line.
-fn lines(buffer: &mut Buffer, area: Rect, detail: &Detail, scroll: Option<usize>) -> (Option<usize>, usize) {
-    let room = usize::from(area.width);
-    let mut all = Vec::with_capacity(detail.lines.len());
-    for line in &detail.lines {
-        Line::wrapped(&mut all, line, 0, room, Style::new());
-    }
-    let furthest = all.len().saturating_sub(usize::from(area.height));
-    let first = scroll.unwrap_or(if detail.logs.is_some() { furthest } else { 0 });
-    text(buffer, area, &all, first);
-    (scroll.map(|scroll| scroll.min(furthest)), furthest)
+fn lines(buffer: &mut Buffer, area: Rect, panel: &mut Panel) {
+    panel.wrap(usize::from(area.width));
+    let height = usize::from(area.height);
+    let furthest = panel.wrapped_count().saturating_sub(height);
+    let follows = panel.detail().is_some_and(|detail| detail.logs.is_some());
+    let first = panel.scroll.unwrap_or(if follows { furthest } else { 0 }).min(furthest);
+    let seen: Vec<Line<'_>> = panel.wrapped(first, height).map(Line::plain).collect();
+    text(buffer, area, &seen, 0);
+    (panel.scroll, panel.furthest) = (panel.scroll.map(|scroll| scroll.min(furthest)), furthest);
 }
 
 fn help(buffer: &mut Buffer, area: Rect, app: &App) -> usize {

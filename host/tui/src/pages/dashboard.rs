@@ -32,6 +32,7 @@ pub(crate) struct Dashboard {
 /// The screen in words.
 pub(super) static ABOUT: PageAbout = PageAbout {
     title: "Dashboard",
+    short: "Das",
     word: "dashboard",
     printed_by: "aiw status",
     topics: &[Topic::Tasks, Topic::Processes, Topic::Servers, Topic::Providers, Topic::Usage],

@@ -31,6 +31,7 @@ fn id(event: &HomeEvent) -> String {
 /// The screen in words.
 pub(super) static ABOUT: PageAbout = PageAbout {
     title: "Events",
+    short: "Eve",
     word: "events",
     printed_by: "aiw events --all",
     topics: &[Topic::Events],

@@ -40,6 +40,7 @@ fn part(ground: &Ground, id: &str) -> Result<Part, String> {
 /// The screen in words.
 pub(super) static ABOUT: PageAbout = PageAbout {
     title: "History",
+    short: "His",
     word: "history",
     printed_by: "aiw history sessions",
     topics: &[],

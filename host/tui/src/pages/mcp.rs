@@ -24,6 +24,7 @@ pub(crate) struct McpServers;
 /// The screen in words.
 pub(super) static ABOUT: PageAbout = PageAbout {
     title: "MCP",
+    short: "MCP",
     word: "mcp",
     printed_by: "aiw mcp list",
     topics: &[Topic::Servers],

@@ -38,6 +38,7 @@ pub(super) fn manager(ground: &Ground) -> Result<Manager, String> {
 /// The screen in words.
 pub(super) static ABOUT: PageAbout = PageAbout {
     title: "Processes",
+    short: "Prc",
     word: "processes",
     printed_by: "aiw ps --stats",
     topics: &[Topic::Processes],

@@ -4,11 +4,11 @@ use aiw_app::feed::Topic;
 use aiw_app::phrases::{ago, since_rfc3339};
 use aiw_app::{budgets, pools};
 use aiw_core::provider::KeyState;
-use aiw_core::{CliKind, ProviderName};
-use aiw_home::SecretRef;
+use aiw_core::{Ask, AskError, CliKind, ProviderName};
+use aiw_home::{ModelFor, SecretRef};
 use aiw_providers::{
-    PoolSummary, ProviderChanges, ProviderDetails, ProviderSummary, Providers as Verbs, SecretState, TestSummary,
-    TokenSource,
+    PoolSummary, ProviderChanges, ProviderDetails, ProviderError, ProviderSummary, Providers as Verbs, SecretState,
+    TestSummary, TokenSource,
 };
 
 use crate::ground::Ground;
@@ -30,6 +30,7 @@ fn verbs(ground: &Ground) -> Result<Verbs, String> {
 /// The screen in words.
 pub(super) static ABOUT: PageAbout = PageAbout {
     title: "Providers",
+    short: "Prv",
     word: "providers",
     printed_by: "aiw provider list",
     topics: &[Topic::Providers, Topic::Usage],
@@ -48,6 +49,7 @@ pub(super) static ABOUT: PageAbout = PageAbout {
         Action::new('w', "wake", "ask all members of the pool again"),
         Action::new('d', "remove", "remove it, with its secret: asks").asking("Remove {} with its secret? (y/N)"),
         Action::of_all('n', "new", "add a provider, by questions"),
+        Action::new('e', "edit", "its addresses, models and the words for its use, by questions"),
         Action::of_all('b', "budgets", "what runs may use, and what is left"),
     ],
     is_searched: false,
@@ -107,6 +109,12 @@ impl Page for Providers {
                 let changed = ground.block_on(verbs.edit(&own, &changes, person))?;
                 added(&format!("{name} has another key"), &changed.notes)
             }
+            'e' => {
+                let own = name.parse::<ProviderName>().map_err(|e| e.to_string())?;
+                let changes = ground.block_on(asked(&verbs, name, person))?;
+                let changed = ground.block_on(verbs.edit(&own, &changes, person))?;
+                added(&format!("changed {name}"), &changed.notes)
+            }
             'n' => {
                 let new = ground.block_on(verbs.add(None, &ProviderChanges::default(), person, person))?;
                 added(&format!("added {}", new.provider.name), &new.notes)
@@ -126,6 +134,43 @@ impl Page for Providers {
             }
         }))
     }
+}
+
+/// Asks for what is to be different of a provider. Whoever types nothing leaves it as it is.
+async fn asked(verbs: &Verbs, name: &str, person: &AtScreen) -> Result<ProviderChanges, ProviderError> {
+    let now = verbs.show(name).await?;
+    let mut changes = ProviderChanges::default();
+    for (family, url) in &now.summary.base_urls {
+        let words = format!("Address for the {family} API (empty for {url}):");
+        changes.base_urls.extend(person.text(&words).await?.map(|url| (Some(*family), url)));
+    }
+    changes.model = of_or_none(&now.model, "Model", "the CLI's own choice", person).await?;
+    for (of, model) in &now.models {
+        let words = format!("Model for {of} (empty for {model}, `-` for none):");
+        let given = person.text(&words).await?.map(without_dash);
+        changes.models.extend(given.and_then(|model| Some((ModelFor::try_from(of.clone()).ok()?, model))));
+    }
+    changes.scenario = of_or_none(&now.scenario, "Words for its use", "none", person).await?;
+    Ok(changes)
+}
+
+/// Asks for a value that may be there. A dash takes it away.
+async fn of_or_none(
+    now: &Option<String>,
+    what: &str,
+    none: &str,
+    person: &AtScreen,
+) -> Result<Option<String>, AskError> {
+    let words = match now {
+        Some(now) => format!("{what} (empty for {now}, `-` for {none}):"),
+        None => format!("{what} (empty for {none}):"),
+    };
+    Ok(person.text(&words).await?.map(without_dash))
+}
+
+/// Returns what was typed, as changes have it: a dash stands for nothing.
+fn without_dash(typed: String) -> String {
+    if typed == "-" { String::new() } else { typed }
 }
 
 fn added(said: &str, notes: &[String]) -> String {
@@ -154,7 +199,7 @@ pub(super) fn row(provider: &ProviderSummary) -> Row {
         names(&provider.clis, &provider.gateway),
         provider.scenario.clone().unwrap_or_default(),
     ];
-    Row::new(provider.name.to_string(), tone, "tmcd", cells)
+    Row::new(provider.name.to_string(), tone, "tmced", cells)
 }
 
 /// Returns a pool in the list, of which so many members rest.

@@ -31,6 +31,7 @@ fn registries(ground: &Ground) -> Result<Vec<KnownRegistry>, String> {
 /// The screen in words.
 pub(super) static ABOUT: PageAbout = PageAbout {
     title: "Sources",
+    short: "Src",
     word: "sources",
     printed_by: "aiw plugin marketplace list",
     topics: &[Topic::Documents],

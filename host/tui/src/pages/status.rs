@@ -42,6 +42,7 @@ impl Part {
 /// The screen in words.
 pub(super) static ABOUT: PageAbout = PageAbout {
     title: "Status",
+    short: "Sta",
     word: "status",
     printed_by: "aiw doctor",
     topics: &[Topic::Tasks, Topic::Usage, Topic::Documents],

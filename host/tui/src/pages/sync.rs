@@ -22,6 +22,7 @@ fn own(ground: &Ground) -> Result<Synchronizer, String> {
 /// The screen in words.
 pub(super) static ABOUT: PageAbout = PageAbout {
     title: "Sync",
+    short: "Syn",
     word: "sync",
     printed_by: "aiw sync status",
     topics: &[Topic::Documents],

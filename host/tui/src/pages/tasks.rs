@@ -30,6 +30,7 @@ fn everywhere(ground: &Ground) -> Result<&aiw_tasks::Tasks, String> {
 /// The screen in words.
 pub(super) static ABOUT: PageAbout = PageAbout {
     title: "Tasks",
+    short: "Tas",
     word: "tasks",
     printed_by: "aiw task list",
     topics: &[Topic::Tasks],
