@@ -1,3 +1,5 @@
+// The code leaves the address before anything else sees it: the router reads the address as soon as it is made.
+import { code } from './lib/code'
 import { createPinia } from 'pinia'
 import { createApp } from 'vue'
 import App from './App.vue'
@@ -13,10 +15,7 @@ const app = createApp(App).use(createPinia())
 app.config.globalProperties.t = t
 app.config.globalProperties.v = visible
 
-// The code leaves the address before anything else sees it.
-const session = useSession()
-const code = session.takeCode()
-void Promise.all([session.begin(code), speak(usualLanguage())]).then(() => {
+void Promise.all([useSession().begin(code), speak(usualLanguage())]).then(() => {
   app.use(router).mount('#app')
   listenToKeys(router)
 })

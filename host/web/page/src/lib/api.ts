@@ -1,7 +1,8 @@
 // Requests to the server. Each is a command of aiw; a question of it is shown, and the request sent again with the answer.
-import { useAsk, type Answered, type Asked } from '../stores/ask'
+import { useAsk, type Answered } from '../stores/ask'
 import { useSession } from '../stores/session'
 import { useTold } from '../stores/told'
+import type { Asked, Failed } from '../types'
 
 const API = '/api/v1'
 
@@ -39,8 +40,8 @@ export function address(path: string, query: Query = {}): string {
 async function failure(response: Response): Promise<ApiError> {
   const fallback = `${response.status} ${response.statusText}`.trim()
   try {
-    const { error } = (await response.json()) as { error?: { kind?: string; message?: string; hint?: string | null } }
-    return new ApiError(response.status, error?.kind ?? 'internal', error?.message ?? fallback, error?.hint ?? null)
+    const { error } = (await response.json()) as Failed
+    return new ApiError(response.status, error.kind, error.message, error.hint ?? null)
   } catch {
     return new ApiError(response.status, 'internal', fallback, null)
   }

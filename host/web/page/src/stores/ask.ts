@@ -1,27 +1,7 @@
 // One question at a time: of a verb, or of the page before something that can't be undone.
 import { defineStore } from 'pinia'
 import { ref, shallowRef } from 'vue'
-
-export interface AskedValue {
-  name: string
-  description: string | null
-  required: boolean
-  secret: boolean
-  default: string | null
-  placeholder: string | null
-  choices: string[]
-}
-
-export interface Asked {
-  digest: string
-  kind: 'plan' | 'choice' | 'text' | 'secret' | 'decision'
-  question: string
-  text: string | null
-  about: string[]
-  effects: string[]
-  options: string[]
-  values: AskedValue[]
-}
+import type { Asked } from '../types'
 
 export interface Answered {
   yes?: boolean

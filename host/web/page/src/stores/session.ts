@@ -15,14 +15,6 @@ export const useSession = defineStore('session', () => {
   /** The chosen project; null is the one where the dashboard was started. */
   const project = ref<string | null>(sessionStorage.getItem('aiw.project'))
 
-  /** Takes a code out of the address before anything else happens with it. */
-  function takeCode(): string | null {
-    const found = /^#code=([\w-]+)$/.exec(location.hash)
-    if (!location.hash.startsWith('#code=')) return null
-    history.replaceState(null, '', `${location.pathname}${location.search}#/`)
-    return found?.[1] ?? null
-  }
-
   async function begin(code: string | null): Promise<void> {
     const request: RequestInit = { credentials: 'same-origin', cache: 'no-store' }
     if (code !== null) {
@@ -53,5 +45,5 @@ export const useSession = defineStore('session', () => {
     else sessionStorage.setItem('aiw.project', wanted)
   }
 
-  return { state, about, project, takeCode, begin, choose }
+  return { state, about, project, begin, choose }
 })

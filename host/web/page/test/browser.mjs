@@ -1,0 +1,281 @@
+// Walks the page in a real browser: every view in both themes, with axe, at a phone's width, and with hostile names.
+//
+//     node test/browser.mjs 'http://127.0.0.1:12700/#code=…' [DIRECTORY FOR SCREENSHOTS]
+//
+// Prints a line for each check, and exits with 1 if one fails. The browser is that of AIW_TEST_CHROMIUM.
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { chromium } from 'playwright-core'
+
+const [address, screenshots] = process.argv.slice(2)
+if (!address) {
+  console.error('the address with its code is missing')
+  process.exit(64)
+}
+const origin = new URL(address).origin
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+const PAGES = ['/', '/processes', '/logs', '/tasks', '/servers', '/history', '/providers', '/usage', '/plugins', '/registries', '/workflows', '/events', '/sync', '/settings']
+/** Markup that would run, a right-to-left override, and a space without a width. */
+const HOSTILE = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>\u202egpj.exe\u200b'
+const SHOWN = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>\\u{202e}gpj.exe\\u{200b}'
+
+let failed = 0
+function check(name, problem) {
+  if (problem) failed++
+  console.log(`${problem ? 'FAIL' : 'ok  '} ${name}${problem ? `: ${problem}` : ''}`)
+}
+
+const browser = await chromium.launch({
+  executablePath: process.env.AIW_TEST_CHROMIUM || '/usr/bin/chromium',
+  args: ['--no-sandbox'],
+})
+const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, colorScheme: 'light', locale: 'en-GB' })
+const page = await context.newPage()
+
+/** What the browser complains of. Answers that a check makes fail on purpose are allowed for. */
+let complaints = []
+let allowed = []
+page.on('console', (message) => {
+  if (message.type() === 'error' || message.type() === 'warning') complaints.push(`${message.text()} (${message.location().url})`)
+})
+page.on('pageerror', (error) => complaints.push(String(error)))
+page.on('dialog', (dialog) => {
+  complaints.push('a dialog of the browser was opened')
+  void dialog.dismiss()
+})
+await page.addInitScript(() => {
+  window.violations = []
+  document.addEventListener('securitypolicyviolation', (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`))
+})
+
+async function complained() {
+  const violations = await page.evaluate(() => window.violations.splice(0))
+  const all = [...complaints, ...violations].filter((one) => !allowed.some((pattern) => pattern.test(one)))
+  complaints = []
+  return all.join('; ')
+}
+
+/** Waits until the view has what it fetches. */
+async function settled() {
+  await page.waitForSelector('main h1')
+  await page.waitForFunction(() => !document.querySelector('.loading'), null, { timeout: 30_000 })
+  await page.waitForTimeout(150)
+}
+
+async function go(path) {
+  await page.evaluate((path) => (location.hash = `#${path}`), path)
+  await page.waitForFunction((path) => location.hash === `#${path}`, path)
+  await settled()
+}
+
+async function axeFindings() {
+  await page.evaluate(axe)
+  const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }))
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => `${id}: ${nodes.slice(0, 3).map((node) => `${node.target.join(' ')} ${node.any[0]?.message ?? ''}`).join(', ')}`)
+    .join('; ')
+}
+
+const text = () => page.evaluate(() => document.body.innerText)
+
+// A page without a session shows why, and nothing else.
+const stranger = await browser.newContext()
+const alone = await stranger.newPage()
+await alone.goto(`${origin}/`)
+await alone.waitForSelector('main')
+check('a page without a session says so', (await alone.innerText('body')).includes('aiw web --open') ? '' : 'it does not')
+check('a page without a session shows nothing else', (await alone.$$('nav, select, table')).length ? 'it does' : '')
+await stranger.close()
+
+// The code becomes a session, and is gone from the address.
+await page.goto(address)
+await settled()
+check('the code leaves the address', page.url().includes('code=') ? page.url() : '')
+check('the first page has its views', (await page.$$('nav a')).length === PAGES.length ? '' : 'links are missing')
+check('the first page complains of nothing', await complained())
+
+for (const theme of ['light', 'dark']) {
+  const current = await page.getAttribute('html', 'data-bs-theme')
+  if (current !== theme) await page.click(`button[aria-label="${theme === 'dark' ? 'Dark' : 'Light'}"]`)
+  check(`the theme is ${theme}`, (await page.getAttribute('html', 'data-bs-theme')) === theme ? '' : 'it is not')
+  for (const path of PAGES) {
+    await go(path)
+    check(`${path} in ${theme}: axe`, await axeFindings())
+    check(`${path} in ${theme}: nothing failed`, (await page.$$('main .alert-danger')).length ? await page.innerText('main .alert-danger') : '')
+    if (screenshots) await page.screenshot({ path: join(screenshots, `${path.slice(1) || 'overview'}-${theme}.png`) })
+    // The other halves of pages with tabs.
+    for (const tab of await page.$$('[role=tab][aria-selected=false]')) {
+      await tab.click()
+      await settled()
+      check(`${path} ${await tab.innerText()} in ${theme}: axe`, await axeFindings())
+    }
+    check(`${path} in ${theme}: no complaints`, await complained())
+  }
+  // The first of each list in its own view.
+  for (const path of ['/processes', '/tasks', '/servers', '/providers', '/workflows']) {
+    await go(path)
+    const link = await page.$(`main table a[href^="#${path}/"]`)
+    if (!link) continue
+    await link.click()
+    await settled()
+    check(`the first of ${path} in ${theme}: axe`, await axeFindings())
+    check(`the first of ${path} in ${theme}: no complaints`, await complained())
+    if (screenshots) await page.screenshot({ path: join(screenshots, `${path.slice(1)}-one-${theme}.png`) })
+  }
+  await go('/processes')
+  await page.click('main .page-head .btn-primary')
+  await page.waitForSelector('dialog[open]')
+  check(`the form of a new process in ${theme}: axe`, await axeFindings())
+  await page.keyboard.press('Escape')
+  check(`Escape closes the form in ${theme}`, (await page.$$('dialog[open]')).length ? 'it is open' : '')
+}
+
+// A phone: the page itself never scrolls sideways.
+await page.setViewportSize({ width: 375, height: 740 })
+for (const path of PAGES) {
+  await go(path)
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+  check(`${path} fits a phone`, wide > 0 ? `it is ${wide} pixels too wide` : '')
+}
+await page.click('button[aria-controls=menu]')
+check('the menu of a phone opens', (await page.isVisible('#menu')) ? '' : 'it does not')
+if (screenshots) await page.screenshot({ path: join(screenshots, 'phone.png') })
+await page.click('button[aria-controls=menu]')
+await page.setViewportSize({ width: 1280, height: 900 })
+
+// The keyboard.
+await go('/')
+await page.keyboard.press('g')
+await page.keyboard.press('p')
+await settled()
+check('`g p` goes to the processes', page.url().endsWith('#/processes') ? '' : page.url())
+await page.keyboard.press('/')
+check('`/` goes to the search field', (await page.evaluate(() => document.activeElement?.hasAttribute('data-search'))) ? '' : 'it does not')
+await page.keyboard.press('Escape')
+await page.evaluate(() => document.activeElement?.blur())
+await page.keyboard.press('?')
+check('`?` lists the keys', (await page.$('dialog[open] kbd')) ? '' : 'it does not')
+await page.keyboard.press('Escape')
+
+// The other languages.
+for (const [tag, word] of [['zh', '概览'], ['ja', '概要'], ['en', 'Overview']]) {
+  await page.selectOption('select.language', tag)
+  await page.waitForFunction((word) => document.querySelector('nav')?.innerText.includes(word), word, { timeout: 5_000 }).catch(() => {})
+  check(`the page speaks ${tag}`, (await page.innerText('nav')).includes(word) ? '' : 'it does not')
+}
+check('keys and languages: no complaints', await complained())
+
+// Hostile texts, put into the server's own answers.
+const process_ = { id: 'hostile', project: '/', state: 'failed', reason: HOSTILE, command: HOSTILE, shell: false, restart: 'no', restarts: 0 }
+const task = { id: 'hostile', pid: null, root_pid: 1, cli: 'claude', provider: HOSTILE, role: null, state: 'ended', outcome: 'failed', exit_code: 1, signal: null, started: '2026-01-01T00:00:00Z', ended: '2026-01-01T00:00:01Z', unread: false, prompt: HOSTILE, cwd: HOSTILE, log: '/', session: null }
+const tool = { server: 'hostile', name: HOSTILE, proxied: 'x', description: HOSTILE, read_only: false, tokens: 1, withheld: true, suspicions: [HOSTILE], input_schema: { type: 'object', properties: { [HOSTILE]: { type: 'string', description: HOSTILE } } } }
+const answers = {
+  'GET /processes': { processes: [process_], problem: HOSTILE },
+  'GET /processes/hostile': process_,
+  'GET /processes/hostile/log': { lines: [HOSTILE, `\x1b[31m${HOSTILE}\x1b[0m`, 'x'.repeat(1 << 20)], said: [], next: 3, more: false, missed: false, state: 'failed' },
+  'GET /tasks': { tasks: [task], problems: [HOSTILE] },
+  'GET /servers': { servers: [{ name: 'hostile', scope: 'aiw', transport: 'stdio', target: HOSTILE, enabled: true, plugin: null, tools: 1, error: HOSTILE }], problems: [HOSTILE] },
+  'GET /servers/hostile': { name: 'hostile', scope: 'aiw', file: HOSTILE, enabled: true, declaration: { command: HOSTILE }, error: null, tools: 1, instructions: HOSTILE },
+  'POST /servers/hostile/tools': { tools: [tool] },
+  'GET /history': { hits: [{ session: 's', cli: 'claude', project: HOSTILE, time: null, role: 'user', snippet: HOSTILE, score: 1, provider: null, resume: HOSTILE, path: '/', uuid: 'u' }], waiting: 0, took_ms: 1 },
+  'GET /events/list': { events: [{ time: '2026-01-01T00:00:00Z', kind: 'exited', of: 'process', name: HOSTILE, why: HOSTILE }], next: 1, gap: false },
+  'GET /registries/search': { servers: [{ name: HOSTILE, source: 'hostile', title: null, description: HOSTILE, version: '1', status: 'active', status_message: null, publisher: null, repository: 'javascript:window.hit=1', website: 'data:text/html,x', updated: null, uses: null, kinds: [], also: [], looks_like: [HOSTILE], instructions: [] }], sources: [{ source: 'hostile', found: 1, age_seconds: 0, copied: null, problem: HOSTILE }] },
+}
+await page.route('**/api/v1/**', async (route) => {
+  const url = new URL(route.request().url())
+  const answer = answers[`${route.request().method()} ${url.pathname.slice('/api/v1'.length)}`]
+  if (answer === undefined) return route.fallback()
+  const told = JSON.stringify([HOSTILE]).replace(/[^\x20-\x7e]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  await route.fulfill({ json: answer, headers: url.pathname.endsWith('/tools') ? { 'x-aiw-told': told } : {} })
+})
+const places = [
+  ['/processes', null],
+  ['/processes/hostile', null],
+  ['/tasks', null],
+  ['/servers', null],
+  ['/servers/hostile', 'main .page-head .btn-primary'],
+  ['/history?q=hostile', null],
+  ['/events', null],
+  ['/registries', 'search'],
+]
+for (const [path, opener] of places) {
+  await go(path)
+  if (opener === 'search') {
+    await page.fill('[data-search]', 'hostile')
+    await page.keyboard.press('Enter')
+    await page.waitForSelector('main .hit')
+  } else if (opener) {
+    await page.click(opener)
+    await page.waitForSelector('main .hit')
+  }
+  await page.waitForFunction((shown) => document.body.innerText.includes(shown), SHOWN, { timeout: 5_000 }).catch(() => {})
+  const whole = await text()
+  check(`${path}: hostile texts are text`, whole.includes(SHOWN) ? '' : 'they are not shown as they are')
+  check(`${path}: what hides is visible`, /[\u202e\u200b]/.test(whole) ? 'it hides' : '')
+  check(`${path}: no markup of others`, (await page.$$('#app img, #app script, #app iframe')).length ? 'there is' : '')
+  check(`${path}: no link but to http`, (await page.$$('a[href^="javascript:" i], a[href^="data:" i]')).length ? 'there is' : '')
+}
+await go('/processes/hostile')
+await page.waitForSelector('.log-line')
+check('colours of logs are classes', (await page.$('.log-line .sgr-1')) ? '' : 'they are not')
+const longest = await page.$$eval('.log-line', (lines) => Math.max(...lines.map((line) => line.textContent.length)))
+check('a line of 1 MB is cut', longest > 10_000 ? `${longest} characters are in the page` : '')
+check('nothing of others ran', (await page.evaluate(() => window.hit)) ? 'it did' : '')
+
+// A question of a verb: shown as text, answered, sent again with the answer.
+let sent = null
+await page.route('**/api/v1/servers/hostile/approve**', async (route) => {
+  const body = route.request().postDataJSON()
+  const ask = { digest: 'd', kind: 'plan', question: HOSTILE, text: HOSTILE, about: [HOSTILE], effects: [HOSTILE], options: [], values: [{ name: 'KEY', description: HOSTILE, required: true, secret: true, default: null, placeholder: null, choices: [] }] }
+  if (!body.person) return route.fulfill({ status: 409, json: { ask } })
+  sent = { body, csrf: route.request().headers()['x-aiw-csrf'] }
+  await route.fulfill({ json: { done: ['approved'] } })
+})
+allowed = [/status of 409/, /status of 422/]
+await go('/servers/hostile')
+await page.click('main .page-head .btn-primary')
+await page.click('main .alert-warning .btn')
+await page.waitForSelector('dialog[open] pre.foreign')
+check('a question is shown as text', (await page.innerText('dialog[open]')).includes(SHOWN) ? '' : 'it is not')
+check('a question: axe', await axeFindings())
+if (screenshots) await page.screenshot({ path: join(screenshots, 'question.png') })
+const secret = await page.$('dialog[open] input[type=password][autocomplete=off]')
+check('a secret is typed hidden', secret ? '' : 'it is not')
+await secret?.fill('hunter2')
+await page.click('dialog[open] button[type=submit]')
+await page.waitForSelector('dialog[open]', { state: 'detached' })
+await page.waitForTimeout(200)
+const given = sent?.body.person?.d
+check('the answer is sent by its digest', given?.yes === true && given.values?.KEY?.[0] === 'hunter2' ? '' : JSON.stringify(sent))
+check('a write has the token', sent?.csrf ? '' : 'it has not')
+check('hostile texts: no complaints', await complained())
+
+// 100,000 lines: few of them are in the page.
+const many = Array.from({ length: 100_000 }, (_, at) => `line ${at}`)
+answers['GET /processes/hostile/log'] = undefined
+await page.route('**/api/v1/processes/hostile/log**', async (route) => {
+  const from = Number(new URL(route.request().url()).searchParams.get('from') ?? 0)
+  const lines = many.slice(from, from + 1_000)
+  const next = from + lines.length
+  await route.fulfill({ json: { lines, said: [], next, more: next < many.length, missed: false, state: 'failed' } })
+})
+await go('/processes')
+await go('/processes/hostile')
+await page.waitForFunction(() => document.body.innerText.includes('line 99999'), null, { timeout: 60_000 }).catch(() => {})
+const drawn = (await page.$$('.log-line')).length
+check('of 100,000 lines the last is seen', (await text()).includes('line 99999') ? '' : 'it is not')
+check('of 100,000 lines few are in the page', drawn > 0 && drawn < 200 ? '' : `${drawn} are`)
+await page.fill('[data-search]', 'line 4242')
+await page.waitForFunction(() => /\b11 lines found/.test(document.body.innerText), null, { timeout: 5_000 }).catch(() => {})
+check('a log is searched', /\b11 lines found/.test(await text()) ? '' : 'it is not')
+const [download] = await Promise.all([page.waitForEvent('download'), page.click('button:has-text("Download")')])
+const saved = readFileSync(await download.path(), 'utf8')
+check('a log is downloaded whole', saved.split('\n').length === 100_001 ? '' : `${saved.split('\n').length} lines`)
+check('logs: no complaints', await complained())
+
+await browser.close()
+console.log(failed ? `${failed} checks failed` : 'all checks passed')
+process.exit(failed ? 1 : 0)
