@@ -50,6 +50,7 @@ mod tasks;
 mod terminal;
 mod trust;
 mod tui;
+mod web;
 mod workflows;
 
 use std::time::{Duration, Instant};

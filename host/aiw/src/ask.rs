@@ -1,9 +1,9 @@
 //! The person at the terminal, as verbs ask and tell them.
 
-use std::process::{Command, Stdio};
-
 use aiw_core::{Ask, AskError, Choice, Effect, Page, Plan, Question, Secret, Sink, Told, one_line};
 use async_trait::async_trait;
+
+use aiw_app::browser::opens;
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -123,22 +123,6 @@ impl Ask for Person<'_> {
             }
         }
     }
-}
-
-/// Opens an address in the user's browser, if there is a way to.
-pub fn opens(url: &str) -> bool {
-    let program = match std::env::var_os("BROWSER") {
-        Some(browser) if !browser.is_empty() => browser,
-        _ if cfg!(target_os = "macos") => "open".into(),
-        _ if cfg!(windows) => "explorer".into(),
-        // Without a screen it would start a browser in the terminal.
-        _ if ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some()) => "xdg-open".into(),
-        _ => return false,
-    };
-    let mut command = Command::new(program);
-    command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // Some browsers run as long as their window.
-    command.spawn().is_ok_and(|mut child| std::thread::Builder::new().spawn(move || child.wait()).is_ok())
 }
 
 /// The rows that lines take on a terminal.

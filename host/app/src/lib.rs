@@ -15,6 +15,7 @@
 
 pub mod accounts;
 mod app;
+pub mod browser;
 pub mod budgets;
 pub mod ci;
 pub mod cli_news;

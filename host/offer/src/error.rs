@@ -14,6 +14,7 @@ use aiw_processes::ProcessError;
 use aiw_registries::RegistryError;
 use aiw_routing::PoolError;
 use aiw_tasks::TaskError;
+use aiw_web::WebError;
 
 /// Why a call fails. The model reads it.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +77,8 @@ pub(crate) enum CallError {
     Workflow { problem: String, made: String },
     #[error(transparent)]
     Script(#[from] ScriptError),
+    #[error(transparent)]
+    Web(#[from] WebError),
 }
 
 impl From<KeptError> for CallError {
@@ -90,7 +93,7 @@ fn process(pid: &Option<u32>) -> String {
 
 impl Fault for CallError {
     fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, App, Ci, History, Home, Launch, Pool, Process, Registry, Script, Server, Task)
+        aiw_core::passed_on!(self, App, Ci, History, Home, Launch, Pool, Process, Registry, Script, Server, Task, Web)
     }
 
     fn hint(&self) -> Option<String> {

@@ -36,6 +36,7 @@ mod start;
 mod table;
 mod tasks;
 mod toolset;
+mod web;
 mod workflows;
 
 pub use offer::{ClientOffer, SessionSetting};

@@ -14,7 +14,7 @@ use crate::error::CallError;
 use crate::input::{Input, input_schema, read};
 use crate::processes::in_lane;
 use crate::toolset::Toolset;
-use crate::{ci, history, processes, providers, registries, route, saved, servers, start, tasks, workflows};
+use crate::{ci, history, processes, providers, registries, route, saved, servers, start, tasks, web, workflows};
 
 const TASKS: &str = "\
 aiw runs AI coding CLIs (Claude Code, Codex, Gemini CLI) as supervised tasks beside you. \
@@ -291,6 +291,14 @@ pub(crate) fn table() -> Vec<ToolEntry> {
              the user accepts a suggestion: `aiw process suggest accept ID` in a terminal.",
             LOOKS,
             in_lane(|lanes| &lanes.look, processes::get_suggestions),
+        ),
+        ToolEntry::new(
+            Toolset::Processes,
+            "open_web_console",
+            "Open the dashboard",
+            "Starts the user's dashboard of processes, tasks and all else, and opens it in their browser.",
+            STARTS,
+            web::open_web_console,
         ),
         ToolEntry::new(
             Toolset::Processes,

@@ -18,8 +18,8 @@ mod stream;
 
 pub use error::WebError;
 pub use openapi::description;
-pub use place::{WebState, WebStopped, open, opener, state, stop};
-pub use serve::{WebOptions, WebServer, run_in_background, without_credentials};
+pub use place::{WebState, WebStopped, lead, open, state, stop};
+pub use serve::{WebOptions, WebServer, as_begun, run_in_background, without_credentials};
 
 #[cfg(test)]
 mod tests;

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use aiw_app::browser::opens;
 use aiw_home::{Home, HomeError, Mode, hold, is_held, read_capped, remove_file, replace};
 use aiw_supervisor::{Daemon, Names, is_usual_variable};
 use schemars::JsonSchema;
@@ -47,6 +48,30 @@ impl WebPlace {
 
     pub(crate) fn remove(home: &Home) {
         let _ = remove_file(&Self::path(home));
+    }
+}
+
+/// Where the one in the background was started: a supervised process of a home has no directory.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Begun {
+    directory: PathBuf,
+}
+
+impl Begun {
+    fn path(home: &Home) -> PathBuf {
+        home.web().join("begun.json")
+    }
+
+    fn here(home: &Home) -> Result<(), HomeError> {
+        let directory = home.around().directory().map_or_else(|_| PathBuf::from("/"), Path::to_owned);
+        replace(&Self::path(home), &serde_json::to_vec(&Self { directory }).unwrap_or_default(), Mode::Private)
+    }
+
+    /// Returns the home as whoever started it saw it.
+    pub(crate) fn seen_there(home: &Home) -> Home {
+        let read = || serde_json::from_slice::<Self>(&read_capped(&Self::path(home), 16 << 10).ok()??).ok();
+        let directory = read().map_or_else(|| PathBuf::from("/"), |begun| begun.directory);
+        home.seen_by(home.around().in_directory(directory))
     }
 }
 
@@ -108,8 +133,8 @@ pub fn open(home: &Home, aiw: Option<&Path>, port: Option<u16>) -> Result<Option
         if !is_held(&Serving::path(home)) {
             home.make_dir(&home.web())?;
             WebPlace::remove(home);
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port(port)?));
-            DAEMON.start(home, aiw, Some(address))?;
+            Begun::here(home)?;
+            start(home, aiw, port)?;
         }
     }
     let begun = Instant::now();
@@ -127,13 +152,28 @@ pub fn open(home: &Home, aiw: Option<&Path>, port: Option<u16>) -> Result<Option
     Ok(Some(format!("{}/#code={}", access.origin(), access.new_code()?)))
 }
 
-/// Writes a page that leads to an address, for a browser: every user of the machine can read a command line, and this user
-/// alone can read the page. Returns its path.
+/// As often another port is tried, where somebody else took the one that was free a moment ago.
+const TRIES: usize = 5;
+
+fn start(home: &Home, aiw: &Path, port: Option<u16>) -> Result<(), WebError> {
+    for _ in 1..TRIES {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port(port)?));
+        match DAEMON.start(home, aiw, Some(address)) {
+            Err(_) if port.is_none() && TcpListener::bind(address).is_err() => {}
+            started => return Ok(started?),
+        }
+    }
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port(port)?));
+    Ok(DAEMON.start(home, aiw, Some(address))?)
+}
+
+/// Leads the user's browser to an address, by a page in a file: every user of the machine can read a command line, and this
+/// user alone can read the file. Returns whether there is a browser.
 ///
 /// # Errors
 ///
 /// The home can't be written.
-pub fn opener(home: &Home, url: &str) -> Result<PathBuf, WebError> {
+pub fn lead(home: &Home, url: &str) -> Result<bool, WebError> {
     home.make_dir(&home.web())?;
     let path = home.web().join("open.html");
     // The address is ours: letters, digits and the marks of addresses.
@@ -141,7 +181,7 @@ pub fn opener(home: &Home, url: &str) -> Result<PathBuf, WebError> {
         "<!doctype html><meta charset=utf-8><meta http-equiv=refresh content=\"0;url={url}\"><title>aiw</title>\n"
     );
     replace(&path, page.as_bytes(), Mode::Private)?;
-    Ok(path)
+    Ok(opens(&path))
 }
 
 /// Ends the dashboard and all its sessions.

@@ -32,7 +32,7 @@ use crate::assets::{PAGE, file};
 use crate::error::WebError;
 use crate::openapi::description;
 use crate::person::PagePerson;
-use crate::place::{Serving, WebPlace};
+use crate::place::{Begun, Serving, WebPlace};
 use crate::projects::Projects;
 use crate::stream::{Listens, OpenStreams};
 
@@ -76,6 +76,11 @@ const HEADERS: [(&str, &str); 7] = [
 pub struct WebOptions {
     /// Looks for what is wrong with the parts of aiw.
     pub doctor: Box<dyn Fn(&Home) -> Doctor + Send + Sync>,
+}
+
+/// Returns a home as the dashboard in the background sees it: from where it was started.
+pub fn as_begun(home: &Home) -> Home {
+    Begun::seen_there(&without_credentials(home))
 }
 
 /// Returns a home as the dashboard sees it: with what surrounds whoever starts it, but for variables that hold a secret.

@@ -193,7 +193,7 @@ fn what_runs_something_never_says_that_it_only_reads() {
     let mut client = client(&project);
     let listed = client.result("tools/list", json!({}));
     let tools = listed["tools"].as_array().unwrap();
-    assert_eq!(tools.len(), 21);
+    assert_eq!(tools.len(), 22);
     let reads: Vec<&str> = tools
         .iter()
         .filter(|tool| tool["annotations"]["readOnlyHint"] == true)

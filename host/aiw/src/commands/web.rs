@@ -5,11 +5,10 @@ use std::sync::Arc;
 use aiw_app::{App, lasting_executable};
 use aiw_home::Home;
 use aiw_markets::Quiet;
-use aiw_web::{WebOptions, WebServer, WebState, opener, run_in_background, without_credentials};
+use aiw_web::{WebOptions, WebServer, WebState, as_begun, run_in_background, without_credentials};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::ask::opens;
 use crate::cli::web::{WebArgs, WebCommand};
 use crate::components::app;
 use crate::failure::Failure;
@@ -38,7 +37,7 @@ pub async fn run(args: WebArgs, home: &Home, output: &Output) -> Result<(), Fail
         None if args.detach => {
             let aiw = lasting_executable()?;
             let url = aiw_web::open(home, Some(&aiw), args.port)?;
-            url.map_or(Ok(()), |url| lead(&url, args.open, home, output))
+            url.map_or(Ok(()), |url| show(&url, args.open, home, output))
         }
         None => serve(&args, home, output).await,
     }
@@ -60,24 +59,23 @@ fn options() -> WebOptions {
 }
 
 fn quiet(home: &Home) -> Arc<App> {
-    app(&without_credentials(home), Arc::new(Quiet))
+    app(home, Arc::new(Quiet))
 }
 
 async fn serve(args: &WebArgs, home: &Home, output: &Output) -> Result<(), Failure> {
-    let Some(server) = WebServer::bind(quiet(home), args.port, options()).await? else {
+    let Some(server) = WebServer::bind(quiet(&without_credentials(home)), args.port, options()).await? else {
         // A second one points at the first.
         let url = aiw_web::open(home, None, args.port)?;
-        return url.map_or(Ok(()), |url| lead(&url, args.open, home, output));
+        return url.map_or(Ok(()), |url| show(&url, args.open, home, output));
     };
-    lead(&server.new_address()?, args.open, home, output)?;
+    show(&server.new_address()?, args.open, home, output)?;
     output.note("Ctrl-C ends the dashboard; `aiw web -d` serves it in the background");
     Ok(server.serve(false, runtime::finishes_first()).await?)
 }
 
 /// Leads the browser to an address, or prints it.
-fn lead(url: &str, open: bool, home: &Home, output: &Output) -> Result<(), Failure> {
-    let page = if open { Some(opener(home, url)?) } else { None };
-    let is_open = page.is_some_and(|page| opens(&format!("file://{}", page.display())));
+fn show(url: &str, open: bool, home: &Home, output: &Output) -> Result<(), Failure> {
+    let is_open = open && aiw_web::lead(home, url)?;
     let shown = if is_open { url.split('#').next().unwrap_or(url) } else { url };
     if output.is_json() {
         let answer = WebAddress { url: shown.to_owned() };
@@ -96,5 +94,5 @@ fn lead(url: &str, open: bool, home: &Home, output: &Output) -> Result<(), Failu
 
 /// Serves the dashboard on the socket that its supervisor holds.
 pub async fn in_background(home: &Home) -> Result<(), Failure> {
-    Ok(run_in_background(quiet(home), options()).await?)
+    Ok(run_in_background(quiet(&as_begun(home)), options()).await?)
 }

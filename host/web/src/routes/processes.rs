@@ -193,5 +193,12 @@ fn log(call: &ApiCall) -> Reply<ProcessOutput> {
     }
     let request: OutputRequest =
         serde_json::from_value(request).map_err(|e| NoAnswer::Malformed(format!("the query is not valid: {e}")))?;
-    Ok(manager(call)?.output(&request, OUTPUT)?)
+    let manager = manager(call)?;
+    let status = manager.get(call.id())?;
+    if status.record.is_none() {
+        // One that was never started has written nothing.
+        let (lines, said) = (Vec::new(), Vec::new());
+        return Ok(ProcessOutput { lines, said, next: 0, more: false, missed: false, state: status.state });
+    }
+    Ok(manager.output(&request, OUTPUT)?)
 }

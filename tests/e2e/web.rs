@@ -1,0 +1,221 @@
+//! `aiw web`: the dashboard of the built product, its server killed, its browser, and what a page does to the machine.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
+
+use aiw_tests::{Environment, not_run};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::mcp::Client;
+use crate::processes::Project;
+use crate::until;
+
+/// A page with its session.
+struct Page {
+    port: u16,
+    cookie: String,
+    csrf: String,
+}
+
+fn ask(port: u16, method: &str, path: &str, headers: &str, body: &str) -> (u16, String, String) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+    let origin = format!("http://127.0.0.1:{port}");
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\norigin: {origin}\r\nsec-fetch-site: same-origin\r\n\
+         sec-fetch-mode: cors\r\nsec-fetch-dest: empty\r\ncontent-type: application/json\r\nconnection: close\r\n\
+         {headers}{length}\r\n{body}"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    (status, head.to_owned(), body.to_owned())
+}
+
+impl Page {
+    /// Opens an address as a browser does.
+    fn open(address: &str) -> Self {
+        let (origin, code) = address.trim().split_once("/#code=").unwrap_or_else(|| panic!("no code in {address}"));
+        let port = origin.rsplit_once(':').unwrap().1.parse().unwrap();
+        let (status, head, body) = ask(port, "POST", "/api/v1/session", "", &json!({ "code": code }).to_string());
+        assert_eq!(status, 200, "{body}");
+        let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+        let answer: Value = serde_json::from_str(&body).unwrap();
+        let (cookie, csrf) = (cookie.split(';').next().unwrap().to_owned(), answer["csrf"].as_str().unwrap().to_owned());
+        Self { port, cookie, csrf }
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let headers = format!("cookie: {}\r\nx-aiw-csrf: {}\r\n", self.cookie, self.csrf);
+        let (status, _, body) = ask(self.port, method, &format!("/api/v1{path}"), &headers, body);
+        (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
+    }
+
+    fn good(&self, method: &str, path: &str, body: &Value) -> Value {
+        let body = if method == "GET" { String::new() } else { body.to_string() };
+        let (status, answer) = self.ask(method, path, &body);
+        assert_eq!(status, 200, "{method} {path}: {answer}");
+        answer
+    }
+}
+
+/// Ends the dashboard of a test with it.
+struct Ended<'a>(&'a Environment);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.run(&["web", "stop"]);
+    }
+}
+
+/// Returns the process that serves the dashboard of a home. Between two lives there is none.
+fn server(env: &Environment) -> Option<u32> {
+    let root = env.home().join("web");
+    let record = fs::read_dir(&root).unwrap().flatten().map(|entry| entry.path().join("web.json"));
+    let record = record.into_iter().find(|path| path.is_file()).unwrap();
+    let record: Value = serde_json::from_slice(&fs::read(record).unwrap()).unwrap();
+    u32::try_from(record["child"]["pid"].as_u64()?).ok()
+}
+
+#[test]
+fn a_dashboard_in_the_background_outlives_its_death_and_ends_when_told() {
+    let env = Environment::new();
+    let _ended = Ended(&env);
+    assert_eq!(env.json(&["web", "status"])["running"], false);
+    let page = Page::open(&env.run(&["web", "-d"]).ok().stdout);
+    assert_eq!(page.good("GET", "/status", &Value::Null)["running"], 0);
+    for _ in 0..3 {
+        let pid = until(|| server(&env));
+        kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::KILL).unwrap();
+        until(|| {
+            let is_new = server(&env).is_some_and(|now| now != pid);
+            is_new.then(|| TcpStream::connect(("127.0.0.1", page.port)).ok()).flatten()
+        });
+        // The same address, and it knows its page.
+        assert_eq!(page.good("GET", "/status", &Value::Null)["running"], 0);
+    }
+    // A second one points at the first, and no other port is taken.
+    let second = Page::open(env.json(&["web"])["url"].as_str().unwrap());
+    assert_eq!(second.port, page.port);
+    let elsewhere = env.run(&["web", "-d", "--port", "1"]);
+    assert_eq!(elsewhere.code, 2, "{}", elsewhere.whole());
+    assert_eq!(env.json(&["web", "stop"])["stopped"], true);
+    assert!(TcpStream::connect(("127.0.0.1", page.port)).is_err());
+    let again = Page::open(&env.run(&["web", "-d", "--port", &page.port.to_string()]).ok().stdout);
+    assert_eq!((page.ask("GET", "/status", "").0, again.ask("GET", "/status", "").0), (401, 200));
+}
+
+/// Puts a program in the place of the user's browser. It writes down what it is started with.
+fn browser(env: &mut Environment) -> PathBuf {
+    let (program, told) = (env.path("browser"), env.path("opened"));
+    fs::write(&program, format!("#!/bin/sh\nprintf '%s\\n' \"$@\" > {0}.new\nmv {0}.new {0}\n", told.display())).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    env.set("BROWSER", program.display().to_string());
+    told
+}
+
+/// Returns the address that a browser is led to.
+fn led_to(told: &Path) -> String {
+    let arguments = until(|| fs::read_to_string(told).ok());
+    assert!(!arguments.contains("code"), "a command line with a code: {arguments}");
+    let page = PathBuf::from(arguments.trim());
+    assert_eq!(fs::metadata(&page).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = fs::read_to_string(&page).unwrap();
+    text.split("url=").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_browser_is_led_there_by_a_file_that_only_its_user_reads() {
+    let mut env = Environment::new();
+    let told = browser(&mut env);
+    let env = env;
+    let _ended = Ended(&env);
+    let run = env.run(&["web", "-d", "--open"]).ok();
+    assert!(!run.stdout.contains("code") && run.stderr.contains("Your browser opens"), "{}", run.whole());
+    Page::open(&led_to(&told)).good("GET", "/overview", &Value::Null);
+}
+
+#[test]
+fn a_model_opens_it_for_the_user_and_gets_no_code() {
+    let mut project = Project::new("process \"web\" { command \"sleep\" \"600\" }");
+    let told = browser(&mut project.env);
+    let project = project;
+    let _ended = Ended(&project.env);
+    let mut client = Client::start_with(&project.env, &["mcp", "serve", "--toolsets", "processes"]);
+    client.initialize("2025-06-18");
+    let answer = client.good("open_web_console", json!({}));
+    assert_eq!(answer["opened"], true, "{answer}");
+    assert!(!answer.to_string().contains("code"), "{answer}");
+    let page = Page::open(&led_to(&told));
+    assert!(answer["url"].as_str().unwrap().ends_with(&format!(":{}", page.port)));
+    let closed = client.good("open_web_console", json!({"auto_open": false}));
+    assert_eq!(closed["opened"], false);
+}
+
+#[test]
+fn what_a_page_does_happens_on_this_machine() {
+    let project = Project::new("process \"web\" { shell \"echo up; exec sleep 600\" }");
+    let env = &project.env;
+    let _ended = Ended(env);
+    project.env.run(&["up", "-d", "--yes"]).ok();
+    project.env.run(&["down"]).ok();
+    let page = Page::open(&project.env.run(&["web", "-d"]).ok().stdout);
+    page.good("POST", "/processes/web/start", &json!({}));
+    let ps: Value = serde_json::from_str(&project.env.run(&["ps", "--json"]).ok().stdout).unwrap();
+    assert_eq!(ps["processes"][0]["state"], "running", "{ps}");
+    until(|| {
+        let log = page.good("GET", "/processes/web/log", &Value::Null);
+        log["lines"].as_array().unwrap().iter().any(|line| line == "up").then_some(())
+    });
+    page.good("POST", "/processes/web/stop", &json!({}));
+    let ps: Value = serde_json::from_str(&project.env.run(&["ps", "--json"]).ok().stdout).unwrap();
+    assert_ne!(ps["processes"][0]["state"], "running", "{ps}");
+    // What somebody else starts is told.
+    let mut stream = TcpStream::connect(("127.0.0.1", page.port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let head = format!(
+        "GET /api/v1/events?topics=processes HTTP/1.1\r\nhost: 127.0.0.1:{}\r\nsec-fetch-site: same-origin\r\n\
+         sec-fetch-mode: cors\r\nsec-fetch-dest: empty\r\ncookie: {}\r\n\r\n",
+        page.port, page.cookie
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    sleep(Duration::from_millis(300));
+    project.env.run(&["process", "start", "web"]).ok();
+    let (mut heard, mut bytes) = (String::new(), [0; 4096]);
+    while !heard.contains("\"topics\":[\"processes\"]") {
+        let count = stream.read(&mut bytes).unwrap();
+        assert!(count > 0, "{heard}");
+        heard.push_str(&String::from_utf8_lossy(&bytes[..count]));
+    }
+}
+
+#[test]
+fn every_page_works_in_a_browser() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/web/page");
+    let chromium = std::env::var_os("AIW_TEST_CHROMIUM").map_or_else(|| "/usr/bin/chromium".into(), PathBuf::from);
+    if !page.join("node_modules/playwright-core").is_dir() || !chromium.is_file() {
+        return not_run("the dashboard in a browser: `cargo xtask setup --tests` installs Chromium and playwright-core");
+    }
+    let project = Project::new("process \"web\" { shell \"echo up; exec sleep 600\" }");
+    let _ended = Ended(&project.env);
+    let address = project.env.run(&["web", "-d"]).ok().stdout;
+    let run = Command::new("node")
+        .arg(page.join("test/browser.mjs"))
+        .arg(address.trim())
+        .env("AIW_TEST_CHROMIUM", chromium)
+        .output()
+        .unwrap();
+    let said = [run.stdout, run.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(run.status.success(), "{said}");
+}
