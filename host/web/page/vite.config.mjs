@@ -16,7 +16,7 @@ function purgedStyles() {
           content: ['index.html', 'src/**/*.vue', 'src/**/*.ts'],
           css: [{ raw: String(asset.source) }],
           defaultExtractor: (text) => text.match(/[\w-]+/g) ?? [],
-          safelist: { standard: [/^u-/, /^uplot/, /^data-bs-theme/, 'body', 'html'], greedy: [/data-bs-theme/] },
+          safelist: { standard: [/^u-/, /^sgr-/, /^uplot/, /^data-bs-theme/, 'body', 'html'], greedy: [/data-bs-theme/] },
           keyframes: true,
           fontFace: true,
           variables: true,

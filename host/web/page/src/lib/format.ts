@@ -5,15 +5,41 @@ function tag(): string {
   return { en: 'en-GB', zh: 'zh-CN', ja: 'ja-JP' }[language.value]
 }
 
+const made = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat>()
+
+/** Formats are made once a language: making one takes longer than all that it is used for in a table. */
+function numbers(options: Intl.NumberFormatOptions): Intl.NumberFormat {
+  const key = `${tag()} ${JSON.stringify(options)}`
+  const known = made.get(key)
+  if (known) return known as Intl.NumberFormat
+  const format = new Intl.NumberFormat(tag(), options)
+  made.set(key, format)
+  return format
+}
+
+function times(): Intl.DateTimeFormat {
+  const key = `${tag()} time`
+  const known = made.get(key)
+  if (known) return known as Intl.DateTimeFormat
+  const format = new Intl.DateTimeFormat(tag(), { dateStyle: 'medium', timeStyle: 'medium' })
+  made.set(key, format)
+  return format
+}
+
 export function number(value: number | null | undefined, digits = 0): string {
   if (value === null || value === undefined) return '–'
-  return new Intl.NumberFormat(tag(), { maximumFractionDigits: digits }).format(value)
+  return numbers({ maximumFractionDigits: digits }).format(value)
+}
+
+/** A large figure in few letters: `1.2M`. */
+export function short(value: number): string {
+  return numbers({ notation: 'compact', maximumFractionDigits: 1 }).format(value)
 }
 
 export function dollars(value: number | null | undefined): string {
   if (value === null || value === undefined) return '–'
   const digits = value !== 0 && Math.abs(value) < 0.1 ? 4 : 2
-  return new Intl.NumberFormat(tag(), { style: 'currency', currency: 'USD', maximumFractionDigits: digits }).format(value)
+  return numbers({ style: 'currency', currency: 'USD', maximumFractionDigits: digits }).format(value)
 }
 
 export function bytes(value: number | null | undefined): string {
@@ -29,7 +55,7 @@ export function bytes(value: number | null | undefined): string {
 }
 
 export function percent(share: number): string {
-  return new Intl.NumberFormat(tag(), { style: 'percent', maximumFractionDigits: share < 0.1 ? 1 : 0 }).format(share)
+  return numbers({ style: 'percent', maximumFractionDigits: share < 0.1 ? 1 : 0 }).format(share)
 }
 
 /** A span of time in its two largest units: `3 d 4 h`. */
@@ -55,5 +81,5 @@ export function time(text: string | null | undefined): string {
   if (!text) return '–'
   const date = new Date(text)
   if (Number.isNaN(date.getTime())) return text
-  return new Intl.DateTimeFormat(tag(), { dateStyle: 'medium', timeStyle: 'medium' }).format(date)
+  return times().format(date)
 }

@@ -84,9 +84,11 @@ export function useLive<A>(topics: readonly Topic[], fetchIt: (signal: AbortSign
 /** Does something of the person's wish, and says what came of it. Returns nothing if it failed or was left. */
 export async function attempt<A>(work: () => Promise<A>, done?: (answer: A) => string | string[]): Promise<A | undefined> {
   const told = useTold()
+  const before = told.told
   try {
     const answer = await work()
-    const lines = done?.(answer) ?? []
+    // What the verb has told itself needs no second line.
+    const lines = told.told > before ? [] : (done?.(answer) ?? [])
     for (const line of typeof lines === 'string' ? [lines] : lines) told.say('done', line)
     return answer
   } catch (error) {

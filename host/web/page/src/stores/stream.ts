@@ -30,7 +30,6 @@ export const useStream = defineStore('stream', () => {
   let source: EventSource | null = null
   let follows: { process?: string; task?: string } | null = null
   let retry: ReturnType<typeof setTimeout> | undefined
-  let first = true
 
   function everything(): void {
     listeners.forEach((listener) => listener.changed())
@@ -52,11 +51,8 @@ export const useStream = defineStore('stream', () => {
       connected.value = true
       wasOpen.value = true
     })
-    // What changed before the stream was open is not told: ask once more, but for the very first time.
-    own.addEventListener('open', () => {
-      if (!first) everything()
-      first = false
-    })
+    // What changed before the stream was open is not told: ask once more.
+    own.addEventListener('open', everything)
     own.addEventListener('reset', everything)
     own.addEventListener('changed', (event: MessageEvent<string>) => {
       const { topics } = JSON.parse(event.data) as { topics: Topic[] }

@@ -16,6 +16,8 @@ const STAYS = 8_000
 
 export const useTold = defineStore('told', () => {
   const lines = ref<Line[]>([])
+  /** How many lines verbs have told so far. */
+  const told = ref(0)
   let last = 0
 
   function close(id: number): void {
@@ -24,9 +26,10 @@ export const useTold = defineStore('told', () => {
 
   function say(kind: Line['kind'], text: string, hint: string | null = null): void {
     const id = ++last
+    if (kind === 'told') told.value++
     lines.value = [...lines.value, { id, kind, text, hint }].slice(-MOST)
     if (kind !== 'failed') setTimeout(() => close(id), STAYS)
   }
 
-  return { lines, say, close }
+  return { lines, told, say, close }
 })
