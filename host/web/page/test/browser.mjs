@@ -181,6 +181,7 @@ const answers = {
   'GET /tasks': { tasks: [task], problems: [HOSTILE] },
   'GET /servers': { servers: [{ name: 'hostile', scope: 'aiw', transport: 'stdio', target: HOSTILE, enabled: true, plugin: null, tools: 1, error: HOSTILE }], problems: [HOSTILE] },
   'GET /servers/hostile': { name: 'hostile', scope: 'aiw', file: HOSTILE, enabled: true, declaration: { command: HOSTILE }, error: null, tools: 1, instructions: HOSTILE },
+  'POST /servers/status': { servers: [{ name: 'hostile', transport: 'stdio', state: 'ready', tools: 0, withheld: [HOSTILE], left_out: [HOSTILE], tokens: 0, listed: false, listing: null, version: HOSTILE, protocol: null, error: null, latency_ms: 1, start_ms: 1 }], problems: [] },
   'POST /servers/hostile/tools': { tools: [tool] },
   'GET /history': { hits: [{ session: 's', cli: 'claude', project: HOSTILE, time: null, role: 'user', snippet: HOSTILE, score: 1, provider: null, resume: HOSTILE, path: '/', uuid: 'u' }], waiting: 0, took_ms: 1 },
   'GET /events/list': { events: [{ time: '2026-01-01T00:00:00Z', kind: 'exited', of: 'process', name: HOSTILE, why: HOSTILE }], next: 1, gap: false },
@@ -254,6 +255,23 @@ const given = sent?.body.person?.d
 check('the answer is sent by its digest', given?.yes === true && given.values?.KEY?.[0] === 'hunter2' ? '' : JSON.stringify(sent))
 check('a write has the token', sent?.csrf ? '' : 'it has not')
 check('hostile texts: no complaints', await complained())
+
+// What fails while a dialog is open is said in the dialog: all else is behind it.
+await page.route('**/api/v1/processes', async (route) => {
+  if (route.request().method() !== 'POST') return route.fallback()
+  await route.fulfill({ status: 422, json: { error: { kind: 'user', message: 'this can not be', hint: HOSTILE } } })
+})
+allowed = [noStore, /status of 422/]
+await go('/processes')
+await page.click('main .page-head .btn-primary')
+await page.fill('#new-id', 'x')
+await page.fill('#new-command', 'sleep 1')
+await page.click('dialog[open] button[type=submit]')
+await page.waitForFunction(() => document.querySelector('dialog[open]')?.innerText.includes('this can not be'), null, { timeout: 5_000 }).catch(() => {})
+const said = await page.innerText('dialog[open]')
+check('a failure in a dialog is said there, with its hint', said.includes('this can not be') && said.includes(SHOWN) ? '' : said)
+await page.keyboard.press('Escape')
+check('a failure: no complaints', await complained())
 
 // 100,000 lines: few of them are in the page.
 const many = Array.from({ length: 100_000 }, (_, at) => `line ${at}`)

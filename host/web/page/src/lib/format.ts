@@ -2,7 +2,7 @@
 import { language } from './i18n'
 
 function tag(): string {
-  return { en: 'en-GB', zh: 'zh-CN', ja: 'ja-JP' }[language.value]
+  return { en: 'en', zh: 'zh-CN', ja: 'ja-JP' }[language.value]
 }
 
 const made = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat>()
@@ -21,7 +21,8 @@ function times(): Intl.DateTimeFormat {
   const key = `${tag()} time`
   const known = made.get(key)
   if (known) return known as Intl.DateTimeFormat
-  const format = new Intl.DateTimeFormat(tag(), { dateStyle: 'medium', timeStyle: 'medium' })
+  // Days before months, and 24 hours, as in the other languages.
+  const format = new Intl.DateTimeFormat(language.value === 'en' ? 'en-GB' : tag(), { dateStyle: 'medium', timeStyle: 'medium' })
   made.set(key, format)
   return format
 }

@@ -16,6 +16,8 @@ const STAYS = 8_000
 
 export const useTold = defineStore('told', () => {
   const lines = ref<Line[]>([])
+  /** How many dialogs are open: the topmost shows the lines, since all else is behind it. */
+  const dialogs = ref(0)
   /** How many lines verbs have told so far. */
   const told = ref(0)
   let last = 0
@@ -31,5 +33,5 @@ export const useTold = defineStore('told', () => {
     if (kind !== 'failed') setTimeout(() => close(id), STAYS)
   }
 
-  return { lines, told, say, close }
+  return { lines, told, dialogs, say, close }
 })
