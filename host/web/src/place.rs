@@ -196,7 +196,9 @@ pub fn stop(home: &Home) -> Result<WebStopped, WebError> {
     let was = is_held(&Serving::path(home));
     WebPlace::remove(home);
     let begun = Instant::now();
-    while is_held(&Serving::path(home)) {
+    // Its supervisor gives the address up a moment later.
+    let is_taken = || was && port != 0 && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err();
+    while is_held(&Serving::path(home)) || is_taken() {
         if begun.elapsed() > PATIENCE {
             let source = io::Error::from(io::ErrorKind::TimedOut);
             return Err(WebError::System { what: "the dashboard does not end", source });

@@ -28,6 +28,7 @@ mod sync;
 mod systems;
 mod test;
 mod tour;
+mod web;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -70,6 +71,12 @@ enum Chore {
     Dist(dist::Wanted),
     /// Lint the workflows with actionlint and zizmor, offline
     Workflows,
+    /// Build the page of the dashboard with npm; with `--check`, compare it with the one in the repository
+    Web {
+        /// Fail if the repository has another page
+        #[arg(long)]
+        check: bool,
+    },
     /// Build what the tests need and run all of them
     Test,
     /// Check the house rules: rooms, contract, documents, versions
@@ -195,6 +202,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Try { aiw } => tour::run(aiw)?,
         Chore::Dist(wanted) => return dist::run(&wanted),
         Chore::Workflows => return dist::lint(),
+        Chore::Web { check } => return web::build(check),
         Chore::Test => return test::run(),
         Chore::Check => return check::run(),
         Chore::Systems => return systems::run(),
