@@ -30,7 +30,7 @@ pub(crate) struct ChangeRecord {
     pub(crate) what: String,
     files: Vec<ChangedFile>,
     /// The state before and after it.
-    before: MergedState,
+    pub(crate) before: MergedState,
     after: MergedState,
     /// The change before this one.
     previous: Option<String>,
@@ -203,14 +203,17 @@ pub(crate) fn is_unfinished(directory: &SyncDirectory) -> bool {
 }
 
 /// Returns the changes that can be undone, the newest first.
-pub(crate) fn records(directory: &SyncDirectory, state: &SyncState) -> Result<Vec<ChangeRecord>, SyncError> {
-    let (mut records, mut next) = (Vec::new(), state.change.clone());
-    while let Some(id) = next.take_if(|_| records.len() < KEPT) {
-        let Some(record) = read_record(directory, &id)? else { break };
-        next = record.previous.clone();
-        records.push(record);
-    }
-    Ok(records)
+pub(crate) fn records(
+    directory: &SyncDirectory,
+    state: &SyncState,
+) -> impl Iterator<Item = Result<ChangeRecord, SyncError>> {
+    let mut next = state.change.clone();
+    let record = move || {
+        let record = read_record(directory, &next.take()?).transpose()?;
+        next = record.as_ref().ok().and_then(|record| record.previous.clone());
+        Some(record)
+    };
+    std::iter::from_fn(record).take(KEPT)
 }
 
 impl ChangeRecord {
@@ -273,7 +276,8 @@ fn finish(
 /// Forgets changes that nobody undoes any more, and what a killed process had begun to write down. What can't be removed stays
 /// until the next change.
 fn forget_old(directory: &SyncDirectory, state: &SyncState) {
-    let (Ok(kept), Ok(entries)) = (records(directory, state), fs::read_dir(directory.changes())) else { return };
+    let kept: Result<Vec<ChangeRecord>, SyncError> = records(directory, state).collect();
+    let (Ok(kept), Ok(entries)) = (kept, fs::read_dir(directory.changes())) else { return };
     for entry in entries.flatten() {
         if !kept.iter().any(|record| entry.file_name() == *record.id) {
             let _ = aiw_home::remove_tree(&entry.path());

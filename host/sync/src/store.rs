@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use aiw_home::{Mode, make_private_dir, read_capped, replace};
 
+use crate::apply::records;
 use crate::error::SyncError;
 use crate::far::{FarEnd, FarError, MAX_OBJECT};
 use crate::graph::{Doubt, Listing, heads};
 use crate::keys::StoreKeys;
 use crate::object::{self, ObjectName};
 use crate::snapshot::{Clock, Seen, Snapshot, unpack};
-use crate::state::{SyncDirectory, SyncState};
+use crate::state::{MergedState, SyncDirectory, SyncState};
 
 /// A store, with what was read of it.
 pub(crate) struct Store<'a> {
@@ -63,9 +64,14 @@ impl<'a> Store<'a> {
         Ok(store)
     }
 
-    /// Takes in the copies of what is merged here. A machine that has not pulled for long may be the last that has them.
+    /// Takes in the copies of what is merged here, now or once a change is undone. A machine that has not pulled for long may be
+    /// the last that has them.
     fn keep_merged(&mut self, state: &SyncState) {
-        for (machine, Seen { counter, digest }) in state.files.all_merged() {
+        // A record that can't be read is undone by nobody, and neither are those before it.
+        let undone: Vec<MergedState> =
+            records(self.directory, state).map_while(Result::ok).map(|record| record.before).collect();
+        for (machine, Seen { counter, digest }) in undone.iter().chain([&state.files]).flat_map(MergedState::all_merged)
+        {
             let (store, machine, digest) = (self.keys.store.clone(), machine.clone(), digest.clone());
             let name = ObjectName { store, machine, counter: *counter, digest };
             if self.directory.object(&name.to_string()).exists() {
@@ -131,7 +137,7 @@ impl<'a> Store<'a> {
         Ok(replace(&kept, bytes, Mode::Private)?)
     }
 
-    /// Forgets the copies of objects that the far end has no more, and that are not merged here.
+    /// Forgets the copies of objects that the far end has no more, and that no merge here looks for.
     pub(crate) fn forget_old(&self) -> Result<(), SyncError> {
         let Ok(entries) = std::fs::read_dir(self.directory.objects()) else { return Ok(()) };
         let is_old = |name: &str| ObjectName::parse(name).is_some_and(|name| !self.listing.has(&name));

@@ -1,5 +1,6 @@
 //! Whole stores: machines that push and pull through a folder.
 
+mod gone;
 mod histories;
 mod made;
 mod many;
@@ -552,28 +553,6 @@ async fn a_row_that_no_longer_travels_holds_up_nothing() {
     other.pull().await;
     assert_eq!(other.read(MEMORY).as_deref(), Some("one\n"));
     assert!(other.path(".claude/plans/a.md").exists());
-}
-
-#[tokio::test]
-async fn an_older_state_is_accepted_once() {
-    let (far, one, other) = two(&[(MEMORY, "base\n")]).await;
-    let before: Vec<PathBuf> = fs::read_dir(far.path()).unwrap().flatten().map(|entry| entry.path()).collect();
-    one.write(MEMORY, "one\n");
-    one.push().await.unwrap();
-    other.pull().await;
-    for entry in fs::read_dir(far.path()).unwrap().flatten().filter(|entry| !before.contains(&entry.path())) {
-        fs::remove_file(entry.path()).unwrap();
-    }
-    assert!(other.push().await.unwrap_err().to_string().contains("older state"));
-    other.write(RULES, "other\n");
-    let request = PushRequest { accept_older: true, ..PushRequest::default() };
-    other.sync().push(&request, &aiw_core::Unasked, &Heard::default()).await.unwrap();
-    other.write(RULES, "again\n");
-    other.push().await.unwrap();
-    one.pull_alone(&PullRequest { accept_older: true, ..PullRequest::default() }).await.unwrap();
-    assert_eq!((one.read(MEMORY).as_deref(), one.read(RULES).as_deref()), (Some("one\n"), Some("again\n")));
-    one.push().await.unwrap();
-    other.pull_alone(&PullRequest::default()).await.unwrap();
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use super::{
     OpenStore, SeenMachine, SnapshotFile, StoreListing, StoreSnapshot, StoreStatus, SyncDifference, SyncLog,
     SyncLogEntry, Synchronizer,
 };
-use crate::apply::records;
+use crate::apply::{ChangeRecord, records};
 use crate::error::SyncError;
 use crate::far::google;
 use crate::gather::LeftOutFile;
@@ -138,12 +138,13 @@ impl Synchronizer {
     /// This machine has no store.
     pub fn log(&self) -> Result<SyncLog, SyncError> {
         let state = self.seen_state()?;
-        let entries = records(&self.directory, &state)?.into_iter().map(|record| SyncLogEntry {
-            time: record.time.clone(),
-            what: record.what.clone(),
+        let entry = |record: ChangeRecord| SyncLogEntry {
             files: record.paths().map(SyncPath::to_string).collect(),
-        });
-        Ok(SyncLog { entries: entries.collect() })
+            time: record.time,
+            what: record.what,
+        };
+        let entries: Result<_, SyncError> = records(&self.directory, &state).map(|record| record.map(entry)).collect();
+        Ok(SyncLog { entries: entries? })
     }
 
     /// Returns the table of what travels.
