@@ -110,6 +110,18 @@ pub(crate) fn common<'a>(listing: &'a Listing, one: &Clock, other: &Clock) -> Ve
     both.filter_map(|(machine, counter)| listing.up_to(machine, counter)).collect()
 }
 
+/// Whether snapshots have all that two states have in common.
+pub(crate) fn hold(snapshots: &[&Snapshot], one: &Clock, other: &Clock) -> bool {
+    let has = |snapshot: &Snapshot, machine: &String, counter: u64| {
+        let seen = snapshot.manifest.seen.get(machine).is_some_and(|seen| seen.counter >= counter);
+        seen || (snapshot.name.machine == *machine && snapshot.name.counter >= counter)
+    };
+    one.iter().all(|(machine, seen)| {
+        let counter = other.get(machine).map(|other| other.counter.min(seen.counter));
+        counter.is_none_or(|counter| snapshots.iter().any(|snapshot| has(snapshot, machine, counter)))
+    })
+}
+
 /// Finds who says something of a path: a snapshot, or its parents where it says nothing.
 pub(crate) struct Speakers<'a> {
     /// All snapshots that were read, by name.

@@ -2,6 +2,8 @@
 
 use super::*;
 
+use std::collections::BTreeSet;
+
 const SETTINGS: &str = ".claude/settings.json";
 
 /// Pushes so many versions of a text that the first ones are no longer kept.
@@ -51,4 +53,58 @@ async fn an_older_state_is_accepted_once() {
     assert_eq!((one.read(MEMORY).as_deref(), one.read(RULES).as_deref()), (Some("one\n"), Some("again\n")));
     one.push().await.unwrap();
     other.pull_alone(&PullRequest::default()).await.unwrap();
+}
+
+fn objects(far: &Path) -> BTreeSet<std::ffi::OsString> {
+    fs::read_dir(far).unwrap().flatten().map(|entry| entry.file_name()).collect()
+}
+
+/// Copies objects from one folder to another one, but for those that were there before, as a program that synchronizes them late.
+fn bring(from: &Path, to: &Path, before: &BTreeSet<std::ffi::OsString>) {
+    for name in objects(from).difference(before) {
+        fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nothing_comes_back_unseen_where_that_from_which_both_come_is_gone() {
+    let before = r#"{"theme": "0", "verbose": true, "permissions": {"allow": ["a", "b"]}}"#;
+    let (far, one) = (tempfile::tempdir().unwrap(), Machine::new());
+    one.write(SETTINGS, before);
+    one.write(RULES, "x\n");
+    let phrase = one.init(far.path()).await;
+    one.push().await.unwrap();
+    // The other machine's folder has not what comes then, and nobody knows of that machine.
+    let (late, other) = (tempfile::tempdir().unwrap(), Machine::new());
+    bring(far.path(), late.path(), &BTreeSet::new());
+    let old = objects(late.path());
+    other.join(late.path(), &phrase).await.unwrap();
+    other.pull().await;
+    let now = r#"{"theme": "1", "permissions": {"allow": ["b"]}}"#;
+    one.write(SETTINGS, now);
+    one.remove(RULES);
+    push_many(&one).await;
+    other.write(".claude/rules/b.md", "b\n");
+    other.push().await.unwrap();
+    bring(late.path(), far.path(), &old);
+    let place = |conflict: &crate::SyncConflict| (conflict.path.clone(), conflict.key.clone());
+    let found = one.pull_alone(&PullRequest { dry_run: true, ..PullRequest::default() }).await.unwrap();
+    let [settings, rules] = ["claude:settings.json", "claude:rules/a.md"];
+    let mut wanted: Vec<(String, Option<String>)> =
+        ["permissions.allow", "theme", "verbose"].map(|key| (settings.to_owned(), Some(key.to_owned()))).to_vec();
+    wanted.extend(["claude:CLAUDE.md", rules, "claude:rules/b.md"].map(|path| (path.to_owned(), None)));
+    let places: BTreeSet<_> = found.conflicts.iter().map(place).collect();
+    assert_eq!(places, wanted.into_iter().collect(), "{:?}", found.conflicts);
+    assert!(found.changes.is_empty(), "{:?}", found.changes);
+    one.pull_alone(&PullRequest { all: Some(true), ..PullRequest::default() }).await.unwrap();
+    assert_eq!((one.read(SETTINGS).as_deref(), one.read(RULES)), (Some(now), None));
+    // Whoever joins now has both to merge, and it is the same.
+    one.push_all().await.unwrap();
+    let third = Machine::new();
+    bring(far.path(), late.path(), &BTreeSet::new());
+    third.join(late.path(), &phrase).await.unwrap();
+    assert!(third.pull().await.conflicts.is_empty());
+    // The other machine has a copy of what both had.
+    let found = other.pull_alone(&PullRequest { dry_run: true, ..PullRequest::default() }).await.unwrap();
+    assert!(found.conflicts.is_empty(), "{:?}", found.conflicts);
 }
