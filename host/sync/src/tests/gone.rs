@@ -108,3 +108,22 @@ async fn nothing_comes_back_unseen_where_that_from_which_both_come_is_gone() {
     let found = other.pull_alone(&PullRequest { dry_run: true, ..PullRequest::default() }).await.unwrap();
     assert!(found.conflicts.is_empty(), "{:?}", found.conflicts);
 }
+
+#[tokio::test]
+async fn what_is_gone_of_this_machine_is_pushed_again() {
+    let (far, one, other) = two(&[(MEMORY, "base\n"), (RULES, "x\n")]).await;
+    let old = objects(far.path());
+    one.write(MEMORY, "new\n");
+    one.remove(RULES);
+    one.push_all().await.unwrap();
+    for name in objects(far.path()).difference(&old) {
+        fs::remove_file(far.path().join(name)).unwrap();
+    }
+    assert!(one.push().await.unwrap_err().to_string().contains("older state"));
+    let request = PushRequest { accept_older: true, yes_shrink: true };
+    let pushed = one.sync().push(&request, &aiw_core::Unasked, &Heard::default()).await.unwrap();
+    assert_eq!(pushed.changed, ["claude:CLAUDE.md", "claude:rules/a.md"]);
+    assert!(pushed.snapshot.is_some() && one.push().await.unwrap().snapshot.is_none());
+    other.pull().await;
+    assert_eq!((other.read(MEMORY).as_deref(), other.read(RULES)), (Some("new\n"), None));
+}

@@ -8,8 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
-    OpenStore, SyncChange, SyncConflict, SyncPull, SyncUndone, Synchronizer, Talk, content_digest, coverage,
-    meaning_digest, new_roots,
+    OpenStore, SyncChange, SyncConflict, SyncPull, SyncUndone, Synchronizer, Talk, content_digest, coverage, new_roots,
 };
 use crate::apply::{apply, recover, undo};
 use crate::content::KeyChange;
@@ -129,12 +128,7 @@ impl Synchronizer {
         after.held = incoming.held.clone();
         for head in store.heads() {
             after.merged = joined(&after.merged, &head.clock());
-            for path in head.manifest.files.keys() {
-                if let Some((bytes, executable)) = head.file(path) {
-                    let meant = meaning_digest(&self.scope, path, bytes, executable);
-                    after.pushed.insert(path.clone(), meant);
-                }
-            }
+            after.pushed.extend(self.meant(head));
             after
                 .pushed
                 .retain(|path, _| !crate::graph::speaks_of(head, path) || head.manifest.files.contains_key(path));
