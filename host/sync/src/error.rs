@@ -182,7 +182,7 @@ impl Fault for SyncError {
             Self::Starts { digest } => {
                 format!("`aiw sync pull --dry-run` shows it; `--allow-executable {digest}` agrees to exactly that")
             }
-            Self::Snapshot { .. } => "if its machine can't push again, delete it at the far end, and pull with `--accept-older`".into(),
+            Self::Snapshot { .. } => "`aiw sync push` on the machine that wrote it puts it again; if that one can't, delete it at the far end, and pull with `--accept-older`".into(),
             Self::NotApplied { back: Some(_), .. } => "the next `aiw sync` command tries again".into(),
             Self::Shrinks(_) => "if that is meant: `--yes-shrink`".into(),
             Self::Secrets { .. } => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aiw_core::Sink;
 use aiw_home::{Mode, make_private_dir, read_capped, replace};
 
 use crate::apply::records;
@@ -10,7 +11,7 @@ use crate::far::{FarEnd, FarError, MAX_OBJECT};
 use crate::graph::{Doubt, Listing, heads};
 use crate::keys::StoreKeys;
 use crate::object::{self, ObjectName};
-use crate::snapshot::{Clock, Seen, Snapshot, unpack};
+use crate::snapshot::{Clock, Seen, Snapshot, digest, unpack};
 use crate::state::{MergedState, SyncDirectory, SyncState};
 
 /// A store, with what was read of it.
@@ -22,6 +23,8 @@ pub(crate) struct Store<'a> {
     pub(crate) read: BTreeMap<String, Snapshot>,
     /// The names of the snapshots that are in no other one.
     pub(crate) heads: Vec<String>,
+    /// The newest object of this machine, if it was damaged at the far end and put there again.
+    pub(crate) mended: Option<ObjectName>,
 }
 
 /// Returns a short name of an object, for people: the machine's id and the number.
@@ -44,14 +47,19 @@ impl<'a> Store<'a> {
         state: &SyncState,
         accept_older: bool,
     ) -> Result<Self, SyncError> {
-        let names = list(far).await?;
-        let listing = Listing::new(&keys.store, names.iter().map(String::as_str)).map_err(|doubt| said(&doubt))?;
-        let mut store = Self { far, keys, directory, listing, read: BTreeMap::new(), heads: Vec::new() };
+        let objects = far.list().await?;
+        let names = objects.iter().map(|object| object.name.as_str());
+        let listing = Listing::new(&keys.store, names).map_err(|doubt| said(&doubt))?;
+        let read = BTreeMap::new();
+        let mut store = Self { far, keys, directory, listing, read, heads: Vec::new(), mended: None };
         if !accept_older {
             store.listing.check(&state.known).map_err(|doubt| said(&doubt))?;
         }
         store.keep_merged(state);
         let newest: Vec<ObjectName> = store.listing.newest().into_iter().cloned().collect();
+        // Nobody else can merge anything while it is damaged. Where it can't be put again, a push says why.
+        let size = |name: &str| objects.iter().find(|own| own.name == name)?.size;
+        let _ = store.mend(&state.machine, |name, copy| size(name).is_none_or(|size| size == copy)).await;
         store.load(&newest).await?;
         if !accept_older {
             // What anybody's newest snapshot names is there, or something newer of that machine.
@@ -123,6 +131,36 @@ impl<'a> Store<'a> {
             }
         };
         unpack(name.clone(), &content).map_err(wrong)
+    }
+
+    /// Puts the newest object of this machine again if the far end has other bytes under its name. It is not fetched if it is
+    /// taken for whole, by its name and the size of the copy here.
+    pub(crate) async fn mend(&mut self, machine: &str, is_whole: impl Fn(&str, u64) -> bool) -> Result<(), SyncError> {
+        let Some(own) = self.listing.newest().into_iter().find(|own| own.machine == machine).cloned() else {
+            return Ok(());
+        };
+        let name = own.to_string();
+        let copy = read_capped(&self.directory.object(&name), MAX_OBJECT)?;
+        let Some(copy) = copy.filter(|copy| digest(copy) == own.digest) else { return Ok(()) };
+        if is_whole(&name, copy.len() as u64) {
+            return Ok(());
+        }
+        match self.far.get(&name, MAX_OBJECT).await {
+            Ok(bytes) if bytes == copy => return Ok(()),
+            Ok(_) | Err(FarError::NotFound { .. } | FarError::TooLarge { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+        self.far.delete(&name).await?;
+        self.far.put(&name, &copy).await?;
+        self.mended = Some(own);
+        Ok(())
+    }
+
+    /// Tells that the newest object of this machine was put again.
+    pub(crate) fn say_mended(&self, sink: &dyn Sink) {
+        if let Some(name) = &self.mended {
+            sink.note(format!("snapshot `{}` was damaged at the far end, and is whole there again", short(name)));
+        }
     }
 
     /// Writes an object, and keeps it here too.

@@ -127,3 +127,30 @@ async fn what_is_gone_of_this_machine_is_pushed_again() {
     other.pull().await;
     assert_eq!((other.read(MEMORY).as_deref(), other.read(RULES)), (Some("new\n"), None));
 }
+
+#[tokio::test]
+async fn a_damaged_object_of_this_machine_is_put_again() {
+    let (far, one, other) = two(&[(MEMORY, "base\n")]).await;
+    other.write(RULES, "other\n");
+    other.push().await.unwrap();
+    one.pull().await;
+    let old = objects(far.path());
+    one.write(MEMORY, "new\n");
+    one.push().await.unwrap();
+    let newest = far.path().join(objects(far.path()).difference(&old).next().unwrap());
+    let whole = fs::read(&newest).unwrap();
+    let mut other_bytes = whole.clone();
+    other_bytes[whole.len() / 2] ^= 1;
+    for damaged in [b"junk".to_vec(), other_bytes] {
+        fs::write(&newest, damaged).unwrap();
+        let error = other.pull_alone(&PullRequest::default()).await.unwrap_err();
+        assert!(error.to_string().contains("not whole"), "{error}");
+        assert!(aiw_core::Fault::hint(&error).unwrap().contains("`aiw sync push` on the machine that wrote it"));
+        let heard = Heard::default();
+        let pushed = one.sync().push(&PushRequest::default(), &aiw_core::Unasked, &heard).await.unwrap();
+        assert!(pushed.snapshot.is_none() && fs::read(&newest).unwrap() == whole);
+        assert!(format!("{heard:?}").contains("is whole there again"), "{heard:?}");
+    }
+    other.pull().await;
+    assert_eq!(other.read(MEMORY).as_deref(), Some("new\n"));
+}

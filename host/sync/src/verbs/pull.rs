@@ -52,6 +52,7 @@ impl Synchronizer {
         let OpenStore { mut state, keys, far, _turn } = self.open().await?;
         sink.step(format!("looking at {}", state.far_end));
         let mut store = self.look(&*far, &keys, &mut state, request.accept_older).await?;
+        store.say_mended(sink);
         sink.step("reading what travels from this machine".into());
         self.make(&mut state, &keys, &store)?;
         self.directory.save(&state)?;
