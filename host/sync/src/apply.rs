@@ -89,11 +89,35 @@ pub(crate) fn apply(
         return Ok(Applied::default());
     }
     let id = new_id()?;
-    let kept = directory.change(&id);
+    let record =
+        write_down(directory, roots, state, &id, what, files, after).inspect_err(|_| forget(directory, &id))?;
+    begin(directory, &Journal { id: id.clone(), undo: false }).inspect_err(|_| forget(directory, &id))?;
+    let done = carry_out(home, directory, &record, false)
+        .and_then(|applied| take(home, directory, &record, &applied, false, state, Some(secrets)).map(|()| applied));
+    match done {
+        Ok(applied) => {
+            finish(directory, state, record, &applied, false)?;
+            Ok(applied)
+        }
+        Err(e) => Err(taken_back(home, directory, &record, false, &e)),
+    }
+}
+
+/// Writes a change down, with the old and the new bytes.
+fn write_down(
+    directory: &SyncDirectory,
+    roots: &Roots,
+    state: &SyncState,
+    id: &str,
+    what: &str,
+    files: &[FileChange],
+    after: MergedState,
+) -> Result<ChangeRecord, SyncError> {
+    let kept = directory.change(id);
     make_private_dir(kept.parent().unwrap_or(&kept))?;
     make_private_dir(&kept)?;
     let mut record = ChangeRecord {
-        id: id.clone(),
+        id: id.to_owned(),
         time: now_rfc3339(),
         what: what.into(),
         files: Vec::new(),
@@ -119,16 +143,12 @@ pub(crate) fn apply(
         record.files.push(ChangedFile { path: file.path.clone(), place, old, new });
     }
     write_record(directory, &record)?;
-    begin(directory, &Journal { id, undo: false })?;
-    let done = carry_out(home, directory, &record, false)
-        .and_then(|applied| take(home, directory, &record, &applied, false, state, Some(secrets)).map(|()| applied));
-    match done {
-        Ok(applied) => {
-            finish(directory, state, record, &applied, false)?;
-            Ok(applied)
-        }
-        Err(e) => Err(taken_back(home, directory, &record, false, &e)),
-    }
+    Ok(record)
+}
+
+/// Removes what was written down of a change that never was. What can't be removed stays until the next change.
+fn forget(directory: &SyncDirectory, id: &str) {
+    let _ = aiw_home::remove_tree(&directory.change(id));
 }
 
 /// Brings a change of the sealed secrets into the vault.
@@ -156,7 +176,10 @@ fn take(
 fn taken_back(home: &Home, directory: &SyncDirectory, record: &ChangeRecord, undo: bool, e: &SyncError) -> SyncError {
     // Where there is no room for it, a kill before the end lets the next command carry the change out.
     let _ = begin(directory, &Journal { id: record.id.clone(), undo: !undo });
-    let back = carry_out(home, directory, record, !undo).and_then(|_| end(directory));
+    let back = carry_out(home, directory, record, !undo).and_then(|back| end(directory).map(|()| back));
+    if !undo && back.as_ref().is_ok_and(|back| back.left.is_empty()) {
+        forget(directory, &record.id);
+    }
     SyncError::NotApplied { problem: e.to_string(), back: back.err().map(|e| e.to_string()) }
 }
 
@@ -176,6 +199,10 @@ pub(crate) fn undo(
         Ok(applied) => applied,
         Err(e) => return Err(taken_back(home, directory, &record, true, &e)),
     };
+    if applied.changed.is_empty() {
+        end(directory)?;
+        return Err(SyncError::ChangedSince { paths: applied.left.iter().map(SyncPath::to_string).collect() });
+    }
     finish(directory, state, record.clone(), &applied, true)?;
     Ok((record, applied))
 }

@@ -101,6 +101,12 @@ pub enum SyncError {
     /// No change can be undone.
     #[error("there is no change to undo")]
     NothingToUndo,
+    /// All files of the change that would be undone were changed since.
+    #[error("nothing was given back: {} changed since", if .paths.len() == 1 { format!("`{}` was", .paths[0]) } else { format!("{} files were", .paths.len()) })]
+    ChangedSince {
+        /// The files.
+        paths: Vec<String>,
+    },
     /// It names nothing that travels.
     #[error("`{0}` names nothing that travels")]
     NothingThere(String),
@@ -174,6 +180,9 @@ impl Fault for SyncError {
             Self::Unmerged { .. } | Self::Undecided { .. } | Self::Wider => "`aiw sync pull`".into(),
             Self::Moved { .. } => "`aiw sync leave`, and join again with the new words".into(),
             Self::NoSnapshot(_) | Self::Ambiguous(_) => "`aiw sync list`".into(),
+            Self::ChangedSince { .. } => {
+                "`aiw sync restore SNAPSHOT` makes the files here those of one that `aiw sync list` names".into()
+            }
             Self::NothingThere(_) => "`aiw sync list --what`".into(),
             Self::Conflicts { directory, .. } => format!(
                 "`aiw sync pull` on a terminal asks; both versions are in `{}`; `--partial` writes the rest",

@@ -154,3 +154,37 @@ async fn a_damaged_object_of_this_machine_is_put_again() {
     other.pull().await;
     assert_eq!(other.read(MEMORY).as_deref(), Some("new\n"));
 }
+
+#[tokio::test]
+async fn a_pull_that_fails_and_is_taken_back_leaves_nothing_behind() {
+    let (_far, one, other) = two(&[(MEMORY, "base\n")]).await;
+    let changes = || fs::read_dir(other.path(".aiw/sync/changes")).unwrap().count();
+    let before = changes();
+    one.write(MEMORY, "new\n");
+    one.write(RULES, "x\n");
+    one.push().await.unwrap();
+    let in_the_way = || std::os::unix::fs::symlink("/nowhere", other.path(".claude/rules")).unwrap();
+    let error = other.sync().pull(&PullRequest::default(), &Busy(&in_the_way), &Heard::default()).await.unwrap_err();
+    assert!(matches!(error, SyncError::NotApplied { back: None, .. }), "{error}");
+    assert_eq!((other.read(MEMORY).as_deref(), changes()), (Some("base\n"), before));
+    fs::remove_file(other.path(".claude/rules")).unwrap();
+    other.pull().await;
+    assert_eq!((other.read(RULES).as_deref(), changes()), (Some("x\n"), before + 1));
+}
+
+#[tokio::test]
+async fn an_undo_that_gives_nothing_back_stays_possible() {
+    let (_far, one, other) = two(&[(MEMORY, "base\n")]).await;
+    one.write(MEMORY, "new\n");
+    one.push().await.unwrap();
+    other.pull().await;
+    other.write(MEMORY, "mine\n");
+    for _ in 0..2 {
+        let error = other.sync().undo().unwrap_err();
+        assert!(matches!(&error, SyncError::ChangedSince { paths } if paths == &["claude:CLAUDE.md"]), "{error}");
+    }
+    assert_eq!((other.read(MEMORY).as_deref(), other.sync().log().unwrap().entries.len()), (Some("mine\n"), 2));
+    other.write(MEMORY, "new\n");
+    assert_eq!(other.sync().undo().unwrap().files, ["claude:CLAUDE.md"]);
+    assert_eq!(other.read(MEMORY).as_deref(), Some("base\n"));
+}
