@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use aiw_core::Fault;
 use aiw_home::{Home, HomeError, Mode, make_private_dir, now_rfc3339, read_capped, remove_file, replace};
 use serde::{Deserialize, Serialize};
 
@@ -180,7 +181,7 @@ fn taken_back(home: &Home, directory: &SyncDirectory, record: &ChangeRecord, und
     if !undo && back.as_ref().is_ok_and(|back| back.left.is_empty()) {
         forget(directory, &record.id);
     }
-    SyncError::NotApplied { problem: e.to_string(), back: back.err().map(|e| e.to_string()) }
+    SyncError::NotApplied { problem: e.to_string(), back: back.err().map(|e| e.to_string()), hint: e.hint() }
 }
 
 /// Undoes the newest change. Files that are no longer what it made of them stay as they are.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aiw_core::Sink;
-use aiw_home::{Mode, make_private_dir, read_capped, replace};
+use aiw_home::{HomeError, Mode, make_private_dir, read_capped, replace};
 
 use crate::apply::records;
 use crate::error::SyncError;
@@ -180,7 +180,7 @@ impl<'a> Store<'a> {
         let Ok(entries) = std::fs::read_dir(self.directory.objects()) else { return Ok(()) };
         let is_old = |name: &str| ObjectName::parse(name).is_some_and(|name| !self.listing.has(&name));
         for entry in entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_old)) {
-            aiw_home::remove_file(&entry.path()).map_err(SyncError::System)?;
+            aiw_home::remove_file(&entry.path()).map_err(|e| HomeError::io("remove", &entry.path(), e))?;
         }
         Ok(())
     }
