@@ -577,3 +577,16 @@ fn each_section_of_the_settings_has_a_row() {
         assert!(named || section == "$schema", "{section}");
     }
 }
+
+#[tokio::test]
+async fn a_conflict_shows_lines_that_no_width_has_cut() {
+    let (_far, one, other) = two(&[(MEMORY, "base\n")]).await;
+    let long = "w ".repeat(300);
+    one.write(MEMORY, &long);
+    one.push().await.unwrap();
+    other.write(MEMORY, "mine\n");
+    let person = Person::default();
+    other.pull_with(&person).await;
+    let asked = person.asked.lock();
+    assert!(asked[0].question.contains(&format!("on first: │ {}", long.trim_end())), "{}", asked[0].question);
+}

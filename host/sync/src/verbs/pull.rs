@@ -163,7 +163,11 @@ impl Synchronizer {
                     return Err(SyncError::Conflicts { conflicts: incoming.conflicts.len(), directory });
                 }
                 None => {
-                    let shown = |version: &Option<String>| version.clone().unwrap_or_else(|| "is not there".into());
+                    let shown = |version: &Option<Shown>| match version {
+                        None => "is not there".to_owned(),
+                        Some(_) if is_sealed(&found.place.0) => "(sealed)".to_owned(),
+                        Some(version) => version.framed_whole(),
+                    };
                     let conflict = conflict_of(found);
                     let place = place_of(&conflict);
                     let mut options = vec![
@@ -179,9 +183,9 @@ impl Synchronizer {
                         "conflict {} of {}: {place}\n  here: {}\n  on {}: {}",
                         at + 1,
                         incoming.conflicts.len(),
-                        shown(&conflict.mine),
+                        shown(&found.conflict.mine),
                         found.from,
-                        shown(&conflict.theirs),
+                        shown(&found.conflict.theirs),
                     );
                     question.lines().for_each(|line| sink.note(line.to_owned()));
                     let choice = Choice {
