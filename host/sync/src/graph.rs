@@ -1,5 +1,6 @@
 //! The snapshots of all machines: which are the newest, and what two states have in common.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::object::ObjectName;
@@ -102,6 +103,29 @@ pub(crate) fn heads(snapshots: Vec<&Snapshot>) -> Vec<&Snapshot> {
     let is_old =
         |one: &&Snapshot| snapshots.iter().any(|other| other.name != one.name && one.is_in(&other.manifest.seen));
     snapshots.iter().copied().filter(|one| !is_old(one)).collect()
+}
+
+/// Returns snapshots in the order in which people read them: each before those that it contains, and of others the later one by
+/// their machines' clocks.
+pub(crate) fn newest_first(snapshots: Vec<&Snapshot>) -> Vec<&Snapshot> {
+    let contains = |other: &Snapshot, one: &Snapshot| {
+        let is_later = other.name.machine == one.name.machine && other.name.counter > one.name.counter;
+        is_later || (other.name != one.name && one.is_in(&other.manifest.seen))
+    };
+    let over = |one: &&Snapshot| snapshots.iter().filter(|other| contains(other, one)).count();
+    let mut left: Vec<(usize, &Snapshot)> = snapshots.iter().map(|one| (over(one), *one)).collect();
+    let mut sorted = Vec::new();
+    // Hostile ones may contain each other.
+    let first = |left: &[(usize, &Snapshot)]| {
+        let keys = left.iter().enumerate().map(|(at, (over, one))| (Reverse(*over), &one.manifest.time, &one.name, at));
+        keys.max().map(|(.., at)| at)
+    };
+    while let Some(at) = first(&left) {
+        let (_, next) = left.swap_remove(at);
+        left.iter_mut().filter(|(_, one)| contains(next, one)).for_each(|(over, _)| *over = over.saturating_sub(1));
+        sorted.push(next);
+    }
+    sorted
 }
 
 /// Returns the objects that two states have in common, of each machine the newest one that is still there.
