@@ -261,11 +261,11 @@ fn unpushed(gathered: &Gathered, state: &SyncState, scope: &Scope) -> Vec<SyncPa
     let own = digests(&gathered.files, scope);
     let differs =
         own.iter().filter(|(path, digest)| state.files.pushed.get(*path) != Some(digest)).map(|(path, _)| path);
-    let gone = state.files.pushed.keys().filter(|path| {
-        !own.contains_key(*path)
-            && speaks(&gathered.covers, &gathered.silent, path)
-            && !gathered.local.contains_key(*path)
-    });
+    let gone = state
+        .files
+        .pushed
+        .keys()
+        .filter(|path| !own.contains_key(*path) && speaks(&gathered.covers, &gathered.silent, path));
     differs.chain(gone).cloned().collect()
 }
 

@@ -188,3 +188,21 @@ async fn an_undo_that_gives_nothing_back_stays_possible() {
     assert_eq!(other.sync().undo().unwrap().files, ["claude:CLAUDE.md"]);
     assert_eq!(other.read(MEMORY).as_deref(), Some("base\n"));
 }
+
+#[tokio::test]
+async fn a_file_of_which_nothing_travels_is_no_file_for_others() {
+    let stays = r#"{"enableAllProjectMcpServers":true}"#;
+    let (_far, one, other) = two(&[(SETTINGS, stays), (MEMORY, "base\n")]).await;
+    assert_eq!((one.push().await.unwrap().snapshot, other.read(SETTINGS)), (None, None));
+    // The last key that travels goes everywhere.
+    one.write(SETTINGS, r#"{"enableAllProjectMcpServers":true,"theme":"dark"}"#);
+    one.push().await.unwrap();
+    other.pull().await;
+    assert_eq!(other.read(SETTINGS).as_deref().map(str::trim), Some(r#"{"theme":"dark"}"#));
+    one.write(SETTINGS, stays);
+    assert_eq!(one.push_all().await.unwrap().changed, ["claude:settings.json"]);
+    other.pull().await;
+    assert_eq!(other.read(SETTINGS), None);
+    assert!(other.push().await.unwrap().snapshot.is_none() && one.pull().await.changes.is_empty());
+    assert_eq!(one.read(SETTINGS).as_deref(), Some(stays));
+}
