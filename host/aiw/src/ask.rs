@@ -212,7 +212,7 @@ impl Sink for Output {
                 self.flush();
             }
             Told::Step(line) => self.note(line),
-            Told::Note(line) => self.note(format!("note: {line}")),
+            Told::Note(line) => self.remark(&line),
             Told::Failed(line) => self.note(format!("error: {line}")),
         }
     }

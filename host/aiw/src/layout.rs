@@ -229,6 +229,18 @@ pub fn hanging(lead: &str, indent: usize, text: &str, columns: usize) -> Vec<Str
     lines
 }
 
+/// The lines of a text that ends in a frame: what is too wide for the columns goes on in the frame.
+pub fn in_frame(text: &str, columns: usize) -> Vec<String> {
+    let columns = columns.max(20) - 1;
+    let first = pieces(text, columns).next().unwrap_or_default();
+    let mut lines = vec![first.to_owned()];
+    let rest = &text[first.len()..];
+    if !rest.is_empty() {
+        lines.extend(pieces(rest, columns - 2).map(|piece| format!("┆ {piece}")));
+    }
+    lines
+}
+
 /// A text in pieces of at most so many columns, at least one.
 pub fn pieces(text: &str, columns: usize) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
@@ -380,6 +392,17 @@ mod tests {
             assert!(pieces.iter().all(|piece| piece.width() <= columns.max(2)), "{pieces:?}");
         }
         assert_eq!(pieces("", 9).collect::<Vec<_>>(), [""]);
+    }
+
+    #[test]
+    fn what_is_too_wide_goes_on_in_its_frame() {
+        let text = format!("note:   here: │ {}", "a日本語 ".repeat(30));
+        let lines = in_frame(&text, 40);
+        assert!(lines.iter().all(|line| line.width() < 40), "{lines:?}");
+        assert!(lines.iter().skip(1).all(|line| line.starts_with("┆ ")), "{lines:?}");
+        let whole: String = lines.iter().map(|line| line.strip_prefix("┆ ").unwrap_or(line)).collect();
+        assert_eq!(whole, text);
+        assert_eq!(in_frame("│ a", 40), ["│ a"]);
     }
 
     #[test]

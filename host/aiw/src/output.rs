@@ -170,6 +170,20 @@ impl Output {
         let _ = writeln!(std::io::stderr().lock(), "{}", shown_lines(line.as_ref()).join("\n"));
     }
 
+    /// A remark about the work. A text of somebody else's in it stays in its frame where the terminal would break it.
+    pub fn remark(&self, line: &str) {
+        let line = format!("note: {line}");
+        if self.progress.is_none() || !line.contains(['│', '┆']) {
+            self.note(line);
+            return;
+        }
+        for line in shown_lines(&line) {
+            // Nobody knows how far a terminal goes for a tab, but it is at most this far.
+            let line = line.replace('\t', "        ");
+            layout::in_frame(&line, terminal::size().columns).iter().for_each(|line| self.note(line));
+        }
+    }
+
     pub fn observer(&self) -> Arc<dyn Observer> {
         match &self.progress {
             Some(line) => line.clone(),

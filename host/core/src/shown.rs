@@ -76,6 +76,19 @@ impl Shown {
         self.is_whole
     }
 
+    /// Returns the text as [`Self::framed`], in which no line is cut: whoever shows it cuts them to the width that there is.
+    pub fn framed_whole(&self) -> String {
+        let mut lines: Vec<String> = Vec::new();
+        for row in &self.rows {
+            match (row, lines.last_mut()) {
+                (Row::More(text), Some(last)) => last.push_str(text),
+                (Row::Line(text) | Row::More(text), _) => lines.push(format!("│ {text}")),
+                (Row::Note(text), _) => lines.push(format!("⋮ {text}")),
+            }
+        }
+        lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
+    }
+
     /// Returns the text in a frame that it can't leave: each line begins with a mark, so that none looks like a
     /// sentence of aiw's.
     pub fn framed(&self) -> String {
@@ -268,6 +281,8 @@ mod tests {
         let wide = Shown::of(&"w".repeat(200)).framed();
         assert_eq!(wide.lines().map(|line| line.chars().count()).collect::<Vec<_>>(), [98, 98, 10]);
         assert!(wide.lines().skip(1).all(|line| line.starts_with("┆ ")));
+        let text = format!("{} {}\nb", "v".repeat(95), "w".repeat(200));
+        assert_eq!(Shown::of(&text).framed_whole(), format!("│ {}", text.replace('\n', "\n│ ")));
         // Letters of two columns.
         let wide = Shown::of(&"漢".repeat(100)).framed();
         assert_eq!(wide.lines().map(|line| line.chars().count()).collect::<Vec<_>>(), [50, 50, 6]);

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use aiw_core::Fault;
 use aiw_home::{Home, HomeError, Mode, make_private_dir, now_rfc3339, read_capped, remove_file, replace};
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +31,7 @@ pub(crate) struct ChangeRecord {
     pub(crate) what: String,
     files: Vec<ChangedFile>,
     /// The state before and after it.
-    before: MergedState,
+    pub(crate) before: MergedState,
     after: MergedState,
     /// The change before this one.
     previous: Option<String>,
@@ -89,11 +90,35 @@ pub(crate) fn apply(
         return Ok(Applied::default());
     }
     let id = new_id()?;
-    let kept = directory.change(&id);
+    let record =
+        write_down(directory, roots, state, &id, what, files, after).inspect_err(|_| forget(directory, &id))?;
+    begin(directory, &Journal { id: id.clone(), undo: false }).inspect_err(|_| forget(directory, &id))?;
+    let done = carry_out(home, directory, &record, false)
+        .and_then(|applied| take(home, directory, &record, &applied, false, state, Some(secrets)).map(|()| applied));
+    match done {
+        Ok(applied) => {
+            finish(directory, state, record, &applied, false)?;
+            Ok(applied)
+        }
+        Err(e) => Err(taken_back(home, directory, &record, false, &e)),
+    }
+}
+
+/// Writes a change down, with the old and the new bytes.
+fn write_down(
+    directory: &SyncDirectory,
+    roots: &Roots,
+    state: &SyncState,
+    id: &str,
+    what: &str,
+    files: &[FileChange],
+    after: MergedState,
+) -> Result<ChangeRecord, SyncError> {
+    let kept = directory.change(id);
     make_private_dir(kept.parent().unwrap_or(&kept))?;
     make_private_dir(&kept)?;
     let mut record = ChangeRecord {
-        id: id.clone(),
+        id: id.to_owned(),
         time: now_rfc3339(),
         what: what.into(),
         files: Vec::new(),
@@ -119,16 +144,12 @@ pub(crate) fn apply(
         record.files.push(ChangedFile { path: file.path.clone(), place, old, new });
     }
     write_record(directory, &record)?;
-    begin(directory, &Journal { id, undo: false })?;
-    let done = carry_out(home, directory, &record, false)
-        .and_then(|applied| take(home, directory, &record, &applied, false, state, Some(secrets)).map(|()| applied));
-    match done {
-        Ok(applied) => {
-            finish(directory, state, record, &applied, false)?;
-            Ok(applied)
-        }
-        Err(e) => Err(taken_back(home, directory, &record, false, &e)),
-    }
+    Ok(record)
+}
+
+/// Removes what was written down of a change that never was. What can't be removed stays until the next change.
+fn forget(directory: &SyncDirectory, id: &str) {
+    let _ = aiw_home::remove_tree(&directory.change(id));
 }
 
 /// Brings a change of the sealed secrets into the vault.
@@ -156,8 +177,11 @@ fn take(
 fn taken_back(home: &Home, directory: &SyncDirectory, record: &ChangeRecord, undo: bool, e: &SyncError) -> SyncError {
     // Where there is no room for it, a kill before the end lets the next command carry the change out.
     let _ = begin(directory, &Journal { id: record.id.clone(), undo: !undo });
-    let back = carry_out(home, directory, record, !undo).and_then(|_| end(directory));
-    SyncError::NotApplied { problem: e.to_string(), back: back.err().map(|e| e.to_string()) }
+    let back = carry_out(home, directory, record, !undo).and_then(|back| end(directory).map(|()| back));
+    if !undo && back.as_ref().is_ok_and(|back| back.left.is_empty()) {
+        forget(directory, &record.id);
+    }
+    SyncError::NotApplied { problem: e.to_string(), back: back.err().map(|e| e.to_string()), hint: e.hint() }
 }
 
 /// Undoes the newest change. Files that are no longer what it made of them stay as they are.
@@ -176,6 +200,10 @@ pub(crate) fn undo(
         Ok(applied) => applied,
         Err(e) => return Err(taken_back(home, directory, &record, true, &e)),
     };
+    if applied.changed.is_empty() {
+        end(directory)?;
+        return Err(SyncError::ChangedSince { paths: applied.left.iter().map(SyncPath::to_string).collect() });
+    }
     finish(directory, state, record.clone(), &applied, true)?;
     Ok((record, applied))
 }
@@ -203,14 +231,17 @@ pub(crate) fn is_unfinished(directory: &SyncDirectory) -> bool {
 }
 
 /// Returns the changes that can be undone, the newest first.
-pub(crate) fn records(directory: &SyncDirectory, state: &SyncState) -> Result<Vec<ChangeRecord>, SyncError> {
-    let (mut records, mut next) = (Vec::new(), state.change.clone());
-    while let Some(id) = next.take_if(|_| records.len() < KEPT) {
-        let Some(record) = read_record(directory, &id)? else { break };
-        next = record.previous.clone();
-        records.push(record);
-    }
-    Ok(records)
+pub(crate) fn records(
+    directory: &SyncDirectory,
+    state: &SyncState,
+) -> impl Iterator<Item = Result<ChangeRecord, SyncError>> {
+    let mut next = state.change.clone();
+    let record = move || {
+        let record = read_record(directory, &next.take()?).transpose()?;
+        next = record.as_ref().ok().and_then(|record| record.previous.clone());
+        Some(record)
+    };
+    std::iter::from_fn(record).take(KEPT)
 }
 
 impl ChangeRecord {
@@ -273,7 +304,8 @@ fn finish(
 /// Forgets changes that nobody undoes any more, and what a killed process had begun to write down. What can't be removed stays
 /// until the next change.
 fn forget_old(directory: &SyncDirectory, state: &SyncState) {
-    let (Ok(kept), Ok(entries)) = (records(directory, state), fs::read_dir(directory.changes())) else { return };
+    let kept: Result<Vec<ChangeRecord>, SyncError> = records(directory, state).collect();
+    let (Ok(kept), Ok(entries)) = (kept, fs::read_dir(directory.changes())) else { return };
     for entry in entries.flatten() {
         if !kept.iter().any(|record| entry.file_name() == *record.id) {
             let _ = aiw_home::remove_tree(&entry.path());

@@ -1,5 +1,7 @@
 //! Why configuration was not synchronized.
 
+use std::io;
+
 use aiw_core::{AskError, ErrorKind, Fault};
 use aiw_home::{HomeError, VaultError};
 
@@ -23,7 +25,7 @@ pub enum SyncError {
     Phrase(#[from] InvalidPhrase),
     /// The system has no randomness, or no directory for what it was asked.
     #[error("{0}")]
-    System(std::io::Error),
+    System(io::Error),
     /// This machine has no store yet.
     #[error("this machine synchronizes with nothing yet")]
     NoStore,
@@ -101,6 +103,12 @@ pub enum SyncError {
     /// No change can be undone.
     #[error("there is no change to undo")]
     NothingToUndo,
+    /// All files of the change that would be undone were changed since.
+    #[error("nothing was given back: {} changed since", if .paths.len() == 1 { format!("`{}` was", .paths[0]) } else { format!("{} files were", .paths.len()) })]
+    ChangedSince {
+        /// The files.
+        paths: Vec<String>,
+    },
     /// It names nothing that travels.
     #[error("`{0}` names nothing that travels")]
     NothingThere(String),
@@ -134,6 +142,8 @@ pub enum SyncError {
         problem: String,
         /// Why the files are not as they were before.
         back: Option<String>,
+        /// What helps against the failure.
+        hint: Option<String>,
     },
     /// The user's home is not known.
     #[error("no home directory is known: `HOME` is not set")]
@@ -148,7 +158,7 @@ pub enum SyncError {
 
 impl Fault for SyncError {
     fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home, Vault, Far)
+        aiw_core::passed_on!(self, Home, Vault, Far, Ask)
     }
 
     fn own_kind(&self) -> ErrorKind {
@@ -174,6 +184,9 @@ impl Fault for SyncError {
             Self::Unmerged { .. } | Self::Undecided { .. } | Self::Wider => "`aiw sync pull`".into(),
             Self::Moved { .. } => "`aiw sync leave`, and join again with the new words".into(),
             Self::NoSnapshot(_) | Self::Ambiguous(_) => "`aiw sync list`".into(),
+            Self::ChangedSince { .. } => {
+                "`aiw sync restore SNAPSHOT` makes the files here those of one that `aiw sync list` names".into()
+            }
             Self::NothingThere(_) => "`aiw sync list --what`".into(),
             Self::Conflicts { directory, .. } => format!(
                 "`aiw sync pull` on a terminal asks; both versions are in `{}`; `--partial` writes the rest",
@@ -182,8 +195,15 @@ impl Fault for SyncError {
             Self::Starts { digest } => {
                 format!("`aiw sync pull --dry-run` shows it; `--allow-executable {digest}` agrees to exactly that")
             }
-            Self::Snapshot { .. } => "if its machine can't push again, delete it at the far end, and pull with `--accept-older`".into(),
+            Self::Snapshot { .. } => "`aiw sync push` on the machine that wrote it puts it again; if that one can't, delete it at the far end, and pull with `--accept-older`".into(),
+            Self::Home(e @ HomeError::Io { source, .. }) => match source.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::StorageFull => {
+                    format!("`{}`", e.remedy()?)
+                }
+                _ => return None,
+            },
             Self::NotApplied { back: Some(_), .. } => "the next `aiw sync` command tries again".into(),
+            Self::NotApplied { back: None, hint, .. } => return hint.clone(),
             Self::Shrinks(_) => "if that is meant: `--yes-shrink`".into(),
             Self::Secrets { .. } => {
                 "put them into the vault (`aiw secret set`), leave the file out (`aiw sync exclude`), or agree on a terminal".into()
@@ -191,11 +211,34 @@ impl Fault for SyncError {
             _ => return None,
         })
     }
+}
 
-    fn unanswered(&self) -> Option<&AskError> {
-        match self {
-            Self::Ask(error) => Some(error),
-            _ => self.below()?.unanswered(),
-        }
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn what_may_not_be_read_or_written_has_a_next_step() {
+        let refused = |kind: io::ErrorKind| HomeError::io("write in", Path::new("/nowhere/a"), kind.into());
+        let hint = |error: SyncError| error.hint().unwrap();
+        let far = |kind| hint(SyncError::Far(refused(kind).into()));
+        assert_eq!(
+            far(io::ErrorKind::PermissionDenied),
+            "if it is yours, `chmod u+rwX /nowhere/a`; else `aiw sync leave`, and another folder"
+        );
+        assert!(far(io::ErrorKind::ReadOnlyFilesystem).starts_with("mount it"));
+        assert!(far(io::ErrorKind::NotConnected).contains("`/nowhere/a` is mounted"));
+        assert_eq!(hint(refused(io::ErrorKind::PermissionDenied).into()), "`chmod u+rwX /nowhere/a`");
+    }
+
+    #[test]
+    fn a_question_that_nobody_answers_says_what_would() {
+        let nobody = AskError::Nobody { question: "showing the phrase".into(), hint: "`aiw sync phrase`".into() };
+        let error = SyncError::from(nobody);
+        assert_eq!(error.hint().as_deref(), Some("`aiw sync phrase`"));
+        assert!(matches!(error.unanswered(), Some(AskError::Nobody { .. })));
+        assert_eq!(SyncError::from(AskError::Interrupted).kind(), ErrorKind::Interrupted);
     }
 }

@@ -10,7 +10,7 @@ use aiw_core::star_matches;
 use aiw_home::{Home, read_capped};
 use serde_json::Value;
 
-use crate::content::{KeyRules, travelling};
+use crate::content::{KeyRules, top_level_keys, travelling};
 use crate::made::Made;
 use crate::place::{Roots, SyncPath, SyncRoot};
 use crate::snapshot::{FileContent, Files, MOST_FILES};
@@ -215,7 +215,10 @@ impl Gatherer<'_> {
         match read {
             Ok(Some((bytes, travelling))) => {
                 let executable = is_executable(&place);
-                gathered.files.insert(path.clone(), FileContent { bytes: travelling, executable });
+                // Without anything that travels, it is no file for others.
+                if !row.form.has_keys() || top_level_keys(row.form, &travelling).is_ok_and(|keys| !keys.is_empty()) {
+                    gathered.files.insert(path.clone(), FileContent { bytes: travelling, executable });
+                }
                 gathered.local.insert(path, FileContent { bytes, executable });
             }
             Ok(None) => {}

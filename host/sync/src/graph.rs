@@ -1,5 +1,6 @@
 //! The snapshots of all machines: which are the newest, and what two states have in common.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::object::ObjectName;
@@ -104,10 +105,45 @@ pub(crate) fn heads(snapshots: Vec<&Snapshot>) -> Vec<&Snapshot> {
     snapshots.iter().copied().filter(|one| !is_old(one)).collect()
 }
 
+/// Returns snapshots in the order in which people read them: each before those that it contains, and of others the later one by
+/// their machines' clocks.
+pub(crate) fn newest_first(snapshots: Vec<&Snapshot>) -> Vec<&Snapshot> {
+    let contains = |other: &Snapshot, one: &Snapshot| {
+        let is_later = other.name.machine == one.name.machine && other.name.counter > one.name.counter;
+        is_later || (other.name != one.name && one.is_in(&other.manifest.seen))
+    };
+    let over = |one: &&Snapshot| snapshots.iter().filter(|other| contains(other, one)).count();
+    let mut left: Vec<(usize, &Snapshot)> = snapshots.iter().map(|one| (over(one), *one)).collect();
+    let mut sorted = Vec::new();
+    // Hostile ones may contain each other.
+    let first = |left: &[(usize, &Snapshot)]| {
+        let keys = left.iter().enumerate().map(|(at, (over, one))| (Reverse(*over), &one.manifest.time, &one.name, at));
+        keys.max().map(|(.., at)| at)
+    };
+    while let Some(at) = first(&left) {
+        let (_, next) = left.swap_remove(at);
+        left.iter_mut().filter(|(_, one)| contains(next, one)).for_each(|(over, _)| *over = over.saturating_sub(1));
+        sorted.push(next);
+    }
+    sorted
+}
+
 /// Returns the objects that two states have in common, of each machine the newest one that is still there.
 pub(crate) fn common<'a>(listing: &'a Listing, one: &Clock, other: &Clock) -> Vec<&'a ObjectName> {
     let both = one.iter().filter_map(|(machine, seen)| Some((machine, seen.counter.min(other.get(machine)?.counter))));
     both.filter_map(|(machine, counter)| listing.up_to(machine, counter)).collect()
+}
+
+/// Whether snapshots have all that two states have in common.
+pub(crate) fn hold(snapshots: &[&Snapshot], one: &Clock, other: &Clock) -> bool {
+    let has = |snapshot: &Snapshot, machine: &String, counter: u64| {
+        let seen = snapshot.manifest.seen.get(machine).is_some_and(|seen| seen.counter >= counter);
+        seen || (snapshot.name.machine == *machine && snapshot.name.counter >= counter)
+    };
+    one.iter().all(|(machine, seen)| {
+        let counter = other.get(machine).map(|other| other.counter.min(seen.counter));
+        counter.is_none_or(|counter| snapshots.iter().any(|snapshot| has(snapshot, machine, counter)))
+    })
 }
 
 /// Finds who says something of a path: a snapshot, or its parents where it says nothing.

@@ -9,7 +9,7 @@ use crate::content::{
 };
 use crate::error::SyncError;
 use crate::gather::{Gathered, key_travels};
-use crate::graph::{Speakers, common, joined, speaks};
+use crate::graph::{Speakers, common, hold, joined, speaks};
 use crate::object::ObjectName;
 use crate::place::{Roots, SyncPath};
 use crate::snapshot::{Clock, FileContent, Snapshot, is_in};
@@ -121,7 +121,7 @@ impl Merger<'_> {
                 let Some(row) = self.scope.travels(&path) else { continue };
                 for pass in self.passes(&path) {
                     for (_, bases) in self.sources(store, &path, &pass.merged, &mut missing) {
-                        self.bases(store, row, &path, &bases, &mut missing);
+                        self.united(store, row, &path, &bases.unwrap_or_default(), &mut missing, &mut BTreeMap::new());
                     }
                 }
             }
@@ -157,14 +157,15 @@ impl Merger<'_> {
         passes
     }
 
-    /// Returns the snapshots that have something new of a path, each with those that have what was common before.
+    /// Returns the snapshots that have something new of a path, each with those that have what was common before, if they are
+    /// still there.
     fn sources<'s>(
         &self,
         store: &'s Store<'_>,
         path: &SyncPath,
         merged: &Clock,
         missing: &mut BTreeSet<ObjectName>,
-    ) -> Vec<(&'s Snapshot, Vec<&'s Snapshot>)> {
+    ) -> Vec<(&'s Snapshot, Option<Vec<&'s Snapshot>>)> {
         let mut clock = merged.clone();
         let mut sources = Vec::new();
         for theirs in speakers(store, path, &store.heads(), missing) {
@@ -177,19 +178,31 @@ impl Merger<'_> {
         sources
     }
 
-    /// Returns the versions from which both sides come: one, if those of several snapshots can be made one.
+    /// Returns the versions from which both sides come: one, if those of several snapshots can be made one. Where they are lost,
+    /// both sides count as that, so that whatever differs is a conflict.
     fn bases(
         &self,
         store: &Store<'_>,
         row: &TravelRow,
         path: &SyncPath,
-        snapshots: &[&Snapshot],
-        missing: &mut BTreeSet<ObjectName>,
+        (theirs, snapshots): (&Snapshot, Option<Vec<&Snapshot>>),
+        mine: Option<&FileContent>,
     ) -> Vec<Option<FileContent>> {
-        match self.united(store, row, path, snapshots, missing, &mut BTreeMap::new()) {
+        let Some(snapshots) = snapshots else { return vec![self.leaving(row, mine), own(theirs, path)] };
+        match self.united(store, row, path, &snapshots, &mut BTreeSet::new(), &mut BTreeMap::new()) {
             Some(version) => vec![version],
             None => snapshots.iter().map(|snapshot| own(snapshot, path)).collect(),
         }
+    }
+
+    /// Returns a file of this machine as it would travel, if it can.
+    fn leaving(&self, row: &TravelRow, file: Option<&FileContent>) -> Option<FileContent> {
+        let travels = |key: &[String]| key_travels(row, &self.mine.stays, key);
+        let is_set = |key: &[String]| row.is_set(key);
+        let rules = KeyRules { travels: &travels, is_set: &is_set };
+        let FileContent { bytes, executable } = file?;
+        let bytes = travelling(row.form, bytes, &rules, self.roots.home()).ok()?.bytes;
+        Some(FileContent { bytes, executable: *executable })
     }
 
     /// Makes one version of those of several snapshots; `None` where they conflict, or nobody knows from what they come. Two
@@ -220,7 +233,7 @@ impl Merger<'_> {
         for other in rest {
             let theirs = own(other, path);
             if theirs != version {
-                let before = before(store, path, &clock, &other.clock(), missing);
+                let before = before(store, path, &clock, &other.clock(), missing)?;
                 let base = self.united(store, row, path, &before, missing, known)?;
                 version = self.between(row, base.as_ref(), version.as_ref(), theirs.as_ref())?;
             }
@@ -305,7 +318,7 @@ impl Merger<'_> {
         let (mut conflicts, mut problem) = (Vec::new(), None);
         for pass in self.passes(&path) {
             for (theirs, bases) in self.sources(store, &path, &pass.merged, &mut BTreeSet::new()) {
-                let bases = self.bases(store, row, &path, &bases, &mut BTreeSet::new());
+                let bases = self.bases(store, row, &path, (theirs, bases), new.as_ref());
                 let bases: Vec<_> = bases.iter().map(|base| base.as_ref().map(parts)).collect();
                 let keys = |key: &[String]| self.key_travels(row, &path, &pass, key);
                 match self.version(row, &path, new.as_ref(), theirs, &bases, &keys, answers) {
@@ -452,14 +465,14 @@ fn speakers<'s>(
     found
 }
 
-/// Returns the snapshots that have what two states have in common of a path.
+/// Returns the snapshots that have what two states have in common of a path; `None` if some are gone.
 fn before<'s>(
     store: &'s Store<'_>,
     path: &SyncPath,
     one: &Clock,
     other: &Clock,
     missing: &mut BTreeSet<ObjectName>,
-) -> Vec<&'s Snapshot> {
+) -> Option<Vec<&'s Snapshot>> {
     let mut bases = Vec::new();
     for name in common(&store.listing, one, other) {
         match store.read.get(&name.to_string()) {
@@ -467,7 +480,9 @@ fn before<'s>(
             None => drop(missing.insert(name.clone())),
         }
     }
-    speakers(store, path, &bases, missing)
+    let (speakers, unread) = Speakers { read: &store.read }.of(path, &bases);
+    missing.extend(unread.iter().filter_map(|name| ObjectName::parse(name)));
+    (unread.is_empty() && hold(&bases, one, other)).then_some(speakers)
 }
 
 /// Whether a file becomes a program: the other side's word counts where ours is that of before.

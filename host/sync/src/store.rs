@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use aiw_home::{Mode, make_private_dir, read_capped, replace};
+use aiw_core::Sink;
+use aiw_home::{HomeError, Mode, make_private_dir, read_capped, replace};
 
+use crate::apply::records;
 use crate::error::SyncError;
 use crate::far::{FarEnd, FarError, MAX_OBJECT};
 use crate::graph::{Doubt, Listing, heads};
 use crate::keys::StoreKeys;
 use crate::object::{self, ObjectName};
-use crate::snapshot::{Clock, Seen, Snapshot, unpack};
-use crate::state::{SyncDirectory, SyncState};
+use crate::snapshot::{Clock, Seen, Snapshot, digest, unpack};
+use crate::state::{MergedState, SyncDirectory, SyncState};
 
 /// A store, with what was read of it.
 pub(crate) struct Store<'a> {
@@ -21,6 +23,8 @@ pub(crate) struct Store<'a> {
     pub(crate) read: BTreeMap<String, Snapshot>,
     /// The names of the snapshots that are in no other one.
     pub(crate) heads: Vec<String>,
+    /// The newest object of this machine, if it was damaged at the far end and put there again.
+    pub(crate) mended: Option<ObjectName>,
 }
 
 /// Returns a short name of an object, for people: the machine's id and the number.
@@ -43,14 +47,19 @@ impl<'a> Store<'a> {
         state: &SyncState,
         accept_older: bool,
     ) -> Result<Self, SyncError> {
-        let names = list(far).await?;
-        let listing = Listing::new(&keys.store, names.iter().map(String::as_str)).map_err(|doubt| said(&doubt))?;
-        let mut store = Self { far, keys, directory, listing, read: BTreeMap::new(), heads: Vec::new() };
+        let objects = far.list().await?;
+        let names = objects.iter().map(|object| object.name.as_str());
+        let listing = Listing::new(&keys.store, names).map_err(|doubt| said(&doubt))?;
+        let read = BTreeMap::new();
+        let mut store = Self { far, keys, directory, listing, read, heads: Vec::new(), mended: None };
         if !accept_older {
             store.listing.check(&state.known).map_err(|doubt| said(&doubt))?;
         }
         store.keep_merged(state);
         let newest: Vec<ObjectName> = store.listing.newest().into_iter().cloned().collect();
+        // Nobody else can merge anything while it is damaged. Where it can't be put again, a push says why.
+        let size = |name: &str| objects.iter().find(|own| own.name == name)?.size;
+        let _ = store.mend(&state.machine, |name, copy| size(name).is_none_or(|size| size == copy)).await;
         store.load(&newest).await?;
         if !accept_older {
             // What anybody's newest snapshot names is there, or something newer of that machine.
@@ -63,9 +72,14 @@ impl<'a> Store<'a> {
         Ok(store)
     }
 
-    /// Takes in the copies of what is merged here. A machine that has not pulled for long may be the last that has them.
+    /// Takes in the copies of what is merged here, now or once a change is undone. A machine that has not pulled for long may be
+    /// the last that has them.
     fn keep_merged(&mut self, state: &SyncState) {
-        for (machine, Seen { counter, digest }) in state.files.all_merged() {
+        // A record that can't be read is undone by nobody, and neither are those before it.
+        let undone: Vec<MergedState> =
+            records(self.directory, state).map_while(Result::ok).map(|record| record.before).collect();
+        for (machine, Seen { counter, digest }) in undone.iter().chain([&state.files]).flat_map(MergedState::all_merged)
+        {
             let (store, machine, digest) = (self.keys.store.clone(), machine.clone(), digest.clone());
             let name = ObjectName { store, machine, counter: *counter, digest };
             if self.directory.object(&name.to_string()).exists() {
@@ -119,6 +133,36 @@ impl<'a> Store<'a> {
         unpack(name.clone(), &content).map_err(wrong)
     }
 
+    /// Puts the newest object of this machine again if the far end has other bytes under its name. It is not fetched if it is
+    /// taken for whole, by its name and the size of the copy here.
+    pub(crate) async fn mend(&mut self, machine: &str, is_whole: impl Fn(&str, u64) -> bool) -> Result<(), SyncError> {
+        let Some(own) = self.listing.newest().into_iter().find(|own| own.machine == machine).cloned() else {
+            return Ok(());
+        };
+        let name = own.to_string();
+        let copy = read_capped(&self.directory.object(&name), MAX_OBJECT)?;
+        let Some(copy) = copy.filter(|copy| digest(copy) == own.digest) else { return Ok(()) };
+        if is_whole(&name, copy.len() as u64) {
+            return Ok(());
+        }
+        match self.far.get(&name, MAX_OBJECT).await {
+            Ok(bytes) if bytes == copy => return Ok(()),
+            Ok(_) | Err(FarError::NotFound { .. } | FarError::TooLarge { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+        self.far.delete(&name).await?;
+        self.far.put(&name, &copy).await?;
+        self.mended = Some(own);
+        Ok(())
+    }
+
+    /// Tells that the newest object of this machine was put again.
+    pub(crate) fn say_mended(&self, sink: &dyn Sink) {
+        if let Some(name) = &self.mended {
+            sink.note(format!("snapshot `{}` was damaged at the far end, and is whole there again", short(name)));
+        }
+    }
+
     /// Writes an object, and keeps it here too.
     pub(crate) async fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), SyncError> {
         self.far.put(&name.to_string(), bytes).await?;
@@ -131,12 +175,12 @@ impl<'a> Store<'a> {
         Ok(replace(&kept, bytes, Mode::Private)?)
     }
 
-    /// Forgets the copies of objects that the far end has no more, and that are not merged here.
+    /// Forgets the copies of objects that the far end has no more, and that no merge here looks for.
     pub(crate) fn forget_old(&self) -> Result<(), SyncError> {
         let Ok(entries) = std::fs::read_dir(self.directory.objects()) else { return Ok(()) };
         let is_old = |name: &str| ObjectName::parse(name).is_some_and(|name| !self.listing.has(&name));
         for entry in entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_old)) {
-            aiw_home::remove_file(&entry.path()).map_err(SyncError::System)?;
+            aiw_home::remove_file(&entry.path()).map_err(|e| HomeError::io("remove", &entry.path(), e))?;
         }
         Ok(())
     }

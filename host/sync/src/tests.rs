@@ -1,5 +1,6 @@
 //! Whole stores: machines that push and pull through a folder.
 
+mod gone;
 mod histories;
 mod made;
 mod many;
@@ -555,28 +556,6 @@ async fn a_row_that_no_longer_travels_holds_up_nothing() {
 }
 
 #[tokio::test]
-async fn an_older_state_is_accepted_once() {
-    let (far, one, other) = two(&[(MEMORY, "base\n")]).await;
-    let before: Vec<PathBuf> = fs::read_dir(far.path()).unwrap().flatten().map(|entry| entry.path()).collect();
-    one.write(MEMORY, "one\n");
-    one.push().await.unwrap();
-    other.pull().await;
-    for entry in fs::read_dir(far.path()).unwrap().flatten().filter(|entry| !before.contains(&entry.path())) {
-        fs::remove_file(entry.path()).unwrap();
-    }
-    assert!(other.push().await.unwrap_err().to_string().contains("older state"));
-    other.write(RULES, "other\n");
-    let request = PushRequest { accept_older: true, ..PushRequest::default() };
-    other.sync().push(&request, &aiw_core::Unasked, &Heard::default()).await.unwrap();
-    other.write(RULES, "again\n");
-    other.push().await.unwrap();
-    one.pull_alone(&PullRequest { accept_older: true, ..PullRequest::default() }).await.unwrap();
-    assert_eq!((one.read(MEMORY).as_deref(), one.read(RULES).as_deref()), (Some("one\n"), Some("again\n")));
-    one.push().await.unwrap();
-    other.pull_alone(&PullRequest::default()).await.unwrap();
-}
-
-#[tokio::test]
 async fn a_new_phrase_waits_for_what_others_pushed() {
     let (_far, one, other) = two(&[(MEMORY, "base\n")]).await;
     other.write(MEMORY, "other\n");
@@ -597,4 +576,17 @@ fn each_section_of_the_settings_has_a_row() {
         let named = row.keys.iter().any(|key| key.key.split('.').next() == Some(section.as_str()));
         assert!(named || section == "$schema", "{section}");
     }
+}
+
+#[tokio::test]
+async fn a_conflict_shows_lines_that_no_width_has_cut() {
+    let (_far, one, other) = two(&[(MEMORY, "base\n")]).await;
+    let long = "w ".repeat(300);
+    one.write(MEMORY, &long);
+    one.push().await.unwrap();
+    other.write(MEMORY, "mine\n");
+    let person = Person::default();
+    other.pull_with(&person).await;
+    let asked = person.asked.lock();
+    assert!(asked[0].question.contains(&format!("on first: │ {}", long.trim_end())), "{}", asked[0].question);
 }

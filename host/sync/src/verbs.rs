@@ -195,16 +195,30 @@ impl Synchronizer {
         let known = if accept_older { store.known() } else { joined(&store.known(), &state.known) };
         if known != state.known {
             // What is gone is no longer merged, but an edit of this machine.
+            let before = state.files.merged.clone();
             state.files.merged.retain(|machine, _| known.contains_key(machine));
             for (machine, seen) in &mut state.files.merged {
                 if let Some(newest) = known.get(machine).filter(|newest| newest.counter < seen.counter) {
                     *seen = newest.clone();
                 }
             }
+            if state.files.merged != before {
+                let merged = store.heads().into_iter().filter(|head| head.is_in(&state.files.merged));
+                state.files.pushed = merged.flat_map(|head| self.meant(head)).collect();
+            }
             state.known = known;
             self.directory.save(state)?;
         }
         Ok(store)
+    }
+
+    /// Returns the digests of what the files of a snapshot mean.
+    fn meant(&self, snapshot: &Snapshot) -> BTreeMap<SyncPath, String> {
+        let meant = |path: &SyncPath| {
+            let (bytes, executable) = snapshot.file(path)?;
+            Some((path.clone(), meaning_digest(&self.scope, path, bytes, executable)))
+        };
+        snapshot.manifest.files.keys().filter_map(meant).collect()
     }
 
     /// Opens the store. A push that was killed is finished if its object arrived.
@@ -247,11 +261,11 @@ fn unpushed(gathered: &Gathered, state: &SyncState, scope: &Scope) -> Vec<SyncPa
     let own = digests(&gathered.files, scope);
     let differs =
         own.iter().filter(|(path, digest)| state.files.pushed.get(*path) != Some(digest)).map(|(path, _)| path);
-    let gone = state.files.pushed.keys().filter(|path| {
-        !own.contains_key(*path)
-            && speaks(&gathered.covers, &gathered.silent, path)
-            && !gathered.local.contains_key(*path)
-    });
+    let gone = state
+        .files
+        .pushed
+        .keys()
+        .filter(|path| !own.contains_key(*path) && speaks(&gathered.covers, &gathered.silent, path));
     differs.chain(gone).cloned().collect()
 }
 

@@ -90,8 +90,8 @@ pub(super) struct Merged {
 
 type Maybe<'a> = Option<&'a ConfigTree>;
 
-/// Merges values that travel. Without a base, nothing is deleted; of several, what all say counts. `local` is the whole
-/// value of this machine.
+/// Merges values that travel. Without a base, nothing is deleted; of several, what all say counts, and where they differ, nobody
+/// knows which side has changed what. `local` is the whole value of this machine.
 pub(super) fn merged(
     bases: &[Maybe<'_>],
     mine: &ConfigTree,
@@ -143,8 +143,8 @@ impl Merger<'_> {
         match first.filter(|first| bases.iter().all(|base| same(path, *first, *base, self.rules))) {
             Some(base) if same(path, base, theirs, self.rules) => {}
             Some(base) if same(path, base, mine, self.rules) => self.take(path, theirs),
-            None if mine.is_none() => self.take(path, theirs),
-            None if theirs.is_none() => {}
+            None if bases.is_empty() && mine.is_none() => self.take(path, theirs),
+            None if bases.is_empty() && theirs.is_none() => {}
             base => self.clash(path, base.flatten(), mine, theirs),
         }
     }
@@ -177,6 +177,13 @@ impl Merger<'_> {
             bases.iter().map(|base| set(base.and_then(ConfigTree::as_list).unwrap_or_default())).collect();
         let in_base = |item: &ConfigTree| !bases.is_empty() && bases.iter().all(|base| base.contains(item));
         let (here, there) = (set(mine), set(theirs));
+        // Added on one side or removed on the other: nobody knows.
+        let is_open = |item: &ConfigTree| bases.iter().any(|base| base.contains(item)) && !in_base(item);
+        if here.symmetric_difference(&there).any(is_open) {
+            let list = |items: &[ConfigTree]| ConfigTree::List(items.to_vec());
+            self.clash(path, None, Some(&list(mine)), Some(&list(theirs)));
+            return;
+        }
         let mut seen = HashSet::new();
         let mut added = theirs.to_vec();
         added.retain(|item| !here.contains(item) && !in_base(item) && seen.insert(item.clone()));

@@ -15,7 +15,8 @@ use super::{ContentError, ContentForm, ContentSide, KeyRules, lines};
 #[derive(Debug, Clone, Copy)]
 pub struct Versions<'a> {
     /// The versions from which both sides come, as they travelled; in each, the file may be missing. No entry: there is none, so
-    /// nothing is deleted. Several: a value counts where all agree.
+    /// nothing is deleted. Several: a value counts where all agree; elsewhere, what differs
+    /// is a conflict.
     pub bases: &'a [Option<&'a [u8]>],
     /// The whole file on this machine, if it is there.
     pub mine: Option<&'a [u8]>,
@@ -174,10 +175,10 @@ fn merge_whole(form: ContentForm, versions: &Versions<'_>) -> Merging {
         plan: Plan::Whole { kept, theirs: Resolved::Unchanged },
     };
     let base = agreed(bases, |one, other| one == other);
-    if mine == theirs || base == Some(theirs) || (base.is_none() && theirs.is_none()) {
+    if mine == theirs || base == Some(theirs) || (bases.is_empty() && theirs.is_none()) {
         return done(Resolved::Unchanged);
     }
-    if base == Some(mine) || (base.is_none() && mine.is_none()) {
+    if base == Some(mine) || (bases.is_empty() && mine.is_none()) {
         return done(take(theirs));
     }
     let text = |bytes: Option<&'_ [u8]>| bytes.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
@@ -261,17 +262,21 @@ impl<'a> Keyed<'a> {
                 let theirs = self.arrived(file)?;
                 match base {
                     Some(base) if is_same(base, Some(tree)) => Ok(self.whole(Resolved::Unchanged, None)),
-                    Some(Some(_)) => Ok(self.whole(Resolved::Unchanged, Some((base.flatten(), theirs)))),
-                    _ => Ok(self.whole(theirs, None)),
+                    Some(None) => Ok(self.whole(theirs, None)),
+                    None if bases.is_empty() => Ok(self.whole(theirs, None)),
+                    _ => Ok(self.whole(Resolved::Unchanged, Some((base.flatten(), theirs)))),
                 }
             }
+            // Without anything that travels, it is no file for others.
+            (Some((_, tree)), None) if *tree == ConfigTree::empty() => Ok(self.whole(Resolved::Unchanged, None)),
             (Some((file, tree)), None) => match base {
-                None | Some(None) => Ok(self.whole(Resolved::Unchanged, None)),
-                Some(base) => {
+                Some(None) => Ok(self.whole(Resolved::Unchanged, None)),
+                None if bases.is_empty() => Ok(self.whole(Resolved::Unchanged, None)),
+                base => {
                     let gone = self.without_travelling(file)?;
-                    match is_same(base, Some(tree)) {
-                        true => Ok(self.whole(gone, None)),
-                        false => Ok(self.whole(Resolved::Unchanged, Some((base, gone)))),
+                    match base {
+                        Some(base) if is_same(base, Some(tree)) => Ok(self.whole(gone, None)),
+                        base => Ok(self.whole(Resolved::Unchanged, Some((base.flatten(), gone)))),
                     }
                 }
             },

@@ -1,9 +1,11 @@
 //! Why a far end did not do what it was asked for.
 
-use aiw_core::{ErrorKind, Fault, one_line, quoted, quoted_text};
-use aiw_home::{HomeError, VaultError};
-use aiw_net::{Denier, NetError};
+use std::io;
 use std::path::PathBuf;
+
+use aiw_core::{ErrorKind, Fault, one_line, quoted, quoted_text};
+use aiw_home::{HomeError, VaultError, remedy_of_io};
+use aiw_net::{Denier, NetError};
 
 /// The forms of addresses.
 pub(super) const FORMS: &str = "`gdrive:`, a path, `git:URL`, `webdav:https://HOST/FOLDER`, or \
@@ -167,7 +169,7 @@ pub enum FarError {
     #[error("`git` can't be run: {source}")]
     Program {
         /// The system's error.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// Others change it all the time.
     #[error("{place} was changed by others at each of {attempts} attempts")]
@@ -277,6 +279,16 @@ impl Fault for FarError {
             Self::Locked { .. } | Self::Limited { .. } | Self::Busy { .. } | Self::Damaged { .. } => {
                 "try again later".into()
             }
+            Self::Home(HomeError::Io { path, source, .. }) => match source.kind() {
+                io::ErrorKind::PermissionDenied => format!(
+                    "if it is yours, `{}`; else `aiw sync leave`, and another folder",
+                    remedy_of_io(path, source)
+                ),
+                io::ErrorKind::ReadOnlyFilesystem => {
+                    "mount it so that it can be written; or `aiw sync leave`, and another folder".into()
+                }
+                _ => format!("check that `{}` is mounted, and can be read and written", path.display()),
+            },
             Self::NoParent { path } => format!("`mkdir -p {}`, or mount it", path.display()),
             Self::Net(NetError::Denied { by: Denier::NotPublic, .. }) => {
                 "an address on this machine or in a private network is reached only if the far end itself is there"

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use crate::graph::{Listing, common, heads, joined, meeting, unneeded};
+use crate::graph::{Listing, common, heads, joined, meeting, newest_first, unneeded};
 use crate::object::ObjectName;
 use crate::snapshot::{Clock, FORMAT, Files, Manifest, Seen, Snapshot, pack, unpack};
 
@@ -60,7 +60,8 @@ impl History {
         let manifest = Manifest {
             format: FORMAT,
             machine_name: "one".into(),
-            time: "2026-01-01T00:00:00Z".into(),
+            // No two clocks say the same.
+            time: format!("20{}-01-{:02}T00:00:00Z", 20 + at * 7 % 9, 28 - member.counter % 28),
             aiw: "1".into(),
             parents: Vec::new(),
             seen,
@@ -144,6 +145,20 @@ proptest! {
                     prop_assert!(history.kept.contains(&name), "{name} of {:?}", history.all);
                 }
             }
+        }
+    }
+
+    /// The list of people is that of what contains what, whatever the clocks say.
+    #[test]
+    fn a_snapshot_is_listed_before_those_that_it_contains(turns in proptest::collection::vec(1..16u8, 1..20)) {
+        let mut history = History { members: vec![Member::default(); 4], ..History::default() };
+        for turn in turns {
+            history.turn(&(0..4).filter(|at| turn & (1 << at) != 0).collect::<Vec<_>>());
+        }
+        let sorted = newest_first(history.read.values().collect());
+        prop_assert_eq!(sorted.len(), history.read.len());
+        for (at, one) in sorted.iter().enumerate() {
+            prop_assert!(!sorted[..at].iter().any(|before| before.is_in(&one.manifest.seen)), "{:?}", one.name);
         }
     }
 

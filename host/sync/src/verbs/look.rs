@@ -10,10 +10,11 @@ use super::{
     OpenStore, SeenMachine, SnapshotFile, StoreListing, StoreSnapshot, StoreStatus, SyncDifference, SyncLog,
     SyncLogEntry, Synchronizer,
 };
-use crate::apply::records;
+use crate::apply::{ChangeRecord, records};
 use crate::error::SyncError;
 use crate::far::google;
 use crate::gather::LeftOutFile;
+use crate::graph::newest_first;
 use crate::made::{SECRETS, missing};
 use crate::object::ObjectName;
 use crate::place::SyncPath;
@@ -80,9 +81,9 @@ impl Synchronizer {
         names.sort_by_key(|name| std::cmp::Reverse(name.counter));
         names.truncate(LISTED);
         store.load(&names).await?;
-        let mut snapshots: Vec<StoreSnapshot> = names
-            .iter()
-            .filter_map(|name| store.read.get(&name.to_string()))
+        let read = names.iter().filter_map(|name| store.read.get(&name.to_string())).collect();
+        let snapshots: Vec<StoreSnapshot> = newest_first(read)
+            .into_iter()
             .map(|snapshot| StoreSnapshot {
                 name: short(&snapshot.name),
                 machine: aiw_core::one_line(&snapshot.manifest.machine_name, 60),
@@ -92,8 +93,6 @@ impl Synchronizer {
                 merged: is_in(&snapshot.name, &state.files.merged),
             })
             .collect();
-        // For people alone: nothing is decided by a machine's clock.
-        snapshots.sort_by(|one, other| other.time.cmp(&one.time));
         Ok(StoreListing { snapshots })
     }
 
@@ -138,12 +137,13 @@ impl Synchronizer {
     /// This machine has no store.
     pub fn log(&self) -> Result<SyncLog, SyncError> {
         let state = self.seen_state()?;
-        let entries = records(&self.directory, &state)?.into_iter().map(|record| SyncLogEntry {
-            time: record.time.clone(),
-            what: record.what.clone(),
+        let entry = |record: ChangeRecord| SyncLogEntry {
             files: record.paths().map(SyncPath::to_string).collect(),
-        });
-        Ok(SyncLog { entries: entries.collect() })
+            time: record.time,
+            what: record.what,
+        };
+        let entries: Result<_, SyncError> = records(&self.directory, &state).map(|record| record.map(entry)).collect();
+        Ok(SyncLog { entries: entries? })
     }
 
     /// Returns the table of what travels.

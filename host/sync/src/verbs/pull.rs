@@ -8,8 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
-    OpenStore, SyncChange, SyncConflict, SyncPull, SyncUndone, Synchronizer, Talk, content_digest, coverage,
-    meaning_digest, new_roots,
+    OpenStore, SyncChange, SyncConflict, SyncPull, SyncUndone, Synchronizer, Talk, content_digest, coverage, new_roots,
 };
 use crate::apply::{apply, recover, undo};
 use crate::content::KeyChange;
@@ -53,6 +52,7 @@ impl Synchronizer {
         let OpenStore { mut state, keys, far, _turn } = self.open().await?;
         sink.step(format!("looking at {}", state.far_end));
         let mut store = self.look(&*far, &keys, &mut state, request.accept_older).await?;
+        store.say_mended(sink);
         sink.step("reading what travels from this machine".into());
         self.make(&mut state, &keys, &store)?;
         self.directory.save(&state)?;
@@ -129,12 +129,7 @@ impl Synchronizer {
         after.held = incoming.held.clone();
         for head in store.heads() {
             after.merged = joined(&after.merged, &head.clock());
-            for path in head.manifest.files.keys() {
-                if let Some((bytes, executable)) = head.file(path) {
-                    let meant = meaning_digest(&self.scope, path, bytes, executable);
-                    after.pushed.insert(path.clone(), meant);
-                }
-            }
+            after.pushed.extend(self.meant(head));
             after
                 .pushed
                 .retain(|path, _| !crate::graph::speaks_of(head, path) || head.manifest.files.contains_key(path));
@@ -168,7 +163,11 @@ impl Synchronizer {
                     return Err(SyncError::Conflicts { conflicts: incoming.conflicts.len(), directory });
                 }
                 None => {
-                    let shown = |version: &Option<String>| version.clone().unwrap_or_else(|| "is not there".into());
+                    let shown = |version: &Option<Shown>| match version {
+                        None => "is not there".to_owned(),
+                        Some(_) if is_sealed(&found.place.0) => "(sealed)".to_owned(),
+                        Some(version) => version.framed_whole(),
+                    };
                     let conflict = conflict_of(found);
                     let place = place_of(&conflict);
                     let mut options = vec![
@@ -184,9 +183,9 @@ impl Synchronizer {
                         "conflict {} of {}: {place}\n  here: {}\n  on {}: {}",
                         at + 1,
                         incoming.conflicts.len(),
-                        shown(&conflict.mine),
+                        shown(&found.conflict.mine),
                         found.from,
-                        shown(&conflict.theirs),
+                        shown(&found.conflict.theirs),
                     );
                     question.lines().for_each(|line| sink.note(line.to_owned()));
                     let choice = Choice {

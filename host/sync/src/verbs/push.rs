@@ -88,6 +88,11 @@ impl Synchronizer {
             pruned: 0,
         };
         if is_there {
+            // Whoever is told that the far end has all of it can rely on that.
+            store.mend(&state.machine, |_, _| false).await?;
+        }
+        store.say_mended(talk.sink);
+        if is_there {
             return Ok(answer);
         }
         self.check_shrinking(&store, state, &gathered, request, talk).await?;
