@@ -161,6 +161,7 @@ export const ja: Words = {
   'processes.added': '{id} を追加しました',
   'processes.all': 'すべてのプロジェクト',
   'processes.auto': 'ほかと一緒に起動する（`aiw up`）',
+  'processes.definition': '定義の変更',
   'processes.down': 'すべて停止',
   'processes.down_all': 'このプロジェクトのプロセスをすべて停止しますか？',
   'processes.down_none': '実行中のプロセスはありませんでした',

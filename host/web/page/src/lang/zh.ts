@@ -161,6 +161,7 @@ export const zh: Words = {
   'processes.added': '已添加 {id}',
   'processes.all': '所有项目',
   'processes.auto': '与其他进程一同启动（`aiw up`）',
+  'processes.definition': '修改定义',
   'processes.down': '全部停止',
   'processes.down_all': '停止本项目的所有进程？',
   'processes.down_none': '没有正在运行的进程',
