@@ -52,7 +52,8 @@ impl Page {
         assert_eq!(status, 200, "{body}");
         let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
         let answer: Value = serde_json::from_str(&body).unwrap();
-        let (cookie, csrf) = (cookie.split(';').next().unwrap().to_owned(), answer["csrf"].as_str().unwrap().to_owned());
+        let (cookie, csrf) =
+            (cookie.split(';').next().unwrap().to_owned(), answer["csrf"].as_str().unwrap().to_owned());
         Self { port, cookie, csrf }
     }
 
@@ -119,7 +120,8 @@ fn a_dashboard_in_the_background_outlives_its_death_and_ends_when_told() {
 /// Puts a program in the place of the user's browser. It writes down what it is started with.
 fn browser(env: &mut Environment) -> PathBuf {
     let (program, told) = (env.path("browser"), env.path("opened"));
-    fs::write(&program, format!("#!/bin/sh\nprintf '%s\\n' \"$@\" > {0}.new\nmv {0}.new {0}\n", told.display())).unwrap();
+    fs::write(&program, format!("#!/bin/sh\nprintf '%s\\n' \"$@\" > {0}.new\nmv {0}.new {0}\n", told.display()))
+        .unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     env.set("BROWSER", program.display().to_string());
     told
@@ -205,7 +207,9 @@ fn every_page_works_in_a_browser() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/web/page");
     let chromium = std::env::var_os("AIW_TEST_CHROMIUM").map_or_else(|| "/usr/bin/chromium".into(), PathBuf::from);
     if !page.join("node_modules/playwright-core").is_dir() || !chromium.is_file() {
-        return not_run("the dashboard in a browser: `cargo xtask setup --tests` installs Chromium and playwright-core");
+        return not_run(
+            "the dashboard in a browser: `cargo xtask setup --tests` installs Chromium and playwright-core",
+        );
     }
     let project = Project::new("process \"web\" { shell \"echo up; exec sleep 600\" }");
     let _ended = Ended(&project.env);

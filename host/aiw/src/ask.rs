@@ -106,7 +106,7 @@ impl Ask for Person<'_> {
     }
 
     async fn visit(&self, page: &Page<'_>) -> Result<String, AskError> {
-        if page.opens && opens(page.url) {
+        if page.opens && opens(&aiw_home::Surroundings::of_process(), page.url) {
             self.output.note("Your browser opens this address.");
         }
         self.output.flush();

@@ -80,11 +80,18 @@ pub struct OutputRequest {
     pub from: Option<u64>,
     /// Only lines that contain this; `*` stands for any text
     contains: Option<String>,
+    /// Whether lines keep their colours, as escape codes
+    #[serde(skip)]
+    pub colors: bool,
 }
 
 impl OutputRequest {
     fn most(&self) -> usize {
         self.lines.map_or(LINES, |lines| usize::try_from(lines).unwrap_or(LINES)).min(MAX_LINES)
+    }
+
+    fn line(&self, entry: &LogEntry) -> String {
+        if self.colors { entry.shown(true) } else { entry.text() }
     }
 
     fn wants(&self, entry: &LogEntry) -> bool {
@@ -140,7 +147,7 @@ impl Manager {
         };
         let limits = PageLimits { lines: request.most(), bytes, until };
         let page = log.page(from.min(end), &|entry| request.wants(entry), limits)?;
-        let lines = page.lines.iter().map(|one| one.entry.text()).collect();
+        let lines = page.lines.iter().map(|one| request.line(&one.entry)).collect();
         // A position behind the end is of a log that was removed.
         let missed = page.missed || from > end;
         Ok(ProcessOutput { lines, said, next: page.next, more: page.next < page.end, missed, state })
@@ -181,13 +188,13 @@ fn newest(
     if request.contains.is_none() && request.stream == OutputStream::Both {
         let (entries, position) = log.tail_with_position(most + 20 * NOTES)?;
         missed = entries.len() >= most;
-        newest.extend(entries.iter().filter(|entry| wants(entry)).map(LogEntry::text));
+        newest.extend(entries.iter().filter(|entry| wants(entry)).map(|entry| request.line(entry)));
         (from, end) = (position, position);
     }
     let limits = PageLimits { lines: MAX_LINES, bytes: 4 << 20, until };
     while from < end {
         let page = log.page(from, &wants, limits)?;
-        newest.extend(page.lines.iter().map(|one| one.entry.text()));
+        newest.extend(page.lines.iter().map(|one| request.line(&one.entry)));
         newest.drain(..newest.len().saturating_sub(most));
         if page.next == from || until.is_some_and(|until| Instant::now() >= until) {
             missed = true;

@@ -1,9 +1,10 @@
 //! The table of routes: a method, a path, the command that does the same, the shapes, and what is called.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use aiw_app::ClientSession;
+use aiw_app::doctor::Doctor;
 use aiw_core::{ErrorKind, Fault};
 use aiw_home::Home;
 use aiw_listen::{Method, StatusCode};
@@ -14,15 +15,18 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 
 use crate::person::{AnswerOfPerson, AskedOnPage, PagePerson};
-use crate::routes;
-use crate::serve::Shared;
+use crate::projects::Projects;
+
+/// Looks for problems of the parts of aiw.
+pub(crate) type FindsProblems = Arc<dyn Fn(&Home) -> Doctor + Send + Sync>;
 
 /// Where the API is.
 pub(crate) const API: &str = "/api/v1";
 
 /// A request that was let in, with what verbs need.
 pub(crate) struct ApiCall {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) projects: Arc<Projects>,
+    pub(crate) doctor: FindsProblems,
     pub(crate) client: Arc<ClientSession>,
     pub(crate) person: PagePerson,
     pub(crate) runtime: Handle,
@@ -46,13 +50,13 @@ pub(crate) enum NoAnswer {
 pub(crate) struct Failed {
     /// `user`, `config`, `unavailable`, `internal`, `interrupted`
     pub(crate) kind: String,
-    /// What is wrong
+    /// The problem
     pub(crate) message: String,
     /// The next step
     pub(crate) hint: Option<String>,
 }
 
-/// An answer that is no success
+/// An answer that tells of a failure
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct FailedAnswer {
     /// The error
@@ -92,7 +96,7 @@ impl NoAnswer {
     }
 }
 
-/// What a verb gives to the page.
+/// The result of a verb, for the page.
 pub(crate) type Reply<A> = Result<A, NoAnswer>;
 
 impl ApiCall {
@@ -218,21 +222,15 @@ impl ApiRoute {
     }
 }
 
-/// Returns the routes.
-pub(crate) fn table() -> &'static [ApiRoute] {
-    static TABLE: LazyLock<Vec<ApiRoute>> = LazyLock::new(routes::all);
-    &TABLE
-}
-
 /// An empty object: a request that says nothing.
 #[derive(Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Nothing {}
 
-/// What was done, in sentences
+/// Sentences about what was done
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct DoneOnPage {
-    /// What was done
+    /// The sentences
     pub(crate) done: Vec<String>,
 }
 

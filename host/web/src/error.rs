@@ -26,7 +26,7 @@ pub enum WebError {
     /// The system has no randomness, or no socket.
     #[error("{what}: {source}")]
     System {
-        /// What was tried.
+        /// The thing that was tried.
         what: &'static str,
         /// The system's error.
         source: io::Error,

@@ -5,7 +5,8 @@ use aiw_listen::Method;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use crate::api::{API, ApiRoute, AskedAnswer, FailedAnswer, table};
+use crate::api::{API, ApiRoute, AskedAnswer, FailedAnswer};
+use crate::routes::table;
 
 /// Returns the description.
 pub fn description() -> Value {

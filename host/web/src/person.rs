@@ -2,7 +2,7 @@
 //!
 //! A question is an answer of its own: it carries the digest of everything that is shown, and ends the request. The page
 //! shows it, and sends the request again with what was answered, by that digest. Nothing waits in between, and a yes to
-//! one plan is no yes to another.
+//! one plan does not count for another.
 
 use std::collections::BTreeMap;
 

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use aiw_app::browser::opens;
 use aiw_home::{Home, HomeError, Mode, hold, is_held, read_capped, remove_file, replace};
+use aiw_listen::ListenError;
 use aiw_supervisor::{Daemon, Names, is_usual_variable};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Access;
 use crate::error::WebError;
-use crate::serve::free_port;
 
 /// The dashboard in the background. What it starts gets the variables of whoever started it, but none that holds a secret.
 const DAEMON: Daemon = Daemon {
@@ -25,6 +25,10 @@ const DAEMON: Daemon = Daemon {
 
 /// How long one in the background may take to start, and any one to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The usual port, and as many after it are tried.
+const PORT: u16 = 12_700;
+const PORTS: u16 = 100;
 
 /// Where it listens.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -73,6 +77,30 @@ impl Begun {
         let directory = read().map_or_else(|| PathBuf::from("/"), |begun| begun.directory);
         home.seen_by(home.around().in_directory(directory))
     }
+}
+
+/// Returns a port that is free: the wanted one, or the first from the usual one on.
+///
+/// # Errors
+///
+/// The wanted one is taken.
+pub(crate) fn free_port(wanted: Option<u16>) -> Result<u16, WebError> {
+    let ports = match wanted {
+        Some(port) => port..=port,
+        None => PORT..=PORT + PORTS,
+    };
+    let mut problem = None;
+    for port in ports {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        match TcpListener::bind(address).and_then(|socket| socket.local_addr()) {
+            Ok(bound) => return Ok(bound.port()),
+            Err(source) if source.kind() == io::ErrorKind::AddrInUse => {
+                problem = Some(ListenError::InUse { address, source });
+            }
+            Err(source) => return Err(ListenError::Refused { address, source }.into()),
+        }
+    }
+    Err(problem.map_or(WebError::Silent, WebError::from))
 }
 
 /// The right to serve the dashboard of a home, as long as the process lives.
@@ -181,7 +209,7 @@ pub fn lead(home: &Home, url: &str) -> Result<bool, WebError> {
         "<!doctype html><meta charset=utf-8><meta http-equiv=refresh content=\"0;url={url}\"><title>aiw</title>\n"
     );
     replace(&path, page.as_bytes(), Mode::Private)?;
-    Ok(opens(&path))
+    Ok(opens(home.around(), path))
 }
 
 /// Ends the dashboard and all its sessions.

@@ -3,18 +3,17 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_app::App;
-use aiw_app::doctor::Doctor;
 use aiw_home::{Home, Surroundings};
 use aiw_listen::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE};
 use aiw_listen::{
-    Bytes, HeaderMap, HeaderName, HeaderValue, HttpRoute, ListenError, ListenLimits, Listener, MatchedPath, Method,
-    Request, Response, Rules, StatusCode,
+    Bytes, HeaderMap, HeaderName, HeaderValue, HttpRoute, ListenLimits, Listener, MatchedPath, Method, Request,
+    Response, Rules, StatusCode,
 };
 use futures::StreamExt;
 use http_body::Frame;
@@ -27,18 +26,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, csrf, refusal};
-use crate::api::{API, ApiCall, ApiRoute, AskedAnswer, NoAnswer, table, take_person};
+use crate::api::{API, ApiCall, ApiRoute, AskedAnswer, FindsProblems, NoAnswer, take_person};
 use crate::assets::{PAGE, file};
 use crate::error::WebError;
 use crate::openapi::description;
 use crate::person::PagePerson;
-use crate::place::{Begun, Serving, WebPlace};
+use crate::place::{Begun, Serving, WebPlace, free_port};
 use crate::projects::Projects;
+use crate::routes::table;
 use crate::stream::{Listens, OpenStreams};
-
-/// The usual port, and as many after it are tried.
-const PORT: u16 = 12_700;
-const PORTS: u16 = 100;
 
 /// How long the dashboard in the background lives after its last page.
 const LINGERS: Duration = Duration::from_secs(30 * 60);
@@ -72,10 +68,10 @@ const HEADERS: [(&str, &str); 7] = [
     ("cross-origin-resource-policy", "same-origin"),
 ];
 
-/// What only the binary knows.
+/// Facts that only the binary knows.
 pub struct WebOptions {
-    /// Looks for what is wrong with the parts of aiw.
-    pub doctor: Box<dyn Fn(&Home) -> Doctor + Send + Sync>,
+    /// Looks for problems of the parts of aiw.
+    pub doctor: FindsProblems,
 }
 
 /// Returns a home as the dashboard in the background sees it: from where it was started.
@@ -91,11 +87,11 @@ pub fn without_credentials(home: &Home) -> Home {
     home.seen_by(Surroundings::new(directory, usual))
 }
 
-/// What all requests share.
-pub(crate) struct Shared {
-    pub(crate) app: Arc<App>,
-    pub(crate) projects: Projects,
-    pub(crate) options: WebOptions,
+/// The state that all requests share.
+struct Shared {
+    app: Arc<App>,
+    projects: Arc<Projects>,
+    options: WebOptions,
     access: Access,
     streams: OpenStreams,
     sessions: Mutex<BTreeMap<String, Limits>>,
@@ -119,30 +115,6 @@ pub struct WebServer {
 
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
-/// Returns a port that is free: the wanted one, or the first from the usual one on.
-///
-/// # Errors
-///
-/// The wanted one is taken.
-pub(crate) fn free_port(wanted: Option<u16>) -> Result<u16, WebError> {
-    let ports = match wanted {
-        Some(port) => port..=port,
-        None => PORT..=PORT + PORTS,
-    };
-    let mut problem = None;
-    for port in ports {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        match TcpListener::bind(address).and_then(|socket| socket.local_addr()) {
-            Ok(bound) => return Ok(bound.port()),
-            Err(source) if source.kind() == io::ErrorKind::AddrInUse => {
-                problem = Some(ListenError::InUse { address, source });
-            }
-            Err(source) => return Err(ListenError::Refused { address, source }.into()),
-        }
-    }
-    Err(problem.map_or(WebError::Silent, WebError::from))
-}
-
 impl WebServer {
     /// Binds the dashboard of a home. `None` if one runs already.
     ///
@@ -159,7 +131,7 @@ impl WebServer {
     fn of(app: Arc<App>, listener: Listener, options: WebOptions, serving: Serving) -> Self {
         let access = Access::new(app.home(), listener.address().port());
         let shared = Shared {
-            projects: Projects::new(app.clone()),
+            projects: Arc::new(Projects::new(app.clone())),
             app,
             options,
             access,
@@ -351,7 +323,7 @@ fn limits(shared: &Shared, session: &str) -> Limits {
     sessions.entry(session.to_owned()).or_insert_with(new).clone()
 }
 
-/// What a page learns of the server and its session.
+/// Returns what a page learns of the server and its session.
 fn about(shared: &Shared, session: &str) -> Value {
     let home = shared.app.home();
     let directory = home.around().directory().map(|path| path.display().to_string()).unwrap_or_default();
@@ -496,7 +468,8 @@ fn called(shared: &Arc<Shared>, route: &ApiRoute, request: &Request<Bytes>, runt
         let segments = segments.collect::<Option<Vec<String>>>();
         let segments = segments.ok_or_else(|| NoAnswer::Malformed("the path is not valid".into()))?;
         Ok::<_, NoAnswer>(ApiCall {
-            shared: shared.clone(),
+            projects: shared.projects.clone(),
+            doctor: shared.options.doctor.clone(),
             client,
             person,
             runtime,

@@ -57,7 +57,7 @@ impl Drop for Entered {
     }
 }
 
-/// What a page listens to.
+/// The things that a page listens to.
 pub(crate) struct Listens {
     pub(crate) topics: Vec<String>,
     /// Directories of logs that are followed.
@@ -67,7 +67,7 @@ pub(crate) struct Listens {
 }
 
 impl Listens {
-    /// Returns the first word that is no topic.
+    /// Returns the first word that does not name a topic.
     pub(crate) fn unknown(&self) -> Option<&str> {
         let is_known = |word: &str| word == LOGS || TOPICS.iter().any(|(name, _)| *name == word);
         self.topics.iter().map(String::as_str).find(|word| !is_known(word))

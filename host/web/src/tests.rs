@@ -1,3 +1,5 @@
+//! The dashboard over real connections: sessions, questions, forged requests.
+
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -105,7 +107,7 @@ impl Served {
         let around = Surroundings::new(Ok(project), variables.map(|(name, value)| (name.into(), value.into())));
         let home = Home::at(directory.path().join(".aiw")).seen_by(around);
         let app = App::open(home.clone(), &[], NO_SCRIPTS, Arc::new(Quiet));
-        let options = WebOptions { doctor: Box::new(|_| Doctor { parts: Vec::new() }) };
+        let options = WebOptions { doctor: Arc::new(|_| Doctor { parts: Vec::new() }) };
         let stop = CancellationToken::new();
         let (told, told_port) = std::sync::mpsc::channel();
         let stops = stop.clone();
@@ -306,7 +308,7 @@ fn check(value: &Value, schema: &Value, root: &Value, at: &str, problems: &mut V
             own.is_empty()
         });
         if !fits {
-            problems.push(format!("{at}: {value} has none of the forms {forms:?}"));
+            problems.push(format!("{at}: {value} has not one of the forms {forms:?}"));
         }
     }
     let kinds: Vec<&str> = match &schema["type"] {
@@ -324,12 +326,12 @@ fn check(value: &Value, schema: &Value, root: &Value, at: &str, problems: &mut V
         _ => value.is_null(),
     };
     if !kinds.is_empty() && !kinds.iter().any(|kind| is(kind)) {
-        problems.push(format!("{at}: {value} is none of {kinds:?}"));
+        problems.push(format!("{at}: {value} is not one of {kinds:?}"));
     }
     if let Some(values) = schema["enum"].as_array()
         && !values.contains(value)
     {
-        problems.push(format!("{at}: {value} is none of {values:?}"));
+        problems.push(format!("{at}: {value} is not one of {values:?}"));
     }
     if let Some(fields) = value.as_object() {
         for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {

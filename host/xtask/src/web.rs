@@ -13,7 +13,7 @@ use crate::command;
 /// The page's sources.
 const PAGE: &str = "host/web/page";
 
-/// What is made of them, and of the API's description.
+/// The files that are made of them, and of the API's description.
 const MADE: [&str; 2] = ["dist", "src/api.d.ts"];
 
 /// Builds the page. With `check`, it fails if what is in the repository is anything else.

@@ -35,7 +35,7 @@ pub async fn run(args: &InitArgs, home: &Home, output: &Output) -> Result<(), Fa
     Ok(())
 }
 
-/// What is lacking can't be found out: the hint is the command that `aiw doctor` prints for it.
+/// Returns the failure where nobody can find out what is lacking: the hint is the command that `aiw doctor` prints for it.
 fn unreadable(error: AppError) -> Failure {
     let remedy = error.remedy();
     let failure = Failure::from(error);

@@ -55,7 +55,7 @@ fn status(state: &WebState, output: &Output) {
 }
 
 fn options() -> WebOptions {
-    WebOptions { doctor: Box::new(super::doctor::found) }
+    WebOptions { doctor: Arc::new(super::doctor::found) }
 }
 
 fn quiet(home: &Home) -> Arc<App> {

@@ -64,7 +64,7 @@ pub(crate) struct Panel {
     pub(super) scroll: Option<usize>,
     /// The largest of these.
     pub(super) furthest: usize,
-    /// What stands beside the list, wrapped; none if it has changed since.
+    /// The text beside the list, wrapped; none if it has changed since.
     wrapped: Option<Wrapped>,
     /// The words that the page is searched for.
     search: String,

@@ -49,12 +49,12 @@ fn status(call: &ApiCall) -> Reply<TaskStatus> {
 }
 
 fn projects(call: &ApiCall) -> Reply<ProjectList> {
-    let all = call.shared.projects.all();
+    let all = call.projects.all();
     Ok(ProjectList { projects: all.iter().map(|path| path.display().to_string()).collect() })
 }
 
 fn doctor(call: &ApiCall) -> Reply<Doctor> {
-    Ok((call.shared.options.doctor)(call.home()))
+    Ok((call.doctor)(call.home()))
 }
 
 /// The AI CLIs, and the newer versions that aiw knows of
@@ -67,7 +67,7 @@ struct CliAnswers {
 /// An AI CLI
 #[derive(Debug, Serialize, JsonSchema)]
 struct CliAnswer {
-    /// What is installed
+    /// The installation
     #[serde(flatten)]
     installed: CliDetails,
     /// The newest version that is known, if it is newer

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use aiw_app::ClientSession;
 use aiw_processes::Manager;
@@ -17,7 +18,12 @@ mod servers;
 mod tasks;
 
 /// Returns all routes.
-pub(crate) fn all() -> Vec<ApiRoute> {
+pub(crate) fn table() -> &'static [ApiRoute] {
+    static TABLE: LazyLock<Vec<ApiRoute>> = LazyLock::new(all);
+    &TABLE
+}
+
+fn all() -> Vec<ApiRoute> {
     [
         general::routes(),
         processes::routes(),

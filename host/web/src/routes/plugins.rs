@@ -100,7 +100,7 @@ fn disable(call: &ApiCall, _: Nothing) -> Reply<PluginSwitch> {
 struct MarketAnswers {
     /// The marketplaces
     marketplaces: Vec<MarketSummary>,
-    /// What is wrong with others
+    /// The problems of others
     problems: Vec<String>,
 }
 

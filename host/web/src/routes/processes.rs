@@ -191,8 +191,9 @@ fn log(call: &ApiCall) -> Reply<ProcessOutput> {
     if let Some(stream) = call.word("stream") {
         request["stream"] = stream.into();
     }
-    let request: OutputRequest =
+    let mut request: OutputRequest =
         serde_json::from_value(request).map_err(|e| NoAnswer::Malformed(format!("the query is not valid: {e}")))?;
+    request.colors = true;
     let manager = manager(call)?;
     let status = manager.get(call.id())?;
     if status.record.is_none() {

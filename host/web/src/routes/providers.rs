@@ -44,7 +44,7 @@ fn verbs(call: &ApiCall) -> Reply<Providers> {
 struct ProviderAnswers {
     /// The providers
     providers: Vec<ProviderSummary>,
-    /// What is wrong with others
+    /// The problems of others
     problems: Vec<String>,
 }
 
@@ -130,7 +130,7 @@ fn key(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
 struct PoolAnswers {
     /// The pools
     pools: Vec<PoolSummary>,
-    /// What is wrong with others
+    /// The problems of others
     problems: Vec<String>,
 }
 
@@ -158,7 +158,7 @@ struct BudgetAnswers {
     /// The budgets
     #[serde(flatten)]
     list: BudgetList,
-    /// What is missing in the book that they are counted by
+    /// The loss in the book that they are counted by
     loss: Option<String>,
 }
 

@@ -137,7 +137,7 @@ fn named(call: &ApiCall) -> Reply<WorkflowName> {
 /// A workflow
 #[derive(Debug, Serialize, JsonSchema)]
 struct WorkflowAnswer {
-    /// What is known of it
+    /// The facts about it
     workflow: WorkflowSummary,
     /// Its text
     text: String,

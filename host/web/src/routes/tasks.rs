@@ -45,7 +45,7 @@ fn list(call: &ApiCall) -> Reply<TaskAnswers> {
 /// A task
 #[derive(Debug, Serialize, JsonSchema)]
 struct TaskAnswer {
-    /// What is known of it
+    /// The facts about it
     task: TaskDetails,
     /// The command line that goes on with its session
     resume: Option<String>,

@@ -27,7 +27,7 @@ const OPENERS: [&str; 11] = [
 
 /// Where they may stand: in `home` itself, in the views, and in files whose paths are not in aiw's directories or were
 /// checked there before.
-const MAY_OPEN: [&str; 24] = [
+const MAY_OPEN: [&str; 25] = [
     "aiw/",
     "home/",
     "tui/",
@@ -40,6 +40,8 @@ const MAY_OPEN: [&str; 24] = [
     "net/src/git/local.rs",
     "net/src/tree/",
     "registries/src/plan/bundle.rs",
+    // The page that is packed when aiw is built.
+    "web/build.rs",
     // Files of projects and of other programs.
     "processes/src/at_boot.rs",
     "processes/src/manager.rs",
