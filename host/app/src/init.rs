@@ -60,20 +60,48 @@ pub async fn init(
     // The download comes last: the others may ask.
     steps.sort_by_key(|step| matches!(step.work, InitWork::Model));
     let mut next = None;
+    let mut rests = Unfinished { done: Vec::new(), left: steps.iter().map(|step| step.part).collect(), sink };
     for step in steps {
         let (part, again, undo) = (step.part, step.again.clone(), step.undo.clone());
         match step.carry_out(client, request, ask, sink).await {
             Ok(first_run) => {
                 sink.done(format!("  undo: `{undo}`"));
                 done.done.push(part);
+                rests.done.push(part);
                 next = next.or(first_run);
             }
-            Err(error) => done.failed(part, unless_stopped(error)?, &again, sink),
+            Err(error) => {
+                let error = unless_stopped(error)?;
+                done.failed(part, error, &again, sink);
+            }
         }
+        rests.left.retain(|left| *left != part);
     }
+    drop(rests);
     tell_news(client.home(), sink).await;
     sink.done(format!("Next: {}", next.unwrap_or_else(|| next_step(client.home()))));
     Ok(done)
+}
+
+/// The steps that were done, and those that were not ended yet. If it goes while there are any, the person has stopped.
+struct Unfinished<'a> {
+    done: Vec<InitPart>,
+    left: Vec<InitPart>,
+    sink: &'a dyn Sink,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if self.left.is_empty() {
+            return;
+        }
+        let done = if self.done.is_empty() { String::new() } else { format!("done: {}; ", listed(&self.done)) };
+        self.sink.note(format!("{done}not done: {}; `aiw init` goes on", listed(&self.left)));
+    }
+}
+
+fn listed(parts: &[InitPart]) -> String {
+    parts.iter().map(|part| part.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// How long the registry may take to say which AI CLIs have a newer version.

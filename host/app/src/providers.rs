@@ -1,6 +1,6 @@
 //! The user's API providers across versions of aiw.
 
-use aiw_home::{Home, HomeError, VaultError};
+use aiw_home::{Home, HomeError, Provider, VaultError};
 use aiw_providers::{Providers, RemovedProvider};
 
 use crate::{AppError, gateways};
@@ -9,6 +9,12 @@ use crate::{AppError, gateways};
 pub fn remove(home: &Home, providers: &Providers, name: &str) -> Result<RemovedProvider, AppError> {
     gateways::serves_none(home, name)?;
     Ok(providers.remove(name)?)
+}
+
+/// Removes a provider as [`remove`] does, unless it has changed since it was seen.
+pub fn remove_seen(home: &Home, providers: &Providers, seen: &Provider) -> Result<RemovedProvider, AppError> {
+    gateways::serves_none(home, seen.name.as_str())?;
+    Ok(providers.remove_seen(seen)?)
 }
 
 /// Brings a `providers.json` of aiw 0.6 up to date. Returns what the user should know of it.

@@ -20,6 +20,9 @@ use crate::keys::{hidden, is_hidden_by_default, is_vendor_key, variables};
 use crate::secrets::{forget, free_name, in_vault};
 use crate::{KnownPreset, ProviderError, ProviderSummary, Providers};
 
+#[cfg(test)]
+mod tests;
+
 /// The changes to a provider. Empty fields stay as they are.
 #[derive(Debug, Clone, Default)]
 pub struct ProviderChanges {
@@ -135,6 +138,8 @@ struct Pending {
     /// For the vault.
     token: Option<Secret>,
     default: bool,
+    /// Whether secrets that it no longer uses stay in the vault.
+    keeps: bool,
     notes: Vec<String>,
 }
 
@@ -214,10 +219,12 @@ impl Providers {
             self.apply(&mut provider, &known.preset, changes, asks.then_some((ask, sink))).await?;
             agree_to_private(&mut provider, &known, ask).await?;
             pin(&mut provider, &known.preset);
-            let token = token(&mut provider, &known.preset, changes, Wanted::New, ask).await?;
+            let places = BTreeSet::new();
+            let token = token(&mut provider, &known.preset, changes, Wanted::New, &places, ask).await?;
             let mut notes = Vec::new();
             withhold(None, &mut provider, changes, ask, &mut notes).await?;
-            let pending = Pending { before: None, provider, known, token, default: changes.default, notes };
+            let pending =
+                Pending { before: None, provider, known, token, default: changes.default, keeps: false, notes };
             Ok(PreparedProvider(pending))
         })
     }
@@ -285,10 +292,13 @@ impl Providers {
     ) -> BoxFuture<'a, Result<AddedProvider, ProviderError>> {
         Box::pin(async move {
             let mut given: Option<Given> = None;
+            let mut agreed = Vec::new();
             loop {
-                let before = Self::get(&self.file()?, name.as_str())?;
+                let file = self.file()?;
+                let before = Self::get(&file, name.as_str())?;
                 let (mut provider, known, moved) = self.changed(&before, changes, ask).await?;
-                let (wanted, mut notes) = match moved && !changes.keep_token {
+                let leaves = moved && !changes.keep_token;
+                let (wanted, mut notes) = match leaves {
                     true => leave_behind(&mut provider, changes),
                     false => (Wanted::No, Vec::new()),
                 };
@@ -298,15 +308,22 @@ impl Providers {
                         return Err(ProviderError::MovedMeanwhile { provider: name.clone() });
                     }
                     Some(given) => Some(given.token),
-                    None => token(&mut provider, &known.preset, changes, wanted, ask).await?,
+                    None => token(&mut provider, &known.preset, changes, wanted, &places, ask).await?,
                 };
+                let left = if leaves { self.left(&file, &before, &provider) } else { Vec::new() };
+                if ask.is_there() && left != agreed {
+                    agree_to_removal(&before, &left, &places, ask).await?;
+                    agreed.clone_from(&left);
+                }
+                // Nobody has agreed to their removal, or given another one.
+                let keeps = !left.is_empty() && !ask.is_there() && changes.token.is_none();
                 withhold(Some(&before), &mut provider, changes, ask, &mut notes).await?;
                 let renewed = changes.preset.is_some() || changes.default;
                 if provider == before && token.is_none() && !renewed {
                     return Err(ProviderError::Unchanged);
                 }
                 let before = Some(before);
-                let pending = Pending { before, provider, known, token, default: changes.default, notes };
+                let pending = Pending { before, provider, known, token, default: changes.default, keeps, notes };
                 let (this, name) = (self.clone(), name.clone());
                 let kept = blocking(move || {
                     let lock = this.home.lock()?;
@@ -325,10 +342,35 @@ impl Providers {
         })
     }
 
+    /// The secrets of the vault that only a provider has used, and no longer does.
+    fn left(&self, file: &ProvidersFile, before: &Provider, provider: &Provider) -> Vec<SecretName> {
+        let (mut left, kept) = (in_vault(before), in_vault(provider));
+        let is_left = |name: &SecretName| {
+            let is_others = file.users_of(name).any(|user| user.name != before.name);
+            !kept.contains(name) && !is_others && self.home.vault().is_taken(name)
+        };
+        left.retain(is_left);
+        left
+    }
+
     /// Removes a provider and the secrets that only it uses.
     pub fn remove(&self, name: &str) -> Result<RemovedProvider, ProviderError> {
+        self.remove_entry(name, None)
+    }
+
+    /// Removes a provider as [`Self::remove`] does, unless it has changed since it was seen.
+    pub fn remove_seen(&self, seen: &Provider) -> Result<RemovedProvider, ProviderError> {
+        self.remove_entry(seen.name.as_str(), Some(seen))
+    }
+
+    fn remove_entry(&self, name: &str, seen: Option<&Provider>) -> Result<RemovedProvider, ProviderError> {
         let lock = self.home.lock()?;
         let mut file = self.file()?;
+        if let Some(seen) = seen
+            && Self::get(&file, name)? != *seen
+        {
+            return Err(ProviderError::ChangedMeanwhile { provider: seen.name.clone() });
+        }
         let secrets = match file.get(name) {
             Ok(Some(provider)) => in_vault(provider),
             // A provider that can't be read can still be removed.
@@ -599,7 +641,7 @@ impl Providers {
 
     /// Writes everything over what was read under the lock.
     fn keep(&self, lock: Lock, mut file: ProvidersFile, pending: Pending) -> Result<AddedProvider, ProviderError> {
-        let Pending { before, mut provider, known, token, default, mut notes } = pending;
+        let Pending { before, mut provider, known, token, default, keeps, mut notes } = pending;
         let mut new = None;
         if let Some(token) = token {
             let name = match &provider.token {
@@ -622,8 +664,15 @@ impl Providers {
             return Err(error);
         }
         self.home.forget_pending(&lock, new.as_slice());
-        let gone = forget(&self.home, &file, &lock, before.as_ref().map(in_vault).unwrap_or_default())?;
+        let unused = before.as_ref().map(in_vault).unwrap_or_default();
+        let gone = if keeps { Vec::new() } else { forget(&self.home, &file, &lock, unused.clone())? };
         drop(lock);
+        if keeps {
+            let unused = unused.iter().filter(|name| file.users_of(name).next().is_none());
+            notes.extend(unused.map(|name| {
+                format!("the secret `{name}` stays in the vault, unused: `aiw secret remove {name}` removes it")
+            }));
+        }
         notes.extend(gone.iter().map(|name| format!("removed the secret `{name}`, which nothing uses anymore")));
         for (family, url) in &unchecked_account(&provider, &known).base_urls {
             if url.starts_with("http://") && !is_loopback(url) {
@@ -681,12 +730,42 @@ async fn ask_clis(fitting: &[CliKind], ask: &dyn Ask, sink: &dyn Sink) -> Result
     }
 }
 
-/// The token: a reference goes into the provider; a secret is returned and not stored yet.
+/// The question for the token of a provider that points to other places now.
+fn token_for(provider: &Provider, places: &BTreeSet<String>, had_one: bool, required: bool, page: &str) -> String {
+    let (name, places) = (&provider.name, Vec::from_iter(places.iter().cloned()).join(" and "));
+    let old = if had_one { "the old key does not go there; " } else { "" };
+    let empty = if required { "without one nothing changes" } else { &format!("empty leaves `{name}` without a key") };
+    format!("Key for {places}{page} ({old}{empty}):")
+}
+
+/// Shows which secrets a provider leaves behind, and asks whether they go.
+async fn agree_to_removal(
+    before: &Provider,
+    left: &[SecretName],
+    places: &BTreeSet<String>,
+    ask: &dyn Ask,
+) -> Result<(), ProviderError> {
+    if left.is_empty() {
+        return Ok(());
+    }
+    let name = &before.name;
+    let to = Vec::from_iter(places.iter().cloned()).join(", ");
+    let mut about = vec![format!("~ provider `{name}`: leads to {to} now")];
+    about.extend(left.iter().map(|secret| format!("- the secret `{secret}` of the vault, for the old address")));
+    let plan = Plan { about, ..Plan::of(format!("Change `{name}`, and remove its old key?")) };
+    match ask.agree(&plan, &[]).await {
+        Err(AskError::Declined) => Err(ProviderError::NotAgreed),
+        agreed => Ok(agreed.map(drop)?),
+    }
+}
+
+/// The token: a reference goes into the provider; a secret is returned and not stored yet. `places` is where it goes.
 async fn token(
     provider: &mut Provider,
     preset: &Preset,
     changes: &ProviderChanges,
     wanted: Wanted,
+    places: &BTreeSet<String>,
     ask: &dyn Ask,
 ) -> Result<Option<Secret>, ProviderError> {
     match &changes.token {
@@ -709,7 +788,11 @@ async fn token(
     };
     if ask.is_there() {
         let page = preset.token_page.as_ref().map(|page| format!(" ({page})")).unwrap_or_default();
-        let token = ask.secret(&format!("Token{page}:")).await?;
+        let words = match wanted {
+            Wanted::Moved { had_one } => token_for(provider, places, had_one, required, &page),
+            Wanted::New | Wanted::No => format!("Token{page}:"),
+        };
+        let token = ask.secret(&words).await?;
         return match token {
             None if required => Err(no_token().into()),
             token => Ok(token),

@@ -253,6 +253,12 @@ pub enum ProviderError {
         /// The provider.
         provider: ProviderName,
     },
+    /// Another process changed the provider while the user was asked about it.
+    #[error("provider `{provider}` has changed meanwhile: nothing was removed")]
+    ChangedMeanwhile {
+        /// The provider.
+        provider: ProviderName,
+    },
     /// The provider needs a token.
     #[error("`{preset}` needs a token, and there is no terminal to ask on")]
     NeedsToken {
@@ -372,6 +378,7 @@ impl Fault for ProviderError {
             Self::MovedMeanwhile { provider } => {
                 format!("look at it with `aiw provider show {provider}`, then give the token again")
             }
+            Self::ChangedMeanwhile { provider } => format!("look at it with `aiw provider show {provider}`"),
             Self::NeedsToken { .. } => "`--token-env VAR` or `--token-stdin`".into(),
             Self::NeedsNewToken { .. } => {
                 "`--token-stdin` or `--token-env VAR` gives a new one; `--keep-token` sends the old one there".into()

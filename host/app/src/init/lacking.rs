@@ -27,6 +27,19 @@ pub enum InitPart {
     Sync,
 }
 
+impl InitPart {
+    /// Returns its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Clients => "clients",
+            Self::Hooks => "hooks",
+            Self::Model => "model",
+            Self::Sync => "sync",
+        }
+    }
+}
+
 /// A part that is lacking
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct LackingPart {

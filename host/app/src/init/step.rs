@@ -222,6 +222,11 @@ async fn far_end(client: &ClientSession, ask: &dyn Ask, sink: &dyn Sink) -> Resu
     sink.step("Your configuration can travel to your other machines, encrypted, by a folder, a git repository, WebDAV, S3 or Google Drive".into());
     loop {
         let Some(said) = ask.text("Address of the far end (empty for none):").await? else { return Ok(None) };
+        // As an address, it would be a folder of that name.
+        if ["y", "n", "yes", "no"].contains(&said.to_lowercase().as_str()) {
+            sink.step(format!("`{said}` is no address: type one, or nothing for no far end"));
+            continue;
+        }
         match own.check_address(&said) {
             Ok(far_end) => {
                 let word = shell_word_in_line(&far_end);

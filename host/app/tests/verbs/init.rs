@@ -73,13 +73,23 @@ struct Person<'a> {
     heard: Recorded,
     texts: Mutex<Vec<String>>,
     wants: bool,
+    /// Whether they stop, or say nothing, where they are asked for the words of a store.
+    stops_at_words: bool,
+    waits_at_words: bool,
     agrees: Box<dyn Fn() -> bool + Send + Sync + 'a>,
 }
 
 impl<'a> Person<'a> {
     fn new(texts: &[&str], agrees: impl Fn() -> bool + Send + Sync + 'a) -> Self {
         let texts = texts.iter().rev().map(|text| (*text).to_owned()).collect();
-        Self { heard: Recorded::agreeing(), texts: Mutex::new(texts), wants: true, agrees: Box::new(agrees) }
+        Self {
+            heard: Recorded::agreeing(),
+            texts: Mutex::new(texts),
+            wants: true,
+            stops_at_words: false,
+            waits_at_words: false,
+            agrees: Box::new(agrees),
+        }
     }
 
     fn plan(&self) -> Plan {
@@ -111,6 +121,12 @@ impl Ask for Person<'_> {
         if let Some(number) =
             words.rsplit_once("Word ").and_then(|(_, rest)| rest.split_once(':')?.0.parse::<u8>().ok())
         {
+            if self.stops_at_words {
+                return Err(AskError::Interrupted);
+            }
+            if self.waits_at_words {
+                std::future::pending::<()>().await;
+            }
             let mut shown = self.texts.lock().unwrap();
             if words.contains("12.") {
                 *shown = words.split_whitespace().map(str::to_owned).collect();
@@ -207,7 +223,7 @@ fn a_model_that_is_switched_off_or_your_own_is_not_lacking() {
 async fn what_is_agreed_to_is_done_and_is_not_lacking_any_more() {
     let machine = Machine::new(&["claude", "codex"]);
     let far = machine.place.path().join("far");
-    let person = Person::new(&["nonsense:", far.to_str().unwrap()], || true);
+    let person = Person::new(&["y", "NO", "nonsense:", far.to_str().unwrap()], || true);
     let before = machine.all();
     let done = machine.walk(&MOST, &person).await.unwrap();
     assert!(done.failed.is_empty() && done.done == MOST, "{done:?} {:?}", person.heard.heard());
@@ -217,6 +233,8 @@ async fn what_is_agreed_to_is_done_and_is_not_lacking_any_more() {
         assert!(plan.about.iter().any(|about| about == line), "{line}: {plan:#?}");
     }
     assert!(heard.contains("has another form"), "{heard}");
+    assert!(heard.contains("`y` is no address") && heard.contains("`NO` is no address"), "{heard}");
+    assert!(!heard.contains("not done"), "{heard}");
     for undo in ["aiw setup claude codex --undo", "aiw history hooks uninstall", "aiw sync leave"] {
         assert!(heard.contains(&format!("undo: `{undo}`")), "{undo}: {heard}");
     }
@@ -268,6 +286,31 @@ async fn a_step_that_fails_stops_no_other_and_says_how_to_try_again() {
     assert!(heard.contains("try again: `aiw sync init "), "{heard}");
     assert!(done.first.unwrap().to_string().contains("would change something else"), "{heard}");
     assert!(!machine.user(".codex/config.toml").exists());
+}
+
+#[tokio::test]
+async fn who_stops_after_they_agreed_is_told_what_was_done_and_what_was_not() {
+    let machine = Machine::new(&["claude"]);
+    let far = machine.place.path().join("far");
+    let person = Person { stops_at_words: true, ..Person::new(&[far.to_str().unwrap()], || true) };
+    let stopped = machine.walk(&MOST, &person).await;
+    assert!(stopped.is_err(), "{stopped:?}");
+    let heard = person.heard.heard().join("\n");
+    assert!(heard.contains("done: clients, hooks; not done: sync; `aiw init` goes on"), "{heard}");
+    // The same holds where all of it is dropped.
+    let (machine, person) = (Machine::new(&["claude"]), Person::new(&[far.to_str().unwrap()], || true));
+    let person = Person { waits_at_words: true, ..person };
+    {
+        let mut walk = std::pin::pin!(machine.walk(&MOST, &person));
+        let is_waiting = async {
+            while !person.heard.heard().join("\n").contains("history hooks uninstall") {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! { _ = &mut walk => panic!("it waits"), () = is_waiting => {} }
+    }
+    let heard = person.heard.heard().join("\n");
+    assert!(heard.contains("done: clients, hooks; not done: sync; `aiw init` goes on"), "{heard}");
 }
 
 #[tokio::test]

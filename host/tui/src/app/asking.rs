@@ -10,8 +10,11 @@ use ratatui::style::{Modifier, Style};
 use crate::paint::{BOLD, Line, text};
 use crate::prompt::{Answer, Form, Prompt};
 
-/// The most characters of an answer.
+/// The most bytes of an answer.
 const TYPED: usize = 4_000;
+
+/// What those read who typed more.
+const TOO_LONG: &str = "This is too long: an answer has at most 4,000 bytes. Backspace empties it.";
 
 /// How long nobody types before a yes counts. Whoever is typing something else does not agree with one of its letters.
 const QUIET: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 400 });
@@ -19,7 +22,9 @@ const QUIET: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 400 });
 /// A question that is being answered.
 pub(super) struct Asking {
     prompt: Prompt,
-    pub(super) typed: String,
+    typed: String,
+    /// Whether more was typed than is kept. A piece of a key is no key, so it is no answer.
+    is_too_long: bool,
     /// The selected option.
     selected: usize,
     scroll: usize,
@@ -37,12 +42,14 @@ pub(super) enum Answering {
 
 impl Asking {
     pub(super) fn new(prompt: Prompt) -> Self {
-        Self { prompt, typed: String::new(), selected: 0, scroll: 0, seen: None, is_offered: false }
+        let typed = String::new();
+        Self { prompt, typed, is_too_long: false, selected: 0, scroll: 0, seen: None, is_offered: false }
     }
 
     /// Returns the prompt before what is typed, and how that is shown.
     pub(super) fn line(&self) -> Option<(&'static str, String)> {
         match self.prompt.form {
+            Form::Text | Form::Secret if self.is_too_long => Some(("too long> ", "at most 4,000 bytes".to_owned())),
             Form::Text => Some(("> ", self.typed.clone())),
             // Neither the secret nor its length.
             Form::Secret if self.typed.is_empty() => Some(("hidden> ", String::new())),
@@ -58,6 +65,7 @@ impl Asking {
             Form::Agree => &[("↓", "read on"), ("n Esc", "no")],
             Form::Choose(_) if self.is_offered => &[("↑↓", "move"), ("Enter", "take it"), ("Esc", "none")],
             Form::Choose(_) => &[("↑↓", "move"), ("Esc", "none")],
+            Form::Text | Form::Secret if self.is_too_long => &[("Backspace", "empty it"), ("Esc", "stop")],
             Form::Text | Form::Secret => &[("Enter", "next"), ("Esc", "stop")],
         }
     }
@@ -69,9 +77,16 @@ impl Asking {
     }
 
     fn push(&mut self, c: char) {
-        if !c.is_control() && self.typed.len() < TYPED {
+        self.is_too_long |= !c.is_control() && self.typed.len() + c.len_utf8() > TYPED;
+        if !c.is_control() && !self.is_too_long {
             self.typed.push(c);
         }
+    }
+
+    /// Forgets what was typed.
+    pub(super) fn clear(&mut self) {
+        self.typed.clear();
+        self.is_too_long = false;
     }
 
     /// Whether a yes counts.
@@ -109,7 +124,8 @@ impl Asking {
                 _ => {}
             },
             Form::Text | Form::Secret => match code {
-                KeyCode::Enter if self.seen.is_some() => {
+                KeyCode::Backspace if self.is_too_long => self.clear(),
+                KeyCode::Enter if self.seen.is_some() && !self.is_too_long => {
                     let typed = std::mem::take(&mut self.typed);
                     return self.answer(Answer::Text(typed));
                 }
@@ -142,6 +158,10 @@ impl Asking {
     pub(super) fn draw(&mut self, buffer: &mut Buffer, area: Rect) -> usize {
         let room = usize::from(area.width);
         let mut lines = Vec::new();
+        if self.is_too_long {
+            self.scroll = 0;
+            Line::wrapped(&mut lines, TOO_LONG, 0, room, BOLD);
+        }
         Line::wrapped(&mut lines, &self.prompt.question, 0, room, BOLD);
         for line in &self.prompt.lines {
             Line::wrapped(&mut lines, line, 2, room, Style::new());
@@ -165,5 +185,36 @@ impl Asking {
         }
         self.is_offered = self.counts();
         below
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_too_long_is_refused_and_no_piece_of_it_is_taken() {
+        for form in [Form::Secret, Form::Text] {
+            let (answer, mut given) = tokio::sync::oneshot::channel();
+            let mut asking = Asking::new(Prompt { form, question: "Key:".to_owned(), lines: Vec::new(), answer });
+            let area = Rect::new(0, 0, 80, 10);
+            let shown = |asking: &mut Asking| {
+                let mut buffer = Buffer::empty(area);
+                asking.draw(&mut buffer, area);
+                buffer.content.iter().map(|cell| cell.symbol()).collect::<String>()
+            };
+            assert!(!shown(&mut asking).contains("too long"));
+            asking.paste(&"k".repeat(TYPED + 1));
+            assert!(matches!(asking.key(KeyCode::Enter), Answering::Stays));
+            assert!(shown(&mut asking).contains("at most 4,000 bytes"), "{}", shown(&mut asking));
+            assert!(given.try_recv().is_err());
+            asking.key(KeyCode::Backspace);
+            // The longest one is taken whole.
+            let whole = format!("{}é", "k".repeat(TYPED - 2));
+            asking.paste(&whole);
+            assert!(!shown(&mut asking).contains("too long"));
+            assert!(matches!(asking.key(KeyCode::Enter), Answering::Over));
+            assert_eq!(given.try_recv(), Ok(Answer::Text(whole)));
+        }
     }
 }

@@ -224,7 +224,7 @@ impl App {
         if let Some(asking) = self.asking.front_mut() {
             // A letter with Ctrl is neither a yes nor a part of a text.
             match key.code {
-                KeyCode::Char('u') if control => asking.typed.clear(),
+                KeyCode::Char('u') if control => asking.clear(),
                 KeyCode::Char(_) if control => {}
                 code => {
                     if let Answering::Over = asking.key(code) {

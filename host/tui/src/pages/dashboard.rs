@@ -18,6 +18,7 @@ use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row}
 use crate::paint::{Fact, Tone};
 use crate::person::AtScreen;
 use crate::progress::said;
+use crate::screen::Program;
 
 /// The beginnings of the ids of rows.
 const TASK: &str = "task:";
@@ -38,7 +39,10 @@ pub(super) static ABOUT: PageAbout = PageAbout {
     topics: &[Topic::Tasks, Topic::Processes, Topic::Servers, Topic::Providers, Topic::Usage],
     columns: &[Column::new("PART"), Column::state("STATE"), Column::new("NAME"), Column::new("ABOUT")],
     empty: "nothing is known",
-    actions: &[Action::new('o', "open", "the screen of this part")],
+    actions: &[
+        Action::new('o', "open", "the screen of this part"),
+        Action::new('i', "set up", "`aiw init` in this terminal: it asks for what is missing, and sets it up"),
+    ],
     is_searched: false,
 };
 
@@ -64,7 +68,10 @@ impl Page for Dashboard {
         part_detail(ground, id)
     }
 
-    fn act(&self, _: &Ground, _: char, id: &str, _: &AtScreen) -> Result<Outcome, String> {
+    fn act(&self, _: &Ground, key: char, id: &str, _: &AtScreen) -> Result<Outcome, String> {
+        if key == 'i' {
+            return Ok(Outcome::Run(Program::own(["init"])?));
+        }
         let (part, thing) = id.split_once(':').map_or((id, None), |(part, thing)| (part, Some(thing.to_owned())));
         Ok(match part {
             "task" => Outcome::Open("tasks", thing),
@@ -159,7 +166,8 @@ fn parts(ground: &Ground) -> Vec<Row> {
     }
     let seen = Overview::look(home, ground.client.cwd());
     if seen.is_new {
-        rows.insert(0, line("start", "first", Tone::Warn, String::new(), FIRST.to_owned()));
+        let cells = ["start".to_owned(), "first".to_owned(), String::new(), FIRST.to_owned()];
+        rows.insert(0, Row::new("start", Tone::Warn, "i", cells));
     }
     for (name, about) in seen.lines().into_iter().filter(|(name, _)| !["tasks", "processes"].contains(name)) {
         rows.push(line(name, "", Tone::Plain, String::new(), about));

@@ -1,13 +1,14 @@
 //! Processes of the project: how they stand, what they write, starting and stopping them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use aiw_app::feed::Topic;
 use aiw_app::own_executable;
 use aiw_app::phrases::{since_rfc3339, soon, took};
 use aiw_core::counted;
-use aiw_processes::{Manager, ProcessSummary, RunState, StartResults};
+use aiw_processes::{Follow, FollowFrom, LogEntry, Manager, ProcessSummary, RunState, StartResults};
+use aiw_supervisor::SupervisorError;
 use parking_lot::Mutex;
 
 use crate::ground::Ground;
@@ -19,6 +20,9 @@ use crate::screen::Program;
 
 /// How many lines of output are shown.
 const LINES: usize = 300;
+
+/// How many lines of output are shown to those who ask for more.
+const MORE: usize = 10_000;
 
 /// The processor time that a process had used, in milliseconds, and when that was looked at.
 type Used = (Instant, u64);
@@ -59,7 +63,7 @@ pub(super) static ABOUT: PageAbout = PageAbout {
         Action::new('x', "stop", "stop it: asks").asking("Stop `{}`? (y/N)"),
         Action::new('r', "restart", "stop it and start it as it is defined now"),
         Action::new('a', "attach", "put its terminal, or its log and input, in this one; Ctrl-] comes back"),
-        Action::new('L', "all logs", "all that is kept of its output"),
+        Action::new('L', "output", "the last 10000 lines of its output; `aiw logs ID` prints all that is kept"),
         Action::of_all('u', "up", "start all that start by themselves"),
         Action::of_all('D', "down", "stop all of the project: asks").asking("Stop all processes of the project? (y/N)"),
         Action::of_all('e', "edit", "edit the project's file in your editor"),
@@ -115,13 +119,41 @@ impl Page for Processes {
             'e' => return Ok(Outcome::Run(Program::own(["process", "edit"])?)),
             _ => {
                 let log = manager.log(id).map_err(|e| said(&e))?;
-                let lines = log.tail(Detail::LINES * 20).map_err(|e| e.to_string())?;
-                let facts = vec![Fact::title(format!("all output of {id}"))];
-                return Ok(Outcome::Shown(Detail::of(facts).with_lines(lines.iter().map(|line| line.text()))));
+                let (last, count) = log.so_far(FollowFrom::Start).and_then(newest).map_err(|e| e.to_string())?;
+                let detail = Detail::of(output_facts(id, last.len(), count));
+                return Ok(Outcome::Shown(detail.with_lines(last.iter().map(|line| line.text()))));
             }
         };
         Ok(Outcome::Said(said))
     }
+}
+
+/// Returns the last lines of a log, and how many there are in all.
+fn newest(mut log: Follow) -> Result<(VecDeque<LogEntry>, usize), SupervisorError> {
+    let (mut last, mut count) = (VecDeque::new(), 0);
+    let mut keep = |entries: Vec<LogEntry>| {
+        count += entries.len();
+        last.extend(entries);
+        last.drain(..last.len().saturating_sub(MORE));
+    };
+    loop {
+        let entries = log.next(Duration::ZERO)?;
+        if entries.is_empty() {
+            break;
+        }
+        keep(entries);
+    }
+    keep(log.rest());
+    Ok((last, count))
+}
+
+/// Says how much of its output is shown of a process, and the command that prints the rest.
+pub(super) fn output_facts(id: &str, shown: usize, count: usize) -> Vec<Fact> {
+    if shown == count {
+        return vec![Fact::title(format!("output of {id}: {}", counted(count as u64, "line")))];
+    }
+    let title = format!("output of {id}: the last {shown} lines of {count}");
+    vec![Fact::title(title), Fact::new("all", format!("`aiw logs {id}`"))]
 }
 
 /// Returns which share of a processor is used, in percent.

@@ -4,7 +4,7 @@ use aiw_app::feed::Topic;
 use aiw_app::phrases::{ago, since_rfc3339};
 use aiw_app::{budgets, pools};
 use aiw_core::provider::KeyState;
-use aiw_core::{Ask, AskError, CliKind, ProviderName};
+use aiw_core::{Ask, AskError, CliKind, Family, Plan, ProviderName, Sink, counted, is_model};
 use aiw_home::{ModelFor, SecretRef};
 use aiw_providers::{
     PoolSummary, ProviderChanges, ProviderDetails, ProviderError, ProviderSummary, Providers as Verbs, SecretState,
@@ -47,7 +47,7 @@ pub(super) static ABOUT: PageAbout = PageAbout {
         Action::new('m', "default", "make it the default of the CLIs that it fits"),
         Action::new('c', "change key", "type another key, which is not shown"),
         Action::new('w', "wake", "ask all members of the pool again"),
-        Action::new('d', "remove", "remove it, with its secret: asks").asking("Remove {} with its secret? (y/N)"),
+        Action::new('d', "remove", "remove it, with its secret: asks"),
         Action::of_all('n', "new", "add a provider, by questions"),
         Action::new('e', "edit", "its addresses, models and the words for its use, by questions"),
         Action::of_all('b', "budgets", "what runs may use, and what is left"),
@@ -88,7 +88,7 @@ impl Page for Providers {
                 let tested = TestSummary::of(name, &ground.block_on(verbs.test(name))?);
                 let models = match tested.models.len() {
                     0 => String::new(),
-                    count => format!(", {count} models"),
+                    count => format!(", {}", counted(count, "model")),
                 };
                 let line = format!("{name}: {} ({} ms{models})", tested.message, tested.latency_ms);
                 if tested.key == KeyState::Refused {
@@ -111,7 +111,7 @@ impl Page for Providers {
             }
             'e' => {
                 let own = name.parse::<ProviderName>().map_err(|e| e.to_string())?;
-                let changes = ground.block_on(asked(&verbs, name, person))?;
+                let changes = ground.block_on(asked(&verbs, name, person, person))?;
                 let changed = ground.block_on(verbs.edit(&own, &changes, person))?;
                 added(&format!("changed {name}"), &changed.notes)
             }
@@ -125,32 +125,49 @@ impl Page for Providers {
             }
             'b' => return budgets_shown(ground).map(Outcome::Shown),
             _ if id.starts_with(POOL) => {
+                let plan = Plan::of(format!("Remove the pool `{name}`?"));
+                ground.block_on(agreed(&plan, person))?;
                 pools::remove(ground.home(), &verbs, name).map_err(|e| said(&e))?;
                 format!("removed {name}")
             }
-            _ => {
-                aiw_app::providers::remove(ground.home(), &verbs, name).map_err(|e| said(&e))?;
-                format!("removed {name}")
-            }
+            _ => removed(ground, &verbs, name, person)?,
         }))
     }
 }
 
+/// Agrees to a plan or fails.
+async fn agreed(plan: &Plan, ask: &dyn Ask) -> Result<(), AskError> {
+    ask.agree(plan, &[]).await.map(drop)
+}
+
+/// Removes the provider that the person has agreed to, and no other that has its name by then.
+fn removed(ground: &Ground, verbs: &Verbs, name: &str, ask: &dyn Ask) -> Result<String, String> {
+    let file = verbs.file().map_err(|e| said(&e))?;
+    let seen = file.get(name).map_err(|e| said(&e))?.ok_or_else(|| format!("there is no provider `{name}`"))?;
+    let about = |(family, url): (&Family, &String)| format!("{family}: {url}");
+    let about = seen.base_urls.iter().map(about).collect();
+    let plan = Plan { about, ..Plan::of(format!("Remove `{name}` with its secret?")) };
+    ground.block_on(agreed(&plan, ask))?;
+    aiw_app::providers::remove_seen(ground.home(), verbs, seen).map_err(|e| said(&e))?;
+    Ok(format!("removed {name}"))
+}
+
 /// Asks for what is to be different of a provider. Whoever types nothing leaves it as it is.
-async fn asked(verbs: &Verbs, name: &str, person: &AtScreen) -> Result<ProviderChanges, ProviderError> {
+async fn asked(verbs: &Verbs, name: &str, ask: &dyn Ask, sink: &dyn Sink) -> Result<ProviderChanges, ProviderError> {
     let now = verbs.show(name).await?;
     let mut changes = ProviderChanges::default();
     for (family, url) in &now.summary.base_urls {
         let words = format!("Address for the {family} API (empty for {url}):");
-        changes.base_urls.extend(person.text(&words).await?.map(|url| (Some(*family), url)));
+        changes.base_urls.extend(of_use(&words, address, ask, sink).await?.map(|url| (Some(*family), url)));
     }
-    changes.model = of_or_none(&now.model, "Model", "the CLI's own choice", person).await?;
-    for (of, model) in &now.models {
-        let words = format!("Model for {of} (empty for {model}, `-` for none):");
-        let given = person.text(&words).await?.map(without_dash);
+    changes.model = of_or_none(&now.model, "Model", "the CLI's own choice", model, ask, sink).await?;
+    for (of, now) in &now.models {
+        let words = format!("Model for {of} (empty for {now}, `-` for none):");
+        let given = of_use(&words, model, ask, sink).await?;
         changes.models.extend(given.and_then(|model| Some((ModelFor::try_from(of.clone()).ok()?, model))));
     }
-    changes.scenario = of_or_none(&now.scenario, "Words for its use", "none", person).await?;
+    let scenario = |typed: &str| Ok(without_dash(typed));
+    changes.scenario = of_or_none(&now.scenario, "Words for its use", "none", scenario, ask, sink).await?;
     Ok(changes)
 }
 
@@ -159,18 +176,52 @@ async fn of_or_none(
     now: &Option<String>,
     what: &str,
     none: &str,
-    person: &AtScreen,
+    read: impl Fn(&str) -> Result<String, String>,
+    ask: &dyn Ask,
+    sink: &dyn Sink,
 ) -> Result<Option<String>, AskError> {
     let words = match now {
         Some(now) => format!("{what} (empty for {now}, `-` for {none}):"),
         None => format!("{what} (empty for {none}):"),
     };
-    Ok(person.text(&words).await?.map(without_dash))
+    of_use(&words, read, ask, sink).await
+}
+
+/// Asks until the answer is of use, and says at once why one is not.
+pub(super) async fn of_use(
+    words: &str,
+    read: impl Fn(&str) -> Result<String, String>,
+    ask: &dyn Ask,
+    sink: &dyn Sink,
+) -> Result<Option<String>, AskError> {
+    while let Some(typed) = ask.text(words).await? {
+        match read(&typed) {
+            Ok(value) => return Ok(Some(value)),
+            Err(why) => sink.step(why),
+        }
+    }
+    Ok(None)
+}
+
+/// Returns an address. What is wrong with another one is said without it: it may hold a key.
+pub(super) fn address(typed: &str) -> Result<String, String> {
+    match typed {
+        "-" => Err("an address can't be taken away; d removes the provider".to_owned()),
+        typed => aiw_home::base_url(typed).map_err(|why| format!("what you typed {why}")),
+    }
+}
+
+fn model(typed: &str) -> Result<String, String> {
+    let model = without_dash(typed);
+    match model.is_empty() || is_model(&model) {
+        true => Ok(model),
+        false => Err(ProviderError::Model { model }.to_string()),
+    }
 }
 
 /// Returns what was typed, as changes have it: a dash stands for nothing.
-fn without_dash(typed: String) -> String {
-    if typed == "-" { String::new() } else { typed }
+fn without_dash(typed: &str) -> String {
+    if typed == "-" { String::new() } else { typed.to_owned() }
 }
 
 fn added(said: &str, notes: &[String]) -> String {

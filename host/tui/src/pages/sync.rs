@@ -3,13 +3,17 @@
 use aiw_app::feed::Topic;
 use aiw_app::sync;
 use aiw_core::counted;
-use aiw_sync::{PullRequest, PushRequest, StoreStatus, SyncChange, SyncPull, Synchronizer};
+use aiw_sync::{PullRequest, PushRequest, StoreStatus, SyncChange, SyncPull, Synchronizer, has_store};
 
 use crate::ground::Ground;
 use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
 use crate::paint::{Fact, Tone};
 use crate::person::AtScreen;
 use crate::progress::said;
+
+/// What those do who have no store.
+const BEGIN: &str = "`aiw sync init FAR-END` begins a store";
+const JOIN: &str = "`aiw sync join FAR-END` joins one";
 
 /// The page of configuration that travels.
 pub(crate) struct Sync;
@@ -46,6 +50,9 @@ impl Page for Sync {
     }
 
     fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
+        if !has_store(ground.home()) {
+            return Ok(unjoined());
+        }
         let own = own(ground)?;
         let status = own.status().map_err(|e| said(&e))?;
         let to = format!("`{}` synchronizes with `{}`", status.machine, status.far_end);
@@ -54,6 +61,9 @@ impl Page for Sync {
     }
 
     fn detail(&self, ground: &Ground, id: &str) -> Detail {
+        if !has_store(ground.home()) {
+            return Detail::of(vec![Fact::title(id), Fact::new("begin", BEGIN), Fact::new("join", JOIN)]);
+        }
         let status = match own(ground).and_then(|own| own.status().map_err(|e| said(&e))) {
             Ok(status) => status,
             Err(why) => return Detail::failed(why),
@@ -98,6 +108,13 @@ impl Page for Sync {
             }
         })
     }
+}
+
+/// Returns what stands there in a home without a store, where no action has anything to act on.
+fn unjoined() -> Listed {
+    let cells = ["this machine".to_owned(), "no store".to_owned(), format!("{BEGIN}; {JOIN}")];
+    let listed = Listed::of(vec![Row::new("this machine", Tone::Warn, "", cells)], []);
+    ABOUT.actions.iter().fold(listed, |listed, action| listed.without(action.key, true))
 }
 
 /// Returns what is not pushed, what can't travel, the other machines, and what is installed on them alone.

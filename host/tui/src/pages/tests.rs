@@ -20,8 +20,10 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::app::tests::shots;
-use crate::page::{Detail, Listed, Page, Row};
+use crate::page::{Detail, Listed, Outcome, Page, Row};
 use crate::paint::Fact;
+use crate::person::AtScreen;
+use crate::screen::Program;
 
 fn task(n: u64, state: ProcessState, prompt: &str) -> Task {
     let about = TaskDescription {
@@ -294,4 +296,72 @@ fn each_screen_has_a_word_a_command_and_keys_that_no_other_meaning_has() {
         let own: std::collections::BTreeSet<&char> = keys.iter().collect();
         assert_eq!(own.len(), keys.len(), "{}: {keys:?}", page.about().word);
     }
+}
+
+#[test]
+fn a_fresh_home_is_offered_what_sets_it_up_and_nothing_that_needs_a_store() {
+    let (ground, person) = (crate::app::tests::ground(), AtScreen::new(&crate::person::quiet()));
+    let page = dashboard::Dashboard::default();
+    let start = page.list(&ground, "").unwrap().rows.into_iter().find(|row| row.id == "start").unwrap();
+    let action = page.about().actions.iter().find(|action| start.keys.contains(action.key)).unwrap();
+    assert_eq!((start.keys.len(), action.name), (1, "set up"));
+    let Ok(Outcome::Run(program)) = page.act(&ground, action.key, "start", &person) else { panic!("it runs nothing") };
+    assert_eq!(program, Program::own(["init"]).unwrap());
+    let listed = sync::Sync.list(&ground, "").unwrap();
+    assert!(sync::Sync.about().actions.iter().all(|action| listed.idle.contains(action.key)), "{listed:?}");
+    assert!(listed.rows[0].cells[2].contains("aiw sync init FAR-END"), "{listed:?}");
+}
+
+#[test]
+fn output_that_is_cut_says_so_and_names_the_command_that_prints_all() {
+    let said = |shown, count| {
+        let facts = processes::output_facts("web", shown, count);
+        facts.iter().map(|fact| fact.text.clone()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(said(10_000, 12_345), "output of web: the last 10000 lines of 12345 `aiw logs web`");
+    assert_eq!(said(1, 1), "output of web: 1 line");
+}
+
+/// A person who types these, and is told why they are asked again.
+struct Types(std::sync::Mutex<(Vec<&'static str>, Vec<String>)>);
+
+#[async_trait::async_trait]
+impl aiw_core::Ask for Types {
+    fn can_ask(&self, _: &[aiw_core::Question]) -> bool {
+        true
+    }
+
+    async fn agree(
+        &self,
+        _: &aiw_core::Plan,
+        _: &[&aiw_core::Question],
+    ) -> Result<Vec<(String, aiw_core::Secret)>, aiw_core::AskError> {
+        Err(aiw_core::AskError::Declined)
+    }
+
+    async fn choose(&self, _: &aiw_core::Choice) -> Result<usize, aiw_core::AskError> {
+        Err(aiw_core::AskError::Declined)
+    }
+
+    async fn text(&self, _: &str) -> Result<Option<String>, aiw_core::AskError> {
+        let mut known = self.0.lock().unwrap();
+        Ok((!known.0.is_empty()).then(|| known.0.remove(0).to_owned()))
+    }
+}
+
+impl aiw_core::Sink for Types {
+    fn tell(&self, told: aiw_core::Told) {
+        self.0.lock().unwrap().1.push(format!("{told:?}"));
+    }
+}
+
+#[test]
+fn an_answer_of_no_use_is_refused_at_once_and_asked_again() {
+    let types = ["-", "https://me:sk-canary@host", "https://host/v1/", "never asked"];
+    let person = Types(std::sync::Mutex::new((types.to_vec(), Vec::new())));
+    let ground = crate::app::tests::ground();
+    let given = ground.block_on(providers::of_use("Address:", providers::address, &person, &person)).unwrap();
+    let (left, told) = person.0.into_inner().unwrap();
+    assert_eq!((given, left), (Some(aiw_home::base_url("https://host/v1/").unwrap()), vec!["never asked"]));
+    assert!(told.len() == 2 && told[0].contains("can't be taken away") && !told[1].contains("canary"), "{told:?}");
 }

@@ -1,0 +1,190 @@
+//! What happens to the key of a provider that moves, and to one that has changed before it is removed.
+
+use std::sync::Mutex;
+
+use aiw_core::provider::{Account, Health, Intent, Model, Target};
+use aiw_core::{Choice, ExtensionId, Question};
+use aiw_home::Home;
+use async_trait::async_trait;
+
+use super::*;
+use crate::{CliApis, Clis, ProviderComponentError, ProviderComponents};
+
+/// A component with one preset, which may have a key.
+struct OnePreset(Need);
+
+#[async_trait]
+impl ProviderComponents for OnePreset {
+    async fn presets(&self) -> Result<(Vec<KnownPreset>, Vec<ProviderComponentError>), ProviderComponentError> {
+        Ok((Vec::new(), Vec::new()))
+    }
+
+    async fn preset(&self, _: &str, _: Option<&ExtensionId>) -> Result<KnownPreset, ProviderComponentError> {
+        let preset = Preset {
+            id: "any".into(),
+            label: "Any".into(),
+            base_urls: [(Family::Anthropic, None)].into(),
+            token: self.0,
+            token_page: None,
+            model: None,
+        };
+        Ok(KnownPreset { component: "c".parse().unwrap(), bundled: true, preset })
+    }
+
+    async fn check_address(&self, _: &str) -> Result<(), ProviderComponentError> {
+        Ok(())
+    }
+
+    async fn try_connection(&self, _: &str) -> Result<(), ProviderComponentError> {
+        Ok(())
+    }
+
+    async fn plan(&self, _: &ExtensionId, _: &Account, _: &Target) -> Result<Intent, ProviderComponentError> {
+        unreachable!("nothing is started")
+    }
+
+    async fn check(
+        &self,
+        _: &ExtensionId,
+        _: &Account,
+        _: &BTreeMap<String, Secret>,
+    ) -> Result<Health, ProviderComponentError> {
+        unreachable!("nobody is asked")
+    }
+
+    async fn models(
+        &self,
+        _: &ExtensionId,
+        _: &Account,
+        _: &BTreeMap<String, Secret>,
+    ) -> Result<Vec<Model>, ProviderComponentError> {
+        unreachable!("nobody is asked")
+    }
+}
+
+/// A person who is recorded: what they type for a key, and whether they agree.
+struct Typing {
+    key: &'static str,
+    agrees: bool,
+    is_there: bool,
+    words: Mutex<Vec<String>>,
+    plans: Mutex<Vec<Plan>>,
+}
+
+impl Typing {
+    fn new(key: &'static str, agrees: bool) -> Self {
+        Self { key, agrees, is_there: true, words: Mutex::default(), plans: Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl Ask for Typing {
+    fn can_ask(&self, _: &[Question]) -> bool {
+        true
+    }
+
+    async fn agree(&self, plan: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+        self.plans.lock().unwrap().push(plan.clone());
+        if self.agrees { Ok(Vec::new()) } else { Err(AskError::Declined) }
+    }
+
+    async fn choose(&self, _: &Choice) -> Result<usize, AskError> {
+        Err(AskError::NotHere)
+    }
+
+    fn is_there(&self) -> bool {
+        self.is_there
+    }
+
+    async fn secret(&self, words: &str) -> Result<Option<Secret>, AskError> {
+        self.words.lock().unwrap().push(words.to_owned());
+        Ok(Some(self.key).filter(|key| !key.is_empty()).map(Secret::new))
+    }
+}
+
+/// Providers with one, `x`, whose key is in the vault.
+fn with_one(need: Need) -> (tempfile::TempDir, Providers) {
+    let place = tempfile::tempdir().unwrap();
+    let home = Home::at(place.path().join("home"));
+    let lock = home.lock().unwrap();
+    home.vault().set(&lock, &"x".parse().unwrap(), &Secret::new("sk-old")).unwrap();
+    let mut provider = Provider::new("x".parse().unwrap(), "any");
+    provider.component = Some("c".parse().unwrap());
+    provider.base_urls.insert(Family::Anthropic, "https://old.example".into());
+    provider.token = Some(SecretRef::Vault("x".parse().unwrap()));
+    let mut file = home.providers().unwrap();
+    file.set(&provider).unwrap();
+    file.save(&lock).unwrap();
+    drop(lock);
+    let apis = CliApis { cli: CliKind::Claude, apis: &[Api::Messages], sets: &[], not_in_headers: &[] };
+    let components = std::sync::Arc::new(OnePreset(need));
+    (place, Providers::new(home, components, Clis::new([apis])))
+}
+
+fn moves() -> ProviderChanges {
+    let base_urls = vec![(Some(Family::Anthropic), "https://new.example/v1".to_owned())];
+    ProviderChanges { base_urls, ..ProviderChanges::default() }
+}
+
+fn has(providers: &Providers, name: &str) -> bool {
+    providers.home.vault().is_taken(&name.parse().unwrap())
+}
+
+#[tokio::test]
+async fn who_moves_a_provider_is_told_where_the_key_goes_and_agrees_before_the_old_one_is_removed() {
+    let (_place, providers) = with_one(Need::Optional);
+    let (before, name) = (providers.file().unwrap().get("x").unwrap().cloned(), "x".parse().unwrap());
+    let declines = Typing::new("", false);
+    let declined = providers.edit(&name, &moves(), &declines).await;
+    assert!(matches!(declined, Err(ProviderError::NotAgreed)), "{declined:?}");
+    assert_eq!(providers.file().unwrap().get("x").unwrap().cloned(), before);
+    assert!(has(&providers, "x"));
+    assert_eq!(
+        *declines.words.lock().unwrap(),
+        ["Key for https://new.example (the old key does not go there; empty leaves `x` without a key):"]
+    );
+    let agrees = Typing::new("", true);
+    providers.edit(&name, &moves(), &agrees).await.unwrap();
+    let plans = agrees.plans.lock().unwrap().clone();
+    assert_eq!(plans.len(), 1);
+    let about = plans[0].about.join("\n");
+    assert!(about.contains("https://new.example") && about.contains("- the secret `x` of the vault"), "{about}");
+    assert!(!has(&providers, "x"));
+    // A second move leaves nothing behind, so there is nothing to agree to.
+    let again = Typing::new("sk-new", false);
+    let changes = ProviderChanges { base_urls: vec![(None, "https://third.example".into())], ..Default::default() };
+    providers.edit(&name, &changes, &again).await.unwrap();
+    assert_eq!(again.words.lock().unwrap().len() + again.plans.lock().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_provider_that_needs_a_key_does_not_move_without_one() {
+    let (_place, providers) = with_one(Need::Required);
+    let (person, name) = (Typing::new("", true), "x".parse().unwrap());
+    assert!(providers.edit(&name, &moves(), &person).await.is_err());
+    assert!(person.words.lock().unwrap()[0].contains("without one nothing changes"));
+    assert!(has(&providers, "x") && person.plans.lock().unwrap().is_empty());
+    let person = Typing::new("sk-new", true);
+    providers.edit(&name, &moves(), &person).await.unwrap();
+    assert!(has(&providers, "x-2") && !has(&providers, "x"));
+}
+
+#[tokio::test]
+async fn a_key_that_nobody_agreed_to_remove_stays_in_the_vault() {
+    let (_place, providers) = with_one(Need::Never);
+    let nobody = Typing { is_there: false, ..Typing::new("", false) };
+    let moved = providers.edit(&"x".parse().unwrap(), &moves(), &nobody).await.unwrap();
+    assert!(has(&providers, "x"));
+    assert!(moved.notes.iter().any(|note| note.contains("`aiw secret remove x`")), "{:?}", moved.notes);
+}
+
+#[tokio::test]
+async fn a_provider_that_has_changed_since_it_was_seen_is_not_removed() {
+    let (_place, providers) = with_one(Need::Optional);
+    let seen = providers.file().unwrap().get("x").unwrap().cloned().unwrap();
+    providers.edit(&seen.name, &moves(), &Typing::new("sk-new", true)).await.unwrap();
+    let refused = providers.remove_seen(&seen);
+    assert!(matches!(refused, Err(ProviderError::ChangedMeanwhile { .. })), "{refused:?}");
+    let now = providers.file().unwrap().get("x").unwrap().cloned().unwrap();
+    assert_eq!(providers.remove_seen(&now).unwrap().name, "x");
+}
