@@ -8,15 +8,28 @@ use aiw_core::Fault;
 use aiw_home::{Home, HomeError, Mode, make_private_dir, now_rfc3339, read_capped, remove_file, replace};
 use serde::{Deserialize, Serialize};
 
+use crate::content::KeyChange;
 use crate::error::SyncError;
-use crate::incoming::FileChange;
 use crate::made::{SealedSecrets, is_sealed};
 use crate::place::{Roots, SyncPath, SyncRoot};
-use crate::snapshot::digest;
+use crate::snapshot::{FileContent, digest};
 use crate::state::{MergedState, SyncDirectory, SyncState};
+use crate::travel::TravelEffect;
 
 const MOST_RECORD: u64 = 16 << 20;
 const MOST_FILE: u64 = 64 << 20;
+
+/// A file that changes.
+#[derive(Debug, Clone)]
+pub(crate) struct FileChange {
+    pub(crate) path: SyncPath,
+    pub(crate) old: Option<FileContent>,
+    pub(crate) new: Option<FileContent>,
+    /// Its changes.
+    pub(crate) changes: Vec<KeyChange>,
+    /// The most that any of it does.
+    pub(crate) effect: TravelEffect,
+}
 
 /// How many changes can be undone, one after the other.
 const KEPT: usize = 50;

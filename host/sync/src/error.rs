@@ -142,7 +142,7 @@ pub enum SyncError {
         problem: String,
         /// Why the files are not as they were before.
         back: Option<String>,
-        /// What helps against the failure.
+        /// The step that helps against the failure.
         hint: Option<String>,
     },
     /// The user's home is not known.

@@ -215,7 +215,7 @@ impl Gatherer<'_> {
         match read {
             Ok(Some((bytes, travelling))) => {
                 let executable = is_executable(&place);
-                // Without anything that travels, it is no file for others.
+                // Without anything that travels, it is not a file for others.
                 if !row.form.has_keys() || top_level_keys(row.form, &travelling).is_ok_and(|keys| !keys.is_empty()) {
                     gathered.files.insert(path.clone(), FileContent { bytes: travelling, executable });
                 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::apply::FileChange;
 use crate::content::{
     ContentChoice, ContentConflict, KeyChange, KeyRules, Resolved, Versions, arriving, merge, travelling,
 };
@@ -46,18 +47,6 @@ pub(crate) struct FoundConflict {
     pub(crate) answer: Answer,
     /// The other machine's version of the whole file.
     pub(crate) theirs: Option<Vec<u8>>,
-}
-
-/// A file that changes.
-#[derive(Debug, Clone)]
-pub(crate) struct FileChange {
-    pub(crate) path: SyncPath,
-    pub(crate) old: Option<FileContent>,
-    pub(crate) new: Option<FileContent>,
-    /// Its changes.
-    pub(crate) changes: Vec<KeyChange>,
-    /// The most that any of it does.
-    pub(crate) effect: TravelEffect,
 }
 
 /// The work of a pull.

@@ -267,7 +267,7 @@ impl<'a> Keyed<'a> {
                     _ => Ok(self.whole(Resolved::Unchanged, Some((base.flatten(), theirs)))),
                 }
             }
-            // Without anything that travels, it is no file for others.
+            // Without anything that travels, it is not a file for others.
             (Some((_, tree)), None) if *tree == ConfigTree::empty() => Ok(self.whole(Resolved::Unchanged, None)),
             (Some((file, tree)), None) => match base {
                 Some(None) => Ok(self.whole(Resolved::Unchanged, None)),

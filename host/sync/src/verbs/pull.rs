@@ -10,12 +10,13 @@ use sha2::{Digest, Sha256};
 use super::{
     OpenStore, SyncChange, SyncConflict, SyncPull, SyncUndone, Synchronizer, Talk, content_digest, coverage, new_roots,
 };
+use crate::apply::FileChange;
 use crate::apply::{apply, recover, undo};
 use crate::content::KeyChange;
 use crate::error::SyncError;
 use crate::gather::{Gathered, LeftOutFile};
 use crate::graph::joined;
-use crate::incoming::{Answer, ConflictPlace, FileChange, Incoming, Merger};
+use crate::incoming::{Answer, ConflictPlace, Incoming, Merger};
 use crate::keys::StoreKeys;
 use crate::made::{SealedSecrets, is_sealed, missing};
 use crate::place::{SyncPath, SyncRoot};

@@ -204,6 +204,8 @@ const places = [
   ['/events', null],
   ['/registries', 'search'],
 ]
+// What is shown already is not fetched again.
+await go('/settings')
 for (const [path, opener] of places) {
   await go(path)
   if (opener === 'search') {
