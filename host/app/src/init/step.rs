@@ -224,7 +224,7 @@ async fn far_end(client: &ClientSession, ask: &dyn Ask, sink: &dyn Sink) -> Resu
         let Some(said) = ask.text("Address of the far end (empty for none):").await? else { return Ok(None) };
         // As an address, it would be a folder of that name.
         if ["y", "n", "yes", "no"].contains(&said.to_lowercase().as_str()) {
-            sink.step(format!("`{said}` is no address: type one, or nothing for no far end"));
+            sink.step(format!("`{said}` is not an address: type one, or nothing for no far end"));
             continue;
         }
         match own.check_address(&said) {

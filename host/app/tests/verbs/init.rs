@@ -236,7 +236,7 @@ async fn what_is_agreed_to_is_done_and_is_not_lacking_any_more() {
         assert!(plan.about.iter().any(|about| about == line), "{line}: {plan:#?}");
     }
     assert!(heard.contains("has another form"), "{heard}");
-    assert!(heard.contains("`y` is no address") && heard.contains("`NO` is no address"), "{heard}");
+    assert!(heard.contains("`y` is not an address") && heard.contains("`NO` is not an address"), "{heard}");
     assert!(!heard.contains("not done"), "{heard}");
     for undo in ["aiw setup claude codex --undo", "aiw history hooks uninstall", "aiw sync leave"] {
         assert!(heard.contains(&format!("undo: `{undo}`")), "{undo}: {heard}");

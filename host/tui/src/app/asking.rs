@@ -13,7 +13,7 @@ use crate::prompt::{Answer, Form, Prompt};
 /// The most bytes of an answer.
 const TYPED: usize = 4_000;
 
-/// What those read who typed more.
+/// The sentence for those who typed more.
 const TOO_LONG: &str = "This is too long: an answer has at most 4,000 bytes. Backspace empties it.";
 
 /// How long nobody types before a yes counts. Whoever is typing something else does not agree with one of its letters.
@@ -23,7 +23,7 @@ const QUIET: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 400 });
 pub(super) struct Asking {
     prompt: Prompt,
     typed: String,
-    /// Whether more was typed than is kept. A piece of a key is no key, so it is no answer.
+    /// Whether more was typed than is kept. A piece of a key is not a key, so it does not count as an answer.
     is_too_long: bool,
     /// The selected option.
     selected: usize,

@@ -11,7 +11,7 @@ use crate::paint::{Fact, Tone};
 use crate::person::AtScreen;
 use crate::progress::said;
 
-/// What those do who have no store.
+/// The commands for those who have no store.
 const BEGIN: &str = "`aiw sync init FAR-END` begins a store";
 const JOIN: &str = "`aiw sync join FAR-END` joins one";
 
