@@ -566,6 +566,17 @@ fn others_are_asked_and_servers_started_only_online() {
 }
 
 #[test]
+fn a_server_that_hangs_hides_no_other() {
+    let env = Environment::new();
+    let hangs = json!({"command": "sleep", "args": ["400"]});
+    env.write_mcp(&json!({"mcpServers": {"hangs": hangs, "ends": {"command": "false"}}}).to_string());
+    let run = env.run(&["doctor", "--online"]);
+    for told in ["server `ends`: it ", "server `hangs` did not answer within 20 s\n    → `aiw mcp doctor hangs`\n"] {
+        assert!(run.stdout.contains(told), "{told}: {}", run.whole());
+    }
+}
+
+#[test]
 fn a_server_without_its_secret_or_its_program_is_named() {
     let env = Environment::new();
     env.write_mcp(r#"{"mcpServers": {"s": {"command": "sh", "args": ["${secret:of-s}"]}}}"#);

@@ -1,6 +1,7 @@
 //! `aiw doctor`
 
 use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 use aiw_app::doctor::{Doctor, ViewKnows, ask_others, look};
 use aiw_core::{ErrorKind, counted};
@@ -10,6 +11,9 @@ use aiw_offer::{Toolset, own_tools};
 use super::mcp::{client, serve};
 use crate::failure::Failure;
 use crate::output::Output;
+
+/// How long servers may take to end.
+const ENDS: Duration = Duration::from_secs(3);
 
 /// Looks for problems.
 pub fn found(home: &Home) -> Doctor {
@@ -26,10 +30,11 @@ pub async fn online(home: &Home, output: &Output) -> Result<(), Failure> {
     let client = client::client(home, None, output)?;
     // Settings that can't be read are a problem that is found without asking.
     let asked = match serve::choices(&client, output) {
-        Ok(choices) => Some(ask_others(&client, &choices, own_tools(), output).await),
+        Ok(choices) => Some(ask_others(&client, &choices, output).await),
         Err(_) => None,
     };
-    client.pool().end().await;
+    // One that hangs while it starts is ended with this process.
+    let _ = tokio::time::timeout(ENDS, client.pool().end()).await;
     let mut answer = found(home);
     if let Some(asked) = asked {
         asked.add_to(&mut answer);

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use aiw_core::provider::KeyState;
-use aiw_core::{Fault, Sink, quoted, shell_word_in_line};
+use aiw_core::{Fault, Sink, Unasked, quoted, shell_word_in_line};
 use aiw_home::FoundProblem;
-use aiw_routing::KnownTool;
 use aiw_sync::has_store;
 use futures::future::join_all;
 
@@ -13,7 +12,8 @@ use super::Doctor;
 use crate::ClientSession;
 use crate::cli_news::outdated;
 use crate::installation::UpdateError;
-use crate::servers::look::{Choices, check};
+use crate::servers::look::{Choices, status};
+use crate::servers::pool;
 use crate::sync;
 
 /// How long one of them may take to answer.
@@ -34,14 +34,9 @@ impl OnlineProblems {
 
 /// Asks each provider with its key, the npm registry, the store of `aiw sync`, and each server, which is started for that. Whoever
 /// does not answer stops no other.
-pub async fn ask_others(
-    client: &ClientSession,
-    choices: Choices<'_>,
-    own: Vec<KnownTool>,
-    sink: &dyn Sink,
-) -> OnlineProblems {
+pub async fn ask_others(client: &ClientSession, choices: Choices<'_>, sink: &dyn Sink) -> OnlineProblems {
     let (providers, clis, mcp, sync) =
-        tokio::join!(providers(client), clis(client, sink), servers(client, choices, own, sink), store(client, sink));
+        tokio::join!(providers(client), clis(client, sink), servers(client, choices, sink), store(client, sink));
     OnlineProblems(vec![("providers", providers), ("clis", clis), ("mcp", mcp), ("sync", sync)])
 }
 
@@ -97,23 +92,22 @@ async fn store(client: &ClientSession, sink: &dyn Sink) -> Vec<FoundProblem> {
     }
 }
 
-async fn servers(
-    client: &ClientSession,
-    choices: Choices<'_>,
-    own: Vec<KnownTool>,
-    sink: &dyn Sink,
-) -> Vec<FoundProblem> {
-    let checked = match tokio::time::timeout(ANSWERS, check(client, &[], choices, own, sink)).await {
-        Ok(Ok(checked)) => checked,
-        // The part itself says why they can't be read.
-        Ok(Err(_)) => return Vec::new(),
-        Err(_) => return vec![slow("one of the servers", "aiw mcp doctor".to_owned())],
-    };
-    let of = |server: &crate::servers::look::ServerCheck| {
-        let (key, name) = (quoted(&server.status.name), shell_word_in_line(&server.status.name));
-        let error = server.status.error.as_ref()?;
-        let command = if server.status.state == "login" { "login" } else { "doctor" };
-        Some(FoundProblem::new(format!("server {key}: it {error}"), format!("aiw mcp {command} {name}")))
-    };
-    checked.servers.iter().filter_map(of).collect()
+/// Starts each server by itself: one that hangs hides no other.
+async fn servers(client: &ClientSession, choices: Choices<'_>, sink: &dyn Sink) -> Vec<FoundProblem> {
+    let names: Vec<String> = pool(client, sink).status().into_iter().map(|server| server.name).collect();
+    let asked = names.iter().map(async |name| {
+        let (key, word) = (quoted(name), shell_word_in_line(name));
+        match tokio::time::timeout(ANSWERS, status(client, std::slice::from_ref(name), choices, &Unasked)).await {
+            Err(_) => Some(slow(&format!("server {key}"), format!("aiw mcp doctor {word}"))),
+            // The part itself says why they can't be read.
+            Ok(Err(_)) => None,
+            Ok(Ok(all)) => {
+                let server = all.servers.into_iter().next()?;
+                let command = if server.state == "login" { "login" } else { "doctor" };
+                let error = server.error?;
+                Some(FoundProblem::new(format!("server {key}: it {error}"), format!("aiw mcp {command} {word}")))
+            }
+        }
+    });
+    join_all(asked).await.into_iter().flatten().collect()
 }
