@@ -55,7 +55,7 @@ fn aiw_alone_on_a_terminal_opens_it_and_each_screen_has_a_number() {
         ("5", "no providers: each AI CLI uses its own"),
         ("6", "no sessions: `aiw history import"),
         ("7", "No plugins: add a market"),
-        ("8", "synchronizes with nothing"),
+        ("8", "begins a store"),
         ("9", "check: home"),
         ("0", "no events"),
         ("1", "no past sessions yet"),
@@ -67,11 +67,11 @@ fn aiw_alone_on_a_terminal_opens_it_and_each_screen_has_a_number() {
     terminal.press("7");
     terminal.wait_for("No plugins");
     terminal.press("\t");
-    terminal.wait_for("synchronizes with nothing");
+    terminal.wait_for("begins a store");
     terminal.press("?");
     terminal.wait_for("`aiw sync status`");
     terminal.press("\u{1b}");
-    terminal.wait("the screen again", |shown| shown.contains("synchronizes") && !shown.contains("Shift-Tab"));
+    terminal.wait("the screen again", |shown| shown.contains("begins a store") && !shown.contains("Shift-Tab"));
     quit(terminal);
 }
 
@@ -261,10 +261,12 @@ fn a_provider_is_edited_by_questions_and_who_types_nothing_leaves_it_as_it_is() 
     assert_eq!((&now["base_urls"]["openai"], &now["secret"]), (&json!("https://a.test/v1"), &json!("set")));
     // A dash takes away. Its key does not move to another address: it is asked for again.
     answer(&mut terminal, ["https://b.test/v1", "-", ""]);
-    terminal.wait_for("Token");
+    terminal.wait_for("Key for https://b.test (the old key does not go there");
     terminal.press("sk-canary-b");
     terminal.wait_for("***");
     terminal.press("\r");
+    // The old one goes only with a yes.
+    agree(&mut terminal);
     until(|| shown()["base_urls"]["openai"] == "https://b.test/v1");
     assert_eq!((&shown()["model"], &shown()["scenario"]), (&json!(null), &json!("hard work")));
     answer(&mut terminal, ["", "", ""]);

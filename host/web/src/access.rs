@@ -24,8 +24,8 @@ const CODE_TIME: Duration = Duration::from_secs(60);
 /// How long a session lasts.
 pub(crate) const SESSION_TIME: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// As many sessions are kept; the oldest goes when there are more.
-const SESSIONS: usize = 64;
+/// As many codes, and as many sessions, are kept; the oldest goes when there are more.
+const MOST: usize = 64;
 
 /// The header with the token for writes.
 pub(crate) const CSRF: HeaderName = HeaderName::from_static("x-aiw-csrf");
@@ -44,6 +44,16 @@ pub(crate) struct Access {
 /// Digests with the time until which each is good, in milliseconds since 1970.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Known(BTreeMap<String, u64>);
+
+impl Known {
+    fn add(&mut self, digest: String, time: Duration) {
+        self.0.insert(digest, until(time));
+        while self.0.len() > MOST {
+            let oldest = self.0.iter().min_by_key(|(_, until)| **until).map(|(digest, _)| digest.clone());
+            let _ = oldest.and_then(|oldest| self.0.remove(&oldest));
+        }
+    }
+}
 
 impl Access {
     pub(crate) fn new(home: &Home, port: u16) -> Self {
@@ -71,9 +81,7 @@ impl Access {
     pub(crate) fn new_code(&self) -> Result<String, HomeError> {
         self.home.make_dir(&self.home.web())?;
         let code = self.random()?;
-        self.change(&self.codes(), |known| {
-            known.0.insert(digest(&code), until(CODE_TIME));
-        })?;
+        self.change(&self.codes(), |known| known.add(digest(&code), CODE_TIME))?;
         Ok(code)
     }
 
@@ -94,11 +102,7 @@ impl Access {
         }
         let token = self.random()?;
         self.change(&self.sessions(), |known| {
-            known.0.insert(digest(&token), until(SESSION_TIME));
-            while known.0.len() > SESSIONS {
-                let oldest = known.0.iter().min_by_key(|(_, until)| **until).map(|(digest, _)| digest.clone());
-                let _ = oldest.and_then(|oldest| known.0.remove(&oldest));
-            }
+            known.add(self.session_digest(&token), SESSION_TIME);
         })?;
         Ok(Some(token))
     }
@@ -106,7 +110,7 @@ impl Access {
     /// Ends one session.
     pub(crate) fn end(&self, token: &str) -> Result<(), HomeError> {
         self.change(&self.sessions(), |known| {
-            let _ = known.0.remove(&digest(token));
+            let _ = known.0.remove(&self.session_digest(token));
         })
     }
 
@@ -119,6 +123,16 @@ impl Access {
             }
         }
         Ok(())
+    }
+
+    /// Returns the digest of a session. It is one of this address: whoever takes another port is not shown to be us by it.
+    fn session_digest(&self, token: &str) -> String {
+        digest(&format!("{}\0{token}", self.port))
+    }
+
+    /// Returns whether a session is over.
+    pub(crate) fn is_over(&self, token: &str) -> bool {
+        !read(&self.sessions()).is_ok_and(|known| known.0.contains_key(&self.session_digest(token)))
     }
 
     fn random(&self) -> Result<String, HomeError> {
@@ -155,9 +169,7 @@ impl Access {
         });
         // Of two, one is somebody else's.
         let (Some(token), None) = (ours.next(), ours.next()) else { return None };
-        let digest = digest(&token);
-        let known = read(&self.sessions()).ok()?;
-        known.0.contains_key(&digest).then_some(token)
+        (!self.is_over(&token)).then_some(token)
     }
 
     /// Lets a request in, or says why not.

@@ -142,7 +142,7 @@ impl Ask for PagePerson {
             about: plan.about.clone(),
             effects: plan.effects.iter().map(ToString::to_string).collect(),
             values: questions.iter().map(value).collect(),
-            ..asked("plan", &plan.question, &[&plan.digest()])
+            ..asked("plan", &plan.question, &[&plan.digest(), &format!("{questions:?}")])
         };
         let answer = self.answer(shown)?;
         if !answer.yes {

@@ -162,6 +162,8 @@ pub fn open(home: &Home, aiw: Option<&Path>, port: Option<u16>) -> Result<Option
             home.make_dir(&home.web())?;
             WebPlace::remove(home);
             Begun::here(home)?;
+            // Whoever had the address meanwhile may have been shown a session.
+            Access::new(home, 0).forget()?;
             start(home, aiw, port)?;
         }
     }

@@ -102,6 +102,7 @@ struct Shared {
 /// The limits of one session.
 #[derive(Clone)]
 struct Limits {
+    reads: Arc<Semaphore>,
     calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
 }
@@ -125,6 +126,8 @@ impl WebServer {
         let Some(serving) = Serving::enter(app.home())? else { return Ok(None) };
         let port = free_port(port)?;
         let listener = Listener::bind((Ipv4Addr::LOCALHOST, port).into()).await?;
+        // Whoever had the address meanwhile may have been shown a session.
+        Access::new(app.home(), port).forget()?;
         Ok(Some(Self::of(app, listener, options, serving)))
     }
 
@@ -200,8 +203,9 @@ impl WebServer {
         let serves = listener.serve(rules(&shared), answer, shared.stop.clone());
         tokio::join!(serves, ended, redirects(&shared, address.port()));
         WebPlace::remove(shared.app.home());
+        let forgotten = shared.access.forget();
         drop(serving);
-        Ok(())
+        Ok(forgotten?)
     }
 }
 
@@ -304,10 +308,11 @@ async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
         "/session" => json_of(StatusCode::OK, &about(shared, &session)),
         "/openapi.json" => json_of(StatusCode::OK, &description()),
         "/events" => match limits.streams.try_acquire_owned() {
-            Ok(permit) => events(shared, &request, permit),
+            Ok(permit) => events(shared, &request, session, permit),
             Err(_) => refused(StatusCode::TOO_MANY_REQUESTS, "too many pages of this session listen"),
         },
-        path => match limits.calls.try_acquire_owned() {
+        // What hangs keeps nobody from looking.
+        path => match if request.method() == Method::GET { limits.reads } else { limits.calls }.try_acquire_owned() {
             Ok(permit) => call(shared, path, request, permit).await,
             Err(_) => refused(StatusCode::TOO_MANY_REQUESTS, "too many requests of this session are open"),
         },
@@ -319,7 +324,8 @@ fn limits(shared: &Shared, session: &str) -> Limits {
     if sessions.len() > 256 {
         sessions.retain(|_, limits| Arc::strong_count(&limits.calls) > 1 || Arc::strong_count(&limits.streams) > 1);
     }
-    let new = || Limits { calls: Arc::new(Semaphore::new(CALLS)), streams: Arc::new(Semaphore::new(STREAMS)) };
+    let semaphore = |count| Arc::new(Semaphore::new(count));
+    let new = || Limits { reads: semaphore(CALLS), calls: semaphore(CALLS), streams: semaphore(STREAMS) };
     sessions.entry(session.to_owned()).or_insert_with(new).clone()
 }
 
@@ -403,7 +409,7 @@ pub(crate) fn unescaped(part: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn events(shared: &Arc<Shared>, request: &Request<Bytes>, permit: OwnedSemaphorePermit) -> Answer {
+fn events(shared: &Arc<Shared>, request: &Request<Bytes>, session: String, permit: OwnedSemaphorePermit) -> Answer {
     let query = words(request);
     let again = request.headers().contains_key("last-event-id");
     let topics = query.get("topics").map(|topics| topics.split(',').map(str::to_owned).collect()).unwrap_or_default();
@@ -412,7 +418,10 @@ fn events(shared: &Arc<Shared>, request: &Request<Bytes>, permit: OwnedSemaphore
         Ok(None) => return refused(StatusCode::NOT_FOUND, "aiw knows no such project"),
         Err(e) => return failed(e.into()),
     };
-    let listens = Listens { topics, logs: crate::routes::logs(&client, &query), again };
+    let definitions = crate::routes::definitions(&client);
+    let access = shared.access.clone();
+    let is_over = Box::new(move || access.is_over(&session));
+    let listens = Listens { topics, logs: crate::routes::logs(&client, &query), definitions, again, is_over };
     if let Some(word) = listens.unknown() {
         return refused(StatusCode::BAD_REQUEST, &format!("there is no topic `{}`", aiw_core::one_line(word, 40)));
     }
@@ -483,12 +492,10 @@ fn called(shared: &Arc<Shared>, route: &ApiRoute, request: &Request<Bytes>, runt
         Err(problem) => return failed(problem),
     };
     let answer = (route.run)(&call);
-    if let Some(ask) = call.person.open() {
-        return json_of(StatusCode::CONFLICT, &serde_json::to_value(AskedAnswer { ask }).unwrap_or_default());
-    }
-    let mut response = match answer {
-        Ok(value) => json_of(StatusCode::OK, &value),
-        Err(problem) => failed(problem),
+    let mut response = match (call.person.open(), answer) {
+        (Some(ask), _) => json_of(StatusCode::CONFLICT, &serde_json::to_value(AskedAnswer { ask }).unwrap_or_default()),
+        (None, Ok(value)) => json_of(StatusCode::OK, &value),
+        (None, Err(problem)) => failed(problem),
     };
     tell(&call.person, &mut response);
     response

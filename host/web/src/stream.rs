@@ -3,6 +3,7 @@
 //! A stream tells topics, not content: the page asks again for what it shows. Each topic waits once, however often it
 //! changed, so a reader that is slow or hidden costs nothing, and misses nothing that it would still see.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -62,8 +63,12 @@ pub(crate) struct Listens {
     pub(crate) topics: Vec<String>,
     /// Directories of logs that are followed.
     pub(crate) logs: Vec<PathBuf>,
+    /// Files whose change is one of the processes: the definitions of the project.
+    pub(crate) definitions: Vec<PathBuf>,
     /// Whether it listened before: what happened meanwhile is not known.
     pub(crate) again: bool,
+    /// Whether its session is over.
+    pub(crate) is_over: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Listens {
@@ -84,8 +89,12 @@ impl Listens {
         let wanted: Vec<Topic> = wanted.map(|(_, topic)| *topic).collect();
         let changes = feed.changes(&wanted)?;
         self.logs.iter().for_each(|directory| changes.follow_directory(directory));
+        if wanted.contains(&Topic::Processes) {
+            self.definitions.iter().for_each(|file| changes.follow_file(file));
+        }
         let first = if self.again { "event: reset\ndata: {}\n\n" } else { "event: open\ndata: {}\n\n" };
-        let state = Following { changes, count: 0, first: Some(first), stop, _open: open.enter() };
+        let state =
+            Following { changes, count: 0, first: Some(first), stop, is_over: self.is_over, _open: open.enter() };
         Ok(unfold(state, |mut state| async move {
             let bytes = state.next().await?;
             Some((bytes, state))
@@ -98,6 +107,7 @@ struct Following {
     count: u64,
     first: Option<&'static str>,
     stop: CancellationToken,
+    is_over: Box<dyn Fn() -> bool + Send + Sync>,
     _open: Entered,
 }
 
@@ -111,13 +121,14 @@ impl Following {
                 self.count += 1;
                 let name = |topic: &Topic| match TOPICS.iter().find(|(_, known)| known == topic) {
                     Some((name, _)) => *name,
+                    None if *topic == Topic::Files => "processes",
                     None => LOGS,
                 };
-                let names: Vec<&str> = topics.iter().map(name).collect();
+                let names: BTreeSet<&str> = topics.iter().map(name).collect();
                 let data = serde_json::json!({ "topics": names });
                 Some(Bytes::from(format!("id: {}\nevent: changed\ndata: {data}\n\n", self.count)))
             }
-            () = tokio::time::sleep(BEATS) => Some(Bytes::from_static(b": alive\n\n")),
+            () = tokio::time::sleep(BEATS) => (!(self.is_over)()).then_some(Bytes::from_static(b": alive\n\n")),
             () = self.stop.cancelled() => None,
         }
     }

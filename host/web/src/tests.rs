@@ -191,15 +191,9 @@ fn a_code_is_good_once() {
 }
 
 #[test]
-fn a_server_that_begins_again_knows_its_pages_until_they_are_ended() {
+fn a_session_ends_with_its_page_and_with_its_address() {
     let mut served = Served::begin();
-    let page = served.page();
-    served.stop.cancel();
-    served.thread.take().unwrap().join().unwrap();
-    let directory = std::mem::replace(&mut served.directory, tempfile::tempdir().unwrap());
-    let served = Served::again(directory, page.port);
-    assert_eq!(page.get("/overview").status, 200);
-    let other = served.page();
+    let (page, other) = (served.page(), served.page());
     assert_eq!(page.delete("/session").status, 200);
     assert_eq!((page.get("/overview").status, other.get("/overview").status), (401, 200));
     // No file holds what a page shows.
@@ -209,8 +203,19 @@ fn a_server_that_begins_again_knows_its_pages_until_they_are_ended() {
         let token = other.cookie.split_once('=').unwrap().1;
         assert!(!text.contains(token) && !text.contains(&other.csrf), "{name}");
     }
-    Access::new(&served.home, served.port).forget().unwrap();
+    // A new socket knows nobody: another program may have had the address, and was shown the cookie.
+    let kept = std::fs::read(served.home.web().join("sessions.json")).unwrap();
+    served.stop.cancel();
+    served.thread.take().unwrap().join().unwrap();
+    let directory = std::mem::replace(&mut served.directory, tempfile::tempdir().unwrap());
+    std::fs::write(directory.path().join(".aiw/web/sessions.json"), &kept).unwrap();
+    let served = Served::again(directory, other.port);
     assert_eq!(other.get("/overview").status, 401);
+    // And a session is one of its port.
+    std::fs::write(served.home.web().join("sessions.json"), &kept).unwrap();
+    assert_eq!(other.get("/overview").status, 200);
+    let elsewhere = Access::new(&served.home, served.port ^ 1);
+    assert!(elsewhere.is_over(other.cookie.split_once('=').unwrap().1));
 }
 
 #[test]

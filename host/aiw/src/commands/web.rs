@@ -83,7 +83,7 @@ fn show(url: &str, open: bool, home: &Home, output: &Output) -> Result<(), Failu
         return Ok(());
     }
     if is_open {
-        output.note("Your browser opens the dashboard");
+        output.note("Your browser opens the dashboard; if it does not, `aiw web` prints an address");
     } else if open {
         output.note("There is no browser to open: paste this address into one within a minute");
     }

@@ -4001,7 +4001,7 @@ export interface components {
             /** @description Its name in mcp.json */
             key?: string | null;
         };
-        /** @description An answer that is no success */
+        /** @description An answer that tells of a failure */
         FailedAnswer: {
             /** @description The error */
             error: components["schemas"]["Failed"];
@@ -4010,7 +4010,7 @@ export interface components {
         Failed: {
             /** @description `user`, `config`, `unavailable`, `internal`, `interrupted` */
             kind: string;
-            /** @description What is wrong */
+            /** @description The problem */
             message: string;
             /** @description The next step */
             hint: string | null;
@@ -4715,9 +4715,9 @@ export interface components {
                 [key: string]: string;
             };
         };
-        /** @description What was done, in sentences */
+        /** @description Sentences about what was done */
         DoneOnPage: {
-            /** @description What was done */
+            /** @description The sentences */
             done: string[];
         };
         /** @description Processes that were removed */
@@ -4769,7 +4769,7 @@ export interface components {
         };
         /** @description A task */
         TaskAnswer: {
-            /** @description What is known of it */
+            /** @description The facts about it */
             task: components["schemas"]["TaskDetails"];
             /** @description The command line that goes on with its session */
             resume: string | null;
@@ -5103,7 +5103,7 @@ export interface components {
         };
         /** @description A workflow */
         WorkflowAnswer: {
-            /** @description What is known of it */
+            /** @description The facts about it */
             workflow: components["schemas"]["WorkflowSummary"];
             /** @description Its text */
             text: string;
@@ -5188,7 +5188,7 @@ export interface components {
         ProviderAnswers: {
             /** @description The providers */
             providers: components["schemas"]["ProviderSummary"][];
-            /** @description What is wrong with others */
+            /** @description The problems of others */
             problems: string[];
         };
         /** @description A provider in a list. */
@@ -5344,7 +5344,7 @@ export interface components {
         PoolAnswers: {
             /** @description The pools */
             pools: components["schemas"]["PoolSummary"][];
-            /** @description What is wrong with others */
+            /** @description The problems of others */
             problems: string[];
         };
         /** @description A pool as it is shown. */
@@ -5401,7 +5401,7 @@ export interface components {
         BudgetAnswers: {
             /** @description The budgets */
             budgets: components["schemas"]["BudgetSummary"][];
-            /** @description What is missing in the book that they are counted by */
+            /** @description The loss in the book that they are counted by */
             loss: string | null;
         };
         /** @description A budget, and what was spent of it. */
@@ -5657,7 +5657,7 @@ export interface components {
         MarketAnswers: {
             /** @description The marketplaces */
             marketplaces: components["schemas"]["MarketSummary"][];
-            /** @description What is wrong with others */
+            /** @description The problems of others */
             problems: string[];
         };
         /** @description A marketplace in a list. */

@@ -50,3 +50,9 @@ pub(crate) fn logs(client: &ClientSession, query: &BTreeMap<String, String>) -> 
     });
     of_process.into_iter().chain(of_task).collect()
 }
+
+/// Returns the files that define the processes of a client's project.
+pub(crate) fn definitions(client: &ClientSession) -> Vec<PathBuf> {
+    let manager = Manager::of(client.home(), client.cwd());
+    manager.into_iter().map(|manager| manager.project().file()).collect()
+}

@@ -75,7 +75,13 @@ export const useStream = defineStore('stream', () => {
     get('/session').then(alive, dead)
   }
 
+  /** How often a hidden page says that it is there still: a dashboard without pages ends after half an hour. */
+  const STAYS = 5 * 60_000
+
   function start(): void {
+    setInterval(() => {
+      if (document.hidden && useSession().state === 'open') get('/session').catch(() => {})
+    }, STAYS)
     document.addEventListener('visibilitychange', () => {
       if (document.hidden) close()
       else open()
