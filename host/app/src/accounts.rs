@@ -188,7 +188,7 @@ fn cost(booking: &Booking, settings: &Settings, by_cli: Option<f64>) -> Result<O
 pub fn today(home: &Home) -> Result<Sum, UsageError> {
     const DAY: u64 = 24 * 60 * 60 * 1000;
     let since = now_millis() / DAY * DAY;
-    Ok(sum_by(&Book::of(home), &home.settings_or_none()?.0, By::Day, since, |_| true)?.total)
+    Ok(sums(home, By::Day, Some(since), |_| true)?.sums.total)
 }
 
 /// Returns what was used in a directory and below it, or all of it.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aiw_core::{hex, random_hex};
+use aiw_core::{ErrorKind, hex, random_hex};
 use aiw_home::{Home, HomeError, Mode, now_millis, read_capped, remove_file, replace};
 use aiw_listen::header::{CONTENT_TYPE, COOKIE, HOST, ORIGIN};
 use aiw_listen::{
@@ -17,6 +17,8 @@ use aiw_listen::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+
+use crate::api::{Failed, FailedAnswer};
 
 /// How long a code is good.
 const CODE_TIME: Duration = Duration::from_secs(60);
@@ -159,8 +161,8 @@ impl Access {
         HeaderValue::from_str(&format!("{name}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}")).ok()
     }
 
-    /// Returns the session that a request shows.
-    pub(crate) fn session(&self, headers: &HeaderMap) -> Option<String> {
+    /// Returns the token that a request shows, good or not.
+    pub(crate) fn shown(&self, headers: &HeaderMap) -> Option<String> {
         let name = self.cookie_name();
         let cookies = headers.get_all(COOKIE).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
         let mut ours = cookies.filter_map(|cookie| {
@@ -169,7 +171,7 @@ impl Access {
         });
         // Of two, one is somebody else's.
         let (Some(token), None) = (ours.next(), ours.next()) else { return None };
-        (!self.is_over(&token)).then_some(token)
+        Some(token)
     }
 
     /// Lets a request in, or says why not.
@@ -178,7 +180,7 @@ impl Access {
         if let Err((status, words)) = self.is_from_page(head) {
             return refuse(status, words);
         }
-        let Some(token) = self.session(&head.headers) else {
+        let Some(token) = self.shown(&head.headers).filter(|token| !self.is_over(token)) else {
             return refuse(StatusCode::UNAUTHORIZED, "there is no session: `aiw web` opens one");
         };
         if head.method == Method::GET {
@@ -245,8 +247,9 @@ fn read(path: &Path) -> Result<Known, HomeError> {
 
 /// Returns an answer of one sentence, in the shape of all errors.
 pub(crate) fn refusal(status: StatusCode, words: &str) -> Response<Full<Bytes>> {
-    let body = serde_json::json!({ "error": { "kind": "user", "message": words, "hint": null } });
-    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    let error = Failed { kind: ErrorKind::User.as_str().to_owned(), message: words.to_owned(), hint: None };
+    let body = serde_json::to_vec(&FailedAnswer { error }).unwrap_or_default();
+    let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

@@ -186,15 +186,15 @@ pub fn open(home: &Home, aiw: Option<&Path>, port: Option<u16>) -> Result<Option
 const TRIES: usize = 5;
 
 fn start(home: &Home, aiw: &Path, port: Option<u16>) -> Result<(), WebError> {
-    for _ in 1..TRIES {
+    let mut more = 1..TRIES;
+    loop {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port(port)?));
+        let is_taken = || port.is_none() && TcpListener::bind(address).is_err();
         match DAEMON.start(home, aiw, Some(address)) {
-            Err(_) if port.is_none() && TcpListener::bind(address).is_err() => {}
+            Err(_) if is_taken() && more.next().is_some() => {}
             started => return Ok(started?),
         }
     }
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port(port)?));
-    Ok(DAEMON.start(home, aiw, Some(address))?)
 }
 
 /// Leads the user's browser to an address, by a page in a file: every user of the machine can read a command line, and this

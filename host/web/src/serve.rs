@@ -1,5 +1,6 @@
 //! The server of the page: what is open to everybody, what needs a session, and how long it lives.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
@@ -20,6 +21,7 @@ use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use parking_lot::Mutex;
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -299,8 +301,9 @@ async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
     if matched == SESSION && request.method() == Method::POST {
         return begin(shared, request).await;
     }
-    let Some(session) = shared.access.session(request.headers()) else {
-        return refused(StatusCode::UNAUTHORIZED, "the session is over: `aiw web` opens another one");
+    // The gate has let it in.
+    let Some(session) = shared.access.shown(request.headers()) else {
+        return refused(StatusCode::UNAUTHORIZED, "there is no session: `aiw web` opens one");
     };
     let limits = limits(shared, &session);
     match matched.strip_prefix(API).unwrap_or_default() {
@@ -386,27 +389,19 @@ fn words(request: &Request<Bytes>) -> BTreeMap<String, String> {
         .split('&')
         .filter_map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Some((unescaped(name)?, unescaped(value)?))
+            // A blank is written in this way too, but only here.
+            let text = |part: &str| unescaped(&part.replace('+', " "));
+            Some((text(name)?, text(value)?))
         })
         .collect()
 }
 
-/// Returns a part of an address without its escapes. `None` if they make no text.
+/// Returns a part of an address without its escapes. `None` if one is cut short, or they make no text.
 pub(crate) fn unescaped(part: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(part.len());
-    let mut rest = part.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let (high, low) = (rest.next()?, rest.next()?);
-                let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-                digit(high)? << 4 | digit(low)?
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).ok()
+    let is_escape =
+        |rest: &str| rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    let decoded = part.split('%').skip(1).all(is_escape).then(|| percent_decode_str(part).decode_utf8());
+    decoded?.ok().map(Cow::into_owned)
 }
 
 fn events(shared: &Arc<Shared>, request: &Request<Bytes>, session: String, permit: OwnedSemaphorePermit) -> Answer {
@@ -473,7 +468,7 @@ fn called(shared: &Arc<Shared>, route: &ApiRoute, request: &Request<Bytes>, runt
         let client = client.ok_or_else(|| NoAnswer::Malformed("aiw knows no such project".into()))?;
         let own = route.whole_path();
         let pairs = own.split('/').zip(request.uri().path().split('/'));
-        let segments = pairs.filter(|(own, _)| own.starts_with('{')).map(|(_, given)| unescaped_path(given));
+        let segments = pairs.filter(|(own, _)| own.starts_with('{')).map(|(_, given)| unescaped(given));
         let segments = segments.collect::<Option<Vec<String>>>();
         let segments = segments.ok_or_else(|| NoAnswer::Malformed("the path is not valid".into()))?;
         Ok::<_, NoAnswer>(ApiCall {
@@ -499,11 +494,6 @@ fn called(shared: &Arc<Shared>, route: &ApiRoute, request: &Request<Bytes>, runt
     };
     tell(&call.person, &mut response);
     response
-}
-
-/// A segment of a path, where `+` is itself.
-fn unescaped_path(part: &str) -> Option<String> {
-    unescaped(&part.replace('+', "%2B"))
 }
 
 /// The header with what a verb told: an array of texts, with escapes for all that is not ASCII.

@@ -401,6 +401,15 @@ fn streams_tell_what_changes_and_their_number_has_a_limit() {
     assert_eq!(page.get("/events?topics=nonsense").status, 400);
 }
 
+#[test]
+fn escapes_of_addresses_are_whole_or_refused() {
+    let all = [("a%2Fb", Some("a/b")), ("a+b", Some("a+b")), ("%e4%b8%ad", Some("\u{4e2d}")), ("", Some(""))];
+    let none = ["%", "%2", "%zz", "%ff", "a%2"].map(|part| (part, None));
+    for (part, expected) in all.into_iter().chain(none) {
+        assert_eq!(crate::serve::unescaped(part).as_deref(), expected, "{part}");
+    }
+}
+
 /// Requests that no page of ours makes: what is changed of a good one.
 // Long: the table of the attack.
 #[expect(clippy::too_many_lines, reason = "a table")]
