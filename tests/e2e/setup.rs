@@ -447,6 +447,18 @@ fn on_a_terminal_both_questions_are_asked() {
 }
 
 #[test]
+fn a_question_is_not_answered_by_what_was_typed_before_it() {
+    let (env, _clis) = FakeClis::environment();
+    let mut terminal = Terminal::start(&env, &["setup", "gemini", "--approve-calls"]);
+    terminal.wait_for("Approve all calls? [y/N]");
+    terminal.press("n\ry\ry\r");
+    terminal.wait_for("Write these changes? [y/N]");
+    terminal.press("n\r");
+    assert_eq!(terminal.ends().exit_code(), 2, "{}", terminal.shown());
+    assert!(!env.user().join(".gemini/settings.json").exists());
+}
+
+#[test]
 fn a_run_gets_aiw_and_nothing_of_mcp_json() {
     let (mut env, clis) = FakeClis::environment();
     env.set("CANARY_TOKEN", "canary-1");

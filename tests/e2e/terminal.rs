@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ const HANGS: Duration = Duration::from_secs(60);
 pub struct Terminal {
     pub master: Box<dyn MasterPty + Send>,
     pub child: Box<dyn Child + Send + Sync>,
-    keys: Box<dyn Write + Send>,
+    keys: Option<Box<dyn Write + Send>>,
     pub screen: Arc<Mutex<vt100::Parser>>,
     /// How many bytes the program has written.
     pub written: Arc<AtomicUsize>,
@@ -70,13 +71,21 @@ impl Terminal {
                 count.fetch_add(read, Ordering::SeqCst);
             }
         });
-        let keys = pair.master.take_writer().unwrap();
+        let keys = Some(pair.master.take_writer().unwrap());
         Self { master: pair.master, child, keys, screen, written, modes }
     }
 
     pub fn press(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
-        self.keys.flush().unwrap();
+        let mut writer = self.keys.take().unwrap();
+        let keys = keys.to_owned();
+        // A program that reads no more would block this for good.
+        let (done, written) = channel();
+        std::thread::spawn(move || {
+            writer.write_all(keys.as_bytes()).and_then(|()| writer.flush()).unwrap();
+            done.send(writer)
+        });
+        let writer = written.recv_timeout(HANGS);
+        self.keys = Some(writer.unwrap_or_else(|_| panic!("the keys are not read:\n{}", self.shown())));
     }
 
     pub fn shown(&self) -> String {

@@ -451,6 +451,18 @@ fn storms_of_sizes_and_floods_of_text_do_nothing() {
 }
 
 #[test]
+fn what_comes_at_once_is_read_to_its_end() {
+    let env = Environment::new();
+    let mut terminal = Terminal::start(&env, &["tui", "tasks"]);
+    terminal.wait_for("no tasks");
+    // More than one read takes.
+    terminal.press(&format!("{}?", "j".repeat(3_000)));
+    terminal.wait_for("this help");
+    terminal.press("\u{1b}");
+    quit(terminal);
+}
+
+#[test]
 fn nothing_is_written_while_nothing_changes_and_no_thread_stays() {
     let env = Environment::new();
     env.write_mcp(r#"{"mcpServers": {"one": {"command": "true"}}}"#);

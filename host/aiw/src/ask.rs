@@ -1,6 +1,6 @@
 //! The person at the terminal, as verbs ask and tell them.
 
-use aiw_core::{Ask, AskError, Choice, Effect, Page, Plan, Question, Secret, Sink, Told, one_line};
+use aiw_core::{Ask, AskError, Choice, Page, Plan, Question, Secret, Sink, Told, one_line};
 use async_trait::async_trait;
 
 use aiw_app::browser::opens;
@@ -45,10 +45,6 @@ impl Ask for Person<'_> {
             plan.effects.iter().for_each(|effect| show(&format!("  it {effect}")));
         }
         self.output.flush();
-        // Drop what was typed before: it can't be meant for a question that may run something, or that comes up beside other output.
-        if self.beside || plan.effects.iter().any(|effect| matches!(effect, Effect::Runs(_))) {
-            terminal::forget_typed();
-        }
         if !confirm(&plan.question, self.yes).await? {
             return Err(AskError::Declined);
         }
@@ -101,6 +97,7 @@ impl Ask for Person<'_> {
 
     async fn decide(&self, question: &str, usual: bool) -> Result<bool, AskError> {
         let choice = if usual { "[Y/n]" } else { "[y/N]" };
+        terminal::forget_typed();
         let said = terminal::ask(&format!("{question} {choice}")).await.map_err(why)?.to_lowercase();
         Ok(if said.is_empty() { usual } else { matches!(said.as_str(), "y" | "yes") })
     }

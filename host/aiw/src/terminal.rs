@@ -170,7 +170,7 @@ pub async fn read_secret(question: &str) -> Result<Secret, Failure> {
     Ok(secret)
 }
 
-/// Drops what was typed before a question: it can't be an answer to it.
+/// Drops what was typed, or pasted, before a question is shown: it can't be meant as a yes to it.
 pub fn forget_typed() {
     let _ = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
 }
@@ -183,6 +183,7 @@ pub async fn confirm(question: &str, flag: &str, yes: bool) -> Result<bool, Fail
     if !can_ask() {
         return Err(Failure::unanswered(&format!("`{question}` needs an answer"), flag));
     }
+    forget_typed();
     let answer = ask(&format!("{question} [y/N]")).await?;
     Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
 }

@@ -10,14 +10,16 @@ use crate::until;
 
 #[test]
 fn a_crash_loop_is_named_and_ends_although_its_pauses_outgrow_the_window() {
+    // `q` goes on long after the doctor has looked.
     let project = Project::new(
-        "process \"p\" { shell \"exit 7\"; restart \"on-failure\" max=6 within=\"300ms\" backoff=\"50ms..600ms\" }",
+        "process \"p\" { shell \"exit 7\"; restart \"on-failure\" max=6 within=\"300ms\" backoff=\"50ms..600ms\" }
+         process \"q\" { shell \"exit 7\"; restart \"on-failure\" max=100 backoff=\"50ms..2s\" }",
     );
     project.up(&[]);
-    project.until("p", "crash_looping");
+    project.until("q", "crash_looping");
     let doctor = project.run(&["doctor"]);
     assert!(
-        doctor.whole().contains("process `p` crashes again and again: starts again: exit code 7"),
+        doctor.whole().contains("process `q` crashes again and again: starts again: exit code 7"),
         "{}",
         doctor.whole()
     );

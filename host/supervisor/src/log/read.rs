@@ -217,8 +217,8 @@ impl Follow {
     }
 
     /// Returns the next lines, usually at most a few hundred. If there are none, it waits at most `patience` for a
-    /// change in the process's directory (including its end) or for a signal, and may still return none. The
-    /// caller then checks whether the process has ended, and calls again.
+    /// change in the process's directory (including its end) or for a signal, and may still return none, at once when
+    /// it begins to listen. The caller then checks whether the process has ended, and calls again.
     pub fn next(&mut self, patience: Duration) -> Result<Vec<LogEntry>, SupervisorError> {
         if !self.read_on()? && !patience.is_zero() {
             self.wait(patience)?;
@@ -227,21 +227,23 @@ impl Follow {
         Ok(std::mem::take(&mut self.ready))
     }
 
-    /// Waits for a change in the process's directory, unless there was one since listening began.
+    /// Waits for a change in the process's directory since the last wait. The wait in which listening begins ends at
+    /// once: nobody hears of what was written, or of a process that ended, just before it.
     fn wait(&mut self, patience: Duration) -> Result<(), SupervisorError> {
         /// How long a directory that can't be listened to is left alone.
         const COARSE: Duration = Duration::from_millis(if cfg!(target_os = "linux") { 1000 } else { 250 });
-        let (is_new, directories) = (self.watch.is_none(), [(self.directory().to_owned(), true)].into());
         let watch = match self.watch.take() {
             Some(watch) => watch,
             None => Watch::new()?,
         };
-        if !self.is_heard {
+        if self.is_heard {
+            watch.wait(Some(patience));
+        } else {
+            let directories = [(self.directory().to_owned(), true)].into();
             self.is_heard = watch.listen(Sources { directories, ..Sources::default() }).is_empty();
-        }
-        // What was written before is not told.
-        if !is_new || !self.read_on()? {
-            watch.wait(Some(if self.is_heard { patience } else { patience.min(COARSE) }));
+            if !self.is_heard {
+                watch.wait(Some(patience.min(COARSE)));
+            }
         }
         self.watch = Some(watch);
         Ok(())

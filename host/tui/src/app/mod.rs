@@ -2,6 +2,7 @@
 
 mod asking;
 pub(crate) mod bench;
+mod find;
 mod jobs;
 mod panel;
 mod state;

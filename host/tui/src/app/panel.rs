@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use aiw_app::feed::Topic;
 use crossterm::event::KeyCode;
 
+use super::find::Find;
 use super::jobs::Job;
 use crate::list::List;
 use crate::page::{Action, Detail, Listed, Page, Row};
@@ -68,6 +69,8 @@ pub(crate) struct Panel {
     wrapped: Option<Wrapped>,
     /// The words that the page is searched for.
     search: String,
+    /// The search of the text beside the list.
+    pub(super) inside: Find,
     /// The id of what is to be selected when the list is there.
     wanted: Option<String>,
     /// Whether a list is being read, and whether it is out of date already.
@@ -96,6 +99,7 @@ impl Panel {
             furthest: 0,
             wrapped: None,
             search: String::new(),
+            inside: Find::default(),
             wanted: None,
             is_listing: false,
             is_outdated: false,
@@ -115,6 +119,34 @@ impl Panel {
     pub(super) fn wrap(&mut self, room: usize) {
         if self.wrapped.as_ref().is_none_or(|wrapped| wrapped.room != room) {
             self.wrapped = self.detail().map(|detail| Wrapped::of(&detail.lines, room));
+            self.inside.forget();
+        }
+        let mut inside = std::mem::take(&mut self.inside);
+        inside.search(self.wrapped(0, usize::MAX));
+        self.inside = inside;
+    }
+
+    /// Whether words are looked for in the text beside the list, and not in the list.
+    pub(super) fn is_inside(&self) -> bool {
+        self.focus == Focus::Detail && self.detail().is_some_and(|detail| !detail.lines.is_empty())
+    }
+
+    /// Returns the first line of the details that is on the screen.
+    pub(super) fn first_line(&self) -> usize {
+        let follows = self.detail().is_some_and(|detail| detail.logs.is_some());
+        self.scroll.unwrap_or(if follows { self.furthest } else { 0 })
+    }
+
+    /// Returns the line that the search of the text has gone to, or the first one that is on the screen.
+    pub(super) fn found(&self) -> usize {
+        self.inside.at.unwrap_or_else(|| self.first_line())
+    }
+
+    /// Goes to the next place of the words in the text, or to the one before.
+    fn go_to(&mut self, from: usize, is_back: bool) {
+        if let Some(line) = self.inside.next(from, is_back) {
+            self.scroll = Some(line);
+            self.inside.at = Some(line);
         }
     }
 
@@ -238,6 +270,8 @@ impl Panel {
     pub(super) fn step(&mut self, code: KeyCode) -> bool {
         match code {
             KeyCode::Enter | KeyCode::Right | KeyCode::Char('l') => self.focus = Focus::Detail,
+            KeyCode::Char('n') if self.is_searched() => self.go_to(self.found() + 1, false),
+            KeyCode::Char('N') if self.is_searched() => self.go_to(self.found(), true),
             KeyCode::Left | KeyCode::Char('h') => self.back(),
             code if self.focus == Focus::Detail => return self.scroll_by(code),
             code => {
@@ -258,7 +292,13 @@ impl Panel {
         if self.shown.take().is_some() {
             self.wrapped = None;
         }
+        self.inside = Find::default();
         self.scroll = None;
+    }
+
+    /// Whether words are looked for in the text.
+    pub(super) fn is_searched(&self) -> bool {
+        self.is_inside() && !self.inside.words().is_empty()
     }
 
     fn back(&mut self) {
@@ -268,6 +308,10 @@ impl Panel {
 
     /// Leaves what is innermost. Returns whether there was something to leave.
     pub(super) fn leave(&mut self) -> bool {
+        if self.is_searched() {
+            self.inside = Find::default();
+            return true;
+        }
         let is_inside = self.focus == Focus::Detail || self.shown.is_some();
         if is_inside {
             self.back();
@@ -277,7 +321,7 @@ impl Panel {
 
     fn scroll_by(&mut self, code: KeyCode) -> bool {
         let follows = self.detail().is_some_and(|detail| detail.logs.is_some());
-        let now = self.scroll.unwrap_or(if follows { self.furthest } else { 0 });
+        let now = self.first_line();
         let next = match code {
             KeyCode::Up | KeyCode::Char('k') => now.saturating_sub(1),
             KeyCode::Down | KeyCode::Char('j') => now + 1,
@@ -289,16 +333,32 @@ impl Panel {
         };
         // At the end of logs, new lines come in by themselves.
         self.scroll = Some(next.min(self.furthest)).filter(|next| !follows || *next < self.furthest);
+        self.inside.at = None;
         true
     }
 
-    /// Returns the query of the search or of the filter.
+    /// Returns the words that are looked for: in the text, on the page, or in the list.
     pub(super) fn query(&self) -> &str {
+        if self.is_inside() {
+            return self.inside.words();
+        }
         if self.page.about().is_searched { &self.search } else { self.list.query() }
     }
 
-    /// Narrows the list, or searches anew.
+    /// Looks for words in the text, narrows the list, or searches anew.
     pub(super) fn find(&mut self, at: usize, query: String) -> Option<Job> {
+        if self.is_inside() {
+            if self.inside.words().is_empty() {
+                self.inside.from = self.first_line();
+            }
+            let (from, room) = (self.inside.from, self.wrapped.as_ref().map(|wrapped| wrapped.room));
+            self.inside.set(query);
+            if let Some(room) = room {
+                self.wrap(room);
+                self.go_to(from, false);
+            }
+            return None;
+        }
         self.forget_place();
         if self.page.about().is_searched {
             self.search = query;

@@ -397,6 +397,54 @@ fn ten_thousand_things_are_moved_through_and_found() {
 }
 
 #[test]
+fn words_are_found_in_a_long_text_one_after_the_other() {
+    let mut screen = Screen::of_fruit();
+    let line = |n: usize| if n % 100 == 50 { format!("line {n}: Error: {n}") } else { format!("line {n}") };
+    let (lines, logs) = ((0..1000).map(line).collect(), Some("/nowhere".into()));
+    screen.app.panel().unwrap().show(Detail { lines, logs, ..Detail::of(Vec::new()) });
+    assert!(screen.frame().contains("line 999"));
+    // From the end it begins again at the first.
+    screen.keys("/error: 9");
+    assert!(screen.frame().contains("/error: 9") && screen.frame().contains("line 950: Error: 950"));
+    for _ in 0..3 {
+        screen.key(KeyCode::Backspace);
+    }
+    screen.key(KeyCode::Enter);
+    let at = |screen: &mut Screen| {
+        let frame = screen.frame();
+        frame.lines().find_map(|line| Some(line.trim().strip_prefix("line ")?.strip_suffix(" with: error")?.to_owned()))
+    };
+    assert_eq!(at(&mut screen).as_deref(), Some("1 of 10"));
+    screen.keys("nn");
+    assert_eq!(at(&mut screen).as_deref(), Some("3 of 10"));
+    assert!(screen.frame().contains("line 250: Error") && !screen.frame().contains("line 150: Error"));
+    screen.keys("NNN");
+    assert_eq!(at(&mut screen).as_deref(), Some("10 of 10"));
+    assert!(screen.frame().contains("line 950: Error"));
+    // What is found is marked, and nothing else.
+    let buffer = screen.terminal.backend().buffer();
+    let marked: String = buffer
+        .content()
+        .iter()
+        .filter(|cell| cell.modifier.contains(Modifier::REVERSED))
+        .map(|cell| cell.symbol())
+        .collect();
+    assert!(marked.contains("Error") && !marked.contains("950"), "{marked}");
+    // Esc ends the search, then leaves the text.
+    screen.key(KeyCode::Esc);
+    screen.keys("/nothing like it");
+    screen.key(KeyCode::Enter);
+    assert!(screen.frame().contains("no line has: nothing like it"));
+    screen.key(KeyCode::Esc);
+    assert!(screen.frame().contains("line 9") && !screen.frame().contains("no line has"));
+    screen.key(KeyCode::Esc);
+    assert!(!screen.frame().contains("line 9"));
+    // In the list it still narrows the list.
+    screen.keys("/cherry");
+    assert!(!screen.frame().contains("banana"));
+}
+
+#[test]
 fn what_is_searched_is_read_again_with_each_word() {
     let tabs = vec![Tab::page(Arc::new(SearchedFruit))];
     let mut screen = Screen::new(tabs, Theme::default(), (80, 24));

@@ -25,12 +25,13 @@ const KEYED: usize = 10;
 const SAID: usize = 6;
 
 /// The keys that are the same in all screens, for the help.
-const KEYS: [(&str, &str); 12] = [
+const KEYS: [(&str, &str); 13] = [
     ("Tab Shift-Tab", "the next screen, the one before"),
     ("↑ ↓ j k", "move; PgUp, PgDn, Home, End, g, G go further"),
     ("Enter → l", "to the details, which the arrows scroll then"),
     ("Esc ← h", "back"),
     ("/", "show what has these words; Esc shows all"),
+    ("/ n N", "in the details: find words, next, before"),
     ("F5 Ctrl-R", "read again; what changes is read by itself"),
     ("M", "the mouse: to select here, or to select text"),
     ("Ctrl-Z", "to the background"),
@@ -270,6 +271,15 @@ fn lines(buffer: &mut Buffer, area: Rect, panel: &mut Panel) {
     let first = panel.scroll.unwrap_or(if follows { furthest } else { 0 }).min(furthest);
     let seen: Vec<Line<'_>> = panel.wrapped(first, height).map(Line::plain).collect();
     text(buffer, area, &seen, 0);
+    for (y, piece) in panel.wrapped(first, height).enumerate() {
+        for place in panel.inside.places(piece) {
+            let cells = |text: &str| u16::try_from(width(text)).unwrap_or(u16::MAX);
+            let x = cells(&piece[..place.start]);
+            let Some(line) = row(area, y).filter(|line| x < line.width) else { continue };
+            let found = Rect { x: line.x + x, width: cells(&piece[place]).min(line.width - x), ..line };
+            buffer.set_style(found, Style::new().add_modifier(Modifier::REVERSED));
+        }
+    }
     (panel.scroll, panel.furthest) = (panel.scroll.map(|scroll| scroll.min(furthest)), furthest);
 }
 
@@ -300,15 +310,18 @@ fn help(buffer: &mut Buffer, area: Rect, app: &App) -> usize {
 fn footer(buffer: &mut Buffer, area: Rect, app: &App) {
     let Some(Tab::Page(panel)) = app.tabs.get(app.at) else { return };
     if app.mode == Mode::Filter {
-        keys(buffer, area, [("Enter", "keep"), ("Esc", "all"), ("↑↓", "move")]);
+        let (esc, arrows) = if panel.is_inside() { ("end", "scroll") } else { ("all", "move") };
+        keys(buffer, area, [("Enter", "keep"), ("Esc", esc), ("↑↓", arrows)]);
         return;
     }
     let letters: Vec<(String, &str)> = panel.actions().map(|one| (one.key.to_string(), one.name)).collect();
-    let moves = match panel.focus {
-        Focus::List => [("/", "find"), ("Enter", "details")],
-        Focus::Detail => [("↑↓", "scroll"), ("Esc", "back")],
+    let moves: &[(&str, &str)] = match panel.focus {
+        Focus::List => &[("/", "find"), ("Enter", "details")],
+        Focus::Detail if panel.is_searched() => &[("n N", "next, before"), ("Esc", "end")],
+        Focus::Detail => &[("↑↓", "scroll"), ("/", "find"), ("Esc", "back")],
     };
-    let own = letters.iter().map(|(key, name)| (key.as_str(), *name)).chain(moves).chain([("q", "quit")]);
+    let own =
+        letters.iter().map(|(key, name)| (key.as_str(), *name)).chain(moves.iter().copied()).chain([("q", "quit")]);
     // The way to all others is always there.
     let rest = 8.min(area.width);
     keys(buffer, Rect { width: area.width - rest, ..area }, own);
@@ -364,6 +377,10 @@ fn status(buffer: &mut Buffer, area: Rect, app: &App) -> Option<Position> {
         let (all, shown) = panel.list.counts();
         let query = panel.query();
         let line = match (query.is_empty(), all) {
+            (false, _) if panel.is_inside() => match panel.inside.count(panel.found()) {
+                (_, 0) => format!("no line has: {query}"),
+                (at, lines) => format!("line {at} of {lines} with: {query}"),
+            },
             (true, 0) => String::new(),
             (true, all) => format!("{all}"),
             (false, all) => format!("{shown} of {all} with: {query}"),
