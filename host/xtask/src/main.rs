@@ -10,6 +10,7 @@ mod check;
 mod command;
 mod component;
 mod conformance;
+mod dashboard;
 mod dist;
 mod docs;
 mod exits;
@@ -158,6 +159,12 @@ enum Measure {
         #[arg(long, value_name = "FILE")]
         aiw: Option<PathBuf>,
     },
+    /// The cost of the dashboard: its page in a real browser, and its server
+    Web {
+        /// The binary to measure [default: the release build]
+        #[arg(long, value_name = "FILE")]
+        aiw: Option<PathBuf>,
+    },
     /// The cost of configuration that travels, beside restic and a plain `git push`
     Sync {
         /// The binary to measure [default: the release build]
@@ -219,6 +226,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Bench { what: Some(Measure::Planning { aiw }) } => return planning::bench(aiw),
         Chore::Bench { what: Some(Measure::Scripts { aiw }) } => return scripts::bench(aiw),
         Chore::Bench { what: Some(Measure::Screens { aiw }) } => return screens::bench(aiw),
+        Chore::Bench { what: Some(Measure::Web { aiw }) } => return dashboard::bench(aiw),
         Chore::Bench { what: Some(Measure::Sync { aiw }) } => return sync::bench(aiw),
         Chore::Bench { what: Some(Measure::Hooks { rounds }) } => return exits::run(rounds),
     }
