@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aiw_tests::{Environment, not_run};
 use rustix::process::{Pid, Signal, kill_process};
@@ -82,11 +82,15 @@ impl Drop for Ended<'_> {
 
 /// Returns the process that serves the dashboard of a home. Between two lives there is none.
 fn server(env: &Environment) -> Option<u32> {
+    u32::try_from(record(env)["child"]["pid"].as_u64()?).ok()
+}
+
+/// Returns what its supervisor writes of it.
+fn record(env: &Environment) -> Value {
     let root = env.home().join("web");
     let record = fs::read_dir(&root).unwrap().flatten().map(|entry| entry.path().join("web.json"));
     let record = record.into_iter().find(|path| path.is_file()).unwrap();
-    let record: Value = serde_json::from_slice(&fs::read(record).unwrap()).unwrap();
-    u32::try_from(record["child"]["pid"].as_u64()?).ok()
+    serde_json::from_slice(&fs::read(record).unwrap()).unwrap()
 }
 
 #[test]
@@ -146,6 +150,62 @@ fn a_browser_is_led_there_by_a_file_that_only_its_user_reads() {
     let run = env.run(&["web", "-d", "--open"]).ok();
     assert!(!run.stdout.contains("code") && run.stderr.contains("Your browser opens"), "{}", run.whole());
     Page::open(&led_to(&told)).good("GET", "/overview", &Value::Null);
+}
+
+#[test]
+fn where_no_browser_opens_the_address_is_printed() {
+    let mut env = Environment::new();
+    env.set("BROWSER", "false");
+    let env = env;
+    let _ended = Ended(&env);
+    let run = env.run(&["web", "-d", "--open"]).ok();
+    assert!(!run.stderr.contains("Your browser opens"), "{}", run.whole());
+    Page::open(&run.stdout);
+}
+
+#[test]
+fn whoever_leaves_keeps_nobody_waiting() {
+    let env = Environment::new();
+    env.write_mcp(r#"{"mcpServers": {"hangs": {"command": "sleep", "args": ["1000"]}}}"#);
+    let _ended = Ended(&env);
+    let page = Page::open(&env.run(&["web", "-d"]).ok().stdout);
+    let hang = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", page.port)).unwrap();
+        let head = format!(
+            "POST /api/v1/servers/hangs/tools HTTP/1.1\r\nhost: 127.0.0.1:{0}\r\norigin: http://127.0.0.1:{0}\r\n\
+             sec-fetch-site: same-origin\r\nsec-fetch-mode: cors\r\nsec-fetch-dest: empty\r\n\
+             content-type: application/json\r\ncookie: {1}\r\nx-aiw-csrf: {2}\r\n\r\n",
+            page.port, page.cookie, page.csrf
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    };
+    let calls: Vec<TcpStream> = (0..16).map(|_| hang()).collect();
+    let is_busy = || page.ask("POST", "/servers/nobody/enable", "").0 == 429;
+    until(is_busy);
+    drop(calls);
+    // The server itself is given up only after a minute.
+    let left = Instant::now();
+    while is_busy() {
+        assert!(left.elapsed() < Duration::from_secs(30), "calls that nobody waits for go on");
+        sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn one_that_crashes_again_and_again_is_ended_between_two_lives() {
+    let env = Environment::new();
+    let _ended = Ended(&env);
+    env.run(&["web", "-d"]).ok();
+    // The pause before the next life grows with each end.
+    for _ in 0..7 {
+        let pid = until(|| server(&env));
+        kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::KILL).unwrap();
+        until(|| server(&env) != Some(pid));
+    }
+    assert_eq!(env.json(&["web", "stop"])["stopped"], true);
+    assert_eq!(record(&env)["state"], "ended");
+    assert_eq!(env.json(&["web", "status"])["running"], false);
 }
 
 #[test]

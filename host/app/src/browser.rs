@@ -1,17 +1,26 @@
 //! The user's browser.
 
 use std::ffi::{OsStr, OsString};
-use std::process::{Command, Stdio};
+use std::io;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use aiw_home::Surroundings;
 
 /// Opens an address, or a page in a file, in the user's browser. Returns whether there is one.
 pub fn opens(around: &Surroundings, what: impl AsRef<OsStr>) -> bool {
+    /// What is no browser, or has no screen, fails within this time; some browsers run as long as their window.
+    const FAILS: Duration = Duration::from_millis(500);
+
     let Some(program) = program(around) else { return false };
     let mut command = Command::new(program);
     command.arg(what).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // Some browsers run as long as their window.
-    command.spawn().is_ok_and(|mut child| std::thread::Builder::new().spawn(move || child.wait()).is_ok())
+    let Ok(mut child) = command.spawn() else { return false };
+    let (sender, ended) = channel();
+    let waits = std::thread::Builder::new().spawn(move || sender.send(child.wait()));
+    let has_failed = |ended: io::Result<ExitStatus>| !ended.is_ok_and(|status| status.success());
+    waits.is_ok() && !ended.recv_timeout(FAILS).is_ok_and(has_failed)
 }
 
 fn program(around: &Surroundings) -> Option<OsString> {

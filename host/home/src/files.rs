@@ -227,6 +227,28 @@ pub(crate) fn others_may_read(path: &Path) -> bool {
     may
 }
 
+/// Whether anyone but the owner can change a file, or what is in a directory.
+pub(crate) fn others_may_write(path: &Path) -> bool {
+    #[cfg(unix)]
+    let may =
+        fs::metadata(path).is_ok_and(|meta| std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o022 != 0);
+    #[cfg(not(unix))]
+    let may = path.as_os_str().is_empty();
+    may
+}
+
+/// Refuses a file or a directory that other users can change.
+///
+/// # Errors
+///
+/// They can.
+pub fn check_own(path: &Path) -> Result<(), HomeError> {
+    match others_may_write(path) {
+        true => Err(HomeError::invalid(path, "can be written by other users")),
+        false => Ok(()),
+    }
+}
+
 /// Makes a file, if it exists, accessible only to its owner.
 pub(crate) fn make_private_file(path: &Path) -> Result<(), HomeError> {
     if !others_may_read(path) {

@@ -9,6 +9,8 @@ use aiw_core::{Fault, one_line};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+#[cfg(unix)]
+use crate::files::others_may_write;
 use crate::{Home, HomeError, Settings, Surroundings, edits};
 
 /// A problem in `aiw doctor`
@@ -80,10 +82,8 @@ impl Home {
 /// Whoever can write there decides what aiw runs.
 #[cfg(unix)]
 fn open_to_others(root: &Path) -> Option<FoundProblem> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(root).ok()?.permissions().mode();
     let close = format!("chmod go-w {}", shell_word_in_line(&root.to_string_lossy()));
-    (mode & 0o022 != 0).then(|| FoundProblem::new("others can write to aiw's home", close))
+    others_may_write(root).then(|| FoundProblem::new("others can write to aiw's home", close))
 }
 
 /// The problems in `settings.json`.

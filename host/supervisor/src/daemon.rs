@@ -7,13 +7,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use aiw_core::ProcessId;
+use aiw_core::{ProcessId, ProcessState as State};
 use aiw_home::{Home, PLACES, hold, is_held, open_plain};
 
 use crate::error::SupervisorError;
 use crate::names::Names;
 use crate::new::{NewProcess, QueueLimit, Restart, RestartAfter};
-use crate::processes::{Processes, Supervised};
+use crate::processes::{Processes, Stopped, Supervised};
 use crate::program::Program;
 use crate::root::{ProcessScope, Root, digest};
 
@@ -62,6 +62,18 @@ impl Daemon {
     /// Returns it as it is, if it was ever started.
     pub fn state(&self, home: &Home) -> Option<Supervised> {
         self.processes(home).ok()?.get(Self::id(home)).ok()
+    }
+
+    /// Ends it, whether it runs or is about to be started again. Returns whether there was something to end.
+    ///
+    /// # Errors
+    ///
+    /// It can't be ended.
+    pub fn stop(&self, home: &Home) -> Result<bool, SupervisorError> {
+        if self.state(home).is_none_or(|supervised| supervised.record.state == State::Ended) {
+            return Ok(false);
+        }
+        Ok(matches!(self.processes(home)?.stop(Self::id(home), true)?, Stopped::Ended(_)))
     }
 
     fn processes(&self, home: &Home) -> Result<Processes, SupervisorError> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aiw_core::{ErrorKind, hex, random_hex};
-use aiw_home::{Home, HomeError, Mode, now_millis, read_capped, remove_file, replace};
+use aiw_home::{Home, HomeError, Mode, check_own, now_millis, read_capped, remove_file, replace};
 use aiw_listen::header::{CONTENT_TYPE, COOKIE, HOST, ORIGIN};
 use aiw_listen::{
     Bytes, Full, HeaderMap, HeaderName, HeaderValue, Method, Parts, RefusedRequest, Response, StatusCode,
@@ -239,6 +239,7 @@ fn until(time: Duration) -> u64 {
 /// Reads the digests of a file that are good still. One that is damaged knows nobody.
 fn read(path: &Path) -> Result<Known, HomeError> {
     let bytes = read_capped(path, 64 << 10)?.unwrap_or_default();
+    check_own(path)?;
     let mut known: Known = serde_json::from_slice(&bytes).unwrap_or_default();
     let now = now_millis();
     known.0.retain(|_, until| *until > now);

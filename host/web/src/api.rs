@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 use crate::person::{AnswerOfPerson, AskedOnPage, PagePerson};
 use crate::projects::Projects;
@@ -30,6 +31,8 @@ pub(crate) struct ApiCall {
     pub(crate) client: Arc<ClientSession>,
     pub(crate) person: PagePerson,
     pub(crate) runtime: Handle,
+    /// Cancelled when whoever asked is gone, or the dashboard ends.
+    pub(crate) left: CancellationToken,
     /// The segments that stand for the braces of the path, in their order.
     pub(crate) segments: Vec<String>,
     pub(crate) query: BTreeMap<String, String>,
@@ -43,6 +46,8 @@ pub(crate) enum NoAnswer {
     Failed(Failed),
     /// The body, or a word of the query, has another form.
     Malformed(String),
+    /// Nobody waits for it any more.
+    Left,
 }
 
 /// An error of a verb, as `--json` prints it
@@ -91,6 +96,7 @@ impl NoAnswer {
         let error = match self {
             Self::Failed(failed) => failed,
             Self::Malformed(message) => Failed { kind: "usage".into(), message, hint: None },
+            Self::Left => Failed { kind: "interrupted".into(), message: "nobody waits for it".into(), hint: None },
         };
         FailedAnswer { error }
     }
@@ -126,12 +132,18 @@ impl ApiCall {
         self.word(name).is_some_and(|word| word == "true" || word == "1")
     }
 
-    /// Waits for a verb. Each call has a thread of its own.
+    /// Waits for a verb, as long as somebody waits for its answer: a page that is left is a terminal with Ctrl-C. Each call
+    /// has a thread of its own.
     pub(crate) fn wait<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Reply<T>
     where
         NoAnswer: From<E>,
     {
-        Ok(self.runtime.block_on(work)?)
+        self.runtime.block_on(async {
+            tokio::select! {
+                done = work => Ok(done?),
+                () = self.left.cancelled() => Err(NoAnswer::Left),
+            }
+        })
     }
 }
 

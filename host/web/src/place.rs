@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use aiw_app::browser::opens;
-use aiw_home::{Home, HomeError, Mode, hold, is_held, read_capped, remove_file, replace};
+use aiw_home::{Home, HomeError, Mode, check_own, hold, is_held, read_capped, remove_file, replace};
 use aiw_listen::ListenError;
 use aiw_supervisor::{Daemon, Names, is_usual_variable};
 use schemars::JsonSchema;
@@ -42,8 +42,14 @@ impl WebPlace {
         home.web().join("place.json")
     }
 
-    pub(crate) fn read(home: &Home) -> Option<Self> {
-        serde_json::from_slice(&read_capped(&Self::path(home), 4_096).ok()??).ok()
+    /// Returns where it is; none if nothing is written there, or nothing that can be read as a place.
+    ///
+    /// # Errors
+    ///
+    /// The home can't be read.
+    pub(crate) fn read(home: &Home) -> Result<Option<Self>, HomeError> {
+        let bytes = read_capped(&Self::path(home), 4_096)?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
     pub(crate) fn write(&self, home: &Home) -> Result<(), HomeError> {
@@ -115,6 +121,8 @@ impl Serving {
     /// Takes it. `None` if somebody else has it.
     pub(crate) fn enter(home: &Home) -> Result<Option<Self>, HomeError> {
         home.make_dir(&home.web())?;
+        // Whoever can write there can make sessions.
+        check_own(&home.web())?;
         let path = Self::path(home);
         Ok(hold(&path).map_err(|e| HomeError::io("lock", &path, e))?.map(Self))
     }
@@ -139,13 +147,17 @@ pub struct WebStopped {
 }
 
 /// Returns how the dashboard of a home stands.
-pub fn state(home: &Home) -> WebState {
-    let place = WebPlace::read(home).filter(|_| is_held(&Serving::path(home)));
-    WebState {
+///
+/// # Errors
+///
+/// The home can't be read.
+pub fn state(home: &Home) -> Result<WebState, WebError> {
+    let place = WebPlace::read(home)?.filter(|_| is_held(&Serving::path(home)));
+    Ok(WebState {
         running: place.is_some(),
         url: place.as_ref().map(|place| Access::new(home, place.port).origin()),
         background: place.is_some_and(|place| place.in_background),
-    }
+    })
 }
 
 /// Starts the dashboard in the background, unless one runs, and returns its address with a code that is good once, for a
@@ -158,8 +170,8 @@ pub fn open(home: &Home, aiw: Option<&Path>, port: Option<u16>) -> Result<Option
     if !is_held(&Serving::path(home)) {
         let Some(aiw) = aiw else { return Ok(None) };
         let _turn = home.turn()?;
-        if !is_held(&Serving::path(home)) {
-            home.make_dir(&home.web())?;
+        // What keeps the one in the background from serving is told here, and not in its log alone.
+        if Serving::enter(home)?.is_some() {
             WebPlace::remove(home);
             Begun::here(home)?;
             // Whoever had the address meanwhile may have been shown a session.
@@ -169,7 +181,7 @@ pub fn open(home: &Home, aiw: Option<&Path>, port: Option<u16>) -> Result<Option
     }
     let begun = Instant::now();
     let place = loop {
-        match WebPlace::read(home) {
+        match WebPlace::read(home)? {
             Some(place) => break place,
             None if begun.elapsed() > PATIENCE => return Err(WebError::Silent),
             None => std::thread::sleep(Duration::from_millis(5)),
@@ -220,7 +232,7 @@ pub fn lead(home: &Home, url: &str) -> Result<bool, WebError> {
 ///
 /// The home can't be written, or it does not end.
 pub fn stop(home: &Home) -> Result<WebStopped, WebError> {
-    let place = WebPlace::read(home);
+    let place = WebPlace::read(home)?;
     let port = place.map_or(0, |place| place.port);
     Access::new(home, port).forget()?;
     let was = is_held(&Serving::path(home));
@@ -235,5 +247,8 @@ pub fn stop(home: &Home) -> Result<WebStopped, WebError> {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    Ok(WebStopped { stopped: was })
+    // One that crashes again and again serves nothing just now, and would be started once more.
+    let crashes = DAEMON.stop(home)?;
+    WebPlace::remove(home);
+    Ok(WebStopped { stopped: was || crashes })
 }

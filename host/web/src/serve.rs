@@ -174,7 +174,7 @@ impl WebServer {
         let watched = shared.app.feed().changes(&[])?;
         watched.follow_file(&WebPlace::path(shared.app.home()));
         let removed = async {
-            while WebPlace::read(shared.app.home()).is_some() {
+            while WebPlace::read(shared.app.home()).is_ok_and(|place| place.is_some()) {
                 watched.next().await;
             }
         };
@@ -297,7 +297,6 @@ async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
             None => refused(StatusCode::NOT_FOUND, "this aiw was built without its page"),
         };
     }
-    *shared.used.lock() = Instant::now();
     if matched == SESSION && request.method() == Method::POST {
         return begin(shared, request).await;
     }
@@ -305,6 +304,7 @@ async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
     let Some(session) = shared.access.shown(request.headers()) else {
         return refused(StatusCode::UNAUTHORIZED, "there is no session: `aiw web` opens one");
     };
+    *shared.used.lock() = Instant::now();
     let limits = limits(shared, &session);
     match matched.strip_prefix(API).unwrap_or_default() {
         "/session" if request.method() == Method::DELETE => end(shared, &session),
@@ -368,6 +368,7 @@ async fn begin(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
         }
         _ => return refused(StatusCode::SERVICE_UNAVAILABLE, "the session can't be kept: the home can't be written"),
     };
+    *shared.used.lock() = Instant::now();
     let mut response = json_of(StatusCode::OK, &about(shared, &token));
     if let Some(cookie) = shared.access.cookie(&token) {
         response.headers_mut().insert(SET_COOKIE, cookie);
@@ -444,10 +445,13 @@ async fn call(shared: &Arc<Shared>, path: &str, request: Request<Bytes>, permit:
     let Some(route) = table().iter().find(|route| route.path == path && route.method == request.method()) else {
         return refused(StatusCode::NOT_FOUND, "there is nothing at this path");
     };
+    let left = shared.stop.child_token();
+    // Whoever leaves drops this.
+    let _waits = left.clone().drop_guard();
     let (shared, runtime) = (shared.clone(), tokio::runtime::Handle::current());
     let done = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        called(&shared, route, &request, runtime)
+        called(&shared, route, &request, runtime, left)
     });
     match done.await {
         Ok(answer) => answer,
@@ -455,7 +459,13 @@ async fn call(shared: &Arc<Shared>, path: &str, request: Request<Bytes>, permit:
     }
 }
 
-fn called(shared: &Arc<Shared>, route: &ApiRoute, request: &Request<Bytes>, runtime: tokio::runtime::Handle) -> Answer {
+fn called(
+    shared: &Arc<Shared>,
+    route: &ApiRoute,
+    request: &Request<Bytes>,
+    runtime: tokio::runtime::Handle,
+    left: CancellationToken,
+) -> Answer {
     let query = words(request);
     let made = || {
         let mut body = match request.body().is_empty() {
@@ -477,6 +487,7 @@ fn called(shared: &Arc<Shared>, route: &ApiRoute, request: &Request<Bytes>, runt
             client,
             person,
             runtime,
+            left,
             segments,
             query: query.clone(),
             body,

@@ -1,8 +1,10 @@
 //! The dashboard over real connections: sessions, questions, forged requests.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -399,6 +401,35 @@ fn streams_tell_what_changes_and_their_number_has_a_limit() {
     assert_eq!(page.get("/events?topics=tasks").status, 429);
     drop(more);
     assert_eq!(page.get("/events?topics=nonsense").status, 400);
+}
+
+#[test]
+fn what_keeps_it_from_serving_is_told_where_it_is_started() {
+    let closed = |home: &Home, mode| std::fs::set_permissions(home.web(), Permissions::from_mode(mode)).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::at(directory.path().join(".aiw")).seen_by(Surroundings::new(Ok("/".into()), []));
+    home.make_dir(&home.web()).unwrap();
+    let said = || crate::open(&home, Some("/nowhere".as_ref()), None).unwrap_err().to_string();
+    for mode in [0o777, 0o722, 0o720] {
+        closed(&home, mode);
+        assert!(said().ends_with("web` can be written by other users"), "{}", said());
+    }
+    closed(&home, 0o700);
+    std::fs::create_dir(home.web().join("serving.lock")).unwrap();
+    assert!(said().contains("serving.lock"), "{}", said());
+    // A home that can't be read has a dashboard for all that anybody knows.
+    std::fs::create_dir(home.web().join("place.json")).unwrap();
+    assert!(crate::state(&home).unwrap_err().to_string().contains("place.json"));
+}
+
+#[test]
+fn sessions_that_others_could_have_made_are_none() {
+    let served = Served::begin();
+    let page = served.page();
+    assert_eq!(page.get("/session").status, 200);
+    let sessions = served.home.web().join("sessions.json");
+    std::fs::set_permissions(&sessions, Permissions::from_mode(0o666)).unwrap();
+    assert_eq!(page.get("/session").status, 401);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::env;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -164,12 +165,30 @@ pub fn soak(minutes: u64) -> Result<bool> {
 }
 
 /// Runs one `cargo test`, prints its output and counts the results.
+/// Runs tests, and counts them. Where none ends for long, their program is ended: a run that hangs says nothing.
 fn test(name: &str, cargo: &mut Command, count: &mut Count) -> Result<()> {
+    const HANGS: Duration = Duration::from_secs(600);
+
     println!("\n# {}, in {name}", command::line(cargo));
     let mut child = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
+    let output = child.stdout.take().context("cargo's output is piped")?;
     let failed_before = count.failed;
-    for line in BufReader::new(child.stdout.take().context("cargo's output is piped")?).split(b'\n') {
-        let line = line?;
+    let (sender, lines) = channel();
+    thread::spawn(move || BufReader::new(output).split(b'\n').try_for_each(|line| sender.send(line).map_err(drop)));
+    // Before the first line, what is tested is built.
+    let mut patience = Duration::MAX;
+    loop {
+        let line = match lines.recv_timeout(patience) {
+            Ok(line) => line?,
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                println!("failed: in {name}, no test has ended for {} minutes", HANGS.as_secs() / 60);
+                count.failed += 1;
+                end_children_of(child.id());
+                continue;
+            }
+        };
+        patience = HANGS;
         let line = String::from_utf8_lossy(&line);
         println!("{line}");
         if let Some((passed, failed)) = result(&line) {
@@ -183,6 +202,14 @@ fn test(name: &str, cargo: &mut Command, count: &mut Count) -> Result<()> {
         count.failed += 1;
     }
     Ok(())
+}
+
+/// Ends the processes that a process has started. Cargo goes on with its next program of tests then.
+fn end_children_of(pid: u32) {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    for child in children.split_whitespace() {
+        let _ = Command::new("sh").args(["-c", "kill -KILL \"$0\"", child]).status();
+    }
 }
 
 /// Parses a line: `test result: ok. 3 passed; 0 failed; …` → (3, 0).

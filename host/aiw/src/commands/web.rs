@@ -25,7 +25,7 @@ pub struct WebAddress {
 pub async fn run(args: WebArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     match args.command {
         Some(WebCommand::Status) => {
-            status(&aiw_web::state(home), output);
+            status(&aiw_web::state(home)?, output);
             Ok(())
         }
         Some(WebCommand::Stop) => {

@@ -4,6 +4,7 @@ use base64::prelude::{BASE64_STANDARD, Engine};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
+use percent_encoding::percent_decode_str;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use url::Url;
 
@@ -292,22 +293,7 @@ fn basic(user: &str, password: &str) -> Result<HeaderValue, NetError> {
 
 /// Decodes `%xx`, as git does for the user and password of a URL.
 fn decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
-    while at < bytes.len() {
-        let digits = bytes.get(at + 1..at + 3).and_then(|hex| std::str::from_utf8(hex).ok());
-        match digits.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) if bytes[at] == b'%' => {
-                out.push(byte);
-                at += 3;
-            }
-            _ => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -319,6 +305,6 @@ mod tests {
         for (user, password, encoded) in [("", "", "Og=="), ("f", "", "Zjo="), ("foob", "~", "Zm9vYjp+")] {
             assert_eq!(basic(user, password).unwrap(), format!("Basic {encoded}"));
         }
-        assert_eq!(decoded("a%40b%2"), "a@b%2");
+        assert_eq!(decoded("a%40b%2%+f"), "a@b%2%+f");
     }
 }
