@@ -96,6 +96,8 @@ struct State {
 /// A directory, or a file in it, and what its change means.
 #[derive(Debug)]
 struct Source {
+    /// The path that it is about, whether it is there or not.
+    path: PathBuf,
     directory: PathBuf,
     /// The file that counts; all if there is none.
     file: Option<OsString>,
@@ -106,6 +108,9 @@ struct Source {
     is_root: bool,
     counts_writes: bool,
 }
+
+/// A topic that has changed, and the subscriber that it is told to, if it is not a topic of the home.
+type Told = (Topic, Weak<Subscriber>);
 
 #[derive(Debug, Default)]
 struct Subscriber {
@@ -288,7 +293,14 @@ fn run(shared: &Weak<Shared>, watch: &Arc<Watch>) {
 
 impl Source {
     fn of(topic: Topic, directory: PathBuf, file: Option<OsString>) -> Self {
-        Self { directory, file, topic, only: Weak::new(), is_root: false, counts_writes: false }
+        let path = file.as_ref().map_or_else(|| directory.clone(), |file| directory.join(file));
+        Self { path, directory, file, topic, only: Weak::new(), is_root: false, counts_writes: false }
+    }
+
+    /// Whether this was listened to in another directory, since the one that it is in now was not there.
+    fn has_moved(&self, before: &[Self]) -> bool {
+        let is_same = |one: &&Self| one.topic == self.topic && one.path == self.path && one.only.ptr_eq(&self.only);
+        before.iter().find(is_same).is_some_and(|one| one.directory != self.directory)
     }
 
     /// Returns the nearest directory above in place of one that is not there.
@@ -383,8 +395,7 @@ impl State {
         let meant: Vec<&Source> = self.sources.iter().filter(is_told).collect();
         let has_more =
             is_due || is_late || meant.iter().any(|one| one.is_root) || changes.iter().any(|(_, name)| name.is_empty());
-        let all: Vec<(Topic, Option<Arc<Subscriber>>)> =
-            meant.iter().map(|one| (one.topic, one.only.upgrade())).collect();
+        let mut all: Vec<Told> = meant.iter().map(|one| (one.topic, one.only.clone())).collect();
         if is_due {
             self.told = Some(Instant::now());
         }
@@ -396,11 +407,16 @@ impl State {
         }
         // What is new is listened to before it is told.
         if has_more {
-            self.listen(home);
+            all.extend(self.listen(home));
         }
+        self.hand_out(&all);
+    }
+
+    /// Tells each subscriber its topics.
+    fn hand_out(&self, all: &[Told]) {
         for subscriber in self.subscribers() {
-            let is_its = |(topic, only): &&(Topic, Option<Arc<Subscriber>>)| match topic {
-                Topic::Files | Topic::Logs => only.as_ref().is_some_and(|only| Arc::ptr_eq(only, &subscriber)),
+            let is_its = |(topic, only): &&Told| match topic {
+                Topic::Files | Topic::Logs => std::ptr::eq(only.as_ptr(), Arc::as_ptr(&subscriber)),
                 _ => true,
             };
             let topics: Vec<Topic> = all.iter().filter(is_its).map(|(topic, _)| *topic).collect();
@@ -413,13 +429,16 @@ impl State {
 
     /// Does what [`Self::listen`] does while the thread of the feed sleeps.
     fn listen_at_once(&mut self, home: &Home) {
-        self.listen(home);
+        let moved = self.listen(home);
+        self.hand_out(&moved);
         self.running.iter().for_each(|watch| watch.wake());
     }
 
-    /// Listens to what the subscribers wait for, and to nothing else.
-    fn listen(&mut self, home: &Home) {
-        let Some(watch) = self.running.clone() else { return };
+    /// Listens to what the subscribers wait for, and to nothing else. Returns what is in another directory now: nobody is
+    /// told any more of what happened in the one before.
+    fn listen(&mut self, home: &Home) -> Vec<Told> {
+        let mut moved = Vec::new();
+        let Some(watch) = self.running.clone() else { return moved };
         loop {
             let mut all: Vec<Source> = self.topics().into_iter().flat_map(|topic| sources(home, topic)).collect();
             for subscriber in self.subscribers() {
@@ -431,6 +450,8 @@ impl State {
                 }));
             }
             let mut all: Vec<Source> = all.into_iter().map(Source::nearest).collect();
+            let now_elsewhere = all.iter().filter(|one| one.has_moved(&self.sources));
+            moved.extend(now_elsewhere.map(|one| (one.topic, one.only.clone())));
             let before = std::mem::replace(&mut self.roots, all.iter().map(|one| one.directory.clone()).collect());
             let mut wanted = Sources::default();
             for topic in self.topics() {
@@ -447,7 +468,7 @@ impl State {
             self.sources = all;
             // What was made before its directory was listened to is found in the next round.
             if self.roots.is_subset(&before) {
-                return;
+                return moved;
             }
         }
     }

@@ -211,6 +211,25 @@ fn one_that_follows_files_and_logs_hears_of_its_own() {
     assert_eq!(next(&changes), BTreeSet::new());
 }
 
+#[test]
+fn what_was_made_a_moment_before_others_subscribe_is_told() {
+    let _turn = turn();
+    for _ in 0..10 {
+        let dir = tempfile::tempdir().unwrap();
+        let feed = Feed::of(&Home::at(dir.path().join("home")));
+        let changes = feed.changes(&[]).unwrap();
+        let file = dir.path().join("project/.ichimi/processes.kdl");
+        fs::create_dir(dir.path().join("project")).unwrap();
+        changes.follow_file(&file);
+        settle(&changes);
+        fs::create_dir(file.parent().unwrap()).unwrap();
+        fs::write(&file, "").unwrap();
+        // From now on the directory is listened to that is there now.
+        let _other = feed.changes(&[Topic::Tasks]).unwrap();
+        assert_eq!(next(&changes), BTreeSet::from([Topic::Files]));
+    }
+}
+
 /// The process of a shim below a directory of records.
 fn shim(records: &Path) -> u32 {
     let mut found = fs::read_dir(records).unwrap().flatten().filter_map(|one| {
