@@ -173,7 +173,7 @@ for (const [tag, word] of [['zh', '概览'], ['ja', '概要'], ['en', 'Overview'
 check('keys and languages: no complaints', await complained())
 
 // Hostile texts, put into the server's own answers.
-const process_ = { id: 'hostile', project: '/', state: 'running', pid: 1, reason: HOSTILE, command: HOSTILE, shell: false, takes_input: true, restart: 'no', restarts: 0 }
+const process_ = { id: 'hostile', project: '/', source: 'file', state: 'running', pid: 1, reason: HOSTILE, command: HOSTILE, shell: false, takes_input: true, restart: 'no', restarts: 0 }
 const logged = (text, stream = 'stdout') => ({ id: 'hostile', time: '2026-01-02T03:04:05.678Z', stream, text })
 const task = { id: 'hostile', pid: null, root_pid: 1, cli: 'claude', provider: HOSTILE, role: null, state: 'ended', outcome: 'failed', exit_code: 1, signal: null, started: '2026-01-01T00:00:00Z', ended: '2026-01-01T00:00:01Z', unread: false, prompt: HOSTILE, cwd: HOSTILE, log: '/', session: null }
 const tool = { server: 'hostile', name: HOSTILE, proxied: 'x', description: HOSTILE, read_only: false, tokens: 1, withheld: true, suspicions: [HOSTILE], input_schema: { type: 'object', properties: { [HOSTILE]: { type: 'string', description: HOSTILE } } } }
@@ -200,6 +200,8 @@ await page.route('**/api/v1/**', async (route) => {
   const url = new URL(route.request().url())
   const answer = answers[`${route.request().method()} ${url.pathname.slice('/api/v1'.length)}`]
   if (answer === undefined) return route.fallback()
+  // A log is read on from where it ended.
+  if (url.searchParams.has('from')) return route.fulfill({ json: { ...answer, lines: [] } })
   const told = JSON.stringify([HOSTILE]).replace(/[^\x20-\x7e]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`)
   await route.fulfill({ json: answer, headers: url.pathname.endsWith('/tools') ? { 'x-aiw-told': told } : {} })
 })
@@ -236,8 +238,8 @@ for (const [path, opener] of places) {
 await go('/processes/hostile')
 await page.waitForSelector('.log-line')
 check('colours of logs are classes', (await page.$('.log-line .sgr-1')) ? '' : 'they are not')
-check('lines of stderr and of aiw are marked', (await page.$$eval('.log-stderr .log-mark, .log-aiw .log-mark', (marks) => marks.map((mark) => mark.innerText.trim()).join())) === 'stderr,aiw' ? '' : await page.innerText('.log-lines'))
-check('a link of a terminal is text', (await page.innerText('.log-lines')).includes('link') && !(await page.$('.log-lines a')) ? '' : await page.innerText('.log-lines'))
+check('lines of stderr and of aiw are marked', (await page.$$eval('.log-stderr .log-mark, .log-aiw .log-mark', (marks) => marks.map((mark) => mark.innerText.trim()).join())) === 'stderr,aiw' ? '' : (await page.innerText('.log-lines')).slice(0, 500))
+check('a link of a terminal is text', (await page.innerText('.log-lines')).includes('link') && !(await page.$('.log-lines a')) ? '' : 'it is not')
 check('times are not shown unasked', (await page.$('.log-line .log-time[title]')) ? 'they are' : '')
 await page.click('input[role=switch]')
 const clocks = await page.$$eval('.log-line .log-time[title]', (times) => times.map((time) => time.textContent.trim()))

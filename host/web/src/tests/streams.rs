@@ -74,7 +74,7 @@ fn a_hundred_streams_of_several_sessions_hear_what_changes_whoever_does_not_read
         pages.iter().flat_map(|page| (0..25).map(move |_| Listening::open(page))).collect();
     assert_eq!(streams.len(), 100);
     let slow = served.page();
-    let unread: Vec<Listening> = (0..20).map(|_| Listening::begin(&slow, false)).collect();
+    let unread: Vec<Listening> = (0..20).map(|_| Listening::open(&slow)).collect();
     for turn in 0..5 {
         add(&pages[0], &format!("p{turn}"));
         streams.iter_mut().for_each(|stream| stream.until(CHANGED));
