@@ -1,11 +1,11 @@
 //! `aiw web`: the dashboard of the built product, its server killed, its browser, and what a page does to the machine.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -238,7 +238,14 @@ fn what_a_page_does_happens_on_this_machine() {
     assert_eq!(ps["processes"][0]["state"], "running", "{ps}");
     until(|| {
         let log = page.good("GET", "/processes/web/log", &Value::Null);
-        log["lines"].as_array().unwrap().iter().any(|line| line == "up").then_some(())
+        let lines = log["lines"].as_array().unwrap();
+        let up = lines.iter().find(|line| line["text"] == "up")?.clone();
+        // As `aiw logs --json` prints it, and beside it what aiw says.
+        let printed: Value = serde_json::from_str(&project.env.run(&["logs", "web", "--json"]).ok().stdout).unwrap();
+        assert!(printed["lines"].as_array().unwrap().contains(&up), "{up}: {printed}");
+        assert!(up["stream"] == "stdout" && up["time"].as_str().unwrap().ends_with('Z'), "{up}");
+        assert!(lines.iter().any(|line| line["stream"] == "aiw"), "{log}");
+        Some(())
     });
     page.good("POST", "/processes/web/stop", &json!({}));
     let ps: Value = serde_json::from_str(&project.env.run(&["ps", "--json"]).ok().stdout).unwrap();
@@ -262,24 +269,50 @@ fn what_a_page_does_happens_on_this_machine() {
     }
 }
 
-#[test]
-fn every_page_works_in_a_browser() {
+/// Returns a script of the page's tests with its browser, if there is one.
+fn in_browser(script: &str) -> Option<Command> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/web/page");
     let chromium = std::env::var_os("AIW_TEST_CHROMIUM").map_or_else(|| "/usr/bin/chromium".into(), PathBuf::from);
     if !page.join("node_modules/playwright-core").is_dir() || !chromium.is_file() {
-        return not_run(
-            "the dashboard in a browser: `cargo xtask setup --tests` installs Chromium and playwright-core",
-        );
+        not_run("the dashboard in a browser: `cargo xtask setup --tests` installs Chromium and playwright-core");
+        return None;
     }
+    let mut node = Command::new("node");
+    node.arg(page.join("test").join(script)).env("AIW_TEST_CHROMIUM", chromium);
+    Some(node)
+}
+
+#[test]
+fn a_page_comes_back_with_what_happened_while_its_server_was_dead() {
+    let Some(mut node) = in_browser("again.mjs") else { return };
+    let text = "process \"web\" { command \"sleep\" \"600\" }; process \"late\" { command \"sleep\" \"600\" }";
+    let project = Project::new(text);
+    let _ended = Ended(&project.env);
+    project.env.run(&["up", "-d", "--yes", "web"]).ok();
+    let address = project.env.run(&["web", "-d"]).ok().stdout;
+    let mut node =
+        node.arg(address.trim()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(node.stdout.take().unwrap());
+    let mut first = String::new();
+    said.read_line(&mut first).unwrap();
+    assert_eq!(first, "ready\n", "{}", std::io::read_to_string(node.stderr.take().unwrap()).unwrap());
+    let server = Pid::from_raw(i32::try_from(until(|| server(&project.env))).unwrap()).unwrap();
+    // It tells nobody of what happens from now on.
+    kill_process(server, Signal::STOP).unwrap();
+    project.env.run(&["process", "start", "late"]).ok();
+    kill_process(server, Signal::KILL).unwrap();
+    drop(node.stdin.take());
+    let said = std::io::read_to_string(said).unwrap();
+    assert!(node.wait().unwrap().success(), "{said}");
+}
+
+#[test]
+fn every_page_works_in_a_browser() {
+    let Some(mut node) = in_browser("browser.mjs") else { return };
     let project = Project::new("process \"web\" { shell \"echo up; exec sleep 600\" }");
     let _ended = Ended(&project.env);
     let address = project.env.run(&["web", "-d"]).ok().stdout;
-    let run = Command::new("node")
-        .arg(page.join("test/browser.mjs"))
-        .arg(address.trim())
-        .env("AIW_TEST_CHROMIUM", chromium)
-        .output()
-        .unwrap();
+    let run = node.arg(address.trim()).output().unwrap();
     let said = [run.stdout, run.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     assert!(run.status.success(), "{said}");
 }

@@ -48,7 +48,7 @@ pub use launcher::Launcher;
 pub use permission::Permission;
 pub use prepared::{Explanation, PreparedRun, Translation};
 pub use reader::{Reader, interpreter};
-pub use report::{TaskDetails, TaskLogLine, TaskSummary, TokenUsage, WaitedTask, duration, resume, standing};
+pub use report::{TaskDetails, TaskLog, TaskLogLine, TaskSummary, TokenUsage, WaitedTask, duration, resume, standing};
 pub use request::{MAX_PROMPT_BYTES, OwnServer, RunRequest};
 pub use resume::{Continuation, Past, Resume, Resumes};
 pub use roles::{

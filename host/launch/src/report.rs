@@ -161,6 +161,17 @@ pub struct WaitedTask {
     pub last_lines: Vec<String>,
 }
 
+/// `aiw logs`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct TaskLog {
+    /// The task's id
+    pub id: String,
+    /// The log file
+    pub log: String,
+    /// Its lines
+    pub lines: Vec<TaskLogLine>,
+}
+
 /// A line of a task's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TaskLogLine {
@@ -171,6 +182,14 @@ pub struct TaskLogLine {
     pub stream: Stream,
     /// Its text
     pub text: String,
+}
+
+impl TaskLog {
+    /// Lines of a task's log as they are shown.
+    pub fn of(task: &Task, lines: &[TextLine]) -> Self {
+        let (id, log) = (task.id.to_string(), task.log.to_string_lossy().into_owned());
+        Self { id, log, lines: lines.iter().map(TaskLogLine::of).collect() }
+    }
 }
 
 impl TaskLogLine {

@@ -36,7 +36,7 @@ impl Manager {
         }
         let log = self.processes.log(record)?;
         let terminal = status.definition.terminal;
-        let connection = match terminal.is_some() || status.definition.input {
+        let connection = match status.definition.takes_input() {
             // A reader wants to know no more than the size of the terminal.
             true if is_reader => self.processes.attach(record).ok(),
             true => Some(self.processes.attach(record).map_err(|e| named(id, e))?),

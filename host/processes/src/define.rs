@@ -92,6 +92,27 @@ pub struct RemovedProcesses {
     pub removed: Vec<String>,
 }
 
+impl Author {
+    /// Reads the value of a variable.
+    pub(crate) fn value(self, text: &str) -> Result<EnvValue, String> {
+        match text.strip_prefix("secret:").filter(|_| self == Self::User) {
+            None => Ok(EnvValue::Literal(text.to_owned())),
+            Some(secret) => secret
+                .parse()
+                .map(EnvValue::Secret)
+                .map_err(|_| format!("reads the secret `{}`, which is not a valid name", one_line(secret, 60))),
+        }
+    }
+}
+
+/// Reads when a process is started again.
+pub(crate) fn restart_when(word: &str) -> Result<RestartWhen, String> {
+    word.parse().map_err(|_| {
+        let known = RestartWhen::ALL.map(RestartWhen::as_str).join(", ");
+        format!("has the restart policy `{}`, which is not one of {known}", one_line(word, 40))
+    })
+}
+
 impl DefineRequest {
     /// Returns the definition. What is not said is as in `base`.
     fn definition(&self, base: Definition) -> Result<Definition, ProcessError> {
@@ -103,19 +124,10 @@ impl DefineRequest {
         };
         let mut definition = Definition { run, cwd: self.cwd.clone(), auto_start: self.auto_start_on_restore, ..base };
         for (name, text) in &self.env {
-            let value = match text.strip_prefix("secret:").filter(|_| self.author == Author::User) {
-                None => EnvValue::Literal(text.clone()),
-                Some(secret) => EnvValue::Secret(secret.parse().map_err(|_| {
-                    problem(format!("reads the secret `{}`, which is not a valid name", one_line(secret, 60)))
-                })?),
-            };
-            definition.env.insert(name.clone(), value);
+            definition.env.insert(name.clone(), self.author.value(text).map_err(problem)?);
         }
         if let Some(when) = &self.restart {
-            definition.restart.when = when.parse().map_err(|_| {
-                let known = RestartWhen::ALL.map(RestartWhen::as_str).join(", ");
-                problem(format!("has the restart policy `{}`, which is not one of {known}", one_line(when, 40)))
-            })?;
+            definition.restart.when = restart_when(when).map_err(problem)?;
         }
         if let Some(at) = self.ready.clone().or_else(|| self.ready_port.map(|port| port.to_string())) {
             let check = if at.contains("://") { CheckOf::Http(at) } else { CheckOf::Tcp(at) };

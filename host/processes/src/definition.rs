@@ -147,6 +147,13 @@ pub(crate) fn with_copies(
     Ok(all)
 }
 
+impl Definition {
+    /// Whether a process of this definition takes input: its standard input stays open, or it has a terminal.
+    pub(crate) fn takes_input(&self) -> bool {
+        self.input || self.terminal.is_some()
+    }
+}
+
 // Hundreds of definitions are read for a list, and most say little.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()

@@ -42,7 +42,7 @@ pub struct ProcessLine {
     /// When
     pub time: String,
     /// `stdout`, `stderr`, or `aiw`
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("enum" = ["stdout", "stderr", "aiw"]))]
     pub stream: Stream,
     /// The line
     pub text: String,
@@ -53,6 +53,23 @@ impl ProcessLine {
     pub fn of(id: &str, entry: &LogEntry) -> Self {
         Self { id: id.to_owned(), time: rfc3339(entry.time), stream: entry.stream, text: entry.text() }
     }
+}
+
+/// A part of a process's log, and where it goes on
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ProcessLogPage {
+    /// The lines, with those of aiw. They keep their colors, as escape codes
+    #[serde(flatten)]
+    pub log: ProcessLog,
+    /// The position to read on from
+    pub next: u64,
+    /// Whether there is more now
+    pub more: bool,
+    /// Whether lines before these are no longer kept
+    pub missed: bool,
+    /// The state of the process
+    #[schemars(with = "String")]
+    pub state: RunState,
 }
 
 /// Which output.
@@ -80,9 +97,9 @@ pub struct OutputRequest {
     pub from: Option<u64>,
     /// Only lines that contain this; `*` stands for any text
     contains: Option<String>,
-    /// Whether lines keep their colours, as escape codes
+    /// Whether the lines of aiw are among them
     #[serde(skip)]
-    pub colors: bool,
+    with_notes: bool,
 }
 
 impl OutputRequest {
@@ -90,13 +107,9 @@ impl OutputRequest {
         self.lines.map_or(LINES, |lines| usize::try_from(lines).unwrap_or(LINES)).min(MAX_LINES)
     }
 
-    fn line(&self, entry: &LogEntry) -> String {
-        if self.colors { entry.shown(true) } else { entry.text() }
-    }
-
     fn wants(&self, entry: &LogEntry) -> bool {
         let of_stream = match (self.stream, entry.stream) {
-            (OutputStream::Both, stream) => stream != Stream::Aiw,
+            (OutputStream::Both, stream) => self.with_notes || stream != Stream::Aiw,
             (OutputStream::Stdout, stream) => stream == Stream::Stdout,
             (OutputStream::Stderr, stream) => stream == Stream::Stderr,
         };
@@ -136,21 +149,32 @@ impl Manager {
     pub fn output(&self, request: &OutputRequest, bytes: usize) -> Result<ProcessOutput, ProcessError> {
         let log = self.log(&request.id)?;
         let state = self.get(&request.id)?.state;
-        let until = Some(Instant::now() + SEARCH);
-        let end = log.end_position()?;
+        let Part { entries, next, more, missed } = part(&log, request, bytes)?;
         let last = log.tail(20 * NOTES)?;
         let said: Vec<String> = last.iter().filter(|entry| entry.stream == Stream::Aiw).map(LogEntry::text).collect();
         let said = said[said.len().saturating_sub(NOTES)..].to_vec();
-        let Some(from) = request.from else {
-            let (lines, next, missed) = newest(&log, end, request, until)?;
-            return Ok(ProcessOutput { lines, said, next, more: false, missed, state });
+        let lines = entries.iter().map(LogEntry::text).collect();
+        Ok(ProcessOutput { lines, said, next, more, missed, state })
+    }
+
+    /// Returns the last lines of a process's log, or those from a position on, of these at most `bytes`. One that was
+    /// never started has an empty log.
+    ///
+    /// # Errors
+    ///
+    /// There is no such process, or its log can't be read.
+    pub fn log_page(&self, request: &OutputRequest, bytes: usize) -> Result<ProcessLogPage, ProcessError> {
+        let status = self.get(&request.id)?;
+        let part = match status.record {
+            None => Part::default(),
+            Some(_) => {
+                let request = OutputRequest { with_notes: true, ..request.clone() };
+                part(&self.log(&request.id)?, &request, bytes)?
+            }
         };
-        let limits = PageLimits { lines: request.most(), bytes, until };
-        let page = log.page(from.min(end), &|entry| request.wants(entry), limits)?;
-        let lines = page.lines.iter().map(|one| request.line(&one.entry)).collect();
-        // A position behind the end is of a log that was removed.
-        let missed = page.missed || from > end;
-        Ok(ProcessOutput { lines, said, next: page.next, more: page.next < page.end, missed, state })
+        let line = |entry: &LogEntry| ProcessLine { text: entry.shown(true), ..ProcessLine::of(&request.id, entry) };
+        let log = ProcessLog { lines: part.entries.iter().map(line).collect() };
+        Ok(ProcessLogPage { log, next: part.next, more: part.more, missed: part.missed, state: status.state })
     }
 
     /// Opens the logs of processes, or of all that were started.
@@ -175,26 +199,44 @@ impl Manager {
     }
 }
 
-/// Returns the last lines, the position after them, and whether there were more. All that is kept is looked through.
-fn newest(
-    log: &Log,
-    mut end: u64,
-    request: &OutputRequest,
-    until: Option<Instant>,
-) -> Result<(Vec<String>, u64, bool), ProcessError> {
+/// A part of a log.
+#[derive(Debug, Default)]
+struct Part {
+    entries: Vec<LogEntry>,
+    /// The position after them.
+    next: u64,
+    more: bool,
+    missed: bool,
+}
+
+/// Reads from the position of a request on, or the newest lines.
+fn part(log: &Log, request: &OutputRequest, bytes: usize) -> Result<Part, ProcessError> {
+    let until = Some(Instant::now() + SEARCH);
+    let end = log.end_position()?;
+    let Some(from) = request.from else { return newest(log, end, request, until) };
+    let limits = PageLimits { lines: request.most(), bytes, until };
+    let page = log.page(from.min(end), &|entry| request.wants(entry), limits)?;
+    // A position behind the end is of a log that was removed.
+    let missed = page.missed || from > end;
+    let more = page.next < page.end;
+    Ok(Part { entries: page.lines.into_iter().map(|one| one.entry).collect(), next: page.next, more, missed })
+}
+
+/// Reads the last lines. All that is kept is looked through.
+fn newest(log: &Log, mut end: u64, request: &OutputRequest, until: Option<Instant>) -> Result<Part, ProcessError> {
     let (most, wants) = (request.most(), |entry: &LogEntry| request.wants(entry));
     let mut newest = VecDeque::new();
     let (mut from, mut missed) = (0, false);
     if request.contains.is_none() && request.stream == OutputStream::Both {
         let (entries, position) = log.tail_with_position(most + 20 * NOTES)?;
         missed = entries.len() >= most;
-        newest.extend(entries.iter().filter(|entry| wants(entry)).map(|entry| request.line(entry)));
+        newest.extend(entries.into_iter().filter(wants));
         (from, end) = (position, position);
     }
     let limits = PageLimits { lines: MAX_LINES, bytes: 4 << 20, until };
     while from < end {
         let page = log.page(from, &wants, limits)?;
-        newest.extend(page.lines.iter().map(|one| request.line(&one.entry)));
+        newest.extend(page.lines.into_iter().map(|one| one.entry));
         newest.drain(..newest.len().saturating_sub(most));
         if page.next == from || until.is_some_and(|until| Instant::now() >= until) {
             missed = true;
@@ -203,7 +245,7 @@ fn newest(
         from = page.next;
     }
     newest.drain(..newest.len().saturating_sub(most));
-    Ok((newest.into(), end.max(from), missed))
+    Ok(Part { entries: newest.into(), next: end.max(from), more: false, missed })
 }
 
 /// The logs of several processes, as one.

@@ -318,7 +318,7 @@ impl Manager {
             live: probe(&definition.live)?,
             stop_signal: signal_number(&definition.stop.signal).unwrap_or(15),
             success: definition.success.clone(),
-            takes_input: definition.input || definition.terminal.is_some(),
+            takes_input: definition.takes_input(),
             restart_on_request: definition.watch.is_some(),
             terminal: definition.terminal,
             log: definition.log,

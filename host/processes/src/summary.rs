@@ -44,6 +44,8 @@ pub struct ProcessSummary {
     pub command: String,
     /// Whether a shell reads the command line
     pub shell: bool,
+    /// Whether it takes input: its standard input stays open, or it has a terminal
+    pub takes_input: bool,
     /// Where its definition is: `file` or `home`; absent if it is gone
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -136,6 +138,7 @@ impl ProcessSummary {
             reason: status.reason().map(|reason| one_line(&reason, 300)),
             command: one_line(&definition.run.shown().line(), 300),
             shell: matches!(definition.run, Run::Shell(_)),
+            takes_input: definition.takes_input(),
             source: status.source,
             group: definition.group.clone(),
             ports: BTreeSet::new(),

@@ -45,6 +45,10 @@ const LINGERS: Duration = Duration::from_secs(30 * 60);
 const CALLS: usize = 16;
 const STREAMS: usize = 32;
 
+/// As many connections are open, and as many streams of all sessions: the others are for requests.
+const CONNECTIONS: usize = 512;
+const ALL_STREAMS: usize = CONNECTIONS / 2;
+
 /// The longest request.
 const BODY: usize = 4 << 20;
 
@@ -241,7 +245,7 @@ fn rules(shared: &Arc<Shared>) -> Rules {
         .with_origins([shared.access.origin()])
         .with_gate(move |head| access.admit(head))
         .with_headers(headers())
-        .with_limits(ListenLimits { body_bytes: BODY, connections: 512, ..ListenLimits::default() })
+        .with_limits(ListenLimits { body_bytes: BODY, connections: CONNECTIONS, ..ListenLimits::default() })
 }
 
 fn headers() -> HeaderMap {
@@ -311,8 +315,17 @@ async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
         "/session" => json_of(StatusCode::OK, &about(shared, &session)),
         "/openapi.json" => json_of(StatusCode::OK, &description()),
         "/events" => match limits.streams.try_acquire_owned() {
+            _ if shared.streams.count() >= ALL_STREAMS => {
+                let why = format!("{ALL_STREAMS} pages of this dashboard listen already: close one");
+                refused(StatusCode::TOO_MANY_REQUESTS, &why)
+            }
             Ok(permit) => events(shared, &request, session, permit),
-            Err(_) => refused(StatusCode::TOO_MANY_REQUESTS, "too many pages of this session listen"),
+            Err(_) => {
+                let why = format!(
+                    "{STREAMS} pages of this session listen already: close one, or open another session with `aiw web`"
+                );
+                refused(StatusCode::TOO_MANY_REQUESTS, &why)
+            }
         },
         // What hangs keeps nobody from looking.
         path => match if request.method() == Method::GET { limits.reads } else { limits.calls }.try_acquire_owned() {

@@ -19,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Access;
 use crate::{WebOptions, WebServer};
 
+mod editing;
+mod streams;
+
 const NO_SCRIPTS: BundledScripts = BundledScripts { component: &[], code: &[], sha256: "" };
 
 /// A dashboard that serves, in a home of its own.
@@ -362,45 +365,6 @@ fn check(value: &Value, schema: &Value, root: &Value, at: &str, problems: &mut V
             check(item, &schema["items"], root, &format!("{at}[{n}]"), problems);
         }
     }
-}
-
-#[test]
-fn streams_tell_what_changes_and_their_number_has_a_limit() {
-    let served = Served::begin();
-    let page = served.page();
-    let open = |again: bool| {
-        let mut headers = page.headers();
-        if again {
-            headers.insert("last-event-id", "7".to_owned());
-        }
-        let mut stream = TcpStream::connect(("127.0.0.1", served.port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        stream.write_all(&written("GET /api/v1/events?topics=processes", &headers, "")).unwrap();
-        stream
-    };
-    let until = |stream: &mut TcpStream, wanted: &str| {
-        let mut heard = String::new();
-        let mut bytes = [0; 4096];
-        while !heard.contains(wanted) {
-            let count = stream.read(&mut bytes).unwrap();
-            assert!(count > 0, "the stream ended: {heard}");
-            heard.push_str(&String::from_utf8_lossy(&bytes[..count]));
-        }
-    };
-    let mut first = open(false);
-    until(&mut first, "event: open");
-    let mut again = open(true);
-    until(&mut again, "event: reset");
-    let added = page.post("/processes", &serde_json::json!({"id": "api", "command": ["sleep", "60"]}));
-    assert_eq!(added.status, 200, "{}", added.body);
-    let started = page.post("/processes/api/start", &serde_json::json!({}));
-    // Nothing supervises in a test of the room: that it was tried is told.
-    assert!(started.status != 401, "{}", started.body);
-    let more: Vec<TcpStream> = (0..40).map(|_| open(false)).collect();
-    std::thread::sleep(Duration::from_millis(200));
-    assert_eq!(page.get("/events?topics=tasks").status, 429);
-    drop(more);
-    assert_eq!(page.get("/events?topics=nonsense").status, 400);
 }
 
 #[test]

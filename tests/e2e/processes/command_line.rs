@@ -12,6 +12,15 @@ use crate::terminal::Terminal;
 use crate::until;
 
 #[test]
+fn a_list_says_what_takes_input() {
+    let text = "process \"none\" { command \"sleep\" \"9\" }; process \"lines\" { command \"cat\"; input #true }
+                process \"screen\" { command \"cat\"; terminal #true }";
+    let project = Project::new(text);
+    let takes = ["none", "lines", "screen"].map(|id| project.ps(id)["takes_input"].clone());
+    assert_eq!(takes, [false, true, true]);
+}
+
+#[test]
 fn a_process_is_started_seen_read_and_stopped() {
     let project = Project::new("process \"web\" { shell \"echo moin; echo oops >&2; exec sleep 1000\" }");
     assert_eq!(project.ps("web")["state"], "not_started");

@@ -95,7 +95,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_app::setup { HooksAnswer SetupAnswer }
         aiw_app::tasks { TaskCounts TaskStatus }
         aiw_history { HistoryMessage Stats Todo Todos }
-        aiw_launch { CliDetails Explanation RoleDetails TaskDetails TaskLogLine WaitedTask }
+        aiw_launch { CliDetails Explanation RoleDetails TaskDetails TaskLog TaskLogLine WaitedTask }
         aiw_markets {
             HiddenPlugins InstalledSummary MarketSummary PluginDetails PluginSummary RemovedMarket RemovedPlugin
             ServerDetails SwitchedPlugin UpdatedMarket UpdatedSummary Validation
@@ -132,7 +132,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         super::planner { PlannerTest }
         super::pool { PoolRemove }
         super::sync { SyncLeft SyncScope SyncTable }
-        super::task { TaskLog Wait }
+        super::task { Wait }
         aiw_web { WebState WebStopped }
         super::web { WebAddress }
         super::usage { BudgetRemove }

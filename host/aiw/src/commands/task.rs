@@ -10,9 +10,7 @@ use aiw_app::resident::ResidentState;
 use aiw_app::tasks::{self, ListedTasks, StoppedTask, TaskCounts};
 use aiw_core::{ErrorKind, Fault, ProcessId, counted, one_line};
 use aiw_home::{Home, rfc3339};
-use aiw_launch::{
-    LogText, TaskDetails, TaskLogLine, TaskSummary, TextLine, WaitedTask, duration, resume, standing, tail,
-};
+use aiw_launch::{LogText, TaskDetails, TaskLog, TaskSummary, TextLine, WaitedTask, duration, resume, standing, tail};
 use aiw_tasks::{FollowFrom, Keep, Outcome, State, Stream, Task, TaskError, Tasks, WaitMode};
 use clap::builder::styling::{AnsiColor, Style};
 use schemars::JsonSchema;
@@ -35,17 +33,6 @@ pub struct Wait {
     pub tasks: Vec<WaitedTask>,
     /// Whether all of them have ended; with `--any`, whether one has
     pub done: bool,
-}
-
-/// `aiw logs`
-#[derive(Serialize, JsonSchema)]
-pub struct TaskLog {
-    /// The task's id
-    pub id: String,
-    /// The log file
-    pub log: String,
-    /// Its lines
-    pub lines: Vec<TaskLogLine>,
 }
 
 pub fn run(command: TaskCommand, home: &Home, output: &Output) -> Result<(), Failure> {
@@ -244,8 +231,7 @@ pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), Failure>
 
 fn print_lines(task: &Task, lines: &[TextLine], output: &Output) -> Result<(), Failure> {
     lines.iter().for_each(|line| output.line(&line.text));
-    let (id, log) = (task.id.to_string(), task.log.to_string_lossy().into_owned());
-    output.answer(TaskLog { id, log, lines: lines.iter().map(TaskLogLine::of).collect() });
+    output.answer(TaskLog::of(task, lines));
     Ok(())
 }
 

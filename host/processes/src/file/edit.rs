@@ -111,7 +111,7 @@ pub(crate) fn extend(text: &str, id: &str, addition: &Addition) -> Result<String
     checked(format!("{}{addition}{after}{}", &text[..start], &text[end..]), &wanted)
 }
 
-fn node_of<'a>(document: &'a kdl::KdlDocument, id: &str) -> Result<&'a kdl::KdlNode, String> {
+pub(super) fn node_of<'a>(document: &'a kdl::KdlDocument, id: &str) -> Result<&'a kdl::KdlNode, String> {
     let is_it = |node: &&kdl::KdlNode| {
         node.name().value() == "process" && node.get(0).and_then(|value| value.as_string()) == Some(id)
     };
@@ -119,7 +119,7 @@ fn node_of<'a>(document: &'a kdl::KdlDocument, id: &str) -> Result<&'a kdl::KdlN
 }
 
 /// Returns where a node ends: after its braces, or after its last word.
-fn end_of(node: &kdl::KdlNode, text: &str) -> usize {
+pub(super) fn end_of(node: &kdl::KdlNode, text: &str) -> usize {
     let entries = node.entries().iter().map(|entry| entry.span().offset() + entry.span().len());
     let name = node.name().span();
     let words = entries.chain([name.offset() + name.len()]).max().unwrap_or_default();
@@ -149,7 +149,7 @@ fn closing(text: &str, from: usize, inside: usize) -> usize {
     bytes.len()
 }
 
-fn checked(new: String, wanted: &Defined) -> Result<String, String> {
+pub(super) fn checked(new: String, wanted: &Defined) -> Result<String, String> {
     match parse(&new) {
         Ok(defined) if defined == *wanted => Ok(new),
         Ok(_) => Err("the file would say something else: change it by hand".into()),
@@ -198,7 +198,7 @@ fn by_itself(definition: &Definition) -> Vec<String> {
     watch.chain(copies).chain(cron).collect()
 }
 
-fn words(words: &[String]) -> String {
+pub(super) fn words(words: &[String]) -> String {
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
@@ -216,20 +216,8 @@ fn node(id: &str, definition: &Definition, defaults: &Definition) -> String {
             line(format!("{name} {}", quoted(value)));
         }
     }
-    let own: Vec<_> = definition.env.iter().filter(|(name, value)| defaults.env.get(*name) != Some(value)).collect();
-    if !own.is_empty() {
-        line("env {".into());
-        for (name, value) in own {
-            line(match value {
-                EnvValue::Literal(text) => format!("    {} {}", quoted(name), quoted(text)),
-                EnvValue::Secret(secret) => format!("    {} secret={}", quoted(name), quoted(secret.as_str())),
-            });
-        }
-        line("}".into());
-    }
-    for NeedOf { id, until } in &definition.needs {
-        line(format!("needs {} until=\"{until}\"", quoted(id)));
-    }
+    env(definition, defaults).into_iter().for_each(&mut line);
+    definition.needs.iter().map(need).for_each(&mut line);
     for (name, probe) in [("ready", &definition.ready), ("live", &definition.live)] {
         if let Some(probe) = probe {
             line(probe_line(name, probe));
@@ -276,7 +264,22 @@ fn node(id: &str, definition: &Definition, defaults: &Definition) -> String {
     out
 }
 
-fn restart(policy: &RestartPolicy) -> String {
+/// Returns the variables that differ from the defaults.
+pub(super) fn env(definition: &Definition, defaults: &Definition) -> Option<String> {
+    let variable = |(name, value): (&String, &EnvValue)| match value {
+        EnvValue::Literal(text) => format!("        {} {}\n", quoted(name), quoted(text)),
+        EnvValue::Secret(secret) => format!("        {} secret={}\n", quoted(name), quoted(secret.as_str())),
+    };
+    let own = definition.env.iter().filter(|(name, value)| defaults.env.get(*name) != Some(value));
+    let lines: String = own.map(variable).collect();
+    (!lines.is_empty()).then(|| format!("env {{\n{lines}    }}"))
+}
+
+pub(super) fn need(NeedOf { id, until }: &NeedOf) -> String {
+    format!("needs {} until=\"{until}\"", quoted(id))
+}
+
+pub(super) fn restart(policy: &RestartPolicy) -> String {
     let RestartPolicy { when, max, within, pause, longest } = policy;
     let max = max.map(|max| format!(" max={max}")).unwrap_or_default();
     let within = within.map(|within| format!(" within=\"{}\"", time(within))).unwrap_or_default();
@@ -302,7 +305,7 @@ pub(crate) fn time(time: Duration) -> String {
 }
 
 /// Returns a text as KDL writes it.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut out = String::from('"');
     for c in text.chars() {
         match c {

@@ -1,5 +1,6 @@
 //! `.ichimi/processes.kdl`: reading it, and changing it without touching anything else.
 
+mod change;
 mod edit;
 mod read;
 mod values;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use crate::definition::{Definition, in_order, is_id};
 use crate::error::ProcessError;
 
+pub(crate) use change::change;
 pub(crate) use edit::{Addition, add, defaults, extend, remove, time as written_time, whole};
 pub(crate) use read::FIELDS;
 pub use read::{Defined, Definitions, MAX_BYTES, parse, parse_old};

@@ -1135,6 +1135,103 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/processes/{id}/definition": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** `aiw process edit` */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["EditableProcess"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** `aiw process edit` */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ProcessEdit"];
+                };
+            };
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["EditedProcess"];
+                    };
+                };
+                /** @description A question */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AskedAnswer"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/processes/{id}/start": {
         parameters: {
             query?: never;
@@ -1419,7 +1516,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProcessOutput"];
+                        "application/json": components["schemas"]["ProcessLogPage"];
                     };
                 };
                 /** @description The error */
@@ -1735,7 +1832,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["TaskLogAnswer"];
+                        "application/json": components["schemas"]["TaskLog"];
                     };
                 };
                 /** @description The error */
@@ -3923,6 +4020,31 @@ export interface components {
              */
             no_auto_start: boolean;
         };
+        /** @description A change of a definition by the user. What is absent stays as it is */
+        ProcessEdit: {
+            /** @description The program and its arguments; with `shell`, one line */
+            command?: string[] | null;
+            /**
+             * @description Whether a shell reads the command, which is then given too
+             * @default false
+             */
+            shell: boolean;
+            /** @description Its directory in the project; an empty one is the project's */
+            cwd?: string | null;
+            /**
+             * @description Variables that get another value, or none: null removes one. `secret:NAME` is taken from the vault
+             * @default {}
+             */
+            env: {
+                [key: string]: string | null;
+            };
+            /** @description When it is started again: no, on-failure, always, unless-stopped */
+            restart?: string | null;
+            /** @description Ids of processes that must run before it starts */
+            needs?: string[] | null;
+            /** @description Whether `aiw up` starts it when it is not named */
+            auto_start?: boolean | null;
+        };
         /** @description A line for a process */
         LineOnPage: {
             /** @description The line, without its end */
@@ -4618,6 +4740,8 @@ export interface components {
             command: string;
             /** @description Whether a shell reads the command line */
             shell: boolean;
+            /** @description Whether it takes input: its standard input stays open, or it has a terminal */
+            takes_input: boolean;
             /** @description Where its definition is: `file` or `home`; absent if it is gone */
             source?: string | null;
             /** @description The group that it belongs to */
@@ -4725,6 +4849,36 @@ export interface components {
             /** @description Their ids */
             removed: string[];
         };
+        /** @description A definition as a form shows it: no value of a variable is in it */
+        EditableProcess: {
+            /** @description The id; of copies, that of all of them */
+            id: string;
+            /** @description Where its definition is: `file` or `home` */
+            source: string;
+            /** @description The program and its arguments; with `shell`, one line. `[secret]` stands for what looks like a secret */
+            command: string[];
+            /** @description Whether a shell reads the command */
+            shell: boolean;
+            /** @description Its directory in the project */
+            cwd: string | null;
+            /** @description Its variables by name, each with the name of the secret that is its value, if it is one */
+            env: {
+                [key: string]: string | null;
+            };
+            /** @description `no`, `on-failure`, `always` or `unless-stopped` */
+            restart: string;
+            /** @description The ids of the processes that it needs */
+            needs: string[];
+            /** @description Whether `aiw up` starts it when it is not named */
+            auto_start: boolean;
+        };
+        /** @description A definition after a form changed it */
+        EditedProcess: {
+            /** @description The id */
+            id: string;
+            /** @description Whether it says something else now */
+            changed: boolean;
+        };
         /** @description Input that a process got */
         WrittenInput: {
             /** @description Its id */
@@ -4735,12 +4889,10 @@ export interface components {
              */
             bytes: number;
         };
-        /** @description Output of a process. */
-        ProcessOutput: {
-            /** @description The process's output, oldest first */
-            lines: string[];
-            /** @description The last notes of aiw about it: started, ended, why */
-            said: string[];
+        /** @description A part of a process's log, and where it goes on */
+        ProcessLogPage: {
+            /** @description The lines, oldest first */
+            lines: components["schemas"]["ProcessLine"][];
             /**
              * Format: uint64
              * @description The position to read on from
@@ -4752,6 +4904,20 @@ export interface components {
             missed: boolean;
             /** @description The state of the process */
             state: string;
+        };
+        /** @description A line that a process wrote */
+        ProcessLine: {
+            /** @description The id of the process */
+            id: string;
+            /** @description When */
+            time: string;
+            /**
+             * @description `stdout`, `stderr`, or `aiw`
+             * @enum {string}
+             */
+            stream: "stdout" | "stderr" | "aiw";
+            /** @description The line */
+            text: string;
         };
         /** @description The tasks, and those that can't be shown */
         TaskAnswers: {
@@ -4882,11 +5048,13 @@ export interface components {
              */
             reasoning?: number | null;
         };
-        /** @description The log of a task */
-        TaskLogAnswer: {
+        /** @description `aiw logs` */
+        TaskLog: {
             /** @description The task's id */
             id: string;
-            /** @description Its last lines, oldest first */
+            /** @description The log file */
+            log: string;
+            /** @description Its lines */
             lines: components["schemas"]["TaskLogLine"][];
         };
         /** @description A line of a task's log. */

@@ -50,6 +50,8 @@ page.on('dialog', (dialog) => {
 await page.addInitScript(() => {
   window.violations = []
   document.addEventListener('securitypolicyviolation', (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`))
+  window.longTasks = []
+  new PerformanceObserver((list) => list.getEntries().forEach((task) => window.longTasks.push(Math.round(task.duration)))).observe({ type: 'longtask' })
 })
 
 async function complained() {
@@ -171,13 +173,20 @@ for (const [tag, word] of [['zh', '概览'], ['ja', '概要'], ['en', 'Overview'
 check('keys and languages: no complaints', await complained())
 
 // Hostile texts, put into the server's own answers.
-const process_ = { id: 'hostile', project: '/', state: 'failed', reason: HOSTILE, command: HOSTILE, shell: false, restart: 'no', restarts: 0 }
+const process_ = { id: 'hostile', project: '/', source: 'file', state: 'running', pid: 1, reason: HOSTILE, command: HOSTILE, shell: false, takes_input: true, restart: 'no', restarts: 0 }
+const logged = (text, stream = 'stdout') => ({ id: 'hostile', time: '2026-01-02T03:04:05.678Z', stream, text })
 const task = { id: 'hostile', pid: null, root_pid: 1, cli: 'claude', provider: HOSTILE, role: null, state: 'ended', outcome: 'failed', exit_code: 1, signal: null, started: '2026-01-01T00:00:00Z', ended: '2026-01-01T00:00:01Z', unread: false, prompt: HOSTILE, cwd: HOSTILE, log: '/', session: null }
 const tool = { server: 'hostile', name: HOSTILE, proxied: 'x', description: HOSTILE, read_only: false, tokens: 1, withheld: true, suspicions: [HOSTILE], input_schema: { type: 'object', properties: { [HOSTILE]: { type: 'string', description: HOSTILE } } } }
 const answers = {
   'GET /processes': { processes: [process_], problem: HOSTILE },
   'GET /processes/hostile': process_,
-  'GET /processes/hostile/log': { lines: [HOSTILE, `\x1b[31m${HOSTILE}\x1b[0m`, 'x'.repeat(1 << 20)], said: [], next: 3, more: false, missed: false, state: 'failed' },
+  'GET /processes/hostile/log': {
+    lines: [logged(HOSTILE), logged(`\x1b[31m${HOSTILE}\x1b[0m`, 'stderr'), logged(HOSTILE, 'aiw'), logged('x'.repeat(1 << 20)), logged(`\x1b]8;;javascript:window.hit=1\x1b\\link\x1b]8;;\x1b\\`)],
+    next: 5, more: false, missed: false, state: 'running',
+  },
+  'GET /processes/hostile/definition': { id: 'hostile', source: 'file', command: [HOSTILE], shell: false, cwd: HOSTILE, env: { [HOSTILE]: null }, restart: 'no', needs: [HOSTILE], auto_start: true },
+  'GET /tasks/hostile': { task: { ...task, duration_ms: 1, depth: 0, private: false, final_message: HOSTILE }, resume: HOSTILE },
+  'GET /tasks/hostile/log': { id: 'hostile', log: '/', lines: [logged(HOSTILE), logged(HOSTILE, 'stderr')] },
   'GET /tasks': { tasks: [task], problems: [HOSTILE] },
   'GET /servers': { servers: [{ name: 'hostile', scope: 'aiw', transport: 'stdio', target: HOSTILE, enabled: true, plugin: null, tools: 1, error: HOSTILE }], problems: [HOSTILE] },
   'GET /servers/hostile': { name: 'hostile', scope: 'aiw', file: HOSTILE, enabled: true, declaration: { command: HOSTILE }, error: null, tools: 1, instructions: HOSTILE },
@@ -191,6 +200,8 @@ await page.route('**/api/v1/**', async (route) => {
   const url = new URL(route.request().url())
   const answer = answers[`${route.request().method()} ${url.pathname.slice('/api/v1'.length)}`]
   if (answer === undefined) return route.fallback()
+  // A log is read on from where it ended.
+  if (url.searchParams.has('from')) return route.fulfill({ json: { ...answer, lines: [] } })
   const told = JSON.stringify([HOSTILE]).replace(/[^\x20-\x7e]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`)
   await route.fulfill({ json: answer, headers: url.pathname.endsWith('/tools') ? { 'x-aiw-told': told } : {} })
 })
@@ -198,6 +209,7 @@ const places = [
   ['/processes', null],
   ['/processes/hostile', null],
   ['/tasks', null],
+  ['/tasks/hostile', null],
   ['/servers', null],
   ['/servers/hostile', 'main .page-head .btn-primary'],
   ['/history?q=hostile', null],
@@ -226,6 +238,20 @@ for (const [path, opener] of places) {
 await go('/processes/hostile')
 await page.waitForSelector('.log-line')
 check('colours of logs are classes', (await page.$('.log-line .sgr-1')) ? '' : 'they are not')
+check('lines of stderr and of aiw are marked', (await page.$$eval('.log-stderr .log-mark, .log-aiw .log-mark', (marks) => marks.map((mark) => mark.innerText.trim()).join())) === 'stderr,aiw' ? '' : (await page.innerText('.log-lines')).slice(0, 500))
+check('a link of a terminal is text', (await page.innerText('.log-lines')).includes('link') && !(await page.$('.log-lines a')) ? '' : 'it is not')
+check('times are not shown unasked', (await page.$('.log-line .log-time[title]')) ? 'they are' : '')
+await page.click('input[role=switch]')
+const clocks = await page.$$eval('.log-line .log-time[title]', (times) => times.map((time) => time.textContent.trim()))
+check('times are shown when asked', clocks.length === 5 && clocks.every((clock) => /^\d\d:\d\d:05\.678$/.test(clock)) ? '' : clocks.join())
+await page.click('input[role=switch]')
+check('what takes input has a line for it', (await page.$('main form input')) ? '' : 'it has none')
+await page.click('dl.facts button')
+await page.waitForSelector('#edit-process')
+check('a hostile definition is text', (await page.inputValue('#edit-cwd')) === HOSTILE && (await page.innerText('dialog[open]')).includes(SHOWN) ? '' : await page.innerText('dialog[open]'))
+check('the form of a definition: axe', await axeFindings())
+if (screenshots) await page.screenshot({ path: join(screenshots, 'edit.png') })
+await page.keyboard.press('Escape')
 const longest = await page.$$eval('.log-line', (lines) => Math.max(...lines.map((line) => line.textContent.length)))
 check('a line of 1 MB is cut', longest > 10_000 ? `${longest} characters are in the page` : '')
 check('nothing of others ran', (await page.evaluate(() => window.hit)) ? 'it did' : '')
@@ -276,23 +302,56 @@ await page.keyboard.press('Escape')
 check('a failure: no complaints', await complained())
 
 // 100,000 lines: few of them are in the page.
-const many = Array.from({ length: 100_000 }, (_, at) => `line ${at}`)
+const many = Array.from({ length: 100_000 }, (_, at) => logged(`line ${at}`, at % 10 === 9 ? 'stderr' : 'stdout'))
+// Among them a long one, and one that would run and turn around what follows.
+many[70_000] = logged('x'.repeat(1 << 20))
+many[70_001] = logged(HOSTILE)
+answers['GET /processes/hostile'] = { ...process_, takes_input: false }
 answers['GET /processes/hostile/log'] = undefined
 await page.route('**/api/v1/processes/hostile/log**', async (route) => {
   const from = Number(new URL(route.request().url()).searchParams.get('from') ?? 0)
   const lines = many.slice(from, from + 1_000)
   const next = from + lines.length
-  await route.fulfill({ json: { lines, said: [], next, more: next < many.length, missed: false, state: 'failed' } })
+  await route.fulfill({ json: { lines, next, more: next < many.length, missed: false, state: 'failed' } })
 })
 await go('/processes')
+const longTasks = async (what) => {
+  const tasks = await page.evaluate(() => window.longTasks.splice(0))
+  console.log(`     ${what}: ${tasks.length} tasks of more than 50 ms${tasks.length ? `, of ${tasks.join(', ')} ms` : ''}`)
+}
+await page.evaluate(() => window.longTasks.splice(0))
 await go('/processes/hostile')
 await page.waitForFunction(() => document.body.innerText.includes('line 99999'), null, { timeout: 60_000 }).catch(() => {})
 const drawn = (await page.$$('.log-line')).length
 check('of 100,000 lines the last is seen', (await text()).includes('line 99999') ? '' : 'it is not')
 check('of 100,000 lines few are in the page', drawn > 0 && drawn < 200 ? '' : `${drawn} are`)
+check('what takes no input has no line for it', (await page.$('main form input.mono')) ? 'it has one' : '')
+await longTasks('100,000 lines are read')
+for (const at of [0, 12_345, 50_000, 69_995, 99_900]) {
+  await page.$eval('.log', (log, at) => (log.scrollTop = at * 18), at)
+  const wanted = at === 69_995 ? SHOWN : `line ${at + 10}`
+  await page.waitForFunction((wanted) => document.querySelector('.log').innerText.includes(wanted), wanted, { timeout: 5_000 }).catch(() => {})
+  check(`line ${at + 10} is seen where it is`, (await page.innerText('.log')).includes(wanted) ? '' : (await page.innerText('.log')).slice(0, 300))
+}
+await page.$eval('.log', async (log) => {
+  for (let at = 0; at < 100; at++) {
+    log.scrollTop = at * 18_000
+    await new Promise((done) => requestAnimationFrame(done))
+  }
+})
+await longTasks('they are scrolled from end to end')
 await page.fill('[data-search]', 'line 4242')
 await page.waitForFunction(() => /Lines found: 11\b/.test(document.body.innerText), null, { timeout: 5_000 }).catch(() => {})
 check('a log is searched', /Lines found: 11\b/.test(await text()) ? '' : 'it is not')
+await page.fill('[data-search]', 'line')
+await page.waitForFunction(() => /Lines found: 99,998\b/.test(document.body.innerText), null, { timeout: 20_000 }).catch(() => {})
+check('a search that finds almost all', /Lines found: 99,998\b/.test(await text()) ? '' : (await text()).match(/Lines found.*/)?.[0])
+await longTasks('they are searched')
+await page.fill('[data-search]', 'line 4242')
+await page.waitForFunction(() => /Lines found: 11\b/.test(document.body.innerText), null, { timeout: 5_000 }).catch(() => {})
+await page.keyboard.press('Enter')
+await page.waitForSelector('.log-here', { timeout: 5_000 }).catch(() => {})
+check('Enter goes to the first line found', (await page.$('.log-here'))?.innerText && (await page.innerText('.log-here')).trim() === 'line 4242' ? '' : await page.innerText('.log'))
 const [download] = await Promise.all([page.waitForEvent('download'), page.click('button:has-text("Download")')])
 const saved = readFileSync(await download.path(), 'utf8')
 check('a log is downloaded whole', saved.split('\n').length === 100_001 ? '' : `${saved.split('\n').length} lines`)

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { pieces, plain } from '../src/lib/ansi'
 import { appendTail } from '../src/lib/merge'
+import { has } from '../src/lib/found'
 import { cpuShares } from '../src/lib/share'
 import { link, quoted, visible, words } from '../src/lib/text'
+import { changedVariables, variableLines } from '../src/lib/variables'
 import type { ProcessSummary } from '../src/types'
 
 describe('a text that somebody else wrote', () => {
@@ -91,5 +93,31 @@ describe('the share of a processor', () => {
     expect(look([process(1_000)], 0).has('/p\napi')).toBe(false)
     expect(look([process(1_500)], 1_000).get('/p\napi')).toBe(0.5)
     expect(look([process(1_600)], 1_100).get('/p\napi')).toBe(0.5)
+  })
+})
+
+describe('variables in a form', () => {
+  const env = { PLAIN: null, KEY: 'token' }
+  it('stay as they are if nothing is typed', () => {
+    expect(variableLines(env)).toBe('PLAIN\nKEY=secret:token')
+    expect(changedVariables(env, variableLines(env))).toEqual({})
+  })
+
+  it('are set, and removed with their lines', () => {
+    expect(changedVariables(env, 'PLAIN=\nNEW=a=b\n\n')).toEqual({ PLAIN: '', NEW: 'a=b', KEY: null })
+    expect(changedVariables(env, 'PLAIN\nKEY=secret:other')).toEqual({ KEY: 'secret:other' })
+    expect(changedVariables(env, 'PLAIN\nKEY')).toEqual({})
+  })
+
+  it('have a name, and a value unless it is known', () => {
+    for (const bad of ['NEW', '=x', 'constructor']) expect(changedVariables(env, bad)).toBeNull()
+  })
+})
+
+describe('a search', () => {
+  it('knows the lines that it found', () => {
+    const found = [1, 4, 9, 10]
+    expect([0, 1, 4, 5, 9, 10, 11].filter((index) => has(found, index))).toEqual(found)
+    expect(has([], 0)).toBe(false)
   })
 })

@@ -3,8 +3,8 @@
 use aiw_app::own_executable;
 use aiw_core::Fault;
 use aiw_processes::{
-    AddedProcess, Author, DefineRequest, Manager, OutputRequest, ProcessGraph, ProcessOutput, ProcessSummaries,
-    ProcessSummary, RemovedProcesses, StartResults, WrittenInput,
+    AddedProcess, Author, DefineRequest, EditableProcess, EditedProcess, Manager, OutputRequest, ProcessEdit,
+    ProcessGraph, ProcessLogPage, ProcessSummaries, ProcessSummary, RemovedProcesses, StartResults, WrittenInput,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,8 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         ApiRoute::post("/down", "aiw down", down),
         ApiRoute::get("/processes/{id}", "aiw ps", show),
         ApiRoute::delete("/processes/{id}", "aiw process rm", remove),
+        ApiRoute::get("/processes/{id}/definition", "aiw process edit", editable),
+        ApiRoute::post("/processes/{id}/definition", "aiw process edit", edit),
         ApiRoute::post("/processes/{id}/start", "aiw process start", start),
         ApiRoute::post("/processes/{id}/stop", "aiw stop", stop),
         ApiRoute::post("/processes/{id}/restart", "aiw restart", restart),
@@ -109,6 +111,14 @@ fn show(call: &ApiCall) -> Reply<ProcessSummary> {
     Ok(ProcessSummary::of(&manager(call)?.get(call.id())?))
 }
 
+fn editable(call: &ApiCall) -> Reply<EditableProcess> {
+    Ok(manager(call)?.editable(call.id())?)
+}
+
+fn edit(call: &ApiCall, edit: ProcessEdit) -> Reply<EditedProcess> {
+    call.wait(manager(call)?.edit_process(call.id(), &edit, &call.person))
+}
+
 fn remove(call: &ApiCall) -> Reply<RemovedProcesses> {
     let manager = manager(call)?;
     manager.look_after()?;
@@ -184,22 +194,14 @@ fn input(call: &ApiCall, input: LineOnPage) -> Reply<WrittenInput> {
     Ok(manager.write_input(call.id(), format!("{}\n", input.line).as_bytes())?)
 }
 
-fn log(call: &ApiCall) -> Reply<ProcessOutput> {
+fn log(call: &ApiCall) -> Reply<ProcessLogPage> {
     let mut request = serde_json::json!({
         "id": call.id(), "from": call.number("from")?, "lines": call.number("lines")?, "contains": call.word("contains"),
     });
     if let Some(stream) = call.word("stream") {
         request["stream"] = stream.into();
     }
-    let mut request: OutputRequest =
+    let request: OutputRequest =
         serde_json::from_value(request).map_err(|e| NoAnswer::Malformed(format!("the query is not valid: {e}")))?;
-    request.colors = true;
-    let manager = manager(call)?;
-    let status = manager.get(call.id())?;
-    if status.record.is_none() {
-        // One that was never started has written nothing.
-        let (lines, said) = (Vec::new(), Vec::new());
-        return Ok(ProcessOutput { lines, said, next: 0, more: false, missed: false, state: status.state });
-    }
-    Ok(manager.output(&request, OUTPUT)?)
+    Ok(manager(call)?.log_page(&request, OUTPUT)?)
 }

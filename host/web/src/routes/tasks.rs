@@ -1,7 +1,7 @@
 //! Tasks of all sessions.
 
 use aiw_app::tasks::{self, TaskRemove};
-use aiw_launch::{TaskDetails, TaskLogLine, TaskSummary, resume, tail};
+use aiw_launch::{TaskDetails, TaskLog, TaskSummary, resume, tail};
 use aiw_tasks::{Keep, Tasks};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -75,19 +75,10 @@ fn prune(call: &ApiCall, _: Nothing) -> Reply<TaskRemove> {
     Ok(tasks::prune(everywhere(call)?, Keep::default(), false)?)
 }
 
-/// The log of a task
-#[derive(Debug, Serialize, JsonSchema)]
-struct TaskLogAnswer {
-    /// The task's id
-    id: String,
-    /// Its last lines, oldest first
-    lines: Vec<TaskLogLine>,
-}
-
-fn log(call: &ApiCall) -> Reply<TaskLogAnswer> {
+fn log(call: &ApiCall) -> Reply<TaskLog> {
     let tasks = everywhere(call)?;
     let task = tasks.find(call.id())?;
     let most = call.number("lines")?.unwrap_or(LINES).min(MOST_LINES);
     let lines = tail(tasks, &task, usize::try_from(most).unwrap_or(usize::MAX))?;
-    Ok(TaskLogAnswer { id: task.id.to_string(), lines: lines.iter().map(TaskLogLine::of).collect() })
+    Ok(TaskLog::of(&task, &lines))
 }

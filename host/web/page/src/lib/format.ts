@@ -78,6 +78,14 @@ export function span(millis: number): string {
     .join(' ')
 }
 
+/** The time of day, to the millisecond: `13:05:09.250`. */
+export function clock(text: string | null | undefined): string {
+  const date = new Date(text ?? '')
+  if (Number.isNaN(date.getTime())) return '–'
+  const two = (part: number): string => String(part).padStart(2, '0')
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${String(date.getMilliseconds()).padStart(3, '0')}`
+}
+
 export function time(text: string | null | undefined): string {
   if (!text) return '–'
   const date = new Date(text)

@@ -1,0 +1,237 @@
+//! Changing the definition of a process by a form: what a form says of it, and what it becomes.
+
+use std::collections::BTreeMap;
+
+use aiw_core::{Ask, Effect, Plan, visible};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use aiw_supervisor::Until;
+
+use crate::consent::describe;
+use crate::define::{Author, restart_when};
+use crate::definition::{Definition, DefinitionSource, EnvValue, NeedOf, RestartWhen, Run, with_copies};
+use crate::error::ProcessError;
+use crate::file::{self, Definitions};
+use crate::kept;
+use crate::manager::Manager;
+
+/// A definition as a form shows it: no value of a variable is in it
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct EditableProcess {
+    /// The id; of copies, that of all of them
+    pub id: String,
+    /// Where its definition is: `file` or `home`
+    #[schemars(with = "String")]
+    pub source: DefinitionSource,
+    /// The program and its arguments; with `shell`, one line. `[secret]` stands for what looks like a secret
+    pub command: Vec<String>,
+    /// Whether a shell reads the command
+    pub shell: bool,
+    /// Its directory in the project
+    pub cwd: Option<String>,
+    /// Its variables by name, each with the name of the secret that is its value, if it is one
+    pub env: BTreeMap<String, Option<String>>,
+    /// `no`, `on-failure`, `always` or `unless-stopped`
+    #[schemars(with = "String")]
+    pub restart: RestartWhen,
+    /// The ids of the processes that it needs
+    pub needs: Vec<String>,
+    /// Whether `aiw up` starts it when it is not named
+    pub auto_start: bool,
+}
+
+/// A change of a definition by the user. What is absent stays as it is
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessEdit {
+    /// The program and its arguments; with `shell`, one line
+    pub command: Option<Vec<String>>,
+    /// Whether a shell reads the command, which is then given too
+    #[serde(default)]
+    pub shell: bool,
+    /// Its directory in the project; an empty one is the project's
+    pub cwd: Option<String>,
+    /// Variables that get another value, or none: null removes one. `secret:NAME` is taken from the vault
+    #[serde(default)]
+    pub env: BTreeMap<String, Option<String>>,
+    /// When it is started again: no, on-failure, always, unless-stopped
+    pub restart: Option<String>,
+    /// Ids of processes that must run before it starts
+    pub needs: Option<Vec<String>>,
+    /// Whether `aiw up` starts it when it is not named
+    pub auto_start: Option<bool>,
+}
+
+/// A definition after a form changed it
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct EditedProcess {
+    /// The id
+    pub id: String,
+    /// Whether it says something else now
+    pub changed: bool,
+}
+
+/// A definition as it is written, with where.
+struct Written {
+    id: String,
+    definition: Definition,
+    source: DefinitionSource,
+    /// All that are written there.
+    beside: Definitions,
+}
+
+impl ProcessEdit {
+    fn apply(&self, written: &Written) -> Result<Definition, String> {
+        let mut new = written.definition.clone();
+        if let Some(words) = &self.command {
+            new.run = match (self.shell, words.as_slice()) {
+                (false, words) => Run::Command(words.to_vec()),
+                (true, [line]) => Run::Shell(line.clone()),
+                (true, _) => return Err("is run by a shell, which takes one word: put it in quotes".into()),
+            };
+            if new.has_hidden() {
+                return Err("has `[secret]` in place of a value: write the value, or leave the command as it is".into());
+            }
+        }
+        if let Some(cwd) = &self.cwd {
+            new.cwd = Some(cwd.clone()).filter(|cwd| !cwd.is_empty());
+        }
+        // As in `aiw process add`, only the file's definitions may name secrets.
+        let author = if written.source == DefinitionSource::File { Author::User } else { Author::Model };
+        for (name, value) in &self.env {
+            match value {
+                Some(text) => drop(new.env.insert(name.clone(), author.value(text)?)),
+                None => drop(new.env.remove(name)),
+            }
+        }
+        if let Some(when) = &self.restart {
+            new.restart.when = restart_when(when)?;
+        }
+        if let Some(needs) = &self.needs {
+            let known = |id: &String| new.needs.iter().find(|need| need.id == *id).cloned();
+            let need = |id: &String| known(id).unwrap_or_else(|| NeedOf { id: id.clone(), until: Until::Ready });
+            new.needs = needs.iter().map(need).collect();
+        }
+        new.auto_start = self.auto_start.unwrap_or(new.auto_start);
+        new.check()?;
+        Ok(new)
+    }
+}
+
+impl Manager {
+    /// Returns the definition of a process as a form shows it.
+    ///
+    /// # Errors
+    ///
+    /// There is no such process, or nothing defines it any more.
+    pub fn editable(&self, id: &str) -> Result<EditableProcess, ProcessError> {
+        let Written { id, definition, source, .. } = self.written(id)?;
+        let (command, shell) = match definition.run.shown() {
+            Run::Command(words) => (words, false),
+            Run::Shell(line) => (vec![line], true),
+        };
+        let secret = |value: &EnvValue| match value {
+            EnvValue::Secret(name) => Some(name.to_string()),
+            EnvValue::Literal(_) => None,
+        };
+        let env = definition.env.iter().map(|(name, value)| (name.clone(), secret(value))).collect();
+        let needs = definition.needs.iter().map(|need| need.id.clone()).collect();
+        let (cwd, restart, auto_start) = (definition.cwd, definition.restart.when, definition.auto_start);
+        Ok(EditableProcess { id, source, command, shell, cwd, env, restart, needs, auto_start })
+    }
+
+    /// Changes the definition of a process where it is written, once the user has seen what it becomes. What runs goes
+    /// on as it was defined before.
+    ///
+    /// # Errors
+    ///
+    /// Nothing defines it, it would make no sense, somebody else changed it meanwhile, or the user declines.
+    pub async fn edit_process(
+        &self,
+        id: &str,
+        edit: &ProcessEdit,
+        ask: &dyn Ask,
+    ) -> Result<EditedProcess, ProcessError> {
+        let written = self.written(id)?;
+        let problem = |problem: String| ProcessError::Definition { id: written.id.clone(), problem };
+        let new = edit.apply(&written).map_err(problem)?;
+        let Written { id, definition: old, source, mut beside } = written;
+        if new == old {
+            return Ok(EditedProcess { id, changed: false });
+        }
+        self.check_cwd(&id, &new)?;
+        beside.insert(id.clone(), new.clone());
+        self.check_whole(beside, source)?;
+        ask.agree(&self.edit_plan(&id, &old, &new, source), &[]).await.map_err(ProcessError::NotChanged)?;
+        match source {
+            DefinitionSource::File => drop(self.edit_file(|text| file::change(text, &id, &old, &new))?),
+            DefinitionSource::Home => {
+                let path = kept::path(&self.home, &self.project);
+                kept::change(&self.home, &self.project, |kept| {
+                    if kept.get(&id) != Some(&old) {
+                        return Err(ProcessError::ChangedMeanwhile { path });
+                    }
+                    kept.insert(id.clone(), new);
+                    Ok(())
+                })?;
+            }
+        }
+        self.tell_defined(&id);
+        Ok(EditedProcess { id, changed: true })
+    }
+
+    fn written(&self, id: &str) -> Result<Written, ProcessError> {
+        let status = self.get(id)?;
+        let id = status.definition.copy.map_or(id.to_owned(), |copy| copy.of);
+        let kept = kept::read(&self.home, &self.project)?;
+        let in_file = match self.project.read()? {
+            Some(bytes) => self.parse(&bytes)?.processes,
+            None => Definitions::new(),
+        };
+        for (source, beside) in [(DefinitionSource::File, in_file), (DefinitionSource::Home, kept)] {
+            if let Some(definition) = beside.get(&id).cloned() {
+                return Ok(Written { id, definition, source, beside });
+            }
+        }
+        Err(ProcessError::Definition { id, problem: "is no longer defined".into() })
+    }
+
+    /// Checks all definitions, those of one place being others than they are now.
+    fn check_whole(&self, changed: Definitions, source: DefinitionSource) -> Result<(), ProcessError> {
+        let loaded = self.load()?;
+        let others = loaded.definitions.iter().filter(|(_, (_, other))| *other != source);
+        let mut all: Definitions = others.map(|(id, (definition, _))| (id.clone(), definition.clone())).collect();
+        all.extend(with_copies(changed)?);
+        file::check(&all)
+    }
+
+    fn edit_plan(&self, id: &str, old: &Definition, new: &Definition, source: DefinitionSource) -> Plan {
+        let mut plan = Plan::of("Change the definition?");
+        let place = match source {
+            DefinitionSource::File => self.project.shown_file(),
+            DefinitionSource::Home => kept::path(&self.home, &self.project).display().to_string(),
+        };
+        let more = |plan: &mut Plan, definition: &Definition| {
+            let auto = if definition.auto_start { "" } else { ", `aiw up` leaves it alone unless it is named" };
+            plan.about.push(format!("    restart {}{auto}", definition.restart.when));
+        };
+        plan.about.push(format!("`{}` says of it now:", visible(&place)));
+        describe(&mut plan, "  ", id, old);
+        more(&mut plan, old);
+        plan.about.push("and then:".into());
+        plan.effects.clear();
+        describe(&mut plan, "  ", id, new);
+        more(&mut plan, new);
+        let is_value = |name: &&String| old.env.contains_key(*name) && old.env.get(*name) != new.env.get(*name);
+        for name in new.env.keys().filter(is_value) {
+            plan.about.push(format!("    with another value of {}", visible(name)));
+        }
+        let runs = |status: &crate::state::ProcessStatus| status.state.is_alive();
+        if self.get(id).is_ok_and(|status| runs(&status)) {
+            plan.about.push(format!("`{id}` runs as it was defined before, until you restart it"));
+        }
+        plan.effects.push(Effect::Writes(place));
+        plan
+    }
+}
