@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use aiw_app::ClientSession;
 use aiw_app::doctor::Doctor;
+use aiw_app::servers::profiles::allowed_by;
 use aiw_core::{ErrorKind, Fault};
 use aiw_home::Home;
 use aiw_listen::{Method, StatusCode};
+use aiw_routing::KnownTool;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 use crate::person::{AnswerOfPerson, AskedOnPage, PagePerson};
 use crate::projects::Projects;
@@ -27,9 +30,13 @@ pub(crate) const API: &str = "/api/v1";
 pub(crate) struct ApiCall {
     pub(crate) projects: Arc<Projects>,
     pub(crate) doctor: FindsProblems,
+    /// Returns aiw's own tools.
+    pub(crate) own_tools: fn() -> Vec<KnownTool>,
     pub(crate) client: Arc<ClientSession>,
     pub(crate) person: PagePerson,
     pub(crate) runtime: Handle,
+    /// Cancelled when nobody waits for the answer any more.
+    pub(crate) gone: CancellationToken,
     /// The segments that stand for the braces of the path, in their order.
     pub(crate) segments: Vec<String>,
     pub(crate) query: BTreeMap<String, String>,
@@ -132,6 +139,34 @@ impl ApiCall {
         NoAnswer: From<E>,
     {
         Ok(self.runtime.block_on(work)?)
+    }
+
+    /// Waits for a verb that ends with its page, as a command ends with its terminal.
+    pub(crate) fn wait_while_wanted<T, E>(&self, work: impl Future<Output = Result<T, E>>) -> Reply<T>
+    where
+        NoAnswer: From<E>,
+    {
+        let ended = self.runtime.block_on(async {
+            tokio::select! {
+                ended = work => Some(ended),
+                () = self.gone.cancelled() => None,
+            }
+        });
+        let stopped = || {
+            NoAnswer::Failed(Failed {
+                kind: ErrorKind::Interrupted.as_str().to_owned(),
+                message: "it was stopped".into(),
+                hint: None,
+            })
+        };
+        Ok(ended.ok_or_else(stopped)??)
+    }
+
+    /// Returns a client of its own in the same project, whose servers end without those of others. It has what a
+    /// profile allows, or everything without one.
+    pub(crate) fn own_client(&self, profile: Option<&str>) -> Reply<Arc<ClientSession>> {
+        let allowed = allowed_by(self.home(), self.client.cwd(), profile)?;
+        Ok(self.projects.own_client(self.client.cwd(), Arc::new(move || allowed.clone()))?)
     }
 }
 

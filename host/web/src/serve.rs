@@ -16,6 +16,7 @@ use aiw_listen::{
     Bytes, HeaderMap, HeaderName, HeaderValue, HttpRoute, ListenLimits, Listener, MatchedPath, Method, Request,
     Response, Rules, StatusCode,
 };
+use aiw_routing::KnownTool;
 use futures::StreamExt;
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -74,6 +75,8 @@ const HEADERS: [(&str, &str); 7] = [
 pub struct WebOptions {
     /// Looks for problems of the parts of aiw.
     pub doctor: FindsProblems,
+    /// Returns aiw's own tools.
+    pub own_tools: fn() -> Vec<KnownTool>,
 }
 
 /// Returns a home as the dashboard in the background sees it: from where it was started.
@@ -445,9 +448,12 @@ async fn call(shared: &Arc<Shared>, path: &str, request: Request<Bytes>, permit:
         return refused(StatusCode::NOT_FOUND, "there is nothing at this path");
     };
     let (shared, runtime) = (shared.clone(), tokio::runtime::Handle::current());
+    let gone = CancellationToken::new();
+    // Whoever leaves ends the connection, and with it this.
+    let _leaves = gone.clone().drop_guard();
     let done = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        called(&shared, route, &request, runtime)
+        called(&shared, route, &request, runtime, gone)
     });
     match done.await {
         Ok(answer) => answer,
@@ -455,7 +461,13 @@ async fn call(shared: &Arc<Shared>, path: &str, request: Request<Bytes>, permit:
     }
 }
 
-fn called(shared: &Arc<Shared>, route: &ApiRoute, request: &Request<Bytes>, runtime: tokio::runtime::Handle) -> Answer {
+fn called(
+    shared: &Arc<Shared>,
+    route: &ApiRoute,
+    request: &Request<Bytes>,
+    runtime: tokio::runtime::Handle,
+    gone: CancellationToken,
+) -> Answer {
     let query = words(request);
     let made = || {
         let mut body = match request.body().is_empty() {
@@ -474,9 +486,11 @@ fn called(shared: &Arc<Shared>, route: &ApiRoute, request: &Request<Bytes>, runt
         Ok::<_, NoAnswer>(ApiCall {
             projects: shared.projects.clone(),
             doctor: shared.options.doctor.clone(),
+            own_tools: shared.options.own_tools,
             client,
             person,
             runtime,
+            gone,
             segments,
             query: query.clone(),
             body,

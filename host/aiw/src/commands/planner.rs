@@ -126,7 +126,7 @@ async fn test(request: &str, most: usize, home: &Home, output: &Output) -> Resul
         request => {
             let pool = client.pool();
             learn(pool, &[], output).await;
-            let finder = Finder::new(client.home(), Arc::new(serve::meaning(client.home(), output)));
+            let finder = Finder::new(client.home(), Arc::new(aiw_app::models::meaning(client.home(), output)));
             let (here, wanted) = (pool.clone(), request.to_owned());
             let find = move || {
                 let found = here.find(&finder, &wanted, most);
