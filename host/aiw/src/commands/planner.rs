@@ -13,7 +13,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::mcp::serve;
 use crate::ask::Person;
 use crate::cli::planner::{PlannerCommand, PlannerSetArgs};
 use crate::components::session;

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use aiw_app::models::EmbeddingModels;
 use aiw_app::servers::profiles::{allowed_by, find, followed, idle_denials};
 use aiw_app::{ClientSession, directory};
 use aiw_core::{ErrorKind, printable};
 use aiw_home::Home;
 use aiw_markets::Quiet;
 use aiw_offer::{ClientOffer, SessionSetting, Toolset, own_tools};
-use aiw_routing::{CurrentMeaning, ListingChoice};
+use aiw_routing::ListingChoice;
 
 use super::http;
 use crate::cli::mcp::{McpServeArgs, REGISTER};
