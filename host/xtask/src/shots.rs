@@ -17,7 +17,6 @@ const MOST: u64 = 150_000;
 
 const PROCESSES: &str = r#"process "db" {
     shell "echo 'database is ready on 5432'; exec sleep 3600"
-    tag "back"
 }
 process "api" {
     shell "echo 'connected to the database'; for i in 1 2 3 4 5 6; do printf '\\033[32mGET\\033[0m /orders/%s 200\\n' $i; done; printf '\\033[33mwarning\\033[0m a slow query\\n'; exec sleep 3600"
@@ -58,9 +57,9 @@ impl Demo {
     fn begin() -> Result<Self> {
         let demo = Path::new(DEMO);
         ensure!(!demo.exists(), "`{DEMO}` exists: remove it first");
-        fs::create_dir_all(demo.join("shop/.aiw"))?;
+        fs::create_dir_all(demo.join("shop/.ichimi"))?;
         fs::create_dir_all(demo.join("home/.aiw"))?;
-        fs::write(demo.join("shop/.aiw/processes.kdl"), PROCESSES)?;
+        fs::write(demo.join("shop/.ichimi/processes.kdl"), PROCESSES)?;
         fs::write(demo.join("home/.aiw/mcp.json"), SERVERS)?;
         let aiw = command::root().join("target/debug/aiw");
         ensure!(aiw.is_file(), "`target/debug/aiw` is not built: `cargo build` builds it");
@@ -87,6 +86,11 @@ impl Demo {
 pub fn take() -> Result<()> {
     let (page, images) = (command::root().join("host/web/page"), command::root().join("docs/images"));
     let demo = Demo::begin()?;
+    for (name, preset) in [("work", "anthropic"), ("spare", "deepseek")] {
+        demo.run(&["provider", "add", name, "--preset", preset, "--token-env", "SHOP_KEY"])?;
+    }
+    demo.run(&["pool", "add", "team", "work", "spare"])?;
+    demo.run(&["budget", "set", "daily", "--usd", "20", "--per", "day"])?;
     // One of them fails, as it should.
     let _ = demo.command(&["up", "-d", "--yes"]).output()?;
     let said = demo.run(&["web", "-d"])?;

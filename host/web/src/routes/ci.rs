@@ -40,11 +40,13 @@ fn run(call: &ApiCall) -> Reply<u64> {
 }
 
 fn show(call: &ApiCall) -> Reply<CiRunDetails> {
-    call.wait(open(call)?.details(Some(run(call)?)))
+    let run = run(call)?;
+    call.wait(open(call)?.details(Some(run)))
 }
 
 fn failed_logs(call: &ApiCall) -> Reply<CiFailedLogs> {
-    call.wait(open(call)?.failed_logs(Some(run(call)?)))
+    let run = run(call)?;
+    call.wait(open(call)?.failed_logs(Some(run)))
 }
 
 fn watch(call: &ApiCall, _: Nothing) -> Reply<MonitoredBranch> {
