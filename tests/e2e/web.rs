@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::mcp::Client;
 use crate::processes::Project;
+use crate::servers::{Servers, is_there};
 use crate::until;
 
 /// A page with its session.
@@ -24,7 +25,8 @@ struct Page {
     csrf: String,
 }
 
-fn ask(port: u16, method: &str, path: &str, headers: &str, body: &str) -> (u16, String, String) {
+/// Sends a request, and leaves its answer to the caller.
+fn begin(port: u16, method: &str, path: &str, headers: &str, body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
@@ -35,8 +37,12 @@ fn ask(port: u16, method: &str, path: &str, headers: &str, body: &str) -> (u16, 
          {headers}{length}\r\n{body}"
     );
     stream.write_all(head.as_bytes()).unwrap();
+    stream
+}
+
+fn ask(port: u16, method: &str, path: &str, headers: &str, body: &str) -> (u16, String, String) {
     let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
+    let _ = begin(port, method, path, headers, body).read_to_end(&mut answer);
     let text = String::from_utf8_lossy(&answer).into_owned();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
@@ -57,10 +63,22 @@ impl Page {
         Self { port, cookie, csrf }
     }
 
+    fn headers(&self) -> String {
+        format!("cookie: {}\r\nx-aiw-csrf: {}\r\n", self.cookie, self.csrf)
+    }
+
     fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
-        let headers = format!("cookie: {}\r\nx-aiw-csrf: {}\r\n", self.cookie, self.csrf);
-        let (status, _, body) = ask(self.port, method, &format!("/api/v1{path}"), &headers, body);
+        let (status, _, body) = ask(self.port, method, &format!("/api/v1{path}"), &self.headers(), body);
         (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
+    }
+
+    /// Answers a question of a request with yes.
+    fn agree(&self, method: &str, path: &str, body: &Value) -> (Value, Value) {
+        let (status, asked) = self.ask(method, path, &body.to_string());
+        assert_eq!(status, 409, "{method} {path}: {asked}");
+        let mut again = body.clone();
+        again["person"] = json!({ asked["ask"]["digest"].as_str().unwrap(): {"yes": true} });
+        (asked["ask"].clone(), self.good(method, path, &again))
     }
 
     fn good(&self, method: &str, path: &str, body: &Value) -> Value {
@@ -267,6 +285,154 @@ fn what_a_page_does_happens_on_this_machine() {
         assert!(count > 0, "{heard}");
         heard.push_str(&String::from_utf8_lossy(&bytes[..count]));
     }
+}
+
+const CITY: &str = "async function workflow(input) {
+  return { city: (await tools.one__echo({ city: input.city })).city };
+}";
+const SLOW: &str = "async function workflow(input) {
+  return await tools.one__slow({ seconds: 600 });
+}";
+
+fn save(env: &Environment, name: &str, code: &str) {
+    let script = env.path("script.js");
+    fs::write(&script, code).unwrap();
+    env.run(&["workflow", "save", name, &script.display().to_string(), "--description", "Does a job"]).ok();
+}
+
+#[test]
+fn a_workflow_runs_from_its_page_and_ends_with_it() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("one", &[]).known();
+    let env = &servers.env;
+    let _ended = Ended(env);
+    save(env, "city", CITY);
+    save(env, "slow", SLOW);
+    let page = Page::open(&env.run(&["web", "-d"]).ok().stdout);
+    let run = json!({"input": {"city": "Oslo"}});
+    // Nobody has seen it yet.
+    let (status, refused) = page.ask("POST", "/workflows/city/run", &run.to_string());
+    assert_eq!(status, 422, "{refused}");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("has not been approved"), "{refused}");
+    // To try it needs no approval, and only calls that read are let through.
+    let tried = page.good("POST", "/workflows/city/test", &run);
+    assert!(tried["result"] == json!({"city": "Oslo"}) || tried["error"].is_string(), "{tried}");
+    for name in ["city", "slow"] {
+        let (asked, approved) = page.agree("POST", &format!("/workflows/{name}/approve"), &json!({}));
+        assert!(asked["text"].as_str().unwrap().contains("tools.one__"), "{asked}");
+        assert_eq!(approved["state"], "approved", "{approved}");
+    }
+    let ran = page.good("POST", "/workflows/city/run", &run);
+    assert_eq!((&ran["result"], &ran["calls"][0]["tool"]), (&json!({"city": "Oslo"}), &json!("one__echo")), "{ran}");
+    let runs = page.good("GET", "/runs?workflow=city", &Value::Null);
+    assert_eq!(runs["runs"][0]["calls"][0]["tool"], "one__echo", "{runs}");
+    assert_eq!(runs, env.json(&["workflow", "runs", "--workflow", "city"]));
+    // Whoever leaves stops it.
+    let before = servers.starts("one").len();
+    let stream = begin(page.port, "POST", "/api/v1/workflows/slow/run", &page.headers(), "{}");
+    until(|| servers.starts("one").get(before..).is_some_and(|new| new.iter().any(|start| is_there(&start["pid"]))));
+    drop(stream);
+    until(|| servers.processes().into_iter().all(|pid| !is_there(pid)));
+}
+
+#[test]
+fn pools_and_budgets_are_set_after_a_plan_and_are_those_of_the_command_line() {
+    let env = Environment::new();
+    let _ended = Ended(&env);
+    let page = Page::open(&env.run(&["web", "-d"]).ok().stdout);
+    for (name, preset) in [("one", "anthropic"), ("two", "deepseek")] {
+        env.run(&["provider", "add", name, "--preset", preset, "--token-env", "KEY"]).ok();
+    }
+    let pool = json!({"name": "work", "members": ["one", "two=deepseek-chat"], "choose": "round-robin"});
+    let (asked, _) = page.agree("POST", "/pools", &pool);
+    assert_eq!(asked["about"], json!(["work: one, two=deepseek-chat", "chooses by: round-robin"]));
+    assert_eq!(env.json(&["pool", "show", "work"])["pool"]["choose"], "round-robin");
+    let budget = json!({"name": "daily", "usd": "20", "per": "day", "provider": "work", "refuse": true});
+    let (asked, set) = page.agree("POST", "/budgets", &budget);
+    assert_eq!(asked["about"], json!(["budget `daily`: $20.00 a day for work, then refuses"]));
+    assert_eq!(set["budget"], env.json(&["budget", "list"])["budgets"][0]);
+    // One that is replaced is shown.
+    let (asked, _) = page.agree("POST", "/budgets", &json!({"name": "daily", "tokens": 5000}));
+    assert_eq!(asked["about"][1], "in place of budget `daily`: $20.00 a day for work, then refuses");
+    for (bad, status) in [
+        (json!({"name": "a b", "usd": "1"}), 400),
+        (json!({"name": "a", "usd": "1", "tokens": 1}), 400),
+        (json!({"name": "a", "usd": "much"}), 400),
+        (json!({"name": "a", "usd": "1", "provider": "nobody"}), 422),
+    ] {
+        assert_eq!(page.ask("POST", "/budgets", &bad.to_string()).0, status, "{bad}");
+    }
+    page.good("DELETE", "/budgets/daily", &json!({}));
+    page.good("DELETE", "/pools/work", &json!({}));
+    assert_eq!(env.json(&["budget", "list"])["budgets"], json!([]));
+    assert_eq!(env.json(&["pool", "list"])["pools"], json!([]));
+}
+
+#[test]
+fn a_page_finds_tools_and_holds_to_a_profile_as_the_command_does() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("one", &[]).with("two", &[]).known();
+    let env = &servers.env;
+    let _ended = Ended(env);
+    let page = Page::open(&env.run(&["web", "-d"]).ok().stdout);
+    let found = page.good("POST", "/route", &json!({"request": "sleep and report progress", "limit": 3}));
+    let same = env.json(&["mcp", "route", "--limit", "3", "sleep and report progress"]);
+    assert_eq!((&found["tools"], &found["searched"]), (&same["tools"], &same["searched"]), "{found}");
+    assert_eq!(found["tools"][0]["tool"], "slow", "{found}");
+    page.good("POST", "/profiles", &json!({"name": "reader", "allow": ["one/echo"]}));
+    assert_eq!(page.good("GET", "/profiles", &Value::Null)["profiles"][0]["allow"], json!(["one/echo"]));
+    let shown = page.good("POST", "/profiles/reader/tools", &json!({}));
+    assert_eq!(shown, env.json(&["mcp", "profile", "show", "reader"]));
+    assert_eq!(shown["profile"]["tools"], json!(["one/echo"]));
+    // What it does not allow is neither found nor listed.
+    let found = page.good("POST", "/route", &json!({"request": "sleep and report progress", "profile": "reader"}));
+    assert_eq!((&found["searched"], &found["tools"]), (&json!(1), &json!([])), "{found}");
+    let tools = page.good("POST", "/servers/one/tools?profile=reader", &json!({}));
+    assert_eq!(tools["tools"].as_array().unwrap().len(), 1, "{tools}");
+    page.good("DELETE", "/profiles/reader", &json!({}));
+    assert_eq!(env.json(&["mcp", "profile", "list"])["profiles"], json!([]));
+}
+
+#[test]
+fn a_key_in_the_address_of_a_server_is_shown_by_no_view() {
+    let env = Environment::new();
+    let _ended = Ended(&env);
+    // It looks like no key; its name says that it is one.
+    let address = "http://127.0.0.1:9/mcp?api_key=horse9&region=eu#token=horse9";
+    let servers = json!({"mcpServers": {
+        "far": {"type": "http", "url": address},
+        "near": {"command": "npx", "args": ["mcp-remote", address]},
+    }});
+    env.write_mcp(&servers.to_string());
+    let is_hidden = |said: &str| {
+        assert!(!said.contains("horse9"), "{said}");
+        assert!(said.contains("region=eu"), "{said}");
+    };
+    for arguments in [&["mcp", "list"][..], &["mcp", "show", "far"], &["mcp", "show", "near"]] {
+        is_hidden(&env.run(arguments).ok().whole());
+        is_hidden(&env.run(&[arguments, &["--json"]].concat()).ok().whole());
+    }
+    let page = Page::open(&env.run(&["web", "-d"]).ok().stdout);
+    for path in ["/servers", "/servers/far", "/servers/near"] {
+        is_hidden(&page.good("GET", path, &Value::Null).to_string());
+    }
+    let mut client = Client::initialized(&env);
+    let said = client.call("call_tool", json!({"server": "far", "tool": "x", "arguments": {}})).to_string();
+    assert!(!said.contains("horse9"), "{said}");
+}
+
+#[test]
+fn ci_and_suggestions_say_why_there_are_none() {
+    let project = Project::new("process \"web\" { shell \"echo up; exec sleep 600\" }");
+    let _ended = Ended(&project.env);
+    let page = Page::open(&project.env.run(&["web", "-d"]).ok().stdout);
+    let (status, refused) = page.ask("GET", "/ci", "");
+    let said = project.env.run(&["ci", "list"]);
+    let message = refused["error"]["message"].as_str().unwrap_or_else(|| panic!("{refused}"));
+    assert!(status != 200 && said.stderr.contains(message), "{refused} {}", said.whole());
+    assert_eq!(page.ask("GET", "/ci/x", "").0, 400);
+    assert_eq!(page.good("GET", "/suggestions", &Value::Null), json!({"suggestions": []}));
+    assert_eq!(page.ask("POST", "/suggestions/none/accept", "{}").0, 422);
 }
 
 /// Returns a script of the page's tests with its browser, if there is one.

@@ -1,6 +1,6 @@
 //! Budgets: what is set, listed and removed, and what of each was spent.
 
-use aiw_core::{Fault, did_you_mean, one_line};
+use aiw_core::{Fault, Plan, did_you_mean, one_line};
 use aiw_home::{Budget, BudgetLimit, Home, HomeError, OWN};
 use aiw_usage::{Book, Loss, Spending, Sum, UsageError};
 use schemars::JsonSchema;
@@ -147,14 +147,7 @@ pub struct BudgetAcceptLoss {
 ///
 /// Fails if there is no such provider, or the settings can't be written.
 pub fn set(home: &Home, budget: &Budget) -> Result<BudgetSet, BudgetError> {
-    if let Some(name) = budget.provider.as_deref().filter(|name| *name != OWN)
-        && let providers = home.providers()?
-        && !providers.has(name)
-    {
-        let pools = providers.pools().iter().map(|pool| pool.name.to_string());
-        let known = providers.providers().iter().map(|provider| provider.name.to_string()).chain(pools).collect();
-        return Err(BudgetError::NoProvider { name: name.to_owned(), known });
-    }
+    check(home, budget)?;
     let lock = home.lock()?;
     let mut settings = home.settings()?;
     settings.set_budget(budget)?;
@@ -163,6 +156,31 @@ pub fn set(home: &Home, budget: &Budget) -> Result<BudgetSet, BudgetError> {
     spending.refresh(&settings)?;
     let spent = spending.all().next().map(|(_, spent)| spent).unwrap_or_default();
     Ok(BudgetSet { budget: BudgetSummary::of(budget, spent) })
+}
+
+/// Returns what setting a budget would change, for views that ask before.
+///
+/// # Errors
+///
+/// Fails if there is no such provider, or the settings can't be read.
+pub fn plan(home: &Home, budget: &Budget) -> Result<Plan, BudgetError> {
+    check(home, budget)?;
+    let line = |budget: &Budget| BudgetSummary::of(budget, Sum::default()).line();
+    let before = home.settings()?.budgets()?.into_iter().find(|known| known.name == budget.name);
+    let replaced = before.map(|before| format!("in place of {}", line(&before)));
+    Ok(Plan { about: std::iter::once(line(budget)).chain(replaced).collect(), ..Plan::of("Set this budget?") })
+}
+
+fn check(home: &Home, budget: &Budget) -> Result<(), BudgetError> {
+    if let Some(name) = budget.provider.as_deref().filter(|name| *name != OWN)
+        && let providers = home.providers()?
+        && !providers.has(name)
+    {
+        let pools = providers.pools().iter().map(|pool| pool.name.to_string());
+        let known = providers.providers().iter().map(|provider| provider.name.to_string()).chain(pools).collect();
+        return Err(BudgetError::NoProvider { name: name.to_owned(), known });
+    }
+    Ok(())
 }
 
 /// Returns all budgets with what was spent of each, and what the book has lost.

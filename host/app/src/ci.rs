@@ -6,6 +6,9 @@ use aiw_processes::ProcessProject;
 
 use crate::{App, AppError, directory, lasting_executable};
 
+/// How often the resident asks if nobody says, in seconds.
+pub const CI_INTERVAL: u64 = 30;
+
 /// Returns the runs of the repository that is checked out where the client is, or of one that is named.
 ///
 /// # Errors

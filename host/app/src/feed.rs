@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use aiw_events::EventLog;
 use aiw_home::Home;
+use aiw_orchestrator::RunRecords;
 use aiw_processes::Manager;
 use aiw_tasks::{ProcessChange, ProcessScope, Sources, TaskError, Tasks, Watch};
 use parking_lot::{Condvar, Mutex};
@@ -51,6 +52,8 @@ pub enum Topic {
     Plugins,
     /// Events of the home.
     Events,
+    /// Workflows, and traces of their runs.
+    Workflows,
     /// Any document of the home.
     Documents,
     /// The files that this subscriber follows.
@@ -351,6 +354,7 @@ fn sources(home: &Home, topic: Topic) -> Vec<Source> {
         Topic::Events => {
             vec![Source { counts_writes: true, ..directory(EventLog::of(home.root()).directory().to_owned()) }]
         }
+        Topic::Workflows => vec![directory(home.workflows()), directory(RunRecords::new(home.clone()).directory())],
         Topic::Documents => vec![Source { counts_writes: true, ..directory(home.root().to_owned()) }],
         Topic::Files | Topic::Logs => Vec::new(),
     }

@@ -1,7 +1,9 @@
 //! Sentence models: getting them, and what views show of them.
 
 use aiw_core::Sink;
+use aiw_home::Home;
 use aiw_markets::Observer;
+use aiw_routing::CurrentMeaning;
 pub use aiw_vectors::{
     DEFAULT_MODEL, Embedder, EmbeddingModels, ModelStatus, ModelSummary, ModelsError, RUNTIME, StateName,
     remove_collected, stop_collection,
@@ -55,4 +57,14 @@ pub async fn pull(
     }
     answer.model = Some(status);
     Ok(answer)
+}
+
+/// Returns the vectors of tools by the model in use, which may change from request to request: one small file names it.
+/// If that can't be read, tools are found by words alone, and a note says so once.
+pub fn meaning(home: &Home, sink: &dyn Sink) -> CurrentMeaning {
+    let models = EmbeddingModels::at(home.clone());
+    if let Err(e) = models.chosen() {
+        sink.note(format!("note: tools are found by words alone: {e}"));
+    }
+    CurrentMeaning::new(home, Box::new(move || models.chosen().ok().flatten()))
 }

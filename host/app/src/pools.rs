@@ -1,7 +1,8 @@
 //! Pools of providers, and which of their members rest.
 
+use aiw_core::Plan;
 use aiw_gateway::{forget_pool, resting};
-use aiw_home::Home;
+use aiw_home::{Home, PoolMember, ProviderPool};
 use aiw_providers::{PoolSummary, ProviderError, Providers};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -24,6 +25,17 @@ pub fn show(home: &Home, providers: &Providers, name: &str) -> Result<PoolDetail
     let pool = providers.pool(name)?;
     let resting = resting(home, &pool.name).into_iter().map(PoolRest::of).collect();
     Ok(PoolDetails { pool, resting })
+}
+
+/// Returns what adding a pool would change, for views that ask before.
+pub fn plan(pool: &ProviderPool) -> Plan {
+    let member = |member: &PoolMember| match &member.model {
+        Some(model) => format!("{}={model}", member.provider),
+        None => member.provider.to_string(),
+    };
+    let members: Vec<String> = pool.members.iter().map(member).collect();
+    let about = vec![format!("{}: {}", pool.name, members.join(", ")), format!("chooses by: {}", pool.order.as_str())];
+    Plan { about, ..Plan::of("Add this pool?") }
 }
 
 /// Removes a pool that no gateway with a name serves.

@@ -20,6 +20,7 @@ pub mod edit;
 pub mod login;
 pub mod look;
 pub mod profiles;
+pub mod route;
 
 /// Why an MCP server or a profile can't be installed, added, changed or used.
 #[derive(Debug, thiserror::Error)]

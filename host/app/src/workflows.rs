@@ -15,16 +15,20 @@ use aiw_mcp::{Arguments, Call};
 use aiw_orchestrator::{
     CALLS_OF_A_YES, Consent, Ended, KeptError, KeptWorkflow, ListedWorkflow, Orchestrator, OrchestratorError,
     PlannedTool, RunRecord, RunRecords, ScriptAnswer, ScriptApprover as AskForCalls, ScriptLimits, ScriptPlan,
-    Standing, ToolName, Tools, WorkflowSummary, Workflows, planning::destroys, problem_of_arguments, tool_name,
+    Standing, ToolName, Tools, Trace, WorkflowSummary, Workflows, planning::destroys, problem_of_arguments, tool_name,
     workflow_file,
 };
 use aiw_routing::{Offered, Pool, scripts_may_call};
 use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::ClientSession;
-use crate::servers::look_again;
+use crate::runs::is_private_session;
+use crate::servers::call::arguments;
+use crate::servers::{ArgumentError, look_again};
 
 /// A script can't be run.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +69,9 @@ pub enum ScriptError {
         /// The tool.
         tool: String,
     },
+    /// The input can't be read.
+    #[error(transparent)]
+    Argument(#[from] ArgumentError),
     /// The input of a kept workflow is invalid.
     #[error("the input of the workflow `{name}` is wrong: {problem}")]
     Input {
@@ -98,7 +105,7 @@ fn if_not_known(servers: &[String]) -> String {
 
 impl Fault for ScriptError {
     fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Script, Kept, Ask, Unlearnt { script })
+        aiw_core::passed_on!(self, Script, Kept, Ask, Argument, Unlearnt { script })
     }
 
     fn own_hint(&self) -> Option<String> {
@@ -401,6 +408,73 @@ pub struct TracedRun {
     pub client: String,
     /// Whether its session is kept out of the history. Then nothing is kept of it.
     pub private: bool,
+}
+
+/// A run of a kept workflow by hand.
+#[derive(Debug, Clone)]
+pub struct WorkflowRequest {
+    /// The workflow.
+    pub name: WorkflowName,
+    /// `NAME=VALUE` for each part of its input, or one JSON object.
+    pub input: Vec<String>,
+    /// Whether its trace keeps the arguments of its calls.
+    pub keep_arguments: bool,
+    /// Whether it is only tried: it need not be approved, and calls that may change something are refused.
+    pub is_test: bool,
+}
+
+/// `aiw workflow run`, `test`
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RanWorkflow {
+    /// The script's result
+    pub result: Option<Value>,
+    /// Why it failed
+    pub error: Option<String>,
+    /// Its trace
+    #[serde(flatten)]
+    pub trace: Trace,
+}
+
+impl RanWorkflow {
+    /// Describes a run that has ended.
+    pub fn of(ended: &Ended) -> Self {
+        let (result, error) = match &ended.outcome {
+            Ok(result) => (serde_json::from_str(result.get()).ok(), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        Self { result, error, trace: ended.trace.clone() }
+    }
+}
+
+/// Runs a kept workflow to its end, with its tools as their servers describe them now. Those are started. When this is
+/// dropped, so is the run.
+///
+/// # Errors
+///
+/// Fails if it can't be read, is not approved as it is, or its input is wrong. An error of the script itself is in the
+/// result.
+pub async fn run_named(
+    client: &ClientSession,
+    request: WorkflowRequest,
+    sink: &dyn Sink,
+) -> Result<Ended, ScriptError> {
+    let WorkflowRequest { name, input, keep_arguments, is_test } = request;
+    let (home, pool, orchestrator) = (client.home(), client.pool(), client.app().orchestrator());
+    let workflows = Workflows::new(home.clone());
+    let tools = fresh(pool, &workflows.get(&name)?.tools, sink).await;
+    let (workflow, used) = tools.kept(&workflows, &name, !is_test)?;
+    if is_test {
+        check_kept(orchestrator, &workflow, &tools).await?;
+    }
+    let input = arguments(&input, &workflow.input_schema)?.read().map_err(ArgumentError::from)?;
+    let plan = ScriptPlan { keep_arguments, ..plan_of(&workflow, input.into(), &used)? };
+    let private = is_private_session(home, client.session());
+    let about = TracedRun { workflow: Some(name), client: "aiw".into(), private };
+    let writes = if is_test { Writes::Refused } else { Writes::Approved };
+    let reach = ScriptReach::new(home.clone(), pool.clone(), None, writes, Nobody);
+    let ended = run(home, orchestrator, plan, reach, about).await;
+    pool.end().await;
+    Ok(ended)
 }
 
 /// Runs a script to its end, and keeps its trace.

@@ -49,6 +49,6 @@ pub use secret::{Secret, is_secret, is_secret_name, is_secret_value};
 pub use shown::{Shown, shown_gaps, shown_line, shown_lines, visible};
 pub use text::{
     closest, counted, did_you_mean, hex, is_close, one_line, printable, quoted, quoted_list, quoted_text, random_hex,
-    shell_word, shell_word_in_line, shell_words, star_matches, toml_string, without_query,
+    shell_word, shell_word_in_line, shell_words, star_matches, toml_string, without_keys_in_urls, without_query,
 };
 pub use variables::names_code;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 
 use crate::hidden::{is_safe, is_unsafe, unsafe_chars};
+use crate::secret::{is_secret, is_secret_value};
 
 /// Makes text from outside safe to print: what nobody would see, or what could control a terminal, becomes `\u{…}`.
 /// Keeps line breaks, tabs, and what the text's writing needs.
@@ -156,6 +157,52 @@ pub fn without_query(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// The place of a key in an address that is shown.
+const MASKED: &str = "[secret]";
+
+/// A text with what looks like a key in the addresses in it masked: values of a query or of what follows `#`, by their
+/// names or their looks, and a password before the host. Placeholders stay.
+pub fn without_keys_in_urls(text: &str) -> Cow<'_, str> {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, address) = rest.split_at(at + 3);
+        let is_end = |c: char| c.is_whitespace() || "\"'`<>\\".contains(c);
+        let (address, after) = address.split_at(address.find(is_end).unwrap_or(address.len()));
+        shown.push_str(before);
+        show_address(address, &mut shown);
+        rest = after;
+    }
+    if shown.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    shown.push_str(rest);
+    Cow::Owned(shown)
+}
+
+/// Adds what follows the scheme of an address.
+fn show_address(address: &str, shown: &mut String) {
+    let (host, path) = address.split_at(address.find(['/', '?', '#']).unwrap_or(address.len()));
+    match host.rsplit_once('@').and_then(|(user, host)| Some((user.split_once(':')?.0, host))) {
+        Some((user, host)) => shown.extend([user, ":", MASKED, "@", host]),
+        None => shown.push_str(host),
+    }
+    let (path, query) = path.split_at(path.find(['?', '#']).unwrap_or(path.len()));
+    shown.push_str(path);
+    for pair in query.split_inclusive(['?', '&', ';', '#']) {
+        let (pair, end) = pair.split_at(pair.len() - usize::from(pair.ends_with(['?', '&', ';', '#'])));
+        let (name, value) = pair.split_once('=').map_or(("", pair), |(name, value)| (name, value));
+        let decoded = url::form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name.into_owned());
+        let is_key = is_secret(decoded.as_deref().unwrap_or_default(), value) || is_secret_value(name);
+        match is_key && !value.is_empty() && !value.starts_with("${") {
+            false => shown.push_str(pair),
+            true if name.is_empty() || is_secret_value(name) => shown.push_str(MASKED),
+            true => shown.extend([name, "=", MASKED]),
+        }
+        shown.push_str(end);
+    }
+}
+
 /// Bytes as lowercase hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -267,6 +314,26 @@ mod tests {
             ("owner/repo", "owner/repo"),
         ] {
             assert_eq!(without_query(text), shown);
+        }
+    }
+
+    #[test]
+    fn keys_in_addresses_are_not_shown() {
+        for (text, shown) in [
+            ("https://h/x?api_key=abc&region=eu", "https://h/x?api_key=[secret]&region=eu"),
+            ("https://h/x?api%5Fkey=abc#token=t", "https://h/x?api%5Fkey=[secret]#token=[secret]"),
+            ("https://h/x?q=sk-ant-abc", "https://h/x?q=[secret]"),
+            ("https://h/x?sk-ant-abc", "https://h/x?[secret]"),
+            ("https://h/x?key=${secret:h-key}&n=1", "https://h/x?key=${secret:h-key}&n=1"),
+            ("https://me:word@h/x", "https://me:[secret]@h/x"),
+            (
+                "npx \"mcp-remote\" \"https://h/?token=t\" 'http://i?pw=p'",
+                "npx \"mcp-remote\" \"https://h/?token=[secret]\" 'http://i?pw=[secret]'",
+            ),
+            ("https://h/x?project=web&read_only=true", "https://h/x?project=web&read_only=true"),
+            ("/srv/what?key=a", "/srv/what?key=a"),
+        ] {
+            assert_eq!(without_keys_in_urls(text), shown);
         }
     }
 

@@ -86,7 +86,8 @@ impl RunRecords {
         Self { home }
     }
 
-    fn directory(&self) -> PathBuf {
+    /// Returns where they are.
+    pub fn directory(&self) -> PathBuf {
         self.home.workflows().join("runs")
     }
 

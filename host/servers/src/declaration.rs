@@ -1,6 +1,6 @@
 //! MCP servers as plugins declare them: where declarations are, what they look like, and how to merge several.
 
-use aiw_core::{RelPath, names_code, one_line, shell_word, visible};
+use aiw_core::{RelPath, names_code, one_line, shell_word, visible, without_keys_in_urls};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -29,15 +29,20 @@ pub struct DeclaredServer {
 }
 
 impl DeclaredServer {
-    /// Returns its command or address, in full and on one line, for the user to judge.
+    /// Returns its declaration as it may be shown: no key stands in its addresses.
+    pub fn shown_declaration(&self) -> Value {
+        Value::Object(self.declaration.iter().map(|(key, value)| (key.clone(), without_keys(value))).collect())
+    }
+
+    /// Returns its command or address, on one line, for the user to judge: in full but for keys in addresses.
     pub fn target(&self) -> String {
         let text = |key: &str| self.declaration.get(key).and_then(Value::as_str).unwrap_or_default();
         if self.transport != Transport::Stdio {
-            return visible(text("url"));
+            return visible(&without_keys_in_urls(text("url")));
         }
         let args = self.declaration.get("args").and_then(Value::as_array).into_iter().flatten();
         let words = std::iter::once(text("command")).chain(args.map(|arg| arg.as_str().unwrap_or_default()));
-        words.map(quoted).collect::<Vec<_>>().join(" ")
+        words.map(|word| quoted(&without_keys_in_urls(word))).collect::<Vec<_>>().join(" ")
     }
 
     /// Everything else that the declaration sets, one line each: a variable or a header can change what runs as much
@@ -45,6 +50,7 @@ impl DeclaredServer {
     pub fn details(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for (key, value) in &self.declaration {
+            let value = &without_keys(value);
             match (key.as_str(), value) {
                 ("type", _) | ("command" | "args", _) if key == "type" || self.transport == Transport::Stdio => {}
                 ("url", _) if self.transport != Transport::Stdio => {}
@@ -102,6 +108,16 @@ impl DeclaredServer {
         let is_option = |arg: &&str| flags.iter().any(|flag| *arg == *flag || arg.split('=').next() == Some(*flag));
         options.extend(args.filter(is_option).map(visible));
         options
+    }
+}
+
+/// A value without keys in the addresses in it.
+fn without_keys(value: &Value) -> Value {
+    match value {
+        Value::String(text) => without_keys_in_urls(text).into(),
+        Value::Array(items) => items.iter().map(without_keys).collect(),
+        Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), without_keys(value))).collect(),
+        other => other.clone(),
     }
 }
 

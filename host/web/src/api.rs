@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use aiw_app::ClientSession;
 use aiw_app::doctor::Doctor;
+use aiw_app::servers::profiles::allowed_by;
 use aiw_core::{ErrorKind, Fault};
 use aiw_home::Home;
 use aiw_listen::{Method, StatusCode};
+use aiw_routing::KnownTool;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -28,6 +30,8 @@ pub(crate) const API: &str = "/api/v1";
 pub(crate) struct ApiCall {
     pub(crate) projects: Arc<Projects>,
     pub(crate) doctor: FindsProblems,
+    /// Returns aiw's own tools.
+    pub(crate) own_tools: fn() -> Vec<KnownTool>,
     pub(crate) client: Arc<ClientSession>,
     pub(crate) person: PagePerson,
     pub(crate) runtime: Handle,
@@ -144,6 +148,13 @@ impl ApiCall {
                 () = self.left.cancelled() => Err(NoAnswer::Left),
             }
         })
+    }
+
+    /// Returns a client of its own in the same project, whose servers end without those of others. It has what a
+    /// profile allows, or everything without one.
+    pub(crate) fn own_client(&self, profile: Option<&str>) -> Reply<Arc<ClientSession>> {
+        let allowed = allowed_by(self.home(), self.client.cwd(), profile)?;
+        Ok(self.projects.own_client(self.client.cwd(), Arc::new(move || allowed.clone()))?)
     }
 }
 

@@ -1,12 +1,13 @@
 //! The projects that a page may look at: those that aiw knows, and no other directory.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aiw_app::{App, AppError, ClientSession};
 use aiw_home::Home;
 use aiw_processes::Manager;
+use aiw_routing::{Profile, ProfileSource};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -53,6 +54,12 @@ impl Projects {
         std::iter::once(own.clone()).chain(others).collect()
     }
 
+    /// Returns a new client in a directory, with a profile.
+    pub(crate) fn own_client(&self, path: &Path, profile: ProfileSource) -> Result<Arc<ClientSession>, AppError> {
+        let around = self.app.home().around().in_directory(path);
+        Ok(ClientSession::builder(self.app.clone(), around)?.profile(profile).build())
+    }
+
     /// Returns the client of a project, or of the one where the dashboard was started. `None` if it is not known.
     pub(crate) fn client(&self, project: Option<&str>) -> Result<Option<Arc<ClientSession>>, AppError> {
         let own = self.own();
@@ -66,8 +73,7 @@ impl Projects {
             open.push(one.clone());
             return Ok(Some(one.1));
         }
-        let around = self.app.home().around().in_directory(&path);
-        let client = ClientSession::builder(self.app.clone(), around)?.build();
+        let client = self.own_client(&path, Arc::new(Profile::everything))?;
         if open.len() >= CLIENTS {
             open.remove(0);
         }

@@ -16,6 +16,7 @@ use aiw_listen::{
     Bytes, HeaderMap, HeaderName, HeaderValue, HttpRoute, ListenLimits, Listener, MatchedPath, Method, Request,
     Response, Rules, StatusCode,
 };
+use aiw_routing::KnownTool;
 use futures::StreamExt;
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -78,6 +79,8 @@ const HEADERS: [(&str, &str); 7] = [
 pub struct WebOptions {
     /// Looks for problems of the parts of aiw.
     pub doctor: FindsProblems,
+    /// Returns aiw's own tools.
+    pub own_tools: fn() -> Vec<KnownTool>,
 }
 
 /// Returns a home as the dashboard in the background sees it: from where it was started.
@@ -497,6 +500,7 @@ fn called(
         Ok::<_, NoAnswer>(ApiCall {
             projects: shared.projects.clone(),
             doctor: shared.options.doctor.clone(),
+            own_tools: shared.options.own_tools,
             client,
             person,
             runtime,

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 const BEATS: Duration = Duration::from_secs(25);
 
 /// The topics, by their names in the query and in events.
-const TOPICS: [(&str, Topic); 8] = [
+const TOPICS: [(&str, Topic); 9] = [
     ("tasks", Topic::Tasks),
     ("processes", Topic::Processes),
     ("servers", Topic::Servers),
@@ -28,6 +28,7 @@ const TOPICS: [(&str, Topic); 8] = [
     ("usage", Topic::Usage),
     ("plugins", Topic::Plugins),
     ("events", Topic::Events),
+    ("workflows", Topic::Workflows),
     ("documents", Topic::Documents),
 ];
 

@@ -112,7 +112,7 @@ impl Served {
         let around = Surroundings::new(Ok(project), variables.map(|(name, value)| (name.into(), value.into())));
         let home = Home::at(directory.path().join(".aiw")).seen_by(around);
         let app = App::open(home.clone(), &[], NO_SCRIPTS, Arc::new(Quiet));
-        let options = WebOptions { doctor: Arc::new(|_| Doctor { parts: Vec::new() }) };
+        let options = WebOptions { doctor: Arc::new(|_| Doctor { parts: Vec::new() }), own_tools: Vec::new };
         let stop = CancellationToken::new();
         let (told, told_port) = std::sync::mpsc::channel();
         let stops = stop.clone();

@@ -25,6 +25,7 @@ mod registries;
 mod resident;
 mod screens;
 mod scripts;
+mod shots;
 mod sync;
 mod systems;
 mod test;
@@ -74,6 +75,9 @@ enum Chore {
     Workflows,
     /// Build the page of the dashboard with npm; with `--check`, compare it with the one in the repository
     Web {
+        /// Write the screenshots of `docs/images` of a home with demo data, instead of building
+        #[arg(long, conflicts_with = "check")]
+        shots: bool,
         /// Fail if the repository has another page
         #[arg(long)]
         check: bool,
@@ -209,7 +213,8 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Try { aiw } => tour::run(aiw)?,
         Chore::Dist(wanted) => return dist::run(&wanted),
         Chore::Workflows => return dist::lint(),
-        Chore::Web { check } => return web::build(check),
+        Chore::Web { shots: true, .. } => shots::take()?,
+        Chore::Web { check, .. } => return web::build(check),
         Chore::Test => return test::run(),
         Chore::Check => return check::run(),
         Chore::Systems => return systems::run(),

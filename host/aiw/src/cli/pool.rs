@@ -1,6 +1,6 @@
 //! `aiw pool …`, as it is typed.
 
-use aiw_core::{InvalidName, ProviderName, is_model};
+use aiw_core::ProviderName;
 use aiw_home::{PoolMember, PoolOrder};
 use clap::Subcommand;
 
@@ -19,7 +19,7 @@ pub enum PoolCommand {
         /// Its name, which no provider has
         name: ProviderName,
         /// Its members, the preferred one first, each with its own model or that of the provider
-        #[arg(required = true, value_name = "PROVIDER[=MODEL]", value_parser = parse_member, add = complete::providers())]
+        #[arg(required = true, value_name = "PROVIDER[=MODEL]", add = complete::providers())]
         members: Vec<PoolMember>,
         /// How it chooses a member for a new session: order, round-robin, least-busy
         #[arg(long, value_name = "HOW", default_value = "order")]
@@ -31,7 +31,7 @@ pub enum PoolCommand {
         #[arg(add = complete::pools())]
         name: String,
         /// A member; name all of them, the preferred one first
-        #[arg(long = "member", value_name = "PROVIDER[=MODEL]", value_parser = parse_member)]
+        #[arg(long = "member", value_name = "PROVIDER[=MODEL]")]
         members: Vec<PoolMember>,
         /// How it chooses a member for a new session: order, round-robin, least-busy
         #[arg(long, value_name = "HOW")]
@@ -57,13 +57,4 @@ pub enum PoolCommand {
         #[arg(add = complete::pools())]
         name: String,
     },
-}
-
-fn parse_member(text: &str) -> Result<PoolMember, String> {
-    let (name, model) = text.split_once('=').map_or((text, None), |(name, model)| (name, Some(model)));
-    let provider = name.parse().map_err(|e: InvalidName| e.to_string())?;
-    match model {
-        Some(model) if !is_model(model) => Err("expected `PROVIDER` or `PROVIDER=MODEL`".into()),
-        model => Ok(PoolMember { provider, model: model.map(str::to_owned) }),
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use aiw_home::BudgetPeriod;
+use aiw_home::{Budget, BudgetPeriod};
 use aiw_usage::By;
 use clap::{ArgGroup, Args, Subcommand};
 
@@ -55,10 +55,10 @@ pub enum BudgetCommand {
 #[command(group(ArgGroup::new("limit").required(true)))]
 pub struct BudgetArgs {
     /// Its name
-    #[arg(value_parser = parse_name)]
+    #[arg(value_parser = Budget::read_name)]
     pub name: String,
     /// How much, in US dollars
-    #[arg(long, value_name = "AMOUNT", value_parser = parse_dollars, group = "limit")]
+    #[arg(long, value_name = "AMOUNT", value_parser = Budget::read_dollars, group = "limit")]
     pub usd: Option<f64>,
     /// How much, in tokens that are read and written
     #[arg(long, value_name = "COUNT", group = "limit")]
@@ -75,15 +75,4 @@ pub struct BudgetArgs {
     /// Start nothing new once it is used up
     #[arg(long)]
     pub refuse: bool,
-}
-
-fn parse_name(text: &str) -> Result<String, String> {
-    let is_good = (1..=64).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    if is_good { Ok(text.to_owned()) } else { Err("expected 1 to 64 of `A-Z a-z 0-9 . _ -`".into()) }
-}
-
-fn parse_dollars(text: &str) -> Result<f64, String> {
-    let number = text.trim_start_matches('$').parse::<f64>().ok().filter(|usd| (0.0..=1e9).contains(usd));
-    number.ok_or_else(|| "expected a number of dollars: `20` or `2.50`".into())
 }

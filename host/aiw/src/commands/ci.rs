@@ -15,9 +15,6 @@ use crate::components::session;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// How often the resident asks if nobody says, in seconds.
-const INTERVAL: u64 = 30;
-
 /// A line of `aiw ci logs --all`, printed as it comes
 #[derive(Serialize, JsonSchema)]
 pub struct CiLogLine {
@@ -183,7 +180,7 @@ fn problem(waited: &CiWait) -> Option<Failure> {
 }
 
 fn background(args: WatchArgs, home: &Home, output: &Output) -> Result<(), Failure> {
-    let monitored = ci::start(home, args.run.repository.repo, INTERVAL)?;
+    let monitored = ci::start(home, args.run.repository.repo, ci::CI_INTERVAL)?;
     output.line(format!("{}: until 30 minutes after the last run; `aiw events` shows them", shown(&monitored)));
     say(&monitored.notes, output);
     output.answer(monitored);

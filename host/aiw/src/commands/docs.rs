@@ -94,6 +94,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_app::servers::look { ServerCheck }
         aiw_app::setup { HooksAnswer SetupAnswer }
         aiw_app::tasks { TaskCounts TaskStatus }
+        aiw_app::workflows { RanWorkflow }
         aiw_history { HistoryMessage Stats Todo Todos }
         aiw_launch { CliDetails Explanation RoleDetails TaskDetails TaskLog TaskLogLine WaitedTask }
         aiw_markets {
@@ -136,7 +137,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_web { WebState WebStopped }
         super::web { WebAddress }
         super::usage { BudgetRemove }
-        super::workflow { ListedRuns ListedWorkflows RanWorkflow ShownWorkflow }
+        super::workflow { ListedRuns ListedWorkflows ShownWorkflow }
     }
 }
 

@@ -13,7 +13,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::mcp::serve;
 use crate::ask::Person;
 use crate::cli::planner::{PlannerCommand, PlannerSetArgs};
 use crate::components::session;
@@ -126,7 +125,7 @@ async fn test(request: &str, most: usize, home: &Home, output: &Output) -> Resul
         request => {
             let pool = client.pool();
             learn(pool, &[], output).await;
-            let finder = Finder::new(client.home(), Arc::new(serve::meaning(client.home(), output)));
+            let finder = Finder::new(client.home(), Arc::new(aiw_app::models::meaning(client.home(), output)));
             let (here, wanted) = (pool.clone(), request.to_owned());
             let find = move || {
                 let found = here.find(&finder, &wanted, most);

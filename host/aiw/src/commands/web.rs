@@ -55,7 +55,7 @@ fn status(state: &WebState, output: &Output) {
 }
 
 fn options() -> WebOptions {
-    WebOptions { doctor: Arc::new(super::doctor::found) }
+    WebOptions { doctor: Arc::new(super::doctor::found), own_tools: aiw_offer::own_tools }
 }
 
 fn quiet(home: &Home) -> Arc<App> {

@@ -3,16 +3,12 @@
 use std::sync::Arc;
 
 use aiw_app::ClientSession;
-use aiw_app::runs::is_private_session;
-use aiw_app::servers::call::arguments;
-use aiw_app::workflows::{
-    self, Draft, Nobody, ScriptError, ScriptReach, ScriptTools, TracedRun, Writes, check_kept, fresh, plan_of,
-};
+use aiw_app::workflows::{self, Draft, RanWorkflow, ScriptError, ScriptTools, WorkflowRequest, check_kept, fresh};
 use aiw_core::{ErrorKind, WorkflowName, counted, one_line, quoted_text};
 use aiw_home::Home;
 use aiw_orchestrator::{
-    DeclaredTool, Ended, KeptWorkflow, MOST_BYTES, Orchestrator, OverWorkflow, RunRecord, RunRecords, ScriptPlan,
-    Trace, WorkflowSummary, Workflows, declaration_file, sent_code, tool_expression, tool_name, workflow_file,
+    DeclaredTool, KeptWorkflow, MOST_BYTES, Orchestrator, OverWorkflow, RunRecord, RunRecords, WorkflowSummary,
+    Workflows, declaration_file, sent_code, tool_expression, tool_name, workflow_file,
 };
 use aiw_routing::{Offered, Pool};
 use schemars::JsonSchema;
@@ -44,17 +40,6 @@ pub struct ShownWorkflow {
     /// Its file's text, of `show` alone
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-}
-
-/// `aiw workflow run`, `test`
-#[derive(Serialize, JsonSchema)]
-pub struct RanWorkflow {
-    /// The script's result
-    pub result: Option<Value>,
-    /// Why it failed
-    pub error: Option<String>,
-    #[serde(flatten)]
-    pub trace: Trace,
 }
 
 /// `aiw workflow runs`
@@ -93,8 +78,8 @@ pub async fn run(command: WorkflowCommand, home: &Home, output: &Output) -> Resu
         WorkflowCommand::Show { name } => show(&here, &name.parse()?, output),
         WorkflowCommand::New(args) => new(&here, args, output).await,
         WorkflowCommand::Save(args) => save(&here, args, output).await,
-        WorkflowCommand::Run(args) => execute(&here, &args, Writes::Approved, output).await,
-        WorkflowCommand::Test(args) => execute(&here, &args, Writes::Refused, output).await,
+        WorkflowCommand::Run(args) => execute(&here, args, false, output).await,
+        WorkflowCommand::Test(args) => execute(&here, args, true, output).await,
         WorkflowCommand::Approve { name, yes } => approve(&here, &name.parse()?, yes, output).await,
         WorkflowCommand::Remove { names } => {
             remove_files(&names, output, |name| Ok(here.workflows.remove(&name.parse()?)?))
@@ -200,45 +185,24 @@ async fn save(here: &Here, args: SaveWorkflowArgs, output: &Output) -> Result<()
     Ok(())
 }
 
-async fn execute(here: &Here, args: &RunWorkflowArgs, writes: Writes, output: &Output) -> Result<(), Failure> {
-    let name: WorkflowName = args.name.parse()?;
-    let workflow = here.workflows.get(&name)?;
-    let tools = fresh(here.pool(), &workflow.tools, output).await;
-    // Without approval, it is only tried.
-    let (workflow, used) = tools.kept(&here.workflows, &name, writes == Writes::Approved)?;
-    if writes == Writes::Refused {
-        check_kept(here.orchestrator(), &workflow, &tools).await?;
-    }
-    let input = arguments(&args.input, &workflow.input_schema)?;
-    let input = input.read().map_err(|e| Failure::new(ErrorKind::Usage, format!("the input can't be read: {e}")))?;
-    let plan = ScriptPlan { keep_arguments: args.trace_arguments, ..plan_of(&workflow, input.into(), &used)? };
-    let home = here.client.home();
-    let about = TracedRun {
-        workflow: Some(name),
-        client: "aiw".into(),
-        private: is_private_session(home, here.client.session()),
-    };
-    let reach = ScriptReach::new(home.clone(), here.pool().clone(), None, writes, Nobody);
-    let Ended { outcome, trace } = workflows::run(home, here.orchestrator(), plan, reach, about).await;
-    here.pool().end().await;
-    for line in &trace.logs {
+async fn execute(here: &Here, args: RunWorkflowArgs, is_test: bool, output: &Output) -> Result<(), Failure> {
+    let RunWorkflowArgs { name, input, trace_arguments } = args;
+    let request = WorkflowRequest { name: name.parse()?, input, keep_arguments: trace_arguments, is_test };
+    let ended = workflows::run_named(&here.client, request, output).await?;
+    for line in &ended.trace.logs {
         output.note(&line.line);
     }
-    match outcome {
+    let answer = RanWorkflow::of(&ended);
+    match ended.outcome {
         Ok(result) => {
             match serde_json::from_str::<String>(result.get()) {
                 Ok(text) => text.lines().for_each(|line| output.line(line)),
                 Err(_) => output.line(pretty(&result)),
             }
-            let result = serde_json::from_str(result.get()).ok();
-            output.answer(RanWorkflow { result, error: None, trace });
+            output.answer(answer);
             Ok(())
         }
-        Err(error) => {
-            let answer = RanWorkflow { result: None, error: Some(error.to_string()), trace };
-            let failure = Failure::from(ScriptError::from(error));
-            Err(failure.with_answer(answer))
-        }
+        Err(error) => Err(Failure::from(ScriptError::from(error)).with_answer(answer)),
     }
 }
 

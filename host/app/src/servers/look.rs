@@ -153,7 +153,7 @@ pub fn show(client: &ClientSession, name: &str, sink: &dyn Sink) -> Result<Shown
     };
     let (shown, declaration, error) = match &found.server {
         Ok(server) => {
-            let declaration = redact(&Value::from(server.declaration.clone()).to_string());
+            let declaration = redact(&server.shown_declaration().to_string());
             let lines = server.shown(name).iter().map(|line| redact(line)).collect();
             (lines, serde_json::from_str(&declaration).ok(), None)
         }

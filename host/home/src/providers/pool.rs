@@ -1,6 +1,7 @@
 //! Pools: several providers under one name.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use aiw_core::{ProviderName, is_model};
 use schemars::JsonSchema;
@@ -33,6 +34,20 @@ pub struct PoolMember {
     pub provider: ProviderName,
     /// The model for it, in place of the provider's own.
     pub model: Option<String>,
+}
+
+/// `PROVIDER`, or `PROVIDER=MODEL`.
+impl FromStr for PoolMember {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, model) = text.split_once('=').map_or((text, None), |(name, model)| (name, Some(model)));
+        let provider = name.parse().map_err(said)?;
+        match model {
+            Some(model) if !is_model(model) => Err("expected `PROVIDER` or `PROVIDER=MODEL`".into()),
+            model => Ok(Self { provider, model: model.map(str::to_owned) }),
+        }
+    }
 }
 
 impl TryFrom<Value> for PoolMember {

@@ -60,6 +60,27 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// Reads a name as it is typed.
+    ///
+    /// # Errors
+    ///
+    /// The form that it must have.
+    pub fn read_name(text: &str) -> Result<String, String> {
+        let is_good = (1..=64).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        if is_good { Ok(text.to_owned()) } else { Err("expected 1 to 64 of `A-Z a-z 0-9 . _ -`".into()) }
+    }
+
+    /// Reads dollars as they are typed.
+    ///
+    /// # Errors
+    ///
+    /// The form that they must have.
+    pub fn read_dollars(text: &str) -> Result<f64, String> {
+        let number = text.trim_start_matches('$').parse::<f64>().ok().filter(|usd| (0.0..=1e9).contains(usd));
+        number.ok_or_else(|| "expected a number of dollars: `20` or `2.50`".into())
+    }
+
     /// The error is the end of a sentence.
     fn read(name: &str, entry: &Value) -> Result<Self, String> {
         if entry["usd"].is_null() == entry["tokens"].is_null() {

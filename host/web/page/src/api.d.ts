@@ -2114,6 +2114,7 @@ export interface paths {
         post: {
             parameters: {
                 query?: {
+                    profile?: string;
                     /** @description The directory of a project that aiw knows */
                     project?: string;
                 };
@@ -2592,6 +2593,904 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["WorkflowSummary"];
+                    };
+                };
+                /** @description A question */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AskedAnswer"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/workflows/{name}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** `aiw workflow run` */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["RunOnPage"];
+                };
+            };
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RanWorkflow"];
+                    };
+                };
+                /** @description A question */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AskedAnswer"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/workflows/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** `aiw workflow test` */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["RunOnPage"];
+                };
+            };
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RanWorkflow"];
+                    };
+                };
+                /** @description A question */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AskedAnswer"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** `aiw workflow runs` */
+        get: {
+            parameters: {
+                query?: {
+                    workflow?: string;
+                    tail?: string;
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RunAnswers"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/route": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** `aiw mcp route --explain` */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["RouteOnPage"];
+                };
+            };
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RouteAnswer"];
+                    };
+                };
+                /** @description A question */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AskedAnswer"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/profiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** `aiw mcp profile list` */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ProfileAnswers"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** `aiw mcp profile add` */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ProfileOnPage"];
+                };
+            };
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ProfileAnswers"];
+                    };
+                };
+                /** @description A question */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AskedAnswer"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/profiles/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** `aiw mcp profile remove` */
+        delete: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ProfilesRemove"];
+                    };
+                };
+                /** @description A question */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AskedAnswer"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/profiles/{name}/tools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** `aiw mcp profile show` */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ProfileShow"];
+                    };
+                };
+                /** @description A question */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AskedAnswer"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ci": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** `aiw ci list` */
+        get: {
+            parameters: {
+                query?: {
+                    branch?: string;
+                    limit?: string;
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CiRunList"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ci/watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** `aiw ci watch --background` */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MonitoredBranch"];
+                    };
+                };
+                /** @description A question */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AskedAnswer"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ci/unwatch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** `aiw ci watch --stop` */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["StoppedMonitoring"];
+                    };
+                };
+                /** @description A question */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AskedAnswer"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ci/{run}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** `aiw ci show` */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path: {
+                    run: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CiRunDetails"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ci/{run}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** `aiw ci logs` */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path: {
+                    run: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CiFailedLogs"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/suggestions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** `aiw process suggest` */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["HabitSuggestions"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/suggestions/{id}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** `aiw process suggest accept` */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["HabitSuggestion"];
+                    };
+                };
+                /** @description A question */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AskedAnswer"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/suggestions/{id}/dismiss": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** `aiw process suggest dismiss` */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Nothing"];
+                };
+            };
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["HabitSuggestion"];
                     };
                 };
                 /** @description A question */
@@ -3183,7 +4082,52 @@ export interface paths {
             };
         };
         put?: never;
-        post?: never;
+        /** `aiw pool add` */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PoolOnPage"];
+                };
+            };
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PoolSummary"];
+                    };
+                };
+                /** @description A question */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AskedAnswer"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -3387,8 +4331,112 @@ export interface paths {
             };
         };
         put?: never;
-        post?: never;
+        /** `aiw budget set` */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["BudgetOnPage"];
+                };
+            };
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BudgetSet"];
+                    };
+                };
+                /** @description A question */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AskedAnswer"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/budgets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** `aiw budget remove` */
+        delete: {
+            parameters: {
+                query?: {
+                    /** @description The directory of a project that aiw knows */
+                    project?: string;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DoneOnPage"];
+                    };
+                };
+                /** @description A question */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AskedAnswer"];
+                    };
+                };
+                /** @description The error */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FailedAnswer"];
+                    };
+                };
+            };
+        };
         options?: never;
         head?: never;
         patch?: never;
@@ -4100,6 +5148,48 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /** @description A run of a workflow */
+        RunOnPage: {
+            /**
+             * @description Its input
+             * @default {}
+             */
+            input: {
+                [key: string]: unknown;
+            };
+            /**
+             * @description Whether the trace keeps the arguments of its calls
+             * @default false
+             */
+            trace_arguments: boolean;
+        };
+        /** @description A request for tools */
+        RouteOnPage: {
+            /** @description The job */
+            request: string;
+            /** @description Only what this profile allows */
+            profile?: string | null;
+            /**
+             * Format: uint
+             * @description How many tools at the most
+             */
+            limit?: number | null;
+        };
+        /** @description A new profile */
+        ProfileOnPage: {
+            /** @description Its name */
+            name: string;
+            /**
+             * @description Only these tools: patterns
+             * @default []
+             */
+            allow: string[];
+            /**
+             * @description Not these tools: patterns
+             * @default []
+             */
+            deny: string[];
+        };
         /** @description A new provider: what is not said is asked */
         ProviderOnPage: {
             /** @description Its name */
@@ -4108,6 +5198,41 @@ export interface components {
             preset?: string | null;
             /** @description The model that is asked for */
             model?: string | null;
+        };
+        /** @description A new pool */
+        PoolOnPage: {
+            /** @description Its name, which no provider has */
+            name: string;
+            /** @description Its members, the preferred one first: `PROVIDER` or `PROVIDER=MODEL` */
+            members: string[];
+            /** @description How it chooses a member for a new session: order, round-robin, least-busy */
+            choose?: string | null;
+        };
+        /** @description A budget, as `aiw budget set` takes it */
+        BudgetOnPage: {
+            /** @description Its name */
+            name: string;
+            /** @description How much, in US dollars */
+            usd?: string | null;
+            /**
+             * Format: uint64
+             * @description How much, in tokens, if not in dollars
+             */
+            tokens?: number | null;
+            /** @description For which time, in UTC: day, month */
+            per?: string | null;
+            /** @description Only for what this provider or pool is asked; `own` is the CLIs' own login */
+            provider?: string | null;
+            /**
+             * @description Whether it is for runs in this project alone
+             * @default false
+             */
+            here: boolean;
+            /**
+             * @description Whether nothing new starts once it is used up
+             * @default false
+             */
+            refuse: boolean;
         };
         /** @description A plugin to install */
         PluginOnPage: {
@@ -5276,6 +6401,461 @@ export interface components {
             /** @description Its text */
             text: string;
         };
+        /** @description `aiw workflow run`, `test` */
+        RanWorkflow: {
+            /** @description The script's result */
+            result: unknown;
+            /** @description Why it failed */
+            error: string | null;
+            /** @description The calls that have ended, in the order of their ends */
+            calls: components["schemas"]["CallTrace"][];
+            /** @description The script's log */
+            logs: components["schemas"]["ScriptLogLine"][];
+            /**
+             * Format: uint
+             * @description How many more lines were logged
+             */
+            logs_left_out?: number;
+            /** @description The tools of the calls that were still under way at the end, and were cancelled. They may have happened */
+            cancelled?: string[];
+        };
+        /** @description A call of a run. Its result is not kept. */
+        CallTrace: {
+            /** @description The tool */
+            tool: string;
+            /**
+             * Format: uint64
+             * @description How long it took, in milliseconds
+             */
+            ms: number;
+            /**
+             * Format: uint
+             * @description The length of its result as JSON, in bytes
+             */
+            bytes: number;
+            /** @description Why it failed */
+            error?: string | null;
+            /** @description Its arguments as JSON, cut, if it failed or they were asked for */
+            arguments?: string | null;
+        };
+        /** @description A line that a script logged */
+        ScriptLogLine: {
+            /** @description `log`, `warn` or `error` */
+            level: string;
+            /** @description The line */
+            line: string;
+        };
+        /** @description Runs of workflows */
+        RunAnswers: {
+            /** @description The runs, the newest first */
+            runs: components["schemas"]["RunRecord"][];
+        };
+        /** @description A run of a script */
+        RunRecord: {
+            /** @description Its id */
+            id: string;
+            /** @description The kept workflow that ran; none for a script that was sent */
+            workflow: string | null;
+            /** @description The runner: an MCP client's name, or `aiw` */
+            client: string;
+            /** @description When it began, in RFC 3339 */
+            started_at: string;
+            /**
+             * Format: uint64
+             * @description How long it took, in milliseconds
+             */
+            ms: number;
+            /** @description Why it failed; none if it came to its end */
+            error: string | null;
+            /**
+             * Format: uint
+             * @description The length of its result as JSON, in bytes
+             */
+            bytes: number;
+            /** @description Its calls, in the order of their ends */
+            calls: components["schemas"]["CallTrace"][];
+            /**
+             * @description The tools of the calls that were cancelled at its end
+             * @default []
+             */
+            cancelled: string[];
+        };
+        /** @description The tools that a request gets */
+        RouteAnswer: {
+            /** @description The tools, the best first */
+            tools: components["schemas"]["FoundTool"][];
+            /**
+             * Format: uint
+             * @description How many tools were looked at
+             */
+            searched: number;
+            /**
+             * Format: double
+             * @description How long that took, in milliseconds
+             */
+            took_ms: number;
+            /** @description Why there are none */
+            nothing: string | null;
+        };
+        /** @description A tool in `aiw mcp route` */
+        FoundTool: {
+            /** @description Its server */
+            server: string;
+            /** @description Its own name */
+            tool: string;
+            /** @description The name under which clients see it */
+            proxied: string;
+            /**
+             * Format: float
+             * @description How well it fits: 1 is the best of those found
+             */
+            score: number;
+            /**
+             * Format: float
+             * @description How well its words fit, from 0 to 1
+             */
+            words: number;
+            /**
+             * Format: float
+             * @description How near its meaning is, from 0 to 1; none without a model
+             */
+            meaning: number | null;
+            /** @description The words of the request that it has, those that tell most first */
+            matched: string[];
+            /** @description Tools that do about the same and are left out, as `server/tool` */
+            similar: string[];
+            /** @description Its description */
+            description: string;
+            /** @description Its parameters: a JSON schema */
+            input_schema: unknown;
+            /** @description The JSON schema of its answers, if it has one */
+            output_schema: unknown;
+        };
+        /** @description The profiles, without the tools that each allows */
+        ProfileAnswers: {
+            /** @description The profiles */
+            profiles: components["schemas"]["KnownProfile"][];
+        };
+        /** @description A profile, and which file defines it. */
+        KnownProfile: {
+            /** @description Its name */
+            name: string;
+            /** @description `settings` or `project`: which file defines it */
+            scope: string;
+            /** @description The allowed patterns; everything, if there is no list. */
+            allow: string[] | null;
+            /** @description The denied patterns, even of allowed tools. */
+            deny: string[];
+            /** @description The patterns of tools that may change something and that scripts call without asking. */
+            scripts: string[];
+            /** @description Which servers' tools are listed, where that differs from `mcp.list`. */
+            list: components["schemas"]["ListSettings"];
+        };
+        /** @description Which servers' tools a client lists: `mcp.list`, or `list` of a profile. */
+        ListSettings: {
+            /**
+             * Format: uint
+             * @description The most tokens of all tools that are listed.
+             */
+            tokens: number | null;
+            /**
+             * Format: uint
+             * @description The most tools that are listed.
+             */
+            tools: number | null;
+            /** @description The servers that are listed whatever they cost: names, with `*` for any text. */
+            always: string[] | null;
+            /** @description The servers that are not listed. */
+            never: string[] | null;
+        };
+        /** @description `aiw mcp profile remove` */
+        ProfilesRemove: {
+            /** @description The names of the profiles that were removed */
+            removed: string[];
+        };
+        /** @description `aiw mcp profile show`, `add`, `edit` */
+        ProfileShow: {
+            /** @description The profile */
+            profile: components["schemas"]["ShownProfile"];
+        };
+        /** @description A profile in `aiw mcp profile list` and `show` */
+        ShownProfile: {
+            /** @description Its name */
+            name: string;
+            /** @description `settings` or `project`: which file defines it */
+            scope: string;
+            /** @description The allowed patterns; everything, if there is no list. */
+            allow: string[] | null;
+            /** @description The denied patterns, even of allowed tools. */
+            deny: string[];
+            /** @description The patterns of tools that may change something and that scripts call without asking. */
+            scripts: string[];
+            /** @description Which servers' tools are listed, where that differs from `mcp.list`. */
+            list: components["schemas"]["ListSettings"];
+            /** @description The tools that it allows, as `server/tool` */
+            tools: string[];
+            /** @description The patterns that no known tool matches */
+            unmatched: string[];
+        };
+        /** @description Runs of a repository */
+        CiRunList: {
+            /** @description The repository: `OWNER/REPO`, behind its host if that is not github.com */
+            repository: string;
+            /** @description The branch that they are of; null for all branches */
+            branch: string | null;
+            /** @description The runs, newest first */
+            runs: components["schemas"]["CiRun"][];
+            /**
+             * Format: uint64
+             * @description How many there are
+             */
+            total: number;
+            /** @description Where the token is from: `gh`, `vault`, `variable` or `none` */
+            token: string;
+            /** @description The limit of requests, as the host said it */
+            limit: components["schemas"]["CiLimit"] | null;
+            /** @description How far to believe names and titles */
+            about: string;
+            /** @description Notes for you */
+            notes: string[];
+        };
+        /** @description A run */
+        CiRun: {
+            /**
+             * Format: uint64
+             * @description Its id
+             */
+            id: number;
+            /**
+             * @description The name of its workflow
+             * @default
+             */
+            name: string;
+            /**
+             * Format: uint64
+             * @description The number of the run among those of its workflow
+             * @default 0
+             */
+            number: number;
+            /**
+             * Format: uint64
+             * @description The attempt: a run that is run again has the same id
+             * @default 0
+             */
+            attempt: number;
+            /**
+             * @description Its title: usually the first line of a commit
+             * @default
+             */
+            title: string;
+            /**
+             * @description Its branch
+             * @default
+             */
+            branch: string;
+            /**
+             * @description Its commit
+             * @default
+             */
+            commit: string;
+            /**
+             * @description The event that started it: `push`, `pull_request` and others
+             * @default
+             */
+            event: string;
+            /**
+             * @description `queued`, `in_progress`, `completed` and others
+             * @default
+             */
+            status: string;
+            /**
+             * @description How it ended: `success`, `failure`, `cancelled` and others; empty until then
+             * @default
+             */
+            conclusion: string;
+            /**
+             * @description When it was made
+             * @default
+             */
+            created: string;
+            /**
+             * @description When it changed last
+             * @default
+             */
+            updated: string;
+            /**
+             * @description Its page
+             * @default
+             */
+            url: string;
+        };
+        /** @description The limit of requests, as the host said it last */
+        CiLimit: {
+            /**
+             * Format: uint64
+             * @description How many requests are left
+             */
+            remaining: number;
+            /**
+             * Format: uint64
+             * @description How many there are in an hour
+             */
+            limit: number;
+            /** @description When there are as many again */
+            resets: string;
+        };
+        /** @description The branches that are monitored no more */
+        StoppedMonitoring: {
+            /** @description The branches */
+            stopped: components["schemas"]["MonitoredBranch"][];
+        };
+        /** @description A run, and its jobs */
+        CiRunDetails: {
+            /** @description The repository: `OWNER/REPO`, behind its host if that is not github.com */
+            repository: string;
+            /** @description The run */
+            run: components["schemas"]["CiRun"];
+            /** @description The jobs of its latest attempt: those that failed first */
+            jobs: components["schemas"]["CiJob"][];
+            /** @description The limit of requests, as the host said it */
+            limit: components["schemas"]["CiLimit"] | null;
+            /** @description How far to believe names and titles */
+            about: string;
+            /** @description Notes for you */
+            notes: string[];
+        };
+        /** @description A job of a run */
+        CiJob: {
+            /**
+             * Format: uint64
+             * @description Its id
+             */
+            id: number;
+            /**
+             * @description Its name, with what a matrix gave it: `test (ubuntu, 20)`
+             * @default
+             */
+            name: string;
+            /**
+             * @description `queued`, `in_progress`, `completed` and others
+             * @default
+             */
+            status: string;
+            /**
+             * @description How it ended: `success`, `failure`, `skipped` and others; empty until then
+             * @default
+             */
+            conclusion: string;
+            /**
+             * @description Its steps that have failed, and the one that runs
+             * @default []
+             */
+            steps: components["schemas"]["CiStep"][];
+        };
+        /** @description A step of a job */
+        CiStep: {
+            /**
+             * Format: uint64
+             * @description Its number
+             * @default 0
+             */
+            number: number;
+            /**
+             * @description Its name
+             * @default
+             */
+            name: string;
+            /**
+             * @description `queued`, `in_progress` or `completed`
+             * @default
+             */
+            status: string;
+            /**
+             * @description How it ended; empty until then
+             * @default
+             */
+            conclusion: string;
+        };
+        /** @description The jobs of a run that failed, with their errors */
+        CiFailedLogs: {
+            /** @description The repository: `OWNER/REPO`, behind its host if that is not github.com */
+            repository: string;
+            /** @description The run */
+            run: components["schemas"]["CiRun"];
+            /** @description Its jobs that failed */
+            jobs: components["schemas"]["CiJobLog"][];
+            /** @description How far to believe the lines */
+            about: string;
+            /** @description Notes for you */
+            notes: string[];
+        };
+        /** @description The end of a job, as its log tells it */
+        CiJobLog: {
+            /**
+             * Format: uint64
+             * @description The job's id
+             */
+            id: number;
+            /** @description Its name */
+            name: string;
+            /** @description How it ended */
+            conclusion: string;
+            /** @description The step that failed */
+            step: string | null;
+            /** @description The errors, with the lines before each; secrets are taken out */
+            lines: string[];
+            /**
+             * Format: uint64
+             * @description How many lines were left out
+             */
+            left_out: number;
+            /** @description Why there are no lines, or not all */
+            note: string | null;
+        };
+        /** @description Suggestions from what is usually started */
+        HabitSuggestions: {
+            /** @description The suggestions, the surest first */
+            suggestions: components["schemas"]["HabitSuggestion"][];
+        };
+        /** @description A suggestion */
+        HabitSuggestion: {
+            /** @description Its id */
+            id: string;
+            /** @description The process that is started, or fails */
+            process: string;
+            /** @description The process after which that is so */
+            after?: string | null;
+            /** @description The habit, as a sentence */
+            habit: string;
+            /** @description `suggested`, or `maybe` where it is less sure */
+            strength: string;
+            /**
+             * Format: uint
+             * @description How often it was so
+             */
+            times: number;
+            /**
+             * Format: uint
+             * @description How often it could have been
+             */
+            of: number;
+            /**
+             * Format: double
+             * @description The share that it is at least, with a certainty of 90 %; older ones count less
+             */
+            confidence: number;
+            /** @description The line that the process gains in `processes.kdl` if you accept */
+            gains?: string | null;
+            /** @description The newest of the starts or failures behind it */
+            events: components["schemas"]["HabitEvent"][];
+        };
+        /** @description A start or failure */
+        HabitEvent: {
+            /** @description The time */
+            time: string;
+            /** @description The starter */
+            by?: string | null;
+        };
         /** @description `aiw history search` */
         HistorySearch: {
             /** @description The messages that were found, the best first */
@@ -5599,6 +7179,11 @@ export interface components {
             refuses: boolean;
             /** @description The amount spent in the current day or month */
             spent: components["schemas"]["Sum"];
+        };
+        /** @description A budget that was set. */
+        BudgetSet: {
+            /** @description The budget */
+            budget: components["schemas"]["BudgetSummary"];
         };
         /** @description `aiw usage` */
         UsageAnswer: {

@@ -16,7 +16,7 @@ if (!address) {
 const origin = new URL(address).origin
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-const PAGES = ['/', '/processes', '/logs', '/tasks', '/servers', '/history', '/providers', '/usage', '/plugins', '/registries', '/workflows', '/events', '/sync', '/settings']
+const PAGES = ['/', '/processes', '/logs', '/tasks', '/servers', '/routing', '/profiles', '/history', '/providers', '/usage', '/plugins', '/registries', '/workflows', '/ci', '/events', '/sync', '/settings']
 /** Markup that would run, a right-to-left override, and a space without a width. */
 const HOSTILE = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>\u202egpj.exe\u200b'
 const SHOWN = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>\\u{202e}gpj.exe\\u{200b}'
@@ -37,7 +37,7 @@ const page = await context.newPage()
 /** What the browser complains of. Answers that a check makes fail on purpose are allowed for. */
 let complaints = []
 // A machine without a store is told so by a refusal.
-const noStore = /status of 422.*\/api\/v1\/sync/
+const noStore = /status of 422.*\/api\/v1\/(sync|ci)/
 let allowed = [noStore]
 page.on('console', (message) => {
   if (message.type() === 'error' || message.type() === 'warning') complaints.push(`${message.text()} (${message.location().url})`)
@@ -177,6 +177,7 @@ const process_ = { id: 'hostile', project: '/', source: 'file', state: 'running'
 const logged = (text, stream = 'stdout') => ({ id: 'hostile', time: '2026-01-02T03:04:05.678Z', stream, text })
 const task = { id: 'hostile', pid: null, root_pid: 1, cli: 'claude', provider: HOSTILE, role: null, state: 'ended', outcome: 'failed', exit_code: 1, signal: null, started: '2026-01-01T00:00:00Z', ended: '2026-01-01T00:00:01Z', unread: false, prompt: HOSTILE, cwd: HOSTILE, log: '/', session: null }
 const tool = { server: 'hostile', name: HOSTILE, proxied: 'x', description: HOSTILE, read_only: false, tokens: 1, withheld: true, suspicions: [HOSTILE], input_schema: { type: 'object', properties: { [HOSTILE]: { type: 'string', description: HOSTILE } } } }
+const ciRun = { id: 7, name: HOSTILE, number: 1, attempt: 1, title: HOSTILE, branch: HOSTILE, commit: 'c', event: 'push', status: 'completed', conclusion: 'failure', created: '2026-01-01T00:00:00Z', updated: '2026-01-01T00:00:00Z', url: 'javascript:window.hit=1' }
 const answers = {
   'GET /processes': { processes: [process_], problem: HOSTILE },
   'GET /processes/hostile': process_,
@@ -194,6 +195,14 @@ const answers = {
   'POST /servers/hostile/tools': { tools: [tool] },
   'GET /history': { hits: [{ session: 's', cli: 'claude', project: HOSTILE, time: null, role: 'user', snippet: HOSTILE, score: 1, provider: null, resume: HOSTILE, path: '/', uuid: 'u' }], waiting: 0, took_ms: 1 },
   'GET /events/list': { events: [{ time: '2026-01-01T00:00:00Z', kind: 'exited', of: 'process', name: HOSTILE, why: HOSTILE }], next: 1, gap: false },
+  'GET /workflows/hostile': { workflow: { name: 'hostile', path: HOSTILE, state: 'approved', description: HOSTILE, tools: [HOSTILE], input_schema: { type: 'object', properties: { city: { type: 'string', description: HOSTILE } } }, sha256: null, problem: null }, text: HOSTILE },
+  'GET /runs': { runs: [{ id: 'r', workflow: 'hostile', client: HOSTILE, started_at: '2026-01-01T00:00:00Z', ms: 1, error: HOSTILE, bytes: 0, calls: [{ tool: HOSTILE, ms: 1, bytes: 1, error: HOSTILE, arguments: HOSTILE }], cancelled: [HOSTILE] }] },
+  'GET /profiles': { profiles: [{ name: HOSTILE, scope: 'settings', allow: [HOSTILE], deny: [HOSTILE] }] },
+  'POST /route': { tools: [{ server: HOSTILE, tool: HOSTILE, proxied: 'x', score: 1, words: 1, meaning: null, matched: [HOSTILE], similar: [HOSTILE], description: HOSTILE, input_schema: {}, output_schema: null }], searched: 1, took_ms: 1, nothing: null },
+  'GET /suggestions': { suggestions: [{ id: HOSTILE, process: 'x', habit: HOSTILE, strength: 'maybe', times: 1, of: 2, confidence: 0.5, gains: HOSTILE, events: [] }] },
+  'GET /ci': { repository: HOSTILE, branch: null, runs: [ciRun], total: 1, token: 'none', limit: null, about: '', notes: [HOSTILE] },
+  'GET /ci/7': { repository: HOSTILE, run: ciRun, jobs: [{ id: 1, name: HOSTILE, status: 'completed', conclusion: 'failure', steps: [{ number: 1, name: HOSTILE, status: 'completed', conclusion: 'failure' }] }], limit: null, about: '', notes: [] },
+  'GET /ci/7/log': { repository: HOSTILE, run: ciRun, jobs: [{ id: 1, name: HOSTILE, conclusion: 'failure', step: HOSTILE, lines: [HOSTILE], left_out: 0, note: HOSTILE }], about: '', notes: [] },
   'GET /registries/search': { servers: [{ name: HOSTILE, source: 'hostile', title: null, description: HOSTILE, version: '1', status: 'active', status_message: null, publisher: null, repository: 'javascript:window.hit=1', website: 'data:text/html,x', updated: null, uses: null, kinds: [], also: [], looks_like: [HOSTILE], instructions: [] }], sources: [{ source: 'hostile', found: 1, age_seconds: 0, copied: null, problem: HOSTILE }] },
 }
 await page.route('**/api/v1/**', async (route) => {
@@ -215,6 +224,10 @@ const places = [
   ['/history?q=hostile', null],
   ['/events', null],
   ['/registries', 'search'],
+  ['/routing', 'search'],
+  ['/profiles', null],
+  ['/workflows/hostile', null],
+  ['/ci', 'main tbody .btn'],
 ]
 // What is shown already is not fetched again.
 await go('/settings')
@@ -223,10 +236,10 @@ for (const [path, opener] of places) {
   if (opener === 'search') {
     await page.fill('[data-search]', 'hostile')
     await page.keyboard.press('Enter')
-    await page.waitForSelector('main .hit')
+    await page.waitForSelector('main .hit, main tbody tr')
   } else if (opener) {
     await page.click(opener)
-    await page.waitForSelector('main .hit')
+    await page.waitForSelector('main .hit, dialog[open]')
   }
   await page.waitForFunction((shown) => document.body.innerText.includes(shown), SHOWN, { timeout: 5_000 }).catch(() => {})
   const whole = await text()
@@ -235,6 +248,36 @@ for (const [path, opener] of places) {
   check(`${path}: no markup of others`, (await page.$$('#app img, #app script, #app iframe')).length ? 'there is' : '')
   check(`${path}: no link but to http`, (await page.$$('a[href^="javascript:" i], a[href^="data:" i]')).length ? 'there is' : '')
 }
+await page.click('dialog[open] .btn:has-text("What failed")')
+await page.waitForSelector('dialog[open] pre.foreign')
+check('a failed run of CI: its log is text', (await page.innerText('dialog[open] pre.foreign')).includes(SHOWN) ? '' : 'it is not')
+check('a run of CI: axe', await axeFindings())
+await page.keyboard.press('Escape')
+
+// A workflow is run by its schema, stopped, and run again.
+let runs = 0
+let stopped = ''
+page.on('requestfailed', (request) => {
+  if (request.url().includes('/run')) stopped = request.failure()?.errorText ?? ''
+})
+await page.route('**/api/v1/workflows/hostile/run**', async (route) => {
+  // The first goes on until it is stopped.
+  if (runs++ > 0) await route.fulfill({ json: { result: { city: route.request().postDataJSON().input.city, said: HOSTILE }, error: null, calls: [{ tool: HOSTILE, ms: 1, bytes: 1 }], logs: [{ level: 'log', line: HOSTILE }] } })
+})
+await go('/workflows/hostile')
+await page.click('main .page-head .btn-primary')
+await page.fill('#field-0', 'Oslo')
+check('the form of a run: axe', await axeFindings())
+await page.click('dialog[open] button[type=submit]')
+await page.click('dialog[open] .btn:has-text("Stop")')
+await page.waitForSelector('dialog[open] .spinner-border', { state: 'detached' })
+check('a run is stopped by ending its request', stopped.includes('ABORTED') ? '' : stopped || 'it goes on')
+await page.click('dialog[open] button[type=submit]')
+await page.waitForSelector('dialog[open] pre.foreign')
+const ran = await page.innerText('dialog[open]')
+check('a run is sent what was typed, and its result is text', ran.includes('"city": "Oslo"') && ran.includes(SHOWN) ? '' : ran)
+await page.keyboard.press('Escape')
+
 await go('/processes/hostile')
 await page.waitForSelector('.log-line')
 check('colours of logs are classes', (await page.$('.log-line .sgr-1')) ? '' : 'they are not')
@@ -283,6 +326,37 @@ const given = sent?.body.person?.d
 check('the answer is sent by its digest', given?.yes === true && given.values?.KEY?.[0] === 'hunter2' ? '' : JSON.stringify(sent))
 check('a write has the token', sent?.csrf ? '' : 'it has not')
 check('hostile texts: no complaints', await complained())
+
+// A pool: its plan is shown, and its digest is posted.
+let pool = null
+await page.route('**/api/v1/pools**', async (route) => {
+  if (route.request().method() !== 'POST') return route.fallback()
+  const body = route.request().postDataJSON()
+  const ask = { digest: 'p', kind: 'plan', question: 'Add this pool?', text: null, about: ['work: one, two=m'], effects: [], options: [], values: [] }
+  if (!body.person) return route.fulfill({ status: 409, json: { ask } })
+  pool = body
+  await route.fulfill({ json: { name: 'work', members: [], choose: 'order', default_for: [] } })
+})
+await go('/providers')
+await page.click('main button[title="aiw pool add"]')
+await page.fill('#pool-name', 'work')
+await page.fill('#pool-members', 'one\ntwo=m')
+check('the form of a pool: axe', await axeFindings())
+await page.click('dialog[open] button[form=new-pool]')
+await page.waitForSelector('dialog[open] button[form=ask]')
+await page.click('dialog[open] button[form=ask]')
+await page.waitForSelector('dialog[open]', { state: 'detached' })
+check('a pool is added by the digest of its plan', JSON.stringify(pool?.members) === '["one","two=m"]' && pool?.person?.p?.yes === true ? '' : JSON.stringify(pool))
+await page.click('main button[title="aiw budget set"]')
+await page.waitForSelector('#budget-name')
+check('the form of a budget: axe', await axeFindings())
+await page.keyboard.press('Escape')
+await go('/profiles')
+await page.click('main .page-head .btn-primary')
+await page.waitForSelector('#profile-name')
+check('the form of a profile: axe', await axeFindings())
+await page.keyboard.press('Escape')
+check('pools: no complaints', await complained())
 
 // What fails while a dialog is open is said in the dialog: all else is behind it.
 await page.route('**/api/v1/processes', async (route) => {

@@ -9,13 +9,16 @@ use aiw_processes::Manager;
 
 use crate::api::ApiRoute;
 
+mod ci;
 mod general;
 mod past;
 mod plugins;
 mod processes;
 mod providers;
+mod routing;
 mod servers;
 mod tasks;
+mod workflows;
 
 /// Returns all routes.
 pub(crate) fn table() -> &'static [ApiRoute] {
@@ -29,6 +32,9 @@ fn all() -> Vec<ApiRoute> {
         processes::routes(),
         tasks::routes(),
         servers::routes(),
+        workflows::routes(),
+        routing::routes(),
+        ci::routes(),
         past::routes(),
         providers::routes(),
         plugins::routes(),

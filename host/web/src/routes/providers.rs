@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use aiw_app::accounts::{self, UsageAnswer};
-use aiw_app::budgets::{self, BudgetList};
+use aiw_app::budgets::{self, BudgetList, BudgetSet};
 use aiw_app::pools::{self, PoolDetails};
-use aiw_core::{CliKind, ProviderName};
+use aiw_core::{Ask, CliKind, ProviderName};
+use aiw_home::{Budget, BudgetLimit, BudgetPeriod, PoolMember, PoolOrder, ProviderPool};
 use aiw_providers::{
     PoolSummary, PresetSummary, ProviderChanges, ProviderDetails, ProviderSummary, Providers, RemovedProvider,
     TestSummary, TokenSource,
@@ -27,10 +28,13 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         ApiRoute::post("/providers/{name}/default", "aiw provider default", default),
         ApiRoute::post("/providers/{name}/key", "aiw provider edit --token-stdin", key),
         ApiRoute::get("/pools", "aiw pool list", pool_list),
+        ApiRoute::post("/pools", "aiw pool add", add_pool),
         ApiRoute::get("/pools/{name}", "aiw pool show", pool),
         ApiRoute::delete("/pools/{name}", "aiw pool remove", remove_pool),
         ApiRoute::post("/pools/{name}/reset", "aiw pool reset", reset_pool),
         ApiRoute::get("/budgets", "aiw budget list", budget_list),
+        ApiRoute::post("/budgets", "aiw budget set", set_budget),
+        ApiRoute::delete("/budgets/{name}", "aiw budget remove", remove_budget),
         ApiRoute::get("/usage", "aiw usage", usage).with(&["by", "since"]),
     ]
 }
@@ -143,6 +147,31 @@ fn pool(call: &ApiCall) -> Reply<PoolDetails> {
     Ok(pools::show(call.home(), &verbs(call)?, call.id())?)
 }
 
+/// A new pool
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PoolOnPage {
+    /// Its name, which no provider has
+    name: String,
+    /// Its members, the preferred one first: `PROVIDER` or `PROVIDER=MODEL`
+    members: Vec<String>,
+    /// How it chooses a member for a new session: order, round-robin, least-busy
+    choose: Option<String>,
+}
+
+fn malformed(problem: impl std::fmt::Display) -> NoAnswer {
+    NoAnswer::Malformed(problem.to_string())
+}
+
+fn add_pool(call: &ApiCall, new: PoolOnPage) -> Reply<PoolSummary> {
+    let order = new.choose.as_deref().map(str::parse::<PoolOrder>).transpose().map_err(malformed)?;
+    let members = new.members.iter().map(|member| member.parse::<PoolMember>()).collect::<Result<_, _>>();
+    let members = members.map_err(malformed)?;
+    let pool = ProviderPool { name: provider_name(&new.name)?, members, order: order.unwrap_or_default() };
+    call.wait(call.person.agree(&pools::plan(&pool), &[]))?;
+    Ok(verbs(call)?.add_pool(&pool)?)
+}
+
 fn remove_pool(call: &ApiCall) -> Reply<DoneOnPage> {
     pools::remove(call.home(), &verbs(call)?, call.id())?;
     Ok(DoneOnPage::of(format!("removed {}", call.id())))
@@ -165,6 +194,52 @@ struct BudgetAnswers {
 fn budget_list(call: &ApiCall) -> Reply<BudgetAnswers> {
     let (list, loss) = budgets::list(call.home())?;
     Ok(BudgetAnswers { list, loss: loss.map(|loss| loss.to_string()) })
+}
+
+/// A budget, as `aiw budget set` takes it
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct BudgetOnPage {
+    /// Its name
+    name: String,
+    /// How much, in US dollars
+    usd: Option<String>,
+    /// How much, in tokens, if not in dollars
+    tokens: Option<u64>,
+    /// For which time, in UTC: day, month
+    per: Option<String>,
+    /// Only for what this provider or pool is asked; `own` is the CLIs' own login
+    provider: Option<String>,
+    /// Whether it is for runs in this project alone
+    #[serde(default)]
+    here: bool,
+    /// Whether nothing new starts once it is used up
+    #[serde(default)]
+    refuse: bool,
+}
+
+fn set_budget(call: &ApiCall, new: BudgetOnPage) -> Reply<BudgetSet> {
+    let limit = match (new.usd, new.tokens) {
+        (Some(usd), None) => BudgetLimit::Dollars(Budget::read_dollars(&usd).map_err(malformed)?),
+        (None, Some(tokens)) => BudgetLimit::Tokens(tokens),
+        _ => return Err(malformed("a budget has either `usd` or `tokens`")),
+    };
+    let period = new.per.as_deref().unwrap_or("month").parse::<BudgetPeriod>().map_err(malformed)?;
+    let budget = Budget {
+        name: Budget::read_name(&new.name).map_err(malformed)?,
+        limit,
+        period,
+        provider: new.provider,
+        project: new.here.then(|| call.client.cwd().to_owned()),
+        refuses: new.refuse,
+    };
+    call.wait(call.person.agree(&budgets::plan(call.home(), &budget)?, &[]))?;
+    Ok(budgets::set(call.home(), &budget)?)
+}
+
+fn remove_budget(call: &ApiCall) -> Reply<DoneOnPage> {
+    budgets::remove(call.home(), call.id())?;
+    Ok(DoneOnPage::of(format!("removed {}", call.id())))
 }
 
 fn usage(call: &ApiCall) -> Reply<UsageAnswer> {

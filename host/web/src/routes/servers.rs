@@ -1,17 +1,15 @@
-//! MCP servers, their tools, and workflows over them.
+//! MCP servers and their tools.
 
 use aiw_app::servers::call::{ToolCallRequest, call as call_tool};
 use aiw_app::servers::edit::{AddRequest, ServerAdd, ServersRemove, ServersSwitch};
 use aiw_app::servers::look::{ServerList, ServersStatus, ShownServer, ToolList};
 use aiw_app::servers::{approve, edit, look};
-use aiw_app::workflows;
-use aiw_core::{Sink, WorkflowName};
-use aiw_orchestrator::{WorkflowSummary, Workflows};
+use aiw_core::Sink;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::api::{ApiCall, ApiRoute, DoneOnPage, NoAnswer, Nothing, Reply};
+use crate::api::{ApiCall, ApiRoute, DoneOnPage, Nothing, Reply};
 
 pub(super) fn routes() -> Vec<ApiRoute> {
     vec![
@@ -20,15 +18,11 @@ pub(super) fn routes() -> Vec<ApiRoute> {
         ApiRoute::post("/servers/status", "aiw mcp status", status),
         ApiRoute::get("/servers/{name}", "aiw mcp show", show),
         ApiRoute::delete("/servers/{name}", "aiw mcp remove", remove),
-        ApiRoute::post("/servers/{name}/tools", "aiw mcp tools", tools),
+        ApiRoute::post("/servers/{name}/tools", "aiw mcp tools", tools).with(&["profile"]),
         ApiRoute::post("/servers/{name}/enable", "aiw mcp enable", enable),
         ApiRoute::post("/servers/{name}/disable", "aiw mcp disable", disable),
         ApiRoute::post("/servers/{name}/approve", "aiw mcp approve", approve_pins),
         ApiRoute::post("/servers/{name}/call", "aiw mcp call", call_by_hand),
-        ApiRoute::get("/workflows", "aiw workflow list", workflow_list),
-        ApiRoute::get("/workflows/{name}", "aiw workflow show", workflow),
-        ApiRoute::delete("/workflows/{name}", "aiw workflow remove", remove_workflow),
-        ApiRoute::post("/workflows/{name}/approve", "aiw workflow approve", approve_workflow),
     ]
 }
 
@@ -67,7 +61,10 @@ fn status(call: &ApiCall, request: NamesOnPage) -> Reply<ServersStatus> {
 }
 
 fn tools(call: &ApiCall, _: Nothing) -> Reply<ToolList> {
-    call.wait(look::tools(&call.client, &[call.id().to_owned()], &call.person))
+    let client = call.own_client(call.word("profile"))?;
+    let tools = call.wait(look::tools(&client, &[call.id().to_owned()], &call.person));
+    call.runtime.block_on(client.pool().end());
+    tools
 }
 
 fn remove(call: &ApiCall) -> Reply<ServersRemove> {
@@ -117,44 +114,4 @@ fn call_by_hand(call: &ApiCall, request: CallOnPage) -> Reply<CalledOnPage> {
     let request = ToolCallRequest { name: format!("{}/{}", call.id(), request.tool), given };
     let called = call.wait(call_tool(&call.client, &request, &call.person))?;
     Ok(CalledOnPage { tool: called.tool, text: called.text, result: called.result, failed: called.failed })
-}
-
-/// The workflows
-#[derive(Debug, Serialize, JsonSchema)]
-struct WorkflowAnswers {
-    /// The workflows
-    workflows: Vec<WorkflowSummary>,
-}
-
-fn workflow_list(call: &ApiCall) -> Reply<WorkflowAnswers> {
-    Ok(WorkflowAnswers { workflows: workflows::list(&call.client)? })
-}
-
-fn named(call: &ApiCall) -> Reply<WorkflowName> {
-    call.id().parse().map_err(|e| NoAnswer::Malformed(format!("{e}")))
-}
-
-/// A workflow
-#[derive(Debug, Serialize, JsonSchema)]
-struct WorkflowAnswer {
-    /// The facts about it
-    workflow: WorkflowSummary,
-    /// Its text
-    text: String,
-}
-
-fn workflow(call: &ApiCall) -> Reply<WorkflowAnswer> {
-    let workflows = Workflows::new(call.home().clone());
-    let kept = workflows.get(&named(call)?)?;
-    let summary = workflows::summary(&workflows, &kept, &workflows::ScriptTools::of(call.client.pool()))?;
-    Ok(WorkflowAnswer { workflow: summary, text: kept.text })
-}
-
-fn remove_workflow(call: &ApiCall) -> Reply<DoneOnPage> {
-    Workflows::new(call.home().clone()).remove(&named(call)?)?;
-    Ok(DoneOnPage::of(format!("removed {}", call.id())))
-}
-
-fn approve_workflow(call: &ApiCall, _: Nothing) -> Reply<WorkflowSummary> {
-    call.wait(workflows::approve_named(&call.client, &named(call)?, &call.person, &call.person))
 }

@@ -37,7 +37,7 @@ pub async fn search(args: &McpSearchArgs, home: &Home, output: &Output) -> Resul
     }
     let client = session(home, output)?;
     let (registries, limit) = (client.registries()?, usize::from(args.limit));
-    let meaning = super::serve::meaning(client.home(), output);
+    let meaning = aiw_app::models::meaning(client.home(), output);
     let found = find_servers(client.home(), &registries, &meaning, &query, limit, args.source.as_deref()).await?;
     show(&found, output);
     if found.is_unanswered() {

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use aiw_app::models::EmbeddingModels;
 use aiw_app::servers::profiles::{allowed_by, find, followed, idle_denials};
 use aiw_app::{ClientSession, directory};
 use aiw_core::{ErrorKind, printable};
 use aiw_home::Home;
 use aiw_markets::Quiet;
 use aiw_offer::{ClientOffer, SessionSetting, Toolset, own_tools};
-use aiw_routing::{CurrentMeaning, ListingChoice};
+use aiw_routing::ListingChoice;
 
 use super::http;
 use crate::cli::mcp::{McpServeArgs, REGISTER};
@@ -34,7 +33,7 @@ pub async fn serve(args: McpServeArgs, home: &Home, output: &Output) -> Result<(
     let saying = args.profile.clone().and_then(|name| say_idle_denials(name, home.clone(), cwd.clone()));
     // For all clients the same.
     let (session, shared) = (aiw_launch::session(), aiw_routing::SharedServers::default());
-    let meaning = Arc::new(meaning(home, output));
+    let meaning = Arc::new(aiw_app::models::meaning(home, output));
     let (at, name) = (home.clone(), args.profile);
     let builder = ClientSession::builder(app, home.around().clone())?.session(session).sharing(shared);
     let offer = move || {
@@ -71,16 +70,6 @@ fn say_idle_denials(name: String, home: Home, cwd: PathBuf) -> Option<JoinHandle
     std::thread::Builder::new().name("aiw-profile".into()).spawn(say).ok()
 }
 
-/// Returns the vectors of tools by the model in use, which may change from request to request: one small file names it.
-/// If that can't be read, tools are found by words alone, and a note says so once.
-pub fn meaning(home: &Home, output: &Output) -> CurrentMeaning {
-    let models = EmbeddingModels::at(home.clone());
-    if let Err(e) = models.chosen() {
-        output.note(format!("note: tools are found by words alone: {e}"));
-    }
-    CurrentMeaning::new(home, Box::new(move || models.chosen().ok().flatten()))
-}
-
 /// Returns the toolsets from the command line, else from the settings, else the usual ones.
 pub(super) fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<Vec<Toolset>, Failure> {
     let is_set = asked.is_none();
@@ -97,7 +86,7 @@ pub(super) fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<Vec<To
 
 /// Returns the offer that a session with these toolsets would get now.
 pub(super) fn offer(client: Arc<ClientSession>, toolsets: Vec<Toolset>, output: &Output) -> ClientOffer {
-    let meaning = Arc::new(meaning(client.home(), output));
+    let meaning = Arc::new(aiw_app::models::meaning(client.home(), output));
     ClientOffer::new(SessionSetting { client, meaning, toolsets })
 }
 

@@ -92,8 +92,8 @@ export function get<A>(path: string, query: Query = {}, signal?: AbortSignal): P
   return request('GET', address(path, query), null, signal)
 }
 
-export function post<A>(path: string, body: object = {}): Promise<A> {
-  return request('POST', address(path), body)
+export function post<A>(path: string, body: object = {}, query: Query = {}, signal?: AbortSignal): Promise<A> {
+  return request('POST', address(path, query), body, signal)
 }
 
 export function remove<A>(path: string): Promise<A> {

@@ -12,10 +12,11 @@ export type Topic =
   | 'usage'
   | 'plugins'
   | 'events'
+  | 'workflows'
   | 'documents'
   | 'logs'
 
-const TOPICS = 'tasks,processes,servers,providers,usage,plugins,events,documents'
+const TOPICS = 'tasks,processes,servers,providers,usage,plugins,events,workflows,documents'
 
 interface Listener {
   topics: readonly Topic[]

@@ -1,0 +1,99 @@
+//! Which tools a request gets, and the profiles that say which a client may use.
+
+use aiw_app::servers::profiles::{self, KnownProfile, ProfileShow, ProfilesRemove};
+use aiw_app::servers::route::{self, RoutedTools};
+use aiw_home::{ListSettings, ProfileSettings};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::api::{ApiCall, ApiRoute, NoAnswer, Nothing, Reply};
+
+/// As many tools are found by default, and at most.
+const TOOLS: usize = 5;
+const MOST_TOOLS: usize = 20;
+
+pub(super) fn routes() -> Vec<ApiRoute> {
+    vec![
+        ApiRoute::post("/route", "aiw mcp route --explain", route_request),
+        ApiRoute::get("/profiles", "aiw mcp profile list", profile_list),
+        ApiRoute::post("/profiles", "aiw mcp profile add", add_profile),
+        ApiRoute::delete("/profiles/{name}", "aiw mcp profile remove", remove_profile),
+        ApiRoute::post("/profiles/{name}/tools", "aiw mcp profile show", show_profile),
+    ]
+}
+
+/// A request for tools
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RouteOnPage {
+    /// The job
+    request: String,
+    /// Only what this profile allows
+    profile: Option<String>,
+    /// How many tools at the most
+    limit: Option<usize>,
+}
+
+/// The tools that a request gets
+#[derive(Serialize, JsonSchema)]
+struct RouteAnswer {
+    /// The tools
+    #[serde(flatten)]
+    routed: RoutedTools,
+    /// Why there are none
+    nothing: Option<&'static str>,
+}
+
+fn route_request(call: &ApiCall, asked: RouteOnPage) -> Reply<RouteAnswer> {
+    let client = call.own_client(asked.profile.as_deref())?;
+    let most = asked.limit.unwrap_or(TOOLS).clamp(1, MOST_TOOLS);
+    let found = async { Ok::<_, NoAnswer>(route::route(&client, &asked.request, most, &call.person).await) };
+    let routed = call.wait(found);
+    call.runtime.block_on(client.pool().end());
+    let routed = routed?;
+    Ok(RouteAnswer { nothing: routed.nothing, routed })
+}
+
+/// The profiles, without the tools that each allows
+#[derive(Debug, Serialize, JsonSchema)]
+struct ProfileAnswers {
+    /// The profiles
+    profiles: Vec<KnownProfile>,
+}
+
+fn profile_list(call: &ApiCall) -> Reply<ProfileAnswers> {
+    Ok(ProfileAnswers { profiles: profiles::profiles(call.home(), call.client.cwd())? })
+}
+
+/// A new profile
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ProfileOnPage {
+    /// Its name
+    name: String,
+    /// Only these tools: patterns
+    #[serde(default)]
+    allow: Vec<String>,
+    /// Not these tools: patterns
+    #[serde(default)]
+    deny: Vec<String>,
+}
+
+fn add_profile(call: &ApiCall, new: ProfileOnPage) -> Reply<ProfileAnswers> {
+    let ProfileOnPage { name, allow, deny } = new;
+    let allow = Some(allow).filter(|allow| !allow.is_empty());
+    let settings = ProfileSettings { allow, deny, scripts: Vec::new(), list: ListSettings::default() };
+    profiles::add(&call.client, &name, settings, &call.person)?;
+    profile_list(call)
+}
+
+fn remove_profile(call: &ApiCall) -> Reply<ProfilesRemove> {
+    Ok(profiles::remove(&call.client, &[call.id().to_owned()], &call.person)?)
+}
+
+fn show_profile(call: &ApiCall, _: Nothing) -> Reply<ProfileShow> {
+    let client = call.own_client(None)?;
+    let shown = call.wait(profiles::show(&client, call.id(), (call.own_tools)(), &call.person));
+    call.runtime.block_on(client.pool().end());
+    shown
+}

@@ -1,0 +1,106 @@
+//! Workflows over the tools of MCP servers, and their runs.
+
+use aiw_app::workflows::{self, RanWorkflow, WorkflowRequest};
+use aiw_core::WorkflowName;
+use aiw_orchestrator::{RunRecord, RunRecords, WorkflowSummary, Workflows};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::api::{ApiCall, ApiRoute, DoneOnPage, NoAnswer, Nothing, Reply};
+
+/// As many runs are sent by default.
+const RUNS: u64 = 20;
+
+pub(super) fn routes() -> Vec<ApiRoute> {
+    vec![
+        ApiRoute::get("/workflows", "aiw workflow list", workflow_list),
+        ApiRoute::get("/workflows/{name}", "aiw workflow show", workflow),
+        ApiRoute::delete("/workflows/{name}", "aiw workflow remove", remove_workflow),
+        ApiRoute::post("/workflows/{name}/approve", "aiw workflow approve", approve_workflow),
+        ApiRoute::post("/workflows/{name}/run", "aiw workflow run", run_workflow),
+        ApiRoute::post("/workflows/{name}/test", "aiw workflow test", test_workflow),
+        ApiRoute::get("/runs", "aiw workflow runs", workflow_runs).with(&["workflow", "tail"]),
+    ]
+}
+
+/// The workflows
+#[derive(Debug, Serialize, JsonSchema)]
+struct WorkflowAnswers {
+    /// The workflows
+    workflows: Vec<WorkflowSummary>,
+}
+
+fn workflow_list(call: &ApiCall) -> Reply<WorkflowAnswers> {
+    Ok(WorkflowAnswers { workflows: workflows::list(&call.client)? })
+}
+
+fn named(call: &ApiCall) -> Reply<WorkflowName> {
+    call.id().parse().map_err(|e| NoAnswer::Malformed(format!("{e}")))
+}
+
+/// A workflow
+#[derive(Debug, Serialize, JsonSchema)]
+struct WorkflowAnswer {
+    /// The facts about it
+    workflow: WorkflowSummary,
+    /// Its text
+    text: String,
+}
+
+fn workflow(call: &ApiCall) -> Reply<WorkflowAnswer> {
+    let workflows = Workflows::new(call.home().clone());
+    let kept = workflows.get(&named(call)?)?;
+    let summary = workflows::summary(&workflows, &kept, &workflows::ScriptTools::of(call.client.pool()))?;
+    Ok(WorkflowAnswer { workflow: summary, text: kept.text })
+}
+
+fn remove_workflow(call: &ApiCall) -> Reply<DoneOnPage> {
+    Workflows::new(call.home().clone()).remove(&named(call)?)?;
+    Ok(DoneOnPage::of(format!("removed {}", call.id())))
+}
+
+fn approve_workflow(call: &ApiCall, _: Nothing) -> Reply<WorkflowSummary> {
+    call.wait(workflows::approve_named(&call.client, &named(call)?, &call.person, &call.person))
+}
+
+/// A run of a workflow
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RunOnPage {
+    /// Its input
+    #[serde(default)]
+    input: Map<String, Value>,
+    /// Whether the trace keeps the arguments of its calls
+    #[serde(default)]
+    trace_arguments: bool,
+}
+
+fn run_workflow(call: &ApiCall, request: RunOnPage) -> Reply<RanWorkflow> {
+    ran(call, request, false)
+}
+
+fn test_workflow(call: &ApiCall, request: RunOnPage) -> Reply<RanWorkflow> {
+    ran(call, request, true)
+}
+
+fn ran(call: &ApiCall, RunOnPage { input, trace_arguments }: RunOnPage, is_test: bool) -> Reply<RanWorkflow> {
+    let input = vec![Value::Object(input).to_string()];
+    let request = WorkflowRequest { name: named(call)?, input, keep_arguments: trace_arguments, is_test };
+    let client = call.own_client(None)?;
+    let ended = call.wait(workflows::run_named(&client, request, &call.person));
+    call.runtime.block_on(client.pool().end());
+    Ok(RanWorkflow::of(&ended?))
+}
+
+/// Runs of workflows
+#[derive(Debug, Serialize, JsonSchema)]
+struct RunAnswers {
+    /// The runs, the newest first
+    runs: Vec<RunRecord>,
+}
+
+fn workflow_runs(call: &ApiCall) -> Reply<RunAnswers> {
+    let most = usize::try_from(call.number("tail")?.unwrap_or(RUNS)).unwrap_or(usize::MAX);
+    Ok(RunAnswers { runs: RunRecords::new(call.home().clone()).list(call.word("workflow"), most) })
+}
