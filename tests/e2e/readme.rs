@@ -9,10 +9,11 @@ use serde_json::json;
 use crate::terminal::Terminal;
 
 /// Commands that are only looked up: why they are not run.
-const LOOKED_UP: [(&str, &str); 18] = [
+const LOOKED_UP: [(&str, &str); 19] = [
     ("aiw budget", "names a group of commands"),
     ("aiw gateway serve --name editor -p deepseek", "serves until it is stopped"),
     ("aiw up", "shows what processes write until they end"),
+    ("aiw web --open", "serves until it is stopped"),
     ("aiw plugin browse", "is a screen"),
     ("aiw tui providers", "is a screen"),
     ("aiw top", "is a screen"),

@@ -12,8 +12,8 @@ use aiw_tests::Environment;
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The time after which a missing screen counts as a hang.
-const HANGS: Duration = Duration::from_secs(60);
+/// The time after which a missing screen counts as a hang. A component in JavaScript is compiled within it.
+const HANGS: Duration = Duration::from_secs(180);
 
 /// The program on its own terminal.
 pub struct Terminal {

@@ -10,7 +10,7 @@ use aiw_home::Surroundings;
 
 /// Opens an address, or a page in a file, in the user's browser. Returns whether there is one.
 pub fn opens(around: &Surroundings, what: impl AsRef<OsStr>) -> bool {
-    /// What is no browser, or has no screen, fails within this time; some browsers run as long as their window.
+    /// The time within which something that is not a browser, or has no screen, fails. Some browsers run as long as their window.
     const FAILS: Duration = Duration::from_millis(500);
 
     let Some(program) = program(around) else { return false };

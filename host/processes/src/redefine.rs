@@ -146,7 +146,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// Nothing defines it, it would make no sense, somebody else changed it meanwhile, or the user declines.
+    /// It is not defined, could not be read any more, was changed by somebody else meanwhile, or the user declines.
     pub async fn edit_process(
         &self,
         id: &str,

@@ -150,6 +150,12 @@ impl ApiCall {
         })
     }
 
+    /// Ends the servers of a client. One that is still being started is given up: nobody waits for it.
+    pub(crate) fn end_servers(&self, client: &ClientSession) {
+        client.pool().give_up();
+        self.runtime.block_on(client.pool().end());
+    }
+
     /// Returns a client of its own in the same project, whose servers end without those of others. It has what a
     /// profile allows, or everything without one.
     pub(crate) fn own_client(&self, profile: Option<&str>) -> Reply<Arc<ClientSession>> {

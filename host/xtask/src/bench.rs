@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use wait4::Wait4;
 
 use crate::command::{host_cargo, root, run as run_command};
-use crate::figures::{megabytes, millis, with_codex};
+use crate::figures::{figures, megabytes, millis, with_codex};
 
 /// The number of runs of each command. The median counts.
 const RUNS: usize = 15;
@@ -126,24 +126,6 @@ pub fn run() -> Result<bool> {
         good &= measure(&bench.aiw)?;
     }
     println!("the search of a million messages: `cargo xtask bench history --figures 1000000`");
-    Ok(good)
-}
-
-/// Prints the figures of a bench beside their limits. Returns whether all are within them.
-pub fn figures(printed: &str) -> Result<bool> {
-    let mut good = true;
-    for line in printed.lines() {
-        let cells: Vec<&str> = line.split('\t').collect();
-        let [what, measured, limit, unit] = cells[..] else { continue };
-        // A figure without a limit has `-`, and one that must not be less than it `>=`.
-        let missed = match limit.strip_prefix(">=") {
-            _ if limit == "-" => None,
-            Some(least) => (measured.parse::<f64>()? < least.parse::<f64>()?).then_some("  UNDER"),
-            None => (measured.parse::<f64>()? > limit.parse::<f64>()?).then_some("  OVER"),
-        };
-        good &= missed.is_none();
-        println!("{what:<46} {measured:>9} {limit:>9} {unit}{}", missed.unwrap_or_default());
-    }
     Ok(good)
 }
 

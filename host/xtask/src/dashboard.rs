@@ -10,9 +10,8 @@ use aiw_tests::Environment;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::bench::figures;
 use crate::command::root;
-use crate::figures::{binary, memory_of, share_of};
+use crate::figures::{binary, figures, memory_of, share_of};
 
 /// How long the server is watched while nothing changes.
 const WATCHED: Duration = Duration::from_secs(20);

@@ -65,3 +65,21 @@ pub fn with_codex(bin: &Path, does: &str) -> Result<OsString> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     Ok(std::env::join_paths(std::iter::once(bin.to_owned()).chain(std::env::split_paths(&path)))?)
 }
+
+/// Prints the figures of a bench beside their limits. Returns whether all are within them.
+pub fn figures(printed: &str) -> Result<bool> {
+    let mut good = true;
+    for line in printed.lines() {
+        let cells: Vec<&str> = line.split('\t').collect();
+        let [what, measured, limit, unit] = cells[..] else { continue };
+        // A figure without a limit has `-`, and one that must not be less than it `>=`.
+        let missed = match limit.strip_prefix(">=") {
+            _ if limit == "-" => None,
+            Some(least) => (measured.parse::<f64>()? < least.parse::<f64>()?).then_some("  UNDER"),
+            None => (measured.parse::<f64>()? > limit.parse::<f64>()?).then_some("  OVER"),
+        };
+        good &= missed.is_none();
+        println!("{what:<46} {measured:>9} {limit:>9} {unit}{}", missed.unwrap_or_default());
+    }
+    Ok(good)
+}

@@ -110,8 +110,7 @@ fn shapes() -> Vec<(&'static str, Value)> {
         aiw_orchestrator { CallTrace RunRecord WorkflowSummary }
         aiw_processes {
             AddedProcess BroughtProcesses AtBoot EditedFile ExportedProcesses ForgottenHabits GraphNode HabitEvent HabitSuggestion HabitSuggestions SnapshotChange ProcessGraph ProcessLine ProcessLog ProcessSummaries ProcessSummary
-            ProcessTemplate ProcessTemplates RemovedProcesses
-            SignalledProcesses SnapshotDifference SnapshotList SnapshotSummary SnapshotText StoppedProcesses TemplateValue WrittenInput
+            ProcessTemplate ProcessTemplates RemovedProcesses SignalledProcesses SnapshotDifference SnapshotList SnapshotSummary SnapshotText StoppedProcesses TemplateValue WrittenInput
         }
         aiw_providers {
             PoolMemberSummary PoolSummary PresetSummary ProviderDetails RemovedProvider RenamedProvider TestSummary

@@ -174,7 +174,7 @@ fn waiting_asks_for_news_only_and_outlasts_what_passes() {
 
 #[test]
 fn waiting_ends_in_time_and_says_what_for() {
-    let until = || Some(tokio::time::Instant::now() + Duration::from_millis(200));
+    let until = || Some(tokio::time::Instant::now() + Duration::from_millis(1500));
     let world = World::new(|_| headers(403, &[("retry-after", "3000")]));
     let waited =
         wait(async { world.open_async().await.wait(Some(7), until(), &mut |_, _| {}, &mut |_| {}).await }).unwrap();

@@ -271,6 +271,8 @@ check('the form of a run: axe', await axeFindings())
 await page.click('dialog[open] button[type=submit]')
 await page.click('dialog[open] .btn:has-text("Stop")')
 await page.waitForSelector('dialog[open] .spinner-border', { state: 'detached' })
+// The browser tells it a moment later.
+for (let turn = 0; !stopped && turn < 100; turn++) await page.waitForTimeout(50)
 check('a run is stopped by ending its request', stopped.includes('ABORTED') ? '' : stopped || 'it goes on')
 await page.click('dialog[open] button[type=submit]')
 await page.waitForSelector('dialog[open] pre.foreign')

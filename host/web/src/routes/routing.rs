@@ -49,7 +49,7 @@ fn route_request(call: &ApiCall, asked: RouteOnPage) -> Reply<RouteAnswer> {
     let most = asked.limit.unwrap_or(TOOLS).clamp(1, MOST_TOOLS);
     let found = async { Ok::<_, NoAnswer>(route::route(&client, &asked.request, most, &call.person).await) };
     let routed = call.wait(found);
-    call.runtime.block_on(client.pool().end());
+    call.end_servers(&client);
     let routed = routed?;
     Ok(RouteAnswer { nothing: routed.nothing, routed })
 }
@@ -94,6 +94,6 @@ fn remove_profile(call: &ApiCall) -> Reply<ProfilesRemove> {
 fn show_profile(call: &ApiCall, _: Nothing) -> Reply<ProfileShow> {
     let client = call.own_client(None)?;
     let shown = call.wait(profiles::show(&client, call.id(), (call.own_tools)(), &call.person));
-    call.runtime.block_on(client.pool().end());
+    call.end_servers(&client);
     shown
 }

@@ -56,14 +56,14 @@ fn status(call: &ApiCall, request: NamesOnPage) -> Reply<ServersStatus> {
     // What a listing holds is the business of the server for clients, which is not part of this view.
     let choices = || Vec::new();
     let status = call.wait(look::status(&call.client, &request.names, &choices, &call.person));
-    call.runtime.block_on(call.client.pool().end());
+    call.end_servers(&call.client);
     status
 }
 
 fn tools(call: &ApiCall, _: Nothing) -> Reply<ToolList> {
     let client = call.own_client(call.word("profile"))?;
     let tools = call.wait(look::tools(&client, &[call.id().to_owned()], &call.person));
-    call.runtime.block_on(client.pool().end());
+    call.end_servers(&client);
     tools
 }
 

@@ -89,7 +89,7 @@ fn ran(call: &ApiCall, RunOnPage { input, trace_arguments }: RunOnPage, is_test:
     let request = WorkflowRequest { name: named(call)?, input, keep_arguments: trace_arguments, is_test };
     let client = call.own_client(None)?;
     let ended = call.wait(workflows::run_named(&client, request, &call.person));
-    call.runtime.block_on(client.pool().end());
+    call.end_servers(&client);
     Ok(RanWorkflow::of(&ended?))
 }
 

@@ -67,7 +67,7 @@ fn a_change_is_shown_before_it_is_written_and_only_it_is_written() {
     assert!(text.contains("restart \"always\"") && !text.contains("API_KEY"), "{text}");
     let form = page.get("/processes/api/definition").json();
     assert_eq!((&form["env"], &form["restart"]), (&json!({"PLAIN": null, "TOKEN": "token"}), &json!("always")));
-    // What stays the same is no change, and asks nothing.
+    // The same again changes nothing, and asks nothing.
     let same = page.post("/processes/api/definition", &json!({"restart": "always"}));
     assert_eq!(same.json(), json!({"id": "api", "changed": false}));
 }

@@ -103,6 +103,7 @@ const ROOMS: [Room; 39] = [
         "aiw-web",
         &[
             "aiw-app",
+            "aiw-ci",
             "aiw-core",
             "aiw-history",
             "aiw-home",
@@ -113,6 +114,7 @@ const ROOMS: [Room; 39] = [
             "aiw-processes",
             "aiw-providers",
             "aiw-registries",
+            "aiw-routing",
             "aiw-supervisor",
             "aiw-sync",
             "aiw-tasks",
