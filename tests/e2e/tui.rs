@@ -158,7 +158,7 @@ fn a_task_is_followed_and_stopped() {
     terminal.wait_for("running");
     terminal.wait_for("working 3");
     terminal.press("o");
-    terminal.wait_for("L all logs");
+    terminal.wait_for("L log");
     terminal.wait_for("working 3");
     terminal.press("/claude nothing like it");
     terminal.wait_for("nothing has these words");

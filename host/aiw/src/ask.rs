@@ -67,6 +67,7 @@ impl Ask for Person<'_> {
             self.output.before_question(format!("{number}  {option}"));
         }
         self.output.flush();
+        terminal::forget_typed();
         if !terminal::can_ask() {
             let hint = format!("answer with `{}`", choice.flag);
             return Err(AskError::Nobody { question: format!("`{}`", choice.short), hint });

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use aiw_core::{ErrorKind, Secret};
 use aiw_home::MAX_SECRET_BYTES;
 use parking_lot::Mutex;
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::termios::{LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
 use signal_hook::consts::{SIGCONT, SIGTSTP};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
@@ -172,7 +173,21 @@ pub async fn read_secret(question: &str) -> Result<Secret, Failure> {
 
 /// Drops what was typed, or pasted, before a question is shown: it can't be meant as a yes to it.
 pub fn forget_typed() {
-    let _ = rustix::termios::tcflush(io::stdin(), rustix::termios::QueueSelector::IFlush);
+    /// Within this time the next part of a paste comes, and so many parts are dropped.
+    const NEXT: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+    const PARTS: usize = 500;
+
+    let stdin = io::stdin();
+    if !can_ask() {
+        return;
+    }
+    for _ in 0..PARTS {
+        let _ = tcflush(&stdin, QueueSelector::IFlush);
+        let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
+        if !poll(&mut fds, Some(&NEXT)).is_ok_and(|count| count > 0) {
+            return;
+        }
+    }
 }
 
 /// Asks a question that a flag could have answered.

@@ -1,6 +1,6 @@
 //! What a file of processes would start, and the user's consent to it.
 
-use aiw_core::{Ask, AskError, Effect, Plan, Sink, is_secret_name, names_code, visible};
+use aiw_core::{Ask, AskError, Effect, Plan, Sink, is_secret_name, names_code, shell_word, visible};
 
 use crate::definition::{Definition, EnvValue, EventHook, Run};
 use crate::error::ProcessError;
@@ -115,7 +115,8 @@ fn variable((name, value): (&String, &EnvValue)) -> String {
         EnvValue::Literal(text) if is_secret_name(name) && !names_code(name) && !text.contains(['/', ' ', '\n']) => {
             format!("{name}=…")
         }
-        EnvValue::Literal(text) => format!("{name}={text}"),
+        // Quoted, so that one value can't be read as two.
+        EnvValue::Literal(text) => format!("{name}={}", shell_word(text)),
         EnvValue::Secret(secret) => format!("{name} from the secret {secret}"),
     }
 }

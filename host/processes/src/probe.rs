@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use aiw_core::without_keys_in_urls;
 use aiw_supervisor::{Check, Probe, ProbeAddress};
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +68,7 @@ fn made(check: &CheckOf) -> Result<Check, String> {
         CheckOf::Http(url) => http(url).ok_or_else(|| {
             format!(
                 "has an http probe at `{}`: it is a plain URL of this machine, or of an address, such as http://127.0.0.1:8080/health",
-                shown(url)
+                shown(&without_keys_in_urls(url))
             )
         })?,
     })

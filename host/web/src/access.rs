@@ -82,6 +82,8 @@ impl Access {
     /// The home can't be written.
     pub(crate) fn new_code(&self) -> Result<String, HomeError> {
         self.home.make_dir(&self.home.web())?;
+        // A code that makes no session is good for nothing.
+        read(&self.sessions())?;
         let code = self.random()?;
         self.change(&self.codes(), |known| known.add(digest(&code), CODE_TIME))?;
         Ok(code)

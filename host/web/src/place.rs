@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use aiw_app::browser::opens;
 use aiw_home::{Home, HomeError, Mode, check_own, hold, is_held, read_capped, remove_file, replace};
 use aiw_listen::ListenError;
-use aiw_supervisor::{Daemon, Names, is_usual_variable};
+use aiw_supervisor::{Daemon, Names, State, is_usual_variable};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -146,13 +146,19 @@ pub struct WebStopped {
     pub stopped: bool,
 }
 
+fn is_supervised(home: &Home) -> bool {
+    DAEMON.state(home).is_some_and(|supervised| supervised.record.state != State::Ended)
+}
+
 /// Returns how the dashboard of a home stands.
 ///
 /// # Errors
 ///
 /// The home can't be read.
 pub fn state(home: &Home) -> Result<WebState, WebError> {
-    let place = WebPlace::read(home)?.filter(|_| is_held(&Serving::path(home)));
+    // Between two lives, nobody serves.
+    let is_there = || is_held(&Serving::path(home)) || is_supervised(home);
+    let place = WebPlace::read(home)?.filter(|_| is_there());
     Ok(WebState {
         running: place.is_some(),
         url: place.as_ref().map(|place| Access::new(home, place.port).origin()),

@@ -382,7 +382,8 @@ async fn begin(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
         Ok(Ok(None)) => {
             return refused(StatusCode::UNAUTHORIZED, "the code was used, or is too old: `aiw web` gives another one");
         }
-        _ => return refused(StatusCode::SERVICE_UNAVAILABLE, "the session can't be kept: the home can't be written"),
+        Ok(Err(e)) => return refused(StatusCode::SERVICE_UNAVAILABLE, &format!("the session can't be kept: {e}")),
+        Err(_) => return refused(StatusCode::INTERNAL_SERVER_ERROR, "this is a bug in aiw: the request failed"),
     };
     *shared.used.lock() = Instant::now();
     let mut response = json_of(StatusCode::OK, &about(shared, &token));

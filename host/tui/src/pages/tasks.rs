@@ -47,7 +47,7 @@ pub(super) static ABOUT: PageAbout = PageAbout {
     actions: &[
         Action::new('x', "stop", "stop it with all its processes: asks").asking("Stop task {}? (y/N)"),
         Action::new('r', "resume", "go on with its session in this terminal"),
-        Action::new('L', "all logs", "all that is kept of its log: it is read then"),
+        Action::new('L', "log", "the last 10000 lines of its log: it is read then"),
         Action::new('d', "remove", "remove it, with its log: asks").asking("Remove task {} with its log? (y/N)"),
         Action::of_all('P', "prune", "remove the ended tasks that are not to be kept: asks")
             .asking("Remove the ended tasks that are not to be kept? (y/N)"),
@@ -102,10 +102,18 @@ impl Page for Tasks {
             }
             _ => {
                 let task = tasks.find(id).map_err(|e| said(&e))?;
-                let lines = tail(tasks, &task, Detail::LINES * 20).map_err(|e| said(&e))?;
+                const LINES: usize = Detail::LINES * 20;
+
+                let lines = tail(tasks, &task, LINES).map_err(|e| said(&e))?;
                 // What only stood beside a list was not read.
                 tasks.mark_read(&[task.id]).map_err(|e| said(&e))?;
-                let facts = vec![Fact::title(format!("the log of {id}"))];
+                let facts = match lines.len() {
+                    LINES => vec![
+                        Fact::title(format!("the last {LINES} lines of the log of {id}")),
+                        Fact::new("all", format!("`aiw task logs {id}`")),
+                    ],
+                    _ => vec![Fact::title(format!("the log of {id}"))],
+                };
                 Ok(Outcome::Shown(Detail::of(facts).with_lines(lines.iter().map(|line| line.text.as_str()))))
             }
         }

@@ -81,8 +81,10 @@ fn disable(call: &ApiCall, _: Nothing) -> Reply<ServersSwitch> {
 
 fn approve_pins(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
     let name = call.id();
-    call.wait(approve::approve(&call.client, name, &call.person, &call.person))?;
-    Ok(DoneOnPage::of(format!("approved the tools of {name}")))
+    let approval = call.wait(approve::approve(&call.client, name, &call.person, &call.person))?;
+    // That nothing waited was told.
+    let done = (!approval.approved.is_empty()).then(|| format!("approved the tools of {name}"));
+    Ok(DoneOnPage { done: done.into_iter().collect() })
 }
 
 /// A call of a tool
