@@ -224,6 +224,7 @@ fn up_shows_what_has_changed_in_the_file_and_does_it_if_told_to() {
     project.write(&format!("{new}{later}"));
     up.wait_for("`web` runs, is no longer defined, and stops");
     up.wait_for("`later` is new or has changed, and stays as it is for now:");
+    up.wait("a question", is_asked);
     up.press("\u{4}");
     up.wait("a no", |shown| last(shown).starts_with("everything runs as before"));
     project.write(&format!("{new}{later}\n"));
