@@ -1,5 +1,6 @@
 //! `aiw web`: the dashboard of the built product, its server killed, its browser, and what a page does to the machine.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -179,6 +180,18 @@ fn where_no_browser_opens_the_address_is_printed() {
     let run = env.run(&["web", "-d", "--open"]).ok();
     assert!(!run.stderr.contains("Your browser opens"), "{}", run.whole());
     Page::open(&run.stdout);
+}
+
+#[test]
+fn many_at_once_start_one_and_each_gets_a_code() {
+    let env = Environment::new();
+    let _ended = Ended(&env);
+    let runs: Vec<_> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..20).map(|_| scope.spawn(|| env.run(&["web", "-d"]).ok().stdout)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let ports: BTreeSet<u16> = runs.iter().map(|address| Page::open(address).port).collect();
+    assert_eq!(ports.len(), 1, "{runs:?}");
 }
 
 #[test]

@@ -176,8 +176,9 @@ pub fn open(home: &Home, aiw: Option<&Path>, port: Option<u16>) -> Result<Option
     if !is_held(&Serving::path(home)) {
         let Some(aiw) = aiw else { return Ok(None) };
         let _turn = home.turn()?;
-        // What keeps the one in the background from serving is told here, and not in its log alone.
-        if Serving::enter(home)?.is_some() {
+        // What keeps the one in the background from serving is told here, and not in its log alone. One that was just
+        // started would find the right to serve taken.
+        if !is_supervised(home) && Serving::enter(home)?.is_some() {
             WebPlace::remove(home);
             Begun::here(home)?;
             // Whoever had the address meanwhile may have been shown a session.

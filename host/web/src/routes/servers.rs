@@ -55,8 +55,9 @@ struct NamesOnPage {
 fn status(call: &ApiCall, request: NamesOnPage) -> Reply<ServersStatus> {
     // What a listing holds is the business of the server for clients, which is not part of this view.
     let choices = || Vec::new();
-    let status = call.wait(look::status(&call.client, &request.names, &choices, &call.person));
-    call.end_servers(&call.client);
+    let client = call.own_client(None)?;
+    let status = call.wait(look::status(&client, &request.names, &choices, &call.person));
+    call.end_servers(&client);
     status
 }
 
