@@ -23,6 +23,8 @@ pub struct Plan {
     pub about: Vec<String>,
     /// Its effects, if the answer is yes.
     pub effects: Vec<Effect>,
+    /// Digests of all that the answer holds for, where the lines show a part of it: [`Plan::hold_for`].
+    pub unshown: Vec<String>,
 }
 
 /// An effect of a yes.
@@ -53,7 +55,12 @@ impl fmt::Display for Effect {
 impl Plan {
     /// Makes a question about nothing but itself.
     pub fn of(question: impl Into<String>) -> Self {
-        Self { question: question.into(), text: None, about: Vec::new(), effects: Vec::new() }
+        Self { question: question.into(), text: None, about: Vec::new(), effects: Vec::new(), unshown: Vec::new() }
+    }
+
+    /// Makes the answer hold for these bytes alone, of which the plan shows a part.
+    pub fn hold_for(&mut self, bytes: &[u8]) {
+        self.unshown.push(hex(&Sha256::digest(bytes)));
     }
 
     /// Returns the SHA-256 digest of all of it: a yes to one plan is not a yes to another.
@@ -61,7 +68,9 @@ impl Plan {
         let mut digest = Sha256::new();
         let effects = self.effects.iter().map(|effect| format!("{effect:?}"));
         let begins = [self.question.clone(), format!("{:?}", self.text)];
-        for part in begins.into_iter().chain(self.about.iter().cloned()).chain(effects) {
+        let lines = self.about.iter().cloned();
+        let unshown = self.unshown.iter().map(|of| format!("unshown {of}"));
+        for part in begins.into_iter().chain(lines).chain(effects).chain(unshown) {
             digest.update((part.len() as u64).to_le_bytes());
             digest.update(part);
         }
@@ -303,8 +312,16 @@ mod tests {
             text: None,
             about: about.iter().map(|line| (*line).to_owned()).collect(),
             effects: effects.to_vec(),
+            unshown: Vec::new(),
+        };
+        let holding = |bytes: &[u8]| {
+            let mut plan = plan("Install it?", &["a"], &[]);
+            plan.hold_for(bytes);
+            plan
         };
         let all = [
+            holding(b"KEY=1"),
+            holding(b"KEY=2"),
             plan("Install it?", &["a", "b"], &[]),
             plan("Install it?", &["ab"], &[]),
             plan("Install it?a", &["b"], &[]),

@@ -80,6 +80,12 @@ impl Fault for HomeError {
             Self::NoHome => Some("set `AIW_HOME` to a directory of your own".into()),
             Self::Invalid { path, .. } => Some(format!("fix `{}` by hand, or move it out of the way", path.display())),
             Self::Old { .. } => Some("`aiw provider list` upgrades it".into()),
+            // A directory stands where a file of ours belongs, or the other way round.
+            Self::Io { path, source, .. }
+                if matches!(source.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory) =>
+            {
+                Some(format!("move `{}` out of the way", path.display()))
+            }
             _ => None,
         }
     }

@@ -218,23 +218,24 @@ pub(crate) fn make_private(path: &Path) {
 
 /// Whether anyone but the owner can read a file.
 pub(crate) fn others_may_read(path: &Path) -> bool {
-    #[cfg(unix)]
-    let may =
-        fs::metadata(path).is_ok_and(|meta| std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o077 != 0);
-    // The home is in the user's profile, whose access list keeps others out.
-    #[cfg(not(unix))]
-    let may = path.as_os_str().is_empty();
-    may
+    has_any(path, 0o077)
 }
 
 /// Whether anyone but the owner can change a file, or what is in a directory.
 pub(crate) fn others_may_write(path: &Path) -> bool {
-    #[cfg(unix)]
-    let may =
-        fs::metadata(path).is_ok_and(|meta| std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o022 != 0);
-    #[cfg(not(unix))]
-    let may = path.as_os_str().is_empty();
-    may
+    has_any(path, 0o022)
+}
+
+#[cfg(unix)]
+fn has_any(path: &Path, bits: u32) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & bits != 0)
+}
+
+// The home is in the user's profile, whose access list keeps others out.
+#[cfg(not(unix))]
+fn has_any(_: &Path, _: u32) -> bool {
+    false
 }
 
 /// Refuses a file or a directory that other users can change.

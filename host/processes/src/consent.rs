@@ -4,6 +4,7 @@ use aiw_core::{Ask, AskError, Effect, Plan, Sink, is_secret_name, names_code, sh
 
 use crate::definition::{Definition, EnvValue, EventHook, Run};
 use crate::error::ProcessError;
+use crate::file::{policy, written_time};
 use crate::manager::{Loaded, Manager};
 use crate::probe::CheckOf;
 
@@ -60,8 +61,9 @@ impl Manager {
 }
 
 /// Adds to a plan what a definition starts, a line each. All of it is shown, with its line breaks: what is cut off or
-/// folded could be what matters.
+/// folded could be what matters. The yes holds for its masked values and its notes too.
 pub(crate) fn describe(plan: &mut Plan, indent: &str, id: &str, definition: &Definition) {
+    plan.hold_for(&serde_json::to_vec(definition).unwrap_or_default());
     let Plan { about, effects, .. } = plan;
     let mut add = |line: String| about.push(format!("{indent}{}", visible(&line)));
     let mark = if matches!(definition.run, Run::Shell(_)) { " (shell)" } else { "" };
@@ -100,12 +102,20 @@ pub(crate) fn describe(plan: &mut Plan, indent: &str, id: &str, definition: &Def
     if !needs.is_empty() {
         add(format!("  starts {} before it", needs.join(", ")));
     }
+    policy(definition, &Definition::default()).iter().for_each(|line| add(format!("  {line}")));
+    if !definition.auto_start {
+        add("  is started only when it is named".into());
+    }
 }
 
 /// Adds to a plan what a hook starts, and when.
 pub(crate) fn describe_hook(plan: &mut Plan, indent: &str, hook: &EventHook) {
     let (of, command) = (hook.of.as_deref().unwrap_or("any process"), Run::Command(hook.command.clone()).line());
-    plan.about.push(format!("{indent}{}", visible(&format!("on {} of {of}: {command}", hook.on.as_str()))));
+    let ends = match hook.timeout {
+        EventHook::TIMEOUT => String::new(),
+        longer => format!(", for {} at most", written_time(longer)),
+    };
+    plan.about.push(format!("{indent}{}", visible(&format!("on {} of {of}: {command}{ends}", hook.on.as_str()))));
     plan.effects.push(Effect::Runs(command));
 }
 

@@ -15,6 +15,7 @@ use crate::file::{self, Defined, Definitions};
 use crate::kept;
 use crate::parsed;
 use crate::project::ProcessProject;
+use crate::shown::shown_line;
 use crate::state::{About, ProcessStatus, RunState};
 
 /// The word for one of these processes, and the names of their files and variables.
@@ -501,7 +502,7 @@ fn last_lines(processes: &Processes, id: ProcessId, state: RunState) -> Vec<Stri
     }
     let entries = processes.log(id).ok().and_then(|log| log.tail(LOOKED_AT).ok()).unwrap_or_default();
     let lines = entries.iter().filter(|entry| entry.stream != Stream::Aiw);
-    let lines = lines.map(|entry| aiw_core::one_line(&String::from_utf8_lossy(&entry.bytes), 200));
+    let lines = lines.map(|entry| aiw_core::one_line(&shown_line(&String::from_utf8_lossy(&entry.bytes)), 200));
     let lines: Vec<String> = lines.filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(LINES)..].to_vec()
 }

@@ -212,17 +212,11 @@ impl Manager {
             DefinitionSource::File => self.project.shown_file(),
             DefinitionSource::Home => kept::path(&self.home, &self.project).display().to_string(),
         };
-        let more = |plan: &mut Plan, definition: &Definition| {
-            let auto = if definition.auto_start { "" } else { ", `aiw up` leaves it alone unless it is named" };
-            plan.about.push(format!("    restart {}{auto}", definition.restart.when));
-        };
         plan.about.push(format!("`{}` says of it now:", visible(&place)));
         describe(&mut plan, "  ", id, old);
-        more(&mut plan, old);
         plan.about.push("and then:".into());
         plan.effects.clear();
         describe(&mut plan, "  ", id, new);
-        more(&mut plan, new);
         let is_value = |name: &&String| old.env.contains_key(*name) && old.env.get(*name) != new.env.get(*name);
         for name in new.env.keys().filter(is_value) {
             plan.about.push(format!("    with another value of {}", visible(name)));

@@ -65,15 +65,18 @@ impl Run {
     pub fn shown(&self) -> Self {
         match self {
             Self::Command(words) => Self::Command(shown_words(words)),
-            Self::Shell(line) => {
-                let words: Vec<&str> = line.split_inclusive(char::is_whitespace).collect();
-                let blanks = |word: &str| word.len() - word.trim_end().len();
-                let shown = shown_words(&words.iter().map(|word| word.trim_end().to_owned()).collect::<Vec<_>>());
-                let ends = words.iter().map(|word| &word[word.len() - blanks(word)..]);
-                Self::Shell(shown.iter().zip(ends).flat_map(|(word, end)| [word.as_str(), end]).collect())
-            }
+            Self::Shell(line) => Self::Shell(shown_line(line)),
         }
     }
+}
+
+/// Hides the words of a line that look like secrets, and those that an option or a variable says are.
+pub(crate) fn shown_line(line: &str) -> String {
+    let words: Vec<&str> = line.split_inclusive(char::is_whitespace).collect();
+    let blanks = |word: &str| word.len() - word.trim_end().len();
+    let shown = shown_words(&words.iter().map(|word| word.trim_end().to_owned()).collect::<Vec<_>>());
+    let ends = words.iter().map(|word| &word[word.len() - blanks(word)..]);
+    shown.iter().zip(ends).flat_map(|(word, end)| [word.as_str(), end]).collect()
 }
 
 /// Hides the words that look like secrets, and those that an option or a variable says are.

@@ -113,6 +113,7 @@ fn what_a_file_starts_is_shown_and_the_answer_counts() {
         "    with the variables of vars".into(),
         "  b (shell): echo fine # \\ntouch hidden".into(),
         "    starts a before it".into(),
+        "    is started only when it is named".into(),
     ];
     assert_eq!(plan.about, expected);
     let runs = |line: &str| Effect::Runs(line.to_owned());
@@ -131,6 +132,36 @@ fn what_a_file_starts_is_shown_and_the_answer_counts() {
     place.write(&format!("{FILE}// more\n"));
     now(place.manager.agreed(&[], &person, &person)).unwrap();
     assert_eq!(person.questions(), ["Allow this file to start these processes?"; 2]);
+}
+
+#[test]
+fn a_yes_to_a_file_holds_for_all_that_it_says() {
+    let plan = |file: &str| {
+        let (place, person) = (Place::new(file), Recorded::agreeing());
+        now(place.manager.agreed(&[], &person, &person)).unwrap();
+        let mut plan = person.plans.lock().unwrap()[0].clone();
+        // Each project has a place of its own.
+        plan.about.remove(0);
+        plan
+    };
+    let before = plan(FILE);
+    assert_eq!(before.digest(), plan(&format!("{FILE}// more\n")).digest());
+    let shown = [
+        ("cwd", "restart \"always\" max=3; cwd", "    restart \"always\" max=3 within=\"60s\" backoff=\"200ms..30s\""),
+        ("cwd", "limits memory=\"2MB\" cpu=50; cwd", "    limits memory=\"2000000\" cpu=50"),
+        ("cwd", "stop signal=\"INT\" grace=\"1s\"; cwd", "    stop signal=\"INT\" grace=\"1s\""),
+        ("cwd", "terminal; input #true; cwd", "    input #true"),
+    ];
+    for (from, to, line) in shown {
+        let after = plan(&FILE.replacen(from, to, 1));
+        assert_ne!(after.digest(), before.digest(), "{to}");
+        assert!(after.about.iter().any(|other| other == line), "{line}: {:?}", after.about);
+    }
+    // Masked, and not the same.
+    let after = plan(&FILE.replace("hunter2", "hunter3"));
+    assert_eq!(after.about, before.about);
+    assert_ne!(after.digest(), before.digest());
+    assert!(!format!("{after:?}").contains("hunter3"));
 }
 
 #[test]

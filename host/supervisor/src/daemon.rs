@@ -64,13 +64,18 @@ impl Daemon {
         self.processes(home).ok()?.get(Self::id(home)).ok()
     }
 
+    /// Returns whether it runs, or is about to be started again.
+    pub fn is_alive(&self, home: &Home) -> bool {
+        self.state(home).is_some_and(|supervised| supervised.record.state != State::Ended)
+    }
+
     /// Ends it, whether it runs or is about to be started again. Returns whether there was something to end.
     ///
     /// # Errors
     ///
     /// It can't be ended.
     pub fn stop(&self, home: &Home) -> Result<bool, SupervisorError> {
-        if self.state(home).is_none_or(|supervised| supervised.record.state == State::Ended) {
+        if !self.is_alive(home) {
             return Ok(false);
         }
         Ok(matches!(self.processes(home)?.stop(Self::id(home), true)?, Stopped::Ended(_)))

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use aiw_app::browser::opens;
 use aiw_home::{Home, HomeError, Mode, check_own, hold, is_held, read_capped, remove_file, replace};
 use aiw_listen::ListenError;
-use aiw_supervisor::{Daemon, Names, State, is_usual_variable};
+use aiw_supervisor::{Daemon, Names, is_usual_variable};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -46,9 +46,12 @@ impl WebPlace {
     ///
     /// # Errors
     ///
-    /// The home can't be read.
+    /// The home can't be read, or other users can write it: they would get the code of a new session.
     pub(crate) fn read(home: &Home) -> Result<Option<Self>, HomeError> {
-        let bytes = read_capped(&Self::path(home), 4_096)?;
+        let path = Self::path(home);
+        check_own(&home.web())?;
+        check_own(&path)?;
+        let bytes = read_capped(&path, 4_096)?;
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
@@ -146,10 +149,6 @@ pub struct WebStopped {
     pub stopped: bool,
 }
 
-fn is_supervised(home: &Home) -> bool {
-    DAEMON.state(home).is_some_and(|supervised| supervised.record.state != State::Ended)
-}
-
 /// Returns how the dashboard of a home stands.
 ///
 /// # Errors
@@ -157,7 +156,7 @@ fn is_supervised(home: &Home) -> bool {
 /// The home can't be read.
 pub fn state(home: &Home) -> Result<WebState, WebError> {
     // Between two lives, nobody serves.
-    let is_there = || is_held(&Serving::path(home)) || is_supervised(home);
+    let is_there = || is_held(&Serving::path(home)) || DAEMON.is_alive(home);
     let place = WebPlace::read(home)?.filter(|_| is_there());
     Ok(WebState {
         running: place.is_some(),
@@ -178,7 +177,7 @@ pub fn open(home: &Home, aiw: Option<&Path>, port: Option<u16>) -> Result<Option
         let _turn = home.turn()?;
         // What keeps the one in the background from serving is told here, and not in its log alone. One that was just
         // started would find the right to serve taken.
-        if !is_supervised(home) && Serving::enter(home)?.is_some() {
+        if !DAEMON.is_alive(home) && Serving::enter(home)?.is_some() {
             WebPlace::remove(home);
             Begun::here(home)?;
             // Whoever had the address meanwhile may have been shown a session.

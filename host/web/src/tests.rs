@@ -381,6 +381,12 @@ fn what_keeps_it_from_serving_is_told_where_it_is_started() {
     closed(&home, 0o700);
     std::fs::create_dir(home.web().join("serving.lock")).unwrap();
     assert!(said().contains("serving.lock"), "{}", said());
+    // Whoever could write the address would get the code.
+    let place = home.web().join("place.json");
+    std::fs::write(&place, r#"{"port":12700,"in_background":false}"#).unwrap();
+    std::fs::set_permissions(&place, Permissions::from_mode(0o666)).unwrap();
+    assert!(crate::state(&home).unwrap_err().to_string().ends_with("place.json` can be written by other users"));
+    std::fs::remove_file(&place).unwrap();
     // A home that can't be read has a dashboard for all that anybody knows.
     std::fs::create_dir(home.web().join("place.json")).unwrap();
     assert!(crate::state(&home).unwrap_err().to_string().contains("place.json"));

@@ -1,13 +1,11 @@
 //! Changing what a file says of one process: only the lines of what changes are written anew.
 
-use std::cmp::Reverse;
-use std::iter::once;
 use std::ops::Range;
 
-use super::edit::{checked, defaults, end_of, env, need, node_of, quoted, restart, words};
+use super::edit::{checked, defaults, end_of, env, need, node_of, quoted, restart, variable, words};
 use super::parse;
 use super::read::document;
-use crate::definition::{Definition, Run};
+use crate::definition::{Definition, EnvValue, Run};
 
 /// Returns the text in which a process is defined otherwise. What stays the same stays as it is written.
 ///
@@ -20,49 +18,103 @@ pub(crate) fn change(text: &str, id: &str, old: &Definition, new: &Definition) -
         Some(before) if before == *old => {}
         _ => return Err(format!("somebody else changed `{id}` meanwhile")),
     }
-    let document = document(text).map_err(|(_, problem)| problem)?;
-    let children = node_of(&document, id)?.children().map(kdl::KdlDocument::nodes).unwrap_or_default();
-    let first = children.first().ok_or_else(|| format!("`{id}` says nothing"))?;
     let base = defaults(text);
-    let mut edits = Vec::new();
-    for (names, was, is) in said_by(old, &base).into_iter().zip(said_by(new, &base)).map(|(a, b)| (a.0, a.1, b.1)) {
-        if was == is {
-            continue;
-        }
-        let own: Vec<_> = children.iter().filter(|child| names.contains(&child.name().value())).collect();
-        let at = |child: &kdl::KdlNode| child.name().span().offset();
-        match own.split_first() {
-            None => edits.push((
-                at(first)..at(first),
-                format!("{}{}", is.join(&break_before(text, at(first))), break_before(text, at(first))),
-            )),
-            Some((place, rest)) => {
-                let lines = is.join(&break_before(text, at(place)));
-                let gone = rest.iter().map(|node| (node, String::new()));
-                for (node, lines) in once((place, lines)).chain(gone) {
-                    let end = end_of(node, text).max(at(node));
-                    edits.push((
-                        if lines.is_empty() { without_line(text, at(node), end) } else { at(node)..end },
-                        lines,
-                    ));
-                }
-            }
+    let mut text = text.to_owned();
+    for ((names, was), (_, is)) in said_by(old, &base).into_iter().zip(said_by(new, &base)) {
+        let by_variable = || {
+            // A block without variables goes as a whole.
+            (names == ["env"] && !is.is_empty()).then(|| with_variables(&text, id, old, new)).flatten()
+        };
+        if was != is {
+            text = by_variable().map_or_else(|| with_lines(&text, id, names, &is), Ok)?;
         }
     }
-    edits.sort_by_key(|(range, _)| Reverse(range.start));
+    checked(text, &wanted)
+}
+
+/// Returns the text in which these lines say what these nodes of a process said.
+fn with_lines(text: &str, id: &str, names: &[&str], lines: &[String]) -> Result<String, String> {
+    let document = document(text).map_err(|(_, problem)| problem)?;
+    let children = children_of(&document, id)?;
+    let mut own = children.iter().filter(|child| names.contains(&child.name().value()));
+    let place = own.next();
+    let start = at(place.or(children.first()).ok_or_else(|| format!("`{id}` says nothing"))?);
+    let between = break_before(text, start);
+    let mut lines = lines.join(&between);
     let mut new = text.to_owned();
-    edits.into_iter().for_each(|(range, lines)| new.replace_range(range, &lines));
-    checked(new, &wanted)
+    for other in own.rev() {
+        new.replace_range(without_line(text, other), "");
+    }
+    // The text of several lines is ours.
+    lines = lines.replace("\r\n", "\n").replace('\n', line_end(text));
+    match place {
+        None => new.insert_str(start, &(lines + &between)),
+        Some(place) if lines.is_empty() => new.replace_range(without_line(text, place), ""),
+        Some(place) => new.replace_range(start..end_of(place, text).max(start), &lines),
+    }
+    Ok(new)
+}
+
+/// Returns the text in which the variables of a process have other values. Returns none if they have to be written anew.
+fn with_variables(text: &str, id: &str, old: &Definition, new: &Definition) -> Option<String> {
+    let mut text = text.to_owned();
+    let others = new.env.iter().filter(|(name, value)| old.env.get(*name) != Some(value));
+    let gone = old.env.keys().filter(|name| !new.env.contains_key(*name));
+    for (name, value) in others.map(|(name, value)| (name, Some(value))).chain(gone.map(|name| (name, None))) {
+        text = with_variable(&text, id, name, value)?;
+    }
+    Some(text)
+}
+
+fn with_variable(text: &str, id: &str, name: &str, value: Option<&EnvValue>) -> Option<String> {
+    let document = document(text).ok()?;
+    let blocks = || children_of(&document, id).into_iter().flatten().filter(|child| child.name().value() == "env");
+    let nodes = || blocks().filter_map(|block| block.children()).flat_map(kdl::KdlDocument::nodes);
+    let mut own = nodes().filter(|node| node.name().value() == name);
+    let (place, again) = (own.next(), own.next());
+    // The words of a block are variables too, and so is what `var` names, as ichimi 0.2.1 wrote them.
+    let is_other = || nodes().any(|node| node.name().value() == "var");
+    if again.is_some() || is_other() || blocks().any(|block| !block.entries().is_empty()) {
+        return None;
+    }
+    let mut new = text.to_owned();
+    match (place, value) {
+        (Some(node), Some(value)) => new.replace_range(at(node)..end_of(node, text), &variable(name, value)),
+        (Some(node), None) => new.replace_range(without_line(text, node), ""),
+        (None, Some(value)) => {
+            let start = at(nodes().next()?);
+            new.insert_str(start, &(variable(name, value) + &break_before(text, start)));
+        }
+        (None, None) => return None,
+    }
+    Some(new)
+}
+
+fn children_of<'a>(document: &'a kdl::KdlDocument, id: &str) -> Result<&'a [kdl::KdlNode], String> {
+    Ok(node_of(document, id)?.children().map(kdl::KdlDocument::nodes).unwrap_or_default())
+}
+
+fn at(node: &kdl::KdlNode) -> usize {
+    node.name().span().offset()
+}
+
+/// Returns what ends the lines of a text.
+fn line_end(text: &str) -> &'static str {
+    if text.contains("\r\n") { "\r\n" } else { "\n" }
 }
 
 /// Returns what stands between a node and one that is written before it.
 fn break_before(text: &str, start: usize) -> String {
     let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
-    if text[line..start].trim().is_empty() { format!("\n{}", &text[line..start]) } else { "; ".to_owned() }
+    match text[line..start].trim() {
+        "" => format!("{}{}", line_end(text), &text[line..start]),
+        _ => "; ".to_owned(),
+    }
 }
 
 /// Returns the range of a node with the rest of its line, if nothing else stands there.
-fn without_line(text: &str, start: usize, end: usize) -> Range<usize> {
+fn without_line(text: &str, node: &kdl::KdlNode) -> Range<usize> {
+    let (start, end) = (at(node), end_of(node, text).max(at(node)));
     let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
     let rest = text[end..].len() - text[end..].trim_start_matches([' ', '\t', '\r']).len();
     match text[end + rest..].chars().next() {
@@ -130,6 +182,34 @@ process "db" { command "postgres" }; process "cache" { command "redis"; auto-sta
         assert_eq!(text, FILE.replace("auto-start #false", "auto-start #true"));
         let text = changed("api", |new| new.needs.truncate(1)).unwrap();
         assert!(text.contains("    needs \"db\" until=\"ready\"; \n}") && text.contains("// and me"), "{text}");
+    }
+
+    #[test]
+    fn a_variable_is_changed_where_it_stands() {
+        let text = "process \"x\" {\r\n  command \"y\"\r\n  env {\r\n    A \"1\" // why\r\n    B \"2\"\r\n  }\r\n}\r\n";
+        let old = parse(text).unwrap().processes["x"].clone();
+        let literal = |text: &str| EnvValue::Literal(text.into());
+        let with = |edits: &[(&str, Option<&str>)]| {
+            let mut new = old.clone();
+            for (name, value) in edits {
+                match value {
+                    Some(value) => drop(new.env.insert((*name).into(), literal(value))),
+                    None => drop(new.env.remove(*name)),
+                }
+            }
+            change(text, "x", &old, &new).unwrap()
+        };
+        assert_eq!(with(&[("A", Some("3"))]), text.replace("A \"1\"", "\"A\" \"3\""));
+        assert_eq!(with(&[("B", None)]), text.replace("    B \"2\"\r\n", ""));
+        let more = text.replace("    A \"1\"", "    \"C\" \"4\"\r\n    A \"1\"");
+        assert_eq!(with(&[("C", Some("4"))]), more);
+        assert_eq!(with(&[("A", None), ("C", Some("4"))]), text.replace("A \"1\" // why", "\"C\" \"4\"\r\n     // why"));
+        assert_eq!(with(&[("A", None), ("B", None)]), "process \"x\" {\r\n  command \"y\"\r\n}\r\n");
+        // A new block has the line ends of the file.
+        let bare = text.replace("  env {\r\n    A \"1\" // why\r\n    B \"2\"\r\n  }\r\n", "");
+        let first = parse(&bare).unwrap().processes["x"].clone();
+        let block = change(&bare, "x", &first, &old).unwrap();
+        assert_eq!(block.matches('\n').count(), block.matches("\r\n").count(), "{block:?}");
     }
 
     #[test]

@@ -223,39 +223,11 @@ fn node(id: &str, definition: &Definition, defaults: &Definition) -> String {
             line(probe_line(name, probe));
         }
     }
-    if definition.restart != defaults.restart {
-        line(restart(&definition.restart));
-    }
-    if definition.success != defaults.success {
-        let codes: Vec<String> = definition.success.iter().map(i32::to_string).collect();
-        line(format!("success {}", codes.join(" ")));
-    }
-    if definition.stop != defaults.stop {
-        let StopPolicy { signal, grace } = &definition.stop;
-        line(format!("stop signal={} grace=\"{}\"", quoted(signal), time(*grace)));
-    }
-    let limits = &definition.limits;
-    if *limits != defaults.limits {
-        let memory = limits.memory.map(|bytes| format!(" memory=\"{bytes}\"")).unwrap_or_default();
-        let cpu = limits.cpu.map(|cpu| format!(" cpu={cpu}")).unwrap_or_default();
-        let files = limits.files.map(|files| format!(" files={files}")).unwrap_or_default();
-        let pids = limits.pids.map(|pids| format!(" pids={pids}")).unwrap_or_default();
-        line(format!("limits{memory}{cpu}{files}{pids}"));
-    }
-    if definition.log != defaults.log {
-        let LogPolicy { file_bytes, files } = definition.log;
-        line(format!("log files={files} size=\"{file_bytes}\""));
-    }
     if !definition.labels.is_empty() {
         let labels = definition.labels.iter().map(|(name, value)| format!("{} {}", quoted(name), quoted(value)));
         line(format!("labels {{ {} }}", labels.collect::<Vec<_>>().join("; ")));
     }
-    if let Some(terminal) = definition.terminal {
-        line(format!("terminal rows={} columns={}", terminal.rows, terminal.columns));
-    }
-    if definition.input != defaults.input {
-        line(format!("input #{}", definition.input));
-    }
+    policy(definition, defaults).into_iter().for_each(&mut line);
     by_itself(definition).into_iter().for_each(&mut line);
     if definition.auto_start != defaults.auto_start {
         line(format!("auto-start #{}", definition.auto_start));
@@ -264,15 +236,54 @@ fn node(id: &str, definition: &Definition, defaults: &Definition) -> String {
     out
 }
 
+/// Returns the lines of the policy under which a process runs, as far as it differs from the defaults.
+pub(crate) fn policy(definition: &Definition, defaults: &Definition) -> Vec<String> {
+    let mut lines = Vec::new();
+    if definition.restart != defaults.restart {
+        lines.push(restart(&definition.restart));
+    }
+    if definition.success != defaults.success {
+        let codes: Vec<String> = definition.success.iter().map(i32::to_string).collect();
+        lines.push(format!("success {}", codes.join(" ")));
+    }
+    if definition.stop != defaults.stop {
+        let StopPolicy { signal, grace } = &definition.stop;
+        lines.push(format!("stop signal={} grace=\"{}\"", quoted(signal), time(*grace)));
+    }
+    let limits = &definition.limits;
+    if *limits != defaults.limits {
+        let memory = limits.memory.map(|bytes| format!(" memory=\"{bytes}\"")).unwrap_or_default();
+        let cpu = limits.cpu.map(|cpu| format!(" cpu={cpu}")).unwrap_or_default();
+        let files = limits.files.map(|files| format!(" files={files}")).unwrap_or_default();
+        let pids = limits.pids.map(|pids| format!(" pids={pids}")).unwrap_or_default();
+        lines.push(format!("limits{memory}{cpu}{files}{pids}"));
+    }
+    if definition.log != defaults.log {
+        let LogPolicy { file_bytes, files } = definition.log;
+        lines.push(format!("log files={files} size=\"{file_bytes}\""));
+    }
+    if let Some(terminal) = definition.terminal {
+        lines.push(format!("terminal rows={} columns={}", terminal.rows, terminal.columns));
+    }
+    if definition.input != defaults.input {
+        lines.push(format!("input #{}", definition.input));
+    }
+    lines
+}
+
 /// Returns the variables that differ from the defaults.
 pub(super) fn env(definition: &Definition, defaults: &Definition) -> Option<String> {
-    let variable = |(name, value): (&String, &EnvValue)| match value {
-        EnvValue::Literal(text) => format!("        {} {}\n", quoted(name), quoted(text)),
-        EnvValue::Secret(secret) => format!("        {} secret={}\n", quoted(name), quoted(secret.as_str())),
-    };
     let own = definition.env.iter().filter(|(name, value)| defaults.env.get(*name) != Some(value));
-    let lines: String = own.map(variable).collect();
+    let lines: String = own.map(|(name, value)| format!("        {}\n", variable(name, value))).collect();
     (!lines.is_empty()).then(|| format!("env {{\n{lines}    }}"))
+}
+
+/// Returns the node of a variable.
+pub(super) fn variable(name: &str, value: &EnvValue) -> String {
+    match value {
+        EnvValue::Literal(text) => format!("{} {}", quoted(name), quoted(text)),
+        EnvValue::Secret(secret) => format!("{} secret={}", quoted(name), quoted(secret.as_str())),
+    }
 }
 
 pub(super) fn need(NeedOf { id, until }: &NeedOf) -> String {

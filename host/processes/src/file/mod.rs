@@ -11,7 +11,7 @@ use crate::definition::{Definition, in_order, is_id};
 use crate::error::ProcessError;
 
 pub(crate) use change::change;
-pub(crate) use edit::{Addition, add, defaults, extend, remove, time as written_time, whole};
+pub(crate) use edit::{Addition, add, defaults, extend, policy, remove, time as written_time, whole};
 pub(crate) use read::FIELDS;
 pub use read::{Defined, Definitions, MAX_BYTES, parse, parse_old};
 pub(crate) use values::{bytes, duration};
