@@ -2,7 +2,7 @@
 
 use aiw_core::Plan;
 use aiw_gateway::{forget_pool, resting};
-use aiw_home::{Home, PoolMember, ProviderPool};
+use aiw_home::{Home, ProviderPool};
 use aiw_providers::{PoolSummary, ProviderError, Providers};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -29,11 +29,7 @@ pub fn show(home: &Home, providers: &Providers, name: &str) -> Result<PoolDetail
 
 /// Returns what adding a pool would change, for views that ask before.
 pub fn plan(pool: &ProviderPool) -> Plan {
-    let member = |member: &PoolMember| match &member.model {
-        Some(model) => format!("{}={model}", member.provider),
-        None => member.provider.to_string(),
-    };
-    let members: Vec<String> = pool.members.iter().map(member).collect();
+    let members: Vec<String> = pool.members.iter().map(ToString::to_string).collect();
     let about = vec![format!("{}: {}", pool.name, members.join(", ")), format!("chooses by: {}", pool.order.as_str())];
     Plan { about, ..Plan::of("Add this pool?") }
 }

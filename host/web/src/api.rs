@@ -150,17 +150,23 @@ impl ApiCall {
         })
     }
 
-    /// Ends the servers of a client. One that is still being started is given up: nobody waits for it.
-    pub(crate) fn end_servers(&self, client: &ClientSession) {
+    /// Waits for a verb of a client of its own in the same project, and ends its servers without those of others. It has
+    /// what a profile allows, or everything without one.
+    pub(crate) fn wait_alone<T, E>(
+        &self,
+        profile: Option<&str>,
+        verb: impl AsyncFnOnce(&Arc<ClientSession>) -> Result<T, E>,
+    ) -> Reply<T>
+    where
+        NoAnswer: From<E>,
+    {
+        let allowed = allowed_by(self.home(), self.client.cwd(), profile)?;
+        let client = self.projects.own_client(self.client.cwd(), Arc::new(move || allowed.clone()))?;
+        let done = self.wait(verb(&client));
+        // One that is still being started is given up: nobody waits for it.
         client.pool().give_up();
         self.runtime.block_on(client.pool().end());
-    }
-
-    /// Returns a client of its own in the same project, whose servers end without those of others. It has what a
-    /// profile allows, or everything without one.
-    pub(crate) fn own_client(&self, profile: Option<&str>) -> Reply<Arc<ClientSession>> {
-        let allowed = allowed_by(self.home(), self.client.cwd(), profile)?;
-        Ok(self.projects.own_client(self.client.cwd(), Arc::new(move || allowed.clone()))?)
+        done
     }
 }
 

@@ -24,8 +24,8 @@ pub struct RoutedTools {
     pub searched: usize,
     /// How long that took, in milliseconds
     pub took_ms: f64,
-    /// Why nothing was found.
-    #[serde(skip)]
+    /// Why there are none
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub nothing: Option<&'static str>,
 }
 

@@ -1,6 +1,7 @@
 //! Pools: several providers under one name.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::str::FromStr;
 
 use aiw_core::{ProviderName, is_model};
@@ -46,6 +47,16 @@ impl FromStr for PoolMember {
         match model {
             Some(model) if !is_model(model) => Err("expected `PROVIDER` or `PROVIDER=MODEL`".into()),
             model => Ok(Self { provider, model: model.map(str::to_owned) }),
+        }
+    }
+}
+
+/// As it is read.
+impl fmt::Display for PoolMember {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.model {
+            Some(model) => write!(f, "{}={model}", self.provider),
+            None => write!(f, "{}", self.provider),
         }
     }
 }

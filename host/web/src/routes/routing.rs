@@ -34,24 +34,11 @@ struct RouteOnPage {
     limit: Option<usize>,
 }
 
-/// The tools that a request gets
-#[derive(Serialize, JsonSchema)]
-struct RouteAnswer {
-    /// The tools
-    #[serde(flatten)]
-    routed: RoutedTools,
-    /// Why there are none
-    nothing: Option<&'static str>,
-}
-
-fn route_request(call: &ApiCall, asked: RouteOnPage) -> Reply<RouteAnswer> {
-    let client = call.own_client(asked.profile.as_deref())?;
+fn route_request(call: &ApiCall, asked: RouteOnPage) -> Reply<RoutedTools> {
     let most = asked.limit.unwrap_or(TOOLS).clamp(1, MOST_TOOLS);
-    let found = async { Ok::<_, NoAnswer>(route::route(&client, &asked.request, most, &call.person).await) };
-    let routed = call.wait(found);
-    call.end_servers(&client);
-    let routed = routed?;
-    Ok(RouteAnswer { nothing: routed.nothing, routed })
+    call.wait_alone(asked.profile.as_deref(), async |client| {
+        Ok::<_, NoAnswer>(route::route(client, &asked.request, most, &call.person).await)
+    })
 }
 
 /// The profiles, without the tools that each allows
@@ -92,8 +79,6 @@ fn remove_profile(call: &ApiCall) -> Reply<ProfilesRemove> {
 }
 
 fn show_profile(call: &ApiCall, _: Nothing) -> Reply<ProfileShow> {
-    let client = call.own_client(None)?;
-    let shown = call.wait(profiles::show(&client, call.id(), (call.own_tools)(), &call.person));
-    call.end_servers(&client);
-    shown
+    let own_tools = (call.own_tools)();
+    call.wait_alone(None, async |client| profiles::show(client, call.id(), own_tools, &call.person).await)
 }

@@ -55,17 +55,12 @@ struct NamesOnPage {
 fn status(call: &ApiCall, request: NamesOnPage) -> Reply<ServersStatus> {
     // What a listing holds is the business of the server for clients, which is not part of this view.
     let choices = || Vec::new();
-    let client = call.own_client(None)?;
-    let status = call.wait(look::status(&client, &request.names, &choices, &call.person));
-    call.end_servers(&client);
-    status
+    call.wait_alone(None, async |client| look::status(client, &request.names, &choices, &call.person).await)
 }
 
 fn tools(call: &ApiCall, _: Nothing) -> Reply<ToolList> {
-    let client = call.own_client(call.word("profile"))?;
-    let tools = call.wait(look::tools(&client, &[call.id().to_owned()], &call.person));
-    call.end_servers(&client);
-    tools
+    let names = [call.id().to_owned()];
+    call.wait_alone(call.word("profile"), async |client| look::tools(client, &names, &call.person).await)
 }
 
 fn remove(call: &ApiCall) -> Reply<ServersRemove> {

@@ -87,10 +87,8 @@ fn test_workflow(call: &ApiCall, request: RunOnPage) -> Reply<RanWorkflow> {
 fn ran(call: &ApiCall, RunOnPage { input, trace_arguments }: RunOnPage, is_test: bool) -> Reply<RanWorkflow> {
     let input = vec![Value::Object(input).to_string()];
     let request = WorkflowRequest { name: named(call)?, input, keep_arguments: trace_arguments, is_test };
-    let client = call.own_client(None)?;
-    let ended = call.wait(workflows::run_named(&client, request, &call.person));
-    call.end_servers(&client);
-    Ok(RanWorkflow::of(&ended?))
+    let ended = call.wait_alone(None, async |client| workflows::run_named(client, request, &call.person).await)?;
+    Ok(RanWorkflow::of(&ended))
 }
 
 /// Runs of workflows
