@@ -1,78 +1,23 @@
 //! Adding, changing and removing providers.
-//!
-//! Long: the verbs that change a provider.
 
 use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
 
 use aiw_core::provider::{Need, Preset};
-use aiw_core::{
-    Api, Ask, AskError, CliKind, EnvName, Family, HeaderName, Plan, ProviderName, Secret, SecretName, Sink, one_line,
-};
-use aiw_home::{Lock, ModelFor, OWN, Provider, ProvidersFile, SecretRef, Text, blocking, check_header, origin};
+use aiw_core::{Ask, AskError, CliKind, EnvName, HeaderName, ProviderName, Secret, SecretName, Sink, one_line};
+use aiw_home::{Lock, OWN, Provider, ProvidersFile, SecretRef, Text, blocking, check_header};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::account::{agreed_origins, is_unpinned, pin, unchecked_account};
-use crate::address::{addresses, base_url, is_loopback, is_private};
-use crate::keys::{hidden, is_hidden_by_default, is_vendor_key, variables};
+use crate::address::{addresses, base_url, is_loopback};
+use crate::changes::{ProviderChanges, Wanted, is_same, leave_behind, origins, refuse_general};
+use crate::questions::{again, agree_to_private, agree_to_removal, ask_clis, nobody, token, withhold};
 use crate::secrets::{forget, free_name, in_vault};
 use crate::{KnownPreset, ProviderError, ProviderSummary, Providers};
 
 #[cfg(test)]
 mod tests;
-
-/// The changes to a provider. Empty fields stay as they are.
-#[derive(Debug, Clone, Default)]
-pub struct ProviderChanges {
-    /// The preset to start from.
-    pub preset: Option<String>,
-    /// Addresses, each for one API or for all APIs of the preset.
-    pub base_urls: Vec<(Option<Family>, String)>,
-    /// The API that its address speaks.
-    pub api: Option<Api>,
-    /// Whether CLIs that speak its API go through the gateway all the same.
-    pub gateway: Option<bool>,
-    /// The model; empty text removes it.
-    pub model: Option<String>,
-    /// Models for sizes and for single CLIs; empty text removes one.
-    pub models: Vec<(ModelFor, String)>,
-    /// The CLIs that it is for.
-    pub clis: Vec<CliKind>,
-    /// The user's words for its use; empty text removes them.
-    pub scenario: Option<String>,
-    /// Variables of its runs; `${NAME}` reads another at each run.
-    pub env: Vec<(EnvName, String)>,
-    /// Variables to remove.
-    pub unset_env: Vec<EnvName>,
-    /// Headers of its requests.
-    pub headers: Vec<(HeaderName, Text)>,
-    /// Headers to remove.
-    pub unset_headers: Vec<HeaderName>,
-    /// Where its token comes from.
-    pub token: Option<TokenSource>,
-    /// Further secrets, each read from a variable at each run.
-    pub secrets: Vec<(SecretName, EnvName)>,
-    /// Further secrets to remove.
-    pub unset_secrets: Vec<SecretName>,
-    /// Keep its token and further secrets for another preset or address.
-    pub keep_token: bool,
-    /// Whether runs with other providers must not see the variables that its secrets are read from. If absent, the
-    /// user is asked.
-    pub withhold: Option<bool>,
-    /// Make it the default for the CLIs that it works with.
-    pub default: bool,
-}
-
-/// Where a token comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TokenSource {
-    /// A variable, read at each run.
-    Variable(EnvName),
-    /// It is asked for, and stored in the vault.
-    Given,
-}
 
 /// A provider that was added or changed.
 #[derive(Debug, Clone)]
@@ -106,20 +51,6 @@ pub struct RemovedProvider {
     /// The CLIs that it was the default for
     #[schemars(with = "Vec<String>")]
     pub was_default_for: Vec<CliKind>,
-}
-
-/// Why a token is wanted.
-#[derive(Clone, Copy)]
-enum Wanted {
-    /// It has not changed.
-    No,
-    /// The provider is new.
-    New,
-    /// The provider now points elsewhere, and its secrets don't move with it.
-    Moved {
-        /// Whether it had any secrets.
-        had_one: bool,
-    },
 }
 
 /// A token that the user gave, and the places that it is for. Another process may change the provider in the
@@ -700,234 +631,4 @@ impl Providers {
         }
         Ok(file.save(lock)?)
     }
-}
-
-/// Nobody is there to answer a question that has an option of its own.
-fn nobody(question: &str, hint: &str) -> ProviderError {
-    AskError::Nobody { question: question.into(), hint: hint.into() }.into()
-}
-
-fn no_token() -> AskError {
-    AskError::Unreadable("no token was typed".into())
-}
-
-/// Says why an answer is of no use, before the question is asked again.
-fn again(sink: &dyn Sink, error: impl Display) {
-    sink.step(error.to_string());
-}
-
-/// Asks which of the suitable CLIs a provider is for; none for all of them.
-async fn ask_clis(fitting: &[CliKind], ask: &dyn Ask, sink: &dyn Sink) -> Result<Option<Vec<CliKind>>, ProviderError> {
-    let all = fitting.iter().map(CliKind::to_string).collect::<Vec<_>>().join(",");
-    loop {
-        let Some(said) = ask.text(&format!("CLIs (empty for {all}):")).await? else { return Ok(None) };
-        let words = said.split([',', ' ']).filter(|word| !word.is_empty());
-        let chosen = words.map(|word| fitting.iter().find(|cli| cli.to_string() == word).copied().ok_or(word));
-        match chosen.collect::<Result<Vec<_>, _>>() {
-            Ok(chosen) => return Ok(Some(chosen).filter(|chosen| !chosen.is_empty())),
-            Err(word) => again(sink, format_args!("`{}` is not one of them", one_line(word, 40))),
-        }
-    }
-}
-
-/// The question for the token of a provider that points to other places now.
-fn token_for(provider: &Provider, places: &BTreeSet<String>, had_one: bool, required: bool, page: &str) -> String {
-    let (name, places) = (&provider.name, Vec::from_iter(places.iter().cloned()).join(" and "));
-    let old = if had_one { "the old key does not go there; " } else { "" };
-    let empty = if required { "without one nothing changes" } else { &format!("empty leaves `{name}` without a key") };
-    format!("Key for {places}{page} ({old}{empty}):")
-}
-
-/// Shows which secrets a provider leaves behind, and asks whether they go.
-async fn agree_to_removal(
-    before: &Provider,
-    left: &[SecretName],
-    places: &BTreeSet<String>,
-    ask: &dyn Ask,
-) -> Result<(), ProviderError> {
-    if left.is_empty() {
-        return Ok(());
-    }
-    let name = &before.name;
-    let to = Vec::from_iter(places.iter().cloned()).join(", ");
-    let mut about = vec![format!("~ provider `{name}`: leads to {to} now")];
-    about.extend(left.iter().map(|secret| format!("- the secret `{secret}` of the vault, for the old address")));
-    let plan = Plan { about, ..Plan::of(format!("Change `{name}`, and remove its old key?")) };
-    match ask.agree(&plan, &[]).await {
-        Err(AskError::Declined) => Err(ProviderError::NotAgreed),
-        agreed => Ok(agreed.map(drop)?),
-    }
-}
-
-/// The token: a reference goes into the provider; a secret is returned and not stored yet. `places` is where it goes.
-async fn token(
-    provider: &mut Provider,
-    preset: &Preset,
-    changes: &ProviderChanges,
-    wanted: Wanted,
-    places: &BTreeSet<String>,
-    ask: &dyn Ask,
-) -> Result<Option<Secret>, ProviderError> {
-    match &changes.token {
-        Some(TokenSource::Variable(variable)) => {
-            refuse_general(variable)?;
-            provider.token = Some(SecretRef::Variable(variable.clone()));
-            return Ok(None);
-        }
-        Some(TokenSource::Given) => return Ok(Some(ask.secret("Token:").await?.ok_or_else(no_token)?)),
-        None => {}
-    }
-    let required = preset.token == Need::Required;
-    let needed = match wanted {
-        Wanted::No => return Ok(None),
-        _ if preset.token == Need::Never || !provider.secrets.is_empty() => return Ok(None),
-        Wanted::Moved { had_one: false } if !required => return Ok(None),
-        Wanted::New => required,
-        // Don't guess that it works without one.
-        Wanted::Moved { had_one } => required || had_one,
-    };
-    if ask.is_there() {
-        let page = preset.token_page.as_ref().map(|page| format!(" ({page})")).unwrap_or_default();
-        let words = match wanted {
-            Wanted::Moved { had_one } => token_for(provider, places, had_one, required, &page),
-            Wanted::New | Wanted::No => format!("Token{page}:"),
-        };
-        let token = ask.secret(&words).await?;
-        return match token {
-            None if required => Err(no_token().into()),
-            token => Ok(token),
-        };
-    }
-    match (needed, wanted) {
-        (false, _) => Ok(None),
-        (true, Wanted::Moved { had_one: true }) => {
-            Err(ProviderError::NeedsNewToken { provider: provider.name.clone() })
-        }
-        (true, _) => Err(ProviderError::NeedsToken { preset: preset.id.clone() }),
-    }
-}
-
-fn refuse_general(variable: &EnvName) -> Result<(), ProviderError> {
-    match variable.is_general() {
-        true => Err(ProviderError::GeneralVariable { name: variable.clone() }),
-        false => Ok(()),
-    }
-}
-
-/// Header names are compared without case.
-fn is_same(one: &HeaderName, other: &HeaderName) -> bool {
-    one.as_str().eq_ignore_ascii_case(other.as_str())
-}
-
-/// Decides whether runs with other providers get the variables that hold the provider's secrets. The keys of vendors
-/// are always withheld. Other variables may serve other programs as well, so the user decides.
-async fn withhold(
-    before: Option<&Provider>,
-    provider: &mut Provider,
-    changes: &ProviderChanges,
-    ask: &dyn Ask,
-    notes: &mut Vec<String>,
-) -> Result<(), ProviderError> {
-    let is_open = |name: &&EnvName| !is_vendor_key(name.as_str()) && !name.is_general();
-    let all: BTreeSet<EnvName> = variables(provider).filter(is_open).cloned().collect();
-    let known: BTreeSet<EnvName> = before.into_iter().flat_map(variables).cloned().collect();
-    // Names that were written by hand stay; those that the provider no longer reads go.
-    let is_kept = |name: &EnvName| all.contains(name) || !known.contains(name);
-    let mut hidden: BTreeSet<EnvName> = hidden(provider).into_iter().filter(is_kept).collect();
-    let mut decided = provider.withhold.is_some();
-    match changes.withhold {
-        Some(hide) => {
-            decided = decided || !all.is_empty();
-            hidden = if hide { all } else { BTreeSet::new() };
-        }
-        None if ask.is_there() => {
-            for name in all.difference(&known) {
-                let question = format!(
-                    "Hide `{name}` from runs with other providers? Say no if other programs need it, such as git."
-                );
-                let is_hidden = ask.decide(&question, is_hidden_by_default(name)).await?;
-                let _ = if is_hidden { hidden.insert(name.clone()) } else { hidden.remove(name) };
-                decided = true;
-            }
-        }
-        None => notes.extend(all.difference(&known).map(|name| {
-            let provider = &provider.name;
-            if is_hidden_by_default(name) {
-                hidden.insert(name.clone());
-            }
-            match hidden.contains(name) {
-                true => format!(
-                    "runs with other providers don't get `{name}`; `aiw provider edit {provider} --no-withhold` lets them"
-                ),
-                false => format!(
-                    "runs with other providers see `{name}`; `aiw provider edit {provider} --withhold` hides it"
-                ),
-            }
-        })),
-    }
-    if decided {
-        provider.withhold = Some(hidden.into_iter().collect());
-    }
-    Ok(())
-}
-
-/// Where a provider's secrets go.
-fn origins(provider: &Provider, known: &KnownPreset) -> BTreeSet<String> {
-    unchecked_account(provider, known).base_urls.values().map(|url| origin(url)).collect()
-}
-
-/// If a third-party preset names an address on this machine or in a private network, the user has to
-/// agree, as if it were typed.
-async fn agree_to_private(provider: &mut Provider, known: &KnownPreset, ask: &dyn Ask) -> Result<(), ProviderError> {
-    let account = unchecked_account(provider, known);
-    for (family, url) in account.base_urls {
-        if account.granted.contains(&family) || !is_private(&url) {
-            continue;
-        }
-        let question = format!(
-            "The preset `{}` of component `{}` leads to `{url}`, on this machine or in a private network. Send the token there?",
-            known.preset.id, known.component
-        );
-        match ask.agree(&Plan::of(question), &[]).await {
-            Err(AskError::Declined) => return Err(ProviderError::NotAgreed),
-            agreed => agreed?,
-        };
-        provider.base_urls.insert(family, url);
-    }
-    Ok(())
-}
-
-/// Removes the secrets that were given for another place, and keeps those from the same command. Returns sentences
-/// for the user.
-fn leave_behind(provider: &mut Provider, changes: &ProviderChanges) -> (Wanted, Vec<String>) {
-    let mut notes = Vec::new();
-    let mut left: Vec<String> = provider.token.take().iter().map(|_| "`token`".to_owned()).collect();
-    provider.secrets.retain(|name, _| {
-        let given = changes.secrets.iter().any(|(given, _)| given == name);
-        if !given {
-            left.push(format!("`{name}`"));
-        }
-        given
-    });
-    provider.headers.retain(|(name, value)| {
-        let stays = matches!(value, Text::Literal(_)) || changes.headers.iter().any(|(given, _)| is_same(given, name));
-        if !stays {
-            left.push(format!("header `{name}`"));
-        }
-        stays
-    });
-    if !left.is_empty() {
-        notes.push(format!("secrets for the old address do not go to the new one: {}", left.join(", ")));
-    }
-    // Variables are for the CLI, and may serve another purpose.
-    let env: Vec<String> = provider
-        .env
-        .iter()
-        .filter(|(name, text)| matches!(text, Text::Secret(_)) && !changes.env.iter().any(|(given, _)| given == name))
-        .map(|(name, _)| format!("`{name}`"))
-        .collect();
-    if !env.is_empty() {
-        notes.push(format!("its runs still get the secret variables {}", env.join(", ")));
-    }
-    (Wanted::Moved { had_one: !left.is_empty() }, notes)
 }

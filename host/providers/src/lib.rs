@@ -6,6 +6,7 @@
 
 mod account;
 mod address;
+mod changes;
 mod choice;
 mod components;
 mod edit;
@@ -15,6 +16,7 @@ mod keys;
 mod list;
 mod model;
 mod pools;
+mod questions;
 mod secrets;
 mod test;
 
@@ -24,9 +26,10 @@ use std::sync::Arc;
 use aiw_home::{Home, Provider, ProvidersFile};
 
 pub use account::{CliApis, Clis, account, is_unpinned, lacks_token, pin, unchecked_account};
+pub use changes::{ProviderChanges, TokenSource};
 pub use choice::{ChosenProvider, Decision};
 pub use components::{KnownPreset, ProviderComponentError, ProviderComponents};
-pub use edit::{AddedProvider, PreparedProvider, ProviderChanges, RemovedProvider, RenamedProvider, TokenSource};
+pub use edit::{AddedProvider, PreparedProvider, RemovedProvider, RenamedProvider};
 pub use error::ProviderError;
 pub use health::{HealthBook, HealthChange, ProviderHealth, health_book, health_dir, health_key, keep_health_book};
 pub use keys::{SET_VARIABLE, WITHHELD_VARIABLE, is_vendor_key, withheld};

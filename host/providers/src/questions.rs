@@ -1,0 +1,200 @@
+//! What is asked of the user while a provider is added or changed.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
+use aiw_core::provider::{Need, Preset};
+use aiw_core::{Ask, AskError, CliKind, EnvName, Plan, Secret, SecretName, Sink, one_line};
+use aiw_home::{Provider, SecretRef};
+
+use crate::account::unchecked_account;
+use crate::address::is_private;
+use crate::changes::{ProviderChanges, TokenSource, Wanted, refuse_general};
+use crate::keys::{hidden, is_hidden_by_default, is_vendor_key, variables};
+use crate::{KnownPreset, ProviderError};
+
+/// Nobody is there to answer a question that has an option of its own.
+pub(crate) fn nobody(question: &str, hint: &str) -> ProviderError {
+    AskError::Nobody { question: question.into(), hint: hint.into() }.into()
+}
+
+fn no_token() -> AskError {
+    AskError::Unreadable("no token was typed".into())
+}
+
+/// Says why an answer is of no use, before the question is asked again.
+pub(crate) fn again(sink: &dyn Sink, error: impl Display) {
+    sink.step(error.to_string());
+}
+
+/// Asks which of the suitable CLIs a provider is for; none for all of them.
+pub(crate) async fn ask_clis(
+    fitting: &[CliKind],
+    ask: &dyn Ask,
+    sink: &dyn Sink,
+) -> Result<Option<Vec<CliKind>>, ProviderError> {
+    let all = fitting.iter().map(CliKind::to_string).collect::<Vec<_>>().join(",");
+    loop {
+        let Some(said) = ask.text(&format!("CLIs (empty for {all}):")).await? else { return Ok(None) };
+        let words = said.split([',', ' ']).filter(|word| !word.is_empty());
+        let chosen = words.map(|word| fitting.iter().find(|cli| cli.to_string() == word).copied().ok_or(word));
+        match chosen.collect::<Result<Vec<_>, _>>() {
+            Ok(chosen) => return Ok(Some(chosen).filter(|chosen| !chosen.is_empty())),
+            Err(word) => again(sink, format_args!("`{}` is not one of them", one_line(word, 40))),
+        }
+    }
+}
+
+/// The question for the token of a provider that points to other places now.
+fn token_for(provider: &Provider, places: &BTreeSet<String>, had_one: bool, required: bool, page: &str) -> String {
+    let (name, places) = (&provider.name, Vec::from_iter(places.iter().cloned()).join(" and "));
+    let old = if had_one { "the old key does not go there; " } else { "" };
+    let empty = if required { "without one nothing changes" } else { &format!("empty leaves `{name}` without a key") };
+    format!("Key for {places}{page} ({old}{empty}):")
+}
+
+/// Shows which secrets a provider leaves behind, and asks whether they go.
+pub(crate) async fn agree_to_removal(
+    before: &Provider,
+    left: &[SecretName],
+    places: &BTreeSet<String>,
+    ask: &dyn Ask,
+) -> Result<(), ProviderError> {
+    if left.is_empty() {
+        return Ok(());
+    }
+    let name = &before.name;
+    let to = Vec::from_iter(places.iter().cloned()).join(", ");
+    let mut about = vec![format!("~ provider `{name}`: leads to {to} now")];
+    about.extend(left.iter().map(|secret| format!("- the secret `{secret}` of the vault, for the old address")));
+    let plan = Plan { about, ..Plan::of(format!("Change `{name}`, and remove its old key?")) };
+    match ask.agree(&plan, &[]).await {
+        Err(AskError::Declined) => Err(ProviderError::NotAgreed),
+        agreed => Ok(agreed.map(drop)?),
+    }
+}
+
+/// The token: a reference goes into the provider; a secret is returned and not stored yet. `places` is where it goes.
+pub(crate) async fn token(
+    provider: &mut Provider,
+    preset: &Preset,
+    changes: &ProviderChanges,
+    wanted: Wanted,
+    places: &BTreeSet<String>,
+    ask: &dyn Ask,
+) -> Result<Option<Secret>, ProviderError> {
+    match &changes.token {
+        Some(TokenSource::Variable(variable)) => {
+            refuse_general(variable)?;
+            provider.token = Some(SecretRef::Variable(variable.clone()));
+            return Ok(None);
+        }
+        Some(TokenSource::Given) => return Ok(Some(ask.secret("Token:").await?.ok_or_else(no_token)?)),
+        None => {}
+    }
+    let required = preset.token == Need::Required;
+    let needed = match wanted {
+        Wanted::No => return Ok(None),
+        _ if preset.token == Need::Never || !provider.secrets.is_empty() => return Ok(None),
+        Wanted::Moved { had_one: false } if !required => return Ok(None),
+        Wanted::New => required,
+        // Don't guess that it works without one.
+        Wanted::Moved { had_one } => required || had_one,
+    };
+    if ask.is_there() {
+        let page = preset.token_page.as_ref().map(|page| format!(" ({page})")).unwrap_or_default();
+        let words = match wanted {
+            Wanted::Moved { had_one } => token_for(provider, places, had_one, required, &page),
+            Wanted::New | Wanted::No => format!("Token{page}:"),
+        };
+        let token = ask.secret(&words).await?;
+        return match token {
+            None if required => Err(no_token().into()),
+            token => Ok(token),
+        };
+    }
+    match (needed, wanted) {
+        (false, _) => Ok(None),
+        (true, Wanted::Moved { had_one: true }) => {
+            Err(ProviderError::NeedsNewToken { provider: provider.name.clone() })
+        }
+        (true, _) => Err(ProviderError::NeedsToken { preset: preset.id.clone() }),
+    }
+}
+
+/// Decides whether runs with other providers get the variables that hold the provider's secrets. The keys of vendors
+/// are always withheld. Other variables may serve other programs as well, so the user decides.
+pub(crate) async fn withhold(
+    before: Option<&Provider>,
+    provider: &mut Provider,
+    changes: &ProviderChanges,
+    ask: &dyn Ask,
+    notes: &mut Vec<String>,
+) -> Result<(), ProviderError> {
+    let is_open = |name: &&EnvName| !is_vendor_key(name.as_str()) && !name.is_general();
+    let all: BTreeSet<EnvName> = variables(provider).filter(is_open).cloned().collect();
+    let known: BTreeSet<EnvName> = before.into_iter().flat_map(variables).cloned().collect();
+    // Names that were written by hand stay; those that the provider no longer reads go.
+    let is_kept = |name: &EnvName| all.contains(name) || !known.contains(name);
+    let mut hidden: BTreeSet<EnvName> = hidden(provider).into_iter().filter(is_kept).collect();
+    let mut decided = provider.withhold.is_some();
+    match changes.withhold {
+        Some(hide) => {
+            decided = decided || !all.is_empty();
+            hidden = if hide { all } else { BTreeSet::new() };
+        }
+        None if ask.is_there() => {
+            for name in all.difference(&known) {
+                let question = format!(
+                    "Hide `{name}` from runs with other providers? Say no if other programs need it, such as git."
+                );
+                let is_hidden = ask.decide(&question, is_hidden_by_default(name)).await?;
+                let _ = if is_hidden { hidden.insert(name.clone()) } else { hidden.remove(name) };
+                decided = true;
+            }
+        }
+        None => notes.extend(all.difference(&known).map(|name| {
+            let provider = &provider.name;
+            if is_hidden_by_default(name) {
+                hidden.insert(name.clone());
+            }
+            match hidden.contains(name) {
+                true => format!(
+                    "runs with other providers don't get `{name}`; `aiw provider edit {provider} --no-withhold` lets them"
+                ),
+                false => format!(
+                    "runs with other providers see `{name}`; `aiw provider edit {provider} --withhold` hides it"
+                ),
+            }
+        })),
+    }
+    if decided {
+        provider.withhold = Some(hidden.into_iter().collect());
+    }
+    Ok(())
+}
+
+/// If a third-party preset names an address on this machine or in a private network, the user has to
+/// agree, as if it were typed.
+pub(crate) async fn agree_to_private(
+    provider: &mut Provider,
+    known: &KnownPreset,
+    ask: &dyn Ask,
+) -> Result<(), ProviderError> {
+    let account = unchecked_account(provider, known);
+    for (family, url) in account.base_urls {
+        if account.granted.contains(&family) || !is_private(&url) {
+            continue;
+        }
+        let question = format!(
+            "The preset `{}` of component `{}` leads to `{url}`, on this machine or in a private network. Send the token there?",
+            known.preset.id, known.component
+        );
+        match ask.agree(&Plan::of(question), &[]).await {
+            Err(AskError::Declined) => return Err(ProviderError::NotAgreed),
+            agreed => agreed?,
+        };
+        provider.base_urls.insert(family, url);
+    }
+    Ok(())
+}
