@@ -1,6 +1,4 @@
 //! The servers of one client session.
-//!
-//! Long: the state of all servers, under its locks.
 
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
@@ -13,26 +11,26 @@ use std::time::{Duration, Instant};
 use aiw_core::{quoted, quoted_list};
 use aiw_home::ListSettings;
 use aiw_mcp::{Arguments, Call, Caller, Params, RpcError};
-use aiw_servers::{FileWatch, ServerScope, Transport};
+use aiw_servers::FileWatch;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 
 use crate::account::LoginAccount;
-use crate::definition::{self, ToolDefinition, name};
+use crate::definition::{ToolDefinition, name};
 use crate::error::{PoolError, shown_command};
 use crate::find::{Finder, FoundTools, KnownServer};
 use crate::found::{Configured, ServerPlaces};
 use crate::listing::{Cost, ListableServer, ListingChoice, ListingLimits, choose};
 use crate::log;
 use crate::names::{NamedTool, proxied};
+use crate::offered::{Offered, claims, distinct, field_of, offered};
 use crate::profile::{OWN, Profile, ProfileSource};
 use crate::record::{LOST, Records, ServerRecord};
 use crate::relay::Known;
-use crate::shape::Kind;
-use crate::signs::Signs;
-use crate::slot::{ServerState, Slot};
+use crate::slot::Slot;
 use crate::start::Ground;
+use crate::status::{SlotStatus, status};
 use crate::uris::{Claim, contested, marked, own};
 
 /// How many servers are looked into at once.
@@ -67,65 +65,6 @@ struct Inner {
     changes: mpsc::UnboundedSender<()>,
     /// Gone with this: what follows its files ends then.
     here: watch::Sender<()>,
-}
-
-/// A tool, prompt or resource of a server, as a client may see it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Offered<D = ToolDefinition> {
-    /// The server's key.
-    pub server: String,
-    /// The name under which the client sees it.
-    pub proxied: String,
-    /// The definition as the server sent it.
-    pub definition: D,
-}
-
-impl Offered {
-    /// The definition under the name that the client sees.
-    pub fn renamed(&self) -> Value {
-        let mut definition = self.definition.value();
-        definition["name"] = self.proxied.as_str().into();
-        definition
-    }
-
-    /// The tokens that the definition costs a client under that name.
-    pub fn tokens(&self) -> usize {
-        self.definition.tokens_as(&self.proxied)
-    }
-}
-
-impl Offered<Value> {
-    /// The definition under the name that the client sees.
-    pub fn renamed(&self) -> Value {
-        let mut definition = self.definition.clone();
-        definition["name"] = self.proxied.as_str().into();
-        definition
-    }
-}
-
-/// The state of a server.
-#[derive(Debug, Clone)]
-pub struct SlotStatus {
-    /// Its key.
-    pub name: String,
-    /// Where it is declared.
-    pub scope: ServerScope,
-    /// How it is reached; none if its entry can't be used.
-    pub transport: Option<Transport>,
-    /// The command that it runs, or the address that it reaches.
-    pub target: String,
-    /// Whether it is offered to clients.
-    pub enabled: bool,
-    /// Its state in this process.
-    pub state: ServerState,
-    /// Its process.
-    pub pid: Option<u32>,
-    /// Why it can't be used, or failed last.
-    pub error: Option<String>,
-    /// The record of its last start.
-    pub record: Option<Arc<ServerRecord>>,
-    /// The cost of its tools for a client, in tokens.
-    pub tokens: usize,
 }
 
 impl Pool {
@@ -648,65 +587,10 @@ impl Pool {
     }
 }
 
-fn offered<D: Clone>(server: &str, name: &str, definition: &D) -> Offered<D> {
-    Offered { server: server.to_owned(), proxied: proxied(server, name), definition: definition.clone() }
-}
-
-/// Each name once. A server can choose a name that is another's proxied name; the first in the order of servers has it.
-fn distinct<D>(mut offered: Vec<Offered<D>>) -> Vec<Offered<D>> {
-    let mut seen = std::collections::HashSet::new();
-    offered.retain(|offered| seen.insert(offered.proxied.clone()));
-    offered
-}
-
-fn status(slot: &Arc<Slot>) -> SlotStatus {
-    let (state, pid, error) = slot.state();
-    let record = slot.record();
-    let server = slot.configured.server.as_ref();
-    SlotStatus {
-        name: slot.key().to_owned(),
-        scope: slot.configured.scope,
-        transport: server.ok().map(|server| server.transport),
-        target: server.map(aiw_servers::DeclaredServer::target).unwrap_or_default(),
-        enabled: slot.configured.settings.enabled,
-        state,
-        pid,
-        error: server.err().cloned().or(error),
-        tokens: record.as_ref().map_or(0, |record| tokens(slot.key(), record)),
-        record,
-    }
-}
-
-/// The tokens that a server's tools cost a client.
-fn tokens(server: &str, record: &ServerRecord) -> usize {
-    record.accepted().map(|tool| tool.tokens_as(&proxied(server, tool.name()))).sum()
-}
-
 /// The request's metadata is the caller's, and is added where the request is sent.
 fn without_meta(mut params: Map<String, Value>) -> Map<String, Value> {
     params.shift_remove("_meta");
     params
-}
-
-/// The field with the URI of a resource or template.
-fn field_of(offered: &Offered<Value>) -> &'static str {
-    let kind = if offered.definition.get("uri").is_some() { Kind::Resource } else { Kind::Template };
-    kind.identity()
-}
-
-/// Returns a server's claim by a resource or template.
-fn claim_of(offered: &Offered<Value>) -> Option<Claim<'_>> {
-    let field = field_of(offered);
-    let text = offered.definition[field].as_str()?;
-    if field == Kind::Resource.identity() {
-        return Some(Claim::resource(&offered.server, text));
-    }
-    Claim::template(&offered.server, text)
-}
-
-/// Returns the claims of all servers by their resources and templates.
-fn claims<'a>(resources: &'a [Offered<Value>], templates: &'a [Offered<Value>]) -> impl Iterator<Item = Claim<'a>> {
-    resources.iter().chain(templates).filter_map(claim_of)
 }
 
 impl Inner {
@@ -842,24 +726,4 @@ async fn follow(pool: Weak<Inner>) {
             _ = here.changed() => return,
         }
     }
-}
-
-/// Returns the suspicions about the tools of each server.
-pub fn suspicions(statuses: &[SlotStatus]) -> Vec<(String, String, String)> {
-    let names: BTreeMap<String, Vec<&str>> = statuses
-        .iter()
-        .flat_map(|status| status.record.iter().flat_map(|r| &r.tools).map(move |tool| (status, tool.name())))
-        .fold(BTreeMap::new(), |mut all, (status, tool)| {
-            all.entry(tool.to_lowercase()).or_insert_with(Vec::new).push(status.name.as_str());
-            all
-        });
-    let (mut found, signs) = (Vec::new(), Signs::new());
-    for status in statuses {
-        let others = |word: &str| names.get(word).is_some_and(|servers| servers.iter().any(|s| *s != status.name));
-        for tool in status.record.iter().flat_map(|record| &record.tools) {
-            let sentences = definition::suspicions(&tool.value(), &signs, &others);
-            found.extend(sentences.into_iter().map(|s| (status.name.clone(), tool.name().to_owned(), s)));
-        }
-    }
-    found
 }

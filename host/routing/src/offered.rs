@@ -1,0 +1,77 @@
+//! Tools, prompts and resources under the names that a client sees.
+
+use serde_json::Value;
+
+use crate::definition::ToolDefinition;
+use crate::names::proxied;
+use crate::shape::Kind;
+use crate::uris::Claim;
+
+/// A tool, prompt or resource of a server, as a client may see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offered<D = ToolDefinition> {
+    /// The server's key.
+    pub server: String,
+    /// The name under which the client sees it.
+    pub proxied: String,
+    /// The definition as the server sent it.
+    pub definition: D,
+}
+
+impl Offered {
+    /// The definition under the name that the client sees.
+    pub fn renamed(&self) -> Value {
+        let mut definition = self.definition.value();
+        definition["name"] = self.proxied.as_str().into();
+        definition
+    }
+
+    /// The tokens that the definition costs a client under that name.
+    pub fn tokens(&self) -> usize {
+        self.definition.tokens_as(&self.proxied)
+    }
+}
+
+impl Offered<Value> {
+    /// The definition under the name that the client sees.
+    pub fn renamed(&self) -> Value {
+        let mut definition = self.definition.clone();
+        definition["name"] = self.proxied.as_str().into();
+        definition
+    }
+}
+
+pub(crate) fn offered<D: Clone>(server: &str, name: &str, definition: &D) -> Offered<D> {
+    Offered { server: server.to_owned(), proxied: proxied(server, name), definition: definition.clone() }
+}
+
+/// Each name once. A server can choose a name that is another's proxied name; the first in the order of servers has it.
+pub(crate) fn distinct<D>(mut offered: Vec<Offered<D>>) -> Vec<Offered<D>> {
+    let mut seen = std::collections::HashSet::new();
+    offered.retain(|offered| seen.insert(offered.proxied.clone()));
+    offered
+}
+
+/// The field with the URI of a resource or template.
+pub(crate) fn field_of(offered: &Offered<Value>) -> &'static str {
+    let kind = if offered.definition.get("uri").is_some() { Kind::Resource } else { Kind::Template };
+    kind.identity()
+}
+
+/// Returns a server's claim by a resource or template.
+fn claim_of(offered: &Offered<Value>) -> Option<Claim<'_>> {
+    let field = field_of(offered);
+    let text = offered.definition[field].as_str()?;
+    if field == Kind::Resource.identity() {
+        return Some(Claim::resource(&offered.server, text));
+    }
+    Claim::template(&offered.server, text)
+}
+
+/// Returns the claims of all servers by their resources and templates.
+pub(crate) fn claims<'a>(
+    resources: &'a [Offered<Value>],
+    templates: &'a [Offered<Value>],
+) -> impl Iterator<Item = Claim<'a>> {
+    resources.iter().chain(templates).filter_map(claim_of)
+}
