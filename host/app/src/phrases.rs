@@ -1,9 +1,10 @@
-//! Times, durations and directories, as people read them.
+//! Times, durations and directories, as people read them, and what was started.
 
 use std::path::Path;
 use std::time::Duration;
 
 use aiw_core::one_line;
+use aiw_processes::{RunState, Started};
 
 /// A directory, with `~` for your home.
 pub fn short(directory: impl AsRef<Path>) -> String {
@@ -47,6 +48,21 @@ pub fn soon(time: &str) -> Option<String> {
 /// The time since a time in milliseconds since 1970.
 pub fn since(millis: u64) -> Duration {
     Duration::from_millis(aiw_home::now_millis().saturating_sub(millis))
+}
+
+/// Says whether a process was started, and how it stands.
+pub fn started(Started { status, is_new, is_outdated }: &Started) -> String {
+    let word = match (is_new, status.state) {
+        (false, state) if status.next_start.is_some() && !state.is_alive() => "Scheduled",
+        (false, _) if *is_outdated => "Runs already, as it was defined before (`aiw restart` starts it anew):",
+        (false, _) => "Runs already",
+        (true, RunState::Failed) => "Failed",
+        (true, _) => "Started",
+    };
+    let pid = status.pid().map(|pid| format!(" (process {pid})")).unwrap_or_default();
+    let next = status.next_start.as_deref().and_then(soon).map(|soon| format!(": {soon}"));
+    let why = next.or(status.reason().map(|why| format!(": {}", one_line(&why, 200)))).unwrap_or_default();
+    format!("{word} `{}`{pid}{why}", status.id)
 }
 
 /// Tokens for people: 950, 12.3k, 4.56M.

@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 
 use aiw_app::feed::Topic;
 use aiw_app::own_executable;
-use aiw_app::phrases::{since_rfc3339, soon, took};
+use aiw_app::phrases::{self, since_rfc3339, soon, took};
 use aiw_core::counted;
-use aiw_processes::{Follow, FollowFrom, LogEntry, Manager, ProcessSummary, RunState, StartResults};
+use aiw_processes::{
+    Follow, FollowFrom, LogEntry, Manager, ProcessError, ProcessSummary, RunState, StartResults, Started,
+};
 use aiw_supervisor::SupervisorError;
 use parking_lot::Mutex;
 
@@ -224,16 +226,11 @@ pub(super) fn detail(process: &ProcessSummary) -> Detail {
 
 /// Says what was started.
 fn started(results: StartResults) -> Result<String, String> {
-    let mut names = Vec::new();
-    for (id, result) in results {
-        let one = result.map_err(|e| format!("{id}: {}", said(&e)))?;
-        names.push(match one.is_new {
-            true => format!("started {id}"),
-            false if one.is_outdated => format!("{id} runs as it was defined before; r starts it anew"),
-            false => format!("{id} runs already"),
-        });
-    }
-    Ok(if names.is_empty() { "nothing starts by itself".to_owned() } else { names.join(", ") })
+    let one = |(id, result): (String, Result<Started, ProcessError>)| {
+        result.map(|one| phrases::started(&one)).map_err(|e| format!("{id}: {}", said(&e)))
+    };
+    let all = results.into_iter().map(one).collect::<Result<Vec<_>, _>>()?;
+    Ok(if all.is_empty() { "nothing starts by itself".to_owned() } else { all.join(", ") })
 }
 
 /// Stops processes, or all, and says which.

@@ -1,6 +1,6 @@
 //! Processes of the project.
 
-use aiw_app::own_executable;
+use aiw_app::{own_executable, phrases};
 use aiw_core::Fault;
 use aiw_processes::{
     AddedProcess, Author, DefineRequest, EditableProcess, EditedProcess, Manager, OutputRequest, ProcessEdit,
@@ -127,16 +127,8 @@ fn remove(call: &ApiCall) -> Reply<RemovedProcesses> {
 
 /// Says what was started, or the first failure.
 fn started(results: StartResults) -> Reply<DoneOnPage> {
-    let mut done = Vec::new();
-    for (id, result) in results {
-        let one = result?;
-        done.push(match (one.is_new, one.is_outdated) {
-            (true, _) => format!("started {id}"),
-            (false, true) => format!("{id} runs as it was defined before: restart it"),
-            (false, false) => format!("{id} runs already"),
-        });
-    }
-    Ok(DoneOnPage { done })
+    let done = results.into_iter().map(|(_, result)| Ok(phrases::started(&result?)));
+    Ok(DoneOnPage { done: done.collect::<Reply<_>>()? })
 }
 
 fn start(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
