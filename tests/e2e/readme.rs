@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::terminal::Terminal;
 
 /// Commands that are only looked up: why they are not run.
-const LOOKED_UP: [(&str, &str); 19] = [
+const LOOKED_UP: [(&str, &str); 20] = [
     ("aiw budget", "names a group of commands"),
     ("aiw gateway serve --name editor -p deepseek", "serves until it is stopped"),
     ("aiw up", "shows what processes write until they end"),
@@ -20,6 +20,7 @@ const LOOKED_UP: [(&str, &str); 19] = [
     ("aiw model pull", "fetches hundreds of megabytes"),
     ("aiw mcp search WORDS", "asks registries on the network"),
     ("aiw ci list", "asks GitHub"),
+    ("aiw sync init ~/Dropbox/aiw", "shows a phrase on a terminal"),
     ("aiw cli outdated", "asks the npm registry"),
     ("aiw extension add FILE", "needs a component"),
     ("aiw plugin marketplace add OWNER/REPO[@REF]", "the market of the install is one"),
