@@ -52,7 +52,9 @@ impl EventReader {
     /// Returns a reader, for somebody in this directory.
     pub fn new(home: &Home, cwd: &Path, request: EventsRequest) -> Result<Self, AppError> {
         let project = ProcessProject::find(cwd)?.directory().to_owned();
-        Ok(Self { events: EventLog::of(home.root()), request, project, watch: None })
+        let events = EventLog::of(home.root());
+        let events = request.process.iter().fold(events, |events, name| events.named(name));
+        Ok(Self { events, request, project, watch: None })
     }
 
     fn is_wanted(&self, event: &HomeEvent) -> bool {

@@ -80,6 +80,8 @@ pub fn run_resident(home: &Home, say: fn(&str)) -> Result<(), AppError> {
     }
     let is_needed = || DUTIES.iter().any(|duty| (duty.is_needed)(home));
     let mut needed = Instant::now();
+    std::thread::sleep(LOOKS);
+    on_duty.has_begun();
     loop {
         std::thread::sleep(LOOKS);
         if is_needed() && home.root().is_dir() {

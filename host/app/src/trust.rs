@@ -129,7 +129,9 @@ pub async fn add(home: &Home, directory: PathBuf, ask: &dyn Ask, sink: &dyn Sink
         about.extend(described(home, &directory, servers.as_ref())?.into_iter().map(|line| format!("  {line}")));
         let question = "Trust this directory and everything below it?".to_owned();
         let effects = vec![Effect::Reads(directory.display().to_string()), Effect::Writes("settings.json".into())];
-        ask.agree(&Plan { about, effects, ..Plan::of(question) }, &[]).await?;
+        let mut plan = Plan { about, effects, ..Plan::of(question) };
+        servers.iter().for_each(|servers| plan.hold_for(&servers.bytes));
+        ask.agree(&plan, &[]).await?;
         let lock = home.lock()?;
         let mut settings = home.settings()?;
         let mut trust = settings.trust();

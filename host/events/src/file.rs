@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use memchr::memmem::Finder;
+
 use crate::event::HomeEvent;
 use crate::lines::{LineFiles, LinePage};
 
@@ -13,6 +15,8 @@ const FULL: u64 = 5_000_000;
 #[derive(Debug, Clone)]
 pub struct EventLog {
     files: LineFiles,
+    /// A text that each line has to have to be read at all.
+    text: Option<String>,
 }
 
 /// A part of the events, from a position on.
@@ -35,7 +39,18 @@ impl From<LinePage<HomeEvent>> for EventPage {
 impl EventLog {
     /// Returns the events of the home with this root. Nothing is created before the first event.
     pub fn of(home: &Path) -> Self {
-        Self { files: LineFiles::of(home.join("events"), "events", FULL) }
+        Self { files: LineFiles::of(home.join("events"), "events", FULL), text: None }
+    }
+
+    /// Returns the same events for somebody who wants those of this name alone, and finds them fast.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        Self { text: serde_json::to_string(name).ok(), ..self }
+    }
+
+    fn is_looked_at(&self) -> impl Fn(&[u8]) -> bool {
+        let text = self.text.as_deref().map(Finder::new);
+        move |line| text.as_ref().is_none_or(|text| text.find(line).is_some())
     }
 
     /// Returns the directory that the files are in.
@@ -59,14 +74,16 @@ impl EventLog {
 
     /// Returns the events from a position on that are wanted, at most so many. From 0 on, they are all that are there.
     pub fn read(&self, from: u64, most: usize, is_wanted: impl Fn(&HomeEvent) -> bool) -> io::Result<EventPage> {
-        Ok(self.files.read_lines(from, most, |_| true, is_wanted)?.into())
+        Ok(self.files.read_lines(from, most, self.is_looked_at(), is_wanted)?.into())
     }
 
     /// Returns the newest events that are wanted, at most so many, of a time and later (RFC 3339 in UTC).
     pub fn since(&self, time: &str, most: usize, is_wanted: impl Fn(&HomeEvent) -> bool) -> io::Result<EventPage> {
         const BEFORE: &[u8] = b"{\"time\":\"";
         let is_later = |line: &[u8]| line.strip_prefix(BEFORE).is_none_or(|line| line >= time.as_bytes());
-        let mut page: EventPage = self.files.read_lines(0, usize::MAX, is_later, is_wanted)?.into();
+        let is_looked_at = self.is_looked_at();
+        let is_looked_at = |line: &[u8]| is_later(line) && is_looked_at(line);
+        let mut page: EventPage = self.files.read_lines(0, usize::MAX, is_looked_at, is_wanted)?.into();
         page.events.drain(..page.events.len().saturating_sub(most));
         Ok(page)
     }

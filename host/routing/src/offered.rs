@@ -59,7 +59,7 @@ pub(crate) fn field_of(offered: &Offered<Value>) -> &'static str {
 }
 
 /// Returns a server's claim by a resource or template.
-fn claim_of(offered: &Offered<Value>) -> Option<Claim<'_>> {
+pub(crate) fn claim_of(offered: &Offered<Value>) -> Option<Claim<'_>> {
     let field = field_of(offered);
     let text = offered.definition[field].as_str()?;
     if field == Kind::Resource.identity() {

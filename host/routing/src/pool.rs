@@ -24,7 +24,7 @@ use crate::found::{Configured, ServerPlaces};
 use crate::listing::{Cost, ListableServer, ListingChoice, ListingLimits, choose};
 use crate::log;
 use crate::names::{NamedTool, proxied};
-use crate::offered::{Offered, claims, distinct, field_of, offered};
+use crate::offered::{Offered, claim_of, claims, distinct, field_of, offered};
 use crate::profile::{OWN, Profile, ProfileSource};
 use crate::record::{LOST, Records, ServerRecord};
 use crate::relay::Known;

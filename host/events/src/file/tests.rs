@@ -43,6 +43,22 @@ fn a_reader_goes_on_where_it_ended_and_is_told_of_a_gap() {
 const TEXT_THAT_FITS: usize = 150;
 
 #[test]
+fn events_of_a_name_are_found_however_it_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let events = EventLog::of(dir.path());
+    let all = ["api", "api-1", "\"api\"", "a\\pi", "ä\u{1f600}", "ready"];
+    all.iter().for_each(|name| events.add(&event(name)).unwrap());
+    for name in all {
+        let (named, is_it) =
+            (EventLog::of(dir.path()).named(name), |event: &HomeEvent| event.name.as_deref() == Some(name));
+        assert_eq!(names(&named.read(0, 10, is_it).unwrap()), [name]);
+        assert_eq!(names(&named.since("2026", 10, is_it).unwrap()), [name]);
+        // Where reading goes on does not depend on it.
+        assert_eq!(named.read(0, 10, is_it).unwrap().next, events.end().unwrap());
+    }
+}
+
+#[test]
 fn what_a_writer_left_unfinished_is_no_event_and_spoils_none() {
     let dir = tempfile::tempdir().unwrap();
     let events = EventLog::of(dir.path());

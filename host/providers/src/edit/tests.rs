@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use aiw_core::provider::{Account, Health, Intent, Model, Target};
-use aiw_core::{Choice, ExtensionId, Family, Plan, Question};
+use aiw_core::{Api, Choice, ExtensionId, Family, Plan, Question};
 use aiw_home::Home;
 use async_trait::async_trait;
 

@@ -149,3 +149,60 @@ pub(crate) fn passed(fd: RawFd) -> OwnedFd {
         OwnedFd::from_raw_fd(fd)
     }
 }
+
+/// Gives back the pages of this program's code and constants, of which a long wait needs few. What is needed again is read
+/// from the file again, or from the kernel's copy of it.
+#[cfg(target_os = "linux")]
+pub(crate) fn give_code_back() {
+    #[expect(unsafe_code, reason = "the linker calls it")]
+    unsafe extern "C" fn of_program(info: *mut libc::dl_phdr_info, _: usize, _: *mut libc::c_void) -> libc::c_int {
+        let page = rustix::param::page_size();
+        // SAFETY: the linker describes what it has loaded, for as long as this runs. Nobody can write to these segments,
+        // and nobody has, so the kernel reads the same bytes again.
+        unsafe {
+            let parts = std::slice::from_raw_parts((*info).dlpi_phdr, (*info).dlpi_phnum.into());
+            for part in parts.iter().filter(|part| part.p_type == libc::PT_LOAD && part.p_flags & libc::PF_W == 0) {
+                let (begin, size) = (((*info).dlpi_addr + part.p_vaddr) as usize, part.p_memsz as usize);
+                let start = begin / page * page;
+                let length = (begin + size).next_multiple_of(page) - start;
+                libc::madvise(std::ptr::with_exposed_provenance_mut(start), length, libc::MADV_DONTNEED);
+            }
+        }
+        // The program itself comes first. What it shares with others stays.
+        1
+    }
+    #[expect(unsafe_code, reason = "no safe crate offers it")]
+    // SAFETY: it gets nothing of ours.
+    unsafe {
+        libc::dl_iterate_phdr(Some(of_program), std::ptr::null_mut());
+    }
+}
+
+/// Gives back the pages of this program's code: here, nobody knows which these are.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn give_code_back() {}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    /// Returns the memory that this program's code takes, in kB.
+    fn code() -> u64 {
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let here = super::give_code_back as fn() as usize;
+        let is_here = |line: &str| {
+            let range = line.split_once(' ').and_then(|(range, _)| range.split_once('-'));
+            let number = |text| usize::from_str_radix(text, 16).ok();
+            range.and_then(|(start, end)| Some((number(start)?..number(end)?).contains(&here))).unwrap_or_default()
+        };
+        let of_here = maps.lines().skip_while(|line| !is_here(line));
+        let rss = of_here.filter_map(|line| line.strip_prefix("Rss:")).next().unwrap();
+        rss.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    #[test]
+    fn code_that_was_given_back_goes_on() {
+        let before = code();
+        super::give_code_back();
+        assert!(code() < before, "{} of {before} kB", code());
+    }
+}

@@ -310,6 +310,7 @@ impl Supervisor {
     /// Watches until the process has ended.
     fn watch(&mut self, running: &mut Running) {
         let mut looked = Instant::now();
+        let mut is_new = true;
         loop {
             self.signals.clear();
             self.reap(running);
@@ -328,6 +329,9 @@ impl Supervisor {
             }
             if looked.elapsed() >= LOOK_AGAIN {
                 looked = time;
+                if std::mem::take(&mut is_new) {
+                    platform::give_code_back();
+                }
                 self.stay_attached();
                 self.say_remarks();
                 if matches!(running.stop, None | Some(Stop::Restart)) && self.is_to_stop() {

@@ -2829,7 +2829,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["RouteAnswer"];
+                        "application/json": components["schemas"]["RoutedTools"];
                     };
                 };
                 /** @description A question */
@@ -6480,8 +6480,8 @@ export interface components {
              */
             cancelled: string[];
         };
-        /** @description The tools that a request gets */
-        RouteAnswer: {
+        /** @description `aiw mcp route` */
+        RoutedTools: {
             /** @description The tools, the best first */
             tools: components["schemas"]["FoundTool"][];
             /**
@@ -6495,7 +6495,7 @@ export interface components {
              */
             took_ms: number;
             /** @description Why there are none */
-            nothing: string | null;
+            nothing?: string | null;
         };
         /** @description A tool in `aiw mcp route` */
         FoundTool: {
