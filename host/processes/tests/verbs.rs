@@ -148,7 +148,7 @@ fn a_yes_to_a_file_holds_for_all_that_it_says() {
     assert_eq!(before.digest(), plan(&format!("{FILE}// more\n")).digest());
     let shown = [
         ("cwd", "restart \"always\" max=3; cwd", "    restart \"always\" max=3 within=\"60s\" backoff=\"200ms..30s\""),
-        ("cwd", "limits memory=\"2MB\" cpu=50; cwd", "    limits memory=\"2000000\" cpu=50"),
+        ("cwd", "limits memory=\"2MB\" cpu=50; cwd", "    limits memory=\"2MB\" cpu=50"),
         ("cwd", "stop signal=\"INT\" grace=\"1s\"; cwd", "    stop signal=\"INT\" grace=\"1s\""),
         ("cwd", "terminal; input #true; cwd", "    input #true"),
     ];

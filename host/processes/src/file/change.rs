@@ -203,7 +203,10 @@ process "db" { command "postgres" }; process "cache" { command "redis"; auto-sta
         assert_eq!(with(&[("B", None)]), text.replace("    B \"2\"\r\n", ""));
         let more = text.replace("    A \"1\"", "    \"C\" \"4\"\r\n    A \"1\"");
         assert_eq!(with(&[("C", Some("4"))]), more);
-        assert_eq!(with(&[("A", None), ("C", Some("4"))]), text.replace("A \"1\" // why", "\"C\" \"4\"\r\n     // why"));
+        assert_eq!(
+            with(&[("A", None), ("C", Some("4"))]),
+            text.replace("A \"1\" // why", "\"C\" \"4\"\r\n     // why")
+        );
         assert_eq!(with(&[("A", None), ("B", None)]), "process \"x\" {\r\n  command \"y\"\r\n}\r\n");
         // A new block has the line ends of the file.
         let bare = text.replace("  env {\r\n    A \"1\" // why\r\n    B \"2\"\r\n  }\r\n", "");

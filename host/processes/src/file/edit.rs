@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use std::time::Duration;
 
 use super::read::document;
-use super::values::after_quoted;
+use super::values::{after_quoted, size};
 use super::{Defined, Definitions, parse};
 use crate::definition::{Definition, EnvValue, EventHook, NeedOf, RestartPolicy, Run, StopPolicy};
 use crate::duties::watched::WatchedFiles;
@@ -252,7 +252,7 @@ pub(crate) fn policy(definition: &Definition, defaults: &Definition) -> Vec<Stri
     }
     let limits = &definition.limits;
     if *limits != defaults.limits {
-        let memory = limits.memory.map(|bytes| format!(" memory=\"{bytes}\"")).unwrap_or_default();
+        let memory = limits.memory.map(|bytes| format!(" memory=\"{}\"", size(bytes))).unwrap_or_default();
         let cpu = limits.cpu.map(|cpu| format!(" cpu={cpu}")).unwrap_or_default();
         let files = limits.files.map(|files| format!(" files={files}")).unwrap_or_default();
         let pids = limits.pids.map(|pids| format!(" pids={pids}")).unwrap_or_default();
@@ -260,7 +260,7 @@ pub(crate) fn policy(definition: &Definition, defaults: &Definition) -> Vec<Stri
     }
     if definition.log != defaults.log {
         let LogPolicy { file_bytes, files } = definition.log;
-        lines.push(format!("log files={files} size=\"{file_bytes}\""));
+        lines.push(format!("log files={files} size=\"{}\"", size(file_bytes)));
     }
     if let Some(terminal) = definition.terminal {
         lines.push(format!("terminal rows={} columns={}", terminal.rows, terminal.columns));

@@ -30,6 +30,13 @@ pub(crate) fn bytes(text: &str) -> Option<u64> {
     (0.0..=1e15).contains(&bytes).then_some(bytes as u64)
 }
 
+/// Returns a size as [`bytes`] reads it, in the largest unit that is exact.
+pub(super) fn size(bytes: u64) -> String {
+    let units = [(30, "GB"), (20, "MB"), (10, "kB")];
+    let exact = units.iter().find(|(shift, _)| bytes >> shift > 0 && bytes.trailing_zeros() >= *shift);
+    exact.map_or_else(|| bytes.to_string(), |(shift, unit)| format!("{}{unit}", bytes >> shift))
+}
+
 fn split(text: &str) -> Option<(f64, &str)> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     Some((text[..end].parse().ok()?, text[end..].trim()))
@@ -123,6 +130,11 @@ mod tests {
             [("512", Some(512)), ("4kB", Some(4096)), ("1.5GB", Some(3 << 29)), ("x", None), ("1TB", None)]
         {
             assert_eq!(bytes(text), size, "{text}");
+        }
+        for (count, text) in
+            [(0, "0"), (1023, "1023"), (1536, "1536"), (4096, "4kB"), (64 << 20, "64MB"), (3 << 30, "3GB")]
+        {
+            assert_eq!((size(count).as_str(), bytes(text)), (text, Some(count)));
         }
     }
 
