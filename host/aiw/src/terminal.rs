@@ -166,7 +166,9 @@ pub async fn read_secret(question: &str) -> Result<Secret, Failure> {
         .map_err(|e| Failure::new(ErrorKind::User, format!("cannot read the secret from standard input: {e}")))?;
     let secret = Secret::new(text.strip_suffix('\n').map_or(text.as_str(), |t| t.strip_suffix('\r').unwrap_or(t)));
     if secret.expose().is_empty() {
-        return Err(Failure::user("there is no secret on standard input"));
+        return Err(
+            Failure::user("there is no secret on standard input").with_hint("pipe it in, or type it on a terminal")
+        );
     }
     Ok(secret)
 }
