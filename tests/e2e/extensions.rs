@@ -358,7 +358,7 @@ fn journey(id: &str, reference: &str, market: &str) {
     let run = env.run(&["extension", "remove", id]).ok();
     assert_eq!(run.stderr, format!("these marketplaces can't be fetched without it: {market}\n"));
     let run = env.run(&["plugin", "marketplace", "update", market]);
-    assert_eq!(run.stderr.lines().next(), Some(&*format!("error: there is no component `{id}`")), "{}", run.whole());
+    assert_eq!(run.stderr.lines().next(), Some(&*format!("error: there is no extension `{id}`")), "{}", run.whole());
     env.run(&["plugin", "list"]).ok();
     env.run(&["plugin", "remove", "ledger"]).ok();
 }

@@ -639,6 +639,11 @@ fn a_task_is_resumed_looked_at_and_stopped_by_short_commands() {
         assert!(refused.stderr.contains("has no session of claude"), "{}", refused.whole());
         return;
     }
+    let alone = env.run(&["task", "resume", &id]);
+    let hint = format!("aiw task resume {id} \"what to do\"");
+    assert!(alone.code == 2 && alone.stderr.contains(&hint), "{}", alone.whole());
+    let unknown = env.run(&["wait", "nope", "--ready"]);
+    assert!(unknown.code == 2 && unknown.stderr.contains("`nope`"), "{}", unknown.whole());
     env.run(&["task", "resume", &id, "go", "on", "--", "--verbose"]).ok();
     let seen = clis.seen().pop().unwrap();
     let text = seen.arguments.join(" ");

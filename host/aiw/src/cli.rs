@@ -60,8 +60,9 @@ const STYLES: Styles = Styles::styled()
 /// Run AI coding CLIs with any API provider, as background tasks that survive crashes and closed terminals
 ///
 /// Exit codes: 0 success, 1 a task failed (a run exits with the CLI's own code) or `doctor` found something, 2 the
-/// request can't be carried out, 3 one of aiw's own files is invalid, 64 the command line is invalid, 69 the network, a
-/// server or the disk is unavailable, 70 a bug in aiw or in an extension, 128+n ended by signal n.
+/// request can't be carried out, 3 one of aiw's own files is invalid or a setting is missing, 64 the command line is
+/// invalid, 69 the network, a server or the disk is unavailable, 70 a bug in aiw or in an extension, 128+n ended by
+/// signal n.
 #[derive(Debug, Parser)]
 #[command(name = "aiw", version, max_term_width = 100, disable_help_subcommand = true, styles = STYLES)]
 pub struct Cli {

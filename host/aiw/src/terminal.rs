@@ -166,7 +166,9 @@ pub async fn read_secret(question: &str) -> Result<Secret, Failure> {
         .map_err(|e| Failure::new(ErrorKind::User, format!("cannot read the secret from standard input: {e}")))?;
     let secret = Secret::new(text.strip_suffix('\n').map_or(text.as_str(), |t| t.strip_suffix('\r').unwrap_or(t)));
     if secret.expose().is_empty() {
-        return Err(Failure::user("there is no secret on standard input"));
+        return Err(
+            Failure::user("there is no secret on standard input").with_hint("pipe it in, or type it on a terminal")
+        );
     }
     Ok(secret)
 }
@@ -190,15 +192,31 @@ pub fn forget_typed() {
     }
 }
 
+/// A question as a sentence names it. One that has backticks of its own stands between other quotes.
+fn named(question: &str) -> String {
+    if question.contains('`') { format!("\"{question}\"") } else { format!("`{question}`") }
+}
+
 /// Asks a question that a flag could have answered.
 pub async fn confirm(question: &str, flag: &str, yes: bool) -> Result<bool, Failure> {
     if yes {
         return Ok(true);
     }
     if !can_ask() {
-        return Err(Failure::unanswered(&format!("`{question}` needs an answer"), flag));
+        return Err(Failure::unanswered(&format!("{} needs an answer", named(question)), flag));
     }
     forget_typed();
     let answer = ask(&format!("{question} [y/N]")).await?;
     Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_with_backticks_has_none_around_it() {
+        assert_eq!(named("Add acme?"), "`Add acme?`");
+        assert_eq!(named("Offer it as `x`?"), "\"Offer it as `x`?\"");
+    }
 }

@@ -111,7 +111,7 @@ impl BudgetSummary {
         let Self { usd, spent, per, .. } = self;
         let used = match usd {
             Some(_) if spent.unpriced > 0 => {
-                format!("{} ({} of its bookings have no price)", spent.cost(), spent.unpriced)
+                format!("{} ({} without a known price)", spent.cost(), spent.unpriced)
             }
             Some(_) => spent.cost(),
             None => tokens(spent.all()),

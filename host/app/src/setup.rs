@@ -305,7 +305,7 @@ pub async fn change_hooks(
         }
         if !planned.is_empty() && !undo {
             sink.done("sessions of Claude Code are read when they end, from the next one on".into());
-            sink.done("`aiw history import --all` takes in those that there are".into());
+            sink.done("`aiw history import` reads those of your AI CLIs".into());
         }
     }
     Ok(HooksAnswer { settings: planned.summary(), dry_run })

@@ -77,7 +77,7 @@ pub enum LibraryError {
         found: ExtensionId,
     },
     /// No component has that id.
-    #[error("there is no component `{id}`")]
+    #[error("there is no extension `{id}`")]
     Unknown {
         /// The id.
         id: String,
@@ -139,7 +139,7 @@ impl Fault for LibraryError {
             Self::Disabled { id } => Some(format!("`aiw extension enable {id}`")),
             Self::NoComponent { .. } => Some("build it first: `cargo build --release --target wasm32-wasip2`".into()),
             Self::SeveralComponents { .. } => Some("name the file".into()),
-            Self::Unknown { .. } => Some("`aiw extension list` shows the components".into()),
+            Self::Unknown { .. } => Some("`aiw extension list` shows the extensions".into()),
             Self::Taken { id, .. } => {
                 Some(format!("run `aiw extension update {id}` or `aiw extension remove {id}` first"))
             }

@@ -6,7 +6,7 @@ crate::words! {
     pub enum ErrorKind {
         /// The request can't be carried out.
         User = "user",
-        /// One of aiw's own files, or a setting, is invalid.
+        /// One of aiw's own files, or a setting, is invalid or missing.
         Config = "config",
         /// The command line is invalid.
         Usage = "usage",

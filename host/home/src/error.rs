@@ -86,6 +86,14 @@ impl Fault for HomeError {
             {
                 Some(format!("move `{}` out of the way", path.display()))
             }
+            Self::Io { source, .. }
+                if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
+            {
+                Some("make room on that disk; `aiw doctor` says how".into())
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                Some("make that disk writable; for files of aiw's own, `AIW_HOME` may name another directory".into())
+            }
             _ => None,
         }
     }
@@ -146,5 +154,20 @@ pub fn remedy_of_io(path: &Path, error: &io::Error) -> String {
             format!("mkdir -p {}", shown_path(path.parent().unwrap_or(path)))
         }
         _ => puts_aside(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_takes_nothing_has_a_next_step() {
+        let hint = |kind: io::ErrorKind| HomeError::io("write", Path::new("/x"), kind.into()).hint();
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            assert_eq!(hint(kind).as_deref(), Some("make room on that disk; `aiw doctor` says how"));
+        }
+        assert!(hint(io::ErrorKind::ReadOnlyFilesystem).is_some_and(|hint| hint.contains("`AIW_HOME`")));
+        assert_eq!(hint(io::ErrorKind::NotFound), None);
     }
 }

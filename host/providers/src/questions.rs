@@ -53,6 +53,11 @@ fn token_for(provider: &Provider, places: &BTreeSet<String>, had_one: bool, requ
     format!("Key for {places}{page} ({old}{empty}):")
 }
 
+/// The question for the key of a new provider.
+fn token_of_new(required: bool, page: &str) -> String {
+    if required { format!("Token{page}:") } else { format!("Token{page} (empty for none):") }
+}
+
 /// Shows which secrets a provider leaves behind, and asks whether they go.
 pub(crate) async fn agree_to_removal(
     before: &Provider,
@@ -105,7 +110,7 @@ pub(crate) async fn token(
         let page = preset.token_page.as_ref().map(|page| format!(" ({page})")).unwrap_or_default();
         let words = match wanted {
             Wanted::Moved { had_one } => token_for(provider, places, had_one, required, &page),
-            Wanted::New | Wanted::No => format!("Token{page}:"),
+            Wanted::New | Wanted::No => token_of_new(required, &page),
         };
         let token = ask.secret(&words).await?;
         return match token {
@@ -197,4 +202,15 @@ pub(crate) async fn agree_to_private(
         provider.base_urls.insert(family, url);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_a_provider_can_do_without_is_asked_for_as_such() {
+        assert_eq!(token_of_new(true, " (https://keys.example)"), "Token (https://keys.example):");
+        assert_eq!(token_of_new(false, ""), "Token (empty for none):");
+    }
 }

@@ -327,7 +327,7 @@ impl Fault for PoolError {
             Self::NoServer { known, .. } if known.is_empty() => "`aiw mcp add NAME -- COMMAND` adds one".into(),
             Self::NoServer { name, known } => match closest(name, known.iter().map(String::as_str)) {
                 Some(meant) => format!("did you mean {}?", quoted(meant)),
-                None => format!("the servers are {}", quoted_list(known)),
+                None => format!("your servers: {}", quoted_list(known)),
             },
             Self::NoTool { known, .. } if known.is_empty() => "it offers no tools".into(),
             Self::NoTool { tool, known, .. } => match closest(tool, known.iter().map(String::as_str)) {

@@ -50,7 +50,9 @@ impl Theme {
     pub(crate) fn finish(self, buffer: &mut Buffer) {
         for cell in buffer.content.iter_mut().filter(|cell| self.ascii && !cell.symbol().is_ascii()) {
             cell.set_symbol(match cell.symbol() {
-                "›" | "▶" => ">",
+                "›" | "▶" | "→" => ">",
+                "←" => "<",
+                "━" => "=",
                 "│" | "┃" => "|",
                 "─" | "—" | "–" | "·" => "-",
                 "✓" => "+",
@@ -115,6 +117,19 @@ impl<'a> Line<'a> {
         }));
         if text.is_empty() {
             lines.push(Line { label: "", indent: 0, text: "", style });
+        }
+    }
+
+    /// Breaks what a key of the help does into lines that stand beside the key.
+    pub(crate) fn beside(lines: &mut Vec<Self>, mut label: &'a str, text: &'a str, room: usize) {
+        const KEYS: usize = 15;
+
+        let line = |label, text| Line { label, indent: KEYS, text, style: Style::new() };
+        if text.is_empty() {
+            lines.push(line(label, text));
+        }
+        for piece in wrap(text, room.saturating_sub(KEYS)) {
+            lines.push(line(std::mem::take(&mut label), piece));
         }
     }
 }

@@ -133,6 +133,10 @@ fn a_projects_servers_wait_for_trust_and_a_change_asks_again() {
     );
     let list = servers.env.run(&["mcp", "list"]).ok();
     assert!(list.stderr.contains("aiw trust add") && list.stdout.contains("no MCP servers"), "{}", list.whole());
+    for look in [["mcp", "tools"].as_slice(), &["mcp", "route", "echo a text"]] {
+        let run = servers.env.run(look).ok();
+        assert!(run.stdout.contains("no tools: `aiw mcp status` shows your servers"), "{}", run.whole());
+    }
     assert!(servers.starts("theirs").is_empty());
     let trusted = servers.env.run(&["trust", "add", "--yes"]).ok().stdout;
     assert!(trusted.contains("theirs (stdio) runs: ") && trusted.contains("mcp_server.py"), "{trusted}");

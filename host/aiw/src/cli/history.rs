@@ -36,7 +36,7 @@ pub enum HistoryCommand {
         #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
         limit: usize,
     },
-    /// Take in the sessions that there are: of Claude Code, Codex and Gemini CLI
+    /// Read the sessions of Claude Code, Codex and Gemini CLI that are on this machine
     ///
     /// Sessions that were taken in before are not read again. Those of projects that you have excluded since are taken
     /// out, if you agree; those of projects that are not excluded any more come back.

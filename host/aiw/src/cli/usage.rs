@@ -37,7 +37,7 @@ pub enum BudgetCommand {
     Set(BudgetArgs),
     /// List budgets, and what was spent of each
     List,
-    /// Go on although bookings were lost
+    /// Go on although a part of what was used is not known any more
     ///
     /// The book of usage knows how long it is and what it says. If a file of it is gone, cut or changed, budgets with
     /// `--refuse` refuse, because what was spent is not known. This command takes what the book says now as all that

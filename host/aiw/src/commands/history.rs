@@ -110,7 +110,7 @@ pub fn search(args: &SearchArgs, home: &Home, output: &Output) -> Result<(), Fai
     let answers: Vec<HistoryHit> = hits.iter().map(|hit| HistoryHit::of(hit, &resumes)).collect();
     show_hits(&hits, &answers, output);
     if let Some(nothing) = nothing {
-        output.line(nothing.sentence("`aiw history import --all` takes in the sessions that there are"));
+        output.line(nothing.sentence("`aiw history import` reads the sessions of your AI CLIs"));
     }
     let took_ms = (took_ms * 10.0).round() / 10.0;
     output.answer(HistorySearch { hits: answers, waiting, took_ms });
@@ -236,7 +236,7 @@ fn sessions(home: &Home, filter: &FilterArgs, limit: usize, output: &Output) -> 
     let rows: Vec<Vec<String>> = answer.sessions.iter().map(row).collect();
     output.table(&["SESSION", "LAST", "CLI", "MESSAGES", "PROJECT", "BEGINS WITH"], &rows);
     if rows.is_empty() {
-        output.line("no sessions: `aiw history import --all` takes in those that there are");
+        output.line("no sessions: `aiw history import` reads those of your AI CLIs");
     }
     output.answer(answer);
     Ok(())

@@ -308,6 +308,10 @@ fn go_on(
     output: &Output,
 ) -> Result<(), Failure> {
     let (task, run) = tasks::resume(tasks, id)?;
+    if prompt.is_empty() && !std::io::stdin().is_terminal() {
+        let failure = Failure::user("there is no prompt, and no terminal for the interactive mode");
+        return Err(failure.with_hint(format!("aiw task resume {} \"what to do\"", task.id)));
+    }
     let args = RunArgs {
         provider: run.provider,
         model: run.model,
@@ -409,10 +413,12 @@ const LAST_LINES: usize = 5;
 
 /// `aiw wait`
 pub fn wait(args: &WaitArgs, home: &Home, output: &Output) -> Result<(), Failure> {
-    if args.ready {
-        return Err(Failure::user("`--ready` is for processes, and a task ends"));
-    }
     let tasks = tasks::open(home, args.all || !args.ids.is_empty())?;
+    if args.ready {
+        tasks.find_each(&args.ids).map_err(|e| unnamed(home, e))?;
+        let failure = Failure::user("`--ready` is for processes, and a task ends");
+        return Err(failure.with_hint("`aiw wait ID --ready` waits for a process that `aiw ps` shows"));
+    }
     let wanted: Vec<Task> = match args.ids.is_empty() {
         true => tasks::others(&tasks, aiw_launch::session().task)?
             .into_iter()

@@ -6,7 +6,7 @@ use aiw_app::accounts::{is_below, sums, this_month};
 use aiw_app::budgets;
 use aiw_app::phrases::tokens;
 use aiw_app::{directory as client_directory, usable_settings};
-use aiw_core::one_line;
+use aiw_core::{counted, one_line};
 use aiw_home::{Budget, BudgetLimit, Home, OWN, rfc3339};
 use aiw_usage::{Book, Loss, Sum};
 use schemars::JsonSchema;
@@ -37,7 +37,7 @@ pub fn usage(args: &UsageArgs, home: &Home, output: &Output) -> Result<(), Failu
     })?;
     let sums = &answer.sums;
     if sums.rows.is_empty() {
-        output.line(format!("nothing was booked since {}", rfc3339(since)));
+        output.line(format!("nothing was used since {}", rfc3339(since)));
     } else {
         let what = args.by.as_str().to_uppercase();
         let headers = [&what, "REQUESTS", "TASKS", "READ", "CACHED", "WRITTEN", "COST"];
@@ -53,8 +53,7 @@ pub fn usage(args: &UsageArgs, home: &Home, output: &Output) -> Result<(), Failu
             output.note("?: a model without a known price; `models` in settings.json can name it: `docs/files.md`");
         }
         if total.cut > 0 || total.estimated > 0 {
-            output
-                .note(format!("{} answers broke off; for {}, the tokens are an estimate", total.cut, total.estimated));
+            output.note(broken_off(total));
         }
     }
     if let Some(loss) = Book::of(home).read(since, |_| {})? {
@@ -63,6 +62,13 @@ pub fn usage(args: &UsageArgs, home: &Home, output: &Output) -> Result<(), Failu
     output.note("Interactive runs that don't go through aiw's gateway are not counted.");
     output.answer(answer);
     Ok(())
+}
+
+/// Says which of the sums are not exact, and why.
+fn broken_off(total: &Sum) -> String {
+    let cut = (total.cut > 0).then(|| format!("{} broke off", counted(total.cut, "answer")));
+    let estimated = (total.estimated > 0).then(|| format!("the tokens of {} are an estimate", total.estimated));
+    cut.into_iter().chain(estimated).collect::<Vec<_>>().join("; ")
 }
 
 /// A directory, as bookings name theirs.
@@ -131,4 +137,21 @@ pub fn budget(command: BudgetCommand, home: &Home, output: &Output) -> Result<()
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_that_are_not_exact_say_only_what_happened() {
+        let said = |cut, estimated| {
+            let mut total = Sum::default();
+            (total.cut, total.estimated) = (cut, estimated);
+            broken_off(&total)
+        };
+        assert_eq!(said(0, 2), "the tokens of 2 are an estimate");
+        assert_eq!(said(1, 0), "1 answer broke off");
+        assert_eq!(said(2, 3), "2 answers broke off; the tokens of 3 are an estimate");
+    }
 }

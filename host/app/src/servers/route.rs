@@ -12,6 +12,9 @@ use super::{learn, pool};
 use crate::ClientSession;
 use crate::models::meaning;
 
+/// The sentence where no server has a tool to offer.
+pub const NO_TOOLS: &str = "no tools: `aiw mcp status` shows your servers, `aiw mcp add NAME -- COMMAND` adds one";
+
 /// How long a person waits for the model, and for it to see tools that it has not seen. What it saw is kept.
 const MODEL: Duration = Duration::from_secs(30);
 
@@ -59,6 +62,7 @@ pub async fn route(client: &ClientSession, request: &str, most: usize, sink: &dy
     let tools: Vec<FoundTool> = found.matches.iter().map(|found| FoundTool::of(found, &statuses)).collect();
     let nothing = match (found.says_something, tools.is_empty()) {
         (false, _) => Some("no word to search for: say what the tool should do"),
+        (true, true) if found.tools == 0 => Some(NO_TOOLS),
         (true, true) => Some("none of them fits: say it in other words"),
         (true, false) => None,
     };

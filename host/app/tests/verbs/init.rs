@@ -235,7 +235,7 @@ async fn what_is_agreed_to_is_done_and_is_not_lacking_any_more() {
     for line in ["Claude Code:", "Codex:", "Hooks of the history:", "Sync:"] {
         assert!(plan.about.iter().any(|about| about == line), "{line}: {plan:#?}");
     }
-    assert!(heard.contains("has another form"), "{heard}");
+    assert!(heard.contains("is not known"), "{heard}");
     assert!(heard.contains("`y` is not an address") && heard.contains("`NO` is not an address"), "{heard}");
     assert!(!heard.contains("not done"), "{heard}");
     for undo in ["aiw setup claude codex --undo", "aiw history hooks uninstall", "aiw sync leave"] {

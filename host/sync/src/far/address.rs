@@ -59,7 +59,7 @@ impl FarAddress {
             Some(("git", url)) => git(url).map(Self::Git).map_err(problem),
             Some(("webdav", url)) => webdav(url).map(Self::WebDav).map_err(problem),
             Some(("s3", url)) => s3(url).map(Self::S3).map_err(problem),
-            Some(_) => Err(problem("has another form".into())),
+            Some(_) => Err(problem("is not known".into())),
             None => folder(text, around).map(Self::Folder).map_err(problem),
         }
     }

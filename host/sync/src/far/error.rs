@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use aiw_core::{ErrorKind, Fault, one_line, quoted, quoted_text};
+use aiw_core::{ErrorKind, Fault, one_line, quoted, quoted_text, shell_word_in_line};
 use aiw_home::{HomeError, VaultError, remedy_of_io};
 use aiw_net::{Denier, NetError};
 
@@ -258,7 +258,13 @@ impl Fault for FarError {
                 | Self::Login(_)
                 | Self::Refused { .. }
         );
-        needs_login.then(|| "aiw sync login".into())
+        needs_login.then(|| match self {
+            // Maybe there is no store yet whose far end would be meant.
+            Self::NoLogin { place } if place.starts_with('`') => {
+                format!("aiw sync login {}", shell_word_in_line(place.trim_matches('`')))
+            }
+            _ => "aiw sync login".into(),
+        })
     }
 
     fn own_hint(&self) -> Option<String> {

@@ -396,3 +396,39 @@ async fn another_format_of_the_same_settings_is_nothing_to_push() {
     one.pull().await;
     assert!(one.push().await.unwrap().snapshot.is_none());
 }
+
+#[tokio::test]
+async fn the_name_of_a_secret_is_pushed_without_a_question_and_a_secret_in_its_place_is_not() {
+    let far = tempfile::tempdir().unwrap();
+    let one = Machine::new();
+    one.init(far.path()).await;
+    let providers = |name: &str| {
+        let headers = r#""headers": {"X-Key": {"secret": "deepseek-header"}}"#;
+        format!("{{\"providers\": {{\"work\": {{{headers},\n\"token\": {{\"secret\": \"{name}\"}}\n}}}}}}\n")
+    };
+    one.write(".aiw/providers.json", &providers("deepseek"));
+    one.push().await.unwrap();
+    let places = |pushed: Result<SyncPush, SyncError>| match pushed {
+        Err(SyncError::Secrets { places }) => places,
+        other => panic!("{other:?}"),
+    };
+    one.write(".aiw/providers.json", &providers("sk-ant-api03-canary0canary1canary2"));
+    let named = places(one.push().await);
+    assert!(named.contains(&"aiw:providers.json providers.work.token.secret".to_owned()), "{named:?}");
+    // In a file of another program, the same key holds the secret itself.
+    one.write(".aiw/providers.json", &providers("deepseek"));
+    one.write(".claude/settings.json", "{\"env\": {\"secret\": \"deepseek\"}}");
+    let named = places(one.push().await);
+    assert!(named.iter().all(|place| place.starts_with("claude:settings.json ")), "{named:?}");
+}
+
+#[tokio::test]
+async fn a_phrase_that_could_not_be_kept_is_not_said_to_be_in_the_vault() {
+    let (far, one, heard) = (tempfile::tempdir().unwrap(), Machine::new(), Heard::default());
+    one.write(".aiw/vault", "not a directory");
+    let begun = one.sync().init(far.path().to_str().unwrap(), None, &aiw_core::Unasked, &heard).await;
+    assert!(begun.is_err() && !heard.lines().iter().any(|line| line.contains("aiw sync phrase")));
+    one.remove(".aiw/vault");
+    one.sync().init(far.path().to_str().unwrap(), None, &aiw_core::Unasked, &heard).await.unwrap();
+    assert!(heard.lines().iter().any(|line| line.contains("aiw sync phrase")));
+}

@@ -33,8 +33,10 @@ impl Synchronizer {
             return Err(SyncError::NotEmpty { far_end });
         }
         let phrase = Phrase::new().map_err(SyncError::System)?;
-        show(&phrase, ask, sink).await?;
-        self.begin(far_end, machine, &phrase, 0)
+        show(&phrase, ask).await?;
+        let begun = self.begin(far_end, machine, &phrase, 0)?;
+        note_phrase(ask, sink);
+        Ok(begun)
     }
 
     /// Joins a store with its phrase.
@@ -151,7 +153,7 @@ impl Synchronizer {
         self.refuse_unmerged(&store, &state, &gathered)?;
         drop(store);
         let phrase = Phrase::new().map_err(SyncError::System)?;
-        show(&phrase, ask, sink).await?;
+        show(&phrase, ask).await?;
         let keys = keys_of(&phrase)?;
         let id = new_machine().map_err(SyncError::System)?;
         let mut new = SyncState::new(state.far_end.clone(), id, state.machine_name.clone(), keys.store.clone());
@@ -165,6 +167,7 @@ impl Synchronizer {
         self.directory.save(&new)?;
         self.home.vault().set(&self.home.lock()?, &secret_name(PHRASE)?, &phrase.line())?;
         self.forget_secret(NEW_PHRASE)?;
+        note_phrase(ask, sink);
         self.say_moved(&mut state, &old_keys, &*far, &keys.store).await?;
         Ok(SyncRekeyed { fingerprint: keys.fingerprint, snapshot: pushed.snapshot.unwrap_or_default() })
     }
@@ -204,10 +207,16 @@ fn numbered(phrase: &Phrase) -> String {
     words.chunks(4).map(|line| line.concat().trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
-/// Shows a new phrase to whoever is there, and asks two words back.
-async fn show(phrase: &Phrase, ask: &dyn Ask, sink: &dyn Sink) -> Result<(), SyncError> {
+/// Says where a new phrase is that nobody has seen, once it is there.
+fn note_phrase(ask: &dyn Ask, sink: &dyn Sink) {
     if !ask.is_there() {
         sink.note("the phrase is in the vault: `aiw sync phrase` shows it on a terminal; write it down there".into());
+    }
+}
+
+/// Shows a new phrase to whoever is there, and asks two words back.
+async fn show(phrase: &Phrase, ask: &dyn Ask) -> Result<(), SyncError> {
+    if !ask.is_there() {
         return Ok(());
     }
     let words: Vec<&str> = phrase.words().collect();

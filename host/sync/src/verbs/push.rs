@@ -7,7 +7,7 @@ use aiw_home::now_rfc3339;
 use aiw_redact::rules::Redactor;
 
 use super::{OpenStore, SyncPush, Synchronizer, Talk, coverage, digests, unpushed};
-use crate::content::{strings, top_level_keys};
+use crate::content::{ContentForm, strings, top_level_keys};
 use crate::error::SyncError;
 use crate::far::{FarEnd, MAX_OBJECT};
 use crate::gather::Gathered;
@@ -25,6 +25,12 @@ const KEPT: usize = 50;
 
 /// How many places with secrets are named.
 const SHOWN: usize = 20;
+
+/// The key of a reference to the vault.
+const REFERENCE: &str = "secret";
+
+/// That key in JSON.
+const KEY: &str = "\"secret\"";
 
 /// From this sealed size on, a push says how large it is, in bytes.
 const LARGE: usize = 5 << 20;
@@ -225,7 +231,7 @@ impl Synchronizer {
         for (path, file) in files {
             let Some(row) = self.scope.travels(path) else { continue };
             // A login travels because somebody asked for it.
-            if row.form == crate::content::ContentForm::Binary || is_sealed(path) {
+            if row.form == ContentForm::Binary || is_sealed(path) {
                 continue;
             }
             places.extend(secrets(&redactor, path, row.form, &file.bytes));
@@ -313,22 +319,43 @@ fn manifest(state: &SyncState, parents: Vec<String>, gathered: &Gathered, moved:
 }
 
 /// Returns where secrets are, without them.
-fn secrets(redactor: &Redactor, path: &SyncPath, form: crate::content::ContentForm, bytes: &[u8]) -> Vec<String> {
+fn secrets(redactor: &Redactor, path: &SyncPath, form: ContentForm, bytes: &[u8]) -> Vec<String> {
     let mut places = Vec::new();
-    if let Ok(strings) = strings(form, bytes) {
-        let is_secret = |(key, text): &(Vec<String>, String)| {
-            let name = key.last().map(String::as_str).unwrap_or_default();
-            !text.contains("${") && (aiw_core::is_secret(name, text) || redactor.redact(text) != text.as_str())
-        };
-        places.extend(
-            strings.iter().filter(|found| is_secret(found)).map(|(key, _)| format!("{path} {}", key.join("."))),
-        );
+    let strings = strings(form, bytes).unwrap_or_default();
+    // The name of a secret in the vault, in a file of aiw's own: `"token": {"secret": "router"}`.
+    let is_reference = |key: &[String]| path.root == SyncRoot::Aiw && key.last().is_some_and(|name| name == REFERENCE);
+    for (key, text) in strings.iter().filter(|(_, text)| !text.contains("${")) {
+        let name = key.last().map(String::as_str).unwrap_or_default();
+        let is_named = !is_reference(key) && aiw_core::is_secret_name(name);
+        if is_named || aiw_core::is_secret_value(text) || redactor.redact(text) != text.as_str() {
+            places.push(format!("{path} {}", key.join(".")));
+        }
     }
+    let names: Vec<&str> = strings.iter().filter(|(key, _)| is_reference(key)).map(|(_, text)| text.as_str()).collect();
     // Comments travel too. Bytes that are not text look like anything.
     let lines = bytes.split(|byte| *byte == b'\n').map(|line| str::from_utf8(line).unwrap_or_default());
-    let found = lines.enumerate().filter(|(_, line)| redactor.redact(line) != *line);
+    let found = lines.enumerate().filter(|(_, line)| {
+        let line = without_references(line, &names);
+        redactor.redact(&line) != line
+    });
     places.extend(found.take(5).map(|(at, _)| format!("{path} line {}", at + 1)));
     places
+}
+
+/// Returns a line of JSON without the names of secrets in it: the key before one makes it look like the secret itself.
+fn without_references(line: &str, names: &[&str]) -> String {
+    let (mut kept, mut rest) = (String::new(), line);
+    while let Some((before, after)) = rest.split_once(KEY) {
+        kept.push_str(before);
+        kept.push_str(KEY);
+        let value = after.trim_start_matches([' ', '\t', ':']);
+        let name = value.strip_prefix('"').and_then(|value| value.split_once('"'));
+        rest = match name {
+            Some((name, left)) if names.contains(&name) => left,
+            _ => after,
+        };
+    }
+    kept + rest
 }
 
 /// Deletes what nobody needs any more. What can't be deleted stays until the next push.

@@ -473,6 +473,34 @@ fn the_help_names_every_key_and_the_command_that_prints() {
 }
 
 #[test]
+fn each_sign_of_the_screens_has_one_of_ascii() {
+    let mut screen = Screen::new(vec![Tab::page(Arc::new(Fruit))], Theme { color: true, ascii: true }, (80, 40));
+    screen.app.begin();
+    screen.app.reply(Reply::Listed(0, Ok(fruit())));
+    screen.app.reply(Reply::Looked(0, "apple".into(), Detail::of(vec![Fact::title("apple")])));
+    screen.draw();
+    screen.key(KeyCode::Enter);
+    let frame = screen.frame();
+    assert!(frame.contains("=====") && !frame.replace("? help", "").contains('?'), "{frame}");
+    screen.keys("?");
+    let frame = screen.frame();
+    assert!(frame.contains("Enter > l") && frame.contains("Esc < h"), "{frame}");
+}
+
+#[test]
+fn the_help_is_whole_where_there_are_few_columns() {
+    let mut screen = Screen::new(vec![Tab::page(Arc::new(Fruit))], Theme { color: true, ascii: false }, (60, 30));
+    screen.app.begin();
+    screen.keys("?");
+    let frame = screen.frame();
+    let words: Vec<&str> = frame.split_whitespace().collect();
+    let help = words.join(" ");
+    for end in ["for other programs and screen readers e", "every other key is a no"] {
+        assert!(help.contains(end), "{frame}");
+    }
+}
+
+#[test]
 fn logs_follow_their_end_until_the_user_scrolls() {
     let mut screen = Screen::of_fruit();
     let logs = |count: usize| {

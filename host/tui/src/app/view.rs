@@ -285,25 +285,20 @@ fn lines(buffer: &mut Buffer, area: Rect, panel: &mut Panel) {
 
 fn help(buffer: &mut Buffer, area: Rect, app: &App) -> usize {
     let Some(tab) = app.tabs.get(app.at) else { return 0 };
-    let line = |label, text| Line { label, indent: 15, text, style: Style::new() };
+    let room = usize::from(area.width);
     let mut own: Vec<(String, &str)> = Vec::new();
     if let Tab::Page(panel) = tab {
         own.extend(panel.page.about().actions.iter().map(|action| (action.key.to_string(), action.help)));
     }
     let command = format!("`{}` prints it in lines, for other programs and screen readers", tab.about().printed_by);
-    let mut lines = vec![line(tab.about().title, &command)];
-    lines.extend(own.iter().map(|(key, help)| line(key.as_str(), help)));
+    let mut lines = Vec::new();
+    Line::beside(&mut lines, tab.about().title, &command, room);
+    own.iter().for_each(|(key, help)| Line::beside(&mut lines, key, help, room));
     lines.push(Line::plain(""));
     let names = app.tabs.iter().enumerate().map(|(at, tab)| numbered(at, tab.about().title));
     let names = names.collect::<Vec<_>>().join(", ");
-    let mut screens = Vec::new();
-    Line::wrapped(&mut screens, &names, 0, usize::from(area.width).saturating_sub(15), Style::new());
-    lines.extend(screens.into_iter().enumerate().map(|(at, one)| Line {
-        label: if at == 0 { "screens" } else { "" },
-        indent: 15,
-        ..one
-    }));
-    lines.extend(KEYS.iter().map(|(key, help)| line(key, help)));
+    Line::beside(&mut lines, "screens", &names, room);
+    KEYS.iter().for_each(|(key, help)| Line::beside(&mut lines, key, help, room));
     text(buffer, area, &lines, app.scroll)
 }
 

@@ -100,8 +100,8 @@ impl Screen {
 fn an_empty_list_says_what_to_do() {
     assert_snapshot!(Screen::of(vec![], 60, 6).frame(), @r#"
         aiw plugins  0/0 of 0 · with MCP servers
-         No plugins: add a market with `aiw plugin marketplace add`
-
+         No plugins: `aiw plugin marketplace update` fetches their
+         lists, `add` adds a marketplace
 
 
         / search  i install  q quit  ? help  Enter details  d remove

@@ -89,7 +89,7 @@ pub(crate) fn draw_in(buffer: &mut Buffer, area: Rect, app: &mut App) -> Option<
     title(buffer, areas.title, app, theme);
     match &app.mode {
         Mode::Help => {
-            let lines = help(theme);
+            let lines = help(usize::from(areas.body.width));
             app.scroll = text(buffer, areas.body, &lines, app.scroll);
         }
         Mode::Confirm(_) => {
@@ -180,7 +180,9 @@ fn empty(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) {
     let (message, tone) = match (&app.load_error, &app.work) {
         (_, Some(work)) if app.count() == 0 => (work.title.as_str(), Tone::Plain),
         (Some(error), _) if app.count() == 0 => (error.as_str(), Tone::Bad),
-        _ if app.count() == 0 => ("No plugins: add a market with `aiw plugin marketplace add`", Tone::Plain),
+        _ if app.count() == 0 => {
+            ("No plugins: `aiw plugin marketplace update` fetches their lists, `add` adds a marketplace", Tone::Plain)
+        }
         _ if !app.query.is_empty() => ("Nothing matches, Esc clears the search", Tone::Plain),
         _ if !app.filter.all => ("Nothing passes the filters, a shows plugins without MCP servers too", Tone::Plain),
         _ => ("Nothing passes the filters, m c t change them", Tone::Plain),
@@ -242,9 +244,10 @@ fn value(buffer: &mut Buffer, area: Rect, fill: &Fill) {
     text(buffer, area, &lines, 0);
 }
 
-fn help(theme: Theme) -> Vec<Line<'static>> {
-    let line = |&(label, text)| Line { label, indent: 15, text, style: theme.tone(Tone::Plain) };
-    HELP.iter().map(line).collect()
+fn help(room: usize) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    HELP.iter().for_each(|(key, help)| Line::beside(&mut lines, key, help, room));
+    lines
 }
 
 /// Draws the status line, which shows what is typed, done or said. Returns the position of the cursor.

@@ -176,7 +176,7 @@ fn parts(ground: &Ground) -> Vec<Row> {
         && sum.bookings() > 0
     {
         let used = format!("{} tokens read, {} written, {}", tokens(sum.read()), tokens(sum.output), sum.cost());
-        rows.push(line("usage", "today", Tone::Plain, counted(sum.bookings(), "booking"), used));
+        rows.push(line("usage", "today", Tone::Plain, counted(sum.bookings(), "record"), used));
     }
     rows
 }

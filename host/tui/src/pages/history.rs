@@ -51,7 +51,7 @@ pub(super) static ABOUT: PageAbout = PageAbout {
         Column::extra("PROJECT"),
         Column::new("WHAT WAS SAID"),
     ],
-    empty: "no sessions: `aiw history import --all` takes in those that there are",
+    empty: "no sessions: `aiw history import` reads those of your AI CLIs",
     actions: &[
         Action::new('r', "resume", "go on with it in this terminal, under the provider that it had"),
         Action::new('d', "forget", "forget the session: asks"),

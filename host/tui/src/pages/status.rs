@@ -129,7 +129,7 @@ pub(super) fn running(status: &TaskStatus) -> Vec<Part> {
 
 pub(super) fn checked(part: &CheckedPart) -> Part {
     let count = part.problems.len();
-    let (state, tone) = if count == 0 { ("well", Tone::Good) } else { ("problems", Tone::Bad) };
+    let (state, tone) = if count == 0 { ("ok", Tone::Good) } else { ("problems", Tone::Bad) };
     let about = match part.problems.first() {
         None => part.summary.clone(),
         Some(first) => format!("{}: {}", counted(count, "problem"), first.problem),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aiw_app::ClientSession;
 use aiw_app::servers::look;
+use aiw_app::servers::route::NO_TOOLS;
 use aiw_core::{ErrorKind, counted, one_line, visible};
 use aiw_home::Home;
 use aiw_routing::{ServerEntry, ServerStatus, ServerTool};
@@ -96,7 +97,7 @@ pub async fn tools(names: &[String], profile: Option<&str>, home: &Home, output:
         vec![format!("{}/{}", tool.server, tool.name), marks(tool), one_line(text, 100)]
     };
     if all.tools.is_empty() {
-        output.line("no tools");
+        output.line(NO_TOOLS);
     } else if names.is_empty() {
         output.table(&["TOOL", "", "WHAT IT DOES"], &all.tools.iter().map(row).collect::<Vec<_>>());
     }

@@ -71,7 +71,8 @@ fn without_a_login_nothing_is_asked() {
     let address = world.address("webdav:https://cloud.example/x");
     let error = wait(open(&address, &world.context())).err().unwrap();
     assert_eq!(error.to_string(), "there is no login for `webdav:https://cloud.example/x/`");
-    assert_eq!((error.hint().as_deref(), error.exit_code()), (Some("`aiw sync login`"), 3));
+    let hint = "`aiw sync login webdav:https://cloud.example/x/`";
+    assert_eq!((error.hint().as_deref(), error.exit_code()), (Some(hint), 3));
     world.secret("sync-webdav", CANARY);
     let error = wait(open(&address, &world.context())).err().unwrap();
     assert!(matches!(error, FarError::LoginForm { .. }) && !error.to_string().contains(CANARY), "{error}");
