@@ -36,7 +36,6 @@ pub struct SyncScope {
 #[derive(Serialize, JsonSchema)]
 pub struct SyncLeft {
     /// The far end, which keeps its snapshots
-    #[serde(rename = "farEnd")]
     pub far_end: String,
 }
 

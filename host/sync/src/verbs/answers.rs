@@ -8,7 +8,6 @@ use crate::made::SyncWish;
 
 /// A store that began or was joined.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub struct StoreBegun {
     /// Where it is.
     pub far_end: String,
@@ -22,7 +21,6 @@ pub struct StoreBegun {
 
 /// The result of a push.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub struct SyncPush {
     /// The snapshot; none if nothing was new.
     pub snapshot: Option<String>,
@@ -40,7 +38,6 @@ pub struct SyncPush {
 
 /// A file that a pull or a restore changes.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub struct SyncChange {
     /// The file: `claude:settings.json`.
     pub path: String,
@@ -54,7 +51,6 @@ pub struct SyncChange {
 
 /// A conflict between this machine and another one.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub struct SyncConflict {
     /// The file.
     pub path: String,
@@ -72,7 +68,6 @@ pub struct SyncConflict {
 
 /// The result of a pull, or what it would be.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub struct SyncPull {
     /// Whether files were changed.
     pub applied: bool,
@@ -96,7 +91,6 @@ pub struct SyncPull {
 
 /// How a store and this machine stand.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub struct StoreStatus {
     /// The far end.
     pub far_end: String,
@@ -116,7 +110,6 @@ pub struct StoreStatus {
 
 /// A machine of a store.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub struct SeenMachine {
     /// Its id.
     pub id: String,
@@ -128,7 +121,6 @@ pub struct SeenMachine {
 
 /// The snapshots of a store.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub struct StoreListing {
     /// The newest first.
     pub snapshots: Vec<StoreSnapshot>,
@@ -136,7 +128,6 @@ pub struct StoreListing {
 
 /// A snapshot of a store.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub struct StoreSnapshot {
     /// Its name, for `diff` and `restore`.
     pub name: String,
@@ -154,7 +145,6 @@ pub struct StoreSnapshot {
 
 /// The difference between this machine and a snapshot.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub struct SyncDifference {
     /// The snapshot.
     pub snapshot: String,
@@ -164,7 +154,6 @@ pub struct SyncDifference {
 
 /// The result of an undo.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub struct SyncUndone {
     /// The verb that was undone: `pull` or `restore`.
     pub what: String,
@@ -178,7 +167,6 @@ pub struct SyncUndone {
 
 /// The changes to files here.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub struct SyncLog {
     /// The newest first.
     pub entries: Vec<SyncLogEntry>,
@@ -186,7 +174,6 @@ pub struct SyncLog {
 
 /// A change to files here.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub struct SyncLogEntry {
     /// When.
     pub time: String,
@@ -198,7 +185,6 @@ pub struct SyncLogEntry {
 
 /// The result of a change of the phrase.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub struct SyncRekeyed {
     /// Four words that are the same on every machine that has the new phrase.
     pub fingerprint: String,
@@ -208,7 +194,6 @@ pub struct SyncRekeyed {
 
 /// A file of the table.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
 pub struct SnapshotFile {
     /// The pattern: `claude:agents/`.
     pub path: String,
