@@ -29,7 +29,7 @@ const SHOWN: usize = 20;
 /// The key of a reference to the vault.
 const REFERENCE: &str = "secret";
 
-/// That key in JSON.
+/// The key as it stands in JSON.
 const KEY: &str = "\"secret\"";
 
 /// From this sealed size on, a push says how large it is, in bytes.
