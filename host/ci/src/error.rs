@@ -33,7 +33,7 @@ pub enum CiError {
     #[error("`ci.hosts` of settings.json gives github.com an `api_url`, but its tokens go to github.com alone")]
     OtherApi,
     /// No run was named, and no commit is known.
-    #[error("no commit is checked out here, so no run belongs to it{}", because(.why))]
+    #[error("no run was named, and no commit is checked out here{}", because(.why))]
     NoCommit {
         /// Why it is not known, if git has one.
         why: Option<&'static str>,

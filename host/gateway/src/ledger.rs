@@ -163,7 +163,7 @@ impl Ledger {
 }
 
 fn hinted(sentence: String) -> String {
-    format!("{sentence}; `aiw usage` shows what for, and `aiw budget` changes it")
+    format!("{sentence}; `aiw usage` shows what for, and `aiw budget set` changes it")
 }
 
 #[cfg(test)]

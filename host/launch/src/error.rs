@@ -111,7 +111,7 @@ impl Fault for LaunchError {
     fn own_hint(&self) -> Option<String> {
         match self {
             Self::Gateway(e) => e.hint.clone(),
-            Self::OverBudget { .. } => Some("`aiw usage` shows what for, and `aiw budget` changes it".into()),
+            Self::OverBudget { .. } => Some("`aiw usage` shows what for, and `aiw budget set` changes it".into()),
             Self::NotInstalled { install, .. } => Some(format!("`{install}` installs it")),
             Self::UnknownProvider { cli, fits, .. } | Self::DoesNotFit { cli, fits, .. } => {
                 let typed = match self {

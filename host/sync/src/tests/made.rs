@@ -415,11 +415,16 @@ async fn the_name_of_a_secret_is_pushed_without_a_question_and_a_secret_in_its_p
     one.write(".aiw/providers.json", &providers("sk-ant-api03-canary0canary1canary2"));
     let named = places(one.push().await);
     assert!(named.contains(&"aiw:providers.json providers.work.token.secret".to_owned()), "{named:?}");
-    // In a file of another program, the same key holds the secret itself.
+    // Elsewhere, a value of that name is the secret itself.
     one.write(".aiw/providers.json", &providers("deepseek"));
-    one.write(".claude/settings.json", "{\"env\": {\"secret\": \"deepseek\"}}");
+    let variables = "{\"env\": {\"secret\": \"deepseek\"}}";
+    one.write(".claude/settings.json", variables);
+    one.write(".aiw/mcp.json", &format!("{{\"mcpServers\": {{\"x\": {variables}}}}}"));
     let named = places(one.push().await);
-    assert!(named.iter().all(|place| place.starts_with("claude:settings.json ")), "{named:?}");
+    for place in ["claude:settings.json env.secret", "aiw:mcp.json mcpServers.x.env.secret"] {
+        assert!(named.iter().any(|found| found == place), "{named:?}");
+    }
+    assert!(!named.iter().any(|place| place.starts_with("aiw:providers.json")), "{named:?}");
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ const SHOWN: usize = 20;
 /// The key of a reference to the vault.
 const REFERENCE: &str = "secret";
 
-/// That key in JSON.
+/// The key as it stands in JSON.
 const KEY: &str = "\"secret\"";
 
 /// From this sealed size on, a push says how large it is, in bytes.
@@ -322,8 +322,12 @@ fn manifest(state: &SyncState, parents: Vec<String>, gathered: &Gathered, moved:
 fn secrets(redactor: &Redactor, path: &SyncPath, form: ContentForm, bytes: &[u8]) -> Vec<String> {
     let mut places = Vec::new();
     let strings = strings(form, bytes).unwrap_or_default();
-    // The name of a secret in the vault, in a file of aiw's own: `"token": {"secret": "router"}`.
-    let is_reference = |key: &[String]| path.root == SyncRoot::Aiw && key.last().is_some_and(|name| name == REFERENCE);
+    // The name of a secret in the vault: `"token": {"secret": "router"}`. A variable may have the name `secret` too.
+    let has_references = path.root == SyncRoot::Aiw && matches!(path.below(), "providers.json" | "settings.json");
+    let is_reference = |key: &[String]| {
+        has_references
+            && matches!(key, [.., of, name] if name == REFERENCE && !["env", "headers"].contains(&of.as_str()))
+    };
     for (key, text) in strings.iter().filter(|(_, text)| !text.contains("${")) {
         let name = key.last().map(String::as_str).unwrap_or_default();
         let is_named = !is_reference(key) && aiw_core::is_secret_name(name);
