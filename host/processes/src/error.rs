@@ -373,7 +373,7 @@ impl Fault for ProcessError {
             | Self::NoTemplate { nearest: Some(nearest), .. } => {
                 format!("did you mean `{nearest}`?")
             }
-            Self::File { path, .. } if path.ends_with(FILE) => "`aiw process edit` opens it".into(),
+            Self::File { path, .. } if path.ends_with(".ichimi/processes.kdl") => "`aiw process edit` opens it".into(),
             Self::Unknown { .. } => "`aiw ps` shows the processes".into(),
             Self::Empty { .. } => "`aiw process add ID -- COMMAND` adds one".into(),
             Self::Taken { id } => format!("choose another id, or `aiw process rm {id}` removes it"),
