@@ -5696,7 +5696,7 @@ export interface components {
         /** @description How a store and this machine stand. */
         StoreStatus: {
             /** @description The far end. */
-            farEnd: string;
+            far_end: string;
             /** @description How this machine is called. */
             machine: string;
             /** @description Four words that are the same on every machine of the store. */
@@ -5704,7 +5704,7 @@ export interface components {
             /** @description Files that differ from what was pushed. */
             unpushed: string[];
             /** @description Files that can't travel now. */
-            leftOut: components["schemas"]["LeftOutFile"][];
+            left_out: components["schemas"]["LeftOutFile"][];
             /** @description The newest snapshot of each machine that was seen. */
             machines: components["schemas"]["SeenMachine"][];
             /** @description Things that are installed on other machines of yours, and not here. */
@@ -5787,7 +5787,7 @@ export interface components {
             /** @description The files that differ from what was there. */
             changed: string[];
             /** @description Files that were left out. */
-            leftOut: components["schemas"]["LeftOutFile"][];
+            left_out: components["schemas"]["LeftOutFile"][];
             /**
              * Format: uint
              * @description Snapshots that nobody needs any more, and that were deleted.
