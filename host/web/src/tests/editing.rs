@@ -55,7 +55,7 @@ fn a_change_is_shown_before_it_is_written_and_only_it_is_written() {
     assert_eq!((asked.status, std::fs::read_to_string(&file).unwrap().as_str()), (409, FILE));
     let ask = edited(&page, &change);
     let shown = ask["about"].to_string();
-    for wanted in ["node server.js", "bun server.js", "restart \"always\"", "with another value of PLAIN"] {
+    for wanted in ["node server.js", "bun server.js", "restart \\\"always\\\"", "with another value of PLAIN"] {
         assert!(shown.contains(wanted), "{wanted}: {shown}");
     }
     assert!(!shown.contains("sk-live"), "{shown}");
