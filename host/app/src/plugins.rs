@@ -150,7 +150,8 @@ async fn install_one(
     markets.install(plan, answers).await
 }
 
-/// Returns everything that an install would add, for people to judge: nothing is folded, cut or left out.
+/// Returns everything that an install would add, for people to judge: nothing is folded, cut or left out. The yes holds for
+/// all files of the plugin.
 fn shown(plan: &InstallPlan, answers: &InstallAnswers, around: &Surroundings) -> Plan {
     let from =
         plan.commit.as_ref().map_or_else(|| plan.source.clone(), |commit| format!("{} at {commit}", plan.source));
@@ -184,7 +185,9 @@ fn shown(plan: &InstallPlan, answers: &InstallAnswers, around: &Surroundings) ->
     about.extend(options.iter().map(|(name, value)| format!("  {name} is {}", value.escape_debug())));
     let signs: Vec<String> = suspicious(about[1..].iter().map(String::as_str)).collect();
     about.extend(signs.iter().map(|line| format!("  {line}")));
-    Plan { about, effects, ..Plan::of(format!("Install {}?", plan.id)) }
+    let mut shown = Plan { about, effects, ..Plan::of(format!("Install {}?", plan.id)) };
+    shown.hold_for(plan.digest.as_bytes());
+    shown
 }
 
 /// Asks what becomes of each server whose name is taken.

@@ -66,14 +66,16 @@ impl Plan {
     /// Returns the SHA-256 digest of all of it: a yes to one plan is not a yes to another.
     pub fn digest(&self) -> String {
         let mut digest = Sha256::new();
-        let effects = self.effects.iter().map(|effect| format!("{effect:?}"));
-        let begins = [self.question.clone(), format!("{:?}", self.text)];
-        let lines = self.about.iter().cloned();
-        let unshown = self.unshown.iter().map(|of| format!("unshown {of}"));
-        for part in begins.into_iter().chain(lines).chain(effects).chain(unshown) {
+        let mut add = |kind: u8, part: &str| {
+            digest.update([kind]);
             digest.update((part.len() as u64).to_le_bytes());
             digest.update(part);
-        }
+        };
+        add(0, &self.question);
+        self.text.iter().for_each(|text| add(1, text));
+        self.about.iter().for_each(|line| add(2, line));
+        self.effects.iter().for_each(|effect| add(3, &format!("{effect:?}")));
+        self.unshown.iter().for_each(|of| add(4, of));
         hex(&digest.finalize())
     }
 }
@@ -327,6 +329,7 @@ mod tests {
             plan("Install it?a", &["b"], &[]),
             plan("Install it?", &["a"], &[Effect::Runs("b".into())]),
             plan("Install it?", &["a"], &[Effect::Reads("b".into())]),
+            plan("Install it?", &["a", "Reads(\"b\")"], &[]),
             Plan { text: Some("b".into()), ..plan("Install it?", &["a"], &[]) },
         ];
         let digests: std::collections::BTreeSet<String> = all.iter().map(Plan::digest).collect();

@@ -59,8 +59,8 @@ pub enum ProcessError {
         /// The project.
         project: PathBuf,
     },
-    /// The file changed while the user edited a copy of it.
-    #[error("`{}` was changed by something else while your editor was open", .path.display())]
+    /// The file changed while the user edited a copy of it, or was asked about a change.
+    #[error("`{}` was changed by something else meanwhile", .path.display())]
     ChangedMeanwhile {
         /// The file.
         path: PathBuf,
@@ -376,6 +376,7 @@ impl Fault for ProcessError {
             Self::File { path, .. } if path.ends_with(".ichimi/processes.kdl") => "`aiw process edit` opens it".into(),
             Self::Unknown { .. } => "`aiw ps` shows the processes".into(),
             Self::Empty { .. } => "`aiw process add ID -- COMMAND` adds one".into(),
+            Self::ChangedMeanwhile { .. } => "look at it again, and repeat your change".into(),
             Self::Taken { id } => format!("choose another id, or `aiw process rm {id}` removes it"),
             Self::FileExists { .. } => "choose another file, or `--force` replaces it".into(),
             Self::NotOurs { .. } => "remove it yourself if nothing needs it".into(),

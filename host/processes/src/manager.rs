@@ -283,14 +283,23 @@ impl Manager {
         &self,
         change: impl FnOnce(&str) -> Result<String, String>,
     ) -> Result<PathBuf, ProcessError> {
-        let path = self.project.file();
+        self.change_file(|text| change(text).map_err(|problem| self.not_changed(problem)))
+    }
+
+    /// Changes the project's file as [`Self::edit_file`] does, by a function that has errors of its own.
+    pub(crate) fn change_file(
+        &self,
+        change: impl FnOnce(&str) -> Result<String, ProcessError>,
+    ) -> Result<PathBuf, ProcessError> {
         let _turn = self.home.turn()?;
         let BeforeEdit { bytes, is_trusted } = self.before_edit()?;
-        let text = self.text(bytes.as_deref().unwrap_or_default())?;
-        let problem =
-            |problem: String| ProcessError::File { path, source: FileProblem { line: 1, column: 1, problem } };
-        let new = change(text).map_err(problem)?;
+        let new = change(self.text(bytes.as_deref().unwrap_or_default())?)?;
         self.write_file(new.as_bytes(), is_trusted)
+    }
+
+    /// Returns an obstacle to a change of the project's file as an error.
+    pub(crate) fn not_changed(&self, problem: String) -> ProcessError {
+        ProcessError::File { path: self.project.file(), source: FileProblem { line: 1, column: 1, problem } }
     }
 
     /// Returns what a process of the project's file has if nothing is said of it.

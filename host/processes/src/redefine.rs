@@ -165,7 +165,13 @@ impl Manager {
         self.check_whole(beside, source)?;
         ask.agree(&self.edit_plan(&id, &old, &new, source), &[]).await.map_err(ProcessError::NotChanged)?;
         match source {
-            DefinitionSource::File => drop(self.edit_file(|text| file::change(text, &id, &old, &new))?),
+            DefinitionSource::File => {
+                let meanwhile = || ProcessError::ChangedMeanwhile { path: self.project.file() };
+                let change = |text: &str| file::change(text, &id, &old, &new);
+                self.change_file(|text| {
+                    change(text).map_err(|problem| self.not_changed(problem))?.ok_or_else(meanwhile)
+                })?;
+            }
             DefinitionSource::Home => {
                 let path = kept::path(&self.home, &self.project);
                 kept::change(&self.home, &self.project, |kept| {

@@ -9,11 +9,11 @@ mod person;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aiw_core::{AskError, Effect, Fault, SnapshotName, Unasked};
+use aiw_core::{Ask, AskError, Choice, Effect, Fault, Plan, Question, Secret, SnapshotName, Unasked};
 use aiw_home::Home;
 use aiw_processes::{
-    Author, DefineRequest, ExportRequest, Manager, ProcessError, ProcessProject, RedefineRequest, SnapshotChange,
-    SnapshotSummary, StartResults, WaitFor, Watch,
+    Author, DefineRequest, ExportRequest, Manager, ProcessEdit, ProcessError, ProcessProject, RedefineRequest,
+    SnapshotChange, SnapshotSummary, StartResults, WaitFor, Watch,
 };
 use futures::FutureExt;
 use serde_json::{Value, from_value, json};
@@ -162,6 +162,40 @@ fn a_yes_to_a_file_holds_for_all_that_it_says() {
     assert_eq!(after.about, before.about);
     assert_ne!(after.digest(), before.digest());
     assert!(!format!("{after:?}").contains("hunter3"));
+}
+
+/// A person who agrees, while somebody else writes the file.
+struct Meanwhile<'a>(&'a Place, &'a str);
+
+#[async_trait::async_trait]
+impl Ask for Meanwhile<'_> {
+    fn can_ask(&self, _: &[Question]) -> bool {
+        true
+    }
+
+    async fn agree(&self, _: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+        self.0.write(self.1);
+        Ok(Vec::new())
+    }
+
+    async fn choose(&self, _: &Choice) -> Result<usize, AskError> {
+        Err(AskError::NotHere)
+    }
+}
+
+#[test]
+fn a_definition_that_changed_while_its_form_was_open_stays_and_the_user_is_told() {
+    let (file, other) = ("process \"a\" { command \"x\" }\n", "process \"a\" { command \"y\" }\n");
+    let place = Place::new(file);
+    let edit = ProcessEdit { cwd: Some("sub".into()), ..ProcessEdit::default() };
+    let refused = now(place.manager.edit_process("a", &edit, &Meanwhile(&place, other))).unwrap_err();
+    assert!(matches!(refused, ProcessError::ChangedMeanwhile { .. }), "{refused}");
+    assert_eq!(refused.hint().as_deref(), Some("look at it again, and repeat your change"));
+    assert_eq!(place.text(), other);
+    // Changes of other processes don't count.
+    let more = format!("{other}process \"b\" {{ command \"z\" }}\n");
+    assert!(now(place.manager.edit_process("a", &edit, &Meanwhile(&place, &more))).unwrap().changed);
+    assert_eq!(place.text(), more.replace("{ command \"y\"", "{ cwd \"sub\"; command \"y\""));
 }
 
 #[test]

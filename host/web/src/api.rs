@@ -150,8 +150,14 @@ impl ApiCall {
         })
     }
 
-    /// Waits for a verb of a client of its own in the same project, and ends its servers without those of others. It has
-    /// what a profile allows, or everything without one.
+    /// Returns a client of its own in the same project, which knows the servers as they are declared now: the one that
+    /// requests share reads them once. It has what a profile allows, or everything without one.
+    pub(crate) fn alone(&self, profile: Option<&str>) -> Reply<Arc<ClientSession>> {
+        let allowed = allowed_by(self.home(), self.client.cwd(), profile)?;
+        Ok(self.projects.own_client(self.client.cwd(), Arc::new(move || allowed.clone()))?)
+    }
+
+    /// Waits for a verb of such a client, and ends its servers without those of others.
     pub(crate) fn wait_alone<T, E>(
         &self,
         profile: Option<&str>,
@@ -160,8 +166,7 @@ impl ApiCall {
     where
         NoAnswer: From<E>,
     {
-        let allowed = allowed_by(self.home(), self.client.cwd(), profile)?;
-        let client = self.projects.own_client(self.client.cwd(), Arc::new(move || allowed.clone()))?;
+        let client = self.alone(profile)?;
         let done = self.wait(verb(&client));
         // One that is still being started is given up: nobody waits for it.
         client.pool().give_up();

@@ -20,6 +20,7 @@ use crate::access::Access;
 use crate::{WebOptions, WebServer};
 
 mod editing;
+mod servers;
 mod streams;
 
 const NO_SCRIPTS: BundledScripts = BundledScripts { component: &[], code: &[], sha256: "" };

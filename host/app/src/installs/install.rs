@@ -198,7 +198,10 @@ impl Installing<'_> {
         lines.extend(about(self.found, way));
         lines.extend(beside(self.client.home(), self.found, self.key, &self.replaces)?);
         let effects = vec![effect(way), Effect::Writes("mcp.json".into())];
-        Ok(Plan { about: lines, effects, ..Plan::of(question) })
+        let mut plan = Plan { about: lines, effects, ..Plan::of(question) };
+        // Long values are cut, and what is asked for is told in short.
+        plan.hold_for(format!("{way:?}").as_bytes());
+        Ok(plan)
     }
 }
 

@@ -65,6 +65,24 @@ async fn what_is_agreed_to_is_written_with_its_secret_in_the_vault() {
 }
 
 #[tokio::test]
+async fn a_yes_holds_for_the_end_of_a_long_value_too() {
+    let plan = async |end: &str| {
+        let (_place, client) = client();
+        let input = Input { value: Some(format!("{}{end}", "x".repeat(400))), ..Input::default() };
+        let header = ServerSetting { name: "X-Long".into(), input, variables: Vec::new() };
+        let mut found = found();
+        let Some(RegistryTransport::StreamableHttp(endpoint)) = found.server.remotes.last_mut() else { panic!() };
+        endpoint.headers.push(header);
+        let person = Recorded::new(1, Does::Declines);
+        assert!(install(&client, &found, request(), &person, &person).await.is_err());
+        person.plans.lock().unwrap()[1].clone()
+    };
+    let (one, other) = (plan("one").await, plan("two").await);
+    assert_eq!((&one.question, &one.about), (&other.question, &other.about));
+    assert_ne!(one.digest(), other.digest());
+}
+
+#[tokio::test]
 async fn nothing_is_written_whatever_question_is_declined_or_never_answered() {
     for at in 0..QUESTIONS.len() {
         let (_place, client) = client();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aiw_app::ClientSession;
 use aiw_app::plugins::{PluginRequest, add_market, install, remove, switch, update};
-use aiw_core::{AskError, Effect, ErrorKind, Fault, Told, Unasked};
+use aiw_core::{AskError, Effect, ErrorKind, Fault, Plan, Told, Unasked};
 use aiw_home::Home;
 use aiw_markets::{AddOptions, MarketDocument, MarketError, MarketListing, Markets, OnConflict};
 use aiw_routing::{Records, ToolDefinition};
@@ -87,6 +87,10 @@ async fn what_is_agreed_to_is_installed_with_the_values_that_were_given() {
     let plan = person.plans.lock().unwrap()[0].clone();
     assert!(plan.effects.contains(&Effect::Runs("serve ${ALPHA_REGION}".into())), "{plan:?}");
     assert!(plan.about[0].starts_with("alpha@m 1.0.0 from file://"), "{plan:?}");
+    // The yes holds for all files, of which the plan shows some.
+    let mut held = Plan::of("");
+    held.hold_for(world.markets.plan("alpha").await.unwrap().digest.as_bytes());
+    assert_eq!(plan.unshown, held.unshown);
     assert!(person.told.lock().unwrap().contains(&Told::Done("Installed alpha@m 1.0.0: alpha".into())));
     assert_eq!(world.declared()["alpha"]["args"], json!(["${ALPHA_REGION:-given}"]));
     // Once more: nothing is to be asked.
@@ -326,11 +330,7 @@ impl aiw_core::Ask for Yes {
         false
     }
 
-    async fn agree(
-        &self,
-        _: &aiw_core::Plan,
-        _: &[&aiw_core::Question],
-    ) -> Result<Vec<(String, aiw_core::Secret)>, AskError> {
+    async fn agree(&self, _: &Plan, _: &[&aiw_core::Question]) -> Result<Vec<(String, aiw_core::Secret)>, AskError> {
         Ok(Vec::new())
     }
 

@@ -2,21 +2,21 @@
 
 use std::ops::Range;
 
-use super::edit::{checked, defaults, end_of, env, need, node_of, quoted, restart, variable, words};
+use super::edit::{begin_of, checked, defaults, end_of, env, need, node_of, quoted, restart, variable, words};
 use super::parse;
 use super::read::document;
 use crate::definition::{Definition, EnvValue, Run};
 
-/// Returns the text in which a process is defined otherwise. What stays the same stays as it is written.
+/// Returns the text in which a process is defined otherwise. What stays the same stays as it is written. Returns none if
+/// the text no longer says what it said of the process.
 ///
 /// # Errors
 ///
 /// Returns the obstacle as a sentence.
-pub(crate) fn change(text: &str, id: &str, old: &Definition, new: &Definition) -> Result<String, String> {
+pub(crate) fn change(text: &str, id: &str, old: &Definition, new: &Definition) -> Result<Option<String>, String> {
     let mut wanted = parse(text).map_err(|problem| problem.to_string())?;
-    match wanted.processes.insert(id.to_owned(), new.clone()) {
-        Some(before) if before == *old => {}
-        _ => return Err(format!("somebody else changed `{id}` meanwhile")),
+    if wanted.processes.insert(id.to_owned(), new.clone()).as_ref() != Some(old) {
+        return Ok(None);
     }
     let base = defaults(text);
     let mut text = text.to_owned();
@@ -29,7 +29,7 @@ pub(crate) fn change(text: &str, id: &str, old: &Definition, new: &Definition) -
             text = by_variable().map_or_else(|| with_lines(&text, id, names, &is), Ok)?;
         }
     }
-    checked(text, &wanted)
+    checked(text, &wanted).map(Some)
 }
 
 /// Returns the text in which these lines say what these nodes of a process said.
@@ -38,7 +38,7 @@ fn with_lines(text: &str, id: &str, names: &[&str], lines: &[String]) -> Result<
     let children = children_of(&document, id)?;
     let mut own = children.iter().filter(|child| names.contains(&child.name().value()));
     let place = own.next();
-    let start = at(place.or(children.first()).ok_or_else(|| format!("`{id}` says nothing"))?);
+    let start = begin_of(place.or(children.first()).ok_or_else(|| format!("`{id}` says nothing"))?, text);
     let between = break_before(text, start);
     let mut lines = lines.join(&between);
     let mut new = text.to_owned();
@@ -50,7 +50,7 @@ fn with_lines(text: &str, id: &str, names: &[&str], lines: &[String]) -> Result<
     match place {
         None => new.insert_str(start, &(lines + &between)),
         Some(place) if lines.is_empty() => new.replace_range(without_line(text, place), ""),
-        Some(place) => new.replace_range(start..end_of(place, text).max(start), &lines),
+        Some(place) => new.replace_range(at(place)..end_of(place, text).max(at(place)), &lines),
     }
     Ok(new)
 }
@@ -82,7 +82,7 @@ fn with_variable(text: &str, id: &str, name: &str, value: Option<&EnvValue>) -> 
         (Some(node), Some(value)) => new.replace_range(at(node)..end_of(node, text), &variable(name, value)),
         (Some(node), None) => new.replace_range(without_line(text, node), ""),
         (None, Some(value)) => {
-            let start = at(nodes().next()?);
+            let start = begin_of(nodes().next()?, text);
             new.insert_str(start, &(variable(name, value) + &break_before(text, start)));
         }
         (None, None) => return None,
@@ -114,7 +114,7 @@ fn break_before(text: &str, start: usize) -> String {
 
 /// Returns the range of a node with the rest of its line, if nothing else stands there.
 fn without_line(text: &str, node: &kdl::KdlNode) -> Range<usize> {
-    let (start, end) = (at(node), end_of(node, text).max(at(node)));
+    let (start, end) = (begin_of(node, text), end_of(node, text).max(at(node)));
     let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
     let rest = text[end..].len() - text[end..].trim_start_matches([' ', '\t', '\r']).len();
     match text[end + rest..].chars().next() {
@@ -145,6 +145,9 @@ fn said_by(definition: &Definition, base: &Definition) -> [(&'static [&'static s
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::definition::{EnvValue, RestartWhen};
@@ -164,7 +167,7 @@ process "db" { command "postgres" }; process "cache" { command "redis"; auto-sta
         let old = parse(FILE).unwrap().processes[id].clone();
         let mut new = old.clone();
         edit(&mut new);
-        change(FILE, id, &old, &new)
+        change(FILE, id, &old, &new).map(Option::unwrap)
     }
 
     #[test]
@@ -197,7 +200,7 @@ process "db" { command "postgres" }; process "cache" { command "redis"; auto-sta
                     None => drop(new.env.remove(*name)),
                 }
             }
-            change(text, "x", &old, &new).unwrap()
+            change(text, "x", &old, &new).unwrap().unwrap()
         };
         assert_eq!(with(&[("A", Some("3"))]), text.replace("A \"1\"", "\"A\" \"3\""));
         assert_eq!(with(&[("B", None)]), text.replace("    B \"2\"\r\n", ""));
@@ -211,8 +214,29 @@ process "db" { command "postgres" }; process "cache" { command "redis"; auto-sta
         // A new block has the line ends of the file.
         let bare = text.replace("  env {\r\n    A \"1\" // why\r\n    B \"2\"\r\n  }\r\n", "");
         let first = parse(&bare).unwrap().processes["x"].clone();
-        let block = change(&bare, "x", &first, &old).unwrap();
+        let block = change(&bare, "x", &first, &old).unwrap().unwrap();
         assert_eq!(block.matches('\n').count(), block.matches("\r\n").count(), "{block:?}");
+    }
+
+    #[test]
+    fn an_annotation_stays_with_its_node() {
+        let text = "process \"x\" {\n  (t)command \"y\"\n  (d)cwd \"z\"\n  env { (n)A \"1\"; B \"2\" }\n}\n";
+        let old = parse(text).unwrap().processes["x"].clone();
+        let edited = |edit: fn(&mut Definition)| {
+            let mut new = old.clone();
+            edit(&mut new);
+            change(text, "x", &old, &new).unwrap().unwrap()
+        };
+        assert_eq!(
+            edited(|new| new.auto_start = false),
+            text.replace("  (t)command", "  auto-start #false\n  (t)command")
+        );
+        assert_eq!(edited(|new| new.cwd = None), text.replace("  (d)cwd \"z\"\n", ""));
+        let set = edited(|new| drop(new.env.insert("A".into(), EnvValue::Literal("3".into()))));
+        assert_eq!(set, text.replace("(n)A \"1\"", "(n)\"A\" \"3\""));
+        assert_eq!(edited(|new| drop(new.env.remove("A"))), text.replace("(n)A \"1\";", ""));
+        let added = edited(|new| drop(new.env.insert("C".into(), EnvValue::Literal("4".into()))));
+        assert_eq!(added, text.replace("(n)A", "\"C\" \"4\"; (n)A"));
     }
 
     #[test]
@@ -237,10 +261,8 @@ process "db" { command "postgres" }; process "cache" { command "redis"; auto-sta
     fn what_somebody_else_changed_meanwhile_is_left_alone() {
         let old = parse(FILE).unwrap().processes["api"].clone();
         let other = FILE.replace("server.js", "evil.js");
-        assert!(
-            change(&other, "api", &old, &Definition { cwd: None, ..old.clone() }).unwrap_err().contains("meanwhile")
-        );
-        assert!(change(FILE, "nope", &old, &old).is_err());
+        assert_eq!(change(&other, "api", &old, &Definition { cwd: None, ..old.clone() }), Ok(None));
+        assert_eq!(change(FILE, "nope", &old, &old), Ok(None));
         // A default of the file can't be taken away from one process.
         let text = "defaults { env { A \"1\" } }\nprocess \"x\" { command \"y\" }\n";
         let old = parse(text).unwrap().processes["x"].clone();

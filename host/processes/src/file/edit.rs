@@ -42,7 +42,7 @@ pub(crate) fn remove(text: &str, id: &str) -> Result<String, String> {
     wanted.processes.remove(id).ok_or_else(|| format!("there is no process `{id}`"))?;
     let document = document(text).map_err(|(_, problem)| problem)?;
     let node = node_of(&document, id)?;
-    let start = node.name().span().offset();
+    let start = begin_of(node, text);
     let mut end = end_of(node, text).max(start);
     let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
     let is_first = text[line..start].trim().is_empty();
@@ -101,7 +101,7 @@ pub(crate) fn extend(text: &str, id: &str, addition: &Addition) -> Result<String
     let children = node_of(&document, id)?.children().map(kdl::KdlDocument::nodes).unwrap_or_default();
     let said = children.iter().find(|child| *addition == Addition::AutoStart && child.name().value() == "auto-start");
     let first = said.or(children.first()).ok_or_else(|| format!("`{id}` says nothing"))?;
-    let start = first.name().span().offset();
+    let start = begin_of(first, text);
     let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
     let (end, after) = match said {
         Some(said) => (end_of(said, text).max(start), String::new()),
@@ -116,6 +116,12 @@ pub(super) fn node_of<'a>(document: &'a kdl::KdlDocument, id: &str) -> Result<&'
         node.name().value() == "process" && node.get(0).and_then(|value| value.as_string()) == Some(id)
     };
     document.nodes().iter().find(is_it).ok_or_else(|| format!("there is no process `{id}`"))
+}
+
+/// Returns where a node begins: with its annotation, if it has one.
+pub(super) fn begin_of(node: &kdl::KdlNode, text: &str) -> usize {
+    let annotated = node.ty().and_then(|ty| text.get(..ty.span().offset())?.rfind('('));
+    annotated.unwrap_or_else(|| node.name().span().offset())
 }
 
 /// Returns where a node ends: after its braces, or after its last word.

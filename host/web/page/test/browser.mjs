@@ -137,6 +137,13 @@ for (const theme of ['light', 'dark']) {
   check(`Escape closes the form in ${theme}`, (await page.$$('dialog[open]')).length ? 'it is open' : '')
 }
 
+// A form whose first field is fetched.
+await go('/providers')
+await page.click('main .page-head .btn-primary')
+await page.waitForSelector('#provider-preset')
+check('the form of a provider begins at its first field', (await page.evaluate(() => document.activeElement?.id)) === 'provider-preset' ? '' : 'it does not')
+await page.keyboard.press('Escape')
+
 // A phone: the page itself never scrolls sideways.
 await page.setViewportSize({ width: 375, height: 740 })
 for (const path of PAGES) {
@@ -313,8 +320,14 @@ await page.route('**/api/v1/servers/hostile/approve**', async (route) => {
 allowed = [noStore, /status of 409/]
 await go('/servers/hostile')
 await page.click('main .page-head .btn-primary')
+// The second click of a double click is not an answer.
+await page.evaluate(() => {
+  const look = () => (window.answersAtOnce ??= document.querySelector('button[form=ask]') && !document.querySelector('button[form=ask]').disabled)
+  new MutationObserver(look).observe(document.body, { childList: true, subtree: true })
+})
 await page.click('main .alert-warning .btn')
 await page.waitForSelector('dialog[open] pre.foreign')
+check('a question is not answered as it appears', (await page.evaluate(() => window.answersAtOnce)) === false ? '' : 'it is')
 check('a question is shown as text', (await page.innerText('dialog[open]')).includes(SHOWN) ? '' : 'it is not')
 check('a question: axe', await axeFindings())
 if (screenshots) await page.screenshot({ path: join(screenshots, 'question.png') })

@@ -36,7 +36,8 @@ fn show(call: &ApiCall) -> Reply<ShownServer> {
 
 fn add(call: &ApiCall, request: AddRequest) -> Reply<ServerAdd> {
     // It is written, even if it does not work yet.
-    let (added, problem) = call.wait(edit::add(&call.client, request, &call.person, &call.person))?;
+    let (added, problem) =
+        call.wait_alone(None, async |client| edit::add(client, request, &call.person, &call.person).await)?;
     if let Some(problem) = problem {
         call.person.note(problem.to_string());
     }
@@ -77,7 +78,8 @@ fn disable(call: &ApiCall, _: Nothing) -> Reply<ServersSwitch> {
 
 fn approve_pins(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
     let name = call.id();
-    let approval = call.wait(approve::approve(&call.client, name, &call.person, &call.person))?;
+    let approval =
+        call.wait_alone(None, async |client| approve::approve(client, name, &call.person, &call.person).await)?;
     // That nothing waited was told.
     let done = (!approval.approved.is_empty()).then(|| format!("approved the tools of {name}"));
     Ok(DoneOnPage { done: done.into_iter().collect() })
@@ -110,6 +112,6 @@ struct CalledOnPage {
 fn call_by_hand(call: &ApiCall, request: CallOnPage) -> Reply<CalledOnPage> {
     let given = vec![Value::Object(request.arguments).to_string()];
     let request = ToolCallRequest { name: format!("{}/{}", call.id(), request.tool), given };
-    let called = call.wait(call_tool(&call.client, &request, &call.person))?;
+    let called = call.wait_alone(None, async |client| call_tool(client, &request, &call.person).await)?;
     Ok(CalledOnPage { tool: called.tool, text: called.text, result: called.result, failed: called.failed })
 }

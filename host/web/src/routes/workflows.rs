@@ -32,7 +32,7 @@ struct WorkflowAnswers {
 }
 
 fn workflow_list(call: &ApiCall) -> Reply<WorkflowAnswers> {
-    Ok(WorkflowAnswers { workflows: workflows::list(&call.client)? })
+    Ok(WorkflowAnswers { workflows: workflows::list(call.alone(None)?.as_ref())? })
 }
 
 fn named(call: &ApiCall) -> Reply<WorkflowName> {
@@ -51,7 +51,7 @@ struct WorkflowAnswer {
 fn workflow(call: &ApiCall) -> Reply<WorkflowAnswer> {
     let workflows = Workflows::new(call.home().clone());
     let kept = workflows.get(&named(call)?)?;
-    let summary = workflows::summary(&workflows, &kept, &workflows::ScriptTools::of(call.client.pool()))?;
+    let summary = workflows::summary(&workflows, &kept, &workflows::ScriptTools::of(call.alone(None)?.pool()))?;
     Ok(WorkflowAnswer { workflow: summary, text: kept.text })
 }
 
@@ -61,7 +61,8 @@ fn remove_workflow(call: &ApiCall) -> Reply<DoneOnPage> {
 }
 
 fn approve_workflow(call: &ApiCall, _: Nothing) -> Reply<WorkflowSummary> {
-    call.wait(workflows::approve_named(&call.client, &named(call)?, &call.person, &call.person))
+    let name = named(call)?;
+    call.wait_alone(None, async |client| workflows::approve_named(client, &name, &call.person, &call.person).await)
 }
 
 /// A run of a workflow
