@@ -240,7 +240,7 @@ fn nothing_that_was_said_changes_the_structure_of_an_export() {
 fn an_empty_history_says_how_to_fill_it() {
     let env = Environment::new();
     let said = env.run(&["history", "search", "anything"]).ok();
-    assert!(said.stdout.contains("aiw history import --all"), "{}", said.stdout);
+    assert!(said.stdout.contains("`aiw history import`"), "{}", said.stdout);
     assert_eq!(env.json(&["history", "search", "anything"])["hits"], json!([]));
     assert_eq!(env.json(&["history", "stats"])["messages"], 0);
 }
