@@ -54,7 +54,7 @@ fn aiw_alone_on_a_terminal_opens_it_and_each_screen_has_a_number() {
         ("4", "no servers: `aiw mcp search"),
         ("5", "no providers: each AI CLI uses its own"),
         ("6", "no sessions: `aiw history import"),
-        ("7", "No plugins: add a market"),
+        ("7", "No plugins: `aiw plugin"),
         ("8", "begins a store"),
         ("9", "check: home"),
         ("0", "no events"),
@@ -459,6 +459,8 @@ fn what_comes_at_once_is_read_to_its_end() {
     terminal.press(&format!("{}?", "j".repeat(3_000)));
     terminal.wait_for("this help");
     terminal.press("\u{1b}");
+    // Read with the next key, it would be another one.
+    terminal.wait_for("no tasks");
     quit(terminal);
 }
 
