@@ -23,10 +23,13 @@ pub(crate) fn change(text: &str, id: &str, old: &Definition, new: &Definition) -
     for ((names, was), (_, is)) in said_by(old, &base).into_iter().zip(said_by(new, &base)) {
         let by_variable = || {
             // A block without variables goes as a whole.
-            (names == ["env"] && !is.is_empty()).then(|| with_variables(&text, id, old, new)).flatten()
+            let changed = (names == ["env"] && !is.is_empty()).then(|| with_variables(&text, id, old, new)).flatten();
+            // Part of a variable may be commented out, and would stay alone.
+            changed.filter(|text| parse(text).is_ok())
         };
         if was != is {
-            text = by_variable().map_or_else(|| with_lines(&text, id, names, &is), Ok)?;
+            let changed = by_variable().map_or_else(|| with_lines(&text, id, names, &is), Ok);
+            text = changed.map_err(|problem| format!("{problem}: change the file by hand"))?;
         }
     }
     checked(text, &wanted).map(Some)
