@@ -52,8 +52,10 @@ impl EventReader {
     /// Returns a reader, for somebody in this directory.
     pub fn new(home: &Home, cwd: &Path, request: EventsRequest) -> Result<Self, AppError> {
         let project = ProcessProject::find(cwd)?.directory().to_owned();
-        let events = EventLog::of(home.root());
-        let events = request.process.iter().fold(events, |events, name| events.named(name));
+        let mut events = EventLog::of(home.root());
+        if let Some(name) = &request.process {
+            events = events.named(name);
+        }
         Ok(Self { events, request, project, watch: None })
     }
 

@@ -43,8 +43,7 @@ pub fn run(cli: CliKind, args: RunArgs, home: &Home, output: &Output) -> Result<
             return Err(line::without_prompt(cli, &args, home, failure));
         }
         if !std::io::stdin().is_terminal() {
-            let failure = Failure::user("there is no prompt, and no terminal for the interactive mode");
-            return Err(line::without_prompt(cli, &args, home, failure));
+            return Err(line::without_prompt(cli, &args, home, no_terminal()));
         }
     }
     let request = request(home, cli, &args, prompt)?;
@@ -85,6 +84,11 @@ pub fn run(cli: CliKind, args: RunArgs, home: &Home, output: &Output) -> Result<
     };
     runs::make_room(home);
     ended
+}
+
+/// The failure of a run that has nothing to do and nobody to ask.
+pub(super) fn no_terminal() -> Failure {
+    Failure::user("there is no prompt, and no terminal for the interactive mode")
 }
 
 /// The prompt's bytes; none for the interactive mode.

@@ -309,8 +309,7 @@ fn go_on(
 ) -> Result<(), Failure> {
     let (task, run) = tasks::resume(tasks, id)?;
     if prompt.is_empty() && !std::io::stdin().is_terminal() {
-        let failure = Failure::user("there is no prompt, and no terminal for the interactive mode");
-        return Err(failure.with_hint(format!("aiw task resume {} \"what to do\"", task.id)));
+        return Err(super::run::no_terminal().with_hint(format!("aiw task resume {} \"what to do\"", task.id)));
     }
     let args = RunArgs {
         provider: run.provider,

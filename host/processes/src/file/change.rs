@@ -2,9 +2,12 @@
 
 use std::ops::Range;
 
-use super::edit::{begin_of, checked, defaults, end_of, env, need, node_of, quoted, restart, variable, words};
+use super::edit::{
+    begin_of, break_before, checked, defaults, end_of, env, line_end, line_of, need, node_of, quoted, restart,
+    variable, words,
+};
 use super::parse;
-use super::read::document;
+use super::read::{at, document};
 use crate::definition::{Definition, EnvValue, Run};
 
 /// Returns the text in which a process is defined otherwise. What stays the same stays as it is written. Returns none if
@@ -53,7 +56,7 @@ fn with_lines(text: &str, id: &str, names: &[&str], lines: &[String]) -> Result<
     match place {
         None => new.insert_str(start, &(lines + &between)),
         Some(place) if lines.is_empty() => new.replace_range(without_line(text, place), ""),
-        Some(place) => new.replace_range(at(place)..end_of(place, text).max(at(place)), &lines),
+        Some(place) => new.replace_range(at(place)..end_of(place, text), &lines),
     }
     Ok(new)
 }
@@ -97,28 +100,10 @@ fn children_of<'a>(document: &'a kdl::KdlDocument, id: &str) -> Result<&'a [kdl:
     Ok(node_of(document, id)?.children().map(kdl::KdlDocument::nodes).unwrap_or_default())
 }
 
-fn at(node: &kdl::KdlNode) -> usize {
-    node.name().span().offset()
-}
-
-/// Returns what ends the lines of a text.
-fn line_end(text: &str) -> &'static str {
-    if text.contains("\r\n") { "\r\n" } else { "\n" }
-}
-
-/// Returns what stands between a node and one that is written before it.
-fn break_before(text: &str, start: usize) -> String {
-    let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
-    match text[line..start].trim() {
-        "" => format!("{}{}", line_end(text), &text[line..start]),
-        _ => "; ".to_owned(),
-    }
-}
-
 /// Returns the range of a node with the rest of its line, if nothing else stands there.
 fn without_line(text: &str, node: &kdl::KdlNode) -> Range<usize> {
-    let (start, end) = (begin_of(node, text), end_of(node, text).max(at(node)));
-    let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let (start, end) = (begin_of(node, text), end_of(node, text));
+    let line = line_of(text, start);
     let rest = text[end..].len() - text[end..].trim_start_matches([' ', '\t', '\r']).len();
     match text[end + rest..].chars().next() {
         Some('\n') if text[line..start].trim().is_empty() => line..end + rest + 1,

@@ -4,7 +4,7 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use super::read::document;
+use super::read::{at, document};
 use super::values::{after_quoted, size};
 use super::{Defined, Definitions, parse};
 use crate::definition::{Definition, EnvValue, EventHook, NeedOf, RestartPolicy, Run, StopPolicy};
@@ -43,8 +43,8 @@ pub(crate) fn remove(text: &str, id: &str) -> Result<String, String> {
     let document = document(text).map_err(|(_, problem)| problem)?;
     let node = node_of(&document, id)?;
     let start = begin_of(node, text);
-    let mut end = end_of(node, text).max(start);
-    let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let mut end = end_of(node, text);
+    let line = line_of(text, start);
     let is_first = text[line..start].trim().is_empty();
     let blank = |from: usize| text[from..].len() - text[from..].trim_start_matches([' ', '\t', '\r']).len();
     // What ends the node goes with it, and the line if nothing else stands there.
@@ -102,11 +102,9 @@ pub(crate) fn extend(text: &str, id: &str, addition: &Addition) -> Result<String
     let said = children.iter().find(|child| *addition == Addition::AutoStart && child.name().value() == "auto-start");
     let first = said.or(children.first()).ok_or_else(|| format!("`{id}` says nothing"))?;
     let start = begin_of(first, text);
-    let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
     let (end, after) = match said {
-        Some(said) => (end_of(said, text).max(start), String::new()),
-        None if text[line..start].trim().is_empty() => (start, format!("\n{}", &text[line..start])),
-        None => (start, "; ".to_owned()),
+        Some(said) => (end_of(said, text), String::new()),
+        None => (start, break_before(text, start)),
     };
     checked(format!("{}{addition}{after}{}", &text[..start], &text[end..]), &wanted)
 }
@@ -121,7 +119,23 @@ pub(super) fn node_of<'a>(document: &'a kdl::KdlDocument, id: &str) -> Result<&'
 /// Returns where a node begins: with its annotation, if it has one.
 pub(super) fn begin_of(node: &kdl::KdlNode, text: &str) -> usize {
     let annotated = node.ty().and_then(|ty| text.get(..ty.span().offset())?.rfind('('));
-    annotated.unwrap_or_else(|| node.name().span().offset())
+    annotated.unwrap_or_else(|| at(node))
+}
+
+/// Returns where the line of a place begins.
+pub(super) fn line_of(text: &str, place: usize) -> usize {
+    text[..place].rfind('\n').map_or(0, |at| at + 1)
+}
+
+/// Returns what ends the lines of a text.
+pub(super) fn line_end(text: &str) -> &'static str {
+    if text.contains("\r\n") { "\r\n" } else { "\n" }
+}
+
+/// Returns what stands between a node and one that is written before it.
+pub(super) fn break_before(text: &str, start: usize) -> String {
+    let indent = &text[line_of(text, start)..start];
+    if indent.trim().is_empty() { format!("{}{indent}", line_end(text)) } else { "; ".to_owned() }
 }
 
 /// Returns where a node ends: after its braces, or after its last word.

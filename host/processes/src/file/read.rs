@@ -195,7 +195,7 @@ fn hook(node: &KdlNode) -> Result<EventHook, At> {
     Ok(EventHook { on, of, command, timeout })
 }
 
-fn at(node: &KdlNode) -> usize {
+pub(super) fn at(node: &KdlNode) -> usize {
     node.name().span().offset()
 }
 
