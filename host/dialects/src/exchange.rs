@@ -20,6 +20,8 @@ pub(crate) struct Exchange {
     pub ids: Ids,
     /// The seed of this answer's ids.
     pub seed: String,
+    /// When the request came, in seconds since 1970.
+    pub created: u64,
     pub is_streamed: bool,
     /// Whether the client wants the tokens at the end of the events (Chat Completions).
     pub wants_usage: bool,

@@ -22,14 +22,16 @@ const MODELS: usize = 2_000;
 /// The lists of all APIs, as far as they are read.
 #[derive(Deserialize)]
 struct Listed {
-    #[serde(default, alias = "models")]
-    data: Vec<ListedModel>,
+    data: Option<Vec<ListedModel>>,
+    /// Google's field. Some routers send both.
+    models: Option<Vec<ListedModel>>,
 }
 
 #[derive(Deserialize)]
 struct ListedModel {
-    #[serde(default, alias = "name")]
     id: Option<String>,
+    /// What Google calls it. Routers send a name for people beside the id.
+    name: Option<String>,
 }
 
 impl Gateway {
@@ -79,7 +81,7 @@ impl Gateway {
             let said = format!("provider `{}` lists its models in a way that aiw does not know", upstream.provider);
             return Err(UpstreamFailure::new(FailureKind::Upstream, said));
         };
-        let names = listed.data.into_iter().filter_map(|model| model.id);
+        let names = listed.data.or(listed.models).into_iter().flatten().filter_map(|model| model.id.or(model.name));
         let names = names.map(|name| name.strip_prefix("models/").map(str::to_owned).unwrap_or(name));
         Ok(names.filter(|name| is_model(name) && upstream.masked(name) == *name).take(MODELS).collect())
     }

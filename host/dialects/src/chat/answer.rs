@@ -155,15 +155,17 @@ impl AnswerWriter {
 fn start(exchange: &Exchange, out: &mut Vec<u8>) {
     out.extend_from_slice(b"data: {\"id\":\"chatcmpl-");
     out.extend_from_slice(exchange.seed.as_bytes());
-    out.extend_from_slice(b"\",\"object\":\"chat.completion.chunk\",\"created\":0,\"model\":");
+    out.extend_from_slice(b"\",\"object\":\"chat.completion.chunk\",\"created\":");
+    out.extend_from_slice(exchange.created.to_string().as_bytes());
+    out.extend_from_slice(b",\"model\":");
     write_string(out, &exchange.asked);
     out.extend_from_slice(b",\"choices\":[{\"index\":0,\"delta\":{");
 }
 
 fn chunk(delta: Value, stop: Option<&str>, exchange: &Exchange) -> Value {
     json!({
-        "id": format!("chatcmpl-{}", exchange.seed), "object": "chat.completion.chunk", "created": 0,
-        "model": exchange.asked, "choices": [{"index": 0, "delta": delta, "finish_reason": stop}],
+        "id": format!("chatcmpl-{}", exchange.seed), "object": "chat.completion.chunk",
+        "created": exchange.created, "model": exchange.asked, "choices": [{"index": 0, "delta": delta, "finish_reason": stop}],
     })
 }
 
@@ -256,7 +258,8 @@ pub(crate) fn write_whole(answer: &Collected, exchange: &mut Exchange) -> Vec<u8
         message.insert("tool_calls".into(), calls.into());
     }
     let answer = json!({
-        "id": format!("chatcmpl-{}", exchange.seed), "object": "chat.completion", "created": 0, "model": exchange.asked,
+        "id": format!("chatcmpl-{}", exchange.seed), "object": "chat.completion", "created": exchange.created,
+        "model": exchange.asked,
         "choices": [{"index": 0, "message": message, "logprobs": null, "finish_reason": stop(answer.stop, has_calls)}],
         "usage": usage(answer.usage),
     });

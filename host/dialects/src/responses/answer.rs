@@ -295,7 +295,8 @@ fn response(
         })
     });
     json!({
-        "id": format!("resp_{}", exchange.seed), "object": "response", "created_at": 0, "status": status,
+        "id": format!("resp_{}", exchange.seed), "object": "response", "created_at": exchange.created,
+        "status": status,
         "model": exchange.asked, "output": output, "error": error, "incomplete_details": details, "usage": usage,
     })
 }
