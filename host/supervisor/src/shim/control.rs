@@ -94,7 +94,7 @@ impl Control {
         while let Ok((mut stream, _)) = self.listener.accept() {
             // Too many, or another user: root may open the directory to others.
             let is_ours = platform::peer(&stream).is_ok_and(|uid| uid == geteuid().as_raw());
-            let is_good = is_ours && self.viewers.len() < MOST && stream.set_nonblocking(true).is_ok();
+            let is_good = is_ours && self.has_place() && stream.set_nonblocking(true).is_ok();
             if is_good && stream.write_all(&hello(terminal)).is_ok() {
                 let number = self.next;
                 self.next += 1;
@@ -108,6 +108,15 @@ impl Control {
                 });
             }
         }
+    }
+
+    /// Returns whether one more may connect. Who has hung up takes no place but for a frame that is still to be passed on.
+    fn has_place(&mut self) -> bool {
+        if self.viewers.len() >= MOST {
+            self.viewers.iter_mut().for_each(Viewer::receive);
+            self.viewers.retain(|viewer| !viewer.has_left || matches!(Frame::first(&viewer.received), Ok(Some(_))));
+        }
+        self.viewers.len() < MOST
     }
 
     /// Tells who sent a frame what became of it. Who reads no answers gets none.

@@ -10,6 +10,8 @@ const [address] = process.argv.slice(2)
 const origin = new URL(address).origin
 const browser = await chromium.launch({ executablePath: process.env.AIW_TEST_CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] })
 const context = await browser.newContext({ locale: 'en-GB' })
+// A guard, which a machine with other work may need.
+context.setDefaultTimeout(120_000)
 const processes = await context.newPage()
 await processes.goto(address)
 await processes.waitForSelector('main h1')
@@ -25,7 +27,7 @@ process.stdin.resume()
 await new Promise((done) => process.stdin.on('end', done))
 let failed = 0
 async function check(name, page, shows) {
-  const seen = await page.waitForFunction(shows, null, { timeout: 60_000 }).then(() => true, () => false)
+  const seen = await page.waitForFunction(shows).then(() => true, () => false)
   const same = await page.evaluate(() => window.kept === true)
   if (!seen || !same) failed++
   console.log(`${seen && same ? 'ok  ' : 'FAIL'} ${name}${same ? '' : ': it was loaded again'}${seen ? '' : `: ${await page.innerText('main')}`}`)
