@@ -38,16 +38,16 @@ fn signal(child: &Child, signal: Signal) {
 }
 
 /// Waits for a process to end, and kills it if it hangs.
-fn ended(child: &mut Child, patience: Duration) -> ExitStatus {
+fn ended(child: &mut Child) -> ExitStatus {
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             return status;
         }
-        if start.elapsed() > patience {
+        if start.elapsed() > HANGS {
             child.kill().unwrap();
             child.wait().unwrap();
-            panic!("the process did not end within {patience:?}");
+            panic!("the process did not end within {HANGS:?}");
         }
         sleep(Duration::from_millis(2));
     }
@@ -253,7 +253,7 @@ fn stopped(arguments: &[&str], with: Signal) -> (Environment, Run) {
         sleep(Duration::from_millis(5));
     }
     signal(&child, with);
-    ended(&mut child, Duration::from_secs(5));
+    ended(&mut child);
     let run: Run = child.wait_with_output().unwrap().into();
     assert_eq!(["mcp.json", "plugins.json", "settings.json"].map(|name| env.read(name)), before);
     assert_eq!(consistent(&env), ids([0]));
@@ -295,7 +295,7 @@ fn ctrl_c_ends_the_wait_for_another_process() {
     sleep(Duration::from_millis(500));
     assert!(child.try_wait().unwrap().is_none(), "it waits for the lock");
     signal(&child, Signal::INT);
-    ended(&mut child, Duration::from_secs(5));
+    ended(&mut child);
     let run: Run = child.wait_with_output().unwrap().into();
     assert_eq!(run.code, 130, "{}", run.whole());
     drop(lock);

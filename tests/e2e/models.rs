@@ -411,7 +411,8 @@ fn an_indexer_stops_when_the_model_is_switched_off_or_removed_and_goes_on_where_
     let done = || env.json(&["history", "stats"])["vectors"].as_u64().unwrap();
     let ends = |pid: i64, begun: Instant| {
         until(|| !is_there(pid));
-        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+        // What is left would take it longer.
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     };
     let first = indexer(&env);
     let off = env.run(&["model", "off"]).ok();

@@ -394,7 +394,7 @@ fn a_stalled_server_is_left_when_the_future_is_dropped() {
         // Dropping the runtime waits for the blocking thread.
         let dropped = Instant::now();
         drop(runtime);
-        assert!(dropped.elapsed() < Duration::from_millis(500), "{stalls}: {:?}", dropped.elapsed());
+        assert!(dropped.elapsed() < Duration::from_secs(20), "{stalls}: {:?}", dropped.elapsed());
     }
 }
 

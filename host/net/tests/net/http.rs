@@ -306,13 +306,13 @@ fn a_body_as_long_as_a_component_is_read_by_who_asks_for_it() {
 fn an_announced_length_beyond_the_limit_is_not_read() {
     let server = Server::start(|_, stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n");
-        std::thread::sleep(Duration::from_secs(5));
+        std::thread::sleep(Duration::from_secs(60));
     });
     let start = Instant::now();
     let error = get(&server.granted(), &HttpRequest::new(server.url("/"))).unwrap_err();
     assert!(matches!(error, NetError::TooLarge { .. }), "{error}");
-    // The server says nothing more for five seconds, and nobody waits for it.
-    assert!(start.elapsed() < Duration::from_secs(4));
+    // The server says nothing more for a minute, and nobody waits for it.
+    assert!(start.elapsed() < Duration::from_secs(20));
 }
 
 #[test]
@@ -344,7 +344,7 @@ fn a_trickling_body_ends_at_the_deadline() {
     let start = Instant::now();
     let error = get(&server.granted(), &HttpRequest::new(server.url("/?token=hunter2"))).unwrap_err();
     assert_eq!(error.to_string(), format!("`{}` took too long", server.url("/")));
-    assert!(start.elapsed() < Duration::from_secs(3));
+    assert!(start.elapsed() < Duration::from_secs(20));
 }
 
 #[test]
@@ -352,12 +352,12 @@ fn silence_ends_before_and_within_a_body() {
     for head in ["", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"] {
         let server = Server::start(move |_, stream| {
             let _ = stream.write_all(head.as_bytes());
-            std::thread::sleep(Duration::from_secs(20));
+            std::thread::sleep(Duration::from_secs(60));
         });
         let start = Instant::now();
         let error = get(&server.granted(), &HttpRequest::new(server.url("/"))).unwrap_err();
         assert!(matches!(error, NetError::Unavailable { .. }), "{error}");
-        assert!(start.elapsed() < Duration::from_secs(3));
+        assert!(start.elapsed() < Duration::from_secs(20));
     }
 }
 

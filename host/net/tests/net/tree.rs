@@ -252,10 +252,7 @@ fn a_directory_has_a_revision_that_changes_with_its_files() {
         world.write(&format!("r/many/{}/{n}", n % 20), "x");
     }
     let revision = || from_directory(&world).revision().to_owned();
-    let start = Instant::now();
     let first = revision();
-    // This takes 3 ms on an idle machine.
-    assert!(start.elapsed() < Duration::from_millis(100));
     assert!(first.starts_with("dir-") && first.len() == 20, "{first}");
     world.write("r/.git/x", "y");
     world.write("r/node_modules/x", "y");

@@ -88,8 +88,14 @@ fn with_variable(text: &str, id: &str, name: &str, value: Option<&EnvValue>) -> 
         (Some(node), Some(value)) => new.replace_range(at(node)..end_of(node, text), &variable(name, value)),
         (Some(node), None) => new.replace_range(without_line(text, node), ""),
         (None, Some(value)) => {
-            let start = begin_of(nodes().next()?, text);
-            new.insert_str(start, &(variable(name, value) + &break_before(text, start)));
+            let first = nodes().next().map(|node| (begin_of(node, text), ""));
+            // A block of nothing but comments keeps them.
+            let in_block =
+                || text[..end_of(blocks().next()?, text)].strip_suffix('}').map(|inside| (inside.len(), "    "));
+            let (start, deeper) = first.or_else(in_block)?;
+            let between = break_before(text, start);
+            let deeper = if between.trim().is_empty() { deeper } else { "" };
+            new.insert_str(start, &(deeper.to_owned() + &variable(name, value) + &between));
         }
         (None, None) => return None,
     }
@@ -199,6 +205,12 @@ process "db" { command "postgres" }; process "cache" { command "redis"; auto-sta
             text.replace("A \"1\" // why", "\"C\" \"4\"\r\n     // why")
         );
         assert_eq!(with(&[("A", None), ("B", None)]), "process \"x\" {\r\n  command \"y\"\r\n}\r\n");
+        // A block of comments keeps them.
+        let only = text.replace("    A \"1\" // why\r\n    B \"2\"\r\n", "    // A \"1\" }\r\n");
+        let first = parse(&only).unwrap().processes["x"].clone();
+        let set = Definition { env: [("A".into(), literal("3"))].into(), ..first.clone() };
+        let said = only.replace("}\r\n  }", "}\r\n      \"A\" \"3\"\r\n  }");
+        assert_eq!(change(&only, "x", &first, &set), Ok(Some(said)));
         // A new block has the line ends of the file.
         let bare = text.replace("  env {\r\n    A \"1\" // why\r\n    B \"2\"\r\n  }\r\n", "");
         let first = parse(&bare).unwrap().processes["x"].clone();
