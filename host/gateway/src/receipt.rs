@@ -236,6 +236,11 @@ impl Used {
         } else {
             shares.note(session, tokens);
         }
+        // Whoever leaves does not learn what the provider goes on to write. A budget counts what was expected.
+        if self.is_cut && tokens.output == 0 && self.said == 0 {
+            tokens.output = expected.written;
+            estimated = true;
+        }
         let plausible = if self.is_cut { PLAUSIBLE_BEGINNING } else { PLAUSIBLE };
         if tokens.output.saturating_mul(plausible) < self.said {
             tokens.output = self.said;
@@ -263,7 +268,8 @@ mod tests {
             // One token in 2,500.
             (1, 300, 400, false, (2_500, 300, true)),
             (2_000, 1, 2_500, false, (2_000, 2_500, true)),
-            (0, 0, 0, true, (2_500, 0, true)),
+            (0, 0, 0, true, (2_500, 1_000, true)),
+            (2_000, 0, 0, true, (2_000, 1_000, true)),
             // The beginning was counted, then the answer broke off.
             (2_000, 1, 8, true, (2_000, 8, true)),
             (2_000, 1, 8, false, (2_000, 1, false)),
