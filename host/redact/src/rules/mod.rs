@@ -294,6 +294,12 @@ impl Redactor {
         let mut coded = look.coded;
         coded.iter_mut().for_each(|(start, end)| (*start, *end) = (seen.origin(*start), seen.origin(*end)));
         self.clean(&mut text, look.hits, Some(&mut seen), is_forms, &mut []);
+        // Tokens without escapes are looked at in the text itself, with all that stands around them.
+        if seen.is_decoded {
+            let mut spans = random::spans(&text, self.is_strict, |_| false);
+            spans.retain(|span| seen.has_escape(*span));
+            seen.take(&spans);
+        }
         let spans = seen.spans();
         if !spans.is_empty() {
             *out = Cow::Owned(without(out, &spans));

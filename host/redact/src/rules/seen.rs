@@ -6,7 +6,7 @@ use super::text::{REDACTED, Span};
 /// Colours, invisible signs and escapes that may hide a name or part a token.
 pub(super) const HIDING: &[&str] = &[
     "\u{1b}[", "\\u001b", "\\x1b", "\\033", "\\e[", "\u{200b}", "\u{200c}", "\u{200d}", "\u{2060}", "\u{ad}",
-    "\u{feff}", "\\u00", "\\x2", "\\x3", "\\/", "%40", "%20-", "&ntilde;", "&szlig;",
+    "\u{feff}", "\\u00", "\\x2", "\\x3", "\\x4", "\\x5", "\\x6", "\\x7", "\\/", "%40", "%20-", "&ntilde;", "&szlig;",
 ];
 
 /// Escapes that may stand between a name and its value, but not within a name.
@@ -36,7 +36,7 @@ pub(super) struct Seen {
     /// The spans that were taken out of it, in their order and apart.
     taken: Vec<Span>,
     /// Whether signs of it are longer in the original.
-    is_decoded: bool,
+    pub(super) is_decoded: bool,
 }
 
 impl Seen {
@@ -168,19 +168,30 @@ impl Seen {
 
     /// Takes stretches of the text out, which are in their order. The text has [`REDACTED`] for those before.
     pub(super) fn take(&mut self, spans: &[Span]) {
-        // Where each stretch that was taken before is now.
-        let places = self.taken.iter().scan(0, |shift: &mut isize, (start, end)| {
-            let now = start.wrapping_add_signed(*shift);
-            *shift += REDACTED.len() as isize - (end - start) as isize;
-            Some(now)
-        });
-        let places: Vec<usize> = places.collect();
+        let places = self.places();
         let mut made: Vec<Span> = spans
             .iter()
             .map(|(start, end)| (self.made(*start, false, &places), self.made(*end, true, &places)))
             .collect();
         made.append(&mut self.taken);
         self.taken = merged(made);
+    }
+
+    /// Whether a stretch of the text, as it is now, has signs that are longer in the original.
+    pub(super) fn has_escape(&self, (start, end): Span) -> bool {
+        let places = self.places();
+        let (start, end) = (self.made(start, false, &places), self.made(end, true, &places));
+        self.is_decoded && self.after(end) - self.origin(start) > end - start
+    }
+
+    /// Where each stretch that was taken out is now.
+    fn places(&self) -> Vec<usize> {
+        let places = self.taken.iter().scan(0, |shift: &mut isize, (start, end)| {
+            let now = start.wrapping_add_signed(*shift);
+            *shift += REDACTED.len() as isize - (end - start) as isize;
+            Some(now)
+        });
+        places.collect()
     }
 
     /// Where a place of the text, as it is now, was when it was made. `places`: where each stretch that was taken is now.

@@ -357,6 +357,29 @@ fn what_is_named_a_secret_is_taken_out() {
 }
 
 #[test]
+fn a_token_that_looks_random_is_taken_out_in_escapes() {
+    let redactor = Redactor::new(&[]).unwrap();
+    let token = "q7Xv9LmR2tZk4Wb8NcYd1Pf6";
+    let coded = |text: &str, code: fn(char) -> String| text.chars().map(code).collect::<String>();
+    let unicode: fn(char) -> String = |c| format!("\\u{:04x}", u32::from(c));
+    let hex: fn(char) -> String = |c| format!("\\x{:02x}", u32::from(c));
+    for text in [
+        format!("{{\"x\":\"{}\"}} y", coded(token, unicode)),
+        format!("x = \"{}\"; y", coded(token, hex)),
+        format!("token_of \"{}\\u0034{}\" y", &token[..12], &token[13..]),
+        format!("password {}\u{200b}{} y", &token[..8], &token[8..]),
+    ] {
+        let out = redactor.redact(&text).into_owned();
+        assert!(out.contains(REDACTED) && out.ends_with(" y") && !out.contains(&token[..6]), "{text} -> {out}");
+        assert!(!out.contains("\\u0071") && !out.contains("\\x71"), "{text} -> {out}");
+    }
+    for harmless in ["8c1d2f0e-6b7a-4c3d-9e5f-0a1b2c3d4e5f", "the quick brown fox jumps over 13 lazy dogs"] {
+        let text = format!("{{\"x\":\"{}\"}} y", coded(harmless, unicode));
+        assert_eq!(redactor.redact(&text), text);
+    }
+}
+
+#[test]
 fn a_value_of_the_vault_is_taken_out_as_json_escapes_it() {
     let value = "say \"canary\"\\a/é<b>\n\tend\u{1}";
     let redactor = Redactor::new(&[value.to_owned(), "plain/canary".to_owned()]).unwrap();
