@@ -227,7 +227,7 @@ fn field(name: &str, asked: &Value, message: &str) -> Result<Value, Problem> {
 /// Whether a sentence names something that is a secret, or that can be one as a number.
 fn names_secret(text: &str, is_number: bool) -> bool {
     const WHOLE: [&str; 4] = ["pin", "otp", "senha", "heslo"];
-    const WORDS: [&str; 37] = [
+    const WORDS: [&str; 41] = [
         "passw",
         "passphrase",
         "passcode",
@@ -248,6 +248,10 @@ fn names_secret(text: &str, is_number: bool) -> bool {
         "one time code",
         "verification code",
         "security code",
+        "card number",
+        "credit card",
+        "cvv",
+        "cvc",
         "sk-ant",
         "kennwort",
         "geheimwort",
@@ -268,10 +272,25 @@ fn names_secret(text: &str, is_number: bool) -> bool {
     ];
     let text = text.to_lowercase();
     let latin = latin_letters(&text);
+    let spelled = spelled_out(&latin);
     let is_word = |word: &&&str| !(is_number && **word == "token");
     // A description may say that none is to be given.
-    WHOLE.contains(&latin.trim())
-        || WORDS.iter().filter(is_word).any(|word| text.contains(word) || latin.contains(word))
+    let forms = [&text, &latin, &spelled];
+    WHOLE.iter().any(|word| latin.trim() == *word || spelled.trim() == *word)
+        || WORDS.iter().filter(is_word).any(|word| forms.iter().any(|form| form.contains(word)))
+}
+
+/// Returns the words of a text that are spelled out: `p a s s w o r d`.
+fn spelled_out(text: &str) -> String {
+    let signs = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let mut spelled = String::new();
+    for sign in signs {
+        match sign.chars().count() {
+            1 => spelled.push_str(sign),
+            _ => spelled.push(' '),
+        }
+    }
+    spelled
 }
 
 fn label<'a>(field: &'a Map<String, Value>, key: &str) -> &'a str {
@@ -376,6 +395,9 @@ mod tests {
             json!({"x": {"type": "string", "title": "Mot de passe"}}),
             json!({"x": {"type": "string", "title": "\u{5bc6}\u{7801}"}}),
             json!({"x": {"type": "string", "title": "One-time code"}}),
+            json!({"x": {"type": "string", "title": "Your p a s s w o r d"}}),
+            json!({"x": {"type": "integer", "title": "P. I. N."}}),
+            json!({"x": {"type": "string", "title": "CVV of your credit card"}}),
             json!({"x": {"type": "string", "description": "Paste the token here"}}),
             json!({"x": {"type": "string", "format": "password"}}),
             json!({"x": {"type": "object"}}),

@@ -275,12 +275,22 @@ fn check_uri(value: &Value, grammar: fn(&str) -> bool, ends: &[char], what: &str
     must(!scheme.eq_ignore_ascii_case(OWN_SCHEME), "a URI of the server's own")
 }
 
-/// Whether a text has only what may stand in a URI: its characters, and whole bytes in percent.
+/// Whether a text is a URI, as strict readers take it: its characters, whole bytes in percent, a port of digits, and
+/// brackets around a whole host.
 ///
-/// <https://www.rfc-editor.org/rfc/rfc3986#section-2>
+/// <https://www.rfc-editor.org/rfc/rfc3986#appendix-A>
 fn is_uri(text: &str) -> bool {
-    let is_plain = |c: u8| c.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=".contains(&c);
-    are_whole(text, is_plain)
+    let Some((_, after)) = text.split_once("://") else { return are_whole(text, is_of_uri) };
+    let authority = &after[..after.find(['/', '?', '#']).unwrap_or(after.len())];
+    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+    // What follows the last colon outside of brackets.
+    let (host, port) = place.rsplit_once(':').filter(|(_, port)| !port.contains(']')).unwrap_or((place, ""));
+    let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    are_whole(text, is_of_uri) && !inner.contains(['[', ']']) && port.bytes().all(|c| c.is_ascii_digit())
+}
+
+fn is_of_uri(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=".contains(&byte)
 }
 
 /// Whether a text has only such bytes, and bytes in percent.
@@ -303,12 +313,12 @@ fn is_uri_template(text: &str) -> bool {
     let mut rest = text;
     while let Some((literal, after)) = rest.split_once('{') {
         let Some((expression, next)) = after.split_once('}') else { return false };
-        if !is_uri(literal) || !is_expression(expression) {
+        if !are_whole(literal, is_of_uri) || !is_expression(expression) {
             return false;
         }
         rest = next;
     }
-    is_uri(rest)
+    are_whole(rest, is_of_uri)
 }
 
 fn is_expression(text: &str) -> bool {
@@ -426,6 +436,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
+
+    #[test]
+    fn a_uri_is_one_for_strict_readers() {
+        for good in ["file:///a[1].txt", "http://[::1]:80/x", "https://u@a.example:8080/?q=a:b#c", "x:y", "db://a/b@c"]
+        {
+            assert!(is_uri(good), "{good}");
+        }
+        for bad in ["http://[::1", "http://::1]/", "http://a[b]/", "http://[[::1]]/", "http://a:80x/", "http://a b/"] {
+            assert!(!is_uri(bad), "{bad}");
+        }
+        assert!(is_uri_template("http://[{address}]:{port}/{+path}"));
+    }
 
     /// A whole item of each kind.
     fn whole(kind: Kind) -> Value {
