@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use crate::registry::Format;
-use crate::{Secret, hex};
+use crate::{Secret, hex, visible};
 
 /// A plan that somebody agrees to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,8 @@ impl fmt::Display for Effect {
             Self::Writes(what) => ("writes", what),
             Self::Reaches(what) => ("reaches", what),
         };
-        write!(f, "{does} {what}")
+        // Others wrote it, and each view shows it as one line, as it shows what the plan is about.
+        write!(f, "{does} {}", visible(what))
     }
 }
 
@@ -306,6 +307,15 @@ impl Sink for Heard {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_effect_is_one_line_that_hides_nothing() {
+        let effect = Effect::Runs("echo a\u{202e}b\u{1b}[2K\nreads nothing".into());
+        let shown = effect.to_string();
+        assert_eq!(shown, "runs echo a\\u{202e}b\\u{1b}[2K\\nreads nothing");
+        // A view that looks once more changes nothing.
+        assert_eq!(visible(&shown), shown);
+    }
 
     #[test]
     fn a_yes_to_a_plan_is_none_to_another_one() {
