@@ -22,13 +22,13 @@ pub(crate) fn add(text: &str, id: &str, definition: &Definition) -> Result<Strin
     if wanted.processes.insert(id.to_owned(), definition.clone()).is_some() {
         return Err(format!("there is a process `{id}` already"));
     }
-    let mut new = text.to_owned();
+    let (mut new, line_end) = (text.to_owned(), line_end(text));
     if !new.is_empty() && !new.ends_with('\n') {
-        new.push('\n');
+        new.push_str(line_end);
     }
     // The values of the file's own `defaults` count for it, too, so all that differs from them is written.
     let defaults = defaults(text);
-    new.push_str(&node(id, definition, &defaults));
+    new.push_str(&node(id, definition, &defaults).replace('\n', line_end));
     checked(new, &wanted)
 }
 
@@ -423,6 +423,23 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
         assert!(text.contains("stop signal=\"TERM\" grace=\"5s\""), "{text}");
         assert!(add(&text, "web", &definition).is_err());
         assert!(add("", "web", &definition).unwrap().starts_with("process \"web\" {"));
+    }
+
+    #[test]
+    fn what_is_added_has_the_line_ends_of_its_file() {
+        let env = [("A".to_owned(), EnvValue::Literal("1\n2".into()))].into();
+        let definition = Definition { run: Run::Command(vec!["a\nb".into()]), env, ..Definition::default() };
+        for text in ["process \"a\" { command \"x\" }", "process \"a\" { command \"x\" }\n// end\n"] {
+            for (text, end) in
+                [(format!("// top\n{text}"), "\n"), (format!("// top\r\n{}", text.replace('\n', "\r\n")), "\r\n")]
+            {
+                let added = add(&text, "b", &definition).unwrap();
+                assert_eq!(added.matches('\n').count(), added.matches(end).count(), "{added:?}");
+                assert!(added.starts_with(&text) && added.ends_with(&format!("}}{end}")), "{added:?}");
+                assert_eq!(parse(&added).unwrap().processes["b"], definition);
+                assert_eq!(end == "\r\n", added.contains('\r'), "{added:?}");
+            }
+        }
     }
 
     #[test]
