@@ -25,10 +25,13 @@ pub(crate) fn change(text: &str, id: &str, old: &Definition, new: &Definition) -
     let mut text = text.to_owned();
     for ((names, was), (_, is)) in said_by(old, &base).into_iter().zip(said_by(new, &base)) {
         let by_variable = || {
-            // A block without variables goes as a whole.
-            let changed = (names == ["env"] && !is.is_empty()).then(|| with_variables(&text, id, old, new)).flatten();
+            let changed = (names == ["env"]).then(|| with_variables(&text, id, old, new)).flatten();
             // Part of a variable may be commented out, and would stay alone.
-            changed.filter(|text| parse(text).is_ok())
+            let is_meant = |text: &String| {
+                parse(text).is_ok_and(|read| read.processes.get(id).is_some_and(|one| one.env == new.env))
+            };
+            // A block in which nothing is left, not even a comment, goes as a whole.
+            changed.filter(is_meant).filter(|text| !is.is_empty() || has_more_in_block(text, id))
         };
         if was != is {
             let changed = by_variable().map_or_else(|| with_lines(&text, id, names, &is), Ok);
@@ -100,6 +103,17 @@ fn with_variable(text: &str, id: &str, name: &str, value: Option<&EnvValue>) -> 
         (None, None) => return None,
     }
     Some(new)
+}
+
+/// Whether something stands in a block of variables of a process: a variable, a comment, or what is commented out.
+fn has_more_in_block(text: &str, id: &str) -> bool {
+    let Ok(document) = document(text) else { return false };
+    let mut blocks = children_of(&document, id).into_iter().flatten().filter(|child| child.name().value() == "env");
+    blocks.any(|block| {
+        let name = block.name().span();
+        let behind = &text[name.offset() + name.len()..end_of(block, text)];
+        !behind.chars().filter(|c| !c.is_whitespace() && *c != ';').eq("{}".chars())
+    })
 }
 
 fn children_of<'a>(document: &'a kdl::KdlDocument, id: &str) -> Result<&'a [kdl::KdlNode], String> {
@@ -204,7 +218,11 @@ process "db" { command "postgres" }; process "cache" { command "redis"; auto-sta
             with(&[("A", None), ("C", Some("4"))]),
             text.replace("A \"1\" // why", "\"C\" \"4\"\r\n     // why")
         );
-        assert_eq!(with(&[("A", None), ("B", None)]), "process \"x\" {\r\n  command \"y\"\r\n}\r\n");
+        // A comment on a variable stays without it.
+        assert_eq!(
+            with(&[("A", None), ("B", None)]),
+            text.replace("    A \"1\" // why\r\n    B \"2\"\r\n", "     // why\r\n")
+        );
         // A block of comments keeps them.
         let only = text.replace("    A \"1\" // why\r\n    B \"2\"\r\n", "    // A \"1\" }\r\n");
         let first = parse(&only).unwrap().processes["x"].clone();
@@ -216,6 +234,26 @@ process "db" { command "postgres" }; process "cache" { command "redis"; auto-sta
         let first = parse(&bare).unwrap().processes["x"].clone();
         let block = change(&bare, "x", &first, &old).unwrap().unwrap();
         assert_eq!(block.matches('\n').count(), block.matches("\r\n").count(), "{block:?}");
+    }
+
+    #[test]
+    fn the_last_variable_takes_its_block_along_but_no_comment() {
+        let without = |block: &str| {
+            let text = format!("process \"x\" {{\n  command \"y\"\n{block}}}\n");
+            let old = parse(&text).unwrap().processes["x"].clone();
+            let new = Definition { env: [].into(), ..old.clone() };
+            let changed = change(&text, "x", &old, &new).unwrap().unwrap();
+            let inside = changed.strip_prefix("process \"x\" {\n  command \"y\"\n");
+            inside.and_then(|inside| inside.strip_suffix("}\n")).unwrap().to_owned()
+        };
+        let commented = "  env {\n    /- A \"1\" // why\n    B \"2\" // note\n    /- C \"3\"\n  }\n";
+        assert_eq!(without(commented), commented.replace("B \"2\"", ""));
+        let above = "  env {\n    // the port }\n    B \"2\"\n  }\n";
+        assert_eq!(without(above), above.replace("    B \"2\"\n", ""));
+        assert_eq!(without("  env { A \"1\"; B \"2\"; /* } */ }\n"), "  env {   /* } */ }\n");
+        for bare in ["  env { B \"2\" }\n", "  env {\n    A \"1\"\n    B \"2\";\n  }\n", "  env B=\"2\"\n"] {
+            assert_eq!(without(bare), "", "{bare}");
+        }
     }
 
     #[test]
