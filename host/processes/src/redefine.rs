@@ -39,6 +39,8 @@ pub struct EditableProcess {
     pub needs: Vec<String>,
     /// Whether `aiw up` starts it when it is not named
     pub auto_start: bool,
+    /// How many copies of it there are, `ID-1` and so on; null if it is a process of its own
+    pub copies: Option<u32>,
 }
 
 /// A change of a definition by the user. What is absent stays as it is
@@ -120,7 +122,7 @@ impl ProcessEdit {
 }
 
 impl Manager {
-    /// Returns the definition of a process as a form shows it.
+    /// Returns the definition of a process as a form shows it. Copies have one, by the name of all and by that of each.
     ///
     /// # Errors
     ///
@@ -137,12 +139,13 @@ impl Manager {
         };
         let env = definition.env.iter().map(|(name, value)| (name.clone(), secret(value))).collect();
         let needs = definition.needs.iter().map(|need| need.id.clone()).collect();
-        let (cwd, restart, auto_start) = (definition.cwd, definition.restart.when, definition.auto_start);
-        Ok(EditableProcess { id, source, command, shell, cwd, env, restart, needs, auto_start })
+        let Definition { cwd, auto_start, copies, .. } = definition;
+        let restart = definition.restart.when;
+        Ok(EditableProcess { id, source, command, shell, cwd, env, restart, needs, auto_start, copies })
     }
 
     /// Changes the definition of a process where it is written, once the user has seen what it becomes. What runs goes
-    /// on as it was defined before.
+    /// on as it was defined before. It is named as for [`Self::editable`].
     ///
     /// # Errors
     ///
@@ -188,12 +191,17 @@ impl Manager {
     }
 
     fn written(&self, id: &str) -> Result<Written, ProcessError> {
-        let status = self.get(id)?;
-        let id = status.definition.copy.map_or(id.to_owned(), |copy| copy.of);
+        let loaded = self.load()?;
         let kept = kept::read(&self.home, &self.project)?;
         let in_file = match self.project.read()? {
             Some(bytes) => self.parse(&bytes)?.processes,
             None => Definitions::new(),
+        };
+        let id = match loaded.get(id) {
+            Some((definition, _)) => definition.copy.as_ref().map_or(id, |copy| copy.of.as_str()).to_owned(),
+            // All copies have one definition, whose name no process has.
+            None if in_file.contains_key(id) => id.to_owned(),
+            None => self.get_loaded(&loaded, id)?.id,
         };
         for (source, beside) in [(DefinitionSource::File, in_file), (DefinitionSource::Home, kept)] {
             if let Some(definition) = beside.get(&id).cloned() {
@@ -227,8 +235,7 @@ impl Manager {
         for name in new.env.keys().filter(is_value) {
             plan.about.push(format!("    with another value of {}", visible(name)));
         }
-        let runs = |status: &crate::state::ProcessStatus| status.state.is_alive();
-        if self.get(id).is_ok_and(|status| runs(&status)) {
+        if self.named(&[id.to_owned()]).iter().any(|id| self.is_alive(id)) {
             plan.about.push(format!("`{id}` runs as it was defined before, until you restart it"));
         }
         plan.effects.push(Effect::Writes(place));

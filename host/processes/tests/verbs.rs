@@ -199,6 +199,28 @@ fn a_definition_that_changed_while_its_form_was_open_stays_and_the_user_is_told(
 }
 
 #[test]
+fn copies_are_edited_by_the_name_of_all_and_by_that_of_each() {
+    let place = Place::new("process \"m\" { command \"true\"; copies 2 }\nprocess \"n-1\" { command \"true\" }\n");
+    let edited = |name: &str, cwd: &str| {
+        let edit = ProcessEdit { cwd: Some(cwd.into()), ..ProcessEdit::default() };
+        now(place.manager.edit_process(name, &edit, &Recorded::agreeing()))
+    };
+    for (name, cwd) in [("m", "one"), ("m-1", "two"), ("m-2", "three")] {
+        let shown = place.manager.editable(name).unwrap();
+        assert_eq!((shown.id.as_str(), shown.copies), ("m", Some(2)));
+        let done = edited(name, cwd).unwrap();
+        assert_eq!((done.id.as_str(), done.changed), ("m", true));
+        assert!(place.text().contains(&format!("process \"m\" {{ cwd \"{cwd}\";")), "{}", place.text());
+    }
+    assert_eq!(place.ids(), ["m-1", "m-2", "n-1"]);
+    assert_eq!(place.manager.editable("n-1").unwrap().copies, None);
+    for unknown in ["m-3", "n"] {
+        assert!(matches!(place.manager.editable(unknown), Err(ProcessError::Unknown { .. })), "{unknown}");
+        assert!(matches!(edited(unknown, "four"), Err(ProcessError::Unknown { .. })), "{unknown}");
+    }
+}
+
+#[test]
 fn what_can_not_start_is_neither_started_nor_stopped() {
     let place = Place::new("process \"a\" { command \"no-such-program-anywhere\" }");
     let restart = |ids: &[&str]| now(place.manager.restart(&names(ids), &Recorded::agreeing(), &Unasked));

@@ -5996,6 +5996,11 @@ export interface components {
             needs: string[];
             /** @description Whether `aiw up` starts it when it is not named */
             auto_start: boolean;
+            /**
+             * Format: uint32
+             * @description How many copies of it there are, `ID-1` and so on; null if it is a process of its own
+             */
+            copies: number | null;
         };
         /** @description A definition after a form changed it */
         EditedProcess: {

@@ -42,9 +42,25 @@ fn a_form_sees_names_of_variables_and_no_value() {
         json!({
             "id": "api", "source": "file", "command": ["node", "server.js"], "shell": false, "cwd": null,
             "env": {"API_KEY": null, "PLAIN": null, "TOKEN": "token"}, "restart": "no", "needs": [], "auto_start": true,
+            "copies": null,
         })
     );
     assert_eq!(page.get("/processes/nope/definition").status, 422);
+}
+
+#[test]
+fn a_form_of_a_copy_is_sent_by_the_name_that_it_shows() {
+    let (_served, page, file) = begin();
+    std::fs::write(&file, "process \"m\" { command \"true\"; copies 2 }\n").unwrap();
+    let form = page.get("/processes/m-1/definition").json();
+    assert_eq!((&form["id"], &form["copies"]), (&json!("m"), &json!(2)));
+    let change = json!({"command": ["echo", "a\u{202e}b\nc"]});
+    let asked = page.post("/processes/m/definition", &change);
+    assert_eq!(asked.status, 409, "{}", asked.body);
+    // The answer shows nothing of others raw, neither what it is about nor its effects.
+    let ask = asked.json()["ask"].clone();
+    assert_eq!(ask["effects"][0], "runs echo 'a\\u{202e}b\\nc'");
+    assert!(ask["about"].to_string().contains("echo 'a\\\\u{202e}b\\\\nc'"), "{ask:#}");
 }
 
 #[test]
