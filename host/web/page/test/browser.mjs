@@ -202,7 +202,7 @@ const answers = {
     lines: [logged(HOSTILE), logged(`\x1b[31m${HOSTILE}\x1b[0m`, 'stderr'), logged(HOSTILE, 'aiw'), logged('x'.repeat(1 << 20)), logged(`\x1b]8;;javascript:window.hit=1\x1b\\link\x1b]8;;\x1b\\`)],
     next: 5, more: false, missed: false, state: 'running',
   },
-  'GET /processes/hostile/definition': { id: 'hostile', source: 'file', command: [HOSTILE], shell: false, cwd: HOSTILE, env: { [HOSTILE]: null }, restart: 'no', needs: [HOSTILE], auto_start: true },
+  'GET /processes/hostile/definition': { id: 'hostile', source: 'file', command: [HOSTILE], shell: false, cwd: HOSTILE, env: { [HOSTILE]: null }, restart: 'no', needs: [HOSTILE], auto_start: true, copies: null },
   'GET /tasks/hostile': { task: { ...task, duration_ms: 1, depth: 0, private: false, final_message: HOSTILE }, resume: HOSTILE },
   'GET /tasks/hostile/log': { id: 'hostile', log: '/', lines: [logged(HOSTILE), logged(HOSTILE, 'stderr')] },
   'GET /tasks': { tasks: [task], problems: [HOSTILE] },

@@ -3,9 +3,10 @@ import { pieces, plain } from '../src/lib/ansi'
 import { appendTail } from '../src/lib/merge'
 import { has } from '../src/lib/found'
 import { cpuShares } from '../src/lib/share'
+import { needable } from '../src/lib/needs'
 import { link, quoted, visible, words } from '../src/lib/text'
 import { changedVariables, variableLines } from '../src/lib/variables'
-import type { ProcessSummary } from '../src/types'
+import type { EditableProcess, ProcessSummary } from '../src/types'
 
 describe('a text that somebody else wrote', () => {
   it('shows what would hide in it or turn it around', () => {
@@ -35,10 +36,42 @@ describe('a command line', () => {
     expect(words(`npm run 'a b' "c \\" d" e\\ f ''`)).toEqual(['npm', 'run', 'a b', 'c " d', 'e f', ''])
     expect(words(`echo "open`)).toBeNull()
     expect(words('  ')).toEqual([])
+    expect(words(`a$'b\\tc\\'\\q'd $x "$'y'"`)).toEqual(["ab\tc'\\qd", '$x', "$'y'"])
+    expect(words(`$'open\\'`)).toBeNull()
+  })
+
+  it('may have several lines', () => {
+    expect(words('cat "one\ntwo"\n  three')).toEqual(['cat', 'one\ntwo', 'three'])
+    expect(words('cat one \\\n  two\\\nthree "fo\\\nur" \'fi\\\nve\'')).toEqual(['cat', 'one', 'twothree', 'four', 'fi\\\nve'])
   })
 
   it('is the same after it was quoted', () => {
-    for (const word of ['plain', 'two words', "it's", '$HOME', '', 'a"b', '\\']) expect(words(quoted(word))).toEqual([word])
+    const all = ['plain', 'two words', "it's", '$HOME', '', 'a"b', '\\', 'one\ntwo', '\n', '\ttab\t', `'"\n\\\n"'`, 'a\r\nb', "\\r\r\t'$'", "$'a'", '\\\n', 'ü\u2028']
+    for (const word of all) expect(words(quoted(word))).toEqual([word])
+    const line = all.map(quoted).join(' ')
+    expect(words(line)).toEqual(all)
+    // A field with lines has no returns in its text.
+    expect(line).not.toContain('\r')
+  })
+})
+
+describe('what a process can start after', () => {
+  const listed = (id: string, source?: string): ProcessSummary => ({ id, source }) as ProcessSummary
+  const edited = (id: string, copies: number | null, needs: string[] = []): EditableProcess => ({ id, copies, needs }) as EditableProcess
+  const all = [listed('on:failed', 'file'), listed('m-1', 'file'), listed('m-2', 'file'), listed('m-3', 'home'), listed('db', 'file'), listed('gone')]
+
+  it('is defined, and not what a hook runs', () => {
+    expect(needable(all)).toEqual(['db', 'm-1', 'm-2', 'm-3'])
+  })
+
+  it('is neither itself nor one of its copies', () => {
+    expect(needable(all, edited('db', null))).toEqual(['m-1', 'm-2', 'm-3'])
+    expect(needable(all, edited('m', 2))).toEqual(['db', 'm-3'])
+    expect(needable(all, edited('m', null))).toEqual(['db', 'm-1', 'm-2', 'm-3'])
+  })
+
+  it('has what it needs already', () => {
+    expect(needable(all, edited('db', null, ['m']))).toEqual(['m', 'm-1', 'm-2', 'm-3'])
   })
 })
 

@@ -29,8 +29,13 @@ export function link(text: string | null | undefined): string | undefined {
   }
 }
 
+/** Characters by what stands for them after a backslash in `$'…'`. */
+const ESCAPES: Readonly<Record<string, string>> = { a: '\x07', b: '\b', e: '\x1b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v', '\\': '\\', "'": "'", '"': '"' }
+
 /** Quotes a word of a command line for a shell. */
 export function quoted(word: string): string {
+  // A field of a form makes a line break of a return, unless it is written as an escape.
+  if (word.includes('\r')) return `$'${word.replace(/[\\']/g, '\\$&').replaceAll('\r', '\\r').replaceAll('\n', '\\n')}'`
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }
 
@@ -46,10 +51,17 @@ export function words(line: string): string[] | null {
       else word += one
     } else if (one === '\\' && at + 1 < line.length) {
       const next = line.charAt(++at)
-      word = (word ?? '') + (quote === '"' && !'"\\$`'.includes(next) ? `\\${next}` : next)
-    } else if (quote === '"') {
-      if (one === quote) quote = ''
+      if (quote === '$') word += ESCAPES[next] ?? `\\${next}`
+      // The line goes on.
+      else if (next === '\n') continue
+      else word = (word ?? '') + (quote === '"' && !'"\\$`'.includes(next) ? `\\${next}` : next)
+    } else if (quote) {
+      if (one === (quote === '$' ? "'" : quote)) quote = ''
       else word += one
+    } else if (one === '$' && line.charAt(at + 1) === "'") {
+      quote = one
+      word ??= ''
+      at++
     } else if (one === "'" || one === '"') {
       quote = one
       word ??= ''
