@@ -1,7 +1,21 @@
 //! YAML, read within limits, and written so that it is read as it was meant.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_saphyr::budget::BudgetBreach;
+use serde_saphyr::granit_parser::ErrorKind;
+use serde_saphyr::{DefaultMessageFormatter, Error, ExternalMessageSource, MessageFormatter};
+
+/// The most levels of lists and maps in each other.
+const DEPTH: usize = 16;
+
+/// The most anchors, the most aliases, and the most merge keys.
+const NAMED: usize = 100;
+
+/// The most values that anchors hold, and that aliases stand for.
+const REPEATED: usize = 10_000;
 
 /// Reads a document of YAML that a person wrote. The error is one line.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
@@ -12,27 +26,131 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 pub fn parse_within<T: DeserializeOwned>(text: &str, nodes: usize) -> Result<T, String> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
-            max_depth: 16,
-            flow_nesting_limit: 16,
+            max_depth: DEPTH,
+            flow_nesting_limit: DEPTH,
             max_documents: 1,
             max_events: nodes,
             max_nodes: nodes,
-            max_aliases: 100,
-            max_anchors: 100,
-            max_merge_keys: 100,
-            max_recorded_anchor_events: 10_000,
+            max_aliases: NAMED,
+            max_anchors: NAMED,
+            max_merge_keys: NAMED,
+            max_recorded_anchor_events: REPEATED,
             max_total_scalar_bytes: 1 << 20,
         },
         alias_limits: serde_saphyr::alias_limits! {
-            max_total_replayed_events: 10_000,
+            max_total_replayed_events: REPEATED,
             max_replay_stack_depth: 8,
         },
         with_snippet: false,
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|e| aiw_core::one_line(&e.to_string(), 200))
+    serde_saphyr::from_str_with_options(text, options)
+        .map_err(|e| aiw_core::one_line(&e.render_with_formatter(&Limits { nodes }), 200))
+}
+
+/// The limits of a document, for messages: the library's own show its types.
+struct Limits {
+    nodes: usize,
+}
+
+impl Limits {
+    /// Returns the end of "the document has".
+    fn passed(&self, error: &Error) -> Option<String> {
+        let breach = match error {
+            Error::Budget { breach, .. } => breach,
+            Error::ExternalMessage { source, .. } => {
+                return match &**source {
+                    ExternalMessageSource::Parser(e) if matches!(e.kind(), ErrorKind::RecursionLimitExceeded) => {
+                        Some(too_deep())
+                    }
+                    _ => None,
+                };
+            }
+            Error::AliasReplayLimitExceeded { .. }
+            | Error::AliasReplayCounterOverflow { .. }
+            | Error::AliasExpansionLimitExceeded { .. } => {
+                return Some(format!("aliases that stand for more than {REPEATED} values"));
+            }
+            Error::AliasReplayStackDepthExceeded { max_depth, .. } => {
+                return Some(format!("aliases that lead to each other more than {max_depth} times"));
+            }
+            _ => return None,
+        };
+        Some(match breach {
+            BudgetBreach::Depth { .. } => too_deep(),
+            BudgetBreach::Events { .. } | BudgetBreach::Nodes { .. } => format!("more than {} values", self.nodes),
+            BudgetBreach::Aliases { .. } => format!("more than {NAMED} aliases"),
+            BudgetBreach::Anchors { .. } => format!("more than {NAMED} anchors"),
+            BudgetBreach::MergeKeys { .. } => format!("more than {NAMED} merge keys (`<<`)"),
+            BudgetBreach::RecordedAnchorEvents { .. } => format!("anchors that hold more than {REPEATED} values"),
+            BudgetBreach::AliasAnchorRatio { .. } => "too many aliases for its anchors".into(),
+            BudgetBreach::ScalarBytes { .. } => "more than 1 MiB of text".into(),
+            BudgetBreach::Documents { .. } => "a second document behind it".into(),
+            _ => "more in it than aiw reads".into(),
+        })
+    }
+}
+
+fn too_deep() -> String {
+    format!("more than {DEPTH} levels of lists and maps in each other")
+}
+
+impl MessageFormatter for Limits {
+    fn format_message<'a>(&self, error: &'a Error) -> Cow<'a, str> {
+        match self.passed(error) {
+            Some(what) => format!("the document has {what}").into(),
+            None => DefaultMessageFormatter.format_message(error),
+        }
+    }
 }
 
 /// Writes a document of YAML. The error is one line.
 pub fn write<T: Serialize>(value: &T) -> Result<String, String> {
     serde_saphyr::to_string(value).map_err(|e| aiw_core::one_line(&e.to_string(), 200))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    fn said(text: &str) -> String {
+        parse::<Value>(text).unwrap_err()
+    }
+
+    #[test]
+    fn a_limit_that_is_passed_is_said_in_words() {
+        let numbered =
+            |line: &dyn Fn(usize) -> String| (0..101).fold(String::new(), |text, number| text + &line(number));
+        let list = |count: usize| format!("[{}]", "1,".repeat(count));
+        // An anchor in another one is held twice.
+        let held = format!("a: &a\n  b: &b\n    c: &c {}\n", list(4000));
+        let repeated = format!("a: &a {}\nb: [{}]\n", list(2000), "*a,".repeat(8));
+        let deep = (0..20).fold(String::new(), |mut text, depth| {
+            let _ = writeln!(text, "{}a:", " ".repeat(depth));
+            text
+        });
+        for (text, what) in [
+            (held, "anchors that hold more than 10000 values"),
+            (repeated, "aliases that stand for more than 10000 values"),
+            (deep, "more than 16 levels of lists and maps in each other"),
+            ("[".repeat(20) + &"]".repeat(20), "more than 16 levels of lists and maps in each other"),
+            (list(10_001), "more than 10000 values"),
+            (numbered(&|number| format!("k{number}: &a{number} 1\n")), "more than 100 anchors"),
+            (format!("a: &a 1\n{}", numbered(&|number| format!("k{number}: *a\n"))), "more than 100 aliases"),
+            (format!("a: {}\n", "x".repeat(2 << 20)), "more than 1 MiB of text"),
+        ] {
+            let said = said(&text);
+            assert!(said.contains(&format!("the document has {what}")), "{what}: {said}");
+            assert!(!said.contains(['{', '_']), "{said}");
+        }
+    }
+
+    #[test]
+    fn other_problems_are_said_as_before_with_their_place() {
+        let said = said("a: [1\nb: 2\n");
+        assert!(said.contains("line") && !said.contains("the document has"), "{said}");
+    }
 }
