@@ -2,11 +2,11 @@
 //! `aiw up -d` in its directory. Nothing else of aiw starts by itself after a reboot.
 
 use std::fs;
-use std::io;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use aiw_core::{Ask, Effect, Plan, visible};
-use aiw_home::{HomeError, Mode, replace};
+use aiw_home::{HomeError, Mode, read_capped, replace};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -20,12 +20,17 @@ pub struct AtBoot {
     pub project: String,
     /// Whether its processes start with the system
     pub on: bool,
+    /// Whether you have allowed its file as it is now: nothing of it starts before
+    pub allowed: bool,
     /// The file that says so to the system
     pub file: String,
 }
 
 /// The first line of our files: a file without it is somebody else's.
 const OURS: &str = "Written by `aiw process at-boot on`; `aiw process at-boot off` removes it.";
+
+/// The most bytes of a file that may be ours.
+const MAX_BYTES: u64 = 1 << 20;
 
 impl Manager {
     /// Returns whether the processes of the project start with the system.
@@ -34,9 +39,11 @@ impl Manager {
     ///
     /// Nobody says where the user's files are.
     pub fn at_boot(&self) -> Result<AtBoot, ProcessError> {
-        let Place { file, .. } = self.place_at_boot()?;
-        let on = file.is_file();
-        Ok(AtBoot { project: self.project.directory().to_string_lossy().into_owned(), on, file: shown(&file) })
+        let Place { file, wanted } = self.place_at_boot()?;
+        // `systemctl --user disable` removes the link alone.
+        let on = file.is_file() && wanted.as_ref().is_none_or(|link| leads_to(link, &file));
+        let allowed = self.load().is_ok_and(|loaded| !loaded.is_to_be_allowed());
+        Ok(AtBoot { project: shown(self.project.directory()), on, allowed, file: shown(&file) })
     }
 
     /// Has the system start the processes of the project when you log in, or at boot if you linger, once the user has agreed
@@ -44,11 +51,16 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// The user declines, or the file can't be written, or is somebody else's.
+    /// The project has no processes, or they make no sense, the user declines, or the file can't be written, or is
+    /// somebody else's.
     pub async fn start_at_boot(&self, aiw: &Path, ask: &dyn Ask) -> Result<AtBoot, ProcessError> {
-        let Place { file, wanted } = self.place_at_boot()?;
+        if self.load()?.definitions.is_empty() {
+            return Err(ProcessError::Empty { project: self.project.directory().to_owned() });
+        }
+        let place = self.place_at_boot()?;
         let text = self.text_at_boot(aiw)?;
-        check_ours(&file)?;
+        place.check_ours()?;
+        let Place { file, wanted } = place;
         let mut plan = Plan::of("Write this file, so that the system starts this project's processes?");
         plan.about.push(format!("`{}`:", shown(&file)));
         plan.about.extend(text.lines().map(|line| format!("  {}", visible(line))));
@@ -62,13 +74,9 @@ impl Manager {
         }
         replace(&file, text.as_bytes(), Mode::Shared)?;
         #[cfg(unix)]
-        if let Some(link) = &wanted {
-            match std::os::unix::fs::symlink(&file, link) {
-                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(HomeError::io("create", link, e).into());
-                }
-                _ => {}
-            }
+        if let Some(link) = wanted.as_ref().filter(|link| !leads_to(link, &file)) {
+            remove_if_there(link)?;
+            std::os::unix::fs::symlink(&file, link).map_err(|e| HomeError::io("create", link, e))?;
         }
         self.at_boot()
     }
@@ -79,14 +87,9 @@ impl Manager {
     ///
     /// The file can't be removed, or is somebody else's.
     pub fn leave_boot(&self) -> Result<AtBoot, ProcessError> {
-        let Place { file, wanted } = self.place_at_boot()?;
-        check_ours(&file)?;
-        for path in wanted.iter().chain([&file]) {
-            match fs::remove_file(path) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(HomeError::io("remove", path, e).into()),
-                _ => {}
-            }
-        }
+        let place = self.place_at_boot()?;
+        place.check_ours()?;
+        place.wanted.iter().chain([&place.file]).try_for_each(|path| remove_if_there(path))?;
         self.at_boot()
     }
 
@@ -126,16 +129,42 @@ struct Place {
     wanted: Option<PathBuf>,
 }
 
-fn shown(path: &Path) -> String {
-    path.to_string_lossy().into_owned()
+impl Place {
+    /// Refuses to touch what aiw has not written. A link has the name of our unit, wherever it leads.
+    fn check_ours(&self) -> Result<(), ProcessError> {
+        let not_ours = |path: &Path| Err(ProcessError::NotOurs { path: path.to_owned() });
+        match read_capped(&self.file, MAX_BYTES)? {
+            Some(bytes) if !bytes.windows(OURS.len()).any(|part| part == OURS.as_bytes()) => {
+                return not_ours(&self.file);
+            }
+            // A link that leads nowhere was made by somebody.
+            None if self.file.is_symlink() => return not_ours(&self.file),
+            _ => {}
+        }
+        let Some(link) = &self.wanted else { return Ok(()) };
+        match fs::symlink_metadata(link) {
+            Ok(found) if !found.is_symlink() => not_ours(link),
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(HomeError::io("read", link, e).into()),
+            _ => Ok(()),
+        }
+    }
 }
 
-/// Refuses to touch a file that aiw has not written.
-fn check_ours(file: &Path) -> Result<(), ProcessError> {
-    match fs::read_to_string(file) {
-        Ok(text) if !text.contains(OURS) => Err(ProcessError::NotOurs { path: file.to_owned() }),
+/// Whether a link leads to a file, by whatever way: that of `systemctl --user enable` may be relative.
+fn leads_to(link: &Path, file: &Path) -> bool {
+    link.is_symlink() && fs::canonicalize(link).is_ok_and(|to| fs::canonicalize(file).is_ok_and(|file| file == to))
+}
+
+/// Removes a file or link, if it is there.
+fn remove_if_there(path: &Path) -> Result<(), HomeError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(HomeError::io("remove", path, e)),
         _ => Ok(()),
     }
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 /// Returns a unit of systemd, as systemd.service(5) has it.
@@ -148,7 +177,11 @@ fn unit(aiw: &Path, project: &Path, variables: &[(&str, PathBuf)]) -> String {
         .iter()
         .map(|(name, path)| format!("Environment={}\n", quoted(format!("{name}={}", specifiers(path)))))
         .collect();
-    let project = specifiers(project);
+    let mut project = specifiers(project);
+    // A backslash at the end would join the next line, and systemd cuts off blanks.
+    if project.ends_with(['\\', ' ']) {
+        project.push('/');
+    }
     format!(
         "# {OURS}\n[Unit]\nDescription=aiw up in {project}\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
          WorkingDirectory={project}\n{variables}ExecStart={aiw} up -d\nExecStop={aiw} down\n\n[Install]\n\
@@ -190,11 +223,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_path_that_ends_in_a_backslash_or_a_blank_keeps_its_line() {
+        for (path, line) in [("/srv/x\\", "WorkingDirectory=/srv/x\\/"), ("/srv/x ", "WorkingDirectory=/srv/x /")] {
+            let unit = unit(Path::new("/opt/aiw"), Path::new(path), &[]);
+            assert!(unit.lines().any(|found| found == line), "{line} in {unit}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_path_adds_a_line_or_an_element(path in "/[^\\p{Cc}]{1,30}") {
             let (path, plain) = (Path::new(&path), Path::new("/x"));
-            prop_assert_eq!(unit(path, path, &[]).lines().count(), unit(plain, plain, &[]).lines().count());
+            let written = unit(path, path, &[]);
+            prop_assert_eq!(written.lines().count(), unit(plain, plain, &[]).lines().count());
+            prop_assert!(written.lines().all(|line| !line.ends_with(['\\', ' '])), "{written}");
             let elements = |text: &str| text.matches('<').count();
             prop_assert_eq!(elements(&agent(path, path, &[])), elements(&agent(plain, plain, &[])));
         }

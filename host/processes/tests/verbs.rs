@@ -713,3 +713,99 @@ fn habits_that_are_switched_off_are_not_read() {
     fs::write(&settings, "{}").unwrap();
     assert!(place.manager.suggestions(None).unwrap().suggestions.is_empty());
 }
+
+#[cfg(all(unix, not(target_vendor = "apple")))]
+mod at_boot {
+    use std::os::unix::fs::symlink;
+
+    use aiw_home::Surroundings;
+    use aiw_processes::AtBoot;
+
+    use super::*;
+
+    /// A project, as a user with a home directory of their own sees it.
+    fn seen(file: &str) -> (Place, Manager) {
+        let place = Place::new(file);
+        let user = place.directory.path().join("user");
+        let around = Surroundings::new(Ok(user.clone()), [("HOME".into(), user.into())]);
+        let manager = Manager::open(&place.manager.home().seen_by(around), place.manager.project().clone()).unwrap();
+        (place, manager)
+    }
+
+    fn on(manager: &Manager) -> Result<AtBoot, ProcessError> {
+        now(manager.start_at_boot(Path::new("/opt/aiw"), &Recorded::agreeing()))
+    }
+
+    /// Where the unit is, and the link to it.
+    fn paths(manager: &Manager) -> (PathBuf, PathBuf) {
+        let file = PathBuf::from(manager.at_boot().unwrap().file);
+        let link = file.parent().unwrap().join("default.target.wants").join(file.file_name().unwrap());
+        (file, link)
+    }
+
+    fn is_refused(manager: &Manager) -> bool {
+        matches!(on(manager), Err(ProcessError::NotOurs { .. }))
+            && matches!(manager.leave_boot(), Err(ProcessError::NotOurs { .. }))
+    }
+
+    #[test]
+    fn a_file_of_somebody_else_is_left_alone_whatever_its_bytes() {
+        let (_place, manager) = seen("process \"a\" { command \"x\" }");
+        let (file, _) = paths(&manager);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        for bytes in [&b"[Unit]\n"[..], b"[Unit]\nDescription=caf\xe9\n", b""] {
+            fs::write(&file, bytes).unwrap();
+            assert!(is_refused(&manager), "{bytes:?}");
+            assert_eq!(fs::read(&file).unwrap(), bytes);
+        }
+        fs::remove_file(&file).unwrap();
+        symlink("/nowhere/at/all", &file).unwrap();
+        assert!(is_refused(&manager) && file.is_symlink());
+        // What can't be read is not ours either.
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+        assert!(on(&manager).is_err() && manager.leave_boot().is_err() && file.is_dir());
+    }
+
+    #[test]
+    fn a_project_starts_at_boot_only_while_the_link_leads_to_its_unit() {
+        let (_place, manager) = seen("process \"a\" { command \"x\" }");
+        let (file, link) = paths(&manager);
+        let is_on = || manager.at_boot().unwrap().on;
+        assert!(on(&manager).unwrap().on && is_on());
+        // As `systemctl --user disable` does.
+        fs::remove_file(&link).unwrap();
+        assert!(!is_on());
+        assert!(on(&manager).unwrap().on);
+        fs::remove_file(&link).unwrap();
+        symlink("/dev/null", &link).unwrap();
+        assert!(!is_on());
+        assert!(on(&manager).unwrap().on);
+        assert_eq!(fs::read_link(&link).unwrap(), file);
+        // As `systemctl --user enable` may write it.
+        fs::remove_file(&link).unwrap();
+        symlink(Path::new("..").join(file.file_name().unwrap()), &link).unwrap();
+        assert!(is_on());
+        fs::remove_file(&link).unwrap();
+        fs::write(&link, "theirs").unwrap();
+        assert!(!is_on() && is_refused(&manager));
+        assert_eq!(fs::read_to_string(&link).unwrap(), "theirs");
+        fs::remove_file(&link).unwrap();
+        assert!(!manager.leave_boot().unwrap().on && !file.exists());
+    }
+
+    #[test]
+    fn only_what_is_defined_starts_at_boot_and_it_is_said_whether_it_may() {
+        let (place, manager) = seen("");
+        let (file, _) = paths(&manager);
+        assert!(matches!(on(&manager), Err(ProcessError::Empty { .. })));
+        place.write("process \"a\" {");
+        assert!(matches!(on(&manager), Err(ProcessError::File { .. })));
+        assert!(!file.exists());
+        place.write("process \"a\" { command \"x\" }");
+        let answer = on(&manager).unwrap();
+        assert_eq!((answer.on, answer.allowed), (true, false));
+        place.allow();
+        assert!(manager.at_boot().unwrap().allowed);
+    }
+}

@@ -189,12 +189,19 @@ fn a_project_starts_at_boot_by_a_unit_that_systemd_takes() {
         let said = String::from_utf8_lossy(&checked.stderr).into_owned();
         assert!(!said.contains("aiw-up"), "{said}");
     }
+    let status = || project.run(&["process", "at-boot", "status"]).ok().whole();
+    assert!(status().contains("nothing of it runs until you allow it: `aiw up` shows it, and asks"), "{}", status());
+    project.up(&[]);
+    assert!(status().contains("start when you log in") && !status().contains("allow it"), "{}", status());
     assert_eq!(project.json(&["process", "at-boot", "off"])["on"], false);
     assert!(!file.exists());
     fs::write(&file, "[Unit]\n").unwrap();
     for verb in [&["process", "at-boot", "on", "--yes"][..], &["process", "at-boot", "off"]] {
         assert!(project.run(verb).whole().contains("is not a file that aiw has written"));
     }
+    let empty = Project::empty();
+    let refused = empty.run(&["process", "at-boot", "on", "--yes"]);
+    assert!(refused.code == 2 && refused.whole().contains("has no processes"), "{}", refused.whole());
 }
 
 #[test]

@@ -398,6 +398,10 @@ fn at_boot(command: &AtBootCommand, home: &Home, output: &Output) -> Result<(), 
         true => format!("this project's processes start when you log in: `{file}`"),
         false => "this project's processes do not start by themselves".to_owned(),
     });
+    if answer.on && !answer.allowed {
+        let untrusted = ProcessError::Untrusted { path: manager.project().file() };
+        output.note(format!("{untrusted}: `aiw up` shows it, and asks"));
+    }
     if !next.is_empty() && !cfg!(target_vendor = "apple") {
         output.note(next);
     }
