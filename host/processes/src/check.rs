@@ -3,6 +3,7 @@
 use aiw_home::FoundProblem;
 use aiw_supervisor::{Enforced, SupervisorError};
 
+use crate::definition::EventHook;
 use crate::error::ProcessError;
 use crate::manager::Manager;
 use crate::state::{ProcessStatus, RunState};
@@ -60,7 +61,12 @@ fn problems_of(status: &ProcessStatus, defined: Option<&crate::definition::Defin
     };
     let ill = ill.map(|(what, usual)| {
         let reason = status.reason().unwrap_or_else(|| usual.into());
-        FoundProblem::new(format!("process `{id}` {what}: {reason}"), format!("aiw restart {id}"))
+        match id.starts_with(EventHook::PREFIX) {
+            // Only the next event starts it again.
+            true => FoundProblem::new(format!("hook `{id}` {what}: {reason}"), format!("aiw logs {id}"))
+                .that("shows what it wrote"),
+            false => FoundProblem::new(format!("process `{id}` {what}: {reason}"), format!("aiw restart {id}")),
+        }
     });
     let mut problems = Vec::from_iter(ill);
     if status.state.is_alive() && defined.is_some_and(|defined| *defined != status.definition) {
@@ -73,4 +79,36 @@ fn problems_of(status: &ProcessStatus, defined: Option<&crate::definition::Defin
         problems.push(FoundProblem::new(sentence, "aiw process edit").that("takes the limit out"));
     }
     problems
+}
+
+#[cfg(test)]
+mod tests {
+    use aiw_core::ProcessId;
+
+    use super::*;
+    use crate::definition::Definition;
+
+    #[test]
+    fn a_hook_that_failed_leads_to_its_log_since_nobody_can_restart_it() {
+        let found = |id: &str| {
+            let status = ProcessStatus {
+                id: id.to_owned(),
+                project: "/project".into(),
+                state: RunState::Failed,
+                definition: Definition::default(),
+                source: None,
+                process: ProcessId::from_number(1),
+                record: None,
+                last_lines: Vec::new(),
+                next_start: None,
+            };
+            problems_of(&status, None)
+                .into_iter()
+                .map(|one| format!("{} → {}", one.problem, one.next))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(found("api"), ["process `api` has failed: it has failed → `aiw restart api`"]);
+        let hook = "hook `on:failed:api` has failed: it has failed → `aiw logs on:failed:api` shows what it wrote";
+        assert_eq!(found("on:failed:api"), [hook]);
+    }
 }
