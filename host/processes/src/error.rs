@@ -53,6 +53,14 @@ pub enum ProcessError {
         /// The most similar id.
         nearest: Option<String>,
     },
+    /// An id names copies of a process where only one is meant.
+    #[error("`{id}` names {} copies of a process, and this takes one", .copies.len())]
+    Copies {
+        /// The id.
+        id: String,
+        /// The ids of the copies.
+        copies: Vec<String>,
+    },
     /// The project has no processes.
     #[error("`{}` has no processes", .project.display())]
     Empty {
@@ -321,6 +329,12 @@ pub enum ProcessError {
         /// The end of the sentence.
         why: String,
     },
+    /// There are no habits of a process to forget, and it is not defined.
+    #[error("nothing is known of `{id}` in this project")]
+    NothingKnown {
+        /// The id that was given.
+        id: String,
+    },
     /// Habits are switched off.
     #[error(
         "habits are switched off: `habits` is `false` in `settings.json`, so nothing is known and nothing suggested"
@@ -375,6 +389,9 @@ impl Fault for ProcessError {
             }
             Self::File { path, .. } if path.ends_with(".ichimi/processes.kdl") => "`aiw process edit` opens it".into(),
             Self::Unknown { .. } => "`aiw ps` shows the processes".into(),
+            Self::Copies { copies, .. } => {
+                format!("name one: {}", one_line(&format!("`{}`", copies.join("`, `")), 200))
+            }
             Self::Empty { .. } => "`aiw process add ID -- COMMAND` adds one".into(),
             Self::ChangedMeanwhile { .. } => "look at it again, and repeat your change".into(),
             Self::Taken { id } => format!("choose another id, or `aiw process rm {id}` removes it"),
@@ -396,6 +413,7 @@ impl Fault for ProcessError {
             Self::NoInput { .. } => "`input #true` in its definition lets it, once it is restarted".into(),
             Self::NotChanged(AskError::NotHere) => "it is shown, and asked, in a terminal".into(),
             Self::NoSuggestion { .. } => "`aiw process suggest` lists them".into(),
+            Self::NothingKnown { .. } => "`aiw process suggest` lists the suggestions, `aiw ps` the processes".into(),
             Self::NothingToAdd { id, .. } => format!("`aiw process suggest dismiss {id}` takes it off the list"),
             Self::NoSecret { secret, .. } => format!("`aiw secret set {}` stores it", shell_word_in_line(secret)),
             Self::NotExecutable { path, .. } => {

@@ -51,13 +51,14 @@ impl Loaded {
 
     /// Returns ids, with those of all copies in place of the id that names them.
     pub(crate) fn named(&self, names: &[String]) -> Vec<String> {
-        let copies = |name: &String| -> Vec<String> {
-            let copies =
-                self.each().filter(|(_, definition)| definition.copy.as_ref().is_some_and(|copy| copy.of == *name));
-            copies.map(|(id, _)| id.clone()).collect()
-        };
-        let each = names.iter().map(|name| (name, copies(name)));
+        let each = names.iter().map(|name| (name, self.copies(name)));
         each.flat_map(|(name, copies)| if copies.is_empty() { vec![name.clone()] } else { copies }).collect()
+    }
+
+    /// Returns the ids of the copies that an id names.
+    fn copies(&self, name: &str) -> Vec<String> {
+        let copies = self.each().filter(|(_, definition)| definition.copy.as_ref().is_some_and(|copy| copy.of == name));
+        copies.map(|(id, _)| id.clone()).collect()
     }
 
     /// Returns the processes that are to start at their times when these are named, or when none is.
@@ -414,7 +415,12 @@ impl Manager {
         }
     }
 
+    /// Returns why no process has an id: there is none, or it names copies.
     pub(crate) fn unknown(&self, loaded: &Loaded, id: &str) -> ProcessError {
+        let copies = loaded.copies(id);
+        if !copies.is_empty() {
+            return ProcessError::Copies { id: id.to_owned(), copies };
+        }
         let nearest = aiw_core::closest(id, loaded.definitions.keys().map(String::as_str)).map(str::to_owned);
         ProcessError::Unknown { id: aiw_core::one_line(id, 64), project: self.project.directory().to_owned(), nearest }
     }

@@ -641,6 +641,36 @@ fn what_was_not_started_gets_no_signal_and_no_input() {
     assert_eq!((answer.processes.len(), answer.processes[0].why(), problem.is_none()), (1, String::new(), true));
 }
 
+#[test]
+fn an_id_of_copies_names_them_where_one_is_meant() {
+    let place = Place::new("process \"c\" { command \"x\"; copies 2 }");
+    let errors = [
+        place.manager.write_input("c", b"x").map(drop),
+        place.manager.attach("c", false).map(drop),
+        place.manager.surroundings("c").map(drop),
+    ];
+    for error in errors.map(Result::unwrap_err) {
+        assert_eq!(error.to_string(), "`c` names 2 copies of a process, and this takes one");
+        assert_eq!(error.hint().unwrap(), "name one: `c-1`, `c-2`");
+    }
+    let unknown = place.manager.surroundings("nope").unwrap_err();
+    assert!(matches!(unknown, ProcessError::Unknown { .. }));
+}
+
+#[test]
+fn what_was_noted_of_a_process_that_is_gone_can_be_forgotten_once() {
+    let place = Place::new("process \"a\" { command \"x\" }");
+    note_pair(&place, 2);
+    place.manager.forget_habits(Some("b")).unwrap();
+    let again = place.manager.forget_habits(Some("b"));
+    assert!(matches!(again, Err(ProcessError::NothingKnown { .. })));
+    // One that is defined is known, and the file is not needed.
+    place.manager.forget_habits(Some("a")).unwrap();
+    note_pair(&place, 2);
+    place.write("process \"a\" {");
+    place.manager.forget_habits(Some("b")).unwrap();
+}
+
 /// Starts of a pair on the last days, as they are noted.
 fn note_pair(place: &Place, days: u64) {
     let line = |day: u64, late: u64, process: &str| {
@@ -695,6 +725,8 @@ fn a_suggestion_changes_the_file_once_it_was_shown_and_is_made_no_more() {
     place.manager.dismiss_suggestion("after:a:b").unwrap();
     assert_eq!(ids(), [] as [String; 0]);
     place.manager.forget_habits(Some("a")).unwrap();
+    let unknown = place.manager.forget_habits(Some("nope")).unwrap_err();
+    assert_eq!(unknown.to_string(), "nothing is known of `nope` in this project");
     note_pair(&place, 8);
     accept(&Recorded::agreeing()).unwrap();
     // One that was allowed stays so.

@@ -144,15 +144,19 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// The files can't be written.
+    /// Nothing is known of the process, or the files can't be read or written.
     pub fn forget_habits(&self, process: Option<&str>) -> Result<ForgottenHabits, ProcessError> {
-        process.map_or(Ok(()), file::check_id)?;
+        if let Some(id) = process {
+            file::check_id(id)?;
+            if !self.is_known(id)? {
+                return Err(ProcessError::NothingKnown { id: id.to_owned() });
+            }
+        }
         let starts = NotedStarts::of(&self.home);
         let forgotten = starts.forget(self.project.directory(), process);
         forgotten.map_err(|e| HomeError::io("write", starts.directory(), e))?;
         let now = now_millis();
-        let is_about =
-            |id: &HabitId| process.is_none_or(|process| id.process == process || id.cue.process() == Some(process));
+        let is_about = |id: &HabitId| process.is_none_or(|process| id.is_about(process));
         kept::answer(&self.home, &self.project, |Answers { said, forgotten }| {
             said.retain(|id, _| id.parse().is_ok_and(|id| !is_about(&id)));
             match process {
@@ -162,6 +166,30 @@ impl Manager {
             }
         })?;
         Ok(ForgottenHabits { process: process.map(str::to_owned) })
+    }
+
+    /// Whether a process is defined, or something is noted of it that can be forgotten.
+    fn is_known(&self, process: &str) -> Result<bool, ProcessError> {
+        // A file that makes no sense keeps nothing from being forgotten.
+        let is_named = |(id, definition): (&String, &Definition)| definition.is_named(id, &[process.to_owned()]);
+        if self.load().is_ok_and(|loaded| loaded.each().any(is_named)) {
+            return Ok(true);
+        }
+        let (starts, project) = (NotedStarts::of(&self.home), self.project.directory());
+        let all = starts.all().map_err(|e| HomeError::io("read", starts.directory(), e))?;
+        let is_answered = |id: &String| id.parse().is_ok_and(|id: HabitId| id.is_about(process));
+        Ok(all.iter().any(|start| start.project == project && start.process == process)
+            || kept::answers(&self.home, &self.project)?.said.keys().any(is_answered)
+            || self.failures()?.iter().any(|(_, id)| id == process))
+    }
+
+    /// Returns the failures of processes that were not forgotten, as [`failures`] does.
+    fn failures(&self) -> Result<Vec<(u64, String)>, ProcessError> {
+        let Answers { forgotten, .. } = kept::answers(&self.home, &self.project)?;
+        let found = failures(&self.home, self.project.directory());
+        let mut found = found.map_err(|e| HomeError::io("read", self.home.root(), e))?;
+        found.retain(|(time, id)| ["", id].iter().all(|id| forgotten.get(*id).is_none_or(|since| time > since)));
+        Ok(found)
     }
 
     fn answer(&self, id: &str, word: &str) -> Result<(), ProcessError> {
@@ -177,10 +205,8 @@ impl Manager {
         }
         let (starts, project) = (NotedStarts::of(&self.home), self.project.directory());
         let all = starts.all().map_err(|e| HomeError::io("read", starts.directory(), e))?;
-        let Answers { said, forgotten } = kept::answers(&self.home, &self.project)?;
-        let mut failures = failures(&self.home, project).map_err(|e| HomeError::io("read", self.home.root(), e))?;
-        failures.retain(|(time, id)| ["", id].iter().all(|id| forgotten.get(*id).is_none_or(|since| time > since)));
-        let mut habits = find(&all, project, &failures, now_millis());
+        let Answers { said, .. } = kept::answers(&self.home, &self.project)?;
+        let mut habits = find(&all, project, &self.failures()?, now_millis());
         habits.retain(|habit| {
             let HabitId { cue, process } = &habit.id;
             let is_defined =
@@ -194,6 +220,13 @@ impl Manager {
     fn habit(&self, loaded: &Loaded, id: &str) -> Result<Habit, ProcessError> {
         let habit = self.habits(loaded)?.into_iter().find(|habit| habit.id.to_string() == id);
         habit.ok_or_else(|| ProcessError::NoSuggestion { id: id.to_owned() })
+    }
+}
+
+impl HabitId {
+    /// Whether a process has to do with it.
+    fn is_about(&self, process: &str) -> bool {
+        self.process == process || self.cue.process() == Some(process)
     }
 }
 
