@@ -96,7 +96,8 @@ pub enum Command {
     ///
     /// It serves one page on this machine alone, until Ctrl-C; with `-d`, until its last page is closed for half an hour. The
     /// address holds a code that is good once, for a minute.
-    #[command(args_conflicts_with_subcommands = true)]
+    // Not `args_conflicts_with_subcommands`: that refuses `--json` before a subcommand, too.
+    #[command(override_usage = "aiw web [OPTIONS]\n       aiw web <COMMAND>")]
     Web(WebArgs),
     /// List, follow and stop tasks
     #[command(subcommand)]

@@ -48,6 +48,34 @@ fn a_process_is_started_seen_read_and_stopped() {
         assert!(unknown.stderr.contains("there is no process or task `wev`"), "{}", unknown.stderr);
         assert!(unknown.stderr.contains("did you mean `web`?"), "{}", unknown.stderr);
     }
+    // Where the file makes no sense, nobody knows what it names. What has run has its log.
+    project.write("process \"web\" {");
+    for command in ["logs", "stop", "wait"] {
+        let broken = project.run(&[command, "wev"]);
+        let is_said = broken.stderr.contains("processes.kdl:1:");
+        assert_eq!((broken.code, is_said), (3, true), "{command}: {}", broken.whole());
+    }
+    assert!(project.run(&["logs", "web"]).ok().stdout.contains("moin"));
+}
+
+#[test]
+fn json_stands_before_a_subcommand_too_and_is_refused_where_there_is_none() {
+    let project = Project::new("process \"web\" { command \"sleep\" \"1000\" }");
+    let answer = |words: &[&str]| project.run(words).ok().json();
+    assert_eq!(answer(&["web", "--json", "status"])["running"], false);
+    assert_eq!(answer(&["process", "suggest", "--json", "forget"]), json!({"process": null}));
+    let wrong = [
+        ("--open", &["web", "--open", "status"][..]),
+        ("--after", &["process", "suggest", "--after", "a", "forget"][..]),
+    ];
+    for (flag, words) in wrong {
+        let refused = project.run(words);
+        assert!(refused.code == 64 && refused.stderr.contains(flag), "{}", refused.whole());
+    }
+    let refused = project.run(&["process", "attach", "web", "--json"]);
+    assert!(refused.code == 2 && refused.json()["error"].to_string().contains("no JSON output"), "{}", refused.whole());
+    let refused = project.run(&["process", "suggest", "forget", "nope"]);
+    assert!(refused.code == 2 && refused.stderr.contains("nothing is known of `nope`"), "{}", refused.whole());
 }
 
 #[test]

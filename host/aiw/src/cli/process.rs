@@ -52,7 +52,8 @@ pub enum ProcessCommand {
     ///
     /// aiw notes what you and your agents start, on this machine and nowhere else. `"habits": false` in `settings.json` ends
     /// that.
-    #[command(args_conflicts_with_subcommands = true)]
+    // Not `args_conflicts_with_subcommands`: that refuses `--json` before a subcommand, too.
+    #[command(override_usage = "aiw process suggest [OPTIONS]\n       aiw process suggest <COMMAND>")]
     Suggest(SuggestArgs),
 }
 

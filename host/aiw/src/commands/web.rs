@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aiw_app::{App, lasting_executable};
+use aiw_core::ErrorKind;
 use aiw_home::Home;
 use aiw_markets::Quiet;
 use aiw_web::{WebOptions, WebServer, WebState, as_begun, run_in_background, without_credentials};
@@ -23,6 +24,10 @@ pub struct WebAddress {
 }
 
 pub async fn run(args: WebArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    if args.command.is_some() && (args.open || args.detach || args.port.is_some()) {
+        let problem = "`--open`, `--detach` and `--port` go with `aiw web` alone";
+        return Err(Failure::new(ErrorKind::Usage, problem).with_hint("leave them out"));
+    }
     match args.command {
         Some(WebCommand::Status) => {
             status(&aiw_web::state(home)?, output);

@@ -18,6 +18,7 @@ use super::log::shown;
 use super::opened::looked_after;
 use crate::cli::process::{AttachArgs, DetachKey};
 use crate::failure::Failure;
+use crate::output::Output;
 use crate::{output, terminal};
 
 /// How often it is checked whether the user leaves and whether the process has ended.
@@ -42,7 +43,11 @@ const RESET: &[u8] = b"\x1b[?1049l\x1b[?25h\x1b[r\x1b[0m\x1b[?1000l\x1b[?1002l\x
     \x1b[?2004l\x1b[?1l\x1b>\x1b[<u\x1b[>4;0m";
 
 /// `aiw process attach`
-pub fn attach(args: &AttachArgs, home: &Home) -> Result<(), Failure> {
+pub fn attach(args: &AttachArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        let hint = format!("`aiw logs --json {}` prints what it has written", args.id);
+        return Err(Failure::user("`aiw process attach` has no JSON output").with_hint(hint));
+    }
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
         let hint = format!("`aiw logs -f {0}` shows what it writes, `aiw process input {0}` writes to it", args.id);
         return Err(Failure::user("`aiw process attach` needs a terminal").with_hint(hint));

@@ -70,7 +70,7 @@ pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(),
             Ok(())
         }
         ProcessCommand::AtBoot(command) => at_boot(command, home, output),
-        ProcessCommand::Attach(args) => attach(args, home),
+        ProcessCommand::Attach(args) => attach(args, home, output),
         ProcessCommand::Suggest(args) => suggest::suggest(args, home, output),
     }
 }
@@ -84,10 +84,14 @@ pub fn is_process(home: &Home, word: &str) -> bool {
         })
 }
 
-/// Returns the failure for a word that is neither the id of a process nor of a task. `None` if this project has no
-/// processes.
+/// Returns the failure for a word that is neither the id of a process nor of a task. Where the definitions make no sense,
+/// nobody knows whether it is one of a process, and the failure says what is wrong with them. `None` if this project has
+/// no processes.
 pub fn neither(home: &Home, word: &str) -> Option<Failure> {
-    let loaded = manager(home).ok()?.load().ok()?;
+    let loaded = match manager(home).ok()?.load() {
+        Ok(loaded) => loaded,
+        Err(error) => return Some(error.into()),
+    };
     let meant = did_you_mean(word, loaded.definitions.keys().map(String::as_str), "this project's processes")?;
     Some(Failure::user(format!("there is no process or task `{}`", one_line(word, 60))).with_hint(meant))
 }

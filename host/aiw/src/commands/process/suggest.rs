@@ -1,6 +1,6 @@
 //! `aiw process suggest`: what is usually started, and what that adds to the project's file.
 
-use aiw_core::Unasked;
+use aiw_core::{ErrorKind, Unasked};
 use aiw_home::Home;
 use aiw_processes::{HabitSuggestion, Manager};
 
@@ -16,6 +16,10 @@ const EVENTS: usize = 3;
 
 /// `aiw process suggest`
 pub fn suggest(args: &SuggestArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    if args.answer.is_some() && args.after.is_some() {
+        let problem = "`--after` goes with `aiw process suggest` alone";
+        return Err(Failure::new(ErrorKind::Usage, problem).with_hint("leave it out"));
+    }
     let manager = manager(home)?;
     match &args.answer {
         None => list(&manager, args.after.as_deref(), output),
