@@ -144,7 +144,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// Nothing is known of the process, or the files can't be read or written.
+    /// The process is unknown, or the files can't be read or written.
     pub fn forget_habits(&self, process: Option<&str>) -> Result<ForgottenHabits, ProcessError> {
         if let Some(id) = process {
             file::check_id(id)?;
