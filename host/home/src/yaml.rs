@@ -134,7 +134,7 @@ mod tests {
         });
         for (text, what) in [
             (held, "anchors that hold more than 10000 values"),
-            (repeated, "aliases that stand for more than 10000 values"),
+            (repeated, "more than 10000 values"),
             (deep, "more than 16 levels of lists and maps in each other"),
             ("[".repeat(20) + &"]".repeat(20), "more than 16 levels of lists and maps in each other"),
             (list(10_001), "more than 10000 values"),

@@ -418,7 +418,7 @@ impl Supervisor {
             fds.iter().filter(|fd| !fd.revents().is_empty()).map(|fd| fd.as_fd().as_raw_fd()).collect();
         drop(fds);
         if *stdout_open && ready.contains(&started.stdout.as_raw_fd()) {
-            *stdout_open = self.streams.read(Stream::Stdout, &mut started.stdout) != Some(0);
+            *stdout_open = self.streams.read(Stream::Stdout, &started.stdout) != Some(0);
             self.learn();
         }
         if let Some(stderr) =
@@ -483,7 +483,7 @@ impl Supervisor {
         // Such a process may also write without end.
         let limit = Instant::now() + Duration::from_secs(2);
         while running.stdout_open && Instant::now() < limit {
-            match self.streams.read(Stream::Stdout, &mut running.started.stdout) {
+            match self.streams.read(Stream::Stdout, &running.started.stdout) {
                 None => break,
                 Some(length) => running.stdout_open = length > 0,
             }

@@ -1,11 +1,13 @@
 //! The output of the process: it goes to the log first, then to the interpreter, line by line.
 
-use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use aiw_core::star_matches;
 use aiw_redact::known::Mask;
+use rustix::buffer::spare_capacity;
+use rustix::io::{Errno, read};
 
 use crate::interpreter::{Findings, OutputInterpreter};
 use crate::log::{CHUNK, Stream, Writer, plain};
@@ -22,6 +24,7 @@ pub(super) struct Streams {
     told_early: bool,
     lines: [Line; 2],
     masks: [Mask; 2],
+    /// Its memory is that of the longest read: most processes write little at once.
     buffer: Vec<u8>,
     /// The pattern of a line that is waited for.
     awaited: Option<String>,
@@ -47,7 +50,7 @@ impl Streams {
             told_early: false,
             lines: Default::default(),
             masks: [mask.again(), mask],
-            buffer: vec![0; CHUNK],
+            buffer: Vec::with_capacity(CHUNK),
             awaited: None,
             has_seen_awaited: false,
             trouble: None,
@@ -65,26 +68,34 @@ impl Streams {
     }
 
     /// Reads once from a nonblocking pipe. Returns `None` if the pipe is empty for now, and 0 at its end.
-    pub fn read(&mut self, stream: Stream, pipe: &mut impl Read) -> Option<usize> {
+    pub fn read(&mut self, stream: Stream, pipe: &impl AsFd) -> Option<usize> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
         let length = loop {
-            match pipe.read(&mut self.buffer) {
-                Ok(length) => break length,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return None,
-                Err(_) => break 0,
+            match read(pipe, spare_capacity(&mut buffer)) {
+                Ok(length) => break Some(length),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break None,
+                // Linux says of a terminal that nobody has open any more that it can't be read.
+                Err(_) => break Some(0),
             }
         };
-        let buffer = std::mem::take(&mut self.buffer);
-        let bytes = &buffer[..length];
+        if length.is_some() {
+            self.take(stream, &buffer);
+        }
+        self.buffer = buffer;
+        length
+    }
+
+    /// Passes on what was read, which is nothing at the end.
+    fn take(&mut self, stream: Stream, bytes: &[u8]) {
         match self.masks.get_mut(stream as usize).filter(|mask| !mask.is_empty()) {
             None => self.pass(stream, bytes),
             Some(mask) => {
-                let masked = if length > 0 { mask.take(bytes) } else { mask.rest() };
+                let masked = if bytes.is_empty() { mask.rest() } else { mask.take(bytes) };
                 self.pass(stream, &masked);
             }
         }
-        self.buffer = buffer;
-        Some(length)
     }
 
     /// Passes bytes to the log, then to the interpreter.
