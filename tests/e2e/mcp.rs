@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 /// The time after which a missing answer counts as a hang.
 const HANGS: Duration = Duration::from_secs(60);
 
-/// Less than what is waited for takes, on a machine with any other work.
+/// Far less than a call waits, and enough on a machine with other work.
 const SOON: Duration = Duration::from_secs(20);
 
 /// The first line that Claude Code 2.1.328 sends, byte for byte.

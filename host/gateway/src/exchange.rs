@@ -224,11 +224,13 @@ impl Gateway {
                 Ok(Ok(streamed)) => streamed,
                 Ok(Err(e)) => {
                     receipt.is_sent(e.may_have_sent());
+                    receipt.give_up();
                     let said = upstream.masked(&e.without_paths().to_string());
                     let said = format!("provider `{}` can't be reached: {said}", upstream.provider);
                     return Err(UpstreamFailure::new(FailureKind::Upstream, said));
                 }
                 Err(_) => {
+                    receipt.give_up();
                     let said = format!("provider `{}` says nothing for {} s", upstream.provider, patience.as_secs());
                     return Err(UpstreamFailure::new(FailureKind::Timeout, said));
                 }

@@ -81,7 +81,8 @@ impl Gateway {
             let said = format!("provider `{}` lists its models in a way that aiw does not know", upstream.provider);
             return Err(UpstreamFailure::new(FailureKind::Upstream, said));
         };
-        let names = listed.data.or(listed.models).into_iter().flatten().filter_map(|model| model.id.or(model.name));
+        let listed = listed.data.filter(|data| !data.is_empty()).or(listed.models);
+        let names = listed.into_iter().flatten().filter_map(|model| model.id.or(model.name));
         let names = names.map(|name| name.strip_prefix("models/").map(str::to_owned).unwrap_or(name));
         Ok(names.filter(|name| is_model(name) && upstream.masked(name) == *name).take(MODELS).collect())
     }

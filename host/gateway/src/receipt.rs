@@ -41,6 +41,8 @@ pub(crate) struct Receipt {
     opened: Option<OpenRequest>,
     /// Whether the provider may count the request.
     is_sent: bool,
+    /// Whether the provider, or the way to it, was given up.
+    is_given_up: bool,
     is_closed: bool,
 }
 
@@ -77,7 +79,17 @@ impl Receipt {
                 }
                 Err(sentence) => return Err(UpstreamFailure::new(FailureKind::Permission, sentence)),
             };
-            Ok(Self { gateway, route, turn, expected, booking, opened, is_sent: false, is_closed: false })
+            Ok(Self {
+                gateway,
+                route,
+                turn,
+                expected,
+                booking,
+                opened,
+                is_sent: false,
+                is_given_up: false,
+                is_closed: false,
+            })
         };
         aiw_home::blocking(made).await
     }
@@ -90,6 +102,11 @@ impl Receipt {
     /// Notes whether the provider has the request, and may count it.
     pub(crate) fn is_sent(&mut self, is_sent: bool) {
         self.is_sent = is_sent;
+    }
+
+    /// Notes that no answer will come, although the provider may count the request.
+    pub(crate) fn give_up(&mut self) {
+        self.is_given_up = true;
     }
 
     /// Notes what was used, and returns the work of writing that. Whatever becomes of the work, it is done.
@@ -115,7 +132,7 @@ impl Receipt {
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        Closing::go(self.close(self.is_sent.then(Used::unsaid)));
+        Closing::go(self.close(self.is_sent.then_some(Used::unsaid(!self.is_given_up))));
     }
 }
 
@@ -187,7 +204,7 @@ impl Drop for Receiving {
     fn drop(&mut self) {
         // The client has left. The provider has read the request, and goes on for a while.
         if let Some(mut receipt) = self.receipt.take() {
-            Closing::go(receipt.close(Some(Used::of(&self.answer, true))));
+            Closing::go(receipt.close(Some(Used { has_left: true, ..Used::of(&self.answer, true) })));
         }
     }
 }
@@ -199,12 +216,14 @@ struct Used {
     /// The estimate of what was written.
     said: u64,
     is_cut: bool,
+    /// Whether the client left before the end.
+    has_left: bool,
 }
 
 impl Used {
     /// Returns the usage of a request of which only the sending is known.
-    fn unsaid() -> Self {
-        Self { tokens: TokenCounts::default(), said: 0, is_cut: true }
+    fn unsaid(has_left: bool) -> Self {
+        Self { tokens: TokenCounts::default(), said: 0, is_cut: true, has_left }
     }
 
     fn of(answer: &UpstreamAnswer, is_cut: bool) -> Self {
@@ -218,7 +237,7 @@ impl Used {
             output: count(usage.output),
             thinking: count(usage.thinking),
         };
-        Self { tokens, said: count(answer.estimated_output()), is_cut }
+        Self { tokens, said: count(answer.estimated_output()), is_cut, has_left: false }
     }
 
     fn is_any(&self) -> bool {
@@ -236,8 +255,8 @@ impl Used {
         } else {
             shares.note(session, tokens);
         }
-        // Whoever leaves does not learn what the provider goes on to write. A budget counts what was expected.
-        if self.is_cut && tokens.output == 0 && self.said == 0 {
+        // Nobody learns what the provider goes on to write for a client that left. A budget counts what was expected.
+        if self.has_left && tokens.output == 0 && self.said == 0 {
             tokens.output = expected.written;
             estimated = true;
         }
@@ -257,24 +276,31 @@ mod tests {
     #[test]
     fn a_count_that_can_not_be_is_an_estimate() {
         let request = Booking::new(BookingSource::Gateway, TokenCounts::default());
-        let booked = |input: u64, output: u64, said: u64, is_cut: bool| {
+        let booked = |input: u64, output: u64, said: u64, is_cut: bool, has_left: bool| {
             let tokens = TokenCounts { input, output, ..TokenCounts::default() };
             let expected = Expected { read: 2_500, written: 1_000 };
-            let booking = Used { tokens, said, is_cut }.booked(&request, expected, &Shares::default(), "s");
+            let booking = Used { tokens, said, is_cut, has_left }.booked(&request, expected, &Shares::default(), "s");
             (booking.tokens.input, booking.tokens.output, booking.estimated)
         };
-        for (input, output, said, is_cut, expected) in [
-            (2_000, 300, 400, false, (2_000, 300, false)),
+        for (input, output, said, is_cut, has_left, expected) in [
+            (2_000, 300, 400, false, false, (2_000, 300, false)),
             // One token in 2,500.
-            (1, 300, 400, false, (2_500, 300, true)),
-            (2_000, 1, 2_500, false, (2_000, 2_500, true)),
-            (0, 0, 0, true, (2_500, 1_000, true)),
-            (2_000, 0, 0, true, (2_000, 1_000, true)),
+            (1, 300, 400, false, false, (2_500, 300, true)),
+            (2_000, 1, 2_500, false, false, (2_000, 2_500, true)),
+            // It failed, or its client left.
+            (0, 0, 0, true, false, (2_500, 0, true)),
+            (2_000, 0, 0, true, false, (2_000, 0, false)),
+            (0, 0, 0, true, true, (2_500, 1_000, true)),
+            (2_000, 0, 0, true, true, (2_000, 1_000, true)),
             // The beginning was counted, then the answer broke off.
-            (2_000, 1, 8, true, (2_000, 8, true)),
-            (2_000, 1, 8, false, (2_000, 1, false)),
+            (2_000, 1, 8, true, true, (2_000, 8, true)),
+            (2_000, 1, 8, false, false, (2_000, 1, false)),
         ] {
-            assert_eq!(booked(input, output, said, is_cut), expected, "{input} {output} {said} {is_cut}");
+            assert_eq!(
+                booked(input, output, said, is_cut, has_left),
+                expected,
+                "{input} {output} {said} {is_cut} {has_left}"
+            );
         }
     }
 }

@@ -84,8 +84,8 @@ impl Limits {
             BudgetBreach::RecordedAnchorEvents { .. } => format!("anchors that hold more than {REPEATED} values"),
             BudgetBreach::AliasAnchorRatio { .. } => "too many aliases for its anchors".into(),
             BudgetBreach::ScalarBytes { .. } => "more than 1 MiB of text".into(),
-            BudgetBreach::Documents { .. } => "a second document behind it".into(),
-            _ => "more in it than aiw reads".into(),
+            BudgetBreach::Documents { .. } => "another one behind it".into(),
+            _ => return None,
         })
     }
 }

@@ -60,23 +60,25 @@ impl Manager {
         let place = self.place_at_boot()?;
         let text = self.text_at_boot(aiw)?;
         place.check_ours()?;
-        let Place { file, wanted } = place;
+        let Place { file, wanted } = &place;
         let mut plan = Plan::of("Write this file, so that the system starts this project's processes?");
-        plan.about.push(format!("`{}`:", shown(&file)));
+        plan.about.push(format!("`{}`:", shown(file)));
         plan.about.extend(text.lines().map(|line| format!("  {}", visible(line))));
         plan.about.extend(wanted.iter().map(|link| format!("`{}` leads to it", shown(link))));
-        plan.effects.push(Effect::Writes(shown(&file)));
+        plan.effects.push(Effect::Writes(shown(file)));
         ask.agree(&plan, &[]).await?;
-        for path in [Some(&file), wanted.as_ref()].into_iter().flatten() {
+        // Somebody may have written it while the question was open.
+        place.check_ours()?;
+        for path in [Some(file), wanted.as_ref()].into_iter().flatten() {
             if let Some(directory) = path.parent() {
                 fs::create_dir_all(directory).map_err(|e| HomeError::io("create", directory, e))?;
             }
         }
-        replace(&file, text.as_bytes(), Mode::Shared)?;
+        replace(file, text.as_bytes(), Mode::Shared)?;
         #[cfg(unix)]
-        if let Some(link) = wanted.as_ref().filter(|link| !leads_to(link, &file)) {
+        if let Some(link) = wanted.as_ref().filter(|link| !leads_to(link, file)) {
             remove_if_there(link)?;
-            std::os::unix::fs::symlink(&file, link).map_err(|e| HomeError::io("create", link, e))?;
+            std::os::unix::fs::symlink(file, link).map_err(|e| HomeError::io("create", link, e))?;
         }
         self.at_boot()
     }

@@ -54,7 +54,7 @@ pub enum ProcessError {
         nearest: Option<String>,
     },
     /// An id names copies of a process where only one is meant.
-    #[error("`{id}` names {} copies of a process, and this takes one", .copies.len())]
+    #[error("`{id}` stands for its copies, and this takes one of them")]
     Copies {
         /// The id.
         id: String,

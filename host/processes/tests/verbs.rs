@@ -650,7 +650,7 @@ fn an_id_of_copies_names_them_where_one_is_meant() {
         place.manager.surroundings("c").map(drop),
     ];
     for error in errors.map(Result::unwrap_err) {
-        assert_eq!(error.to_string(), "`c` names 2 copies of a process, and this takes one");
+        assert_eq!(error.to_string(), "`c` stands for its copies, and this takes one of them");
         assert_eq!(error.hint().unwrap(), "name one: `c-1`, `c-2`");
     }
     let unknown = place.manager.surroundings("nope").unwrap_err();

@@ -226,8 +226,8 @@ fn field(name: &str, asked: &Value, message: &str) -> Result<Value, Problem> {
 
 /// Whether a sentence names something that is a secret, or that can be one as a number.
 fn names_secret(text: &str, is_number: bool) -> bool {
-    const WHOLE: [&str; 4] = ["pin", "otp", "senha", "heslo"];
-    const WORDS: [&str; 41] = [
+    const WHOLE: [&str; 8] = ["pin", "otp", "cvv", "cvc", "card number", "credit card number", "senha", "heslo"];
+    const WORDS: [&str; 37] = [
         "passw",
         "passphrase",
         "passcode",
@@ -248,10 +248,6 @@ fn names_secret(text: &str, is_number: bool) -> bool {
         "one time code",
         "verification code",
         "security code",
-        "card number",
-        "credit card",
-        "cvv",
-        "cvc",
         "sk-ant",
         "kennwort",
         "geheimwort",
@@ -397,7 +393,7 @@ mod tests {
             json!({"x": {"type": "string", "title": "One-time code"}}),
             json!({"x": {"type": "string", "title": "Your p a s s w o r d"}}),
             json!({"x": {"type": "integer", "title": "P. I. N."}}),
-            json!({"x": {"type": "string", "title": "CVV of your credit card"}}),
+            json!({"x": {"type": "string", "title": "Credit card number"}}),
             json!({"x": {"type": "string", "description": "Paste the token here"}}),
             json!({"x": {"type": "string", "format": "password"}}),
             json!({"x": {"type": "object"}}),

@@ -3,6 +3,8 @@
 //!
 //! <https://modelcontextprotocol.io/specification/2025-11-25/schema>
 
+use std::net::Ipv6Addr;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -280,13 +282,18 @@ fn check_uri(value: &Value, grammar: fn(&str) -> bool, ends: &[char], what: &str
 ///
 /// <https://www.rfc-editor.org/rfc/rfc3986#appendix-A>
 fn is_uri(text: &str) -> bool {
-    let Some((_, after)) = text.split_once("://") else { return are_whole(text, is_of_uri) };
-    let authority = &after[..after.find(['/', '?', '#']).unwrap_or(after.len())];
-    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+    // Without two slashes behind the scheme there is no host.
+    let place = text.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//")).unwrap_or_default();
+    let authority = &place[..place.find(['/', '?', '#']).unwrap_or(place.len())];
+    let (user, place) = authority.rsplit_once('@').unwrap_or(("", authority));
     // What follows the last colon outside of brackets.
     let (host, port) = place.rsplit_once(':').filter(|(_, port)| !port.contains(']')).unwrap_or((place, ""));
-    let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    are_whole(text, is_of_uri) && !inner.contains(['[', ']']) && port.bytes().all(|c| c.is_ascii_digit())
+    let is_host = match host.strip_prefix('[') {
+        Some(literal) => literal.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
+        None => !host.contains(['[', ']']),
+    };
+    let is_port = port.is_empty() || port.bytes().all(|c| c.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    are_whole(text, is_of_uri) && is_host && is_port && !user.contains(['[', ']'])
 }
 
 fn is_of_uri(byte: u8) -> bool {
@@ -439,11 +446,27 @@ mod tests {
 
     #[test]
     fn a_uri_is_one_for_strict_readers() {
-        for good in ["file:///a[1].txt", "http://[::1]:80/x", "https://u@a.example:8080/?q=a:b#c", "x:y", "db://a/b@c"]
-        {
+        for good in [
+            "file:///a[1].txt",
+            "http://[::1]:80/x",
+            "https://u@a.example:8080/?q=a:b#c",
+            "x:y",
+            "db://a/b@c",
+            "open:x?u=http://host:abc/",
+        ] {
             assert!(is_uri(good), "{good}");
         }
-        for bad in ["http://[::1", "http://::1]/", "http://a[b]/", "http://[[::1]]/", "http://a:80x/", "http://a b/"] {
+        for bad in [
+            "http://[::1",
+            "http://::1]/",
+            "http://a[b]/",
+            "http://[[::1]]/",
+            "http://a:80x/",
+            "http://a:99999/",
+            "http://[zz]/",
+            "http://[u]@h/",
+            "http://a b/",
+        ] {
             assert!(!is_uri(bad), "{bad}");
         }
         assert!(is_uri_template("http://[{address}]:{port}/{+path}"));

@@ -31,7 +31,7 @@ use self::public::PUBLIC;
 use self::seeds::Seeds;
 use self::seen::Seen;
 use self::services::RULES;
-use self::step::{Find, LOOK_AFTER, Step, Work, windows};
+use self::step::{Find, LOOK_AFTER, Step, Work, windows, windows_of_tokens};
 pub use self::text::REDACTED;
 use self::text::{Span, is_word};
 
@@ -264,7 +264,7 @@ impl Redactor {
             if coded.is_empty() {
                 break;
             }
-            let around = windows(&out, &coded);
+            let around = windows_of_tokens(&out, &coded);
             coded = self.through(&mut out, |text| Seen::decoded(text, &around, layers), false, &mut []);
         }
         let take = |out: &mut Cow<'_, str>, spans: &[Span]| {
@@ -297,7 +297,7 @@ impl Redactor {
         // Tokens without escapes are looked at in the text itself, with all that stands around them.
         if seen.is_decoded {
             let mut spans = random::spans(&text, self.is_strict, |_| false);
-            spans.retain(|span| seen.has_escape(*span));
+            seen.retain_escaped(&text, &mut spans);
             seen.take(&spans);
         }
         let spans = seen.spans();

@@ -177,11 +177,16 @@ impl Seen {
         self.taken = merged(made);
     }
 
-    /// Whether a stretch of the text, as it is now, has signs that are longer in the original.
-    pub(super) fn has_escape(&self, (start, end): Span) -> bool {
+    /// Keeps the stretches of the text, as it is now, within which signs are longer in the original: padding, and what
+    /// stands behind, does not count.
+    pub(super) fn retain_escaped(&self, text: &str, spans: &mut Vec<Span>) {
         let places = self.places();
-        let (start, end) = (self.made(start, false, &places), self.made(end, true, &places));
-        self.is_decoded && self.after(end) - self.origin(start) > end - start
+        spans.retain(|(start, end)| {
+            let signs = text[*start..*end].trim_end_matches('=').len();
+            let first = self.made(*start, false, &places);
+            let last = self.made(start + signs.max(1) - 1, false, &places);
+            self.origin(last) - self.origin(first) > last - first
+        });
     }
 
     /// Where each stretch that was taken out is now.

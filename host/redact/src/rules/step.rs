@@ -253,6 +253,21 @@ pub(super) fn windows(text: &str, places: &[Span]) -> Vec<Span> {
     windows
 }
 
+/// Returns the same, each from the start of the token there: its beginning may say what it is.
+pub(super) fn windows_of_tokens(text: &str, places: &[Span]) -> Vec<Span> {
+    let mut whole: Vec<Span> = Vec::new();
+    for (start, end) in windows(text, places) {
+        let last = whole.last().map_or(0, |(_, end)| *end);
+        let before = text.as_bytes()[last..start].iter().rev();
+        let start = start - before.take_while(|byte| !byte.is_ascii_whitespace()).count();
+        match whole.last_mut() {
+            Some(window) if start == last => window.1 = end,
+            _ => whole.push((start, end)),
+        }
+    }
+    whole
+}
+
 /// Which stretches of a match [`REDACTED`] was put in place of: one, or two with something between them.
 fn replaced(old: &str, new: &str, offset: usize, spans: &mut Vec<Span>) {
     let is_new =

@@ -373,6 +373,14 @@ fn a_token_that_looks_random_is_taken_out_in_escapes() {
         assert!(out.contains(REDACTED) && out.ends_with(" y") && !out.contains(&token[..6]), "{text} -> {out}");
         assert!(!out.contains("\\u0071") && !out.contains("\\x71"), "{text} -> {out}");
     }
+    // The padding alone is escaped, far from the head of the image.
+    let image = "iVBORw0KGgoAAAANSUhEUgAAAAUA9LmR2tZk4Wb8NcYd1Pf6q7Xv".repeat(12);
+    for end in ["\\u003d\\u003d", "==\u{1b}[0m", "==\u{200b}"] {
+        for image in [image.clone(), image.replace('J', "\\/"), format!("{image}{}", image.replace('J', "\\u002f"))] {
+            let text = format!("password-free \"data:image/png;base64,{image}{end}\" y");
+            assert_eq!(redactor.redact(&text), text);
+        }
+    }
     for harmless in ["8c1d2f0e-6b7a-4c3d-9e5f-0a1b2c3d4e5f", "the quick brown fox jumps over 13 lazy dogs"] {
         let text = format!("{{\"x\":\"{}\"}} y", coded(harmless, unicode));
         assert_eq!(redactor.redact(&text), text);

@@ -110,7 +110,7 @@ impl Control {
         }
     }
 
-    /// Returns whether one more may connect. Who has hung up takes no place but for a frame that is still to be passed on.
+    /// Returns whether one more may connect. A viewer that has hung up takes no place but for a frame that is still to be passed on.
     fn has_place(&mut self) -> bool {
         if self.viewers.len() >= MOST {
             self.viewers.iter_mut().for_each(Viewer::receive);

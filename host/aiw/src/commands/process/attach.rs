@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
+use aiw_core::ErrorKind;
 use aiw_home::Home;
 use aiw_processes::{AttachedProcess, Attachment, LogEntry, Manager, Stream, Terminal};
 use rustix::termios::{OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr};
@@ -46,7 +47,7 @@ const RESET: &[u8] = b"\x1b[?1049l\x1b[?25h\x1b[r\x1b[0m\x1b[?1000l\x1b[?1002l\x
 pub fn attach(args: &AttachArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     if output.is_json() {
         let hint = format!("`aiw logs --json {}` prints what it has written", args.id);
-        return Err(Failure::user("`aiw process attach` has no JSON output").with_hint(hint));
+        return Err(Failure::new(ErrorKind::Usage, "`aiw process attach` has no JSON output").with_hint(hint));
     }
     if !(io::stdin().is_terminal() && io::stdout().is_terminal()) {
         let hint = format!("`aiw logs -f {0}` shows what it writes, `aiw process input {0}` writes to it", args.id);

@@ -404,7 +404,11 @@ fn at_boot(command: &AtBootCommand, home: &Home, output: &Output) -> Result<(), 
     });
     if answer.on && !answer.allowed {
         let untrusted = ProcessError::Untrusted { path: manager.project().file() };
-        output.note(format!("{untrusted}: `aiw up` shows it, and asks"));
+        output.note(match manager.load() {
+            Ok(loaded) if loaded.definitions.is_empty() => "it has no processes now".to_owned(),
+            Ok(_) => format!("{untrusted}: `aiw up` shows it, and asks"),
+            Err(problem) => problem.to_string(),
+        });
     }
     if !next.is_empty() && !cfg!(target_vendor = "apple") {
         output.note(next);
