@@ -30,7 +30,7 @@ struct Listed {
 #[derive(Deserialize)]
 struct ListedModel {
     id: Option<String>,
-    /// What Google calls it. Routers send a name for people beside the id.
+    /// The id, as Google calls it. Routers send a name for people beside their id.
     name: Option<String>,
 }
 
