@@ -73,7 +73,11 @@ fn json_stands_before_a_subcommand_too_and_is_refused_where_there_is_none() {
         assert!(refused.code == 64 && refused.stderr.contains(flag), "{}", refused.whole());
     }
     let refused = project.run(&["process", "attach", "web", "--json"]);
-    assert!(refused.code == 64 && refused.json()["error"].to_string().contains("no JSON output"), "{}", refused.whole());
+    assert!(
+        refused.code == 64 && refused.json()["error"].to_string().contains("no JSON output"),
+        "{}",
+        refused.whole()
+    );
     let refused = project.run(&["process", "suggest", "forget", "nope"]);
     assert!(refused.code == 2 && refused.stderr.contains("nothing is known of `nope`"), "{}", refused.whole());
 }
