@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::SystemTime;
 
-use aiw_core::one_line;
+use aiw_core::{millis_since_1970, one_line};
 use aiw_events::EventLog;
 use aiw_home::{Home, HomeError, Settings, Surroundings, millis_of, now_millis, rfc3339};
 use aiw_launch::{LaunchError, PreparedRun};
@@ -116,8 +115,7 @@ pub fn task_ended(task: &EndedTask) -> Counted {
 }
 
 fn by_gateway(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
-    let since = task.since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
-    let since = u64::try_from(since).unwrap_or_default();
+    let since = millis_since_1970(task.since);
     // Without its prices, what was used still counts.
     let (book, (settings, _)) = (Book::of(home), home.settings_or_none()?);
     let sum = sum_by(&book, &settings, By::Task, since, |booking| booking.task == Some(task.id))?.total;

@@ -1,10 +1,9 @@
 //! Newer versions of AI CLIs. The npm registry is asked only when a person asks, and once a day at most.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use aiw_core::Sink;
-use aiw_home::{Home, Mode, read_capped, replace, rfc3339};
+use aiw_home::{Home, Mode, now_millis, read_capped, replace, rfc3339};
 use aiw_launch::{FoundCli, Search, detect, npm_package, update_command};
 use aiw_net::Policy;
 use schemars::JsonSchema;
@@ -73,8 +72,7 @@ pub async fn outdated(home: &Home, sink: &dyn Sink) -> Result<Vec<CliNews>, Upda
     let base = settings.npm_url.as_deref().unwrap_or(NPM).trim_end_matches('/').to_owned();
     let mut known = load(home);
     let found = detect(&Search::around(home.around()), Some(home));
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let now = u64::try_from(now).unwrap_or(u64::MAX);
+    let now = now_millis();
     let (mut news, mut problem) = (Vec::new(), None);
     for cli in found.iter().filter(|cli| cli.path.is_some()) {
         let kind = cli.kind.as_str();

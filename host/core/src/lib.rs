@@ -26,6 +26,7 @@ pub mod registry;
 mod secret;
 mod shown;
 mod text;
+mod time;
 mod variables;
 mod words;
 
@@ -51,4 +52,5 @@ pub use text::{
     closest, counted, did_you_mean, hex, is_close, one_line, printable, quoted, quoted_list, quoted_text, random_hex,
     shell_word, shell_word_in_line, shell_words, star_matches, toml_string, without_keys_in_urls, without_query,
 };
+pub use time::{millis_since_1970, now_seconds};
 pub use variables::names_code;

@@ -51,8 +51,6 @@ pub use request::{ModelRequest, RequestError, SecretMask, UpstreamTarget};
 
 pub use aiw_core::Api;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use sha2::{Digest, Sha256};
 
 use crate::conversation::{Ids, Part, Role};
@@ -112,7 +110,7 @@ pub fn prepare(request: &ModelRequest<'_>, to: &UpstreamTarget) -> Result<Prepar
         names: Names::default(),
         ids: Ids::default(),
         seed: seed(request.body),
-        created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        created: aiw_core::now_seconds(),
         is_streamed: request.is_streamed.unwrap_or_default(),
         wants_usage: false,
         marks_thoughts: to.marks_thoughts,

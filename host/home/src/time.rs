@@ -24,8 +24,7 @@ pub fn now_rfc3339() -> String {
 
 /// Milliseconds since 1970.
 pub fn now_millis() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    aiw_core::millis_since_1970(SystemTime::now())
 }
 
 /// A time in milliseconds since 1970 as RFC 3339 in UTC, with milliseconds, so that texts sort as the times do.

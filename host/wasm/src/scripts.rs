@@ -7,8 +7,9 @@ use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use std::io::Read;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
+use aiw_home::now_millis;
 use async_trait::async_trait;
 use wasmtime::component::{Component, HasSelf, Linker};
 use wasmtime::{Config, Store, Trap, UpdateDeadline};
@@ -204,7 +205,7 @@ impl calls::Host for State {
         let ended = calls.next(patience.map(|ms| Duration::from_millis(ms.into()))).await;
         self.waited += start.elapsed();
         let ended = ended.map(|(call, outcome)| calls::Answer { call, outcome });
-        Ok(calls::Moment { now: now(), ended })
+        Ok(calls::Moment { now: now_millis(), ended })
     }
 
     async fn log(&mut self, level: calls::Level, line: String) -> wasmtime::Result<()> {
@@ -220,11 +221,6 @@ impl calls::Host for State {
         }
         Ok(())
     }
-}
-
-fn now() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Scripts {
@@ -385,7 +381,7 @@ impl Scripts {
                 let Runtime { mut store, guest } = scripts.runtime().await.map_err(|e| unavailable(&e))?;
                 let state = store.data_mut();
                 (state.calls, state.cpu) = (Some(calls), limits.cpu);
-                start.now = now();
+                start.now = now_millis();
                 guest.call_run(&mut store, &start).await.map_err(|e| explain(&e))
             });
             let result = run.await.unwrap_or_else(|| Err(no_thread()))?;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
+use aiw_core::millis_since_1970;
 use aiw_home::{HISTORY_VARIABLE, Home, HomeError, Project, read_dir, remove_file};
 
 use super::elsewhere;
@@ -27,8 +28,7 @@ pub fn keep_private(home: &Home, session: &str, since: SystemTime) -> Result<(),
     let Some(session) = readers::session_id(session) else { return Ok(()) };
     Exclusions::make_private(home, session)?;
     if let Some(store) = Store::open_existing(&home.history())? {
-        let since = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
-        store.drop_since(session, i64::try_from(since).unwrap_or(i64::MAX))?;
+        store.drop_since(session, i64::try_from(millis_since_1970(since)).unwrap_or(i64::MAX))?;
     }
     Ok(())
 }

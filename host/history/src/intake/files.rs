@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
+use aiw_core::millis_since_1970;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
@@ -84,8 +84,7 @@ pub(crate) fn open_beneath(root: &Path, path: &str) -> Result<Opened, Refusal> {
 }
 
 fn milliseconds(time: Option<std::time::SystemTime>) -> i64 {
-    let since = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    i64::try_from(time.map_or(0, millis_since_1970)).unwrap_or(i64::MAX)
 }
 
 impl Opened {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use aiw_core::millis_since_1970;
 use aiw_home::{CliPlaces, Home, created};
 use aiw_redact::rules::Redactor;
 
@@ -147,8 +148,8 @@ fn each_message(
 pub fn keep_private_since(home: &Home, cli: Cli, directory: &Path, since: SystemTime) -> Result<(), HistoryError> {
     let Some(places) = CliPlaces::around(home.around()) else { return Ok(()) };
     let (sessions, redactor) = (readers::of(cli), Arc::new(Redactor::new(&[])?));
-    let begun = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
-    let is_since = |time: i64| u128::try_from(time).is_ok_and(|time| time >= begun);
+    let begun = millis_since_1970(since);
+    let is_since = |time: i64| u64::try_from(time).is_ok_and(|time| time >= begun);
     let mut found = BTreeSet::new();
     for root in readers::roots(&places, home, cli) {
         let new = walk(&root, sessions.directories()).into_iter().filter(|entry| sessions.is_transcript(&entry.path));

@@ -2,9 +2,9 @@
 
 use futures::future::BoxFuture;
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use aiw_core::Secret;
+use aiw_core::{Secret, now_seconds};
 use aiw_net::HttpClient;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -118,7 +118,7 @@ impl OAuthTokens {
             self.refresh = Some(refresh.to_owned());
         }
         self.lifetime = lifetime.map(|seconds: u64| seconds.min(MAX_LIFETIME));
-        self.expires = self.lifetime.map(|seconds| now() + seconds);
+        self.expires = self.lifetime.map(|seconds| now_seconds() + seconds);
         if let Some(granted) = text("scope") {
             self.scopes = scopes(granted);
         }
@@ -193,10 +193,6 @@ impl OAuthTokens {
     pub fn is_old(&self) -> bool {
         // A token that lives for a minute would be refreshed at each request.
         let early = self.lifetime.map_or(EARLY.as_secs(), |lifetime| EARLY.as_secs().min(lifetime / 4));
-        self.expires.is_some_and(|expires| expires <= now() + early)
+        self.expires.is_some_and(|expires| expires <= now_seconds() + early)
     }
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -442,8 +442,7 @@ fn changed(found: &Metadata) -> u64 {
     }
     #[cfg(not(unix))]
     {
-        let since = found.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-        since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        found.modified().map_or(0, aiw_core::millis_since_1970)
     }
 }
 

@@ -1,9 +1,8 @@
 //! Processes whose shims have died: how they are reported, and how they are cleaned up.
 
 use std::fs;
-use std::time::SystemTime;
 
-use aiw_core::{ProcessId, ProcessOutcome as Outcome, ProcessState as State};
+use aiw_core::{ProcessId, ProcessOutcome as Outcome, ProcessState as State, millis_since_1970};
 use aiw_events::{EventKind, HomeEvent};
 use aiw_home::{OpenDirectory, now_millis};
 
@@ -124,8 +123,6 @@ impl Processes {
         let directory = self.records.directory(record.id);
         let changed = |name: &str| fs::metadata(directory.join(name)).and_then(|meta| meta.modified()).ok();
         let last = ["log", &self.records.names().record].into_iter().filter_map(changed).max();
-        let since = last.and_then(|last| last.duration_since(SystemTime::UNIX_EPOCH).ok());
-        let last = since.and_then(|since| u64::try_from(since.as_millis()).ok());
-        last.max(record.running_since).max(Some(record.started))
+        last.map(millis_since_1970).max(record.running_since).max(Some(record.started))
     }
 }

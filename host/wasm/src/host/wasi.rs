@@ -2,8 +2,9 @@
 //! granted `clock` sees the real time.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+use aiw_core::millis_since_1970;
 use aiw_extensions::CapabilityKind;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder};
 
@@ -25,9 +26,7 @@ impl HostWallClock for Wall {
     }
 
     fn now(&self) -> Duration {
-        let Some(clock) = &self.0 else { return Duration::ZERO };
-        let now = clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+        Duration::from_millis(self.0.as_ref().map_or(0, |clock| millis_since_1970(clock.now())))
     }
 }
 

@@ -1,10 +1,10 @@
 //! The interfaces that a component imports.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aiw_core::provider::Value;
-use aiw_core::{CliKind, ProcessOutcome as TaskOutcome, ProcessState as TaskState, RelPath, Sha};
+use aiw_core::{CliKind, ProcessOutcome as TaskOutcome, ProcessState as TaskState, RelPath, Sha, millis_since_1970};
 use aiw_net::{GitOrigin, ItemKind, Tree};
 use wasmtime::component::Resource;
 
@@ -135,13 +135,8 @@ impl log::Host for Within<'_, LogImport> {
 
 impl clock::Host for Within<'_, ClockImport> {
     async fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(millis(Within::<ClockImport>::now(self)?))
+        Ok(millis_since_1970(Within::<ClockImport>::now(self)?))
     }
-}
-
-fn millis(time: SystemTime) -> u64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl tasks::Host for Within<'_, TasksImport> {
@@ -190,8 +185,8 @@ fn task(task: ComponentTask) -> tasks::Task {
             TaskOutcome::Lost => tasks::Outcome::Lost,
         }),
         exit_code: task.exit_code,
-        started: millis(task.started),
-        ended: task.ended.map(millis),
+        started: millis_since_1970(task.started),
+        ended: task.ended.map(millis_since_1970),
     }
 }
 
