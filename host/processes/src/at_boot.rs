@@ -22,6 +22,8 @@ pub struct AtBoot {
     pub on: bool,
     /// Whether you have allowed its file as it is now: nothing of it starts before
     pub allowed: bool,
+    /// Why nothing of it would start as it is now
+    pub problem: Option<String>,
     /// The file that says so to the system
     pub file: String,
 }
@@ -42,8 +44,17 @@ impl Manager {
         let Place { file, wanted } = self.place_at_boot()?;
         // `systemctl --user disable` removes the link alone.
         let on = file.is_file() && wanted.as_ref().is_none_or(|link| leads_to(link, &file));
-        let allowed = self.load().is_ok_and(|loaded| !loaded.is_to_be_allowed());
-        Ok(AtBoot { project: shown(self.project.directory()), on, allowed, file: shown(&file) })
+        let loaded = self.load();
+        let problem = match &loaded {
+            Ok(loaded) if loaded.definitions.is_empty() => Some(self.empty().to_string()),
+            Ok(loaded) if loaded.is_to_be_allowed() => {
+                Some(format!("{}: `aiw up` shows it, and asks", ProcessError::Untrusted { path: self.project.file() }))
+            }
+            Ok(_) => None,
+            Err(problem) => Some(problem.to_string()),
+        };
+        let allowed = loaded.is_ok_and(|loaded| !loaded.is_to_be_allowed());
+        Ok(AtBoot { project: shown(self.project.directory()), on, allowed, problem, file: shown(&file) })
     }
 
     /// Has the system start the processes of the project when you log in, or at boot if you linger, once the user has agreed
@@ -55,7 +66,7 @@ impl Manager {
     /// somebody else's.
     pub async fn start_at_boot(&self, aiw: &Path, ask: &dyn Ask) -> Result<AtBoot, ProcessError> {
         if self.load()?.definitions.is_empty() {
-            return Err(ProcessError::Empty { project: self.project.directory().to_owned() });
+            return Err(self.empty());
         }
         let place = self.place_at_boot()?;
         let text = self.text_at_boot(aiw)?;

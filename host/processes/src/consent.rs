@@ -27,7 +27,7 @@ impl Manager {
     pub async fn agreed(&self, ids: &[String], ask: &dyn Ask, sink: &dyn Sink) -> Result<Loaded, ProcessError> {
         let mut loaded = self.load()?;
         if loaded.definitions.is_empty() {
-            return Err(ProcessError::Empty { project: self.project.directory().to_owned() });
+            return Err(self.empty());
         }
         match self.ask_about(&mut loaded, ask).await {
             Ok(()) | Err(ProcessError::Ask(AskError::NotHere)) => {}

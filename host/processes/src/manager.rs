@@ -160,6 +160,10 @@ impl Manager {
         &self.project
     }
 
+    pub(crate) fn empty(&self) -> ProcessError {
+        ProcessError::Empty { project: self.project.directory().to_owned() }
+    }
+
     /// Reads all definitions of the project.
     ///
     /// # Errors

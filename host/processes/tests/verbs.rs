@@ -837,7 +837,14 @@ mod at_boot {
         place.write("process \"a\" { command \"x\" }");
         let answer = on(&manager).unwrap();
         assert_eq!((answer.on, answer.allowed), (true, false));
+        let why = || manager.at_boot().unwrap().problem.unwrap_or_default();
+        assert!(answer.problem.unwrap().ends_with("until you allow it: `aiw up` shows it, and asks"));
         place.allow();
         assert!(manager.at_boot().unwrap().allowed);
+        assert_eq!(why(), "");
+        place.write("process \"a\" {");
+        assert!(why().contains("processes.kdl:1:"), "{}", why());
+        place.write("");
+        assert!(why().ends_with("has no processes"), "{}", why());
     }
 }

@@ -402,13 +402,8 @@ fn at_boot(command: &AtBootCommand, home: &Home, output: &Output) -> Result<(), 
         true => format!("this project's processes start when you log in: `{file}`"),
         false => "this project's processes do not start by themselves".to_owned(),
     });
-    if answer.on && !answer.allowed {
-        let untrusted = ProcessError::Untrusted { path: manager.project().file() };
-        output.note(match manager.load() {
-            Ok(loaded) if loaded.definitions.is_empty() => "it has no processes now".to_owned(),
-            Ok(_) => format!("{untrusted}: `aiw up` shows it, and asks"),
-            Err(problem) => problem.to_string(),
-        });
+    if let Some(problem) = answer.problem.as_ref().filter(|_| answer.on) {
+        output.note(problem);
     }
     if !next.is_empty() && !cfg!(target_vendor = "apple") {
         output.note(next);
