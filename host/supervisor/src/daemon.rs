@@ -184,7 +184,7 @@ impl Resident {
 impl OnDuty {
     /// Gives back what only the beginning of its duties needed.
     pub fn has_begun(&self) {
-        crate::platform::give_memory_back();
+        crate::platform::give_code_back();
     }
 
     /// Ends this process, unless it is needed. Whoever needs it from now on starts another one. It ends also with its home.

@@ -41,7 +41,7 @@ pub(crate) use other::*;
 #[cfg(target_os = "linux")]
 use procfs as source;
 #[cfg(unix)]
-pub(crate) use raw::{Entrance, Fork, close_inherited, dup_to, fork, give_memory_back, pass, passed, prepare};
+pub(crate) use raw::{Entrance, Fork, close_inherited, dup_to, fork, give_code_back, pass, passed, prepare};
 #[cfg(unix)]
 pub use seen::Seen;
 #[cfg(unix)]

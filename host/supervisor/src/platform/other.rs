@@ -1,7 +1,7 @@
 //! Systems without supervised processes.
 
 /// Gives nothing back.
-pub(crate) fn give_memory_back() {}
+pub(crate) fn give_code_back() {}
 
 /// Never called.
 pub(crate) fn start_of(_pid: u32) -> Option<u64> {

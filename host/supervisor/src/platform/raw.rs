@@ -150,10 +150,10 @@ pub(crate) fn passed(fd: RawFd) -> OwnedFd {
     }
 }
 
-/// Gives back the pages of this program's code and constants, of which a long wait needs few, and those of the heap that
-/// the start has left empty. What is needed again is read from the file again, or from the kernel's copy of it.
+/// Gives back the pages of this program's code and constants, of which a long wait needs few. Those that are needed again
+/// are read from the file again, or from the kernel's copy of it.
 #[cfg(target_os = "linux")]
-pub(crate) fn give_memory_back() {
+pub(crate) fn give_code_back() {
     #[expect(unsafe_code, reason = "the linker calls it")]
     unsafe extern "C" fn of_program(info: *mut libc::dl_phdr_info, _: usize, _: *mut libc::c_void) -> libc::c_int {
         let page = rustix::param::page_size();
@@ -176,17 +176,11 @@ pub(crate) fn give_memory_back() {
     unsafe {
         libc::dl_iterate_phdr(Some(of_program), std::ptr::null_mut());
     }
-    #[cfg(target_env = "gnu")]
-    #[expect(unsafe_code, reason = "no safe crate offers it")]
-    // SAFETY: it gets nothing of ours, and takes the allocator's own locks.
-    unsafe {
-        libc::malloc_trim(0);
-    }
 }
 
 /// Gives back pages of this program: here, nobody knows which it needs no more.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn give_memory_back() {}
+pub(crate) fn give_code_back() {}
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]
@@ -194,7 +188,7 @@ mod tests {
     /// Returns the memory that this program's code takes, in kB.
     fn code() -> u64 {
         let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
-        let here = super::give_memory_back as fn() as usize;
+        let here = super::give_code_back as fn() as usize;
         let is_here = |line: &str| {
             let range = line.split_once(' ').and_then(|(range, _)| range.split_once('-'));
             let number = |text| usize::from_str_radix(text, 16).ok();
@@ -208,7 +202,7 @@ mod tests {
     #[test]
     fn code_that_was_given_back_goes_on() {
         let before = code();
-        super::give_memory_back();
+        super::give_code_back();
         assert!(code() < before, "{} of {before} kB", code());
     }
 }

@@ -330,7 +330,7 @@ impl Supervisor {
             if looked.elapsed() >= LOOK_AGAIN {
                 looked = time;
                 if std::mem::take(&mut is_new) {
-                    platform::give_memory_back();
+                    platform::give_code_back();
                 }
                 self.stay_attached();
                 self.say_remarks();
