@@ -8,7 +8,7 @@ use aiw_supervisor::{Enforced, ProcessUsage, Resource};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::definition::{DefinitionSource, RestartWhen, Run};
+use crate::definition::{DefinitionSource, EventHook, RestartWhen, Run};
 use crate::error::ProcessError;
 use crate::manager::{Loaded, Manager};
 use crate::state::{ProcessStatus, RunState};
@@ -158,6 +158,11 @@ impl ProcessSummary {
             usage: None,
             is_gone: false,
         }
+    }
+
+    /// Whether it can be started again: it is still defined, and is not the program of a hook, which only an event starts.
+    pub fn can_start(&self) -> bool {
+        !self.is_gone && !self.id.starts_with(EventHook::PREFIX)
     }
 
     /// Why it is in its state, and, behind a bar, what it wrote last if it has failed.

@@ -189,7 +189,12 @@ pub(super) fn row(process: &ProcessSummary, share: Option<f64>) -> Row {
         process.pid.map(|pid| pid.to_string()).unwrap_or_default(),
         if why.is_empty() { process.command.clone() } else { why },
     ];
-    let keys = if process.state.is_alive() { "xraL" } else { "sL" };
+    let keys = match (process.state.is_alive(), process.can_start()) {
+        (true, true) => "xraL",
+        (true, false) => "xaL",
+        (false, true) => "sL",
+        (false, false) => "L",
+    };
     Row::new(process.id.clone(), tone(process.state), keys, cells)
 }
 

@@ -137,6 +137,17 @@ fn the_processes() {
 }
 
 #[test]
+fn only_what_can_start_again_has_the_keys_for_it() {
+    let keys = |one: &ProcessSummary| processes::row(one, None).keys;
+    let mut one = processes().remove(0);
+    assert_eq!(keys(&one), "xraL");
+    one.id = "on:failed:web".into();
+    assert_eq!(keys(&one), "xaL");
+    one.state = RunState::Failed;
+    assert_eq!(keys(&one), "L");
+}
+
+#[test]
 fn the_mcp_servers() {
     let server = |name: &str, transport, error: Option<&str>| ServerEntry {
         name: name.into(),
