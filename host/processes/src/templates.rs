@@ -358,6 +358,9 @@ impl Template {
                 SlotKind::Port | SlotKind::PortVariable if !value.parse::<u16>().is_ok_and(|port| port > 0) => {
                     return Err(wrong("it is not a port from 1 to 65535"));
                 }
+                SlotKind::Words if value.contains("$'") => {
+                    return Err(wrong("`$'…'` is not read here: use other quotes"));
+                }
                 SlotKind::Script => {
                     let scripts =
                         place.scripts.as_ref().map_err(|why| self.problem(format!("can't be used: {why}")))?;

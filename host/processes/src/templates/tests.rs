@@ -98,6 +98,11 @@ fn what_does_not_fit_is_refused_and_not_listed() {
         ("redis", &[("post", "1")], "template `redis` has no value `post`: it has port"),
         ("node", &[("script", "--odd")], "template `node` can't have `--odd` as `script`: it begins with `-`"),
         ("worker", &[("command", "a 'b")], "template `worker` has a quote that doesn't end"),
+        (
+            "worker",
+            &[("command", "printf $'\\x41'")],
+            "template `worker` can't have `printf $'\\x41'` as `command`: `$'…'` is not read here: use other quotes",
+        ),
         ("worker", &[("command", " ")], "template `worker` can't have `` as `command`: it is empty or too long"),
         ("postgres", &[("data", "a\0b")], "process `p0` has a NUL character in a text"),
     ] {

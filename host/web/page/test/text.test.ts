@@ -38,6 +38,7 @@ describe('a command line', () => {
     expect(words('  ')).toEqual([])
     expect(words(`a$'b\\tc\\'\\q'd $x "$'y'"`)).toEqual(["ab\tc'\\qd", '$x', "$'y'"])
     expect(words(`$'open\\'`)).toBeNull()
+    for (const code of ['\\x41', '\\101', '\\u0041', '\\cA']) expect([words(`$'${code}'`), words(`'${code}'`)]).toEqual([null, [code]])
   })
 
   it('may have several lines', () => {

@@ -202,7 +202,7 @@ export const en = {
   'processes.needs': 'Starts after',
   'processes.new': 'New process',
   'processes.none': 'This project has no process yet.',
-  'processes.open_quote': 'A quote is not closed',
+  'processes.open_quote': 'A quote is not closed, or has a code such as \\x41: type the character itself',
   'processes.ready': 'Ready once',
   'processes.ready_form': 'A port or address that accepts connections, or a URL that answers.',
   'processes.remove': 'Remove the definition of {id}?',

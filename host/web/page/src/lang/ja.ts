@@ -204,7 +204,7 @@ export const ja: Words = {
   'processes.needs': '先に起動するプロセス',
   'processes.new': '新しいプロセス',
   'processes.none': 'このプロジェクトにはまだプロセスがありません。',
-  'processes.open_quote': '引用符が閉じていません',
+  'processes.open_quote': '引用符が閉じていないか、\\x41 のようなコードがあります：文字そのものを入力してください',
   'processes.ready': '準備完了の条件',
   'processes.ready_form': '接続できるポートやアドレス、または応答する URL。',
   'processes.remove': '{id} の定義を削除しますか？',

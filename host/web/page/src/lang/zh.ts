@@ -204,7 +204,7 @@ export const zh: Words = {
   'processes.needs': '在这些进程之后启动',
   'processes.new': '新建进程',
   'processes.none': '本项目还没有进程。',
-  'processes.open_quote': '引号未闭合',
+  'processes.open_quote': '引号未闭合，或其中有 \\x41 之类的编码：请直接输入该字符',
   'processes.ready': '就绪条件',
   'processes.ready_form': '可连接的端口或地址，或有响应的 URL。',
   'processes.remove': '删除 {id} 的定义？',

@@ -39,7 +39,7 @@ export function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }
 
-/** Splits a command line into words, as a shell does with quotes and backslashes. Null if a quote is open. */
+/** Splits a command line into words, as a shell does with quotes and backslashes. Null if a quote is open, or has a code. */
 export function words(line: string): string[] | null {
   const found: string[] = []
   let word: string | null = null
@@ -51,6 +51,7 @@ export function words(line: string): string[] | null {
       else word += one
     } else if (one === '\\' && at + 1 < line.length) {
       const next = line.charAt(++at)
+      if (quote === '$' && /[0-7cuUx]/.test(next)) return null
       if (quote === '$') word += ESCAPES[next] ?? `\\${next}`
       // The line goes on.
       else if (next === '\n') continue
