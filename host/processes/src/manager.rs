@@ -187,8 +187,26 @@ impl Manager {
             loaded.is_trusted = self.is_trusted(&bytes);
             loaded.bytes = Some(bytes);
         }
-        file::check_needs(loaded.each())?;
-        Ok(loaded)
+        match file::check_needs(loaded.each()) {
+            Ok(()) => Ok(loaded),
+            Err(error) => Err(self.at_its_need(error, &loaded)),
+        }
+    }
+
+    /// Names the place in the project's file of a need that can't be met, if it stands there.
+    fn at_its_need(&self, error: ProcessError, loaded: &Loaded) -> ProcessError {
+        let ids: Vec<&str> = match &error {
+            ProcessError::Need { id, needs } => vec![id.as_str(), needs.as_str()],
+            ProcessError::Circle(ids) => ids.iter().map(String::as_str).collect(),
+            _ => return error,
+        };
+        let copy = |id| loaded.get(id).and_then(|(definition, _)| definition.copy.as_ref());
+        let ids: Vec<&str> = ids.into_iter().map(|id| copy(id).map_or(id, |copy| copy.of.as_str())).collect();
+        let text = loaded.bytes.as_deref().and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or_default();
+        match ids.windows(2).find_map(|pair| file::at_need(text, pair[0], pair[1], error.to_string())) {
+            Some(source) => ProcessError::File { path: self.project.file(), source },
+            None => error,
+        }
     }
 
     /// Reads the definitions again if the project's file is another one than when it was read last, which may make no

@@ -233,6 +233,22 @@ fn what_can_not_start_is_neither_started_nor_stopped() {
     assert!(matches!(restart(&["a"]), Err(ProcessError::Empty { .. })));
 }
 
+#[test]
+fn a_need_that_can_not_be_met_is_named_with_its_place() {
+    let place = Place::new("");
+    for (file, problem) in [
+        ("process \"a\" {\n command \"x\"\n needs \"b\"\n}", "3:2: process `a` needs `b`, and there is none"),
+        (
+            "process \"a\" { command \"x\"; copies 2; needs \"b\" }\nprocess \"b\" { command \"x\"; needs \"a\" }",
+            "2:28: processes need each other in a circle: b → a-2 → b",
+        ),
+    ] {
+        place.write(file);
+        let refused = place.manager.load().unwrap_err();
+        assert_eq!(refused.to_string(), format!("{}:{problem}", place.file().display()));
+    }
+}
+
 fn request(more: Value) -> DefineRequest {
     let mut request = json!({"id": "p", "command": "serve"});
     request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

@@ -8,7 +8,7 @@ mod values;
 use std::collections::BTreeMap;
 
 use crate::definition::{Definition, in_order, is_id};
-use crate::error::ProcessError;
+use crate::error::{FileProblem, ProcessError};
 
 pub(crate) use change::change;
 pub(crate) use edit::{Addition, add, defaults, extend, policy, remove, time as written_time, whole};
@@ -53,4 +53,14 @@ pub(crate) fn check_needs<'a>(
         Ok(_) => Ok(()),
         Err(circle) => Err(ProcessError::Circle(circle.into_iter().map(str::to_owned).collect())),
     }
+}
+
+/// Returns a problem of what a process needs, with its place in a file; `None` if the file says no such need.
+pub(crate) fn at_need(text: &str, id: &str, need: &str, problem: String) -> Option<FileProblem> {
+    let document = read::document(text).ok()?;
+    let is_it = |node: &&kdl::KdlNode| {
+        node.name().value() == "needs" && node.get(0).and_then(|value| value.as_string()) == Some(need)
+    };
+    let node = edit::node_of(&document, id).ok()?.children()?.nodes().iter().find(is_it)?;
+    Some(read::placed(text, (read::at(node), problem)))
 }

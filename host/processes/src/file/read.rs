@@ -50,13 +50,15 @@ type At = (usize, String);
 ///
 /// The first problem, with its place.
 pub fn parse(text: &str) -> Result<Defined, FileProblem> {
-    let place = |(offset, problem): At| {
-        let before = &text[..text.floor_char_boundary(offset)];
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        FileProblem { line, column, problem }
-    };
-    definitions(text).map_err(place)
+    definitions(text).map_err(|problem| placed(text, problem))
+}
+
+/// Returns a problem with its line and column.
+pub(super) fn placed(text: &str, (offset, problem): At) -> FileProblem {
+    let before = &text[..text.floor_char_boundary(offset)];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    FileProblem { line, column, problem }
 }
 
 /// Reads a file of processes that another program wrote, in the old form with bare `true` and `false`.
