@@ -72,12 +72,11 @@ fn json_stands_before_a_subcommand_too_and_is_refused_where_there_is_none() {
         let refused = project.run(words);
         assert!(refused.code == 64 && refused.stderr.contains(flag), "{}", refused.whole());
     }
-    let refused = project.run(&["process", "attach", "web", "--json"]);
-    assert!(
-        refused.code == 64 && refused.json()["error"].to_string().contains("no JSON output"),
-        "{}",
-        refused.whole()
-    );
+    for words in [&["process", "attach", "web", "--json"][..], &["process", "exec", "--json", "web", "--", "echo"]] {
+        let refused = project.run(words);
+        let error = refused.json()["error"].to_string();
+        assert!(refused.code == 64 && error.contains("no JSON output"), "{}", refused.whole());
+    }
     let refused = project.run(&["process", "suggest", "forget", "nope"]);
     assert!(refused.code == 2 && refused.stderr.contains("nothing is known of `nope`"), "{}", refused.whole());
 }

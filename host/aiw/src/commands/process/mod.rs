@@ -53,7 +53,7 @@ pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(),
             Ok(())
         }
         ProcessCommand::Start(args) => start(args, home, output),
-        ProcessCommand::Exec(args) => exec(args, home),
+        ProcessCommand::Exec(args) => exec(args, home, output),
         ProcessCommand::Signal(args) => {
             output.answer(looked_after(home)?.signal_each(&args.ids, &args.signal, output)?);
             Ok(())
@@ -251,7 +251,11 @@ pub fn down(ids: &[String], home: &Home, output: &Output) -> Result<(), Failure>
 }
 
 /// `aiw process exec`
-fn exec(args: &ExecArgs, home: &Home) -> Result<(), Failure> {
+fn exec(args: &ExecArgs, home: &Home, output: &Output) -> Result<(), Failure> {
+    if output.is_json() {
+        let failure = Failure::new(ErrorKind::Usage, "`aiw process exec` has no JSON output");
+        return Err(failure.with_hint("leave out `--json`: standard output is that of the command"));
+    }
     let manager = looked_after(home)?;
     let (program, rest) = args.command.split_first().ok_or_else(|| Failure::user("no command was given"))?;
     let (cwd, variables) = manager.surroundings(&args.id)?;
