@@ -80,9 +80,11 @@ impl Fault for HomeError {
             Self::NoHome => Some("set `AIW_HOME` to a directory of your own".into()),
             Self::Invalid { path, .. } => Some(format!("fix `{}` by hand, or move it out of the way", path.display())),
             Self::Old { .. } => Some("`aiw provider list` upgrades it".into()),
-            // A directory stands where a file of ours belongs, or the other way round.
+            // A directory, a link or a pipe stands where a file of ours belongs, or a file where a directory does.
             Self::Io { path, source, .. }
-                if matches!(source.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory) =>
+                if matches!(source.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory)
+                    || source.kind() == io::ErrorKind::InvalidInput
+                        && fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file()) =>
             {
                 Some(format!("move `{}` out of the way", path.display()))
             }

@@ -844,6 +844,8 @@ mod tests {
     use super::*;
     use std::os::unix::fs::{MetadataExt, symlink};
 
+    use aiw_core::Fault;
+
     use crate::{
         Home, HomeError, Mode, make_private_dir, open_owned, open_plain, publish_dir, read_capped, remove_tree,
     };
@@ -1018,6 +1020,18 @@ mod tests {
         }
         make_private_dir(&home.root().join("tasks/a1")).unwrap();
         assert_eq!(fs::metadata(home.root().join("tasks/a1")).unwrap().uid(), 4321);
+    }
+
+    #[test]
+    fn a_pipe_or_a_link_in_place_of_a_file_is_to_be_moved_out_of_the_way() {
+        let (_dir, home, elsewhere) = homes();
+        let (pipe, link) = (home.root().join("pipe"), home.root().join("link"));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        symlink(elsewhere.join("x"), &link).unwrap();
+        for odd in [pipe, link] {
+            let hint = read_capped(&odd, 100).unwrap_err().hint();
+            assert_eq!(hint, Some(format!("move `{}` out of the way", odd.display())));
+        }
     }
 
     #[test]
