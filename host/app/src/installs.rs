@@ -9,13 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiw_core::{Secret, one_line, quoted, skeleton};
-use aiw_home::{BundleUse, Home, HomeError, InstalledServer, find_program};
+use aiw_home::{BundleUse, Home, HomeError, InstalledServer, TrialDir, find_program};
 use aiw_net::{HttpClient, HttpRequest, Policy};
 use aiw_registries::{Bundle, BundleError, MAX_BUNDLE, Machine, MergedServer, PlannedEntry, Way, usual_key};
 use aiw_routing::{Ground, Pool, PoolError, Profile, Records, ServerRecord, SharedServers, signs};
 use aiw_servers::{AddError, McpFile, check_free, reads, unique};
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::sync::mpsc;
 use url::Url;
 
@@ -199,7 +198,7 @@ async fn try_out(
     key: &str,
     entry: &PlannedEntry,
 ) -> Result<(Option<ServerRecord>, Option<PoolError>), AppError> {
-    let directory = home.temporary_dir(&home.cache("trials"))?;
+    let directory = home.trial_dir()?;
     let apart = Home::at(directory.path()).seen_by(home.around().clone());
     let lock = apart.lock()?;
     let vault = home.vault();
@@ -233,7 +232,7 @@ async fn try_out(
 
 /// A server that is tried, and its home.
 struct Trial {
-    running: Option<(Pool, TempDir)>,
+    running: Option<(Pool, TrialDir)>,
 }
 
 impl Drop for Trial {

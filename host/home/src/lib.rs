@@ -70,7 +70,7 @@ pub use jsonc::Jsonc;
 pub use lock::{Lock, LockWait, Turn, hold, is_held, lock_within};
 pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use models::{LockedFile, LockedModel, ModelsLock, is_model_name};
-pub use paths::{HISTORY_VARIABLE, Home, TASK_VARIABLE};
+pub use paths::{HISTORY_VARIABLE, Home, TASK_VARIABLE, TrialDir};
 pub use places::{
     OpenDirectory, create_new, log_line, open_append, own_directory, read_dir, remove_file, rename, unlinked_path,
 };

@@ -1,12 +1,14 @@
 //! Where everything in `~/.aiw` is.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use aiw_core::{ExtensionId, MarketName, PluginId};
+use tempfile::TempDir;
 
 use crate::{
     Cache, Document, ExtensionsLock, HomeError, Lock, ModelsLock, Plugins, Settings, Surroundings, Turn, Vault,
-    WorkflowsLock, files, vault,
+    WorkflowsLock, files, hold, vault,
 };
 
 /// aiw's own directory: `AIW_HOME`, else `~/.aiw`. What it holds is in [`KEPT_PATHS`](crate::KEPT_PATHS) and docs/files.md.
@@ -21,6 +23,24 @@ pub const HISTORY_VARIABLE: &str = "AIW_HISTORY";
 
 /// The variable that holds a task's id in the environment of everything the task runs.
 pub const TASK_VARIABLE: &str = "AIW_TASK_ID";
+
+/// The file in the directory of a trial that is locked as long as the trial lasts.
+pub(crate) const HELD: &str = ".held";
+
+/// The directory of a trial, which goes when this is dropped.
+#[derive(Debug)]
+pub struct TrialDir {
+    /// It is closed first: not every system removes an open file.
+    _held: Option<File>,
+    directory: TempDir,
+}
+
+impl TrialDir {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+}
 
 impl Home {
     /// The home that a client's variables name, as this client sees it. Nothing is created.
@@ -145,13 +165,21 @@ impl Home {
 
     /// A new directory below `parent`, for content that will be renamed into place. [`Home::sweep`] recognizes it by
     /// its name.
-    pub fn temporary_dir(&self, parent: &Path) -> Result<tempfile::TempDir, HomeError> {
+    pub fn temporary_dir(&self, parent: &Path) -> Result<TempDir, HomeError> {
         self.make_dir(parent)?;
         let mut builder = tempfile::Builder::new();
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
         let dir = crate::unlinked_path(parent).and_then(|_| builder.prefix(".new-").tempdir_in(parent));
         dir.map_err(|e| HomeError::io("create a directory in", parent, e))
+    }
+
+    /// A new directory for a server that is tried. [`Home::sweep`] removes it once nobody holds it any more.
+    pub fn trial_dir(&self) -> Result<TrialDir, HomeError> {
+        let directory = self.temporary_dir(&self.cache("trials"))?;
+        let path = directory.path().join(HELD);
+        let held = hold(&path).map_err(|e| HomeError::io("lock", &path, e))?;
+        Ok(TrialDir { _held: held, directory })
     }
 
     /// Takes the lock that every change needs.

@@ -10,10 +10,14 @@ use aiw_core::SecretName;
 use serde::{Deserialize, Serialize};
 
 use crate::documents::KEPT_PATHS;
-use crate::{Home, HomeError, Lock, Mode, json, read_capped, read_dir, remove_file, replace};
+use crate::paths::HELD;
+use crate::{Home, HomeError, Lock, Mode, is_held, json, read_capped, read_dir, remove_file, replace};
 
 /// The age at which a temporary file belongs to no process that still runs.
 const OLD: Duration = Duration::from_secs(60 * 60);
+
+/// The age by which a trial has locked its directory.
+const HELD_BY: Duration = Duration::from_secs(60);
 
 /// The age at which a temporary file counts as given up.
 const VERY_OLD: Duration = Duration::from_secs(24 * 60 * 60);
@@ -111,17 +115,21 @@ impl Home {
         }
     }
 
-    /// The files and directories that killed processes left behind more than an hour ago.
+    /// The files and directories that killed processes left behind.
     pub fn leftovers(&self) -> Vec<PathBuf> {
         let root = self.root();
-        let mut dirs = vec![root.to_owned(), self.cache("market"), self.cache("trials")];
+        let (mut dirs, trials) = (vec![root.to_owned(), self.cache("market")], self.cache("trials"));
         let ours = KEPT_PATHS.iter().filter(|kept| kept.is_our_directory());
         dirs.extend(ours.map(|kept| root.join(kept.path)).chain([root.join("role"), root.join("history/queue")]));
         let is_file = |name: &str| name.starts_with(".aiw-");
         // A question about what is in it may be open for long.
         let is_tree = |name: &str| name.starts_with(".new-");
-        let mut found: Vec<PathBuf> = dirs.iter().flat_map(|dir| old_entries(dir, OLD, &is_file)).collect();
+        let mut found: Vec<PathBuf> =
+            dirs.iter().chain([&trials]).flat_map(|dir| old_entries(dir, OLD, &is_file)).collect();
         let trees = self.trees();
+        // They have secrets.
+        let of_trials = old_entries(&trials, HELD_BY, &is_tree);
+        found.extend(of_trials.into_iter().filter(|trial| !is_held(&trial.join(HELD))));
         found.extend(dirs.iter().flat_map(|dir| old_entries(dir, VERY_OLD, &is_tree)));
         // A plugin's tree is there before the record of the plugin. If the file of records is gone, it may come back.
         if root.join("plugins.json").exists()
@@ -196,6 +204,26 @@ mod tests {
         drop(home.lock().unwrap());
         assert_eq!(home.leftovers(), Vec::<PathBuf>::new());
         assert!(kept.iter().all(|name| home.root().join(name).exists()));
+    }
+
+    #[test]
+    fn a_trial_that_nobody_holds_goes_and_one_that_lasts_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("home"));
+        let (lasts, new) = (home.trial_dir().unwrap(), home.cache("trials").join(".new-1"));
+        let killed = home.cache("trials").join(".new-2");
+        for left in [&new, &killed] {
+            fs::create_dir(left).unwrap();
+            fs::write(left.join(HELD), "").unwrap();
+        }
+        for old in [lasts.path(), &killed] {
+            fs::File::open(old).unwrap().set_modified(SystemTime::now() - 2 * HELD_BY).unwrap();
+        }
+        home.sweep(&home.lock().unwrap());
+        assert_eq!([lasts.path(), &new, &killed].map(Path::exists), [true, true, false]);
+        let path = lasts.path().to_owned();
+        drop(lasts);
+        assert!(!path.exists());
     }
 
     #[test]
