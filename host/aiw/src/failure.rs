@@ -52,6 +52,11 @@ impl Failure {
         self.declined
     }
 
+    /// Whether the user or the system stopped the command.
+    pub fn is_interrupted(&self) -> bool {
+        self.kind == ErrorKind::Interrupted
+    }
+
     pub fn user(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::User, message)
     }

@@ -227,7 +227,13 @@ impl Output {
             self.note(failure.message());
         } else {
             // What others say of their errors may run over lines.
-            self.error(&aiw_core::one_line(failure.message(), MAX_MESSAGE), failure.hint());
+            let message = aiw_core::one_line(failure.message(), MAX_MESSAGE);
+            // Whoever stopped it knows that. Their Ctrl-C has ended no line of the terminal.
+            let message = Some(&*message).filter(|_| !failure.is_interrupted());
+            if message.is_none() && self.progress.is_some() {
+                self.note("");
+            }
+            self.error(message, failure.hint());
         }
         ExitCode::from(failure.code())
     }
@@ -241,7 +247,7 @@ impl Output {
             let failure = Failure::new(aiw_core::ErrorKind::Usage, message).with_hint(hint);
             write(&json_text(&failure.to_json()));
         } else if hint.is_some() {
-            self.error(&message, hint);
+            self.error(Some(&message), hint);
         } else {
             let text = in_words(&rendered(&error.render(), &std::io::stderr()));
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
@@ -250,10 +256,10 @@ impl Output {
     }
 
     /// The two lines of a failure.
-    fn error(&self, message: &str, hint: Option<&str>) {
+    fn error(&self, message: Option<&str>, hint: Option<&str>) {
         self.flush();
         let color = color_on(&std::io::stderr());
-        let said = [("error:", ERROR, Some(message)), ("hint:", HINT, hint)];
+        let said = [("error:", ERROR, message), ("hint:", HINT, hint)];
         for (word, style, text) in said.into_iter().filter_map(|(word, style, text)| Some((word, style, text?))) {
             let word = if color { format!("{style}{word}{style:#}") } else { word.to_owned() };
             let _ = writeln!(std::io::stderr().lock(), "{word} {}", aiw_core::printable(text));

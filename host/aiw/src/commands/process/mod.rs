@@ -182,7 +182,8 @@ pub fn wait(
     for id in ids {
         let WaitedProcess { status, done, .. } = manager.wait(id, what, end, &watch, &is_over)?;
         if is_over() {
-            return Err(Failure::new(ErrorKind::Interrupted, "no longer waiting; the processes keep running"));
+            let failure = Failure::new(ErrorKind::Interrupted, "no longer waiting");
+            return Err(failure.with_hint("the processes keep running"));
         }
         match status.state {
             RunState::Failed => failed += 1,
