@@ -47,6 +47,12 @@ pub enum VaultError {
         /// The name.
         name: SecretName,
     },
+    /// No secret that is to be removed has that name.
+    #[error("there is no secret `{name}` in the vault")]
+    Absent {
+        /// The name.
+        name: SecretName,
+    },
     /// The key does not decrypt a secret, or the secret is damaged.
     #[error("secret `{name}` can't be opened: it is damaged, or was encrypted to another key")]
     Unreadable {
@@ -65,7 +71,7 @@ impl Fault for VaultError {
 
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Unknown { .. } | Self::Value(_) => ErrorKind::User,
+            Self::Unknown { .. } | Self::Absent { .. } | Self::Value(_) => ErrorKind::User,
             _ => ErrorKind::Config,
         }
     }
@@ -77,7 +83,7 @@ impl Fault for VaultError {
             Self::KeyOpen { path } => Some(format!("chmod 600 {}", shell_word_in_line(&path.to_string_lossy()))),
             Self::Key { path, .. } => path.parent().map(crate::puts_aside),
             Self::Unknown { name } | Self::Unreadable { name } => Some(format!("aiw secret set {name}")),
-            Self::Home(_) | Self::Value(_) => None,
+            Self::Home(_) | Self::Absent { .. } | Self::Value(_) => None,
         }
     }
 
@@ -90,6 +96,7 @@ impl Fault for VaultError {
             Self::KeyOpen { path } => Some(format!("`chmod 600 {}`", path.display())),
             Self::Key { path, .. } => Some(format!("restore `{}` from a backup", path.display())),
             Self::Unknown { name } | Self::Unreadable { name } => Some(format!("`aiw secret set {name}`")),
+            Self::Absent { .. } => Some("`aiw secret list`".into()),
             _ => None,
         }
     }
@@ -217,7 +224,7 @@ impl Vault {
     pub fn remove(&self, _lock: &Lock, name: &SecretName) -> Result<(), VaultError> {
         match remove_file(&self.file(name)) {
             Ok(()) => Ok(()),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(VaultError::Unknown { name: name.clone() }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(VaultError::Absent { name: name.clone() }),
             Err(e) => Err(HomeError::io("remove", &self.file(name), e).into()),
         }
     }
@@ -285,6 +292,8 @@ mod tests {
         }
         vault.remove(&home.lock().unwrap(), &name("openrouter")).unwrap();
         assert!(matches!(vault.get(&name("openrouter")), Err(VaultError::Unknown { .. })));
+        let again = vault.remove(&home.lock().unwrap(), &name("openrouter")).unwrap_err();
+        assert_eq!(again.hint().as_deref(), Some("`aiw secret list`"));
     }
 
     #[test]

@@ -159,7 +159,7 @@ impl Synchronizer {
 
     fn forget_secret(&self, name: &'static str) -> Result<(), SyncError> {
         match self.home.vault().remove(&self.home.lock()?, &secret_name(name)?) {
-            Err(aiw_home::VaultError::Unknown { .. }) | Ok(()) => Ok(()),
+            Err(aiw_home::VaultError::Absent { .. }) | Ok(()) => Ok(()),
             Err(e) => Err(e.into()),
         }
     }

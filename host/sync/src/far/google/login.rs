@@ -130,7 +130,7 @@ async fn read(context: &FarContext) -> Result<Option<Tokens>, FarError> {
 async fn remove(home: &Home) -> Result<(), FarError> {
     let home = home.clone();
     blocking(move || match home.vault().remove(&home.lock()?, &name()?) {
-        Ok(()) | Err(VaultError::Unknown { .. }) => Ok(()),
+        Ok(()) | Err(VaultError::Absent { .. }) => Ok(()),
         Err(error) => Err(error.into()),
     })
     .await
