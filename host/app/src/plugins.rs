@@ -128,7 +128,7 @@ async fn install_one(
         Err(
             MarketError::NotFetched { name: market } | MarketError::UnknownPlugin { not_fetched: Some(market), .. },
         ) if wants(&market, ask).await? => {
-            fetch(markets, &market, sink).await;
+            fetch(markets, &market, sink).await?;
             markets.plan(name).await
         }
         plan => plan,
@@ -379,7 +379,9 @@ pub async fn offer_market(markets: &Markets, ask: &dyn Ask, sink: &dyn Sink) -> 
     let offered = if ask.is_there() { markets.offer()? } else { None };
     let Some(market) = offered else { return Ok(()) };
     if wants(market.as_str(), ask).await? {
-        fetch(markets, market.as_str(), sink).await;
+        if let Err(e) = fetch(markets, market.as_str(), sink).await {
+            sink.tell(Told::Failed(format!("{market} is not fetched: {e}")));
+        }
     } else {
         markets.decline_offer().await?;
         sink.step(format!("`aiw plugin marketplace update {market}` fetches it later"));
@@ -393,13 +395,12 @@ async fn wants(market: &str, ask: &dyn Ask) -> Result<bool> {
     Ok(ask.is_there() && ask.decide(&question, false).await?)
 }
 
-/// Fetches a marketplace. A failure is told.
-async fn fetch(markets: &Markets, market: &str, sink: &dyn Sink) {
+/// Fetches a marketplace.
+async fn fetch(markets: &Markets, market: &str, sink: &dyn Sink) -> Result<()> {
     sink.step(format!("Fetching {market}…"));
-    match markets.update(market, true).await {
-        Ok(done) => done.notes.iter().for_each(|note| sink.note(format!("{market}: {note}"))),
-        Err(e) => sink.tell(Told::Failed(format!("{market} is not fetched: {e}"))),
-    }
+    let done = markets.update(market, true).await?;
+    done.notes.iter().for_each(|note| sink.note(format!("{market}: {note}")));
+    Ok(())
 }
 
 /// The keys that a plugin has in mcp.json, for people.

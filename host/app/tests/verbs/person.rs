@@ -92,7 +92,7 @@ impl Ask for Recorded {
 
     async fn decide(&self, question: &str, usual: bool) -> Result<bool, AskError> {
         self.does(Plan::of(question)).await?;
-        Ok(usual)
+        Ok(usual || self.answer == "y")
     }
 }
 

@@ -168,6 +168,18 @@ async fn one_that_cannot_be_installed_stops_no_other() {
 }
 
 #[tokio::test]
+async fn a_fetch_that_fails_is_why_nothing_is_installed() {
+    let world = World::new().await;
+    let settings = json!({"extraKnownMarketplaces": {"n": {"source": {"source": "directory", "path": world.plugin}}}});
+    fs::write(world.home().settings_path(), settings.to_string()).unwrap();
+    let person = Recorded { answer: "y", ..Recorded::agreeing() };
+    let (_, first) = install(&world.markets, &request(&["nope"]), &person, &person).await.unwrap();
+    assert_eq!(person.questions(), ["The marketplace `n` was never fetched. Fetch it now?"]);
+    // It would be the user's mistake, with another exit code.
+    assert!(!matches!(first, None | Some(MarketError::UnknownPlugin { .. })), "{first:?}");
+}
+
+#[tokio::test]
 async fn a_secret_is_neither_asked_for_nor_kept() {
     let world = World::new().await;
     let reads = json!({"A": "${ALPHA_TOKEN}", "B": "${DATABASE_URL}", "C": "${HEADER}"});
