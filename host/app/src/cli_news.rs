@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aiw_core::Sink;
 use aiw_home::{Home, Mode, now_millis, read_capped, replace, rfc3339};
 use aiw_launch::{FoundCli, Search, detect, npm_package, update_command};
-use aiw_net::Policy;
+use aiw_net::{NetError, Policy};
 use schemars::JsonSchema;
 use semver::Version;
 use serde::{Deserialize, Serialize};
@@ -73,29 +73,36 @@ pub async fn outdated(home: &Home, sink: &dyn Sink) -> Result<Vec<CliNews>, Upda
     let mut known = load(home);
     let found = detect(&Search::around(home.around()), Some(home));
     let now = now_millis();
-    let (mut news, mut problem) = (Vec::new(), None);
+    let (mut news, mut problems): (Vec<CliNews>, Vec<(&str, UpdateError)>) = (Vec::new(), Vec::new());
     for cli in found.iter().filter(|cli| cli.path.is_some()) {
         let kind = cli.kind.as_str();
         let is_fresh = |newest: &Newest| newest.asked <= now && now - newest.asked < DAY;
-        if !known.get(kind).is_some_and(is_fresh) {
+        let is_asked = problems.iter().all(|(_, problem)| !is_of_registry(problem));
+        if is_asked && !known.get(kind).is_some_and(is_fresh) {
             sink.step(format!("asking for the newest version of {kind}"));
             match version_at(format!("{base}/{}/latest", npm_package(cli.kind)), &policy).await {
                 Ok(version) => {
                     known.insert(kind.to_owned(), Newest { version: version.to_string(), asked: now });
                     save(home, &known);
                 }
-                Err(e) => {
-                    sink.note(format!("{kind}: {e}"));
-                    problem = Some(e);
-                }
+                Err(e) => problems.push((kind, e)),
             }
         }
         news.extend(known.get(kind).map(|newest| of(cli, newest)));
     }
-    match problem {
-        Some(problem) if news.is_empty() => Err(problem),
-        _ => Ok(news),
+    let failed = if news.is_empty() { problems.pop() } else { None };
+    for (kind, problem) in problems {
+        sink.note(if is_of_registry(&problem) { problem.to_string() } else { format!("{kind}: {problem}") });
     }
+    failed.map_or(Ok(news), |(_, problem)| Err(problem))
+}
+
+/// Whether the registry can't be asked for any CLI.
+fn is_of_registry(problem: &UpdateError) -> bool {
+    matches!(
+        problem,
+        UpdateError::Slow { .. } | UpdateError::Net(NetError::Unavailable { .. } | NetError::Denied { .. })
+    )
 }
 
 /// Returns what is known of a newer version of a CLI from the last time that somebody asked. Nothing is sent.

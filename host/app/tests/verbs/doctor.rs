@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use aiw_app::cli_news::outdated;
 use aiw_app::doctor::{FoundProblem, ViewKnows, look};
 use aiw_home::{Home, Surroundings};
 
+use crate::person::Recorded;
 use crate::state;
 
 /// The findings: each problem with its next step, below the name of its part.
@@ -69,6 +71,27 @@ fn each_problem_is_told_with_its_next_step_and_a_damaged_part_hides_no_other() {
         assert!(all.iter().any(|line| line.starts_with(part) && line.contains(said)), "{said}: {all:#?}");
     }
     assert_eq!(all.len(), 6, "{all:#?}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_registry_that_cannot_be_reached_is_told_once_and_not_for_each_cli() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let place = tempfile::tempdir().unwrap();
+    for cli in ["claude", "codex", "gemini"] {
+        let path = place.path().join(cli);
+        fs::write(&path, "#!/bin/sh\necho 1.2.3\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let around = Surroundings::new(Ok(place.path().into()), [("PATH".into(), place.path().into())]);
+    let home = Home::at(place.path().join("home")).seen_by(around);
+    drop(home.lock().unwrap());
+    fs::write(home.settings_path(), r#"{"updates": {"npm_url": "http://127.0.0.1:1"}}"#).unwrap();
+    let person = Recorded::agreeing();
+    let refused = outdated(&home, &person).await.unwrap_err().to_string();
+    assert!(refused.starts_with("the newest version is not known: "), "{refused}");
+    assert_eq!(person.heard(), ["Step(\"asking for the newest version of claude\")"]);
 }
 
 #[test]
