@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use aiw_core::{Ask, AskError, Effect, Fault, Plan, Sink, one_line, shell_word, visible};
 use aiw_home::{Home, HomeError, Project, TrustSettings, read_unlinked};
 use aiw_launch::{RoleSource, Roles};
+use aiw_processes::ProcessProject;
 use aiw_routing::{MAX_FILE, signs};
 use aiw_servers::{PROJECT_FILE, ScopedServer, ServerScope, in_file};
 use schemars::JsonSchema;
@@ -254,6 +255,11 @@ fn described(home: &Home, directory: &Path, servers: Option<&Servers>) -> Result
         Ok(None) => {}
         Err(e @ (HomeError::Invalid { .. } | HomeError::Io { .. })) => lines.push(e.to_string()),
         Err(e) => return Err(e.into()),
+    }
+    let processes = ProcessProject::find(directory).map(|project| project.file());
+    if let Some(file) = processes.ok().filter(|file| file.starts_with(directory) && file.exists()) {
+        let file = visible(&file.to_string_lossy());
+        lines.push(format!("{file} is allowed apart: `aiw up` shows what it starts, and asks"));
     }
     let roles = Roles::at(home.clone(), &home.settings()?, Some(directory)).list().roles;
     for role in roles.into_iter().filter(|role| role.source == RoleSource::Project) {

@@ -47,6 +47,20 @@ async fn what_its_files_start_is_shown_and_the_answer_counts() {
 }
 
 #[tokio::test]
+async fn a_file_of_processes_is_allowed_apart_and_that_is_said() {
+    let (_place, home, project) = project();
+    let file = project.join(".ichimi/processes.kdl");
+    fs::create_dir(project.join(".ichimi")).unwrap();
+    fs::write(&file, "process \"web\" { command \"serve\" }").unwrap();
+    let person = Recorded::agreeing();
+    add(&home, project, &person, &person).await.unwrap();
+    let plan = person.plans.lock().unwrap()[0].clone();
+    let said = format!("  {} is allowed apart: `aiw up` shows what it starts, and asks", file.display());
+    assert!(plan.about.contains(&said), "{plan:?}");
+    assert!(!home.settings().unwrap().trust().has_file(&file, &fs::read(&file).unwrap()));
+}
+
+#[tokio::test]
 async fn who_goes_away_has_trusted_nothing() {
     let (_place, home, project) = project();
     let (before, person) = (state(&home), Recorded::new(0, Does::Waits));
