@@ -186,14 +186,21 @@ impl Providers {
         }
         let presets = self.components.presets().await?.0;
         let width = presets.iter().map(|known| known.preset.id.len()).max().unwrap_or_default();
-        presets.iter().for_each(|KnownPreset { preset, .. }| {
-            sink.step(format!("{:width$}  {}", preset.id, preset.label));
-        });
+        let list = || {
+            presets.iter().for_each(|KnownPreset { preset, .. }| {
+                sink.step(format!("{:width$}  {}", preset.id, preset.label));
+            });
+        };
+        list();
         loop {
             let preset = ask.text("Preset:").await?.ok_or(AskError::Declined)?;
             match self.components.preset(&preset, None).await {
                 Ok(known) => return Ok(known),
-                Err(error) => again(sink, error),
+                Err(error) => {
+                    // A screen shows what was told since the last answer.
+                    list();
+                    again(sink, error);
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use aiw_core::provider::{Account, Health, Intent, Model, Target};
-use aiw_core::{Api, Choice, ExtensionId, Family, Plan, Question};
+use aiw_core::{Api, Choice, ExtensionId, Family, Heard, Plan, Question};
 use aiw_home::Home;
 use async_trait::async_trait;
 
@@ -16,10 +16,13 @@ struct OnePreset(Need);
 #[async_trait]
 impl ProviderComponents for OnePreset {
     async fn presets(&self) -> Result<(Vec<KnownPreset>, Vec<ProviderComponentError>), ProviderComponentError> {
-        Ok((Vec::new(), Vec::new()))
+        Ok((vec![self.preset("any", None).await?], Vec::new()))
     }
 
-    async fn preset(&self, _: &str, _: Option<&ExtensionId>) -> Result<KnownPreset, ProviderComponentError> {
+    async fn preset(&self, id: &str, _: Option<&ExtensionId>) -> Result<KnownPreset, ProviderComponentError> {
+        if id != "any" {
+            return Err(ProviderComponentError::UnknownPreset { preset: id.to_owned(), known: vec!["any".into()] });
+        }
         let preset = Preset {
             id: "any".into(),
             label: "Any".into(),
@@ -94,6 +97,12 @@ impl Ask for Typing {
 
     fn is_there(&self) -> bool {
         self.is_there
+    }
+
+    /// They type a wrong word first.
+    async fn text(&self, words: &str) -> Result<Option<String>, AskError> {
+        self.words.lock().unwrap().push(words.to_owned());
+        Ok(Some(if self.words.lock().unwrap().len() == 1 { "wrong" } else { "any" }.to_owned()))
     }
 
     async fn secret(&self, words: &str) -> Result<Option<Secret>, AskError> {
@@ -187,4 +196,13 @@ async fn a_provider_that_has_changed_since_it_was_seen_is_not_removed() {
     assert!(matches!(refused, Err(ProviderError::ChangedMeanwhile { .. })), "{refused:?}");
     let now = providers.file().unwrap().get("x").unwrap().cloned().unwrap();
     assert_eq!(providers.remove_seen(&now).unwrap().name, "x");
+}
+
+#[tokio::test]
+async fn who_mistypes_a_preset_sees_the_list_of_them_again() {
+    let (_place, providers) = with_one(Need::Optional);
+    let (person, heard) = (Typing::new("", true), Heard::default());
+    assert_eq!(providers.ask_preset(&person, &heard).await.unwrap().preset.id, "any");
+    assert_eq!(*person.words.lock().unwrap(), ["Preset:"; 2]);
+    assert_eq!(heard.lines(), ["any  Any", "any  Any", "there is no preset `wrong`"]);
 }
