@@ -39,7 +39,7 @@ pub(super) static ABOUT: PageAbout = PageAbout {
         Column::state("STATE"),
         Column::extra("PRESET"),
         Column::extra("CLIS"),
-        Column::new("FOR"),
+        Column::new("USE OR MEMBERS"),
     ],
     empty: "no providers: each AI CLI uses its own; n adds one",
     actions: &[
@@ -276,7 +276,7 @@ fn detail(provider: &ProviderDetails) -> Detail {
         }
     };
     summary.base_urls.iter().for_each(|(family, url)| fact("address", format!("{family}: {url}")));
-    fact("for", names(&summary.clis, &summary.gateway));
+    fact("clis", names(&summary.clis, &summary.gateway));
     if !summary.gateway.is_empty() {
         fact("", "* through aiw's gateway, which translates".to_owned());
     }
@@ -296,7 +296,7 @@ fn detail(provider: &ProviderDetails) -> Detail {
     fact("missing", summary.missing_variable.as_ref().map(|name| format!("export {name}")).unwrap_or_default());
     fact("sets", provider.env.join(", "));
     fact("headers", provider.headers.join(", "));
-    fact("for", provider.scenario.clone().unwrap_or_default());
+    fact("use", provider.scenario.clone().unwrap_or_default());
     if let Some(health) = &summary.health {
         fact("checked", health.checked.clone());
         fact("problem", health.problem.clone().unwrap_or_default());
