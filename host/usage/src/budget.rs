@@ -87,35 +87,41 @@ impl Spending {
     fn refresh_by(
         &mut self,
         settings: &Settings,
-        read_on: impl FnOnce(&Book, &mut Mark, u64, &mut dyn FnMut(Booking)) -> Result<Option<Loss>, UsageError>,
+        read_on: impl Fn(&Book, &mut Mark, u64, &mut dyn FnMut(Booking)) -> Result<Option<Loss>, UsageError>,
     ) -> Result<(), UsageError> {
         if self.budgets.is_empty() {
             return Ok(());
         }
         let now = now_millis();
         let day: String = rfc3339(now).chars().take(10).collect();
-        if day != self.day || self.book.has_shrunk(&self.mark)? {
-            // Another period began for some of them, or somebody has cut the book.
-            self.day = day;
-            self.mark = Mark::default();
-            self.budgets.iter_mut().for_each(|(_, spent)| *spent = Summing::default());
-        }
+        // Another period began for some of them, or somebody has cut the book.
+        let mut is_anew = day != self.day || self.book.has_shrunk(&self.mark)?;
+        self.day = day;
         let month = start(now, BudgetPeriod::Month);
         let since = match self.budgets.iter().any(|(budget, _)| budget.period == BudgetPeriod::Month) {
             true => month,
             false => start(now, BudgetPeriod::Day),
         };
-        let budgets = &mut self.budgets;
-        self.loss = read_on(&self.book, &mut self.mark, since, &mut |booking| {
-            let concerned = budgets.iter_mut().filter(|(budget, _)| is_in_period(budget, &booking, now));
-            let mut cost = None;
-            for (_, spent) in concerned.filter(|(budget, _)| concerns(budget, &booking)) {
-                // A price that can't be read does not count; `aiw usage` reports it.
-                let cost = *cost.get_or_insert_with(|| booking.cost(settings).ok().flatten());
-                spent.add(&booking, cost);
+        loop {
+            if is_anew {
+                self.mark = Mark::default();
+                self.budgets.iter_mut().for_each(|(_, spent)| *spent = Summing::default());
             }
-        })?;
-        Ok(())
+            let budgets = &mut self.budgets;
+            self.loss = read_on(&self.book, &mut self.mark, since, &mut |booking| {
+                let concerned = budgets.iter_mut().filter(|(budget, _)| is_in_period(budget, &booking, now));
+                let mut cost = None;
+                for (_, spent) in concerned.filter(|(budget, _)| concerns(budget, &booking)) {
+                    // A price that can't be read does not count; `aiw usage` reports it.
+                    let cost = *cost.get_or_insert_with(|| booking.cost(settings).ok().flatten());
+                    spent.add(&booking, cost);
+                }
+            })?;
+            // It may be another book than the one that was read so far.
+            if self.loss.is_none() || std::mem::replace(&mut is_anew, true) {
+                return Ok(());
+            }
+        }
     }
 
     /// Books a request that is about to be sent, with what it is expected to use, unless a budget has too little left

@@ -170,6 +170,27 @@ fn a_book_that_lost_something_says_so_and_refuses_until_that_is_accepted() {
 }
 
 #[test]
+fn an_older_book_that_was_put_back_counts_for_who_has_read_the_later_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let spend = |client: &mut Client, tokens| {
+        let open = client.open(tokens).unwrap();
+        client.close(&open, tokens);
+    };
+    let mut client = Client::of(dir.path(), 1_000, true);
+    spend(&mut client, 50);
+    let files = [month(&client.book), Home::at(dir.path()).usage_seal()];
+    let older = files.clone().map(|path| fs::read(path).unwrap());
+    spend(&mut client, 70);
+    assert_eq!(client.spent(), 120);
+    files.iter().zip(older).for_each(|(path, bytes)| fs::write(path, bytes).unwrap());
+    // Others have booked more in it by the time that it is looked at.
+    let mut other = Client::of(dir.path(), 1_000, true);
+    (0..4).for_each(|_| spend(&mut other, 10));
+    assert_eq!((client.says(), client.spent(), other.spent()), (None, 90, 90));
+    client.open(1).unwrap();
+}
+
+#[test]
 fn a_book_that_can_not_be_written_refuses_as_one_that_can_not_be_read() {
     let dir = tempfile::tempdir().unwrap();
     let mut client = Client::of(dir.path(), 1_000, true);
