@@ -30,7 +30,7 @@ pub(crate) const HELD: &str = ".held";
 /// The directory of a trial, which goes when this is dropped.
 #[derive(Debug)]
 pub struct TrialDir {
-    /// It is closed first: not every system removes an open file.
+    /// Closed before the directory goes: not every system removes an open file.
     _held: Option<File>,
     directory: TempDir,
 }

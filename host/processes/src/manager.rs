@@ -203,7 +203,8 @@ impl Manager {
         let copy = |id| loaded.get(id).and_then(|(definition, _)| definition.copy.as_ref());
         let ids: Vec<&str> = ids.into_iter().map(|id| copy(id).map_or(id, |copy| copy.of.as_str())).collect();
         let text = loaded.bytes.as_deref().and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or_default();
-        match ids.windows(2).find_map(|pair| file::at_need(text, pair[0], pair[1], error.to_string())) {
+        let found = ids.windows(2).find_map(|pair| file::at_need(text, pair[0], pair[1], error.to_string()));
+        match found {
             Some(source) => ProcessError::File { path: self.project.file(), source },
             None => error,
         }

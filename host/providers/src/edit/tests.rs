@@ -99,7 +99,7 @@ impl Ask for Typing {
         self.is_there
     }
 
-    /// They type a wrong word first.
+    /// Types a wrong word first.
     async fn text(&self, words: &str) -> Result<Option<String>, AskError> {
         self.words.lock().unwrap().push(words.to_owned());
         Ok(Some(if self.words.lock().unwrap().len() == 1 { "wrong" } else { "any" }.to_owned()))
