@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 
 use aiw_app::ClientSession;
-use aiw_app::events::{EventReader, EventsRequest};
-use aiw_app::extensions::Known;
+use aiw_app::events::{EventsRequest, HomeEvents};
+use aiw_app::extensions::KnownComponent;
 use aiw_app::models::{EmbeddingModels, ModelSummary};
 use aiw_core::one_line;
 use aiw_events::EventSubject;
@@ -97,7 +97,7 @@ pub fn awaited() -> ArgValueCandidates {
 /// Ids of runs of continuous integration that are among the project's events, the newest first.
 pub fn ci_runs() -> ArgValueCandidates {
     candidates(|home| {
-        let reader = EventReader::new(&home, aiw_app::directory(&home).ok()?, EventsRequest::default()).ok()?;
+        let reader = HomeEvents::new(&home, aiw_app::directory(&home).ok()?, EventsRequest::default()).ok()?;
         let mut offers: Vec<Offer> = Vec::new();
         for event in reader.list().ok()?.events.into_iter().rev().filter(|event| event.of == EventSubject::Ci) {
             let (id, about) = (event.id.clone().unwrap_or_default(), event.to_string());
@@ -332,9 +332,10 @@ pub fn marketplaces() -> ArgValueCandidates {
     })
 }
 
-fn extension_offers(wanted: fn(&Known) -> bool) -> Option<Vec<Offer>> {
+fn extension_offers(wanted: fn(&KnownComponent) -> bool) -> Option<Vec<Offer>> {
     let known = client()?.library().ok()?.list().ok()?;
-    let label = |known: &Known| known.about.as_ref().map(|about| about.manifest.label.clone()).unwrap_or_default();
+    let label =
+        |known: &KnownComponent| known.about.as_ref().map(|about| about.manifest.label.clone()).unwrap_or_default();
     Some(known.iter().filter(|known| wanted(known)).map(|known| (known.id.to_string(), label(known))).collect())
 }
 

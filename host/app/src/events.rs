@@ -40,7 +40,7 @@ pub struct EventList {
 
 /// The events of one home that somebody reads.
 #[derive(Debug)]
-pub struct EventReader {
+pub struct HomeEvents {
     events: EventLog,
     request: EventsRequest,
     project: PathBuf,
@@ -48,7 +48,7 @@ pub struct EventReader {
     watch: Option<Watch>,
 }
 
-impl EventReader {
+impl HomeEvents {
     /// Returns a reader, for somebody in this directory.
     pub fn new(home: &Home, cwd: &Path, request: EventsRequest) -> Result<Self, AppError> {
         let project = ProcessProject::find(cwd)?.directory().to_owned();

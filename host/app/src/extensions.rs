@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use aiw_components::{
-    CandidateComponent, ExtensionSummary, Known, Library, LibraryError, UpdatedExtension, VerifiedExtension,
+    CandidateComponent, ExtensionSummary, KnownComponent, Library, LibraryError, UpdatedExtension, VerifiedExtension,
     compiled_code,
 };
 pub use aiw_wasm::{COMPILE_ARGUMENT, CallError, Component, compile_main};
@@ -101,7 +101,7 @@ pub async fn add(
     let locked = library.add(&candidate).await?;
     sink.done(format!("Added {} {}", locked.id, locked.version));
     let id = locked.id.clone();
-    Ok(ExtensionSummary::of(&Known { id, about: Some(candidate.about), locked: Some(locked), problem: None }))
+    Ok(ExtensionSummary::of(&KnownComponent { id, about: Some(candidate.about), locked: Some(locked), problem: None }))
 }
 
 /// Updates a component. One that wants more, or is another one by its look, is agreed to first, if not `accepted` already.
@@ -150,7 +150,7 @@ pub async fn info(
         let CandidateComponent { about, source, .. } = library.read(id, client.app().client()?).await?;
         let lines = described(&about, &source);
         // Nobody agreed to run it yet, so it is not asked what it reads.
-        let known = Known { id: about.manifest.id.clone(), about: Some(about), locked: None, problem: None };
+        let known = KnownComponent { id: about.manifest.id.clone(), about: Some(about), locked: None, problem: None };
         let summary = ExtensionSummary { origin: "candidate", ..ExtensionSummary::of(&known) };
         return Ok((details(summary), lines, None));
     };
@@ -177,7 +177,11 @@ fn details(summary: ExtensionSummary) -> ExtensionDetails {
 }
 
 /// Asks a component what it adds. Its words are those of others.
-async fn offers(client: &ClientSession, known: &Known, details: &mut ExtensionDetails) -> Result<(), AppError> {
+async fn offers(
+    client: &ClientSession,
+    known: &KnownComponent,
+    details: &mut ExtensionDetails,
+) -> Result<(), AppError> {
     let word = |text: &str| one_line(text, 80);
     let reference = |r: &ReferenceForm| MarketReference { form: word(&r.form), example: word(&r.example) };
     let references = |forms: &[ReferenceForm]| forms.iter().map(reference).collect();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use aiw_core::{Secret, one_line, quoted, skeleton};
 use aiw_home::{BundleUse, Home, HomeError, InstalledServer, TrialDir, find_program};
 use aiw_net::{HttpClient, HttpRequest, Policy};
-use aiw_registries::{Bundle, BundleError, MAX_BUNDLE, Machine, MergedServer, PlannedEntry, Way, usual_key};
+use aiw_registries::{Bundle, BundleError, MAX_BUNDLE, MergedServer, PlannedEntry, TargetMachine, Way, usual_key};
 use aiw_routing::{Ground, Pool, PoolError, Profile, Records, ServerRecord, SharedServers, signs};
 use aiw_servers::{AddError, McpFile, check_free, reads, unique};
 use serde_json::Value;
@@ -185,7 +185,7 @@ fn fetch<'a>(
         let bundle = Bundle::read(file, sha256)?;
         let using = Some(home.use_bundle(bundle.sha256())?);
         let directory = home.bundle(bundle.sha256());
-        let way = bundle.way(way, &directory, &Machine::this(home.around()));
+        let way = bundle.way(way, &directory, &TargetMachine::this(home.around()));
         Ok(Some(Fetched { home: home.clone(), bundle, directory, using, way }))
     })
 }

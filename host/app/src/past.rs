@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use aiw_core::{Ask, AskError, Fault, Plan, Sink, counted};
 use aiw_history::{
-    Forget, Forgot, FoundTranscripts, HistoryError, HistoryMessage, Import, Indexer, IntakeQueue, Launch, Part, Report,
-    Sessions, Store, VectorCoverage, excluded, give_meaning, is_off, meaning,
+    Forget, Forgot, FoundTranscripts, HistoryError, HistoryMessage, Import, Indexer, IntakeQueue, Launch, Report,
+    SessionView, Sessions, Store, VectorCoverage, excluded, give_meaning, is_off, meaning,
 };
 use aiw_home::{CliPlaces, Home, HomeError, now_millis, rfc3339};
 use aiw_launch::Resumes;
@@ -77,7 +77,7 @@ pub struct HistoryShow {
 
 impl HistoryShow {
     /// A session, or a part of it.
-    pub fn of(part: &Part, resumes: &Resumes) -> Self {
+    pub fn of(part: &SessionView, resumes: &Resumes) -> Self {
         Self {
             session: HistorySession::of(&part.session, resumes),
             messages: part.messages.iter().map(HistoryMessage::of).collect(),

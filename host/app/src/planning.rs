@@ -8,7 +8,7 @@ use aiw_core::{Api, ErrorKind, Fault, Secret, one_line};
 use aiw_home::{HomeError, PlannerApiName, PlannerPlace, PlannerSettings, SecretRef, VaultError};
 use aiw_llm::{ChatMessage, LanguageModel, LlmApi, LlmError, ModelEndpoint, ModelQuestion, Reply, Speaker};
 use aiw_net::{HttpClient, Policy};
-use aiw_orchestrator::planning::{CODE_TOKENS, CandidateTool, Job, JobPlan, JobPlanError, SYSTEM, script_of};
+use aiw_orchestrator::planning::{CODE_TOKENS, CandidateTool, JobPlan, JobPlanError, PlanJob, SYSTEM, script_of};
 use aiw_orchestrator::sent_code;
 use aiw_providers::ProviderError;
 use aiw_routing::Offered;
@@ -151,7 +151,7 @@ pub fn plan<'a>(
             let (tool, definition): (&Offered, &Value) = (tool, definition);
             CandidateTool { whole_name: &tool.proxied, definition, only_reads: tool.definition.only_reads() }
         };
-        let job = Job { request, candidates: tools.iter().zip(&definitions).map(candidate).collect() };
+        let job = PlanJob { request, candidates: tools.iter().zip(&definitions).map(candidate).collect() };
         plan_job(client, &settings, &job).await
     })
 }
@@ -179,7 +179,7 @@ pub fn plan_sample(client: &ClientSession) -> BoxFuture<'_, Result<PlannedJob, N
         });
         let send = json!({"description": "Sends a message to a person.", "inputSchema": text(&["to", "text"])});
         let candidate = |whole_name, definition, only_reads| CandidateTool { whole_name, definition, only_reads };
-        let job = Job {
+        let job = PlanJob {
             request: "Send Anna the weather in Oslo",
             candidates: vec![candidate("weather__forecast", &forecast, true), candidate("chat__send", &send, false)],
         };
@@ -196,7 +196,7 @@ pub fn load_now(client: &ClientSession) -> BoxFuture<'_, Result<(), NoPlan>> {
     })
 }
 
-async fn plan_job(client: &ClientSession, settings: &PlannerSettings, job: &Job<'_>) -> Result<PlannedJob, NoPlan> {
+async fn plan_job(client: &ClientSession, settings: &PlannerSettings, job: &PlanJob<'_>) -> Result<PlannedJob, NoPlan> {
     let tried = client.app().planner().may_try(settings).map_err(|resting| match resting.problem {
         Some(problem) => {
             let seconds = resting.until.saturating_duration_since(Instant::now()).as_secs() + 1;
@@ -223,7 +223,7 @@ async fn plan_job(client: &ClientSession, settings: &PlannerSettings, job: &Job<
     let (mut took, mut code) = (reply.took, None);
     if plan.needs_code {
         question.messages.push(ChatMessage { role: Speaker::Assistant, text: reply.text });
-        question.messages.push(ChatMessage { role: Speaker::User, text: Job::code_prompt(&plan) });
+        question.messages.push(ChatMessage { role: Speaker::User, text: PlanJob::code_prompt(&plan) });
         question = ModelQuestion { schema: None, tokens: CODE_TOKENS, time: settings.code_time, ..question };
         let (written, more) = code_of(client, &asking, &plan, question).await?;
         (took, code) = (took + more, Some(written));

@@ -8,7 +8,7 @@ use aiw_core::{CliKind, counted};
 use aiw_history::{DAMAGED, HistoryError, HistoryQuery, Indexer, Launch, PastSession, SessionHit, Store};
 use aiw_home::{Home, rfc3339_of};
 use aiw_launch::{Past, Resume, Resumes};
-use aiw_registries::{Found, Registries, RegistryError, is_request, rank, start_sync};
+use aiw_registries::{MergedSearch, Registries, RegistryError, is_request, rank, start_sync};
 use aiw_routing::CurrentMeaning;
 use aiw_vectors::Embedder;
 use schemars::JsonSchema;
@@ -210,7 +210,7 @@ pub fn find_servers<'a>(
     query: &'a str,
     limit: usize,
     source: Option<&'a str>,
-) -> BoxFuture<'a, Result<Found, RegistryError>> {
+) -> BoxFuture<'a, Result<MergedSearch, RegistryError>> {
     Box::pin(async move {
         let model = meaning.now().zip(is_request(query));
         let most = model.as_ref().map_or(limit, |(_, ranked)| limit.max(*ranked));

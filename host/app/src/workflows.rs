@@ -13,7 +13,7 @@ use aiw_core::{
 use aiw_home::{Home, now_millis};
 use aiw_mcp::{Arguments, Call};
 use aiw_orchestrator::{
-    CALLS_OF_A_YES, Consent, Ended, KeptError, KeptWorkflow, ListedWorkflow, Orchestrator, OrchestratorError,
+    CALLS_OF_A_YES, Consent, EndedRun, KeptError, KeptWorkflow, ListedWorkflow, Orchestrator, OrchestratorError,
     PlannedTool, RunRecord, RunRecords, ScriptAnswer, ScriptApprover as AskForCalls, ScriptLimits, ScriptPlan,
     Standing, ToolName, Tools, Trace, WorkflowSummary, Workflows, planning::destroys, problem_of_arguments, tool_name,
     workflow_file,
@@ -226,7 +226,7 @@ pub async fn fresh(pool: &Pool, names: &[String], sink: &dyn Sink) -> ScriptTool
 }
 
 /// A script that is to be kept.
-pub struct Draft<'a> {
+pub struct WorkflowDraft<'a> {
     /// Its name.
     pub name: WorkflowName,
     /// Its description, for those who look for a tool.
@@ -239,7 +239,7 @@ pub struct Draft<'a> {
     pub tools: &'a [String],
 }
 
-impl Draft<'_> {
+impl WorkflowDraft<'_> {
     /// Checks the script, and returns it as it would be kept.
     pub async fn workflow(
         &self,
@@ -437,7 +437,7 @@ pub struct RanWorkflow {
 
 impl RanWorkflow {
     /// Describes a run that has ended.
-    pub fn of(ended: &Ended) -> Self {
+    pub fn of(ended: &EndedRun) -> Self {
         let (result, error) = match &ended.outcome {
             Ok(result) => (serde_json::from_str(result.get()).ok(), None),
             Err(error) => (None, Some(error.to_string())),
@@ -457,7 +457,7 @@ pub async fn run_named(
     client: &ClientSession,
     request: WorkflowRequest,
     sink: &dyn Sink,
-) -> Result<Ended, ScriptError> {
+) -> Result<EndedRun, ScriptError> {
     let WorkflowRequest { name, input, keep_arguments, is_test } = request;
     let (home, pool, orchestrator) = (client.home(), client.pool(), client.app().orchestrator());
     let workflows = Workflows::new(home.clone());
@@ -484,7 +484,7 @@ pub async fn run<A: AskForCalls + 'static>(
     plan: ScriptPlan,
     reach: ScriptReach<A>,
     about: TracedRun,
-) -> Ended {
+) -> EndedRun {
     let (started, keep_arguments) = (now_millis(), plan.keep_arguments);
     let ended = orchestrator.run(plan, Arc::new(reach)).await;
     if !about.private {

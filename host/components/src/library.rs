@@ -18,7 +18,7 @@ use crate::LibraryError;
 
 /// One component, for lists.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct KnownComponent {
     /// Its manifest; none if its file is missing or not the one that the user agreed to.
     pub about: Option<ComponentFacts>,
     /// The record in the lock file; none for a bundled component.
@@ -29,7 +29,7 @@ pub struct Known {
     pub problem: Option<String>,
 }
 
-impl Known {
+impl KnownComponent {
     /// Whether it may be called.
     pub fn enabled(&self) -> bool {
         self.locked.as_ref().is_none_or(|locked| locked.enabled)
@@ -129,11 +129,11 @@ impl Library {
     }
 
     /// Every component; the bundled ones first.
-    pub fn list(&self) -> Result<Vec<Known>, LibraryError> {
+    pub fn list(&self) -> Result<Vec<KnownComponent>, LibraryError> {
         let mut known = Vec::new();
         for bundled in &self.shared.bundled {
             let about = about_of(bundled)?;
-            known.push(Known {
+            known.push(KnownComponent {
                 id: about.manifest.id.clone(),
                 about: Some(about.clone()),
                 locked: None,
@@ -145,7 +145,7 @@ impl Library {
                 Ok((about, _)) => (Some(about), None),
                 Err(e) => (None, Some(e.to_string())),
             };
-            known.push(Known { id, about, locked: Some(locked), problem });
+            known.push(KnownComponent { id, about, locked: Some(locked), problem });
         }
         Ok(known)
     }

@@ -6,7 +6,7 @@ use aiw_extensions::Grants;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::Known;
+use crate::KnownComponent;
 
 /// An extension in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -40,7 +40,7 @@ pub struct ExtensionSummary {
 
 impl ExtensionSummary {
     /// Returns the fields of lists for a component.
-    pub fn of(known: &Known) -> Self {
+    pub fn of(known: &KnownComponent) -> Self {
         let about = known.about.as_ref();
         let manifest = about.map(|about| &about.manifest);
         let locked = known.locked.as_ref();

@@ -36,7 +36,7 @@ pub use search::{HistoryQuery, SessionHit, Snippet};
 #[doc(hidden)]
 pub use store::vectors::bench;
 pub use store::{
-    Appended, Forget, Forgot, Part, PastSession, Range, ReadProgress, Sessions, Stats, Store, Stored,
+    Appended, Forget, Forgot, PastSession, Range, ReadProgress, SessionView, Sessions, Stats, Store, Stored,
     TranscriptProblem, markdown,
 };
 pub use summary::HistoryMessage;

@@ -9,7 +9,7 @@ pub(crate) mod gemini;
 mod tests;
 
 use aiw_core::{Api, CliKind};
-use aiw_providers::{CliApis, Clis};
+use aiw_providers::{CliApis, ServedClis};
 
 pub(crate) use cli::{AiCli, CommandLine, Line, Passed, words};
 
@@ -22,8 +22,8 @@ pub(crate) fn of(kind: CliKind) -> &'static dyn AiCli {
 }
 
 /// Returns all CLIs with the APIs that they speak, in the order of lists.
-pub fn apis() -> Clis {
-    Clis::new(ALL.map(|cli| CliApis {
+pub fn apis() -> ServedClis {
+    ServedClis::new(ALL.map(|cli| CliApis {
         cli: cli.kind(),
         apis: cli.speaks(),
         sets: cli.sets(),

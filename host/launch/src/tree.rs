@@ -147,13 +147,13 @@ fn file_name(path: &str) -> Option<&str> {
 
 #[cfg(unix)]
 mod platform {
-    use aiw_tasks::{Root, Seen};
+    use aiw_tasks::{Root, SeenProcess};
 
     use super::{Ancestor, MAX_DEPTH, file_name};
 
     /// Returns the ancestors of a process, without the process itself.
     pub(super) fn ancestors(pid: u32) -> impl Iterator<Item = Ancestor> {
-        let mut next = Seen::of(pid).map(|seen| seen.parent());
+        let mut next = SeenProcess::of(pid).map(|seen| seen.parent());
         std::iter::from_fn(move || {
             let process = read(next.filter(|pid| *pid > 0)?)?;
             next = Some(process.parent);
@@ -162,15 +162,15 @@ mod platform {
     }
 
     pub(super) fn session_leader(pid: u32) -> u32 {
-        let Some(own) = Seen::of(pid) else { return pid };
-        if own.session() > 0 && Seen::of(own.session()).is_some_and(|leader| !leader.is_ended()) {
+        let Some(own) = SeenProcess::of(pid) else { return pid };
+        if own.session() > 0 && SeenProcess::of(own.session()).is_some_and(|leader| !leader.is_ended()) {
             return own.session();
         }
         // The leader is gone, or outside of the container. The highest remaining process of its session takes its
         // place, so that the commands of a script or service belong to one session.
         let mut highest = (pid, own.parent());
         for _ in 0..MAX_DEPTH {
-            match Seen::of(highest.1).filter(|parent| parent.session() == own.session()) {
+            match SeenProcess::of(highest.1).filter(|parent| parent.session() == own.session()) {
                 Some(parent) => highest = (highest.1, parent.parent()),
                 None => break,
             }
@@ -179,7 +179,7 @@ mod platform {
     }
 
     fn read(pid: u32) -> Option<Ancestor> {
-        let seen = Seen::of(pid)?;
+        let seen = SeenProcess::of(pid)?;
         let arguments = seen.arguments();
         let first = || arguments.first().and_then(|first| file_name(first)).map(str::to_owned);
         let name = seen.executable().or_else(first).unwrap_or_else(|| seen.name());

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use aiw_app::AppError;
-use aiw_app::events::{EventReader, EventsRequest};
+use aiw_app::events::{EventsRequest, HomeEvents};
 use aiw_app::feed::TopicSubscription;
 use aiw_events::{EventKind, EventLog};
 use aiw_mcp::{Caller, LOG_LEVELS};
@@ -38,8 +38,8 @@ pub(crate) async fn send_from(context: &Arc<Context>, level: &str, client: Calle
     });
 }
 
-fn begin(context: &Context) -> Result<(TopicSubscription, EventReader, u64), AppError> {
-    let reader = EventReader::new(&context.home, context.client.cwd(), EventsRequest::default())?;
+fn begin(context: &Context) -> Result<(TopicSubscription, HomeEvents, u64), AppError> {
+    let reader = HomeEvents::new(&context.home, context.client.cwd(), EventsRequest::default())?;
     let changes = context.client.app().feed().changes(&[])?;
     changes.follow_directory(EventLog::of(context.home.root()).directory());
     let from = reader.end()?;
@@ -50,7 +50,7 @@ async fn follow(
     context: Weak<Context>,
     client: Caller,
     changes: &TopicSubscription,
-    mut reader: EventReader,
+    mut reader: HomeEvents,
     mut from: u64,
 ) {
     loop {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use aiw_app::events::{EventList, EventReader, EventsRequest};
+use aiw_app::events::{EventList, EventsRequest, HomeEvents};
 use aiw_app::feed::Topic;
 use aiw_app::own_executable;
 use aiw_core::{Heard, Unasked, one_line, star_matches};
@@ -395,7 +395,7 @@ pub(crate) async fn wait_for_event(
     let (shared, over) = (context.clone(), is_over.clone());
     let work = move || {
         let request = EventsRequest { kinds: asked.kinds, process: asked.process, ..EventsRequest::default() };
-        let mut reader = EventReader::new(&shared.home, shared.client.cwd(), request)?;
+        let mut reader = HomeEvents::new(&shared.home, shared.client.cwd(), request)?;
         let end = Instant::now() + Duration::from_secs(asked.timeout_seconds.unwrap_or(MAX_WAIT).min(MAX_WAIT));
         let mut from = asked.from.map_or_else(|| reader.end(), Ok)?;
         loop {

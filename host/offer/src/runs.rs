@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use aiw_orchestrator::Ended;
+use aiw_orchestrator::EndedRun;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 /// How a run has ended, once it has.
-pub(crate) type Outcome = watch::Receiver<Option<Arc<Ended>>>;
+pub(crate) type Outcome = watch::Receiver<Option<Arc<EndedRun>>>;
 
 /// The runs of a session. They end with it.
 #[derive(Default)]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use aiw_app::workflows::{Draft, ScriptError, ScriptTools, Writes, approve, check_kept, plan_of};
+use aiw_app::workflows::{ScriptError, ScriptTools, WorkflowDraft, Writes, approve, check_kept, plan_of};
 use aiw_core::{WorkflowName, one_line};
 use aiw_home::Home;
 use aiw_mcp::{Arguments, Call, Tool, ToolAnswer, ToolEffect};
@@ -67,7 +67,7 @@ pub(crate) async fn save_workflow(context: Arc<Context>, asked: SaveWorkflow, ca
     let of_plan =
         || planned.as_ref().map_or_else(|| json!({"type": "object"}), |planned| planned.job.input_schema.clone());
     let schema = asked.input_schema.map_or_else(of_plan, Value::Object);
-    let draft = Draft {
+    let draft = WorkflowDraft {
         name: name.clone(),
         description: &asked.description,
         input_schema: &schema,

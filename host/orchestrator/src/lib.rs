@@ -45,7 +45,7 @@ pub use kept::{
     Workflows, tool_name, workflow_file,
 };
 pub use records::{RunRecord, RunRecords};
-pub use run::{CALLS, Ended, WALL};
+pub use run::{CALLS, EndedRun, WALL};
 pub use sent::sent_code;
 pub use shape::value_of;
 pub use trace::{CallTrace, ScriptLogLine, Trace};

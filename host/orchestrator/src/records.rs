@@ -6,7 +6,7 @@ use aiw_home::{Home, HomeError, Mode, now_millis, read_capped, read_dir, remove_
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Ended;
+use crate::EndedRun;
 use crate::trace::CallTrace;
 
 /// How many runs are kept. The oldest go first.
@@ -45,7 +45,7 @@ pub struct RunRecord {
 impl RunRecord {
     /// Describes a run that has ended. None without random numbers.
     pub fn of(
-        ended: &Ended,
+        ended: &EndedRun,
         workflow: Option<String>,
         client: &str,
         started_millis: u64,

@@ -33,7 +33,7 @@ const AT_ONCE: usize = 32;
 
 /// How a run has ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct EndedRun {
     /// The script's result as JSON, or why there is none.
     pub outcome: Result<Box<RawValue>, OrchestratorError>,
     /// Its trace.
@@ -42,12 +42,12 @@ pub struct Ended {
 
 impl Orchestrator {
     /// Runs a script to its end. When this is dropped, so is the run, with its calls.
-    pub fn run(&self, plan: ScriptPlan, tools: Arc<dyn Tools>) -> BoxFuture<'_, Ended> {
+    pub fn run(&self, plan: ScriptPlan, tools: Arc<dyn Tools>) -> BoxFuture<'_, EndedRun> {
         Box::pin(async move {
             let trace = Arc::new(Mutex::new(Trace::default()));
             let outcome = self.run_traced(plan, tools, trace.clone()).await;
             let trace = trace.lock().clone();
-            Ended { outcome, trace }
+            EndedRun { outcome, trace }
         })
     }
 

@@ -113,9 +113,9 @@ impl CliApis {
 
 /// The AI CLIs that providers are for, in listing order.
 #[derive(Debug, Clone)]
-pub struct Clis(Arc<[CliApis]>);
+pub struct ServedClis(Arc<[CliApis]>);
 
-impl Clis {
+impl ServedClis {
     /// These CLIs.
     pub fn new(clis: impl Into<Arc<[CliApis]>>) -> Self {
         Self(clis.into())
@@ -240,13 +240,13 @@ mod tests {
         KnownPreset { component: "c".parse().unwrap(), bundled: false, preset }
     }
 
-    fn clis() -> Clis {
+    fn clis() -> ServedClis {
         let apis: [(CliKind, &'static [Api]); 3] = [
             (CliKind::Claude, &[Api::Messages]),
             (CliKind::Codex, &[Api::Responses]),
             (CliKind::Gemini, &[Api::GenerateContent]),
         ];
-        Clis::new(apis.map(|(cli, apis)| CliApis { cli, apis, sets: &[], not_in_headers: &[] }))
+        ServedClis::new(apis.map(|(cli, apis)| CliApis { cli, apis, sets: &[], not_in_headers: &[] }))
     }
 
     #[test]

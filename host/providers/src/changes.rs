@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aiw_core::{Api, CliKind, EnvName, Family, HeaderName, SecretName};
-use aiw_home::{ModelFor, Provider, Text, origin};
+use aiw_home::{EnvText, ModelFor, Provider, origin};
 
 use crate::account::unchecked_account;
 use crate::{KnownPreset, ProviderError};
@@ -32,11 +32,11 @@ pub struct ProviderChanges {
     /// Variables to remove.
     pub unset_env: Vec<EnvName>,
     /// Headers of its requests.
-    pub headers: Vec<(HeaderName, Text)>,
+    pub headers: Vec<(HeaderName, EnvText)>,
     /// Headers to remove.
     pub unset_headers: Vec<HeaderName>,
     /// Where its token comes from.
-    pub token: Option<TokenSource>,
+    pub token: Option<NewTokenSource>,
     /// Further secrets, each read from a variable at each run.
     pub secrets: Vec<(SecretName, EnvName)>,
     /// Further secrets to remove.
@@ -52,7 +52,7 @@ pub struct ProviderChanges {
 
 /// Where a token comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TokenSource {
+pub enum NewTokenSource {
     /// A variable, read at each run.
     Variable(EnvName),
     /// It is asked for, and stored in the vault.
@@ -103,7 +103,8 @@ pub(crate) fn leave_behind(provider: &mut Provider, changes: &ProviderChanges) -
         given
     });
     provider.headers.retain(|(name, value)| {
-        let stays = matches!(value, Text::Literal(_)) || changes.headers.iter().any(|(given, _)| is_same(given, name));
+        let stays =
+            matches!(value, EnvText::Literal(_)) || changes.headers.iter().any(|(given, _)| is_same(given, name));
         if !stays {
             left.push(format!("header `{name}`"));
         }
@@ -116,7 +117,9 @@ pub(crate) fn leave_behind(provider: &mut Provider, changes: &ProviderChanges) -
     let env: Vec<String> = provider
         .env
         .iter()
-        .filter(|(name, text)| matches!(text, Text::Secret(_)) && !changes.env.iter().any(|(given, _)| given == name))
+        .filter(|(name, text)| {
+            matches!(text, EnvText::Secret(_)) && !changes.env.iter().any(|(given, _)| given == name)
+        })
         .map(|(name, _)| format!("`{name}`"))
         .collect();
     if !env.is_empty() {

@@ -25,8 +25,8 @@ use std::sync::Arc;
 
 use aiw_home::{Home, Provider, ProvidersFile};
 
-pub use account::{CliApis, Clis, account, is_unpinned, lacks_token, pin, unchecked_account};
-pub use changes::{ProviderChanges, TokenSource};
+pub use account::{CliApis, ServedClis, account, is_unpinned, lacks_token, pin, unchecked_account};
+pub use changes::{NewTokenSource, ProviderChanges};
 pub use choice::{ChosenProvider, Decision};
 pub use components::{KnownPreset, ProviderComponentError, ProviderComponents};
 pub use edit::{AddedProvider, PreparedProvider, RemovedProvider, RenamedProvider};
@@ -44,12 +44,12 @@ pub use test::{TestSummary, Tested};
 pub struct Providers {
     home: Home,
     components: Arc<dyn ProviderComponents>,
-    clis: Clis,
+    clis: ServedClis,
 }
 
 impl Providers {
     /// Providers for these CLIs, with presets from these components.
-    pub fn new(home: Home, components: Arc<dyn ProviderComponents>, clis: Clis) -> Self {
+    pub fn new(home: Home, components: Arc<dyn ProviderComponents>, clis: ServedClis) -> Self {
         Self { home, components, clis }
     }
 
@@ -59,7 +59,7 @@ impl Providers {
     }
 
     /// The CLIs that they are for.
-    pub fn clis(&self) -> &Clis {
+    pub fn clis(&self) -> &ServedClis {
         &self.clis
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use aiw_core::provider::{Need, Preset};
 use aiw_core::{CliKind, ExtensionId, Family, ProviderName};
-use aiw_home::{Provider, ProvidersFile, SecretRef, Text};
+use aiw_home::{EnvText, Provider, ProvidersFile, SecretRef};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -175,11 +175,11 @@ impl Providers {
             let file = self.file()?;
             let provider = Self::get(&file, name)?;
             let known = self.preset_of(&provider).await?;
-            fn variable(name: &str, text: &Text) -> (String, ShownVariable) {
+            fn variable(name: &str, text: &EnvText) -> (String, ShownVariable) {
                 let value = match text {
-                    Text::Literal(text) if aiw_core::is_secret(name, text) => ShownVariable::LooksSecret,
-                    Text::Literal(text) => ShownVariable::Plain(text.clone()),
-                    Text::Secret(reference) => ShownVariable::Reference(reference.clone()),
+                    EnvText::Literal(text) if aiw_core::is_secret(name, text) => ShownVariable::LooksSecret,
+                    EnvText::Literal(text) => ShownVariable::Plain(text.clone()),
+                    EnvText::Secret(reference) => ShownVariable::Reference(reference.clone()),
                 };
                 (name.to_owned(), value)
             }

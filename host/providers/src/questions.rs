@@ -9,7 +9,7 @@ use aiw_home::{Provider, SecretRef};
 
 use crate::account::unchecked_account;
 use crate::address::is_private;
-use crate::changes::{ProviderChanges, TokenSource, Wanted, refuse_general};
+use crate::changes::{NewTokenSource, ProviderChanges, Wanted, refuse_general};
 use crate::keys::{hidden, is_hidden_by_default, is_vendor_key, variables};
 use crate::{KnownPreset, ProviderError};
 
@@ -89,12 +89,12 @@ pub(crate) async fn token(
     ask: &dyn Ask,
 ) -> Result<Option<Secret>, ProviderError> {
     match &changes.token {
-        Some(TokenSource::Variable(variable)) => {
+        Some(NewTokenSource::Variable(variable)) => {
             refuse_general(variable)?;
             provider.token = Some(SecretRef::Variable(variable.clone()));
             return Ok(None);
         }
-        Some(TokenSource::Given) => return Ok(Some(ask.secret("Token:").await?.ok_or_else(no_token)?)),
+        Some(NewTokenSource::Given) => return Ok(Some(ask.secret("Token:").await?.ok_or_else(no_token)?)),
         None => {}
     }
     let required = preset.token == Need::Required;

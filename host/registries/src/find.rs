@@ -63,7 +63,7 @@ pub struct Answered {
 
 /// The result of a search.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Found {
+pub struct MergedSearch {
     /// The servers, the best first.
     pub servers: Vec<MergedServer>,
     /// How each registry answered, the first in order of priority first.
@@ -81,7 +81,7 @@ struct Answer {
     wants_sync: bool,
 }
 
-impl Found {
+impl MergedSearch {
     /// Whether no registry and no whole copy has answered.
     pub fn is_unanswered(&self) -> bool {
         self.servers.is_empty() && self.sources.iter().all(|source| source.problem.is_some() && source.copied.is_none())
@@ -122,7 +122,7 @@ impl Registries {
         query: &'a str,
         limit: usize,
         source: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Found, RegistryError>> {
+    ) -> BoxFuture<'a, Result<MergedSearch, RegistryError>> {
         Box::pin(async move {
             let (settings, ids) = self.chosen(source)?;
             let found = watch::Sender::new(false);
@@ -135,7 +135,7 @@ impl Registries {
                 priority: answer.priority,
                 servers: std::mem::take(&mut answer.servers),
             });
-            Ok(Found { servers: merge(query, answers.collect(), limit), sources, wants_sync })
+            Ok(MergedSearch { servers: merge(query, answers.collect(), limit), sources, wants_sync })
         })
     }
 

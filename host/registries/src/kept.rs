@@ -20,7 +20,7 @@ pub struct CopyProblem {
 
 /// The content of local copies.
 #[derive(Debug, Default)]
-pub struct Kept {
+pub struct KeptServers {
     /// The servers of which there is news, by their names in `mcp.json`.
     pub servers: Vec<(String, InstalledServer, Vec<News>)>,
     /// The copies that can't be relied on.
@@ -63,9 +63,9 @@ pub fn known(home: &Home, library: &Library) -> Result<Vec<KnownRegistry>, Regis
 
 /// Returns what local copies say of the servers that were installed, and which copies are damaged or can't be brought
 /// up to date. A damaged one is removed: everything in it can be fetched again.
-pub fn kept(home: &Home, library: &Library) -> Result<Kept, RegistryError> {
+pub fn kept(home: &Home, library: &Library) -> Result<KeptServers, RegistryError> {
     let installed = home.registry_lock()?.all();
-    let mut kept = Kept::default();
+    let mut kept = KeptServers::default();
     for (id, is_on) in registry::all(library, &home.registry_settings()?)? {
         if is_on && let Err(e) = look(home, &id, &installed, &mut kept) {
             let problem = match e.is_damage() {
@@ -84,7 +84,7 @@ fn look<'a>(
     home: &Home,
     id: &ExtensionId,
     installed: impl IntoIterator<Item = (&'a String, &'a InstalledServer)>,
-    kept: &mut Kept,
+    kept: &mut KeptServers,
 ) -> Result<(), RegistryError> {
     let Some(copy) = Copy::checked(home, id)? else { return Ok(()) };
     let state = copy.state()?;

@@ -22,13 +22,13 @@ mod vendor;
 
 pub use detached::{become_sync, start_sync};
 pub use error::RegistryError;
-pub use find::{Answered, Found, Registries};
+pub use find::{Answered, MergedSearch, Registries};
 pub use install::{News, digest, news, record, usual_key, way_id};
-pub use kept::{CopyProblem, Kept, KnownRegistry, kept, known};
+pub use kept::{CopyProblem, KeptServers, KnownRegistry, kept, known};
 pub use meaning::{is_request, rank};
 pub use merge::MergedServer;
 pub use plan::{
-    Bundle, BundleError, EntryAnswers, EntryPlanError, MAX_BUNDLE, Machine, Note, PlannedEntry, UnusableReason, Way,
-    WayKind, entry, how_to_get, ways,
+    Bundle, BundleError, EntryAnswers, EntryPlanError, MAX_BUNDLE, Note, PlannedEntry, TargetMachine, UnusableReason,
+    Way, WayKind, entry, how_to_get, ways,
 };
 pub use summary::{Asked, RegistryServer, ServerSearch, ServerWay, about};

@@ -6,7 +6,7 @@ use aiw_home::rfc3339;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::find::{Answered, Found};
+use crate::find::{Answered, MergedSearch};
 use crate::merge::MergedServer;
 use crate::plan::{Way, WayKind};
 
@@ -199,7 +199,7 @@ pub fn about(found: &MergedServer, way: &Way) -> Vec<String> {
 
 impl ServerSearch {
     /// The answer to a search.
-    pub fn of(found: &Found) -> Self {
+    pub fn of(found: &MergedSearch) -> Self {
         let all = &found.servers;
         let one = |found: &MergedServer| {
             let alike = all.iter().filter(|other| found.looks_like(other));

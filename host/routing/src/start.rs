@@ -10,7 +10,7 @@ use aiw_home::{Home, OpenDir, Surroundings, find_program};
 use aiw_mcp::{ClientError, ClientInfo, Events, McpClient, ServerEndpoint};
 use aiw_net::{HttpRequest, NetError, Policy};
 use aiw_redact::known::Mask;
-use aiw_servers::{DeclaredServer, Lookup, Transport, expand, placeholders};
+use aiw_servers::{DeclaredServer, Transport, ValueLookup, expand, placeholders};
 use aiw_supervisor::{Attached, Program, SupervisorError};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
@@ -93,7 +93,7 @@ impl Values<'_> {
     }
 }
 
-impl Lookup for Values<'_> {
+impl ValueLookup for Values<'_> {
     fn variable(&self, name: &EnvName) -> Option<String> {
         if name.as_str() == "CLAUDE_PROJECT_DIR" {
             return Some(self.cwd.to_string_lossy().into_owned());

@@ -26,7 +26,7 @@ pub use owners::{Claim, Clash, OwnedKey, Refreshed, Released};
 pub use scopes::{ScopedServer, ServerScope};
 pub use secret_names::secret_names;
 pub use substitute::{
-    Absent, Given, Lookup, PLUGIN_DATA, PLUGIN_ROOT, Reads, Values, expand, option_variable, placeholders, reads,
+    Absent, Given, PLUGIN_DATA, PLUGIN_ROOT, Reads, ValueLookup, Values, expand, option_variable, placeholders, reads,
     secret_reference,
 };
 pub use transport::Transport;

@@ -147,7 +147,7 @@ pub fn secret_reference(name: &SecretName) -> String {
 }
 
 /// Where the values of placeholders come from when a server starts. A function of a variable's name knows no secrets.
-pub trait Lookup {
+pub trait ValueLookup {
     /// The value of a variable.
     fn variable(&self, name: &EnvName) -> Option<String>;
 
@@ -157,7 +157,7 @@ pub trait Lookup {
     }
 }
 
-impl<F: Fn(&EnvName) -> Option<String>> Lookup for F {
+impl<F: Fn(&EnvName) -> Option<String>> ValueLookup for F {
     fn variable(&self, name: &EnvName) -> Option<String> {
         self(name)
     }
@@ -188,13 +188,13 @@ fn secrets_of(text: &str) -> Vec<SecretName> {
 /// # Errors
 ///
 /// The variables that have neither a value nor a default, and the secrets that are absent.
-pub fn expand(declaration: &Map<String, Value>, lookup: &impl Lookup) -> Result<Map<String, Value>, Absent> {
+pub fn expand(declaration: &Map<String, Value>, lookup: &impl ValueLookup) -> Result<Map<String, Value>, Absent> {
     let mut absent = Absent::default();
     let expanded = declaration.iter().map(|(k, v)| (k.clone(), expanded(v, lookup, &mut absent))).collect();
     if absent == Absent::default() { Ok(expanded) } else { Err(absent) }
 }
 
-fn expanded(text: &Value, lookup: &impl Lookup, absent: &mut Absent) -> Value {
+fn expanded(text: &Value, lookup: &impl ValueLookup, absent: &mut Absent) -> Value {
     match text {
         Value::String(text) => {
             let mut result = String::with_capacity(text.len());
@@ -410,7 +410,7 @@ mod tests {
 
     struct Vault;
 
-    impl Lookup for Vault {
+    impl ValueLookup for Vault {
         fn variable(&self, _name: &EnvName) -> Option<String> {
             Some("${secret:github}".into())
         }

@@ -78,7 +78,7 @@ pub use new::{
     Check, LogPolicy, NewProcess, Probe, ProbeAddress, ProcessNeed, QueueLimit, Restart, RestartAfter, Terminal, Until,
 };
 #[cfg(unix)]
-pub use platform::Seen;
+pub use platform::SeenProcess;
 pub use processes::{Attachment, Keep, ProcessUsage, Processes, Stopped, Supervised, WaitMode, Waited};
 pub use program::{Enforced, NamedFile, PassedFile, Program, Resource, ResourceLimits, is_usual_variable};
 pub use record::boot;

@@ -9,7 +9,7 @@ use rustix::process::{Pid, kill_process_group};
 
 use crate::error::SignalRefusal;
 use crate::names::Names;
-use crate::platform::{self, Opened, Process, Seen, Signal};
+use crate::platform::{self, Opened, Process, SeenProcess, Signal};
 use crate::record::ProcessRecord;
 
 /// How a process shows that it belongs to a record.
@@ -111,7 +111,7 @@ pub(crate) fn supervisor(record: &ProcessRecord) -> [String; 4] {
 /// supervisor of a record.
 fn is_below_supervisor(pid: u32, record: &ProcessRecord) -> bool {
     let shim = record.shim;
-    Seen::of(pid).is_some_and(|seen| seen.parent() == shim.pid)
+    SeenProcess::of(pid).is_some_and(|seen| seen.parent() == shim.pid)
         && shim.start != 0
         && platform::is_alive(shim.pid, shim.start)
         && platform::was_started_as(shim.pid, &supervisor(record)) == Some(true)

@@ -233,11 +233,11 @@ impl Asks {
 /// Whether a shell of this session waits for us: without one, nobody would continue a stopped process, and the system itself
 /// doesn't stop it on Ctrl-Z.
 pub fn has_shell() -> bool {
-    use aiw_supervisor::Seen;
+    use aiw_supervisor::SeenProcess;
     // A session that began outside of this container is 0, which rustix's `getsid` can't return.
-    let own = Seen::of(std::process::id());
-    let session = |seen: &Seen| Some(seen.session()).filter(|session| *session != 0);
-    own.and_then(|own| Some((session(&own)?, session(&Seen::of(own.parent())?)?)))
+    let own = SeenProcess::of(std::process::id());
+    let session = |seen: &SeenProcess| Some(seen.session()).filter(|session| *session != 0);
+    own.and_then(|own| Some((session(&own)?, session(&SeenProcess::of(own.parent())?)?)))
         .is_some_and(|(own, parent)| own == parent)
 }
 

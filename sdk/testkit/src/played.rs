@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use aiw_core::{ProcessId as TaskId, ProcessState as TaskState};
 use aiw_net::{Denier, Hosts, HttpRequest, Method, NetError, Policy, Response, Tree, host_and_port};
 use aiw_wasm::host::{
-    Clock, ComponentLog, ComponentTask, Http, SettingsSource, StartTask, TaskCapability, TaskStarts, TreeCapability,
+    Clock, ComponentLog, ComponentTask, Http, SettingsSource, TaskCapability, TaskStarts, TaskToStart, TreeCapability,
     TreeOrigin,
 };
 use aiw_wasm::{ComponentRefusal, RefusedCall};
@@ -190,7 +190,7 @@ impl SettingsSource for Given {
 pub(crate) struct PlayedTasks {
     tasks: Mutex<Vec<ComponentTask>>,
     now: SystemTime,
-    pub(crate) started: Notes<StartTask>,
+    pub(crate) started: Notes<TaskToStart>,
 }
 
 impl PlayedTasks {
@@ -224,7 +224,7 @@ impl TaskCapability for PlayedTasks {
 
 #[async_trait]
 impl TaskStarts for PlayedTasks {
-    async fn start(&self, request: &StartTask) -> Result<TaskId, RefusedCall> {
+    async fn start(&self, request: &TaskToStart) -> Result<TaskId, RefusedCall> {
         self.started.add(request.clone());
         let number = self.started.all().len() as u64;
         let task = ComponentTask {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use aiw_app::directory;
-use aiw_app::events::{EventReader, EventsRequest};
+use aiw_app::events::{EventsRequest, HomeEvents};
 use aiw_core::printable;
 use aiw_events::HomeEvent;
 use aiw_home::Home;
@@ -27,7 +27,7 @@ pub fn events(args: &EventsArgs, home: &Home, output: &Output) -> Result<(), Fai
         all: args.all,
         last: args.since.is_none().then_some(LAST),
     };
-    let mut reader = EventReader::new(home, directory(home)?, request)?;
+    let mut reader = HomeEvents::new(home, directory(home)?, request)?;
     let list = reader.list()?;
     if !args.follow {
         list.events.iter().for_each(|event| output.line(line(event, args.all)));

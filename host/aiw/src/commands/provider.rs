@@ -4,7 +4,7 @@ mod view;
 
 use aiw_core::ErrorKind;
 use aiw_home::Home;
-use aiw_providers::{ProviderChanges, ProviderError, Providers, RemovedProvider, TestSummary, TokenSource};
+use aiw_providers::{NewTokenSource, ProviderChanges, ProviderError, Providers, RemovedProvider, TestSummary};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -81,8 +81,8 @@ pub async fn check_each(home: &Home, output: &Output) -> Result<(), Failure> {
 
 fn changes(args: ProviderArgs) -> ProviderChanges {
     let token = match (args.token_env, args.token_stdin) {
-        (Some(variable), _) => Some(TokenSource::Variable(variable)),
-        (None, true) => Some(TokenSource::Given),
+        (Some(variable), _) => Some(NewTokenSource::Variable(variable)),
+        (None, true) => Some(NewTokenSource::Given),
         (None, false) => None,
     };
     ProviderChanges {

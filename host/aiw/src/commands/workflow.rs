@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use aiw_app::ClientSession;
-use aiw_app::workflows::{self, Draft, RanWorkflow, ScriptError, ScriptTools, WorkflowRequest, check_kept, fresh};
+use aiw_app::workflows::{
+    self, RanWorkflow, ScriptError, ScriptTools, WorkflowDraft, WorkflowRequest, check_kept, fresh,
+};
 use aiw_core::{ErrorKind, WorkflowName, counted, one_line, quoted_text};
 use aiw_home::Home;
 use aiw_orchestrator::{
@@ -173,7 +175,7 @@ async fn save(here: &Here, args: SaveWorkflowArgs, output: &Output) -> Result<()
                 .map_err(|_| Failure::user(format!("`{}` is not UTF-8", args.from.display())))?;
             let (code, name) = (&sent_code(&text), name.clone());
             let input_schema = &json!({"type": "object"});
-            let draft = Draft { name, description: &description, input_schema, code, tools: &args.tools };
+            let draft = WorkflowDraft { name, description: &description, input_schema, code, tools: &args.tools };
             draft.workflow(here.orchestrator(), &here.workflows, &tools).await?
         }
     };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use aiw_core::{ErrorKind, Fault, ProcessId, one_line};
 use aiw_launch::RunRequest;
 use aiw_tasks::{Tasks as Table, WaitMode};
-use aiw_wasm::host::{ComponentTask, StartTask, TaskCapability, TaskStarts};
+use aiw_wasm::host::{ComponentTask, TaskCapability, TaskStarts, TaskToStart};
 use aiw_wasm::{ComponentRefusal, RefusedCall};
 use async_trait::async_trait;
 use tokio::runtime::Handle;
@@ -78,7 +78,7 @@ impl TaskCapability for SessionTasks {
 
 #[async_trait]
 impl TaskStarts for SessionTasks {
-    async fn start(&self, request: &StartTask) -> Result<ProcessId, RefusedCall> {
+    async fn start(&self, request: &TaskToStart) -> Result<ProcessId, RefusedCall> {
         let client = self.client()?;
         let cwd = request.cwd.clone().unwrap_or_else(|| client.cwd());
         let request = RunRequest {

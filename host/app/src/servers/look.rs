@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aiw_core::{Fault, Sink, quoted, shell_word_in_line, visible};
 use aiw_history::redactor;
-use aiw_registries::{CopyProblem, Kept, News};
+use aiw_registries::{CopyProblem, KeptServers, News};
 use aiw_routing::{
     Configured, KnownTool, LOST, ListingChoice, NamedTool, PoolError, Records, ServerEntry, ServerPlaces, ServerRecord,
     ServerStatus, ServerTool, ToolDefinition, suspicions,
@@ -299,12 +299,12 @@ fn costs_of(status: &ServerStatus) -> impl Iterator<Item = String> {
 }
 
 /// Reads the servers' entries in local copies of registries; the doctor asks no registry.
-fn kept(client: &ClientSession, sink: &dyn Sink) -> Kept {
+fn kept(client: &ClientSession, sink: &dyn Sink) -> KeptServers {
     let looked = client.library().map_err(|e| e.to_string());
     let looked = looked.and_then(|library| aiw_registries::kept(client.home(), library).map_err(|e| e.to_string()));
     looked.unwrap_or_else(|e| {
         sink.note(format!("what registries say of servers is not known: {e}"));
-        Kept::default()
+        KeptServers::default()
     })
 }
 

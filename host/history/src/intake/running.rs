@@ -44,7 +44,7 @@ pub(super) fn note_private(home: &Home, places: &CliPlaces) {
 /// Linux's own number there, and has another form elsewhere.
 #[cfg(unix)]
 fn is_private(process: u64, start: Option<&str>) -> bool {
-    let Some(seen) = u32::try_from(process).ok().and_then(aiw_supervisor::Seen::of) else { return false };
+    let Some(seen) = u32::try_from(process).ok().and_then(aiw_supervisor::SeenProcess::of) else { return false };
     let variables = seen.variables().unwrap_or_default();
     let is_off = variables.split(|byte| *byte == 0).any(|variable| {
         let value = std::str::from_utf8(variable)
@@ -86,7 +86,7 @@ mod tests {
             }
             children.push(child);
         }
-        let start = |process: u32| aiw_supervisor::Seen::of(process).unwrap().start().to_string();
+        let start = |process: u32| aiw_supervisor::SeenProcess::of(process).unwrap().start().to_string();
         let (off, on) = (children[0].id(), children[1].id());
         for (name, text) in [
             ("1.json", format!(r#"{{"pid":{off},"sessionId":"off","procStart":"{}"}}"#, start(off))),

@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use super::view::Part;
+use super::view::SessionView;
 use crate::MessageAuthor;
 
 /// A part of a session as Markdown: a heading for each message. What a person and tools said is quoted as code, what a
 /// model said as a block quote, so that no heading, comment or open fence of theirs changes what this document says.
-pub fn markdown(part: &Part) -> String {
+pub fn markdown(part: &SessionView) -> String {
     let time = |time: Option<i64>| time.and_then(|time| u64::try_from(time).ok()).map(aiw_home::rfc3339);
     let session = &part.session;
     let mut text = format!("# {}\n\n", aiw_core::one_line(&session.title, 120));

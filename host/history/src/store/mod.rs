@@ -28,7 +28,7 @@ pub use forget::{Forget, Forgot};
 pub use markdown::markdown;
 pub(crate) use packed::{Text, Uuid};
 pub(crate) use terms::{names, terms, words};
-pub use view::{Part, PastSession, Range, Sessions, Stats, Stored};
+pub use view::{PastSession, Range, SessionView, Sessions, Stats, Stored};
 
 /// The directory of the sessions that ran in private mode, one empty file each.
 pub(crate) const PRIVATE: &str = "private";

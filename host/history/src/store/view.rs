@@ -55,7 +55,7 @@ pub struct Stored {
 
 /// A part of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub struct SessionView {
     /// The session.
     pub session: PastSession,
     /// Messages in their order.
@@ -147,7 +147,7 @@ impl Store {
     }
 
     /// A session, or the only one whose id starts like this, with the messages that are wanted of it.
-    pub fn part(&self, id: &str, range: &Range<'_>) -> Result<Part, HistoryError> {
+    pub fn part(&self, id: &str, range: &Range<'_>) -> Result<SessionView, HistoryError> {
         let number = self.session_number(id)?;
         let failed = |e| self.failed(e);
         let session = || -> rusqlite::Result<PastSession> {
@@ -169,7 +169,7 @@ impl Store {
         };
         let read = || order[start..end].iter().map(|id| self.stored(*id)).collect::<rusqlite::Result<Vec<_>>>();
         let messages = read().map_err(failed)?;
-        Ok(Part { session, messages, earlier: start, later: order.len() - end })
+        Ok(SessionView { session, messages, earlier: start, later: order.len() - end })
     }
 
     /// The ids of a session's messages in their order.

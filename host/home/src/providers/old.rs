@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use aiw_core::{CliKind, EnvName, Family, ProviderName, Secret, SecretName, is_secret_name};
 use serde_json::Value;
 
-use super::{Provider, ProvidersFile, SecretRef, Text, VERSION, is_old};
+use super::{EnvText, Provider, ProvidersFile, SecretRef, VERSION, is_old};
 use crate::vault::VaultError;
 use crate::{Document, Home, Mode, replace};
 
@@ -62,7 +62,7 @@ impl Home {
                 match of {
                     Of::Token => provider.token = Some(SecretRef::Vault(name.clone())),
                     Of::Variable(variable) => {
-                        provider.env.push((variable, Text::Secret(SecretRef::Vault(name.clone()))));
+                        provider.env.push((variable, EnvText::Secret(SecretRef::Vault(name.clone()))));
                     }
                 }
                 migration.secrets.push(name);
@@ -187,9 +187,9 @@ fn one(name: &str, value: &Value, left: &mut Vec<String>) -> Result<Taken, Strin
     provider.clis = (!clis.is_empty()).then_some(clis);
     provider.scenario = text("scenario").map(str::to_owned);
     if let Some(token) = text("token") {
-        match Text::parse(token) {
-            Text::Secret(reference) => provider.token = Some(reference),
-            Text::Literal(token) => secrets.push((Of::Token, Secret::new(token.trim()))),
+        match EnvText::parse(token) {
+            EnvText::Secret(reference) => provider.token = Some(reference),
+            EnvText::Literal(token) => secrets.push((Of::Token, Secret::new(token.trim()))),
         }
     }
     for (key, value) in object.get("env").and_then(Value::as_object).into_iter().flatten() {
@@ -201,8 +201,8 @@ fn one(name: &str, value: &Value, left: &mut Vec<String>) -> Result<Taken, Strin
             ));
             continue;
         };
-        match Text::parse(value) {
-            Text::Literal(value) if is_secret_name(key.as_str()) && !value.trim().is_empty() => {
+        match EnvText::parse(value) {
+            EnvText::Literal(value) if is_secret_name(key.as_str()) && !value.trim().is_empty() => {
                 secrets.push((Of::Variable(key), Secret::new(value.trim())));
             }
             value => provider.env.push((key, value)),

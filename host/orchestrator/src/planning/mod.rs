@@ -58,7 +58,7 @@ pub struct CandidateTool<'a> {
 
 /// A job to plan.
 #[derive(Debug, Clone)]
-pub struct Job<'a> {
+pub struct PlanJob<'a> {
     /// The client's request.
     pub request: &'a str,
     /// The tools that may be used.
@@ -102,7 +102,7 @@ impl JobPlan {
     }
 }
 
-impl Job<'_> {
+impl PlanJob<'_> {
     /// Returns what the model is asked: the tools, a line each, and the request.
     pub fn prompt(&self) -> String {
         let mut prompt = String::from("Tools:\n");

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::effects::objection;
 use super::template::{Expression, PathKey, Piece, TemplateReference, is_name};
-use super::{CandidateTool, Job, JobPlan, MOST_STEPS, PlanStep};
+use super::{CandidateTool, JobPlan, MOST_STEPS, PlanJob, PlanStep};
 use crate::problem_of_arguments;
 
 /// The longest answer that is looked at, and the longest arguments of a plan, in bytes.
@@ -53,7 +53,7 @@ fn refused(problem: impl Into<String>) -> JobPlanError {
     JobPlanError::Refused { problem: problem.into() }
 }
 
-impl Job<'_> {
+impl PlanJob<'_> {
     /// Reads and checks a model's answer.
     ///
     /// # Errors
@@ -113,7 +113,7 @@ fn object_in(answer: &str) -> Result<Value, JobPlanError> {
 }
 
 fn read_step(
-    job: &Job<'_>,
+    job: &PlanJob<'_>,
     written: &Value,
     number: usize,
     before: &[PlanStep],
@@ -179,7 +179,7 @@ fn read_step(
 }
 
 /// Returns the tool that a step names, and the arguments as they are written. Small models have many words for both.
-fn tool_of<'a>(job: &'a Job<'_>, written: &'a Value) -> Result<(&'a CandidateTool<'a>, &'a Value), JobPlanError> {
+fn tool_of<'a>(job: &'a PlanJob<'_>, written: &'a Value) -> Result<(&'a CandidateTool<'a>, &'a Value), JobPlanError> {
     const NONE: &Value = &Value::Null;
     let field = |names: &[&str]| names.iter().find_map(|name| written.get(*name));
     let arguments = field(&["args", "arguments", "parameters", "params", "input"]);
@@ -238,7 +238,7 @@ fn depth(value: &Value) -> usize {
 }
 
 /// Looks whether a tool that declares its results has this part of one.
-fn has_part(job: &Job<'_>, step: &PlanStep, number: usize, way: &[PathKey]) -> Result<(), String> {
+fn has_part(job: &PlanJob<'_>, step: &PlanStep, number: usize, way: &[PathKey]) -> Result<(), String> {
     let Some(candidate) = job.candidate(&step.tool) else { return Ok(()) };
     let mut schema = &candidate.definition["outputSchema"];
     for key in way {
@@ -387,7 +387,7 @@ mod tests {
                 only_reads: *only_reads,
             })
             .collect();
-        Job { request, candidates }.plan(answer)
+        PlanJob { request, candidates }.plan(answer)
     }
 
     const SEND: &str = "Send the open issues of cli/cli to Anna";
@@ -475,7 +475,7 @@ mod tests {
         let tool = json!({"inputSchema": {"type": "object", "properties": {"n": {"type": "integer"}, "all": {"type": "boolean"}, "id": {"type": "string"}, "tags": {"type": "array", "items": {"type": "string"}}}}});
         let read = |answer: &str| {
             let candidates = vec![CandidateTool { whole_name: "a__get", definition: &tool, only_reads: true }];
-            Job { request: "Get {{it}}", candidates }.plan(answer)
+            PlanJob { request: "Get {{it}}", candidates }.plan(answer)
         };
         let fitted = read(r#"{"steps":[{"tool":"get","args":{"n":"3","all":"true","id":7}}],"code":"true"}"#).unwrap();
         assert_eq!(fitted.steps[0].written, json!({"n": 3, "all": true, "id": "7"}));

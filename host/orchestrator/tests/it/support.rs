@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use aiw_home::Home;
-use aiw_orchestrator::{BundledScripts, Ended, Orchestrator, PlannedTool, ScriptLimits, ScriptPlan, Tools};
+use aiw_orchestrator::{BundledScripts, EndedRun, Orchestrator, PlannedTool, ScriptLimits, ScriptPlan, Tools};
 use aiw_tests::scripts_part;
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ impl Tools for Answers {
     }
 }
 
-pub async fn run(code: &str, input: Value) -> Ended {
+pub async fn run(code: &str, input: Value) -> EndedRun {
     // Time enough for all that means well, on a machine with much else to do.
     let limits = ScriptLimits { cpu: Duration::from_secs(1), ..ScriptLimits::USUAL };
     orchestrator()

@@ -8,7 +8,7 @@ use aiw_home::Home;
 use async_trait::async_trait;
 
 use super::*;
-use crate::{CliApis, Clis, ProviderComponentError, ProviderComponents};
+use crate::{CliApis, ProviderComponentError, ProviderComponents, ServedClis};
 
 /// A component with one preset, which may have a key.
 struct OnePreset(Need);
@@ -127,7 +127,7 @@ fn with_one(need: Need) -> (tempfile::TempDir, Providers) {
     drop(lock);
     let apis = CliApis { cli: CliKind::Claude, apis: &[Api::Messages], sets: &[], not_in_headers: &[] };
     let components = std::sync::Arc::new(OnePreset(need));
-    (place, Providers::new(home, components, Clis::new([apis])))
+    (place, Providers::new(home, components, ServedClis::new([apis])))
 }
 
 fn moves() -> ProviderChanges {

@@ -34,7 +34,7 @@ const MAX_MANIFEST: u64 = 1 << 20;
 
 /// The machine that a server is to run on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Machine {
+pub struct TargetMachine {
     /// `linux`, `darwin` or `win32`, as in manifests.
     pub os: &'static str,
     /// `x64` or `arm64`, or Rust's word for another.
@@ -43,7 +43,7 @@ pub struct Machine {
     pub home: Option<PathBuf>,
 }
 
-impl Machine {
+impl TargetMachine {
     /// This machine, for a client.
     pub fn this(around: &Surroundings) -> Self {
         let os = match std::env::consts::OS {
@@ -124,7 +124,7 @@ struct File {
 }
 
 /// Prepares a bundle before it is downloaded.
-pub(super) fn fetch(making: &mut Making<'_>, machine: &Machine) -> Result<Recipe, UnusableReason> {
+pub(super) fn fetch(making: &mut Making<'_>, machine: &TargetMachine) -> Result<Recipe, UnusableReason> {
     let package = making.package;
     let refused = |why| UnusableReason::Url { url: quoted(&package.identifier), why };
     let url = check_address(package.identifier.trim()).map_err(refused)?;
@@ -148,7 +148,7 @@ pub(super) fn fetch(making: &mut Making<'_>, machine: &Machine) -> Result<Recipe
 }
 
 /// The words of a file's name that say that it is for another machine.
-fn other_platform(name: &str, machine: &Machine) -> Option<String> {
+fn other_platform(name: &str, machine: &TargetMachine) -> Option<String> {
     const SYSTEMS: [(&str, &[&str]); 3] = [
         ("linux", &["linux"]),
         ("darwin", &["darwin", "macos", "osx", "mac"]),
@@ -196,7 +196,7 @@ impl<R: Read + Seek> Bundle<R> {
     }
 
     /// How the bundle runs from a directory, for the way that led to it.
-    pub fn way(&self, way: &Way, directory: &Path, machine: &Machine) -> Way {
+    pub fn way(&self, way: &Way, directory: &Path, machine: &TargetMachine) -> Way {
         let Ok(Recipe::Fetch { package, .. }) = &way.recipe else { return way.clone() };
         let mut questions = Questions::default();
         questions.notes = way.notes().to_vec();
@@ -266,7 +266,7 @@ impl<R: Read + Seek> Bundle<R> {
         &self,
         package: &Package,
         directory: &Path,
-        machine: &Machine,
+        machine: &TargetMachine,
         questions: &mut Questions<'_>,
     ) -> Result<Run, UnusableReason> {
         let bad = |why: &str| UnusableReason::Manifest { why: why.to_owned() };
@@ -334,7 +334,7 @@ struct Config {
 }
 
 impl Config {
-    fn of(server: &Map<String, Json>, machine: &Machine) -> Result<Self, &'static str> {
+    fn of(server: &Map<String, Json>, machine: &TargetMachine) -> Result<Self, &'static str> {
         let text = |key: &str| server.get(key).and_then(Json::as_str).unwrap_or_default();
         let Some(config) = server.get("mcp_config").and_then(Json::as_object) else {
             let file = format!("${{__dirname}}/{}", text("entry_point"));
@@ -372,7 +372,7 @@ impl Config {
 /// The values of a manifest's variables.
 struct Reading<'a> {
     directory: &'a str,
-    machine: &'a Machine,
+    machine: &'a TargetMachine,
     options: Option<&'a Map<String, Json>>,
 }
 

@@ -38,7 +38,7 @@ pub(crate) mod tests;
 mod way;
 mod ways;
 
-pub use bundle::{Bundle, BundleError, MAX_BUNDLE, Machine};
+pub use bundle::{Bundle, BundleError, MAX_BUNDLE, TargetMachine};
 pub use entry::{EntryAnswers, PlannedEntry, entry};
 pub use error::{EntryPlanError, Note, UnusableReason};
 pub(crate) use names::split_image;

@@ -24,8 +24,8 @@ fn take_defaults(answers: &mut EntryAnswers, questions: &[Question]) {
     }
 }
 
-fn machine() -> Machine {
-    Machine { os: "linux", arch: "x64", home: Some(PathBuf::from("/home/me")) }
+fn machine() -> TargetMachine {
+    TargetMachine { os: "linux", arch: "x64", home: Some(PathBuf::from("/home/me")) }
 }
 
 /// An input from the JSON of the registry's schema.

@@ -4,7 +4,7 @@ use aiw_core::registry::{Package, RegistryStatus, RegistryTransport, ServerVersi
 use aiw_core::{one_line, quoted};
 use aiw_home::Surroundings;
 
-use super::bundle::{Machine, fetch};
+use super::bundle::{TargetMachine, fetch};
 use super::error::{Note, UnusableReason};
 use super::inputs::Questions;
 use super::making::Making;
@@ -14,7 +14,7 @@ use super::remote::reach;
 use super::way::{Recipe, Way, WayKind};
 
 impl Way {
-    pub(super) fn package(package: &Package, machine: &Machine) -> Self {
+    pub(super) fn package(package: &Package, machine: &TargetMachine) -> Self {
         let kind = WayKind::of(package);
         let package = &*named(package);
         let mut making = Making::new(package);
@@ -47,10 +47,10 @@ impl Way {
 
 /// All ways to run a server, the default first. Those that can't be used are last, each with its reason.
 pub fn ways(server: &ServerVersion, around: &Surroundings) -> Vec<Way> {
-    ways_on(server, &Machine::this(around))
+    ways_on(server, &TargetMachine::this(around))
 }
 
-pub(super) fn ways_on(server: &ServerVersion, machine: &Machine) -> Vec<Way> {
+pub(super) fn ways_on(server: &ServerVersion, machine: &TargetMachine) -> Vec<Way> {
     let remotes = server.remotes.iter().map(Way::remote);
     let packages = server.packages.iter().map(|package| Way::package(package, machine));
     let mut ways: Vec<Way> = remotes.chain(packages).collect();

@@ -43,7 +43,7 @@ use procfs as source;
 #[cfg(unix)]
 pub(crate) use raw::{Entrance, Fork, close_inherited, dup_to, fork, give_code_back, pass, passed, prepare};
 #[cfg(unix)]
-pub use seen::Seen;
+pub use seen::SeenProcess;
 #[cfg(unix)]
 pub(crate) use seen::{
     Holder, Parents, condition, descendants, has_variables, holder, is_alive, is_shim, marked, resident, sample,

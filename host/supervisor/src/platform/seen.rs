@@ -220,12 +220,12 @@ fn names_a_process(command: &[u8]) -> bool {
 
 /// A process, as far as the system shows it to this user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
+pub struct SeenProcess {
     pid: u32,
     stat: Stat,
 }
 
-impl Seen {
+impl SeenProcess {
     /// Looks at a process. Returns `None` if it is gone, or hidden from this user.
     pub fn of(pid: u32) -> Option<Self> {
         Some(Self { pid, stat: source::stat(pid)? })
@@ -300,10 +300,10 @@ mod tests {
         let mut child = Command::new("sleep").arg("60").env("MARK", "one two").stdin(Stdio::null()).spawn().unwrap();
         let pid = child.id();
         // It shows other arguments until it has become `sleep`.
-        while !Seen::of(pid).unwrap().arguments().iter().eq(&["sleep", "60"]) {
+        while !SeenProcess::of(pid).unwrap().arguments().iter().eq(&["sleep", "60"]) {
             std::thread::yield_now();
         }
-        let (seen, own) = (Seen::of(pid).unwrap(), Seen::of(std::process::id()).unwrap());
+        let (seen, own) = (SeenProcess::of(pid).unwrap(), SeenProcess::of(std::process::id()).unwrap());
         assert_eq!((seen.parent(), seen.session(), seen.is_ended()), (std::process::id(), own.session(), false));
         assert!(own.start() > 0 && own.start() <= seen.start(), "{own:?} {seen:?}");
         assert!(seen.executable().is_some() && !seen.name().is_empty());
@@ -324,7 +324,7 @@ mod tests {
         assert!(!is_alive(pid, seen.start() + 1) && !is_shim(pid));
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!((Seen::of(pid), condition(pid, seen.start())), (None, Condition::Gone));
+        assert_eq!((SeenProcess::of(pid), condition(pid, seen.start())), (None, Condition::Gone));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Events: what has happened to processes, tasks, servers, providers, budgets and CI, the newest first.
 
-use aiw_app::events::{EventReader, EventsRequest};
+use aiw_app::events::{EventsRequest, HomeEvents};
 use aiw_app::feed::Topic;
 use aiw_events::{EventKind, HomeEvent};
 
@@ -19,7 +19,7 @@ pub(crate) struct Events;
 
 fn newest(ground: &Ground) -> Result<Vec<HomeEvent>, String> {
     let request = EventsRequest { all: true, last: Some(EVENTS), ..EventsRequest::default() };
-    let reader = EventReader::new(ground.home(), ground.client.cwd(), request).map_err(|e| said(&e))?;
+    let reader = HomeEvents::new(ground.home(), ground.client.cwd(), request).map_err(|e| said(&e))?;
     Ok(reader.list().map_err(|e| said(&e))?.events)
 }
 

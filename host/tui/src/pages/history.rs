@@ -6,7 +6,7 @@ use aiw_app::past::{self, ForgetRequest};
 use aiw_app::phrases::short;
 use aiw_app::queries::{self, HistorySession, resume};
 use aiw_core::counted;
-use aiw_history::{HistoryError, HistoryQuery, Part, Range, SessionHit, Sessions, Store};
+use aiw_history::{HistoryError, HistoryQuery, Range, SessionHit, SessionView, Sessions, Store};
 use aiw_home::rfc3339_of;
 use aiw_launch::Resumes;
 
@@ -30,7 +30,7 @@ fn named(id: &str) -> (&str, Option<&str>) {
     id.split_once('\n').map_or((id, None), |(session, message)| (session, Some(message)))
 }
 
-fn part(ground: &Ground, id: &str) -> Result<Part, String> {
+fn part(ground: &Ground, id: &str) -> Result<SessionView, String> {
     let (session, around) = named(id);
     let store = Store::open_existing(&ground.home().history()).map_err(|e| said(&e))?;
     let store = store.ok_or("there is no history any more")?;
@@ -134,7 +134,7 @@ fn hit_row(hit: &SessionHit) -> Row {
 }
 
 /// Returns what was said in a session, or around a message of it.
-fn detail(part: &Part, around: Option<&str>, resumes: &Resumes) -> Detail {
+fn detail(part: &SessionView, around: Option<&str>, resumes: &Resumes) -> Detail {
     let session = HistorySession::of(&part.session, resumes);
     let mut facts = vec![Fact::title(&session.title), Fact::new("session", &session.session)];
     let mut fact = |label, text: String| {

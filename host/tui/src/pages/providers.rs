@@ -7,8 +7,8 @@ use aiw_core::provider::KeyState;
 use aiw_core::{Ask, AskError, CliKind, Family, Plan, ProviderName, Sink, counted, is_model};
 use aiw_home::{ModelFor, SecretRef};
 use aiw_providers::{
-    PoolSummary, ProviderChanges, ProviderDetails, ProviderError, ProviderSummary, Providers as Verbs, SecretState,
-    TestSummary, TokenSource,
+    NewTokenSource, PoolSummary, ProviderChanges, ProviderDetails, ProviderError, ProviderSummary, Providers as Verbs,
+    SecretState, TestSummary,
 };
 
 use crate::ground::Ground;
@@ -104,7 +104,7 @@ impl Page for Providers {
                 format!("{name} is the default of {}", clis.collect::<Vec<_>>().join(", "))
             }
             'c' => {
-                let changes = ProviderChanges { token: Some(TokenSource::Given), ..ProviderChanges::default() };
+                let changes = ProviderChanges { token: Some(NewTokenSource::Given), ..ProviderChanges::default() };
                 let own = name.parse::<ProviderName>().map_err(|e| e.to_string())?;
                 let changed = ground.block_on(verbs.edit(&own, &changes, person))?;
                 added(&format!("{name} has another key"), &changed.notes)

@@ -30,7 +30,7 @@ pub use self::http::Http;
 pub use self::log::{ComponentLog, LogLevel};
 pub use self::mcp::{Mcp, McpResult, McpTool};
 pub use self::settings::SettingsSource;
-pub use self::task_starts::{StartTask, TaskStarts};
+pub use self::task_starts::{TaskStarts, TaskToStart};
 pub use self::tasks::{ComponentTask, TaskCapability};
 pub use self::trees::{TreeCapability, TreeOrigin};
 pub use self::vectors::{Collection, Vectors};

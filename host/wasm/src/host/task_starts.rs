@@ -16,12 +16,12 @@ const STARTS: u32 = 8;
 #[async_trait]
 pub trait TaskStarts: Send + Sync {
     /// Starts a task for a component, with the CLI's own safe permissions.
-    async fn start(&self, request: &StartTask) -> Result<TaskId, RefusedCall>;
+    async fn start(&self, request: &TaskToStart) -> Result<TaskId, RefusedCall>;
 }
 
 /// A task to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StartTask {
+pub struct TaskToStart {
     /// The CLI to run.
     pub cli: CliKind,
     /// The prompt for the CLI; not checked.
@@ -38,7 +38,7 @@ pub struct StartTask {
 
 #[async_trait]
 impl TaskStarts for NoCapability {
-    async fn start(&self, _request: &StartTask) -> Result<TaskId, RefusedCall> {
+    async fn start(&self, _request: &TaskToStart) -> Result<TaskId, RefusedCall> {
         Err(RefusedCall { refusal: ComponentRefusal::Denied, message: "tasks cannot be started here".into() })
     }
 }
@@ -62,7 +62,7 @@ impl Interface for TaskStartsImport {
 
 impl Within<'_, TaskStartsImport> {
     /// Starts a task. A request that makes no sense counts as well.
-    pub(crate) async fn start(&mut self, request: Result<StartTask, RefusedCall>) -> Given<TaskId> {
+    pub(crate) async fn start(&mut self, request: Result<TaskToStart, RefusedCall>) -> Given<TaskId> {
         self.allow("start")?;
         self.state.0 += 1;
         if self.state.0 > STARTS {

@@ -14,7 +14,7 @@ use super::interfaces::{
 use crate::error::RefusedCall;
 use crate::host::{
     CacheImport, ClockImport, ComponentTask, EmbeddingsImport, Given, HttpImport, Interface, LogImport, LogLevel,
-    McpImport, McpResult, McpTool, NoResult, Outgoing, SettingsImport, StartTask, TaskStartsImport, TasksImport,
+    McpImport, McpResult, McpTool, NoResult, Outgoing, SettingsImport, TaskStartsImport, TaskToStart, TasksImport,
     TreeOrigin, TreesImport, VectorsImport, Within,
 };
 
@@ -197,8 +197,8 @@ impl task_starts::Host for Within<'_, TaskStartsImport> {
     }
 }
 
-fn start_task(request: task_starts::StartRequest) -> Result<StartTask, aiw_core::InvalidName> {
-    Ok(StartTask {
+fn start_task(request: task_starts::StartRequest) -> Result<TaskToStart, aiw_core::InvalidName> {
+    Ok(TaskToStart {
         cli: match request.cli {
             types::Cli::Claude => CliKind::Claude,
             types::Cli::Codex => CliKind::Codex,

@@ -2,7 +2,7 @@
 
 use aiw_app::cli_news::last_known;
 use aiw_app::doctor::Doctor;
-use aiw_app::events::{EventList, EventReader, EventsRequest};
+use aiw_app::events::{EventList, EventsRequest, HomeEvents};
 use aiw_app::installation::Update;
 use aiw_app::overview::Overview;
 use aiw_app::secrets::SecretList;
@@ -101,7 +101,7 @@ fn trust(call: &ApiCall) -> Reply<TrustList> {
 
 fn events(call: &ApiCall) -> Reply<EventList> {
     let request = EventsRequest { all: call.flag("all"), last: Some(EVENTS), ..EventsRequest::default() };
-    let reader = EventReader::new(call.home(), call.client.cwd(), request)?;
+    let reader = HomeEvents::new(call.home(), call.client.cwd(), request)?;
     Ok(match call.number("from")? {
         Some(from) => reader.read(from, EVENTS)?,
         None => reader.list()?,

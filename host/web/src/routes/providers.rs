@@ -8,8 +8,8 @@ use aiw_app::pools::{self, PoolDetails};
 use aiw_core::{Ask, CliKind, ProviderName};
 use aiw_home::{Budget, BudgetLimit, BudgetPeriod, PoolMember, PoolOrder, ProviderPool};
 use aiw_providers::{
-    PoolSummary, PresetSummary, ProviderChanges, ProviderDetails, ProviderSummary, Providers, RemovedProvider,
-    TestSummary, TokenSource,
+    NewTokenSource, PoolSummary, PresetSummary, ProviderChanges, ProviderDetails, ProviderSummary, Providers,
+    RemovedProvider, TestSummary,
 };
 use aiw_usage::By;
 use schemars::JsonSchema;
@@ -121,7 +121,7 @@ fn default(call: &ApiCall, _: Nothing) -> Reply<DefaultAnswer> {
 }
 
 fn key(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
-    let changes = ProviderChanges { token: Some(TokenSource::Given), ..ProviderChanges::default() };
+    let changes = ProviderChanges { token: Some(NewTokenSource::Given), ..ProviderChanges::default() };
     let name = provider_name(call.id())?;
     let changed = call.wait(verbs(call)?.edit(&name, &changes, &call.person))?;
     let mut done = vec![format!("{name} has another key")];

@@ -7,7 +7,7 @@ use aiw_app::queries::find_servers;
 use aiw_core::registry::ServerVersion;
 use aiw_core::{ErrorKind, one_line, quoted};
 use aiw_home::Home;
-use aiw_registries::{Answered, Found, MergedServer, RegistryServer, ServerSearch, ServerWay, ways};
+use aiw_registries::{Answered, MergedSearch, MergedServer, RegistryServer, ServerSearch, ServerWay, ways};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -65,7 +65,7 @@ pub async fn search(args: &McpSearchArgs, home: &Home, output: &Output) -> Resul
 }
 
 /// Shows what a search found, numbered from 1.
-fn show(found: &Found, output: &Output) {
+fn show(found: &MergedSearch, output: &Output) {
     let rows: Vec<Vec<String>> = found.servers.iter().zip(1..).map(|(found, number)| row(number, found)).collect();
     output.table(&["", "NAME", "VERSION", "RUNS", "DESCRIPTION"], &rows);
     if rows.is_empty() && !found.is_unanswered() {
@@ -87,7 +87,7 @@ fn show(found: &Found, output: &Output) {
 }
 
 /// Says of names that look alike whose they are: each is a server of its own.
-fn which_is_which(found: &Found, output: &Output) {
+fn which_is_which(found: &MergedSearch, output: &Output) {
     let all = ServerSearch::of(found).servers;
     for (server, number) in all.iter().zip(1..).filter(|(server, _)| !server.looks_like.is_empty()) {
         let is_like = |other: &&RegistryServer| server.looks_like.contains(&format!("{} {}", other.source, other.name));
