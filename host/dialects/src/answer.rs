@@ -1,15 +1,15 @@
 //! An answer on its way from an upstream to a client.
 
 use crate::assembled::Assembled;
-use crate::collected::Collected;
+use crate::collected::CollectedAnswer;
 use crate::count::tokens_of;
 use crate::dialect::{Reader, Writer};
 use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::failure::{FailureKind, UpstreamFailure};
-use crate::pass::{Pass, Way, changed};
+use crate::pass::{Pass, Passage, changed};
 use crate::sides::dialect;
-use crate::sse::{self, Events};
+use crate::sse::{self, SseEvents};
 use aiw_core::Api;
 use serde_json::value::RawValue;
 
@@ -35,15 +35,15 @@ const PART: usize = 1 << 10;
 pub struct UpstreamAnswer {
     exchange: Exchange,
     bounds: Bounds,
-    events: Events,
+    events: SseEvents,
     reader: Box<dyn Reader>,
     form: Form,
-    state: State,
+    state: AnswerState,
 }
 
 /// The state of an answer so far.
 #[derive(Debug, Default)]
-struct State {
+struct AnswerState {
     usage: RequestUsage,
     stop: Option<Stop>,
     failure: Option<UpstreamFailure>,
@@ -63,7 +63,7 @@ struct State {
 enum Form {
     Events(Box<dyn Writer>),
     /// The client waits for the whole. Where both sides speak one dialect, all that came is in it.
-    Whole(Collected, Option<Assembled>),
+    Whole(CollectedAnswer, Option<Assembled>),
     /// Both sides speak one dialect.
     Pass(Pass),
 }
@@ -85,17 +85,17 @@ impl UpstreamAnswer {
         let form = match exchange.is_streamed {
             is_streamed if exchange.client == exchange.upstream => Form::Pass(Pass::new(is_streamed, bounds.event)),
             true => Form::Events((dialect(exchange.client).writer)()),
-            false => Form::Whole(Collected::default(), None),
+            false => Form::Whole(CollectedAnswer::default(), None),
         };
         let reader = (dialect(exchange.upstream).reader)();
-        Self { exchange, bounds, events: Events::up_to(bounds.event), reader, form, state: State::default() }
+        Self { exchange, bounds, events: SseEvents::up_to(bounds.event), reader, form, state: AnswerState::default() }
     }
 
     /// Gives it other bounds, before anything is read.
     #[cfg(test)]
     pub(crate) fn set_bounds(&mut self, bounds: Bounds) {
         self.bounds = bounds;
-        self.events = Events::up_to(bounds.event);
+        self.events = SseEvents::up_to(bounds.event);
         if let Form::Pass(pass) = &mut self.form {
             *pass = Pass::new(self.exchange.is_streamed, bounds.event);
         }
@@ -111,7 +111,7 @@ impl UpstreamAnswer {
             Api::Messages | Api::ChatCompletions if is_streamed => self.form = Form::Events((dialect(client).writer)()),
             // The events of the others hold what their whole answers do.
             _ if is_streamed => {}
-            _ => self.form = Form::Whole(Collected::default(), Some(Assembled::new(client))),
+            _ => self.form = Form::Whole(CollectedAnswer::default(), Some(Assembled::new(client))),
         }
     }
 
@@ -122,8 +122,10 @@ impl UpstreamAnswer {
         }
         let Self { exchange, events, reader, form, state, bounds } = self;
         let read = match form {
-            Form::Pass(pass) => pass
-                .read(chunk, &mut Way { reader: &mut **reader, exchange, out, note: &mut |event| state.note(&event) }),
+            Form::Pass(pass) => pass.read(
+                chunk,
+                &mut Passage { reader: &mut **reader, exchange, out, note: &mut |event| state.note(&event) },
+            ),
             form => events.read(chunk, |data| {
                 if let Form::Whole(_, Some(assembled)) = form {
                     assembled.add(data);
@@ -146,7 +148,7 @@ impl UpstreamAnswer {
         if let Form::Pass(pass) = form {
             pass.read_whole(
                 body,
-                &mut Way { reader: &mut **reader, exchange, out, note: &mut |event| state.note(&event) },
+                &mut Passage { reader: &mut **reader, exchange, out, note: &mut |event| state.note(&event) },
             );
             state.has_written |= !out.is_empty();
         } else {
@@ -168,7 +170,7 @@ impl UpstreamAnswer {
         let Self { exchange, events, reader, form, state, bounds } = self;
         match form {
             Form::Pass(pass) => {
-                pass.end(&mut Way { reader: &mut **reader, exchange, out, note: &mut |event| state.note(&event) });
+                pass.end(&mut Passage { reader: &mut **reader, exchange, out, note: &mut |event| state.note(&event) });
                 if let Some(failure) = state.failure.clone().filter(|_| state.has_written) {
                     pass.fail(&failure, exchange, out);
                 }
@@ -284,7 +286,7 @@ impl UpstreamAnswer {
     }
 }
 
-impl State {
+impl AnswerState {
     /// Adds up what a writer may keep of an event.
     fn weigh(&mut self, event: &Event<'_>) {
         let in_thought = match event {
@@ -334,7 +336,7 @@ fn too_long() -> UpstreamFailure {
 fn step(
     event: Event<'_>,
     form: &mut Form,
-    state: &mut State,
+    state: &mut AnswerState,
     exchange: &mut Exchange,
     bounds: &Bounds,
     out: &mut Vec<u8>,

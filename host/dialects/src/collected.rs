@@ -7,7 +7,7 @@ use crate::event::{Event, RequestUsage, Stop};
 
 /// An answer whose parts were put together.
 #[derive(Debug, Default)]
-pub(crate) struct Collected {
+pub(crate) struct CollectedAnswer {
     pub parts: Vec<CollectedPart>,
     pub usage: RequestUsage,
     pub stop: Option<Stop>,
@@ -20,7 +20,7 @@ pub(crate) enum CollectedPart {
     Call { id: String, name: String, arguments: String },
 }
 
-impl Collected {
+impl CollectedAnswer {
     pub(crate) fn add(&mut self, event: Event<'_>) {
         match (event, self.parts.last_mut()) {
             (Event::Text(text), Some(CollectedPart::Text(all))) => all.push_str(&text),

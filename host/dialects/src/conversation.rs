@@ -29,7 +29,7 @@ pub(crate) struct Conversation<'a> {
     pub top_k: Option<&'a RawValue>,
     pub seed: Option<&'a RawValue>,
     pub stop: Vec<Cow<'a, str>>,
-    pub format: Option<Format<'a>>,
+    pub format: Option<AnswerFormat<'a>>,
     /// The cache key that requests with a common beginning share.
     pub cache_key: Option<Cow<'a, str>>,
     /// The client wants events.
@@ -56,7 +56,7 @@ pub(crate) enum Part<'a> {
         text: Cow<'a, str>,
         carried: Option<Carried>,
     },
-    Call(Call<'a>),
+    Call(PastCall<'a>),
     Result(ToolResult<'a>),
 }
 
@@ -64,12 +64,12 @@ pub(crate) enum Part<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Media<'a> {
     pub kind: Cow<'a, str>,
-    pub source: Source<'a>,
+    pub source: MediaSource<'a>,
     pub name: Option<Cow<'a, str>>,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Source<'a> {
+pub(crate) enum MediaSource<'a> {
     Base64(Cow<'a, str>),
     Url(Cow<'a, str>),
 }
@@ -78,8 +78,8 @@ impl<'a> Media<'a> {
     /// Reads one that is at a URL, or else given in base64.
     pub(crate) fn given(kind: Option<Text<'a>>, url: Option<Text<'a>>, data: Option<Text<'a>>) -> Option<Self> {
         let source = match url {
-            Some(url) => Source::Url(url.0),
-            None => Source::Base64(data?.0),
+            Some(url) => MediaSource::Url(url.0),
+            None => MediaSource::Base64(data?.0),
         };
         Some(Self { kind: kind.unwrap_or_default().0, source, name: None })
     }
@@ -89,17 +89,17 @@ impl<'a> Media<'a> {
         let data = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
         match data {
             Some((kind, data)) => {
-                Self { kind: kind.to_owned().into(), source: Source::Base64(data.to_owned().into()), name }
+                Self { kind: kind.to_owned().into(), source: MediaSource::Base64(data.to_owned().into()), name }
             }
-            None => Self { kind: "".into(), source: Source::Url(url), name },
+            None => Self { kind: "".into(), source: MediaSource::Url(url), name },
         }
     }
 
     /// Formats it as a URL.
     pub(crate) fn url(&self) -> Cow<'_, str> {
         match &self.source {
-            Source::Base64(data) => format!("data:{};base64,{data}", self.kind_or("image/png")).into(),
-            Source::Url(url) => Cow::Borrowed(url),
+            MediaSource::Base64(data) => format!("data:{};base64,{data}", self.kind_or("image/png")).into(),
+            MediaSource::Url(url) => Cow::Borrowed(url),
         }
     }
 
@@ -109,7 +109,7 @@ impl<'a> Media<'a> {
 }
 
 #[derive(Debug)]
-pub(crate) struct Call<'a> {
+pub(crate) struct PastCall<'a> {
     pub id: Cow<'a, str>,
     pub namespace: Option<Cow<'a, str>>,
     pub name: Cow<'a, str>,
@@ -119,7 +119,7 @@ pub(crate) struct Call<'a> {
     pub carried: Option<Carried>,
 }
 
-impl Call<'_> {
+impl PastCall<'_> {
     /// Returns the arguments as an object, for upstreams that take no other JSON.
     pub(crate) fn object(&self) -> &str {
         if is_object(&self.arguments) { &self.arguments } else { "{}" }
@@ -296,13 +296,13 @@ impl Thinking {
 
 /// JSON that the answer must be.
 #[derive(Debug)]
-pub(crate) struct Format<'a> {
+pub(crate) struct AnswerFormat<'a> {
     pub name: Cow<'a, str>,
     /// Absent: any JSON.
     pub schema: Option<Cow<'a, str>>,
 }
 
-impl<'a> Format<'a> {
+impl<'a> AnswerFormat<'a> {
     /// Makes one, with a name where the client has none.
     pub(crate) fn new(name: Option<Text<'a>>, schema: Option<&'a RawValue>) -> Self {
         Self { name: name.map_or("answer".into(), |name| name.0), schema: schema.map(|raw| raw.get().into()) }
@@ -316,13 +316,13 @@ pub(crate) enum Turn<'c, 'a> {
     User(Vec<&'c Part<'a>>),
     Assistant(Vec<&'c Part<'a>>),
     /// The results of the turn before it, in the order of its calls: all of them, and no other.
-    Results(Vec<Answered<'c, 'a>>),
+    Results(Vec<AnsweredCall<'c, 'a>>),
 }
 
 /// A call with its result.
 #[derive(Debug)]
-pub(crate) struct Answered<'c, 'a> {
-    pub call: &'c Call<'a>,
+pub(crate) struct AnsweredCall<'c, 'a> {
+    pub call: &'c PastCall<'a>,
     /// Absent: the client has none.
     pub result: Option<&'c ToolResult<'a>>,
 }
@@ -355,7 +355,7 @@ impl<'a> Conversation<'a> {
         }
         let mut turns: Vec<Turn<'_, 'a>> = Vec::new();
         let mut taken = vec![false; self.parts.len()];
-        let mut calls: Vec<&Call<'a>> = Vec::new();
+        let mut calls: Vec<&PastCall<'a>> = Vec::new();
         for (at, (role, part)) in self.parts.iter().enumerate() {
             if taken[at] {
                 continue;
@@ -392,10 +392,10 @@ impl<'a> Conversation<'a> {
 
     fn answered<'c>(
         &'c self,
-        calls: &mut Vec<&'c Call<'a>>,
+        calls: &mut Vec<&'c PastCall<'a>>,
         results: &mut HashMap<&str, VecDeque<usize>>,
         taken: &mut [bool],
-    ) -> Vec<Answered<'c, 'a>> {
+    ) -> Vec<AnsweredCall<'c, 'a>> {
         let answered = calls.drain(..).map(|call| {
             let at = results.get_mut(&*call.id).and_then(VecDeque::pop_front);
             let result = at.and_then(|at| {
@@ -405,7 +405,7 @@ impl<'a> Conversation<'a> {
                     _ => None,
                 }
             });
-            Answered { call, result }
+            AnsweredCall { call, result }
         });
         answered.collect()
     }
@@ -488,7 +488,7 @@ mod tests {
     use super::*;
 
     fn call(id: &str) -> (Role, Part<'_>) {
-        let call = Call { id: id.into(), namespace: None, name: "t".into(), arguments: "{}".into(), carried: None };
+        let call = PastCall { id: id.into(), namespace: None, name: "t".into(), arguments: "{}".into(), carried: None };
         (Role::Assistant, Part::Call(call))
     }
 
@@ -508,7 +508,7 @@ mod tests {
             Turn::User(parts) => format!("user {}", parts.len()),
             Turn::Assistant(parts) => format!("assistant {}", parts.len()),
             Turn::Results(answered) => {
-                let of = |answered: &Answered<'_, '_>| {
+                let of = |answered: &AnsweredCall<'_, '_>| {
                     format!("{}={}", answered.call.id, answered.result.map_or("none".to_owned(), ToolResult::text))
                 };
                 answered.iter().map(of).collect::<Vec<_>>().join(" ")

@@ -4,7 +4,7 @@ use aiw_core::Api;
 
 use crate::carrier::{Carried, Proof};
 use crate::conversation::{Ids, Part};
-use crate::names::Names;
+use crate::names::ToolNames;
 use crate::request::SecretMask;
 
 /// One request and its answer.
@@ -16,7 +16,7 @@ pub(crate) struct Exchange {
     pub asked: String,
     pub family: String,
     pub model: String,
-    pub names: Names,
+    pub names: ToolNames,
     pub ids: Ids,
     /// The seed of this answer's ids.
     pub seed: String,

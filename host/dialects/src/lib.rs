@@ -55,7 +55,7 @@ use sha2::{Digest, Sha256};
 
 use crate::conversation::{Ids, Part, Role};
 use crate::exchange::Exchange;
-use crate::names::Names;
+use crate::names::ToolNames;
 use crate::request::StreamOptions;
 use crate::sides::dialect;
 
@@ -107,7 +107,7 @@ pub fn prepare(request: &ModelRequest<'_>, to: &UpstreamTarget) -> Result<Prepar
         asked: request.model.unwrap_or_default().to_owned(),
         family: to.family.clone(),
         model: to.model.clone(),
-        names: Names::default(),
+        names: ToolNames::default(),
         ids: Ids::default(),
         seed: seed(request.body),
         created: aiw_core::now_seconds(),
@@ -118,7 +118,7 @@ pub fn prepare(request: &ModelRequest<'_>, to: &UpstreamTarget) -> Result<Prepar
     };
     let body = if request.client == to.dialect {
         if request.model.is_none() {
-            let head: Head = serde_json::from_slice(request.body)?;
+            let head: PassedRequest = serde_json::from_slice(request.body)?;
             (exchange.asked, exchange.is_streamed) = (head.model, head.stream.unwrap_or_default());
             exchange.wants_usage = head.stream_options.and_then(|of| of.include_usage).unwrap_or_default();
         }
@@ -130,7 +130,7 @@ pub fn prepare(request: &ModelRequest<'_>, to: &UpstreamTarget) -> Result<Prepar
         }
         exchange.is_streamed = request.is_streamed.unwrap_or(conversation.is_streamed);
         exchange.wants_usage = conversation.wants_usage;
-        exchange.names = Names::of(&conversation);
+        exchange.names = ToolNames::of(&conversation);
         for (_, part) in &conversation.parts {
             if let Part::Call(call) = part {
                 exchange.ids.unique(&call.id);
@@ -144,7 +144,7 @@ pub fn prepare(request: &ModelRequest<'_>, to: &UpstreamTarget) -> Result<Prepar
 
 /// The parts that are read of a request that passes: the model, and whether events are wanted and the tokens in them.
 #[derive(serde::Deserialize)]
-struct Head {
+struct PassedRequest {
     model: String,
     #[serde(default)]
     stream: Option<bool>,

@@ -12,7 +12,7 @@ const LONGEST: usize = 64;
 
 /// A tool as the client named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Named {
+pub(crate) struct ClientTool {
     pub namespace: Option<String>,
     pub name: String,
     pub kind: ToolKind,
@@ -20,12 +20,12 @@ pub(crate) struct Named {
 
 /// The names of one request's tools, in both directions. It is made anew from each request, its history included.
 #[derive(Debug, Default)]
-pub(crate) struct Names {
+pub(crate) struct ToolNames {
     upstream: HashMap<(Option<String>, String), String>,
-    client: HashMap<String, Named>,
+    client: HashMap<String, ClientTool>,
 }
 
-impl Names {
+impl ToolNames {
     pub(crate) fn of(conversation: &Conversation<'_>) -> Self {
         let tools = conversation.tools.iter().map(|tool| (tool.namespace.as_deref(), &*tool.name, tool.kind));
         // A tool may be gone that the history names.
@@ -56,7 +56,7 @@ impl Names {
             made = shortened(&whole, namespace, salt);
             salt += 1;
         }
-        let named = Named { namespace: key.0.clone(), name: key.1.clone(), kind };
+        let named = ClientTool { namespace: key.0.clone(), name: key.1.clone(), kind };
         self.client.insert(made.clone(), named);
         self.upstream.insert(key, made);
     }
@@ -68,9 +68,9 @@ impl Names {
     }
 
     /// Returns the tool that an answer names. A name that nothing has is the model's own invention: the client says so.
-    pub(crate) fn client(&self, name: &str) -> Named {
+    pub(crate) fn client(&self, name: &str) -> ClientTool {
         let known = self.client.get(name).cloned();
-        known.unwrap_or_else(|| Named { namespace: None, name: name.to_owned(), kind: ToolKind::Function })
+        known.unwrap_or_else(|| ClientTool { namespace: None, name: name.to_owned(), kind: ToolKind::Function })
     }
 }
 
@@ -132,7 +132,7 @@ mod tests {
             (None, long.clone()),
             (None, "odd.name/with:signs".into()),
         ]);
-        let names = Names::of(&given);
+        let names = ToolNames::of(&given);
         assert_eq!(names.upstream(None, "Bash"), "Bash");
         assert_eq!(names.upstream(Some("mcp__probe"), "echo"), "mcp__probe__echo");
         assert_eq!(names.upstream(None, &long).len(), LONGEST);
@@ -148,7 +148,7 @@ mod tests {
             #[test]
             fn two_tools_never_share_a_name(given in proptest::collection::vec((proptest::option::of(prop_oneof![Just("a"), Just("a__b"), Just("")]), "[ab_.é]{0,5}|.{0,90}"), 0..12)) {
                 let conversation = tools(&given);
-                let names = Names::of(&conversation);
+                let names = ToolNames::of(&conversation);
                 for (namespace, name) in &given {
                     let upstream = names.upstream(*namespace, name);
                     prop_assert!(is_valid(upstream), "{upstream}");

@@ -21,17 +21,17 @@ use crate::generate::NO_SIGNATURE;
 use crate::json;
 use crate::request::{RequestError, UpstreamTarget};
 use crate::sides::dialect;
-use crate::sse::{Events, TooLarge};
+use crate::sse::{SseEvents, TooLarge};
 use aiw_core::{Api, printable};
 
 /// A place in a text, and what stands there instead.
-struct Edit {
+struct TextEdit {
     start: usize,
     end: usize,
     with: Vec<u8>,
 }
 
-fn edited(bytes: &[u8], mut edits: Vec<Edit>) -> Vec<u8> {
+fn edited(bytes: &[u8], mut edits: Vec<TextEdit>) -> Vec<u8> {
     edits.sort_by_key(|edit| edit.start);
     let mut out = Vec::with_capacity(bytes.len() + 64);
     let mut at = 0;
@@ -47,9 +47,9 @@ fn edited(bytes: &[u8], mut edits: Vec<Edit>) -> Vec<u8> {
 }
 
 /// Replaces a value that was read out of `whole`.
-fn replace(whole: &[u8], value: &RawValue, with: Vec<u8>) -> Edit {
+fn replace(whole: &[u8], value: &RawValue, with: Vec<u8>) -> TextEdit {
     let start = (value.get().as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
-    Edit { start, end: start + value.get().len(), with }
+    TextEdit { start, end: start + value.get().len(), with }
 }
 
 fn quoted(text: &str) -> Vec<u8> {
@@ -71,7 +71,7 @@ struct ModelRequest<'a> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Message<'a> {
+struct PassedMessage<'a> {
     #[serde(borrow)]
     content: Option<&'a RawValue>,
     parts: Option<&'a RawValue>,
@@ -178,14 +178,14 @@ pub(crate) fn request(body: &[u8], exchange: &Exchange, to: &UpstreamTarget) -> 
 }
 
 /// Asks an upstream of Chat Completions for its tokens, although the client did not.
-fn with_usage(body: &[u8], options: Option<&RawValue>) -> Option<Edit> {
+fn with_usage(body: &[u8], options: Option<&RawValue>) -> Option<TextEdit> {
     let asked = r#"{"include_usage":true}"#;
     match options {
         Some(options) => Some(replace(body, options, asked.into())),
         None if memmem::find(body, b"\"stream_options\"").is_some() => None,
         None => {
             let start = memchr(b'{', body)? + 1;
-            Some(Edit { start, end: start, with: format!("\"stream_options\":{asked},").into() })
+            Some(TextEdit { start, end: start, with: format!("\"stream_options\":{asked},").into() })
         }
     }
 }
@@ -262,14 +262,17 @@ enum Back {
     Nothing,
 }
 
-fn of_messages<'a>(list: Option<&'a RawValue>, of: impl Fn(Message<'a>) -> Option<&'a RawValue>) -> Vec<&'a RawValue> {
-    let messages: Vec<Message<'a>> = list.and_then(json::parse).unwrap_or_default();
+fn of_messages<'a>(
+    list: Option<&'a RawValue>,
+    of: impl Fn(PassedMessage<'a>) -> Option<&'a RawValue>,
+) -> Vec<&'a RawValue> {
+    let messages: Vec<PassedMessage<'a>> = list.and_then(json::parse).unwrap_or_default();
     messages.into_iter().filter_map(of).filter(|raw| raw.get().starts_with('[')).collect()
 }
 
 /// Rewrites the items of an array that hold reasoning. `keeps` changes an item, by its type, and says whether it stays.
 /// All others stay byte for byte.
-fn rewritten(body: &[u8], array: &RawValue, keeps: impl Fn(&mut Value, &str) -> bool) -> Option<Edit> {
+fn rewritten(body: &[u8], array: &RawValue, keeps: impl Fn(&mut Value, &str) -> bool) -> Option<TextEdit> {
     let items: Vec<&RawValue> = json::parse(array)?;
     let mut has_changed = false;
     let mut kept: Vec<Cow<'_, str>> = Vec::new();
@@ -315,7 +318,7 @@ const REASONING: [&str; 5] = ["thinking", "reasoning", "compaction", "thoughtSig
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Named<'a> {
+struct NamedModel<'a> {
     #[serde(borrow)]
     model: Option<&'a RawValue>,
 }
@@ -324,13 +327,13 @@ struct Named<'a> {
 #[serde(default)]
 struct EventNames<'a> {
     #[serde(borrow)]
-    message: Option<Named<'a>>,
-    response: Option<Named<'a>>,
+    message: Option<NamedModel<'a>>,
+    response: Option<NamedModel<'a>>,
     model: Option<&'a RawValue>,
 }
 
 /// The way of an answer through this room: what reads it, and where it goes.
-pub(crate) struct Way<'w> {
+pub(crate) struct Passage<'w> {
     pub reader: &'w mut dyn Reader,
     pub exchange: &'w Exchange,
     pub out: &'w mut Vec<u8>,
@@ -397,7 +400,7 @@ impl Pass {
     }
 
     /// Passes an event on, behind the mark of a thought that it ends.
-    fn event(thoughts: &mut Thoughts, raw: &[u8], way: &mut Way<'_>) {
+    fn event(thoughts: &mut Thoughts, raw: &[u8], way: &mut Passage<'_>) {
         let start = way.out.len();
         way.event(raw, thoughts);
         let records = thoughts.records(way.exchange);
@@ -409,7 +412,7 @@ impl Pass {
         }
     }
 
-    pub(crate) fn read(&mut self, chunk: &[u8], way: &mut Way<'_>) -> Result<(), TooLarge> {
+    pub(crate) fn read(&mut self, chunk: &[u8], way: &mut Passage<'_>) -> Result<(), TooLarge> {
         self.begun.extend_from_slice(chunk);
         if !self.is_streamed {
             return if self.begun.len() > self.largest { Err(TooLarge) } else { Ok(()) };
@@ -447,7 +450,7 @@ impl Pass {
         None
     }
 
-    pub(crate) fn read_whole(&mut self, body: &[u8], way: &mut Way<'_>) {
+    pub(crate) fn read_whole(&mut self, body: &[u8], way: &mut Passage<'_>) {
         if self.is_streamed {
             return whole_as_events(body, way);
         }
@@ -464,7 +467,7 @@ impl Pass {
         push(way.out, &whole, way.exchange, has_failed);
     }
 
-    pub(crate) fn end(&mut self, way: &mut Way<'_>) {
+    pub(crate) fn end(&mut self, way: &mut Passage<'_>) {
         let begun = std::mem::take(&mut self.begun);
         self.seen = 0;
         if !self.is_streamed && !begun.is_empty() {
@@ -477,7 +480,7 @@ impl Pass {
                 Self::event(&mut self.thoughts, &[&begun, &b"\n\n"[..]].concat(), way);
             }
         }
-        let Way { reader, exchange, note, .. } = way;
+        let Passage { reader, exchange, note, .. } = way;
         reader.end(&mut |event| note(event.masked(&exchange.mask)));
     }
 
@@ -501,7 +504,7 @@ impl Pass {
 }
 
 /// Writes a whole answer as the events that the client waits for, because its server ignores `stream`.
-fn whole_as_events(body: &[u8], way: &mut Way<'_>) {
+fn whole_as_events(body: &[u8], way: &mut Passage<'_>) {
     let answers = match serde_json::from_slice(body) {
         Ok(Value::Array(answers)) => answers,
         Ok(answer) => vec![answer],
@@ -534,13 +537,13 @@ fn whole_as_events(body: &[u8], way: &mut Way<'_>) {
 
 fn data(event: &[u8]) -> Option<Vec<u8>> {
     let mut found = None;
-    let mut events = Events::default();
+    let mut events = SseEvents::default();
     events.read(event, |data| found = Some(data.to_vec())).ok()?;
     events.end(|data| found = Some(data.to_vec()));
     found
 }
 
-impl Way<'_> {
+impl Passage<'_> {
     /// Passes an event on, as the client may see it.
     fn event(&mut self, raw: &[u8], thoughts: &mut Thoughts) {
         // One line of data is the rule.

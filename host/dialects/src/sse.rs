@@ -21,7 +21,7 @@ pub(crate) struct TooLarge;
 ///
 /// Source: <https://html.spec.whatwg.org/multipage/server-sent-events.html>, section 9.2.6.
 #[derive(Debug)]
-pub(crate) struct Events {
+pub(crate) struct SseEvents {
     largest: usize,
     /// The begun line.
     line: Vec<u8>,
@@ -33,13 +33,13 @@ pub(crate) struct Events {
     is_begun: bool,
 }
 
-impl Default for Events {
+impl Default for SseEvents {
     fn default() -> Self {
         Self::up_to(LARGEST)
     }
 }
 
-impl Events {
+impl SseEvents {
     /// Reads events of so many bytes at most.
     pub(crate) fn up_to(largest: usize) -> Self {
         Self { largest, line: Vec::new(), data: Vec::new(), has_data: false, after_cr: false, is_begun: false }
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     fn all(chunks: &[&[u8]]) -> Vec<String> {
-        let mut events = Events::default();
+        let mut events = SseEvents::default();
         let mut read = Vec::new();
         for chunk in chunks {
             events.read(chunk, |data| read.push(String::from_utf8_lossy(data).into_owned())).unwrap();
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn an_event_without_end_is_refused() {
-        let mut events = Events::default();
+        let mut events = SseEvents::default();
         let piece = vec![b'x'; 1 << 20];
         let refused = (0..64).any(|_| events.read(&piece, |_| {}).is_err());
         assert!(refused && events.line.len() <= LARGEST + piece.len());

@@ -246,7 +246,7 @@ fn drive(answer: &mut UpstreamAnswer, chunks: &[impl AsRef<[u8]>]) -> String {
 /// Reads what a client got, with the reader of that dialect.
 fn understood(client: Api, stream: &str) -> Vec<String> {
     let mut reader = (dialect(client).reader)();
-    let mut events = crate::sse::Events::default();
+    let mut events = crate::sse::SseEvents::default();
     let mut seen: Vec<String> = Vec::new();
     let mut sink = |event: Event<'_>| {
         let (kind, text) = match event {

@@ -56,12 +56,12 @@ const WAYS_OUT: [&str; 10] = [
 
 /// Where the gateway of runs is, and how it proves that it is ours: no other program gets what a run says.
 #[derive(Clone, Serialize, Deserialize)]
-struct Place {
+struct GatewayPlace {
     address: SocketAddr,
     key: String,
 }
 
-impl Place {
+impl GatewayPlace {
     fn path(home: &Home) -> std::path::PathBuf {
         home.gateway_dir().join("place.json")
     }
@@ -100,7 +100,7 @@ pub struct GatewayState {
 
 /// Returns whether the gateway of runs lives, and for whom.
 pub fn state(home: &Home, is_running: &IsRunning) -> GatewayState {
-    let place = Place::read(home).filter(Place::is_ours);
+    let place = GatewayPlace::read(home).filter(GatewayPlace::is_ours);
     GatewayState { address: place.map(|place| place.address), runs: KeptRoutes::new(home).sweep(is_running) }
 }
 
@@ -111,12 +111,12 @@ pub fn state(home: &Home, is_running: &IsRunning) -> GatewayState {
 ///
 /// Fails if it can't be started.
 pub fn ensure(home: &Home, aiw: &Path) -> Result<SocketAddr, GatewayError> {
-    if let Some(place) = Place::read(home).filter(Place::is_ours) {
+    if let Some(place) = GatewayPlace::read(home).filter(GatewayPlace::is_ours) {
         return Ok(place.address);
     }
     // One process at a time starts it.
     let _turn = home.turn().map_err(RouteError::from)?;
-    let before = Place::read(home);
+    let before = GatewayPlace::read(home);
     if let Some(place) = before.as_ref().filter(|place| place.is_ours()) {
         return Ok(place.address);
     }
@@ -128,7 +128,7 @@ pub fn ensure(home: &Home, aiw: &Path) -> Result<SocketAddr, GatewayError> {
     }
     let begun = Instant::now();
     while begun.elapsed() < STARTS {
-        if let Some(place) = Place::read(home).filter(Place::is_ours) {
+        if let Some(place) = GatewayPlace::read(home).filter(GatewayPlace::is_ours) {
             return Ok(place.address);
         }
         std::thread::sleep(Duration::from_millis(5));
@@ -152,7 +152,7 @@ pub fn keep(home: &Home, aiw: &Path) -> io::Result<Keeper> {
     std::thread::Builder::new().name("gateway".into()).spawn(move || {
         let mut missed = 0;
         loop {
-            let is_there = Place::read(&home).is_some_and(|place| place.is_ours());
+            let is_there = GatewayPlace::read(&home).is_some_and(|place| place.is_ours());
             missed = if is_there { 0 } else { missed + 1 };
             // Its own supervisor is faster, if it lives. What fails is tried again.
             if missed > 1 && ensure(&home, &aiw).is_ok() {
@@ -181,13 +181,13 @@ pub fn serve_runs(home: &Home, is_running: IsRunning, voice: Voice) -> BoxFuture
         let address = socket.local_addr().map_err(GatewayError::Socket)?;
         let listener = Listener::of(socket).map_err(GatewayError::Socket)?;
         // The key stays the same for whoever asks meanwhile.
-        let key = match Place::read(home) {
+        let key = match GatewayPlace::read(home) {
             Some(place) if place.address == address => place.key,
             _ => random_hex::<16>().map_err(RouteError::from)?,
         };
-        let place = Place { address, key: key.clone() };
+        let place = GatewayPlace { address, key: key.clone() };
         let bytes = serde_json::to_vec(&place).map_err(RouteError::from)?;
-        replace(&Place::path(home), &bytes, Mode::Private).map_err(RouteError::from)?;
+        replace(&GatewayPlace::path(home), &bytes, Mode::Private).map_err(RouteError::from)?;
         let routes = Arc::new(KeptRoutes::new(home));
         let gateway = Arc::new(Gateway::new(home, routes.clone(), voice)?.with_key(key));
         let stop = CancellationToken::new();

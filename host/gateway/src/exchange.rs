@@ -23,7 +23,7 @@ use crate::gateway::Gateway;
 use crate::receipt::{Expected, Receipt, Receiving};
 use crate::reply::{events, refusal, request_of, whole};
 use crate::route::{GatewayRoute, Upstream};
-use crate::turn::Turn;
+use crate::turn::RequestTurn;
 
 /// The longest silence of an upstream. A model may think for minutes.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -105,14 +105,14 @@ const PASSED_BACK: [&str; 6] =
     ["anthropic-ratelimit-", "x-ratelimit-", "request-id", "x-request-id", "openai-processing-ms", "x-should-retry"];
 
 /// A request of a client.
-pub(crate) struct Incoming<'a> {
+pub(crate) struct IncomingRequest<'a> {
     pub client: Api,
     pub at: InPath,
     pub parts: &'a Parts,
     pub body: Bytes,
 }
 
-impl Incoming<'_> {
+impl IncomingRequest<'_> {
     fn request(&self) -> aiw_dialects::ModelRequest<'_> {
         request_of(self.client, &self.body, &self.at)
     }
@@ -123,10 +123,10 @@ impl Gateway {
     pub(crate) async fn generate(
         self: &Arc<Self>,
         route: Arc<GatewayRoute>,
-        incoming: Incoming<'_>,
+        incoming: IncomingRequest<'_>,
     ) -> Response<AnswerBody> {
         let client = incoming.client;
-        let head = Head::read(&incoming.body);
+        let head = RequestHead::read(&incoming.body);
         // It becomes a part of the address in one of the APIs.
         let asked = incoming.at.model.clone().or_else(|| head.model.as_deref().map(str::to_owned));
         let Some(asked) = asked.filter(|model| is_model(model) && is_in_path(model)) else {
@@ -145,7 +145,7 @@ impl Gateway {
         // Within one API, a request may hold what only its provider understands.
         let expected = Expected { read: read.unwrap_or(incoming.body.len() as u64 / 3), written };
         let request = incoming.request();
-        let mut turn = Turn::begin(self, &route, &request, incoming.parts, &asked, used_up);
+        let mut turn = RequestTurn::begin(self, &route, &request, incoming.parts, &asked, used_up);
         loop {
             let at = match turn.next().await {
                 Ok(at) => at,
@@ -173,7 +173,7 @@ impl Gateway {
     fn refused_unasked(
         &self,
         route: &GatewayRoute,
-        incoming: &Incoming<'_>,
+        incoming: &IncomingRequest<'_>,
         failure: UpstreamFailure,
     ) -> Response<AnswerBody> {
         let client = incoming.client;
@@ -190,7 +190,7 @@ impl Gateway {
         self: &Arc<Self>,
         route: &Arc<GatewayRoute>,
         at: usize,
-        incoming: &Incoming<'_>,
+        incoming: &IncomingRequest<'_>,
         mut receipt: Receipt,
         has_others: bool,
     ) -> Result<Response<AnswerBody>, UpstreamFailure> {
@@ -410,7 +410,7 @@ fn is_in_path(model: &str) -> bool {
 
 /// The head of a request, which is checked before its body is read.
 #[derive(Default, serde::Deserialize)]
-struct Head<'a> {
+struct RequestHead<'a> {
     #[serde(borrow, default)]
     model: Option<Cow<'a, str>>,
     // The most that may be written, as each API calls it.
@@ -424,7 +424,7 @@ struct Head<'a> {
     generation: Option<&'a RawValue>,
 }
 
-impl<'a> Head<'a> {
+impl<'a> RequestHead<'a> {
     fn read(body: &'a [u8]) -> Self {
         serde_json::from_slice(body).unwrap_or_default()
     }
@@ -432,11 +432,12 @@ impl<'a> Head<'a> {
     fn limit(&self) -> Option<u64> {
         #[derive(serde::Deserialize)]
         #[serde(rename_all = "camelCase")]
-        struct Generation {
+        struct GenerationLimit {
             max_output_tokens: u64,
         }
         let number = |raw: &RawValue| serde_json::from_str(raw.get()).ok();
-        let in_generation = || Some(serde_json::from_str::<Generation>(self.generation?.get()).ok()?.max_output_tokens);
+        let in_generation =
+            || Some(serde_json::from_str::<GenerationLimit>(self.generation?.get()).ok()?.max_output_tokens);
         self.max_tokens
             .or(self.max_completion_tokens)
             .or(self.max_output_tokens)

@@ -23,13 +23,13 @@ const UNWRITTEN: usize = 1_024;
 pub(crate) struct Ledger {
     home: Home,
     book: Book,
-    known: Mutex<Known>,
+    known: Mutex<KnownSpending>,
     /// Bookings that are not written yet. A writer locks it, in its turn of the book.
     unwritten: Mutex<Vec<Booking>>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct KnownSpending {
     read: Option<Instant>,
     settings: Option<Settings>,
     /// Why the settings could not be read when they were first needed: there may be a budget that refuses.
@@ -39,7 +39,7 @@ struct Known {
 
 /// How a request was booked before it is sent.
 #[derive(Debug)]
-pub(crate) enum Opened {
+pub(crate) enum OpenedBooking {
     Booked(OpenRequest),
     /// It could not be, and no budget refuses it for that.
     NotBooked(String),
@@ -49,7 +49,7 @@ impl Ledger {
     pub(crate) fn new(home: &Home) -> Self {
         let book = Book::of(home);
         let spending = Spending::new(book.impatient(), Vec::new());
-        let known = Known { read: None, settings: None, problem: None, spending };
+        let known = KnownSpending { read: None, settings: None, problem: None, spending };
         Self { home: home.clone(), book, known: Mutex::new(known), unwritten: Mutex::default() }
     }
 
@@ -57,7 +57,7 @@ impl Ledger {
     /// held against them again when it is booked.
     pub(crate) fn used_up(&self, route: &GatewayRoute) -> Vec<(usize, String)> {
         let mut known = self.known();
-        let Known { settings: Some(settings), spending, .. } = &mut *known else { return Vec::new() };
+        let KnownSpending { settings: Some(settings), spending, .. } = &mut *known else { return Vec::new() };
         if !spending.has_refusing() {
             return Vec::new();
         }
@@ -74,14 +74,14 @@ impl Ledger {
 
     /// Books a request that is about to be sent, as what it is expected to use. The error is a sentence: it may not be
     /// sent.
-    pub(crate) fn open(&self, mut booking: Booking) -> Result<Opened, String> {
+    pub(crate) fn open(&self, mut booking: Booking) -> Result<OpenedBooking, String> {
         let mut turn = self.book.turn();
         let unwritten = match &mut turn {
             Ok(turn) => self.write(turn).err().map(|e| e.to_string()),
             Err(e) => (!self.unwritten().is_empty()).then(|| e.to_string()),
         };
         let mut known = self.known();
-        let Known { settings: Some(settings), spending, .. } = &mut *known else {
+        let KnownSpending { settings: Some(settings), spending, .. } = &mut *known else {
             return Err(known.problem.clone().unwrap_or_default());
         };
         if let Some(e) = unwritten
@@ -91,8 +91,8 @@ impl Ledger {
         }
         booking.cost_usd = booking.cost(settings).ok().flatten();
         match spending.open(settings, turn, booking) {
-            Ok(request) => Ok(Opened::Booked(request)),
-            Err(e @ NotOpened::NotBooked(_)) => Ok(Opened::NotBooked(e.to_string())),
+            Ok(request) => Ok(OpenedBooking::Booked(request)),
+            Err(e @ NotOpened::NotBooked(_)) => Ok(OpenedBooking::NotBooked(e.to_string())),
             Err(NotOpened::Over(over)) if spending.loss().is_none() => Err(hinted(over.sentence)),
             Err(e) => Err(e.to_string()),
         }
@@ -114,7 +114,7 @@ impl Ledger {
             self.write(&mut self.book.turn()?)?;
         }
         let mut known = self.known();
-        let Known { settings: Some(settings), spending, .. } = &mut *known else { return Ok(()) };
+        let KnownSpending { settings: Some(settings), spending, .. } = &mut *known else { return Ok(()) };
         // What can't be read now is told after another request.
         if !spending.is_empty() && spending.refresh(settings).is_ok() {
             spending.tell_used_up(&EventLog::of(self.home.root()));
@@ -136,7 +136,7 @@ impl Ledger {
     }
 
     /// Returns what is known, after a look at the settings.
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownSpending> {
         let mut known = self.known.lock();
         if known.read.is_none_or(|at| at.elapsed() > FRESH) {
             known.read = Some(Instant::now());
@@ -197,7 +197,7 @@ mod tests {
         let ledger = Ledger::new(&home);
         let mut open = Vec::new();
         for _ in 0..2 {
-            let Ok(Opened::Booked(request)) = ledger.open(booking(600)) else { break };
+            let Ok(OpenedBooking::Booked(request)) = ledger.open(booking(600)) else { break };
             open.push(request);
         }
         assert_eq!(open.len(), 1);

@@ -37,5 +37,5 @@ pub use gateway::{Gateway, Voice};
 pub use named::{NamedGateway, NamedGateways, NamedRoute, Serving};
 pub use pool::{Resting, forget_pool, resting};
 pub use route::{GatewayRoute, PoolOf, RunOf, Upstream};
-pub use routes::{Held, IsRunning, KeptRoutes, RouteError, Routes};
+pub use routes::{HeldRoute, IsRunning, KeptRoutes, RouteError, Routes};
 pub use serve::{bind, serve};

@@ -21,7 +21,7 @@ const MODELS: usize = 2_000;
 
 /// The lists of all APIs, as far as they are read.
 #[derive(Deserialize)]
-struct Listed {
+struct ModelLists {
     data: Option<Vec<ListedModel>>,
     /// Google's field. Some routers send both.
     models: Option<Vec<ListedModel>>,
@@ -77,7 +77,7 @@ impl Gateway {
             return Err(read_failure(&mut answer, upstream).await);
         }
         let body = read_whole(&mut answer, LIST_BYTES).await?;
-        let Ok(listed) = serde_json::from_slice::<Listed>(&body) else {
+        let Ok(listed) = serde_json::from_slice::<ModelLists>(&body) else {
             let said = format!("provider `{}` lists its models in a way that aiw does not know", upstream.provider);
             return Err(UpstreamFailure::new(FailureKind::Upstream, said));
         };

@@ -56,7 +56,7 @@ const FILE_BYTES: u64 = 1 << 20;
 
 /// A member, as a pool's file knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Account {
+pub(crate) struct PoolAccount {
     /// The provider, its address and its key, as a word: another key is another account.
     pub id: String,
     /// The account and the member's main model, as a word: one account may be in a pool with several models.
@@ -65,7 +65,7 @@ pub(crate) struct Account {
     pub model: String,
 }
 
-impl Account {
+impl PoolAccount {
     fn with_model(&self) -> String {
         // A name of a model comes from a client.
         format!("{} {}", self.id, aiw_core::one_line(&self.model, 100))
@@ -75,7 +75,7 @@ impl Account {
 /// The content of a pool's file.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-struct State {
+struct PoolState {
     /// How many sessions were given a member.
     turns: u64,
     /// Which member a session is with, and when that was noted.
@@ -114,7 +114,7 @@ impl Rest {
 
 /// A pool and its file.
 #[derive(Debug)]
-pub(crate) struct Pool {
+pub(crate) struct AccountPool {
     path: PathBuf,
     order: PoolOrder,
     events: EventLog,
@@ -122,7 +122,7 @@ pub(crate) struct Pool {
 
 /// A member that a session has left.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Left {
+pub(crate) struct LeftMember {
     /// The provider.
     pub provider: String,
     /// Why it rests, if it does.
@@ -133,7 +133,7 @@ pub(crate) struct Left {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Picked {
     pub pick: Pick,
-    pub left: Option<Left>,
+    pub left: Option<LeftMember>,
 }
 
 /// A decision about a request.
@@ -147,14 +147,14 @@ pub(crate) enum Pick {
     Nobody,
 }
 
-impl Pool {
+impl AccountPool {
     pub(crate) fn new(home: &Home, name: &str, order: PoolOrder) -> Self {
         Self { path: path(home, name), order, events: EventLog::of(home.root()) }
     }
 
     /// Picks a member for a request of a session. `tried` were asked already, and `busy` says how many requests each
     /// member answers now.
-    pub(crate) fn pick(&self, session: &str, members: &[Account], tried: &[usize], busy: &[usize]) -> Picked {
+    pub(crate) fn pick(&self, session: &str, members: &[PoolAccount], tried: &[usize], busy: &[usize]) -> Picked {
         let now = now_millis();
         self.change(|state| state.pick(session, members, tried, busy, self.order, now)).unwrap_or_else(|| {
             // Without the file, the order is what counts.
@@ -164,7 +164,7 @@ impl Pool {
     }
 
     /// Notes that a member has answered a request that was sent at a time, in milliseconds since 1970.
-    pub(crate) fn answered(&self, member: &Account, sent: u64) {
+    pub(crate) fn answered(&self, member: &PoolAccount, sent: u64) {
         // Nearly always there is nothing to clear, and then nothing is locked.
         let has_rest = load(&self.path).is_some_and(|state| state.has_rest(member));
         if has_rest {
@@ -173,8 +173,8 @@ impl Pool {
     }
 
     /// Notes a failure of a member, and why in these words. Returns whether another one may be asked.
-    pub(crate) fn failed(&self, member: &Account, failure: &UpstreamFailure, why: &str, is_alone: bool) -> bool {
-        let Some(fault) = Fault::of(failure) else { return false };
+    pub(crate) fn failed(&self, member: &PoolAccount, failure: &UpstreamFailure, why: &str, is_alone: bool) -> bool {
+        let Some(fault) = MemberFault::of(failure) else { return false };
         if !is_alone {
             let now = now_millis();
             self.change_and_tell(member, Some(fault.phrase()), |state| state.rest(member, fault, why, now));
@@ -183,9 +183,9 @@ impl Pool {
     }
 
     /// Changes the file, and adds an event if the account rests now, or does not any more.
-    fn change_and_tell(&self, member: &Account, why: Option<&str>, change: impl FnOnce(&mut State) -> bool) {
+    fn change_and_tell(&self, member: &PoolAccount, why: Option<&str>, change: impl FnOnce(&mut PoolState) -> bool) {
         let now = now_millis();
-        let change = |state: &mut State| {
+        let change = |state: &mut PoolState| {
             let before = state.is_resting(&member.id, now);
             let has_changed = change(state);
             let after = state.is_resting(&member.id, now);
@@ -199,7 +199,7 @@ impl Pool {
     }
 
     /// Adds an event. The provider's own words are not in it.
-    fn announce(&self, member: &Account, kind: EventKind, why: Option<&str>) {
+    fn announce(&self, member: &PoolAccount, kind: EventKind, why: Option<&str>) {
         let (name, why) = (Some(provider_of(&member.id)), why.map(str::to_owned));
         // A full disk stops no request.
         let _ = self.events.add(&HomeEvent { name, why, ..HomeEvent::now(kind, EventSubject::Provider) });
@@ -207,7 +207,7 @@ impl Pool {
 
     /// Looks at the file, and changes it, while no other gateway does. The second part of the result says whether it
     /// changed.
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> (T, bool)) -> Option<T> {
+    fn change<T>(&self, change: impl FnOnce(&mut PoolState) -> (T, bool)) -> Option<T> {
         // It is aiw's own file, so nothing is written through a link.
         if std::fs::symlink_metadata(&self.path).is_ok_and(|meta| meta.file_type().is_symlink()) {
             return None;
@@ -227,15 +227,15 @@ fn path(home: &Home, name: &str) -> PathBuf {
     home.gateway_dir().join("pools").join(name).with_added_extension("json")
 }
 
-fn load(path: &Path) -> Option<State> {
+fn load(path: &Path) -> Option<PoolState> {
     serde_json::from_slice(&read_capped(path, FILE_BYTES).ok()??).ok()
 }
 
-impl State {
+impl PoolState {
     fn pick(
         &mut self,
         session: &str,
-        members: &[Account],
+        members: &[PoolAccount],
         tried: &[usize],
         busy: &[usize],
         order: PoolOrder,
@@ -271,7 +271,7 @@ impl State {
         let left = stays.as_ref().filter(|(id, _)| *id != members[at].member).map(|(id, _)| {
             let before = members.iter().find(|member| member.member == *id);
             let rest = before.and_then(|before| self.resting(before, now));
-            Left { provider: provider_of(id), why: rest.map(|rest| aiw_core::one_line(&rest.why, 120)) }
+            LeftMember { provider: provider_of(id), why: rest.map(|rest| aiw_core::one_line(&rest.why, 120)) }
         });
         let noted = stays.filter(|(id, _)| *id == members[at].member).map(|(_, at)| at);
         if noted.is_none() {
@@ -287,7 +287,7 @@ impl State {
 
     /// Decides where all members that are left rest: wait for a limit that ends soon, or ask the one that has rested
     /// most.
-    fn none_is_free(&self, left: &[usize], members: &[Account], now: u64) -> Pick {
+    fn none_is_free(&self, left: &[usize], members: &[PoolAccount], now: u64) -> Pick {
         let ends = |at: &usize| self.resting(&members[*at], now).map_or(0, |rest| rest.until);
         let Some(soonest) = left.iter().copied().min_by_key(|at| ends(at)) else { return Pick::Nobody };
         let wait = |at: usize| match self.resting(&members[at], now) {
@@ -308,18 +308,18 @@ impl State {
     }
 
     /// Returns the rest of a member that ends last.
-    fn resting(&self, member: &Account, now: u64) -> Option<&Rest> {
+    fn resting(&self, member: &PoolAccount, now: u64) -> Option<&Rest> {
         let keys = [member.id.clone(), member.with_model()];
         let rests = keys.iter().filter_map(|key| self.rests.get(key)).filter(|rest| !rest.is_over(now));
         rests.max_by_key(|rest| rest.until)
     }
 
-    fn has_rest(&self, member: &Account) -> bool {
+    fn has_rest(&self, member: &PoolAccount) -> bool {
         self.rests.contains_key(&member.id) || self.rests.contains_key(&member.with_model())
     }
 
     /// Clears what began before a request was sent that has been answered.
-    fn clear(&mut self, member: &Account, sent: u64) -> bool {
+    fn clear(&mut self, member: &PoolAccount, sent: u64) -> bool {
         let before = self.rests.len();
         for key in [member.id.clone(), member.with_model()] {
             if self.rests.get(&key).is_some_and(|rest| rest.since <= sent) {
@@ -341,7 +341,7 @@ impl State {
         })
     }
 
-    fn rest(&mut self, member: &Account, fault: Fault, why: &str, now: u64) -> bool {
+    fn rest(&mut self, member: &PoolAccount, fault: MemberFault, why: &str, now: u64) -> bool {
         let key = if fault.is_of_account() { member.id.clone() } else { member.with_model() };
         // What ended long ago says nothing any more.
         self.rests.retain(|_, rest| now.saturating_sub(rest.until) < millis(STAYS));
@@ -353,12 +353,12 @@ impl State {
         let rest = self.rests.entry(key).or_default();
         let doubled = |first: Duration| first.saturating_mul(1 << rest.strikes.min(16)).min(DOUBLED);
         let time = match fault {
-            Fault::Limited { wait: Some(wait), .. } => wait,
-            Fault::Limited { wait: None, .. } => doubled(LIMITED),
-            Fault::Empty => EMPTY,
-            Fault::Missing => MISSING,
-            Fault::Silent => doubled(FAILED),
-            Fault::Broken => {
+            MemberFault::Limited { wait: Some(wait), .. } => wait,
+            MemberFault::Limited { wait: None, .. } => doubled(LIMITED),
+            MemberFault::Empty => EMPTY,
+            MemberFault::Missing => MISSING,
+            MemberFault::Silent => doubled(FAILED),
+            MemberFault::Broken => {
                 rest.failed.retain(|at| now.saturating_sub(*at) < millis(WITHIN));
                 rest.failed.push(now);
                 if rest.failed.len() < FAILURES {
@@ -374,10 +374,11 @@ impl State {
         rest.since = now;
         let until = now.saturating_add(millis(time));
         // A server's newest word counts.
-        rest.until = if matches!(fault, Fault::Limited { wait: Some(_), .. }) { until } else { rest.until.max(until) };
+        rest.until =
+            if matches!(fault, MemberFault::Limited { wait: Some(_), .. }) { until } else { rest.until.max(until) };
         rest.probe = rest.until.min(now.saturating_add(millis(LONGEST)));
-        rest.is_limit = matches!(fault, Fault::Limited { .. });
-        rest.is_final = matches!(fault, Fault::Empty | Fault::Missing);
+        rest.is_limit = matches!(fault, MemberFault::Limited { .. });
+        rest.is_final = matches!(fault, MemberFault::Empty | MemberFault::Missing);
         rest.why = aiw_core::one_line(why, 120);
         true
     }
@@ -403,7 +404,7 @@ fn millis(time: Duration) -> u64 {
 
 /// The fault of a member that a failure shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum MemberFault {
     /// It answers later.
     Limited { wait: Option<Duration>, is_of_account: bool },
     /// The account has nothing left, or its key is refused.
@@ -416,7 +417,7 @@ pub(crate) enum Fault {
     Silent,
 }
 
-impl Fault {
+impl MemberFault {
     /// Returns what a failure says of the member. `None`: nothing, the request itself is what is wrong.
     fn of(failure: &UpstreamFailure) -> Option<Self> {
         let said = failure.message.to_ascii_lowercase();
@@ -514,11 +515,11 @@ mod tests {
 
     use super::*;
 
-    fn account(at: usize, model: &str) -> Account {
-        Account { id: format!("p{at}#0"), member: format!("p{at}#0 m"), model: model.into() }
+    fn account(at: usize, model: &str) -> PoolAccount {
+        PoolAccount { id: format!("p{at}#0"), member: format!("p{at}#0 m"), model: model.into() }
     }
 
-    fn members(count: usize) -> Vec<Account> {
+    fn members(count: usize) -> Vec<PoolAccount> {
         (0..count).map(|at| account(at, "m")).collect()
     }
 
@@ -528,15 +529,15 @@ mod tests {
 
     /// Time passes as a test says.
     struct World {
-        state: State,
-        members: Vec<Account>,
+        state: PoolState,
+        members: Vec<PoolAccount>,
         order: PoolOrder,
         now: u64,
     }
 
     impl World {
         fn new(count: usize, order: PoolOrder) -> Self {
-            Self { state: State::default(), members: members(count), order, now: 1_000_000 }
+            Self { state: PoolState::default(), members: members(count), order, now: 1_000_000 }
         }
 
         fn pick(&mut self, session: &str) -> Pick {
@@ -544,7 +545,7 @@ mod tests {
         }
 
         fn fails(&mut self, at: usize, failure: &UpstreamFailure) -> bool {
-            match Fault::of(failure) {
+            match MemberFault::of(failure) {
                 Some(fault) => self.state.rest(&self.members[at], fault, &failure.message, self.now),
                 None => false,
             }
@@ -605,7 +606,7 @@ mod tests {
         // An account rests for all models, a model that is missing for itself.
         let of_account = failure(FailureKind::RateLimit, "the limit of your plan is reached", Some(600));
         world.fails(0, &of_account);
-        let other = Account { model: "other".into(), ..world.members[0].clone() };
+        let other = PoolAccount { model: "other".into(), ..world.members[0].clone() };
         assert!(world.state.resting(&other, world.now).is_some());
         let mut world = World::new(2, PoolOrder::Order);
         world.fails(0, &failure(FailureKind::NotFound, "no such model", None));
@@ -638,7 +639,7 @@ mod tests {
         assert_eq!(world.pick("a"), Pick::Member(1));
         assert!(world.state.clear(&first, world.now));
         let mut world = World::new(0, PoolOrder::RoundRobin);
-        let member = |model: &str| Account { member: format!("p#0 {model}"), ..account(0, model) };
+        let member = |model: &str| PoolAccount { member: format!("p#0 {model}"), ..account(0, model) };
         world.members = vec![member("one"), member("two")];
         let picked: Vec<Pick> = ["a", "b", "a", "b", "b"].into_iter().map(|session| world.pick(session)).collect();
         assert_eq!(picked, [0, 1, 0, 1, 1].map(Pick::Member));
@@ -679,12 +680,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
         home.make_dir(&home.gateway_dir().join("pools")).unwrap();
-        let pool = || Pool::new(&home, "work", PoolOrder::Order);
+        let pool = || AccountPool::new(&home, "work", PoolOrder::Order);
         let members = members(2);
         assert_eq!(pool().pick("a", &members, &[], &[]).pick, Pick::Member(0));
         assert!(pool().failed(&members[0], &failure(FailureKind::Key, "refused", None), "refused", false));
         let picked = pool().pick("a", &members, &[], &[]);
-        let left = Left { provider: "p0".into(), why: Some("refused".into()) };
+        let left = LeftMember { provider: "p0".into(), why: Some("refused".into()) };
         assert_eq!(picked, Picked { pick: Pick::Member(1), left: Some(left) });
         let rests = resting(&home, "work");
         assert_eq!((rests.len(), rests[0].provider.as_str(), rests[0].why.as_str()), (1, "p0", "refused"));

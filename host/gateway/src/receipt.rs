@@ -9,7 +9,7 @@ use aiw_usage::{Booking, BookingSource, OpenRequest, TokenCounts};
 use tokio::runtime::Handle;
 
 use crate::gateway::Gateway;
-use crate::ledger::Opened;
+use crate::ledger::OpenedBooking;
 use crate::route::GatewayRoute;
 use crate::shares::Shares;
 use crate::turn::OpenTurn;
@@ -72,8 +72,8 @@ impl Receipt {
                 ..Booking::new(BookingSource::Gateway, tokens)
             };
             let opened = match gateway.ledger.open(booking.clone()) {
-                Ok(Opened::Booked(request)) => Some(request),
-                Ok(Opened::NotBooked(why)) => {
+                Ok(OpenedBooking::Booked(request)) => Some(request),
+                Ok(OpenedBooking::NotBooked(why)) => {
                     gateway.say(&route, &why);
                     None
                 }
@@ -110,7 +110,7 @@ impl Receipt {
     }
 
     /// Notes what was used, and returns the work of writing that. Whatever becomes of the work, it is done.
-    fn close(&mut self, used: Option<Used>) -> Option<Closing> {
+    fn close(&mut self, used: Option<AnswerUsage>) -> Option<Closing> {
         if std::mem::replace(&mut self.is_closed, true) {
             return None;
         }
@@ -132,7 +132,7 @@ impl Receipt {
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        Closing::go(self.close(self.is_sent.then_some(Used::unsaid(!self.is_given_up))));
+        Closing::go(self.close(self.is_sent.then_some(AnswerUsage::unsaid(!self.is_given_up))));
     }
 }
 
@@ -177,7 +177,7 @@ impl Receiving {
     pub(crate) async fn ended(&mut self) {
         if let Some(mut receipt) = self.receipt.take() {
             let failure = self.answer.failure().cloned();
-            let used = Used::of(&self.answer, failure.is_some());
+            let used = AnswerUsage::of(&self.answer, failure.is_some());
             let written = tokio::task::spawn_blocking(move || {
                 receipt.turn.ended(failure.as_ref());
                 drop(receipt.close(Some(used)));
@@ -190,7 +190,7 @@ impl Receiving {
     /// Returns the failure of an answer that the client gets nothing of. What it used is booked all the same.
     pub(crate) async fn failed(&mut self) -> Option<UpstreamFailure> {
         let failure = self.answer.failure().cloned()?;
-        let used = Used::of(&self.answer, true);
+        let used = AnswerUsage::of(&self.answer, true);
         if let Some(mut receipt) = self.receipt.take() {
             let closing = receipt.close(used.is_any().then_some(used));
             let written = tokio::task::spawn_blocking(move || drop(closing));
@@ -204,14 +204,14 @@ impl Drop for Receiving {
     fn drop(&mut self) {
         // The client has left. The provider has read the request, and goes on for a while.
         if let Some(mut receipt) = self.receipt.take() {
-            Closing::go(receipt.close(Some(Used { has_left: true, ..Used::of(&self.answer, true) })));
+            Closing::go(receipt.close(Some(AnswerUsage { has_left: true, ..AnswerUsage::of(&self.answer, true) })));
         }
     }
 }
 
 /// The usage of an answer.
 #[derive(Clone, Copy)]
-struct Used {
+struct AnswerUsage {
     tokens: TokenCounts,
     /// The estimate of what was written.
     said: u64,
@@ -220,7 +220,7 @@ struct Used {
     has_left: bool,
 }
 
-impl Used {
+impl AnswerUsage {
     /// Returns the usage of a request of which only the sending is known.
     fn unsaid(has_left: bool) -> Self {
         Self { tokens: TokenCounts::default(), said: 0, is_cut: true, has_left }
@@ -279,7 +279,8 @@ mod tests {
         let booked = |input: u64, output: u64, said: u64, is_cut: bool, has_left: bool| {
             let tokens = TokenCounts { input, output, ..TokenCounts::default() };
             let expected = Expected { read: 2_500, written: 1_000 };
-            let booking = Used { tokens, said, is_cut, has_left }.booked(&request, expected, &Shares::default(), "s");
+            let booking =
+                AnswerUsage { tokens, said, is_cut, has_left }.booked(&request, expected, &Shares::default(), "s");
             (booking.tokens.input, booking.tokens.output, booking.estimated)
         };
         for (input, output, said, is_cut, has_left, expected) in [

@@ -64,13 +64,13 @@ pub struct Upstream {
     pub is_granted: bool,
     headers: Vec<(String, String)>,
     secrets: Vec<(String, String)>,
-    models: Models,
+    models: RouteModels,
     /// The most tokens that its model writes in one answer.
     pub output_tokens: Option<u32>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
-struct Models {
+struct RouteModels {
     main: Option<String>,
     large: Option<String>,
     medium: Option<String>,
@@ -139,7 +139,7 @@ enum Size {
     Small,
 }
 
-impl Models {
+impl RouteModels {
     fn all(&self) -> [(Size, &Option<String>); 4] {
         [(Size::Main, &self.main), (Size::Large, &self.large), (Size::Medium, &self.medium), (Size::Small, &self.small)]
     }
@@ -167,7 +167,7 @@ impl Upstream {
             is_granted: access.is_granted,
             headers: access.headers,
             secrets: access.secrets.into_iter().map(|(name, secret)| (name, secret.expose().to_owned())).collect(),
-            models: Models { main: models.main, large: models.large, medium: models.medium, small: models.small },
+            models: RouteModels { main: models.main, large: models.large, medium: models.medium, small: models.small },
             output_tokens: access.tuning.output_tokens,
         }
     }

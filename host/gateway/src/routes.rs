@@ -103,13 +103,13 @@ pub struct KeptRoutes {
 
 /// The right of a run in the foreground to its route, until it is dropped.
 #[derive(Debug)]
-pub struct Held {
+pub struct HeldRoute {
     route: PathBuf,
     owner: PathBuf,
     _lock: File,
 }
 
-impl Drop for Held {
+impl Drop for HeldRoute {
     fn drop(&mut self) {
         let _ = remove_file(&self.route);
         let _ = remove_file(&self.owner);
@@ -150,12 +150,12 @@ impl KeptRoutes {
     /// # Errors
     ///
     /// Fails if that can't be written.
-    pub fn hold(&self, token: &str) -> Result<Held, RouteError> {
+    pub fn hold(&self, token: &str) -> Result<HeldRoute, RouteError> {
         let owner = self.owner_file(token);
         let io = |source| RouteError::Io { path: owner.clone(), source };
         let lock = open_append(&owner).map_err(io)?;
         lock.lock().map_err(io)?;
-        Ok(Held { route: self.route_file(token), owner: owner.clone(), _lock: lock })
+        Ok(HeldRoute { route: self.route_file(token), owner: owner.clone(), _lock: lock })
     }
 
     /// Removes the routes of runs that have ended. Returns how many are left.

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::body::AnswerBody;
 use crate::called::Called;
-use crate::exchange::Incoming;
+use crate::exchange::IncomingRequest;
 use crate::gateway::Gateway;
 use crate::models;
 use crate::proof::{PROOF, proof_of};
@@ -65,7 +65,7 @@ impl Gateway {
                 },
                 Called::Count(dialect, at) => count(&request_of(dialect, &body, &at)),
                 Called::Generate(client, at) => {
-                    self.generate(route, Incoming { client, at, parts: &parts, body }).await
+                    self.generate(route, IncomingRequest { client, at, parts: &parts, body }).await
                 }
             }
         })

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::busy::Answering;
 use crate::gateway::Gateway;
-use crate::pool::{Account, Fault, Left, Pick, Picked, Pool, WAITS};
+use crate::pool::{AccountPool, LeftMember, MemberFault, Pick, Picked, PoolAccount, WAITS};
 use crate::route::{GatewayRoute, Upstream};
 
 /// Headers in which CLIs name their session.
@@ -20,11 +20,11 @@ const ROUNDS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The upstreams of one request.
-pub(crate) struct Turn {
+pub(crate) struct RequestTurn {
     gateway: Arc<Gateway>,
     route: Arc<GatewayRoute>,
-    accounts: Vec<Account>,
-    pool: Option<Arc<Pool>>,
+    accounts: Vec<PoolAccount>,
+    pool: Option<Arc<AccountPool>>,
     session: String,
     /// The members that a budget refuses, and what the first one says.
     refused: Vec<usize>,
@@ -42,7 +42,7 @@ pub(crate) struct Turn {
     begun: Instant,
 }
 
-impl Turn {
+impl RequestTurn {
     /// Begins with all members but those that a budget refuses.
     pub(crate) fn begin(
         gateway: &Arc<Gateway>,
@@ -55,9 +55,9 @@ impl Turn {
         let account = |member: &Upstream| {
             let id = member.account();
             let named = format!("{id} {}", member.main_model().unwrap_or_default());
-            Account { member: named, model: route.model_for(member, asked), id }
+            PoolAccount { member: named, model: route.model_for(member, asked), id }
         };
-        let pool = route.pool.as_ref().map(|pool| Arc::new(Pool::new(&gateway.home, &pool.name, pool.order())));
+        let pool = route.pool.as_ref().map(|pool| Arc::new(AccountPool::new(&gateway.home, &pool.name, pool.order())));
         let session = if pool.is_some() { session(request, parts) } else { String::new() };
         Self {
             accounts: route.members.iter().map(account).collect(),
@@ -151,7 +151,7 @@ impl Turn {
         UpstreamFailure::new(FailureKind::RateLimit, message).with_retry_after(Some(time))
     }
 
-    fn say_switch(&self, left: &Left, at: usize) {
+    fn say_switch(&self, left: &LeftMember, at: usize) {
         let own = self.failed.as_ref().filter(|(provider, _)| *provider == left.provider);
         let is_refused = self.refused.iter().any(|at| self.route.members[*at].provider == left.provider);
         let budget = || is_refused.then(|| "its budget is used up".to_owned());
@@ -181,7 +181,7 @@ impl Turn {
         let (account, noted, is_alone) = (self.accounts[at].clone(), failure.clone(), self.is_alone());
         let why = why(failure, self.route.is_private());
         let may_go_on = aiw_home::blocking(move || pool.failed(&account, &noted, &why, is_alone)).await;
-        if !Fault::is_brief(failure) {
+        if !MemberFault::is_brief(failure) {
             self.gone.push(at);
         }
         self.failed = Some((self.route.members[at].provider.clone(), failure.clone()));
@@ -207,8 +207,8 @@ impl Turn {
 /// A member that answers.
 #[derive(Debug)]
 pub(crate) struct OpenTurn {
-    pool: Option<Arc<Pool>>,
-    account: Account,
+    pool: Option<Arc<AccountPool>>,
+    account: PoolAccount,
     is_alone: bool,
     is_private: bool,
     /// When the request was sent, in milliseconds since 1970.

@@ -6,20 +6,20 @@
 use serde_json::{Map, Value, json};
 
 use crate::carrier::{Carried, Proof};
-use crate::collected::{Collected, CollectedPart, text_in};
+use crate::collected::{CollectedAnswer, CollectedPart, text_in};
 use crate::conversation::ToolKind;
 use crate::dialect::Writer;
 use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::json::write_string;
-use crate::names::Named;
+use crate::names::ClientTool;
 use crate::sse::send;
 
 /// A call that is open.
 #[derive(Debug)]
 struct Open {
     id: String,
-    named: Named,
+    named: ClientTool,
     /// The arguments of a tool that takes a text, which is unwrapped when they are whole.
     arguments: String,
 }
@@ -169,7 +169,7 @@ fn chunk(delta: Value, stop: Option<&str>, exchange: &Exchange) -> Value {
     })
 }
 
-fn call(id: &str, named: &Named, arguments: &str) -> Value {
+fn call(id: &str, named: &ClientTool, arguments: &str) -> Value {
     match named.kind {
         ToolKind::FreeForm => {
             json!({"id": id, "type": "custom", "custom": {"name": named.name, "input": text_in(arguments)}})
@@ -214,7 +214,7 @@ fn usage(usage: RequestUsage) -> Value {
 }
 
 /// Formats a whole answer.
-pub(crate) fn write_whole(answer: &Collected, exchange: &mut Exchange) -> Vec<u8> {
+pub(crate) fn write_whole(answer: &CollectedAnswer, exchange: &mut Exchange) -> Vec<u8> {
     let (mut text, mut thought) = (String::new(), String::new());
     let (mut details, mut calls, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
     let mut flush = |waiting: &mut Vec<Carried>, call: &str| {

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::carrier::Carried;
 use crate::conversation::{
-    Call, Choice, Conversation, Format, Grammar, Media, Part, Role, Source, Thinking, Tool, ToolResult,
+    AnswerFormat, Choice, Conversation, Grammar, Media, MediaSource, Part, PastCall, Role, Thinking, Tool, ToolResult,
 };
 use crate::json::{Text, parse, string, text_or_list, word};
 use crate::request::{RequestError, StreamOptions};
@@ -18,10 +18,10 @@ use crate::request::{RequestError, StreamOptions};
 struct ModelRequest<'a> {
     #[serde(borrow)]
     model: Text<'a>,
-    messages: Vec<Message<'a>>,
+    messages: Vec<PastMessage<'a>>,
     tools: Option<Vec<ToolOf<'a>>>,
     /// The tools of clients from before `tools`.
-    functions: Option<Vec<Function<'a>>>,
+    functions: Option<Vec<ChatFunction<'a>>>,
     tool_choice: Option<&'a RawValue>,
     function_call: Option<&'a RawValue>,
     parallel_tool_calls: Option<bool>,
@@ -42,7 +42,7 @@ struct ModelRequest<'a> {
 }
 
 #[derive(Deserialize)]
-struct Message<'a> {
+struct PastMessage<'a> {
     #[serde(borrow)]
     role: Text<'a>,
     content: Option<&'a RawValue>,
@@ -51,7 +51,7 @@ struct Message<'a> {
     reasoning: Option<&'a RawValue>,
     reasoning_details: Option<&'a RawValue>,
     tool_calls: Option<Vec<CallOf<'a>>>,
-    function_call: Option<Function<'a>>,
+    function_call: Option<ChatFunction<'a>>,
     tool_call_id: Option<Text<'a>>,
     name: Option<Text<'a>>,
 }
@@ -94,14 +94,14 @@ struct Audio<'a> {
 struct CallOf<'a> {
     #[serde(borrow)]
     id: Option<Text<'a>>,
-    function: Option<Function<'a>>,
+    function: Option<ChatFunction<'a>>,
     custom: Option<Custom<'a>>,
 }
 
 /// A function as it is declared, or as it is called.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Function<'a> {
+struct ChatFunction<'a> {
     #[serde(borrow)]
     name: Option<Text<'a>>,
     description: Option<Text<'a>>,
@@ -132,7 +132,7 @@ struct CustomFormat<'a> {
 #[serde(default)]
 struct ToolOf<'a> {
     #[serde(borrow)]
-    function: Option<Function<'a>>,
+    function: Option<ChatFunction<'a>>,
     custom: Option<Custom<'a>>,
 }
 
@@ -140,15 +140,15 @@ struct ToolOf<'a> {
 #[serde(default)]
 struct Chosen<'a> {
     #[serde(borrow)]
-    function: Option<Function<'a>>,
+    function: Option<ChatFunction<'a>>,
     custom: Option<Custom<'a>>,
     name: Option<Text<'a>>,
-    allowed_tools: Option<Allowed<'a>>,
+    allowed_tools: Option<AllowedTools<'a>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Allowed<'a> {
+struct AllowedTools<'a> {
     #[serde(borrow)]
     mode: Option<Text<'a>>,
 }
@@ -183,7 +183,7 @@ struct ThinkingOf<'a> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Detail<'a> {
+struct ReasoningDetail<'a> {
     #[serde(borrow)]
     data: Option<Text<'a>>,
     id: Option<Text<'a>>,
@@ -209,8 +209,8 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         ..Conversation::default()
     };
     conversation.format = request.response_format.and_then(|format| match format.kind.as_str() {
-        "json_object" => Some(Format::new(None, None)),
-        "json_schema" => format.json_schema.map(|of| Format::new(of.name, of.schema)),
+        "json_object" => Some(AnswerFormat::new(None, None)),
+        "json_schema" => format.json_schema.map(|of| AnswerFormat::new(of.name, of.schema)),
         _ => None,
     });
     for tool in request.tools.unwrap_or_default() {
@@ -258,7 +258,7 @@ fn chosen(choice: &RawValue) -> Choice<'_> {
     }
 }
 
-fn declared(function: Function<'_>) -> Tool<'_> {
+fn declared(function: ChatFunction<'_>) -> Tool<'_> {
     let schema = function.parameters.map(|raw| Cow::Borrowed(raw.get()));
     let (name, description) = (function.name.unwrap_or_default().0, function.description.unwrap_or_default().0);
     Tool { is_strict: function.strict.unwrap_or_default(), ..Tool::function(name, description, schema) }
@@ -276,7 +276,7 @@ fn add_tool<'a>(conversation: &mut Conversation<'a>, tool: Option<Tool<'a>>) {
     }
 }
 
-fn read_message<'a>(message: Message<'a>, conversation: &mut Conversation<'a>) -> Result<(), RequestError> {
+fn read_message<'a>(message: PastMessage<'a>, conversation: &mut Conversation<'a>) -> Result<(), RequestError> {
     let contents = match message.content {
         Some(raw) => text_or_list(raw, of_text).ok_or(RequestError::Shape("messages.content"))?,
         None => Vec::new(),
@@ -302,14 +302,14 @@ fn read_message<'a>(message: Message<'a>, conversation: &mut Conversation<'a>) -
     Ok(())
 }
 
-fn assistant<'a>(message: Message<'a>, contents: Vec<Content<'a>>, conversation: &mut Conversation<'a>) {
+fn assistant<'a>(message: PastMessage<'a>, contents: Vec<Content<'a>>, conversation: &mut Conversation<'a>) {
     let mut say = |part| conversation.parts.push((Role::Assistant, part));
     let calls = message.tool_calls.unwrap_or_default();
     let called_ids: HashSet<String> = calls.iter().map(|call| word(call.id.as_ref()).to_owned()).collect();
     // What proves a call stays with it.
     let mut of_calls: HashMap<String, Vec<Carried>> = HashMap::new();
     let mut has_records = false;
-    for detail in message.reasoning_details.and_then(parse::<Vec<Detail<'_>>>).unwrap_or_default() {
+    for detail in message.reasoning_details.and_then(parse::<Vec<ReasoningDetail<'_>>>).unwrap_or_default() {
         let Some(carried) = Carried::of(detail.data.as_ref()) else { continue };
         has_records = true;
         match detail.id.filter(|id| called_ids.contains(id.as_str())) {
@@ -338,15 +338,15 @@ fn assistant<'a>(message: Message<'a>, contents: Vec<Content<'a>>, conversation:
             }
             (None, None) => continue,
         };
-        say(Part::Call(Call { id, namespace: None, name, arguments, carried }));
+        say(Part::Call(PastCall { id, namespace: None, name, arguments, carried }));
     }
     if let Some(function) = message.function_call {
         let (name, arguments) = called(function);
-        say(Part::Call(Call { id: name.clone(), namespace: None, name, arguments, carried: None }));
+        say(Part::Call(PastCall { id: name.clone(), namespace: None, name, arguments, carried: None }));
     }
 }
 
-fn called(function: Function<'_>) -> (Cow<'_, str>, Cow<'_, str>) {
+fn called(function: ChatFunction<'_>) -> (Cow<'_, str>, Cow<'_, str>) {
     // An object instead of a string is not as it should be, but its meaning is clear.
     let arguments = function.arguments.map(|raw| string(raw).unwrap_or(raw.get().into()));
     let arguments = arguments.filter(|text| !text.trim().is_empty()).unwrap_or("{}".into());
@@ -371,7 +371,7 @@ fn part(content: Content<'_>) -> Option<Part<'_>> {
         "input_audio" => {
             let audio = content.input_audio?;
             let kind = format!("audio/{}", word(audio.format.as_ref()));
-            Some(Part::File(Media { kind: kind.into(), source: Source::Base64(audio.data.0), name: None }))
+            Some(Part::File(Media { kind: kind.into(), source: MediaSource::Base64(audio.data.0), name: None }))
         }
         _ => Some(Part::Text(content.text.or(content.refusal)?.0)),
     }

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::carrier::{Carried, Proof};
-use crate::collected::{Collected, CollectedPart, object_of};
+use crate::collected::{CollectedAnswer, CollectedPart, object_of};
 use crate::dialect::Writer;
 use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
@@ -132,7 +132,7 @@ fn usage(usage: RequestUsage) -> Value {
 }
 
 /// Formats a whole answer.
-pub(crate) fn write_whole(answer: &Collected, exchange: &mut Exchange) -> Vec<u8> {
+pub(crate) fn write_whole(answer: &CollectedAnswer, exchange: &mut Exchange) -> Vec<u8> {
     let mut parts = Vec::new();
     let mut waiting = Vec::new();
     for part in &answer.parts {

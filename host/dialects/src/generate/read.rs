@@ -8,7 +8,9 @@ use serde_json::value::RawValue;
 
 use super::schema::from_gemini;
 use crate::carrier::Carried;
-use crate::conversation::{Call, Choice, Conversation, Effort, Format, Media, Part, Role, Thinking, Tool, ToolResult};
+use crate::conversation::{
+    AnswerFormat, Choice, Conversation, Effort, Media, Part, PastCall, Role, Thinking, Tool, ToolResult,
+};
 use crate::json::{Text, filled, parse, string, word};
 use crate::request::RequestError;
 
@@ -74,7 +76,7 @@ struct FunctionResponse<'a> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Response<'a> {
+struct CallResponse<'a> {
     #[serde(borrow)]
     output: Option<&'a RawValue>,
     error: Option<&'a RawValue>,
@@ -180,7 +182,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         let schema = config.response_json_schema.or(config.response_schema);
         if schema.is_some() || word(config.response_mime_type.as_ref()) == "application/json" {
             let schema = schema.map(|raw| from_gemini(raw.get()));
-            conversation.format = Some(Format { name: "answer".into(), schema });
+            conversation.format = Some(AnswerFormat { name: "answer".into(), schema });
         }
         if let Some(thinking) = config.thinking_config {
             let effort = Effort::parse(word(thinking.thinking_level.as_ref()));
@@ -210,7 +212,7 @@ fn read_part<'a>(
         });
         unanswered.entry(call.name.0.clone().into_owned()).or_default().push(id.clone().into_owned());
         let arguments = call.args.map_or("{}", RawValue::get).into();
-        let call = Call { id, namespace: None, name: call.name.0, arguments, carried };
+        let call = PastCall { id, namespace: None, name: call.name.0, arguments, carried };
         conversation.parts.push((role, Part::Call(call)));
         return;
     }
@@ -269,9 +271,9 @@ fn result(response: Option<&RawValue>) -> (Vec<Part<'_>>, bool) {
     let Some(raw) = response else { return (Vec::new(), false) };
     let text = |raw: &'_ RawValue| -> Option<String> { string(raw).map(Cow::into_owned) };
     let whole = |raw: &RawValue| text(raw).unwrap_or_else(|| raw.get().to_owned());
-    let (said, has_failed) = match parse::<Response<'_>>(raw) {
-        Some(Response { error: Some(error), .. }) => (whole(error), true),
-        Some(Response { output: Some(output), .. }) => (whole(output), false),
+    let (said, has_failed) = match parse::<CallResponse<'_>>(raw) {
+        Some(CallResponse { error: Some(error), .. }) => (whole(error), true),
+        Some(CallResponse { output: Some(output), .. }) => (whole(output), false),
         _ => (whole(raw), false),
     };
     (vec![Part::Text(said.into())], has_failed)

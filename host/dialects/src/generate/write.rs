@@ -2,7 +2,8 @@
 
 use crate::carrier::Proof;
 use crate::conversation::{
-    Answered, Choice, Conversation, Effort, Ids, Media, NO_RESULT, OPENING, Part, Source, Thinking, Turn, reminder,
+    AnsweredCall, Choice, Conversation, Effort, Ids, Media, MediaSource, NO_RESULT, OPENING, Part, Thinking, Turn,
+    reminder,
 };
 use crate::exchange::Exchange;
 use crate::generate::schema::{inlined, subset};
@@ -174,7 +175,7 @@ fn model_parts(parts: &[&Part<'_>], exchange: &Exchange, ids: &mut Ids) -> (Vec<
     (written, calls)
 }
 
-fn results_of(results: &[Answered<'_, '_>], calls: &[String], exchange: &Exchange) -> Vec<Vec<u8>> {
+fn results_of(results: &[AnsweredCall<'_, '_>], calls: &[String], exchange: &Exchange) -> Vec<Vec<u8>> {
     let mut written = Vec::new();
     let mut media = Vec::new();
     for (answered, id) in results.iter().zip(calls) {
@@ -212,7 +213,7 @@ fn user_part(part: &Part<'_>) -> Option<Vec<u8>> {
 fn media_part(media: &Media<'_>, default: &str) -> Vec<u8> {
     let kind = media.kind_or(default);
     made(|out| match &media.source {
-        Source::Base64(data) => out.object("inlineData", |out| out.string("mimeType", kind).string("data", data)),
-        Source::Url(url) => out.object("fileData", |out| out.string("mimeType", kind).string("fileUri", url)),
+        MediaSource::Base64(data) => out.object("inlineData", |out| out.string("mimeType", kind).string("data", data)),
+        MediaSource::Url(url) => out.object("fileData", |out| out.string("mimeType", kind).string("fileUri", url)),
     })
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::events::STOPS;
 use crate::carrier::Proof;
-use crate::collected::Collected;
+use crate::collected::CollectedAnswer;
 use crate::dialect::Writer;
 use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
@@ -182,7 +182,7 @@ fn usage(usage: RequestUsage) -> Value {
 }
 
 /// Formats a whole answer.
-pub(crate) fn write_whole(answer: &Collected, exchange: &mut Exchange) -> Vec<u8> {
+pub(crate) fn write_whole(answer: &CollectedAnswer, exchange: &mut Exchange) -> Vec<u8> {
     let mut content = Vec::new();
     for part in &answer.parts {
         use crate::collected::CollectedPart as Part;

@@ -25,7 +25,7 @@ pub(super) const STOPS: [(&str, Stop); 7] = [
 struct Data<'a> {
     #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    message: Option<Message<'a>>,
+    message: Option<BegunMessage<'a>>,
     content_block: Option<Block<'a>>,
     delta: Option<Delta<'a>>,
     usage: Option<UsageOf>,
@@ -36,7 +36,7 @@ struct Data<'a> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Message<'a> {
+struct BegunMessage<'a> {
     usage: Option<UsageOf>,
     #[serde(borrow)]
     content: Vec<Block<'a>>,

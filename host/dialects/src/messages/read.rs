@@ -6,7 +6,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::carrier::Carried;
-use crate::conversation::{Call, Choice, Conversation, Effort, Format, Media, Part, Role, Thinking, Tool, ToolResult};
+use crate::conversation::{
+    AnswerFormat, Choice, Conversation, Effort, Media, Part, PastCall, Role, Thinking, Tool, ToolResult,
+};
 use crate::json::{Text, parse, text_or_list, word};
 use crate::request::RequestError;
 
@@ -14,7 +16,7 @@ use crate::request::RequestError;
 struct ModelRequest<'a> {
     #[serde(borrow)]
     model: Text<'a>,
-    messages: Vec<Message<'a>>,
+    messages: Vec<PastMessage<'a>>,
     system: Option<&'a RawValue>,
     #[serde(default)]
     tools: Vec<ToolOf<'a>>,
@@ -32,7 +34,7 @@ struct ModelRequest<'a> {
 }
 
 #[derive(Deserialize)]
-struct Message<'a> {
+struct PastMessage<'a> {
     #[serde(borrow)]
     role: Text<'a>,
     content: &'a RawValue,
@@ -142,7 +144,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         ..Conversation::default()
     };
     let format = request.output_config.and_then(|config| config.format);
-    conversation.format = format.map(|format| Format::new(None, format.schema));
+    conversation.format = format.map(|format| AnswerFormat::new(None, format.schema));
     let blocks =
         request.system.map(|raw| text_or_list(raw, of_text).ok_or(RequestError::Shape("system"))).transpose()?;
     for block in blocks.unwrap_or_default() {
@@ -269,7 +271,7 @@ fn part(block: Block<'_>) -> Option<Part<'_>> {
             Part::Thought { text: block.thinking.unwrap_or_default().0, carried }
         }
         "redacted_thinking" => Part::Thought { text: "".into(), carried: Carried::of(block.data.as_ref()) },
-        "tool_use" => Part::Call(Call {
+        "tool_use" => Part::Call(PastCall {
             id: block.id.unwrap_or_default().0,
             namespace: None,
             name: block.name.unwrap_or_default().0,

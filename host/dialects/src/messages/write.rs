@@ -2,12 +2,12 @@
 
 use crate::carrier::{Carried, Proof};
 use crate::conversation::{
-    Answered, Choice, Conversation, Effort, Ids, Media, NO_RESULT, OPENING, Part, Source, Thinking, ToolKind, Turn,
-    reminder,
+    AnsweredCall, Choice, Conversation, Effort, Ids, Media, MediaSource, NO_RESULT, OPENING, Part, Thinking, ToolKind,
+    Turn, reminder,
 };
 use crate::exchange::Exchange;
 use crate::json::{Array, Object, made, object};
-use crate::names::Names;
+use crate::names::ToolNames;
 use crate::request::UpstreamTarget;
 
 /// Where a cache may end, at most.
@@ -19,15 +19,15 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
     let mut body = Vec::with_capacity(16 << 10);
     let turns = conversation.turns();
     let thinking = thinking(conversation, to).filter(|mode| match mode {
-        Mode::Budget(_) => !(to.model.contains("claude") && goes_on_without_thought(&turns, exchange)),
-        Mode::Adaptive(_) => true,
+        ThinkingMode::Budget(_) => !(to.model.contains("claude") && goes_on_without_thought(&turns, exchange)),
+        ThinkingMode::Adaptive(_) => true,
     });
     object(&mut body, |request| {
         request.string("model", &to.model);
         let limit = conversation.max_output.unwrap_or(to.output_tokens_or_default());
         let limit = to.limited(limit).max(1);
         // Thoughts count, and a budget must be less than the limit.
-        let limit = if let Some(Mode::Budget(_)) = thinking { limit.max(2_048) } else { limit };
+        let limit = if let Some(ThinkingMode::Budget(_)) = thinking { limit.max(2_048) } else { limit };
         request.number("max_tokens", limit);
         request.flag("stream", true);
         if !conversation.system.is_empty() {
@@ -62,13 +62,13 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
             }
         }
         match thinking {
-            Some(Mode::Adaptive(effort)) => {
+            Some(ThinkingMode::Adaptive(effort)) => {
                 request.object("thinking", |out| out.string("type", "adaptive"));
                 if let Some(effort) = effort {
                     request.object("output_config", |out| out.string("effort", effort.max(Effort::Low).name()));
                 }
             }
-            Some(Mode::Budget(tokens)) => {
+            Some(ThinkingMode::Budget(tokens)) => {
                 let tokens = tokens.min(limit - 1).max(1_024);
                 request.object("thinking", |out| out.string("type", "enabled").number("budget_tokens", tokens));
             }
@@ -88,19 +88,19 @@ pub(crate) fn write(conversation: &Conversation<'_>, exchange: &Exchange, to: &U
     body
 }
 
-enum Mode {
+enum ThinkingMode {
     Adaptive(Option<Effort>),
     Budget(u64),
 }
 
-fn thinking(conversation: &Conversation<'_>, to: &UpstreamTarget) -> Option<Mode> {
+fn thinking(conversation: &Conversation<'_>, to: &UpstreamTarget) -> Option<ThinkingMode> {
     let is_adaptive = decides_itself(&to.model);
     match conversation.thinking {
         Thinking::Unsaid | Thinking::Off => None,
-        Thinking::Effort(effort) if is_adaptive => Some(Mode::Adaptive(effort)),
-        Thinking::Budget(tokens) if is_adaptive => Some(Mode::Adaptive(Some(Effort::of_budget(tokens)))),
-        Thinking::Effort(effort) => effort.map(|effort| Mode::Budget(effort.budget())),
-        Thinking::Budget(tokens) => Some(Mode::Budget(tokens)),
+        Thinking::Effort(effort) if is_adaptive => Some(ThinkingMode::Adaptive(effort)),
+        Thinking::Budget(tokens) if is_adaptive => Some(ThinkingMode::Adaptive(Some(Effort::of_budget(tokens)))),
+        Thinking::Effort(effort) => effort.map(|effort| ThinkingMode::Budget(effort.budget())),
+        Thinking::Budget(tokens) => Some(ThinkingMode::Budget(tokens)),
     }
 }
 
@@ -125,7 +125,7 @@ fn cached<'x, 'y>(out: &'x mut Object<'y>, is_end: bool) -> &'x mut Object<'y> {
     if is_end { out.raw("cache_control", r#"{"type":"ephemeral"}"#) } else { out }
 }
 
-fn write_tools(tools: &mut Array<'_>, conversation: &Conversation<'_>, names: &Names) {
+fn write_tools(tools: &mut Array<'_>, conversation: &Conversation<'_>, names: &ToolNames) {
     for (at, tool) in conversation.tools.iter().enumerate() {
         tools.object(|out| {
             out.string("name", names.upstream(tool.namespace.as_deref(), &tool.name));
@@ -237,17 +237,17 @@ fn media_block(kind: &str, media: &Media<'_>) -> Vec<u8> {
     made(|out| {
         out.string("type", kind);
         out.object("source", |source| match &media.source {
-            Source::Base64(data) => {
+            MediaSource::Base64(data) => {
                 let default = if kind == "image" { "image/png" } else { "application/pdf" };
                 source.string("type", "base64").string("media_type", media.kind_or(default)).string("data", data)
             }
-            Source::Url(url) => source.string("type", "url").string("url", url),
+            MediaSource::Url(url) => source.string("type", "url").string("url", url),
         });
         out.some_string("title", media.name.as_deref().filter(|_| kind == "document"))
     })
 }
 
-fn result(answered: &Answered<'_, '_>, id: &str) -> Vec<u8> {
+fn result(answered: &AnsweredCall<'_, '_>, id: &str) -> Vec<u8> {
     made(|out| {
         out.string("type", "tool_result").string("tool_use_id", id);
         match answered.result {

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::carrier::Proof;
-use crate::collected::{Collected, CollectedPart, object_of, text_in};
+use crate::collected::{CollectedAnswer, CollectedPart, object_of, text_in};
 use crate::conversation::ToolKind;
 use crate::dialect::Writer;
 use crate::event::{Event, RequestUsage, Stop};
 use crate::exchange::Exchange;
 use crate::json::{Object, object, write_string};
-use crate::names::Named;
+use crate::names::ClientTool;
 
 /// The fields that count the parts of an item.
 const CONTENT: &str = "content_index";
@@ -19,7 +19,7 @@ const SUMMARY: &str = "summary_index";
 enum Open {
     Text(String),
     Thought(String),
-    Call { id: String, named: Named, arguments: String },
+    Call { id: String, named: ClientTool, arguments: String },
 }
 
 /// Writes events, one after the other.
@@ -256,7 +256,7 @@ fn thought(text: &str) -> Value {
 }
 
 /// Makes the item of a call, as the tool's kind wants it.
-fn call(item: &str, id: &str, named: &Named, arguments: &str, status: &str) -> Value {
+fn call(item: &str, id: &str, named: &ClientTool, arguments: &str, status: &str) -> Value {
     match named.kind {
         ToolKind::Function => {
             let mut call = json!({
@@ -302,7 +302,7 @@ fn response(
 }
 
 /// Formats a whole answer.
-pub(crate) fn write_whole(answer: &Collected, exchange: &mut Exchange) -> Vec<u8> {
+pub(crate) fn write_whole(answer: &CollectedAnswer, exchange: &mut Exchange) -> Vec<u8> {
     let mut output = Vec::new();
     for (at, part) in answer.parts.iter().enumerate() {
         let id = |kind: &str, exchange: &Exchange| format!("{kind}_{}_{at}", exchange.seed);

@@ -19,7 +19,7 @@ struct Data<'a> {
     kind: Option<Text<'a>>,
     delta: Option<&'a RawValue>,
     item: Option<&'a RawValue>,
-    response: Option<Response<'a>>,
+    response: Option<EndedResponse<'a>>,
     // An answer that is not streamed.
     object: Option<Text<'a>>,
     error: Option<&'a RawValue>,
@@ -27,7 +27,7 @@ struct Data<'a> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Response<'a> {
+struct EndedResponse<'a> {
     #[serde(borrow)]
     status: Option<Text<'a>>,
     output: Option<Vec<&'a RawValue>>,
@@ -54,7 +54,7 @@ struct UsageOf {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Item<'a> {
+struct OutputItem<'a> {
     #[serde(borrow, rename = "type")]
     kind: Text<'a>,
     id: Option<Text<'a>>,
@@ -123,7 +123,7 @@ impl Reader for EventReader {
             }
             "error" => sink(Event::Failed(failure(data))),
             "" if word(event.object.as_ref()) == "response" => {
-                if let Ok(response) = serde_json::from_slice::<Response<'_>>(data) {
+                if let Ok(response) = serde_json::from_slice::<EndedResponse<'_>>(data) {
                     self.ends(response, sink);
                 }
             }
@@ -138,7 +138,7 @@ impl Reader for EventReader {
 }
 
 impl EventReader {
-    fn ends(&mut self, response: Response<'_>, sink: &mut dyn FnMut(Event<'_>)) {
+    fn ends(&mut self, response: EndedResponse<'_>, sink: &mut dyn FnMut(Event<'_>)) {
         // Some servers say everything at the end only.
         let output = response.output.unwrap_or_default();
         if self.items < output.len() {
@@ -175,7 +175,7 @@ impl EventReader {
 
     fn item(&mut self, item: &RawValue, sink: &mut dyn FnMut(Event<'_>)) {
         self.items += 1;
-        let Some(item) = parse::<Item<'_>>(item) else { return };
+        let Some(item) = parse::<OutputItem<'_>>(item) else { return };
         match item.kind.as_str() {
             "message" => {
                 let is_known = std::mem::take(&mut self.in_pieces);

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::carrier::Carried;
 use crate::conversation::{
-    Call, Choice, Conversation, Format, Grammar, Media, Part, Role, Thinking, Tool, ToolKind, ToolResult,
+    AnswerFormat, Choice, Conversation, Grammar, Media, Part, PastCall, Role, Thinking, Tool, ToolKind, ToolResult,
 };
 use crate::json::{Text, parse, string, text_or_list, word};
 use crate::request::RequestError;
@@ -33,7 +33,7 @@ struct ModelRequest<'a> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Item<'a> {
+struct InputItem<'a> {
     #[serde(borrow, rename = "type")]
     kind: Option<Text<'a>>,
     role: Option<Text<'a>>,
@@ -128,13 +128,13 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         ..Conversation::default()
     };
     conversation.format = request.text.and_then(|text| text.format).and_then(|format| match format.kind.as_str() {
-        "json_schema" | "json_object" => Some(Format::new(format.name, format.schema)),
+        "json_schema" | "json_object" => Some(AnswerFormat::new(format.name, format.schema)),
         _ => None,
     });
     conversation.system.extend(request.instructions.filter(|text| !text.as_str().trim().is_empty()).map(|text| text.0));
     tools(request.tools, None, DEEPEST, &mut conversation.tools);
     // A text alone is what the user says.
-    let user = |_| Item { content: Some(request.input), ..Item::default() };
+    let user = |_| InputItem { content: Some(request.input), ..InputItem::default() };
     let items = text_or_list(request.input, user).ok_or(RequestError::Shape("input"))?;
     for item in items {
         read_item(item, &mut conversation);
@@ -173,11 +173,11 @@ fn tools<'a>(given: Vec<ToolOf<'a>>, namespace: Option<&Cow<'a, str>>, depth: us
     }
 }
 
-fn read_item<'a>(item: Item<'a>, conversation: &mut Conversation<'a>) {
+fn read_item<'a>(item: InputItem<'a>, conversation: &mut Conversation<'a>) {
     let id = item.call_id.unwrap_or_default().0;
     let namespace = item.namespace.map(|namespace| namespace.0);
     let call = |name: Cow<'a, str>, namespace, arguments: Cow<'a, str>| {
-        (Role::Assistant, Part::Call(Call { id: id.clone(), namespace, name, arguments, carried: None }))
+        (Role::Assistant, Part::Call(PastCall { id: id.clone(), namespace, name, arguments, carried: None }))
     };
     let name = item.name.unwrap_or_default().0;
     match word(item.kind.as_ref()) {
