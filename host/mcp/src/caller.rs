@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::{ClientError, RpcError, failure};
 use crate::incoming;
-use crate::rounds::{Asker, Question};
+use crate::rounds::{Asker, ClientQuestion};
 
 /// The subscriptions of a client that follows the protocol from 2026-07-28 on: such a client receives changes only
 /// on them.
@@ -198,7 +198,7 @@ impl Caller {
         Box::pin(async move {
             if let Some(asker) = &self.asker {
                 let (answer, given) = oneshot::channel();
-                let question = Question { method: method.to_owned(), params, answer };
+                let question = ClientQuestion { method: method.to_owned(), params, answer };
                 asker.send(question).await.map_err(|_| ClientError::Closed)?;
                 let given = tokio::time::timeout(patience, given).await.map_err(|_| ClientError::Slow(patience))?;
                 let unanswered = |_| RpcError { code: -32603, message: "the client gave no answer".into(), data: None };

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::caller::{Call, Caller, CallerSession, Cancelled, Subscription, Subscriptions};
 use crate::incoming::{ASKED, TOLD, unwrapped};
-use crate::rounds::{Again, Done, INPUT_REQUIRED, Rounds};
+use crate::rounds::{Again, INPUT_REQUIRED, RequestOutcome, Rounds};
 use crate::{Arguments, Offer, RpcError, Tool, ToolAnswer};
 
 /// One session's.
@@ -57,9 +57,9 @@ impl Handler {
         again: Again,
         context: RequestContext<RoleServer>,
         start: impl FnOnce(Call) -> F + Send,
-    ) -> Done
+    ) -> RequestOutcome
     where
-        F: Future<Output = Done> + Send + 'static,
+        F: Future<Output = RequestOutcome> + Send + 'static,
     {
         let call = self.call_of(&context);
         if context.protocol_version().is_none_or(|version| version.has_initialize()) {

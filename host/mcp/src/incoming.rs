@@ -49,17 +49,17 @@ impl ToolCall {
     pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct Message<'a> {
+        struct CallMessage<'a> {
             #[serde(borrow)]
             jsonrpc: Cow<'a, str>,
             #[serde(borrow)]
             id: &'a RawValue,
-            method: Method,
+            method: CallMethod,
             #[serde(borrow)]
             params: Params<'a>,
         }
         #[derive(Deserialize)]
-        enum Method {
+        enum CallMethod {
             #[serde(rename = "tools/call")]
             Call,
         }
@@ -74,7 +74,7 @@ impl ToolCall {
         }
         // Checking the whole text once takes less time than each string in it.
         let line = std::str::from_utf8(line).ok()?;
-        let Message { jsonrpc, id, method: Method::Call, params } = serde_json::from_str(line).ok()?;
+        let CallMessage { jsonrpc, id, method: CallMethod::Call, params } = serde_json::from_str(line).ok()?;
         let id = match id.get().parse() {
             Ok(number) => RequestId::Number(number),
             Err(_) => {

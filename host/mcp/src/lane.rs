@@ -32,7 +32,7 @@ pub(crate) struct Lane {
 
 /// An answer as it is written.
 #[derive(Serialize)]
-struct Answered<'a> {
+struct WrittenAnswer<'a> {
     jsonrpc: &'static str,
     id: &'a RequestId,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,7 +41,7 @@ struct Answered<'a> {
     error: Option<ErrorData>,
 }
 
-impl Answered<'_> {
+impl WrittenAnswer<'_> {
     fn text(&self) -> String {
         let length = self.result.as_ref().map_or(0, |result| result.get().len());
         let mut text = Vec::with_capacity(length + FRAME);
@@ -84,7 +84,7 @@ impl Lane {
             if open.values().any(|(known, _)| *known == id) {
                 drop(open);
                 let error = ErrorData::invalid_request("a request with this id is still open", None);
-                return answer(Answered { jsonrpc: "2.0", id: &id, result: None, error: Some(error) }.text());
+                return answer(WrittenAnswer { jsonrpc: "2.0", id: &id, result: None, error: Some(error) }.text());
             }
             open.insert(number, (id.clone(), wanted.clone()));
         }
@@ -104,7 +104,7 @@ impl Lane {
             };
             // A cancelled call has no answer.
             if lane.open().remove(&number).is_some() {
-                answer(Answered { jsonrpc: "2.0", id: &id, result, error }.text());
+                answer(WrittenAnswer { jsonrpc: "2.0", id: &id, result, error }.text());
             }
         });
     }

@@ -53,10 +53,10 @@ pub trait Offer: Send + Sync {
 ///
 /// <https://modelcontextprotocol.io/specification/2025-11-25/schema#calltoolresult>
 #[derive(Debug, Clone)]
-pub struct ToolAnswer(Content);
+pub struct ToolAnswer(AnswerContent);
 
 #[derive(Debug, Clone)]
-enum Content {
+enum AnswerContent {
     Made(Map<String, Value>),
     Written(Box<RawValue>),
 }
@@ -76,19 +76,19 @@ impl ToolAnswer {
 
     /// Returns another server's answer, unchanged, including unknown kinds of content and fields.
     pub fn foreign(result: Map<String, Value>) -> Self {
-        Self(Content::Made(result))
+        Self(AnswerContent::Made(result))
     }
 
     /// Returns another server's answer as it was written. It must be an object.
     pub fn written(result: Box<RawValue>) -> Self {
-        Self(Content::Written(result))
+        Self(AnswerContent::Written(result))
     }
 
     /// The whole answer.
     pub fn into_value(self) -> Map<String, Value> {
         match self.0 {
-            Content::Made(answer) => answer,
-            Content::Written(answer) => serde_json::from_str(answer.get())
+            AnswerContent::Made(answer) => answer,
+            AnswerContent::Written(answer) => serde_json::from_str(answer.get())
                 .unwrap_or_else(|_| text("the answer is nested too deeply for this version of the protocol", true)),
         }
     }
@@ -96,8 +96,8 @@ impl ToolAnswer {
     /// The whole answer as JSON.
     pub(crate) fn into_raw(self) -> Box<RawValue> {
         match self.0 {
-            Content::Made(answer) => to_raw_value(&answer).unwrap_or_default(),
-            Content::Written(answer) => answer,
+            AnswerContent::Made(answer) => to_raw_value(&answer).unwrap_or_default(),
+            AnswerContent::Written(answer) => answer,
         }
     }
 }

@@ -23,13 +23,13 @@ const MOST: usize = 256;
 const QUESTIONS: usize = 16;
 
 /// The outcome of a request.
-pub(crate) type Done = Result<Value, ErrorData>;
+pub(crate) type RequestOutcome = Result<Value, ErrorData>;
 
 /// Where the questions of a request go.
-pub(crate) type Asker = mpsc::Sender<Question>;
+pub(crate) type Asker = mpsc::Sender<ClientQuestion>;
 
 /// A question to the client.
-pub(crate) struct Question {
+pub(crate) struct ClientQuestion {
     pub(crate) method: String,
     pub(crate) params: Option<Value>,
     /// Takes the answer. It is dropped if the client gives none.
@@ -60,21 +60,21 @@ impl Again {
 /// The requests whose clients have been asked something.
 #[derive(Default)]
 pub(crate) struct Rounds {
-    parked: Mutex<BTreeMap<String, Parked>>,
+    parked: Mutex<BTreeMap<String, ParkedRound>>,
 }
 
-struct Parked {
+struct ParkedRound {
     /// The digest of the request: another one can't continue it.
     what: String,
-    work: Work,
+    work: RoundWork,
     open: Vec<(String, oneshot::Sender<Value>)>,
     since: Instant,
 }
 
 /// Work that goes on while its client answers. Dropping it cancels it.
-struct Work {
-    done: oneshot::Receiver<Done>,
-    questions: mpsc::Receiver<Question>,
+struct RoundWork {
+    done: oneshot::Receiver<RequestOutcome>,
+    questions: mpsc::Receiver<ClientQuestion>,
     asked: usize,
     _cancel: DropGuard,
 }
@@ -87,9 +87,9 @@ impl Rounds {
         again: Again,
         gone: &CancellationToken,
         start: impl FnOnce(Asker, CancellationToken) -> F,
-    ) -> Done
+    ) -> RequestOutcome
     where
-        F: Future<Output = Done> + Send + 'static,
+        F: Future<Output = RequestOutcome> + Send + 'static,
     {
         let work = match again.state {
             Some(state) => self.resumed(&what, &state, again.answers)?,
@@ -102,17 +102,17 @@ impl Rounds {
                     // Nobody may wait for it any more.
                     let _ = sender.send(work.await);
                 });
-                Work { done, questions, asked: 0, _cancel: cancel.drop_guard() }
+                RoundWork { done, questions, asked: 0, _cancel: cancel.drop_guard() }
             }
         };
         self.next(what, work, gone).await
     }
 
-    fn parked(&self) -> MutexGuard<'_, BTreeMap<String, Parked>> {
+    fn parked(&self) -> MutexGuard<'_, BTreeMap<String, ParkedRound>> {
         self.parked.lock()
     }
 
-    fn resumed(&self, what: &str, state: &str, mut answers: BTreeMap<String, Value>) -> Result<Work, ErrorData> {
+    fn resumed(&self, what: &str, state: &str, mut answers: BTreeMap<String, Value>) -> Result<RoundWork, ErrorData> {
         let unknown =
             || ErrorData::invalid_params("`requestState` is not known (any more): send the request anew", None);
         let mut parked = self.parked();
@@ -120,7 +120,7 @@ impl Rounds {
             .get(state)
             .filter(|parked| parked.what == what && parked.since.elapsed() < PATIENCE)
             .ok_or_else(unknown)?;
-        let Parked { work, open, .. } = parked.remove(state).ok_or_else(unknown)?;
+        let ParkedRound { work, open, .. } = parked.remove(state).ok_or_else(unknown)?;
         drop(parked);
         for (name, sender) in open {
             if let Some(answer) = answers.remove(&name) {
@@ -132,7 +132,7 @@ impl Rounds {
     }
 
     /// The end of the work, or its next questions.
-    async fn next(&self, what: String, mut work: Work, gone: &CancellationToken) -> Done {
+    async fn next(&self, what: String, mut work: RoundWork, gone: &CancellationToken) -> RequestOutcome {
         let first = tokio::select! {
             biased;
             done = &mut work.done => return done.unwrap_or_else(|_| Err(defect())),
@@ -141,7 +141,7 @@ impl Rounds {
         };
         let (mut requests, mut open) = (Map::new(), Vec::new());
         let mut next = Some(first);
-        while let Some(Question { method, params, answer }) = next {
+        while let Some(ClientQuestion { method, params, answer }) = next {
             work.asked += 1;
             let name = format!("q{}", work.asked);
             requests.insert(name.clone(), json!({"method": method, "params": params.unwrap_or_else(|| json!({}))}));
@@ -156,7 +156,7 @@ impl Rounds {
             let oldest = parked.iter().min_by_key(|(_, parked)| parked.since).map(|(state, _)| state.clone());
             oldest.and_then(|oldest| parked.remove(&oldest));
         }
-        parked.insert(state.clone(), Parked { what, work, open, since: Instant::now() });
+        parked.insert(state.clone(), ParkedRound { what, work, open, since: Instant::now() });
         Ok(json!({"resultType": INPUT_REQUIRED, "inputRequests": requests, "requestState": state}))
     }
 }
@@ -174,12 +174,12 @@ mod tests {
 
     async fn ask(asker: &Asker, method: &str) -> Option<Value> {
         let (answer, given) = oneshot::channel();
-        let question = Question { method: method.to_owned(), params: None, answer };
+        let question = ClientQuestion { method: method.to_owned(), params: None, answer };
         asker.send(question).await.ok()?;
         given.await.ok()
     }
 
-    async fn begun(asker: Asker, cancel: CancellationToken) -> Done {
+    async fn begun(asker: Asker, cancel: CancellationToken) -> RequestOutcome {
         let (first, second) = tokio::join!(ask(&asker, "a"), ask(&asker, "b"));
         let third = tokio::select! {
             third = ask(&asker, "c") => third,

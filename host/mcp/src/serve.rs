@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Offer;
 use crate::handler::{Front, Handler};
 use crate::lane::Lane;
-use crate::stdio::{Input, Output};
+use crate::stdio::{StdioInput, StdioOutput};
 use crate::wire::Wire;
 
 /// How long running calls may take to finish once the client has disconnected.
@@ -19,15 +19,15 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// Serves the client on standard input and output until it disconnects.
 pub async fn serve_stdio(offer: Arc<dyn Offer>) {
-    speak(offer, Input::standard(), Output::standard()).await;
+    speak(offer, StdioInput::standard(), StdioOutput::standard()).await;
 }
 
 /// Serves an offer over any reader and writer.
 pub async fn serve(offer: Arc<dyn Offer>, input: impl Read + Send + 'static, output: impl Write + Send + 'static) {
-    speak(offer, Input::Blocking(Box::new(input)), Output::blocking(output)).await;
+    speak(offer, StdioInput::Blocking(Box::new(input)), StdioOutput::blocking(output)).await;
 }
 
-fn speak(offer: Arc<dyn Offer>, input: Input, output: Output) -> BoxFuture<'static, ()> {
+fn speak(offer: Arc<dyn Offer>, input: StdioInput, output: StdioOutput) -> BoxFuture<'static, ()> {
     Box::pin(async move {
         let gone = CancellationToken::new();
         let wire = Wire::new(input, output, gone.clone());

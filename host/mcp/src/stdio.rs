@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 
 /// Where messages come from.
-pub(crate) enum Input {
+pub(crate) enum StdioInput {
     /// A reader, which gets a thread.
     Blocking(Box<dyn Read + Send>),
     /// A pipe or a socket.
@@ -16,14 +16,14 @@ pub(crate) enum Input {
 }
 
 /// Where messages go.
-pub(crate) struct Output {
+pub(crate) struct StdioOutput {
     /// A writer, which gets a thread.
     pub(crate) blocking: Box<dyn Write + Send>,
     /// A writer for short messages that does not block.
     pub(crate) ready: Option<unix::Writable>,
 }
 
-impl Input {
+impl StdioInput {
     /// Standard input. It must be called within a runtime.
     pub(crate) fn standard() -> Self {
         if let Some(readable) = unix::Readable::new(&std::io::stdin()) {
@@ -33,7 +33,7 @@ impl Input {
     }
 }
 
-impl Output {
+impl StdioOutput {
     pub(crate) fn blocking(output: impl Write + Send + 'static) -> Self {
         Self { blocking: Box::new(output), ready: None }
     }

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::incoming::{MAX_ID, ToolCall, for_rmcp};
 use crate::lane::Lane;
 use crate::stdio::unix::Readable;
-use crate::stdio::{Input, Output};
+use crate::stdio::{StdioInput, StdioOutput};
 
 /// The longest line that is read: a prompt of 32 MiB, some of it escaped.
 pub(crate) const MAX_LINE: u64 = 64 << 20;
@@ -38,7 +38,7 @@ const MAX_BATCH: usize = 1000;
 #[derive(Clone)]
 pub(crate) struct Wire {
     incoming: Arc<Mutex<Inbox>>,
-    outgoing: mpsc::UnboundedSender<Outgoing>,
+    outgoing: mpsc::UnboundedSender<OutgoingLine>,
     /// Set once everything that the client sent has been read, or it no longer listens.
     gone: CancellationToken,
     /// The version of the protocol that was agreed on.
@@ -65,15 +65,15 @@ enum Source {
 }
 
 impl Inbox {
-    fn new(input: Input) -> Self {
+    fn new(input: StdioInput) -> Self {
         let source = match input {
-            Input::Blocking(input) => {
+            StdioInput::Blocking(input) => {
                 // Unread messages block the reader, and so the client.
                 let (sender, batches) = mpsc::channel(16);
                 std::thread::spawn(move || read(input, &sender));
                 Source::Thread(batches)
             }
-            Input::Ready(input) => Source::Here { input, splitter: Splitter::default(), buffer: vec![0; CHUNK] },
+            StdioInput::Ready(input) => Source::Here { input, splitter: Splitter::default(), buffer: vec![0; CHUNK] },
         };
         Self { source, next: VecDeque::new() }
     }
@@ -115,7 +115,7 @@ pub(crate) fn no_batches() -> ErrorData {
     ErrorData::invalid_request("batches are not supported: send one message at a time", None)
 }
 
-struct Outgoing {
+struct OutgoingLine {
     line: Vec<u8>,
     /// The sender that waits until it is written.
     written: Option<oneshot::Sender<io::Result<()>>>,
@@ -126,7 +126,7 @@ const BATCH: usize = 64 << 10;
 
 impl Wire {
     /// Reads and writes, on separate threads if it has to. These are left behind if nothing wakes them.
-    pub(crate) fn new(input: Input, output: Output, gone: CancellationToken) -> Self {
+    pub(crate) fn new(input: StdioInput, output: StdioOutput, gone: CancellationToken) -> Self {
         let (outgoing, lines) = mpsc::unbounded_channel();
         tokio::spawn(write(lines, output, gone.clone()));
         let incoming = Arc::new(Mutex::new(Inbox::new(input)));
@@ -152,7 +152,7 @@ impl Wire {
         move |mut line| {
             line.push('\n');
             // Without a writer, the client is gone.
-            let _ = outgoing.send(Outgoing { line: line.into_bytes(), written: None });
+            let _ = outgoing.send(OutgoingLine { line: line.into_bytes(), written: None });
         }
     }
 
@@ -164,7 +164,7 @@ impl Wire {
             line.push(b'\n');
             let (written, done) = oneshot::channel();
             let closed = || io::Error::from(io::ErrorKind::BrokenPipe);
-            outgoing.send(Outgoing { line, written: Some(written) }).map_err(|_| closed())?;
+            outgoing.send(OutgoingLine { line, written: Some(written) }).map_err(|_| closed())?;
             done.await.unwrap_or_else(|_| Err(closed()))
         }
     }
@@ -172,7 +172,7 @@ impl Wire {
     /// Waits until everything is written: rmcp drops what it waits for when something else comes first.
     pub(crate) async fn flush(&self) {
         let (written, done) = oneshot::channel();
-        if self.outgoing.send(Outgoing { line: Vec::new(), written: Some(written) }).is_ok() {
+        if self.outgoing.send(OutgoingLine { line: Vec::new(), written: Some(written) }).is_ok() {
             let _ = done.await;
         }
     }
@@ -266,7 +266,7 @@ struct Batch {
 }
 
 impl Batch {
-    fn add(&mut self, Outgoing { line, written }: Outgoing) {
+    fn add(&mut self, OutgoingLine { line, written }: OutgoingLine) {
         if self.lines.is_empty() {
             self.lines = line;
         } else {
@@ -286,7 +286,7 @@ impl Batch {
 }
 
 /// Writes until all senders are gone, or the reader is. Messages that are ready at the same time are written at once.
-async fn write(mut lines: mpsc::UnboundedReceiver<Outgoing>, mut output: Output, gone: CancellationToken) {
+async fn write(mut lines: mpsc::UnboundedReceiver<OutgoingLine>, mut output: StdioOutput, gone: CancellationToken) {
     let thread = Thread::new(std::mem::replace(&mut output.blocking, Box::new(io::sink())), gone.clone());
     while let Some(first) = lines.recv().await {
         let mut batch = Batch::default();
@@ -420,7 +420,7 @@ impl Splitter {
 
 /// The part that tells whom to answer. Everything else in a message is skipped, however deep.
 #[derive(Debug, Default)]
-struct Head {
+struct MessageHead {
     id: Id,
     /// Whether it has a method of any form, and so asks for something.
     asks: bool,
@@ -438,18 +438,18 @@ enum Id {
     Illegal,
 }
 
-impl<'de> Deserialize<'de> for Head {
+impl<'de> Deserialize<'de> for MessageHead {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Head;
+        struct HeadVisitor;
+        impl<'de> Visitor<'de> for HeadVisitor {
+            type Value = MessageHead;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a message")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Head, A::Error> {
-                let mut head = Head::default();
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<MessageHead, A::Error> {
+                let mut head = MessageHead::default();
                 while let Some(name) = fields.next_key::<String>()? {
                     match (name.as_str(), &head.id) {
                         ("id", Id::None) => head.id = fields.next_value::<Scalar>()?.id(),
@@ -466,7 +466,7 @@ impl<'de> Deserialize<'de> for Head {
                 Ok(head)
             }
         }
-        deserializer.deserialize_map(Fields)
+        deserializer.deserialize_map(HeadVisitor)
     }
 }
 
@@ -532,17 +532,17 @@ impl<'de> Deserialize<'de> for Scalar {
 }
 
 /// The head of a message; none if it isn't a JSON object.
-fn head(line: &[u8]) -> Option<Head> {
+fn head(line: &[u8]) -> Option<MessageHead> {
     /// Read without interpreting it: a number may be too large to represent.
     #[derive(serde::Deserialize)]
-    struct Asked {
+    struct AskedFields {
         id: Option<IgnoredAny>,
         method: Option<IgnoredAny>,
     }
     let read = serde_json::from_slice(line).ok();
     read.or_else(|| {
-        let Asked { id, method } = serde_json::from_slice(line).ok()?;
-        Some(Head { id: id.map_or(Id::None, |_| Id::Illegal), asks: method.is_some() })
+        let AskedFields { id, method } = serde_json::from_slice(line).ok()?;
+        Some(MessageHead { id: id.map_or(Id::None, |_| Id::Illegal), asks: method.is_some() })
     })
 }
 
@@ -574,8 +574,8 @@ struct Items<'a>(Vec<&'a RawValue>);
 
 impl<'de> Deserialize<'de> for Items<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct List;
-        impl<'de> Visitor<'de> for List {
+        struct ItemsVisitor;
+        impl<'de> Visitor<'de> for ItemsVisitor {
             type Value = Items<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -592,7 +592,7 @@ impl<'de> Deserialize<'de> for Items<'de> {
                 Ok(Items(items))
             }
         }
-        deserializer.deserialize_seq(List)
+        deserializer.deserialize_seq(ItemsVisitor)
     }
 }
 

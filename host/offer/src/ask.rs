@@ -52,10 +52,10 @@ pub(crate) async fn ask(
 const QUESTIONS: usize = 20;
 
 /// The user, asked by forms.
-pub(crate) struct Form<'a>(pub(crate) &'a Call);
+pub(crate) struct FormAsker<'a>(pub(crate) &'a Call);
 
 #[async_trait]
-impl Ask for Form<'_> {
+impl Ask for FormAsker<'_> {
     /// The protocol forbids forms to ask for secrets.
     fn can_ask(&self, questions: &[Question]) -> bool {
         is_askable(questions.iter())

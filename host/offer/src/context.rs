@@ -12,9 +12,9 @@ use serde::Serialize;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::error::CallError;
-use crate::kept::Kept;
+use crate::kept::KeptResults;
 use crate::planned::PlannedTools;
-use crate::runs::Runs;
+use crate::runs::ScriptRuns;
 
 /// The state that every tool uses.
 pub(crate) struct Context {
@@ -22,7 +22,7 @@ pub(crate) struct Context {
     pub(crate) home: Home,
     pub(crate) lanes: Lanes,
     pub(crate) pool: Arc<Pool>,
-    pub(crate) kept: Kept,
+    pub(crate) kept: KeptResults,
     pub(crate) finder: Finder,
     /// The model in use.
     pub(crate) meaning: Arc<CurrentMeaning>,
@@ -32,7 +32,7 @@ pub(crate) struct Context {
     /// The client has asked for the list of tools.
     pub(crate) listed: Notify,
     /// The scripts that run, and those whose results were not fetched.
-    pub(crate) runs: Runs,
+    pub(crate) runs: ScriptRuns,
     /// The level from which the client gets events as log messages, by its place among all levels.
     pub(crate) wanted_level: Mutex<Option<usize>>,
     /// Gone with this: what waits for changes ends then.
@@ -59,7 +59,7 @@ impl Context {
     ) -> Self {
         let home = client.home().clone();
         let finder = Finder::new(&home, meaning.clone());
-        let (lanes, kept, listed) = (Lanes::new(), Kept::default(), Notify::new());
+        let (lanes, kept, listed) = (Lanes::new(), KeptResults::default(), Notify::new());
         Self {
             client,
             home,
@@ -71,7 +71,7 @@ impl Context {
             registry,
             planned: PlannedTools::default(),
             listed,
-            runs: Runs::default(),
+            runs: ScriptRuns::default(),
             wanted_level: Mutex::default(),
             here: watch::Sender::default(),
         }
@@ -81,23 +81,23 @@ impl Context {
 /// How many calls of a kind may hold a thread at once; the others queue without one. The runtime has more threads
 /// than all of these together, so that no kind of call blocks another.
 pub(crate) struct Lanes {
-    pub(crate) look: Lane,
-    pub(crate) start: Lane,
-    pub(crate) stop: Lane,
-    pub(crate) wait: Lane,
+    pub(crate) look: CallLane,
+    pub(crate) start: CallLane,
+    pub(crate) stop: CallLane,
+    pub(crate) wait: CallLane,
 }
 
 impl Lanes {
     fn new() -> Self {
-        let of = |threads| Lane(Arc::new(Semaphore::new(threads)));
+        let of = |threads| CallLane(Arc::new(Semaphore::new(threads)));
         Self { look: of(32), start: of(32), stop: of(64), wait: of(16) }
     }
 }
 
 /// The threads of one kind of call.
-pub(crate) struct Lane(Arc<Semaphore>);
+pub(crate) struct CallLane(Arc<Semaphore>);
 
-impl Lane {
+impl CallLane {
     /// Work over files and shared memory, off the runtime's thread.
     pub(crate) async fn run<T: Send + 'static>(
         &self,

@@ -6,14 +6,14 @@ use crate::error::CallError;
 
 /// How a call names a task: by at least one of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Named {
+pub(crate) struct TaskNames {
     /// Its id, the beginning of that, or a process id as text.
     id: Option<String>,
     /// Its process id and nothing else.
     pid: Option<u32>,
 }
 
-impl Named {
+impl TaskNames {
     pub(crate) fn new(id: Option<String>, pid: Option<u32>) -> Result<Self, CallError> {
         let id = id.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
         if id.is_none() && pid.is_none() {
@@ -25,8 +25,8 @@ impl Named {
 }
 
 /// The named task. Tasks of other sessions are found too: a caller that names one knows it.
-pub(crate) fn find(tasks: &Tasks, named: &Named) -> Result<Task, CallError> {
-    let Named { id, pid } = named;
+pub(crate) fn find(tasks: &Tasks, named: &TaskNames) -> Result<Task, CallError> {
+    let TaskNames { id, pid } = named;
     let task = match (id, pid) {
         (Some(text), _) => tasks.find(text)?,
         // Only a process id: a small number is the beginning of many ids.

@@ -77,7 +77,7 @@ pub(crate) struct GetSessionTodos {
 }
 
 #[derive(Serialize)]
-struct Found {
+struct FoundSessions {
     message: String,
     sessions: Vec<FoundSession>,
 }
@@ -158,7 +158,7 @@ pub(crate) async fn search_history(
     answer(&context.lanes.look.run(move || search(&shared, &asked, room)).await?)
 }
 
-fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<Found, CallError> {
+fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<FoundSessions, CallError> {
     let since = match &asked.since {
         Some(since) => Some(millis_of(since).ok_or_else(|| CallError::Wrong {
             name: "since".into(),
@@ -221,7 +221,7 @@ fn search(context: &Context, asked: &SearchHistory, mut room: usize) -> Result<F
     if waiting > 0 {
         message.push_str(&format!("; {} not read yet: search again soon", counted(waiting, "session")));
     }
-    Ok(Found { message, sessions })
+    Ok(FoundSessions { message, sessions })
 }
 
 fn found_message(hit: &SessionHit) -> FoundMessage {

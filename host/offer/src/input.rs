@@ -10,9 +10,9 @@ use serde_json::{Map, Value};
 use crate::error::CallError;
 
 /// The input of a tool. Clients see its JSON Schema, and arguments are checked against it.
-pub(crate) trait Input: DeserializeOwned + JsonSchema + Send + 'static {}
+pub(crate) trait ToolInput: DeserializeOwned + JsonSchema + Send + 'static {}
 
-impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for T {}
+impl<T: DeserializeOwned + JsonSchema + Send + 'static> ToolInput for T {}
 
 /// The schema of a tool's arguments.
 pub(crate) fn input_schema<T: JsonSchema>() -> Value {
@@ -66,7 +66,7 @@ fn short(mut schema: Schema) -> Value {
 }
 
 /// Reads arguments by their schema.
-pub(crate) fn read<T: Input>(given: Map<String, Value>, schema: &Value) -> Result<T, CallError> {
+pub(crate) fn read<T: ToolInput>(given: Map<String, Value>, schema: &Value) -> Result<T, CallError> {
     let arguments = checked(given, schema)?;
     serde_json::from_value(arguments.into()).map_err(|e| CallError::Arguments { problem: e.to_string() })
 }

@@ -9,7 +9,7 @@ use aiw_mcp::Call;
 use aiw_registries::MergedServer;
 use serde::Serialize;
 
-use crate::ask::{Form, can_ask};
+use crate::ask::{FormAsker, can_ask};
 use crate::context::Context;
 use crate::error::CallError;
 
@@ -18,7 +18,7 @@ const TOOLS: usize = 50;
 
 /// The outcome of an installation.
 #[derive(Serialize)]
-pub(crate) struct Outcome {
+pub(crate) struct InstallOutcome {
     message: String,
     installed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,19 +33,20 @@ pub(crate) async fn ask_and_install(
     context: &Context,
     found: &MergedServer,
     call: &Call,
-) -> Result<Option<Outcome>, CallError> {
+) -> Result<Option<InstallOutcome>, CallError> {
     if !can_ask(&call.caller) {
         return Ok(None);
     }
     let version = one_line(&found.server.version, 40);
-    let installed = installs::install(&context.client, found, InstallRequest::default(), &Form(call), &Unasked).await;
+    let installed =
+        installs::install(&context.client, found, InstallRequest::default(), &FormAsker(call), &Unasked).await;
     let installed = match installed {
         Ok(installed) => installed,
         // What can't be installed at all is said with its ways.
         Err(ServerError::App(AppError::Ask(AskError::NotHere)) | ServerError::NoWay { .. }) => return Ok(None),
         Err(ServerError::App(AppError::Ask(AskError::Declined))) => {
             let message = "the user declined: nothing was installed".into();
-            return Ok(Some(Outcome { message, installed: false, key: None, version, tools: Vec::new() }));
+            return Ok(Some(InstallOutcome { message, installed: false, key: None, version, tools: Vec::new() }));
         }
         Err(e) => return Err(e.into()),
     };
@@ -56,5 +57,5 @@ pub(crate) async fn ask_and_install(
         false => "it is installed and works: its tools are here now".to_owned(),
     };
     let tools = installed.seen.iter().flat_map(|seen| seen.accepted().map(|tool| tool.name().to_owned()));
-    Ok(Some(Outcome { message, installed: true, key: Some(key), tools: tools.take(TOOLS).collect(), version }))
+    Ok(Some(InstallOutcome { message, installed: true, key: Some(key), tools: tools.take(TOOLS).collect(), version }))
 }

@@ -32,19 +32,19 @@ fn shows_structure(client: &str) -> bool {
 
 /// Results that were cut.
 #[derive(Default)]
-pub(crate) struct Kept {
-    inner: Mutex<Inner>,
+pub(crate) struct KeptResults {
+    inner: Mutex<ResultQueue>,
 }
 
 #[derive(Default)]
-struct Inner {
+struct ResultQueue {
     results: VecDeque<(String, Arc<str>)>,
     size: usize,
 }
 
 /// A piece of a kept result.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Piece {
+pub(crate) struct KeptPiece {
     pub(crate) text: String,
     /// Where it begins, in bytes.
     pub(crate) offset: usize,
@@ -54,7 +54,7 @@ pub(crate) struct Piece {
     pub(crate) total: usize,
 }
 
-impl Kept {
+impl KeptResults {
     /// The handle under which the text is kept. It can't be guessed: clients without a session share what is kept. Without random
     /// numbers nothing is kept.
     fn keep(&self, text: String) -> String {
@@ -70,14 +70,14 @@ impl Kept {
     }
 
     /// A piece of a result; none if it is not kept, or no longer.
-    pub(crate) fn piece(&self, handle: &str, offset: usize, most: usize) -> Option<Piece> {
+    pub(crate) fn piece(&self, handle: &str, offset: usize, most: usize) -> Option<KeptPiece> {
         let inner = self.inner.lock();
         let text = inner.results.iter().find(|(known, _)| known == handle).map(|(_, text)| text.clone())?;
         drop(inner);
         let offset = text.floor_char_boundary(offset);
         let end = text.floor_char_boundary(offset.saturating_add(most));
         let next = (end < text.len()).then_some(end);
-        Some(Piece { text: text[offset..end].to_owned(), offset, next, total: text.len() })
+        Some(KeptPiece { text: text[offset..end].to_owned(), offset, next, total: text.len() })
     }
 
     /// A result as it is, or cut to what a client takes. What is short in all need not be read.
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_fits_passes_unchanged_and_a_long_text_is_read_on_to_its_end() {
-        let kept = Kept::default();
+        let kept = KeptResults::default();
         let fits = answer(json!({"content": [{"type": "text", "text": "é"}, {"type": "hologram"}], "odd": null}));
         assert_eq!(kept.cut(fits.clone(), 100, true).into_value(), fits);
         let text = "aé".repeat(1000);
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_long_structure_is_cut_too_and_the_oldest_results_go() {
-        let kept = Kept::default();
+        let kept = KeptResults::default();
         let long = answer(json!({"content": [], "structuredContent": {"x": "y".repeat(500)}}));
         // A client that checks it against a schema gets it whole.
         let both =

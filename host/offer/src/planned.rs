@@ -17,10 +17,10 @@ const NEW: Duration = Duration::from_secs(5);
 
 /// The planned tools of a session, by name. The registry of tools decides how long each is listed.
 #[derive(Default)]
-pub(crate) struct PlannedTools(Mutex<BTreeMap<String, Arc<PlannedTool>>>);
+pub(crate) struct PlannedTools(Mutex<BTreeMap<String, Arc<OfferedPlan>>>);
 
 /// A planned tool.
-pub(crate) struct PlannedTool {
+pub(crate) struct OfferedPlan {
     pub(crate) job: PlannedJob,
     /// The tools that it calls, each with the digest of its definition when it was planned.
     pub(crate) digests: Vec<(String, String)>,
@@ -28,7 +28,7 @@ pub(crate) struct PlannedTool {
     pub(crate) since: Instant,
 }
 
-impl PlannedTool {
+impl OfferedPlan {
     /// Whether the tools that it calls are as they were.
     pub(crate) fn is_current(&self, tools: &ScriptTools) -> bool {
         self.digests.iter().all(|(name, digest)| tools.digest(name).as_ref() == Some(digest))
@@ -36,12 +36,12 @@ impl PlannedTool {
 }
 
 impl PlannedTools {
-    pub(crate) fn all(&self) -> parking_lot::MutexGuard<'_, BTreeMap<String, Arc<PlannedTool>>> {
+    pub(crate) fn all(&self) -> parking_lot::MutexGuard<'_, BTreeMap<String, Arc<OfferedPlan>>> {
         self.0.lock()
     }
 
     /// Returns a tool by its name, with or without what all of their names begin with.
-    pub(crate) fn get(&self, name: &str) -> Option<Arc<PlannedTool>> {
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<OfferedPlan>> {
         let all = self.all();
         all.get(name).or_else(|| all.get(&format!("{PREFIX}{name}"))).cloned()
     }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::bounds::THEIRS;
 use crate::context::Context;
 use crate::error::CallError;
-use crate::planned::{PREFIX, PlannedTool};
+use crate::planned::{OfferedPlan, PREFIX};
 use crate::workflows::start;
 
 /// The server's name by which call_tool reaches planned tools.
@@ -69,7 +69,7 @@ pub(crate) async fn planned(
     let text =
         format!("What a model has planned for this request: {} It calls {}.", sentence(request), job.tools.join(", "));
     let mut all = context.planned.all();
-    let is_same = |known: &PlannedTool| {
+    let is_same = |known: &OfferedPlan| {
         (&known.job.code, &known.job.input_schema, &known.digests) == (&job.code, &job.input_schema, &digests)
     };
     // A server may be called so, and an earlier plan may still be in use.
@@ -100,7 +100,7 @@ pub(crate) async fn planned(
             read_only: only_reads,
         },
     };
-    all.insert(name, Arc::new(PlannedTool { job, digests, tool: tool.clone(), since: Instant::now() }));
+    all.insert(name, Arc::new(OfferedPlan { job, digests, tool: tool.clone(), since: Instant::now() }));
     Ok((tool, answer))
 }
 
@@ -155,6 +155,6 @@ pub(crate) fn reason(no_plan: &NoPlan) -> String {
 }
 
 /// Returns the parts of a planned tool that save_workflow keeps.
-pub(crate) fn to_save(context: &Context, name: &str) -> Result<Arc<PlannedTool>, CallError> {
+pub(crate) fn to_save(context: &Context, name: &str) -> Result<Arc<OfferedPlan>, CallError> {
     context.planned.get(name).ok_or_else(|| CallError::NoPlanned { name: quoted_text(name, 80) })
 }

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use crate::bounds::{self, first_that_fit};
-use crate::context::{Context, Lane, Lanes, starter};
+use crate::context::{CallLane, Context, Lanes, starter};
 use crate::error::CallError;
 
 /// The longest that `wait_for_process` waits, in seconds: clients give a call one minute.
@@ -225,12 +225,12 @@ fn manager(context: &Context) -> Result<Manager, CallError> {
 }
 
 /// The answer of a tool.
-type Answered<T> = Result<T, ProcessError>;
+type ProcessResult<T> = Result<T, ProcessError>;
 
 /// Returns a tool that works on the processes of the session's project, in a lane.
 pub(crate) fn in_lane<I: Send + 'static, O: Send + 'static>(
-    lane: fn(&Lanes) -> &Lane,
-    work: fn(&Manager, I) -> Answered<O>,
+    lane: fn(&Lanes) -> &CallLane,
+    work: fn(&Manager, I) -> ProcessResult<O>,
 ) -> impl Fn(Arc<Context>, I, Call) -> BoxFuture<'static, Result<O, CallError>> + Clone {
     move |context, asked, call| {
         let shared = context.clone();
@@ -276,21 +276,21 @@ fn about(status: &aiw_processes::ProcessStatus, message: &str) -> ProcessAnswer 
     ProcessAnswer { message: message.into(), process: ProcessSummary::of(status) }
 }
 
-pub(crate) fn create_process(manager: &Manager, asked: DefineRequest) -> Answered<ProcessAnswer> {
+pub(crate) fn create_process(manager: &Manager, asked: DefineRequest) -> ProcessResult<ProcessAnswer> {
     manager.define(&asked)?;
     Ok(about(&manager.get(&asked.id)?, "defined: start_process starts it"))
 }
 
-pub(crate) fn list_templates(manager: &Manager, _: Nothing) -> Answered<ProcessTemplates> {
+pub(crate) fn list_templates(manager: &Manager, _: Nothing) -> ProcessResult<ProcessTemplates> {
     manager.templates(None)
 }
 
-pub(crate) fn instantiate_template(manager: &Manager, asked: TemplateRequest) -> Answered<ProcessAnswer> {
+pub(crate) fn instantiate_template(manager: &Manager, asked: TemplateRequest) -> ProcessResult<ProcessAnswer> {
     let added = Handle::current().block_on(manager.instantiate(&asked, &Unasked))?;
     Ok(about(&manager.get(&added.added)?, "defined: start_process starts it"))
 }
 
-pub(crate) fn update_process(manager: &Manager, asked: RedefineRequest) -> Answered<ProcessAnswer> {
+pub(crate) fn update_process(manager: &Manager, asked: RedefineRequest) -> ProcessResult<ProcessAnswer> {
     let status = manager.redefine(asked)?;
     let message = match status.pid() {
         Some(_) => "it runs as before: restart_process starts it as it is defined now",
@@ -299,7 +299,7 @@ pub(crate) fn update_process(manager: &Manager, asked: RedefineRequest) -> Answe
     Ok(about(&status, message))
 }
 
-pub(crate) fn start_process(manager: &Manager, asked: OneProcess) -> Answered<ProcessAnswer> {
+pub(crate) fn start_process(manager: &Manager, asked: OneProcess) -> ProcessResult<ProcessAnswer> {
     let ids = std::slice::from_ref(&asked.id);
     // A file that the user has not allowed starts nothing: they look at it in a terminal.
     let results = Handle::current().block_on(manager.start(ids, &Unasked, &Unasked))?;
@@ -312,12 +312,12 @@ pub(crate) fn start_process(manager: &Manager, asked: OneProcess) -> Answered<Pr
     Ok(about(&started.status, message))
 }
 
-pub(crate) fn stop_process(manager: &Manager, asked: StopProcess) -> Answered<ProcessAnswer> {
+pub(crate) fn stop_process(manager: &Manager, asked: StopProcess) -> ProcessResult<ProcessAnswer> {
     let (status, ran) = manager.stop_within(&asked.id, asked.grace_period_ms.map(Duration::from_millis))?;
     Ok(about(&status, if ran { "stopped, with all that it started" } else { "it did not run" }))
 }
 
-pub(crate) fn restart_process(manager: &Manager, asked: OneProcess) -> Answered<ProcessAnswer> {
+pub(crate) fn restart_process(manager: &Manager, asked: OneProcess) -> ProcessResult<ProcessAnswer> {
     let ids = std::slice::from_ref(&asked.id);
     let heard = Heard::default();
     let results = Handle::current().block_on(manager.restart(ids, &Unasked, &heard))?;
@@ -326,7 +326,7 @@ pub(crate) fn restart_process(manager: &Manager, asked: OneProcess) -> Answered<
     Ok(about(&started.status, &told.collect::<Vec<String>>().join("; ")))
 }
 
-pub(crate) fn get_process_status(manager: &Manager, asked: OneProcess) -> Answered<ProcessAnswer> {
+pub(crate) fn get_process_status(manager: &Manager, asked: OneProcess) -> ProcessResult<ProcessAnswer> {
     let status = manager.get(&asked.id)?;
     let message = match status.state {
         RunState::NotStarted | RunState::Stopped => "start_process starts it",
@@ -339,7 +339,7 @@ pub(crate) fn get_process_status(manager: &Manager, asked: OneProcess) -> Answer
     Ok(ProcessAnswer { message: message.into(), process })
 }
 
-pub(crate) fn list_processes(manager: &Manager, asked: ListProcesses) -> Answered<ProcessList> {
+pub(crate) fn list_processes(manager: &Manager, asked: ListProcesses) -> ProcessResult<ProcessList> {
     let filter = asked.filter;
     let is_wanted = |status: &aiw_processes::ProcessStatus| {
         let has_state = match filter.state {
@@ -355,7 +355,7 @@ pub(crate) fn list_processes(manager: &Manager, asked: ListProcesses) -> Answere
     Ok(ProcessList { processes, left_out })
 }
 
-pub(crate) fn get_process_output(manager: &Manager, asked: OutputRequest) -> Answered<ProcessOutput> {
+pub(crate) fn get_process_output(manager: &Manager, asked: OutputRequest) -> ProcessResult<ProcessOutput> {
     let output = manager.output(&asked, bounds::RESULT / 2)?;
     let lines = match asked.from {
         Some(_) => output.lines.into_iter().map(|line| bounds::cut(line, bounds::LINE)).collect(),
@@ -364,7 +364,7 @@ pub(crate) fn get_process_output(manager: &Manager, asked: OutputRequest) -> Ans
     Ok(ProcessOutput { lines, ..output })
 }
 
-pub(crate) fn get_suggestions(manager: &Manager, asked: GetSuggestions) -> Answered<SuggestionList> {
+pub(crate) fn get_suggestions(manager: &Manager, asked: GetSuggestions) -> ProcessResult<SuggestionList> {
     let (suggestions, left_out) = first_that_fit(manager.suggestions(asked.current_process.as_deref())?.suggestions);
     Ok(SuggestionList { suggestions, left_out })
 }
@@ -435,14 +435,14 @@ impl Sleep {
         self.state().0
     }
 
-    fn begin(&self) -> Answered<Arc<Watch>> {
+    fn begin(&self) -> ProcessResult<Arc<Watch>> {
         let watch = Arc::new(Watch::new()?);
         self.state().1 = Some(watch.clone());
         Ok(watch)
     }
 }
 
-fn wait(manager: &Manager, asked: &WaitForProcess, sleep: &Sleep) -> Answered<ProcessWait> {
+fn wait(manager: &Manager, asked: &WaitForProcess, sleep: &Sleep) -> ProcessResult<ProcessWait> {
     let end = Instant::now() + Duration::from_secs(asked.timeout_seconds.unwrap_or(MAX_WAIT).min(MAX_WAIT));
     let what = match (&asked.line, asked.until) {
         (Some(line), _) => WaitFor::Line(anywhere(line)),
@@ -462,12 +462,12 @@ fn wait(manager: &Manager, asked: &WaitForProcess, sleep: &Sleep) -> Answered<Pr
     Ok(ProcessWait { done, message: message.into(), process: ProcessSummary::of(&status), line })
 }
 
-pub(crate) fn remove_process(manager: &Manager, asked: OneProcess) -> Answered<Message> {
+pub(crate) fn remove_process(manager: &Manager, asked: OneProcess) -> ProcessResult<Message> {
     manager.remove(std::slice::from_ref(&asked.id), Author::Model, &Unasked)?;
     Ok(Message { message: format!("removed `{}`, with its log", asked.id) })
 }
 
-pub(crate) fn export_processes(manager: &Manager, asked: ExportProcesses) -> Answered<Exported> {
+pub(crate) fn export_processes(manager: &Manager, asked: ExportProcesses) -> ProcessResult<Exported> {
     let request =
         ExportRequest { form: asked.format, file: asked.file_path.map(PathBuf::from), ..ExportRequest::default() };
     let exported = manager.export(&request)?;
@@ -480,7 +480,7 @@ pub(crate) fn export_processes(manager: &Manager, asked: ExportProcesses) -> Ans
     Ok(Exported { message: format!("{place}{missing}"), text })
 }
 
-pub(crate) fn import_processes(manager: &Manager, asked: ImportProcesses) -> Answered<Message> {
+pub(crate) fn import_processes(manager: &Manager, asked: ImportProcesses) -> ProcessResult<Message> {
     let names = manager.import(Path::new(&asked.file_path))?;
     let message = match names.as_slice() {
         [] => "the file defines no processes".to_owned(),
@@ -489,7 +489,7 @@ pub(crate) fn import_processes(manager: &Manager, asked: ImportProcesses) -> Ans
     Ok(Message { message: one_line(&message, 2000) })
 }
 
-pub(crate) fn create_snapshot(manager: &Manager, asked: NamedSnapshot) -> Answered<Message> {
+pub(crate) fn create_snapshot(manager: &Manager, asked: NamedSnapshot) -> ProcessResult<Message> {
     let running = match asked.name {
         Some(name) => manager.save_snapshot(&name.parse()?, false)?.running,
         None => manager.take_snapshot()?,
@@ -497,7 +497,7 @@ pub(crate) fn create_snapshot(manager: &Manager, asked: NamedSnapshot) -> Answer
     Ok(Message { message: format!("{} processes run: restore_snapshot starts them again", running.len()) })
 }
 
-pub(crate) fn restore_snapshot(manager: &Manager, asked: NamedSnapshot) -> Answered<Message> {
+pub(crate) fn restore_snapshot(manager: &Manager, asked: NamedSnapshot) -> ProcessResult<Message> {
     let heard = Heard::default();
     let results = match asked.name {
         Some(name) => Handle::current().block_on(manager.restore(&name.parse()?, &Unasked, &heard))?,
@@ -526,7 +526,7 @@ pub(crate) async fn ping(_: Arc<Context>, _: Nothing, _: Call) -> Result<Message
     Ok(Message { message: "pong".into() })
 }
 
-pub(crate) fn get_status(manager: &Manager, _: Nothing) -> Answered<Status> {
+pub(crate) fn get_status(manager: &Manager, _: Nothing) -> ProcessResult<Status> {
     let all = manager.list()?;
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").into(),

@@ -70,7 +70,7 @@ struct FoundServer {
 }
 
 #[derive(Serialize)]
-struct Offer {
+struct OfferedServer {
     message: String,
     /// The command that the user types.
     command: String,
@@ -163,7 +163,7 @@ pub(crate) async fn install_server(
         false => "it can't be installed: `ways` says why",
     };
     let description = one_line(&description, DESCRIPTION);
-    answer(&Offer {
+    answer(&OfferedServer {
         message: message.to_owned(),
         command,
         name,

@@ -78,20 +78,20 @@ struct Routed {
     tools: Vec<RoutedTool>,
     /// The servers' own words about all of their tools.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    notes: Vec<Note>,
+    notes: Vec<ServerNote>,
 }
 
 /// Tools for a script.
 #[derive(Serialize)]
-struct Declared {
+struct DeclaredTools {
     message: String,
     /// A line of TypeScript for each tool.
     declarations: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    notes: Vec<Note>,
+    notes: Vec<ServerNote>,
 }
 
-impl Declared {
+impl DeclaredTools {
     fn new(context: &Context, found: &FoundTools, offered: &[Option<Offered>], client: &str) -> Self {
         let mut declared = Self { message: message(found), declarations: String::new(), notes: notes(context, found) };
         // Twice: as text and as structure.
@@ -113,20 +113,21 @@ impl Declared {
 }
 
 #[derive(Serialize)]
-struct Note {
+struct ServerNote {
     server: String,
     says: String,
 }
 
 /// Returns the found servers' own words about all of their tools, up to a limit.
-fn notes(context: &Context, found: &FoundTools) -> Vec<Note> {
+fn notes(context: &Context, found: &FoundTools) -> Vec<ServerNote> {
     let mut servers: Vec<&str> = Vec::new();
     for found in &found.matches {
         if !servers.contains(&found.server.as_str()) {
             servers.push(&found.server);
         }
     }
-    let note = |server: &str| Some(Note { server: server.to_owned(), says: cut(&context.pool.instructions(server)?) });
+    let note =
+        |server: &str| Some(ServerNote { server: server.to_owned(), says: cut(&context.pool.instructions(server)?) });
     servers.into_iter().filter_map(note).take(MOST_NOTES).collect()
 }
 
@@ -158,15 +159,15 @@ struct RoutedTool {
 }
 
 #[derive(Serialize)]
-struct Listed {
+struct ListedTools {
     message: String,
-    tools: Vec<ListedTool>,
+    tools: Vec<RouteTool>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    notes: Vec<Note>,
+    notes: Vec<ServerNote>,
 }
 
 #[derive(Serialize)]
-struct ListedTool {
+struct RouteTool {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     server: String,
@@ -184,7 +185,7 @@ pub(crate) async fn intelligent_route(
     let (found, offered) = find(&context, asked.user_request.clone(), most).await?;
     // A script calls tools that are not listed, too.
     if asked.declarations {
-        return answer(&Declared::new(&context, &found, &offered, call.caller.name()));
+        return answer(&DeclaredTools::new(&context, &found, &offered, call.caller.name()));
     }
     let candidates: Vec<Offered> = offered.iter().flatten().cloned().collect();
     let planned = tokio::select! {
@@ -254,16 +255,16 @@ pub(crate) async fn search_tools(
     let most = asked.limit.unwrap_or(LISTED).clamp(1, MOST_LISTED);
     let (found, offered) = find(&context, asked.query, most).await?;
     if asked.declarations {
-        return answer(&Declared::new(&context, &found, &offered, call.caller.name()));
+        return answer(&DeclaredTools::new(&context, &found, &offered, call.caller.name()));
     }
-    let tool = |(found, offered): (&Match, Option<Offered>)| ListedTool {
+    let tool = |(found, offered): (&Match, Option<Offered>)| RouteTool {
         description: offered.as_ref().map(|offered| about(&offered.definition.value())).unwrap_or_default(),
         name: offered.map(|offered| offered.proxied),
         server: found.server.clone(),
         tool: found.tool.clone(),
     };
     let tools = found.matches.iter().zip(offered).map(tool).collect();
-    answer(&Listed { message: message(&found), tools, notes: notes(&context, &found) })
+    answer(&ListedTools { message: message(&found), tools, notes: notes(&context, &found) })
 }
 
 async fn find(

@@ -10,33 +10,33 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 /// How a run has ended, once it has.
-pub(crate) type Outcome = watch::Receiver<Option<Arc<EndedRun>>>;
+pub(crate) type RunOutcome = watch::Receiver<Option<Arc<EndedRun>>>;
 
 /// The runs of a session. They end with it.
 #[derive(Default)]
-pub(crate) struct Runs(Mutex<HashMap<String, Run>>);
+pub(crate) struct ScriptRuns(Mutex<HashMap<String, ScriptRun>>);
 
 /// A run.
-pub(crate) struct Run {
-    ended: Outcome,
+pub(crate) struct ScriptRun {
+    ended: RunOutcome,
     task: AbortHandle,
     begun: Instant,
 }
 
-impl Run {
-    pub(crate) fn new(ended: Outcome, task: AbortHandle) -> Self {
+impl ScriptRun {
+    pub(crate) fn new(ended: RunOutcome, task: AbortHandle) -> Self {
         Self { ended, task, begun: Instant::now() }
     }
 }
 
-impl Drop for Run {
+impl Drop for ScriptRun {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl Runs {
-    fn all(&self) -> MutexGuard<'_, HashMap<String, Run>> {
+impl ScriptRuns {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, ScriptRun>> {
         self.0.lock()
     }
 
@@ -53,13 +53,13 @@ impl Runs {
     }
 
     /// Adds a run under a name that can't be guessed: clients without a session share what runs.
-    pub(crate) fn add(&self, run: Run) -> Option<String> {
+    pub(crate) fn add(&self, run: ScriptRun) -> Option<String> {
         let id = aiw_core::random_hex::<16>().ok()?;
         self.all().insert(id.clone(), run);
         Some(id)
     }
 
-    pub(crate) fn get(&self, id: &str) -> Option<Outcome> {
+    pub(crate) fn get(&self, id: &str) -> Option<RunOutcome> {
         self.all().get(id).map(|run| run.ended.clone())
     }
 

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::ask::{Form, can_ask};
+use crate::ask::{FormAsker, can_ask};
 use crate::context::Context;
 use crate::error::CallError;
 use crate::planning::to_save;
@@ -88,7 +88,7 @@ pub(crate) async fn save_workflow(context: Arc<Context>, asked: SaveWorkflow, ca
     // What somebody wrote is not replaced.
     context.lanes.start.run(move || Ok(there.write(&written, OverWorkflow::Never)?)).await?;
     let approved = can_ask(&call.caller)
-        && match approve(&workflows, &kept, &tools, &Form(&call)).await {
+        && match approve(&workflows, &kept, &tools, &FormAsker(&call)).await {
             Err(ScriptError::Ask(_)) => false,
             approved => {
                 approved?;

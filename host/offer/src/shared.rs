@@ -23,7 +23,7 @@ pub(crate) struct SharedOffer {
     /// Taken when the client has begun.
     pub(crate) changes: Mutex<Option<mpsc::UnboundedReceiver<()>>>,
     /// The servers' tools by the names that the client knows: the server, and the tool's own name.
-    pub(crate) names: RwLock<Names>,
+    pub(crate) names: RwLock<ProxiedNames>,
     /// The listing choice of each server.
     pub(crate) choices: RwLock<Vec<ListingChoice>>,
     pub(crate) table: Vec<ToolEntry>,
@@ -31,10 +31,10 @@ pub(crate) struct SharedOffer {
 }
 
 /// See [`SharedOffer::names`].
-pub(crate) type Names = Arc<HashMap<String, (String, String)>>;
+pub(crate) type ProxiedNames = Arc<HashMap<String, (String, String)>>;
 
 /// The names of tools as the client knows them; none for a client that can neither list nor find them.
-pub(crate) fn names(offered: &[Offered], toolsets: &[Toolset]) -> Names {
+pub(crate) fn names(offered: &[Offered], toolsets: &[Toolset]) -> ProxiedNames {
     let reaches = [Toolset::Servers, Toolset::Routing].iter().any(|toolset| toolsets.contains(toolset));
     let offered = if reaches { offered } else { &[] };
     let own = |tool: &Offered| (tool.server.clone(), tool.definition.name().to_owned());

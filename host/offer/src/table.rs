@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::context::{Context, answer};
 use crate::error::CallError;
-use crate::input::{Input, input_schema, read};
+use crate::input::{ToolInput, input_schema, read};
 use crate::processes::in_lane;
 use crate::toolset::Toolset;
 use crate::{ci, history, processes, providers, registries, route, saved, servers, start, tasks, web, workflows};
@@ -458,14 +458,14 @@ pub fn own_tools() -> Vec<KnownTool> {
     table().into_iter().map(own).collect()
 }
 
-type Run =
+type RunTool =
     dyn Fn(Arc<Context>, Map<String, Value>, Call) -> BoxFuture<'static, Result<ToolAnswer, CallError>> + Send + Sync;
 
 /// One tool.
 pub(crate) struct ToolEntry {
     pub(crate) toolset: Toolset,
     pub(crate) tool: Tool,
-    run: Box<Run>,
+    run: Box<RunTool>,
 }
 
 impl ToolEntry {
@@ -479,7 +479,7 @@ impl ToolEntry {
         function: impl Fn(Arc<Context>, I, Call) -> F + Clone + Send + Sync + 'static,
     ) -> Self
     where
-        I: Input,
+        I: ToolInput,
         O: Serialize,
         F: Future<Output = Result<O, CallError>> + Send + 'static,
     {
@@ -500,7 +500,7 @@ impl ToolEntry {
         function: impl Fn(Arc<Context>, I, Call) -> F + Clone + Send + Sync + 'static,
     ) -> Self
     where
-        I: Input,
+        I: ToolInput,
         F: Future<Output = Result<ToolAnswer, CallError>> + Send + 'static,
     {
         let schema = input_schema::<I>();

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::bounds;
 use crate::context::Context;
 use crate::error::CallError;
-use crate::find::{Named, find};
+use crate::find::{TaskNames, find};
 
 /// The longest that `wait_task` waits, in seconds: clients give a call one minute, and none extends it.
 const MAX_WAIT: u64 = 45;
@@ -95,7 +95,7 @@ pub(crate) struct Report {
 /// Waits without a thread, so a thousand calls can.
 pub(crate) async fn wait_task(context: Arc<Context>, asked: WaitTask, call: Call) -> Result<Report, CallError> {
     let received = Instant::now();
-    let (shared, named) = (context.clone(), Named::new(asked.id, asked.pid)?);
+    let (shared, named) = (context.clone(), TaskNames::new(asked.id, asked.pid)?);
     let limit = Duration::from_secs(asked.timeout_seconds.min(MAX_WAIT));
     let task = context.lanes.wait.run(move || find(shared.client.everywhere()?, &named)).await?;
     let id = task.id;
@@ -176,11 +176,11 @@ pub(crate) struct LogLines {
 
 /// The last lines of a log.
 pub(crate) async fn get_task_logs(context: Arc<Context>, asked: GetTaskLogs, _: Call) -> Result<LogLines, CallError> {
-    let (shared, named) = (context.clone(), Named::new(asked.id, asked.pid)?);
+    let (shared, named) = (context.clone(), TaskNames::new(asked.id, asked.pid)?);
     context.lanes.look.run(move || lines(&shared, &named, asked.tail_lines)).await
 }
 
-fn lines(context: &Context, named: &Named, wanted: usize) -> Result<LogLines, CallError> {
+fn lines(context: &Context, named: &TaskNames, wanted: usize) -> Result<LogLines, CallError> {
     let tasks = context.client.everywhere()?;
     let task = find(tasks, named)?;
     // Read one more than is shown, to know whether there are more.
@@ -231,11 +231,11 @@ pub(crate) struct StopReport {
 
 /// Ends a task: SIGTERM to all its processes, 5 s, SIGKILL.
 pub(crate) async fn stop_task(context: Arc<Context>, asked: StopTask, _: Call) -> Result<StopReport, CallError> {
-    let (shared, named) = (context.clone(), Named::new(asked.id, asked.pid)?);
+    let (shared, named) = (context.clone(), TaskNames::new(asked.id, asked.pid)?);
     context.lanes.stop.run(move || stop(&shared, &named)).await
 }
 
-fn stop(context: &Context, named: &Named) -> Result<StopReport, CallError> {
+fn stop(context: &Context, named: &TaskNames) -> Result<StopReport, CallError> {
     let tasks = context.client.everywhere()?;
     let id = find(tasks, named)?.id;
     let stopped = tasks::stop(tasks, &[id])?.pop().ok_or(TaskError::NoTask { id: id.to_string() })?;

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use crate::ask::{ask, can_ask};
 use crate::context::Context;
 use crate::error::CallError;
-use crate::runs::Run;
+use crate::runs::ScriptRun;
 
 /// The longest that a call waits for a script: clients give a call one minute.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -70,7 +70,7 @@ struct RunAnswer {
 /// A whole answer.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Whole<'a> {
+struct WholeAnswer<'a> {
     content: [Value; 1],
     structured_content: &'a RawValue,
     is_error: bool,
@@ -122,13 +122,14 @@ pub(crate) async fn start(
         workflow: kept,
     };
     // The run holds what it needs, and not the session, with which it ends.
-    let reach = ScriptReach::new(home.clone(), context.pool.clone(), Some(call.clone()), writes, Asker(call.clone()));
+    let reach =
+        ScriptReach::new(home.clone(), context.pool.clone(), Some(call.clone()), writes, ClientAsker(call.clone()));
     let (tell, ended) = watch::channel(None);
     let task = tokio::spawn(async move {
         let ended = aiw_app::workflows::run(&home, &orchestrator, plan, reach, about).await;
         let _ = tell.send(Some(Arc::new(ended)));
     });
-    let id = context.runs.add(Run::new(ended, task.abort_handle()));
+    let id = context.runs.add(ScriptRun::new(ended, task.abort_handle()));
     let id = id.ok_or_else(|| CallError::Defect { problem: "the system gives no random numbers".into() })?;
     wait(context, &id, call, true).await
 }
@@ -210,16 +211,16 @@ fn answer(context: &Context, value: &impl Serialize, call: &Call) -> Result<Tool
     let defect = |e: serde_json::Error| CallError::Defect { problem: e.to_string() };
     let structure = serde_json::value::to_raw_value(value).map_err(defect)?;
     let text = json!({"type": "text", "text": structure.get()});
-    let whole = Whole { content: [text], structured_content: &structure, is_error: false };
+    let whole = WholeAnswer { content: [text], structured_content: &structure, is_error: false };
     let raw = serde_json::value::to_raw_value(&whole).map_err(defect)?;
     context.kept.fit(raw, call.caller.name()).map_err(CallError::Rpc)
 }
 
 /// Asks the user through the client.
-struct Asker(Call);
+struct ClientAsker(Call);
 
 #[async_trait]
-impl ScriptApprover for Asker {
+impl ScriptApprover for ClientAsker {
     async fn ask(&self, tool: &PlannedTool, arguments: &str, calls: usize) -> ScriptAnswer {
         let unasked = || ScriptAnswer::Unasked(unasked(tool));
         if !can_ask(&self.0.caller) {

@@ -81,37 +81,37 @@ impl ServerEndpoint {
         self.client.open(&self.policy, request, PATIENCE).await.map_err(NetError::without_paths)
     }
 
-    pub(crate) fn transport(self, raw: Raw) -> StreamableHttpClientTransport<Http> {
+    pub(crate) fn transport(self, raw: Raw) -> StreamableHttpClientTransport<HttpTransport> {
         let config = StreamableHttpClientTransportConfig::with_uri(self.url.as_str());
-        StreamableHttpClientTransport::with_client(Http { endpoint: Arc::new(self), raw }, config)
+        StreamableHttpClientTransport::with_client(HttpTransport { endpoint: Arc::new(self), raw }, config)
     }
 }
 
 /// rmcp's HTTP client trait, implemented over `net`.
 #[derive(Clone)]
-pub(crate) struct Http {
+pub(crate) struct HttpTransport {
     endpoint: Arc<ServerEndpoint>,
     raw: Raw,
 }
 
-type Failure = StreamableHttpError<NetError>;
+type HttpFailure = StreamableHttpError<NetError>;
 
 /// The data that rmcp passes along with each request.
-struct Given {
+struct RequestExtras {
     session: Option<Arc<str>>,
     token: Option<String>,
     headers: HashMap<HeaderName, HeaderValue>,
 }
 
-impl Http {
+impl HttpTransport {
     async fn send(
         &self,
         method: Method,
         url: &str,
         accept: &str,
         body: Vec<u8>,
-        given: Given,
-    ) -> Result<Streamed, Failure> {
+        given: RequestExtras,
+    ) -> Result<Streamed, HttpFailure> {
         let mut request = HttpRequest { method, body, ..HttpRequest::new(url) };
         let secrets = &mut request.secrets;
         secrets.extend(self.endpoint.secrets.iter().cloned());
@@ -123,7 +123,7 @@ impl Http {
             secrets.push((SESSION.into(), Secret::new(session.to_string())));
         }
         for (name, value) in &given.headers {
-            let value = value.to_str().map_err(|_| Failure::ReservedHeaderConflict(name.to_string()))?;
+            let value = value.to_str().map_err(|_| HttpFailure::ReservedHeaderConflict(name.to_string()))?;
             request.headers.push((name.to_string(), value.to_owned()));
         }
         if !accept.is_empty() {
@@ -136,7 +136,7 @@ impl Http {
             Some(bearer) => self.send_with(bearer.as_ref(), request).await,
             None => self.endpoint.open(&request).await,
         };
-        checked(answer.map_err(Failure::Client)?)
+        checked(answer.map_err(HttpFailure::Client)?)
     }
 
     /// Sends a request with a token, and once more if the server refuses it and there is another.
@@ -204,18 +204,18 @@ impl Http {
 }
 
 /// The answer, unless its status is an error.
-fn checked(answer: Streamed) -> Result<Streamed, Failure> {
+fn checked(answer: Streamed) -> Result<Streamed, HttpFailure> {
     let challenge = answer.header("www-authenticate").map(str::to_owned);
     match (answer.status, challenge) {
-        (401, challenge) => Err(Failure::AuthRequired(AuthRequiredError::new(challenge.unwrap_or_default()))),
-        (403, Some(challenge)) => Err(Failure::InsufficientScope(InsufficientScopeError::new(challenge, None))),
+        (401, challenge) => Err(HttpFailure::AuthRequired(AuthRequiredError::new(challenge.unwrap_or_default()))),
+        (403, Some(challenge)) => Err(HttpFailure::InsufficientScope(InsufficientScopeError::new(challenge, None))),
         (429 | 500..=599, _) if !is(&answer, JSON) => {
             let wait = answer.header("retry-after").map(str::to_owned);
             Err(HttpStatusError::new(answer.status, wait).into())
         }
-        (301..=308, _) => {
-            Err(Failure::UnexpectedServerResponse("the server redirects elsewhere, and aiw sends no body there".into()))
-        }
+        (301..=308, _) => Err(HttpFailure::UnexpectedServerResponse(
+            "the server redirects elsewhere, and aiw sends no body there".into(),
+        )),
         _ => Ok(answer),
     }
 }
@@ -226,12 +226,12 @@ fn is(answer: &Streamed, kind: &str) -> bool {
 }
 
 /// A whole body.
-async fn whole(mut answer: Streamed) -> Result<Vec<u8>, Failure> {
+async fn whole(mut answer: Streamed) -> Result<Vec<u8>, HttpFailure> {
     let mut body = Vec::new();
-    while let Some(piece) = answer.chunk().await.map_err(|e| Failure::Client(e.without_paths()))? {
+    while let Some(piece) = answer.chunk().await.map_err(|e| HttpFailure::Client(e.without_paths()))? {
         if body.len() + piece.len() > MAX_MESSAGE {
             let message = format!("an answer is longer than {} MiB", MAX_MESSAGE >> 20);
-            return Err(Failure::UnexpectedServerResponse(message.into()));
+            return Err(HttpFailure::UnexpectedServerResponse(message.into()));
         }
         body.extend_from_slice(&piece);
     }
@@ -246,11 +246,11 @@ fn refusal(body: &[u8]) -> Option<String> {
     is_nameless.then(|| aiw_core::one_line(said, 300))
 }
 
-fn status(answer: &Streamed) -> Failure {
-    Failure::UnexpectedServerResponse(Cow::from(format!("it answers with status {}", answer.status)))
+fn status(answer: &Streamed) -> HttpFailure {
+    HttpFailure::UnexpectedServerResponse(Cow::from(format!("it answers with status {}", answer.status)))
 }
 
-impl StreamableHttpClient for Http {
+impl StreamableHttpClient for HttpTransport {
     type Error = NetError;
 
     async fn post_message(
@@ -260,17 +260,17 @@ impl StreamableHttpClient for Http {
         session: Option<Arc<str>>,
         token: Option<String>,
         headers: HashMap<HeaderName, HeaderValue>,
-    ) -> Result<StreamableHttpPostResponse, Failure> {
+    ) -> Result<StreamableHttpPostResponse, HttpFailure> {
         self.raw.sent(&message);
         let in_session = session.is_some();
         let body = serde_json::to_vec(&message)?;
-        let given = Given { session, token, headers };
+        let given = RequestExtras { session, token, headers };
         let answer = self.send(Method::Post, &uri, &format!("{EVENTS}, {JSON}"), body, given).await?;
         let asked = matches!(message, ClientJsonRpcMessage::Request(_));
         let session = answer.header(SESSION).map(str::to_owned);
         match answer.status {
             202 | 204 => return Ok(StreamableHttpPostResponse::Accepted),
-            404 if in_session => return Err(Failure::SessionExpired),
+            404 if in_session => return Err(HttpFailure::SessionExpired),
             200..=299 if !asked && !is(&answer, EVENTS) => return Ok(StreamableHttpPostResponse::Accepted),
             200..=299 if is(&answer, EVENTS) => {
                 return Ok(StreamableHttpPostResponse::Sse(self.events(answer), session));
@@ -280,7 +280,7 @@ impl StreamableHttpClient for Http {
         if !is(&answer, JSON) {
             let kind = answer.header("content-type").map(str::to_owned);
             return Err(if (200..=299).contains(&answer.status) {
-                Failure::UnexpectedContentType(kind)
+                HttpFailure::UnexpectedContentType(kind)
             } else {
                 status(&answer)
             });
@@ -293,9 +293,9 @@ impl StreamableHttpClient for Http {
             // A server that was started anew does not know the session. Some say so with 400 instead of 404.
             let is_about_session = in_session && reason.to_ascii_lowercase().contains("session");
             return Err(if is_about_session {
-                Failure::SessionExpired
+                HttpFailure::SessionExpired
             } else {
-                Failure::UnexpectedServerResponse(format!("{failed}: {reason}").into())
+                HttpFailure::UnexpectedServerResponse(format!("{failed}: {reason}").into())
             });
         }
         match self.raw.received(&body).await {
@@ -310,8 +310,8 @@ impl StreamableHttpClient for Http {
         session: Arc<str>,
         token: Option<String>,
         headers: HashMap<HeaderName, HeaderValue>,
-    ) -> Result<(), Failure> {
-        let given = Given { session: Some(session), token, headers };
+    ) -> Result<(), HttpFailure> {
+        let given = RequestExtras { session: Some(session), token, headers };
         let answer = self.send(Method::Delete, &uri, "", Vec::new(), given).await?;
         match answer.status {
             200..=299 | 405 => Ok(()),
@@ -326,17 +326,17 @@ impl StreamableHttpClient for Http {
         last_event: Option<String>,
         token: Option<String>,
         mut headers: HashMap<HeaderName, HeaderValue>,
-    ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
+    ) -> Result<BoxStream<'static, Result<Sse, SseError>>, HttpFailure> {
         if let Some(Ok(last)) = last_event.as_deref().map(HeaderValue::from_str) {
             headers.insert(HeaderName::from_static("last-event-id"), last);
         }
-        let given = Given { session, token, headers };
+        let given = RequestExtras { session, token, headers };
         let answer = self.send(Method::Get, &uri, EVENTS, Vec::new(), given).await?;
         match answer.status {
             200..=299 if is(&answer, EVENTS) => Ok(self.events(answer)),
-            404 => Err(Failure::SessionExpired),
-            405 => Err(Failure::ServerDoesNotSupportSse),
-            200..=299 => Err(Failure::UnexpectedContentType(answer.header("content-type").map(str::to_owned))),
+            404 => Err(HttpFailure::SessionExpired),
+            405 => Err(HttpFailure::ServerDoesNotSupportSse),
+            200..=299 => Err(HttpFailure::UnexpectedContentType(answer.header("content-type").map(str::to_owned))),
             _ => Err(status(&answer)),
         }
     }

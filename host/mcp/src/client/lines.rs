@@ -29,22 +29,22 @@ const LINE: usize = 512;
 const BATCH: usize = 64 << 10;
 
 /// The stream from a server.
-pub(crate) type Input = Box<dyn AsyncRead + Send + Unpin>;
+pub(crate) type ServerInput = Box<dyn AsyncRead + Send + Unpin>;
 
 /// The stream to a server.
-pub(crate) type Output = Box<dyn AsyncWrite + Send + Unpin>;
+pub(crate) type ServerOutput = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// Both ways to a server, as rmcp sees them.
-pub(crate) struct Lines {
-    input: BufReader<Input>,
+pub(crate) struct LineTransport {
+    input: BufReader<ServerInput>,
     outbox: Outbox,
     raw: Raw,
     /// The bytes of a line that were read so far. They are kept here, because a read may be given up in the middle.
     line: Vec<u8>,
 }
 
-impl Lines {
-    pub(crate) fn new(input: Input, outbox: Outbox, raw: Raw) -> Self {
+impl LineTransport {
+    pub(crate) fn new(input: ServerInput, outbox: Outbox, raw: Raw) -> Self {
         Self { input: BufReader::with_capacity(64 << 10, input), outbox, raw, line: Vec::new() }
     }
 
@@ -87,13 +87,13 @@ fn trimmed(line: &[u8]) -> &[u8] {
     line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii()
 }
 
-impl Drop for Lines {
+impl Drop for LineTransport {
     fn drop(&mut self) {
         self.raw.over();
     }
 }
 
-impl Transport<RoleClient> for Lines {
+impl Transport<RoleClient> for LineTransport {
     type Error = io::Error;
 
     fn send(&mut self, message: ClientJsonRpcMessage) -> impl Future<Output = io::Result<()>> + Send + 'static {
@@ -126,7 +126,7 @@ pub(crate) struct Outbox(mpsc::UnboundedSender<Option<Vec<u8>>>);
 
 impl Outbox {
     /// Writes until it is closed, dropped, or nobody reads any more.
-    pub(crate) fn new(output: Output, raw: Raw) -> Self {
+    pub(crate) fn new(output: ServerOutput, raw: Raw) -> Self {
         let (sender, lines) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             let _ = write(output, lines).await;
@@ -148,7 +148,7 @@ impl Outbox {
     }
 }
 
-async fn write(mut output: Output, mut lines: mpsc::UnboundedReceiver<Option<Vec<u8>>>) -> io::Result<()> {
+async fn write(mut output: ServerOutput, mut lines: mpsc::UnboundedReceiver<Option<Vec<u8>>>) -> io::Result<()> {
     while let Some(Some(mut batch)) = lines.recv().await {
         let mut is_closed = false;
         // What has come meanwhile goes with it.

@@ -25,9 +25,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::events::{Events, RpcError};
 pub use self::http::{Bearer, ServerEndpoint};
-use self::lines::{Direct, Input, Lines, Outbox, Output};
+use self::lines::{Direct, LineTransport, Outbox, ServerInput, ServerOutput};
 pub use self::raw::value_of;
-use self::raw::{Back, Progress, Raw};
+use self::raw::{ClientService, ProgressSender, Raw};
 pub(crate) use self::request::failure;
 use self::request::{CANCELLED, cancellation};
 pub use self::request::{ClientError, McpRequest, Params};
@@ -45,7 +45,7 @@ pub struct ClientInfo {
 
 /// A connection to a server.
 pub struct McpClient {
-    service: RunningService<RoleClient, Back>,
+    service: RunningService<RoleClient, ClientService>,
     raw: Raw,
     server: Value,
     /// Takes requests, where rmcp does not have to.
@@ -65,15 +65,15 @@ impl McpClient {
     }
 
     fn over_lines(
-        input: Input,
-        output: Output,
+        input: ServerInput,
+        output: ServerOutput,
         info: ClientInfo,
         events: Arc<dyn Events>,
         patience: Duration,
     ) -> BoxFuture<'static, Result<Self, ClientError>> {
         let raw = Raw::new(events.clone());
         let outbox = Outbox::new(output, raw.clone());
-        let lines = Lines::new(input, outbox.clone(), raw.clone());
+        let lines = LineTransport::new(input, outbox.clone(), raw.clone());
         Box::pin(async move {
             let begun = Self::begin(lines, raw.clone(), info, events, patience).await?;
             Ok(Self { direct: Some(Direct::new(raw, outbox)), ..begun })
@@ -104,7 +104,7 @@ impl McpClient {
         // The newest version that has a handshake.
         let info = ClientConfig::new(capabilities, Implementation::new(info.name, info.version))
             .with_protocol_version(ProtocolVersion::V_2025_11_25);
-        let begun = tokio::time::timeout(patience, serve_client(Back::new(info, events), transport)).await;
+        let begun = tokio::time::timeout(patience, serve_client(ClientService::new(info, events), transport)).await;
         let service = begun
             .map_err(|_| ClientError::SlowStart(patience))?
             .map_err(|error| ClientError::Begin(Box::new(error)))?;
@@ -139,7 +139,7 @@ impl McpClient {
             let params = request.params.map(Params::value).transpose()?;
             let mut sent = CustomRequest::new(request.method, params);
             if let Some(progress) = request.progress {
-                sent.extensions_mut().insert(Progress(progress));
+                sent.extensions_mut().insert(ProgressSender(progress));
             }
             let sent = ClientRequest::CustomRequest(sent);
             let options = PeerRequestOptions::with_timeout(request.patience);

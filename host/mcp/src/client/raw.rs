@@ -36,12 +36,12 @@ const LISTS: [&str; 4] = ["tools", "prompts", "resources", "resourceTemplates"];
 /// The requests in progress on one connection.
 #[derive(Clone)]
 pub(crate) struct Raw {
-    shared: Arc<Shared>,
+    shared: Arc<SharedRaw>,
 }
 
-struct Shared {
+struct SharedRaw {
     /// Requests whose results are passed on unchanged.
-    pending: Mutex<Pending>,
+    pending: Mutex<PendingRequests>,
     /// The id of the next request past rmcp. rmcp has the first ids, for the beginning of the session.
     next: AtomicI64,
     /// The request that begins the session, and what was answered.
@@ -52,25 +52,25 @@ struct Shared {
     events: Arc<dyn Events>,
 }
 
-/// See [`Shared::pending`].
+/// See [`SharedRaw::pending`].
 #[derive(Default)]
-struct Pending {
+struct PendingRequests {
     /// rmcp's, by their ids.
-    requests: HashMap<RequestId, Option<Watched>>,
+    requests: HashMap<RequestId, Option<WatchedRequest>>,
     /// The requests past rmcp.
-    direct: BTreeMap<i64, Waiting>,
+    direct: BTreeMap<i64, WaitingCaller>,
     /// Whether the connection is over: no call is answered any more.
     is_over: bool,
 }
 
 /// A caller that waits for a request past rmcp.
-struct Waiting {
-    watched: Option<Watched>,
+struct WaitingCaller {
+    watched: Option<WatchedRequest>,
     answer: oneshot::Sender<ToolAnswer>,
 }
 
-impl Pending {
-    fn watched(&self) -> impl Iterator<Item = &Watched> {
+impl PendingRequests {
+    fn watched(&self) -> impl Iterator<Item = &WatchedRequest> {
         let direct = self.direct.values().map(|waiting| &waiting.watched);
         self.requests.values().chain(direct).flatten()
     }
@@ -82,7 +82,7 @@ pub(super) type ToolAnswer = Result<Box<RawValue>, RpcError>;
 /// The usual answer, which is read in one go. Anything else is looked at more closely.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Answered<'a> {
+struct PlainAnswer<'a> {
     jsonrpc: &'a str,
     id: i64,
     #[serde(borrow)]
@@ -91,17 +91,17 @@ struct Answered<'a> {
 
 /// Where the progress of a request goes. It travels with the request to [`Raw::sent`], which knows the token.
 #[derive(Clone)]
-pub(crate) struct Progress(pub(crate) mpsc::Sender<Value>);
+pub(crate) struct ProgressSender(pub(crate) mpsc::Sender<Value>);
 
 /// A request with progress.
-struct Watched {
+struct WatchedRequest {
     token: Value,
-    progress: Progress,
+    progress: ProgressSender,
 }
 
 impl Raw {
     pub(crate) fn new(events: Arc<dyn Events>) -> Self {
-        let shared = Shared {
+        let shared = SharedRaw {
             pending: Mutex::default(),
             next: AtomicI64::new(FIRST_ID),
             first: OnceLock::new(),
@@ -133,8 +133,8 @@ impl Raw {
             ClientRequest::CustomRequest(ref custom) => {
                 let token = custom.get_meta().get_progress_token();
                 let token = token.and_then(|token| serde_json::to_value(token).ok());
-                let progress = custom.extensions.get::<Progress>().cloned();
-                let watched = token.zip(progress).map(|(token, progress)| Watched { token, progress });
+                let progress = custom.extensions.get::<ProgressSender>().cloned();
+                let watched = token.zip(progress).map(|(token, progress)| WatchedRequest { token, progress });
                 self.pending().requests.insert(request.id.clone(), watched);
             }
             ClientRequest::InitializeRequest(_) => drop(self.shared.first.set(request.id.clone())),
@@ -142,7 +142,7 @@ impl Raw {
         }
     }
 
-    fn pending(&self) -> MutexGuard<'_, Pending> {
+    fn pending(&self) -> MutexGuard<'_, PendingRequests> {
         self.shared.pending.lock()
     }
 
@@ -150,13 +150,13 @@ impl Raw {
     /// connection has ended. If it ends later, the answer never comes.
     pub(crate) fn expect(&self, progress: Option<mpsc::Sender<Value>>) -> Option<(i64, oneshot::Receiver<ToolAnswer>)> {
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
-        let watched = progress.map(|progress| Watched { token: id.into(), progress: Progress(progress) });
+        let watched = progress.map(|progress| WatchedRequest { token: id.into(), progress: ProgressSender(progress) });
         let (sender, answer) = oneshot::channel();
         let mut pending = self.pending();
         if pending.is_over {
             return None;
         }
-        pending.direct.insert(id, Waiting { watched, answer: sender });
+        pending.direct.insert(id, WaitingCaller { watched, answer: sender });
         Some((id, answer))
     }
 
@@ -188,7 +188,7 @@ impl Raw {
             return false;
         }
         let Ok(text) = std::str::from_utf8(bytes) else { return false };
-        let Ok(Answered { jsonrpc: "2.0", id, result }) = serde_json::from_str(text) else { return false };
+        let Ok(PlainAnswer { jsonrpc: "2.0", id, result }) = serde_json::from_str(text) else { return false };
         let Some(waiting) = self.pending().direct.remove(&id) else { return false };
         // The caller may have given up just now.
         let _ = waiting.answer.send(Ok(result.to_owned()));
@@ -196,7 +196,7 @@ impl Raw {
     }
 
     /// Returns the caller that waits for an answer: whether rmcp does, or the request past it.
-    fn taken(&self, id: &RequestId) -> (bool, Option<Waiting>) {
+    fn taken(&self, id: &RequestId) -> (bool, Option<WaitingCaller>) {
         let mut pending = self.pending();
         let direct = match id {
             RequestId::Number(id) => pending.direct.remove(id),
@@ -325,18 +325,18 @@ fn answer_of(fields: &mut Map<String, Value>) -> ToolAnswer {
 }
 
 /// The way back to the server.
-pub(crate) struct Back {
+pub(crate) struct ClientService {
     info: ClientConfig,
     events: Arc<dyn Events>,
 }
 
-impl Back {
+impl ClientService {
     pub(crate) fn new(info: ClientConfig, events: Arc<dyn Events>) -> Self {
         Self { info, events }
     }
 }
 
-impl Service<RoleClient> for Back {
+impl Service<RoleClient> for ClientService {
     async fn handle_request(
         &self,
         request: ServerRequest,

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use rmcp::model::{ErrorData, GetMeta, JsonRpcMessage, ProgressToken, RequestId};
 use serde_json::json;
 
-use super::log::Log;
+use super::log::StreamLog;
 use super::session::{HttpSession, SessionError};
 use crate::wire::Incoming;
 
 impl HttpSession {
     /// Passes the messages on. All answers come in one log; there is none if nothing is to be answered.
-    pub(super) async fn batch(self: &Arc<Self>, batch: Vec<Incoming>) -> Result<Option<Arc<Log>>, SessionError> {
+    pub(super) async fn batch(self: &Arc<Self>, batch: Vec<Incoming>) -> Result<Option<Arc<StreamLog>>, SessionError> {
         let log = self.log();
         let (mut taken, mut is_asked, mut is_refused) = (Vec::with_capacity(batch.len()), false, false);
         // The last answer ends the log, so all requests are known to it before one is passed on.

@@ -10,7 +10,7 @@ use rmcp::model::{ClientRequest, ErrorData, GetMeta, JsonRpcMessage, ProtocolVer
 use rmcp::service::RxJsonRpcMessage;
 use serde_json::{Map, Value};
 
-use super::reply::{Refusal, error, no_method, refused};
+use super::reply::{RefusedMessage, error, no_method, refused};
 use super::sessions::Unbound;
 
 pub(super) const SESSION: &str = "mcp-session-id";
@@ -18,7 +18,7 @@ pub(super) const VERSION: &str = "mcp-protocol-version";
 pub(super) const LAST_EVENT: &str = "last-event-id";
 
 /// Returns the version in the header, which may be an unknown one.
-pub(super) fn version(headers: &HeaderMap) -> Result<Option<ProtocolVersion>, Refusal> {
+pub(super) fn version(headers: &HeaderMap) -> Result<Option<ProtocolVersion>, RefusedMessage> {
     let text = single(headers, VERSION).map_err(|problem| error(StatusCode::BAD_REQUEST, &problem))?;
     Ok(text.and_then(|text| serde_json::from_value(text.into()).ok()))
 }
@@ -54,7 +54,7 @@ pub(super) fn check_handshake(
     header: Option<&ProtocolVersion>,
     body: &ProtocolVersion,
     id: &RequestId,
-) -> Result<(), Refusal> {
+) -> Result<(), RefusedMessage> {
     if header.is_some_and(|header| header != body) {
         let message = "the header `MCP-Protocol-Version` and `params.protocolVersion` differ";
         return Err(refused(ErrorData::invalid_request(message, None), Some(id.clone())));
@@ -66,7 +66,7 @@ pub(super) fn check_handshake(
 }
 
 /// A message in a session: its version must be one that has sessions.
-pub(super) fn check_session(header: Option<&ProtocolVersion>) -> Result<(), Refusal> {
+pub(super) fn check_session(header: Option<&ProtocolVersion>) -> Result<(), RefusedMessage> {
     match header {
         Some(version) if !ProtocolVersion::KNOWN_VERSIONS.contains(version) => {
             Err(error(StatusCode::BAD_REQUEST, &format!("`MCP-Protocol-Version: {version}` is not supported")))
@@ -85,7 +85,7 @@ pub(super) fn check(
     message: &RxJsonRpcMessage<RoleServer>,
     body: &[u8],
     unbound: &Unbound,
-) -> Result<(), Refusal> {
+) -> Result<(), RefusedMessage> {
     let id = match message {
         JsonRpcMessage::Request(request) => Some(request.id.clone()),
         JsonRpcMessage::Notification(_) => None,
@@ -121,7 +121,7 @@ fn version_of(message: &RxJsonRpcMessage<RoleServer>) -> Option<ProtocolVersion>
     }
 }
 
-fn mismatch(problem: String, id: Option<RequestId>) -> Refusal {
+fn mismatch(problem: String, id: Option<RequestId>) -> RefusedMessage {
     refused(ErrorData::header_mismatch(problem, None), id)
 }
 

@@ -16,14 +16,14 @@ pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// The messages of a stream: those that answer a request, or those that belong to none.
 #[derive(Debug)]
-pub(super) struct Log {
+pub(super) struct StreamLog {
     number: u64,
-    state: Mutex<State>,
+    state: Mutex<StreamState>,
     changed: Notify,
 }
 
 #[derive(Debug)]
-struct State {
+struct StreamState {
     messages: VecDeque<String>,
     bytes: usize,
     /// The index of the first message that is kept. They are counted from 1; 0 is the beginning.
@@ -39,7 +39,7 @@ struct State {
     is_read: bool,
 }
 
-impl State {
+impl StreamState {
     fn next(&self) -> u64 {
         self.first + self.messages.len() as u64
     }
@@ -52,9 +52,9 @@ impl State {
     }
 }
 
-impl Log {
+impl StreamLog {
     pub(super) fn new(number: u64) -> Arc<Self> {
-        let state = State {
+        let state = StreamState {
             messages: VecDeque::new(),
             bytes: 0,
             first: 1,
@@ -71,7 +71,7 @@ impl Log {
         self.number
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, StreamState> {
         self.state.lock()
     }
 
@@ -150,7 +150,7 @@ impl Log {
     }
 
     /// Reads everything. `is_primed`: this client knows the empty event that tells it where to resume.
-    pub(super) fn read_from_start(self: &Arc<Self>, is_primed: bool) -> Reader {
+    pub(super) fn read_from_start(self: &Arc<Self>, is_primed: bool) -> LogReader {
         let beginning = format!("id: {}-0\nretry: 1000\n{}\n", self.number, if is_primed { "data:\n" } else { "" });
         let mut reader = self.read_from(1);
         reader.beginning = Some(beginning);
@@ -158,13 +158,13 @@ impl Log {
     }
 
     /// Reads what no reader has had.
-    pub(super) fn read_unread(self: &Arc<Self>) -> Reader {
+    pub(super) fn read_unread(self: &Arc<Self>) -> LogReader {
         let unread = self.state().unread;
         self.read_from(unread)
     }
 
     /// Reads from a message on. Whoever read before ends.
-    pub(super) fn read_from(self: &Arc<Self>, from: u64) -> Reader {
+    pub(super) fn read_from(self: &Arc<Self>, from: u64) -> LogReader {
         let number = {
             let mut state = self.state();
             state.reader += 1;
@@ -172,20 +172,20 @@ impl Log {
             state.reader
         };
         self.changed.notify_waiters();
-        Reader { log: self.clone(), number, next: from, beginning: None }
+        LogReader { log: self.clone(), number, next: from, beginning: None }
     }
 }
 
 /// Reads a stream as server-sent events.
 #[derive(Debug)]
-pub(super) struct Reader {
-    log: Arc<Log>,
+pub(super) struct LogReader {
+    log: Arc<StreamLog>,
     number: u64,
     next: u64,
     beginning: Option<String>,
 }
 
-impl Reader {
+impl LogReader {
     /// The next event; none at the end.
     pub(super) async fn next(&mut self) -> Option<String> {
         if let Some(beginning) = self.beginning.take() {
@@ -217,7 +217,7 @@ impl Reader {
     }
 }
 
-impl Drop for Reader {
+impl Drop for LogReader {
     fn drop(&mut self) {
         let mut state = self.log.state();
         if state.reader == self.number {
@@ -232,7 +232,7 @@ pub(super) fn place(event: &str) -> Option<(u64, u64)> {
     Some((number.parse().ok()?, index.parse().ok()?))
 }
 
-impl Log {
+impl StreamLog {
     /// Whether a message with this index was ever sent.
     pub(super) fn knows(&self, index: u64) -> bool {
         index < self.state().next()

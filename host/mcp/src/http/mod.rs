@@ -26,12 +26,12 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::headers::{LAST_EVENT, SESSION};
-use self::log::Log;
+use self::log::StreamLog;
 pub use self::reply::ReplyBody;
-use self::reply::{JSON, Refusal, SSE, accepted, error, failed, refused, unavailable};
+use self::reply::{JSON, RefusedMessage, SSE, accepted, error, failed, refused, unavailable};
 use self::session::{HttpSession, SessionError};
 pub use self::sessions::HttpLimits;
-use self::sessions::{STOPPING, Sessions};
+use self::sessions::{HttpSessions, STOPPING};
 use crate::Offer;
 use crate::incoming::ToolCall;
 use crate::wire::{Incoming, no_batches, parse, takes_batches};
@@ -42,7 +42,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// A server of sessions over streamable HTTP. Its clones share them.
 #[derive(Clone)]
 pub struct HttpServer {
-    sessions: Arc<Sessions>,
+    sessions: Arc<HttpSessions>,
     /// Changes when all open streams are to end.
     cut: Arc<watch::Sender<()>>,
 }
@@ -54,7 +54,7 @@ impl HttpServer {
         limits: HttpLimits,
         stop: CancellationToken,
     ) -> Self {
-        Self { sessions: Sessions::new(Box::new(make), limits, stop), cut: Arc::default() }
+        Self { sessions: HttpSessions::new(Box::new(make), limits, stop), cut: Arc::default() }
     }
 
     /// Ends every open stream: who has it may not ask any more. Sessions go on, and who may ask can resume.
@@ -95,7 +95,7 @@ impl HttpServer {
         })
     }
 
-    async fn post(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response<ReplyBody>, Refusal> {
+    async fn post(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response<ReplyBody>, RefusedMessage> {
         if !(accepts(headers, JSON) && accepts(headers, SSE)) {
             let message = "the header `Accept` must list application/json and text/event-stream";
             return Err(error(StatusCode::NOT_ACCEPTABLE, message));
@@ -103,8 +103,8 @@ impl HttpServer {
         let message = match parse(body) {
             Some(Incoming::Message(message)) => *message,
             Some(Incoming::Call(call)) => match self.call(headers, call).await? {
-                Called::Answered(response) => return Ok(response),
-                Called::Modern(message) => *message,
+                CallOutcome::Answered(response) => return Ok(response),
+                CallOutcome::Modern(message) => *message,
             },
             Some(Incoming::Batch(batch)) => return Box::pin(self.batch(headers, batch)).await,
             Some(Incoming::Refused(problem, id)) => return Err(refused(problem, id)),
@@ -122,7 +122,7 @@ impl HttpServer {
         headers: &HeaderMap,
         message: RxJsonRpcMessage<RoleServer>,
         body: &Bytes,
-    ) -> Result<Response<ReplyBody>, Refusal> {
+    ) -> Result<Response<ReplyBody>, RefusedMessage> {
         let version = headers::version(headers)?;
         if headers::is_modern(&message, version.as_ref()) {
             let unbound = self.sessions.without_session(&meta_of(&message)).await;
@@ -142,21 +142,21 @@ impl HttpServer {
     }
 
     /// A tool call. One of a version without sessions is left to rmcp.
-    async fn call(&self, headers: &HeaderMap, call: ToolCall) -> Result<Called, Refusal> {
+    async fn call(&self, headers: &HeaderMap, call: ToolCall) -> Result<CallOutcome, RefusedMessage> {
         let version = headers::version(headers)?;
         if !call.is_of_a_session() || version.as_ref().is_some_and(headers::is_late) {
             let invalid = || refused(ErrorData::invalid_request("this is not a request of JSON-RPC 2.0", None), None);
-            return Ok(Called::Modern(Box::new(call.for_rmcp().ok_or_else(invalid)?)));
+            return Ok(CallOutcome::Modern(Box::new(call.for_rmcp().ok_or_else(invalid)?)));
         }
         headers::check_session(version.as_ref())?;
         let session = self.session(headers)?;
         let _hold = session.hold();
         let asked = session.call(call).await;
-        Ok(Called::Answered(answer_in(&session, asked).await?))
+        Ok(CallOutcome::Answered(answer_in(&session, asked).await?))
     }
 
     /// Several messages at once.
-    async fn batch(&self, headers: &HeaderMap, batch: Vec<Incoming>) -> Result<Response<ReplyBody>, Refusal> {
+    async fn batch(&self, headers: &HeaderMap, batch: Vec<Incoming>) -> Result<Response<ReplyBody>, RefusedMessage> {
         let version = headers::version(headers)?;
         if !version.as_ref().is_none_or(takes_batches) {
             return Err(refused(no_batches(), None));
@@ -177,7 +177,7 @@ impl HttpServer {
         &self,
         headers: &HeaderMap,
         message: RxJsonRpcMessage<RoleServer>,
-    ) -> Result<Response<ReplyBody>, Refusal> {
+    ) -> Result<Response<ReplyBody>, RefusedMessage> {
         if headers.contains_key(SESSION) {
             return Err(error(StatusCode::BAD_REQUEST, "this session has begun already"));
         }
@@ -195,7 +195,7 @@ impl HttpServer {
         Ok(response)
     }
 
-    fn get(&self, headers: &HeaderMap) -> Result<Response<ReplyBody>, Refusal> {
+    fn get(&self, headers: &HeaderMap) -> Result<Response<ReplyBody>, RefusedMessage> {
         if !accepts(headers, SSE) {
             return Err(error(StatusCode::NOT_ACCEPTABLE, "the header `Accept` must list text/event-stream"));
         }
@@ -213,14 +213,14 @@ impl HttpServer {
         Ok(reply::stream(reader, session))
     }
 
-    fn delete(&self, headers: &HeaderMap) -> Result<Response<ReplyBody>, Refusal> {
+    fn delete(&self, headers: &HeaderMap) -> Result<Response<ReplyBody>, RefusedMessage> {
         has_sessions(headers)?;
         self.session(headers)?.end();
         Ok(accepted())
     }
 
     /// The session that a request names.
-    fn session(&self, headers: &HeaderMap) -> Result<Arc<HttpSession>, Refusal> {
+    fn session(&self, headers: &HeaderMap) -> Result<Arc<HttpSession>, RefusedMessage> {
         let mut ids = headers.get_all(SESSION).iter();
         let (Some(id), None) = (ids.next(), ids.next()) else {
             return Err(error(StatusCode::BAD_REQUEST, "the header `Mcp-Session-Id` is missing"));
@@ -231,7 +231,7 @@ impl HttpServer {
 }
 
 /// The outcome of a tool call.
-enum Called {
+enum CallOutcome {
     Answered(Response<ReplyBody>),
     Modern(Box<RxJsonRpcMessage<RoleServer>>),
 }
@@ -240,7 +240,7 @@ enum Called {
 async fn speak(
     session: &Arc<HttpSession>,
     message: RxJsonRpcMessage<RoleServer>,
-) -> Result<Response<ReplyBody>, Refusal> {
+) -> Result<Response<ReplyBody>, RefusedMessage> {
     if !matches!(message, JsonRpcMessage::Request(_)) {
         session.tell(message).await.map_err(failed)?;
         return Ok(accepted());
@@ -251,8 +251,8 @@ async fn speak(
 /// The answer to a request: a document if it comes soon, else a stream.
 async fn answer_in(
     session: &Arc<HttpSession>,
-    asked: Result<Arc<Log>, SessionError>,
-) -> Result<Response<ReplyBody>, Refusal> {
+    asked: Result<Arc<StreamLog>, SessionError>,
+) -> Result<Response<ReplyBody>, RefusedMessage> {
     let log = asked.map_err(failed)?;
     if let Some(answer) = log.whole(session.soon()).await {
         session.forget(&log);
@@ -270,7 +270,7 @@ fn meta_of(message: &RxJsonRpcMessage<RoleServer>) -> RequestMetaObject {
 }
 
 /// Versions with sessions have GET and DELETE; later ones have neither.
-fn has_sessions(headers: &HeaderMap) -> Result<(), Refusal> {
+fn has_sessions(headers: &HeaderMap) -> Result<(), RefusedMessage> {
     match headers::version(headers)? {
         Some(version) if !version.has_initialize() => {
             Err(error(StatusCode::METHOD_NOT_ALLOWED, "this version of the protocol has no sessions"))

@@ -16,7 +16,7 @@ use rmcp::service::TxJsonRpcMessage;
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::log::Reader;
+use super::log::LogReader;
 use super::session::{HttpSession, SessionError};
 
 pub(super) const JSON: &str = "application/json";
@@ -37,35 +37,35 @@ pub(super) fn accepted() -> Response<ReplyBody> {
 }
 
 /// The answer to a message that is refused.
-pub(super) type Refusal = Box<Response<ReplyBody>>;
+pub(super) type RefusedMessage = Box<Response<ReplyBody>>;
 
 /// A refusal that no id belongs to.
-pub(super) fn error(status: StatusCode, message: &str) -> Refusal {
+pub(super) fn error(status: StatusCode, message: &str) -> RefusedMessage {
     let code = if status == StatusCode::NOT_FOUND { -32001 } else { -32000 };
     let message = json!({"jsonrpc": "2.0", "id": null, "error": {"code": code, "message": message}});
     Box::new(json(status, message.to_string()))
 }
 
 /// The server can't take it now.
-pub(super) fn unavailable(why: &'static str) -> Refusal {
+pub(super) fn unavailable(why: &'static str) -> RefusedMessage {
     error(StatusCode::SERVICE_UNAVAILABLE, why)
 }
 
 /// A message that is not valid.
-pub(super) fn refused(problem: ErrorData, id: Option<RequestId>) -> Refusal {
+pub(super) fn refused(problem: ErrorData, id: Option<RequestId>) -> RefusedMessage {
     let message = TxJsonRpcMessage::<RoleServer>::error(problem, id);
     Box::new(json(StatusCode::BAD_REQUEST, serde_json::to_string(&message).unwrap_or_default()))
 }
 
 /// The method is not one of this version's.
-pub(super) fn no_method(method: &str, id: Option<RequestId>) -> Refusal {
+pub(super) fn no_method(method: &str, id: Option<RequestId>) -> RefusedMessage {
     let problem = ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("there is no method `{method}`"), None);
     let mut response = refused(problem, id);
     *response.status_mut() = StatusCode::NOT_FOUND;
     response
 }
 
-pub(super) fn failed(problem: SessionError) -> Refusal {
+pub(super) fn failed(problem: SessionError) -> RefusedMessage {
     let message = problem.message();
     match problem {
         SessionError::Ended => error(StatusCode::NOT_FOUND, message),
@@ -75,7 +75,7 @@ pub(super) fn failed(problem: SessionError) -> Refusal {
 }
 
 /// The events of a session's stream. The session counts as used while it is open.
-pub(super) fn stream(reader: Reader, session: Arc<HttpSession>) -> Response<ReplyBody> {
+pub(super) fn stream(reader: LogReader, session: Arc<HttpSession>) -> Response<ReplyBody> {
     let hold = session.hold();
     let events = stream::unfold((reader, hold), |(mut reader, hold)| async move {
         let event = tokio::select! {

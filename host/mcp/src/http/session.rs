@@ -16,7 +16,7 @@ use rmcp::transport::Transport;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::log::{Log, Reader, place};
+use super::log::{LogReader, StreamLog, place};
 use super::ticks::Ticks;
 use crate::incoming::ToolCall;
 use crate::lane::Lane;
@@ -52,22 +52,22 @@ impl SessionError {
 pub(super) struct HttpSession {
     id: String,
     inbox: mpsc::Sender<RxJsonRpcMessage<RoleServer>>,
-    desk: Mutex<Desk>,
+    desk: Mutex<SessionDesk>,
     /// The messages that belong to no request.
-    general: Arc<Log>,
+    general: Arc<StreamLog>,
     end: CancellationToken,
     /// Takes tool calls past rmcp, once the session has begun.
     lane: OnceLock<Arc<Lane>>,
     ticks: Arc<Ticks>,
 }
 
-struct Desk {
+struct SessionDesk {
     streams: u64,
     version: Option<ProtocolVersion>,
-    open: HashMap<RequestId, Arc<Log>>,
+    open: HashMap<RequestId, Arc<StreamLog>>,
     tokens: HashMap<ProgressToken, RequestId>,
     /// Since when, how many bytes, and what.
-    ended: VecDeque<(Instant, usize, Arc<Log>)>,
+    ended: VecDeque<(Instant, usize, Arc<StreamLog>)>,
     ended_bytes: usize,
     /// The number of its current users.
     holds: usize,
@@ -78,7 +78,7 @@ impl HttpSession {
     /// A session and its server's side.
     pub(super) fn new(id: String, end: CancellationToken, ticks: Arc<Ticks>) -> (Arc<Self>, Link) {
         let (inbox, messages) = mpsc::channel(16);
-        let desk = Desk {
+        let desk = SessionDesk {
             streams: 0,
             version: None,
             open: HashMap::new(),
@@ -88,7 +88,7 @@ impl HttpSession {
             holds: 0,
             used: Instant::now(),
         };
-        let (desk, general, lane) = (Mutex::new(desk), Log::new(0), OnceLock::new());
+        let (desk, general, lane) = (Mutex::new(desk), StreamLog::new(0), OnceLock::new());
         let session = Arc::new(Self { id, inbox, desk, general, end, lane, ticks });
         (session.clone(), Link { session, messages })
     }
@@ -97,7 +97,7 @@ impl HttpSession {
         &self.id
     }
 
-    fn desk(&self) -> MutexGuard<'_, Desk> {
+    fn desk(&self) -> MutexGuard<'_, SessionDesk> {
         self.desk.lock()
     }
 
@@ -149,7 +149,7 @@ impl HttpSession {
     }
 
     /// Passes a request on. Its answer comes in the log, after what the server says meanwhile.
-    pub(super) async fn ask(&self, message: RxJsonRpcMessage<RoleServer>) -> Result<Arc<Log>, SessionError> {
+    pub(super) async fn ask(&self, message: RxJsonRpcMessage<RoleServer>) -> Result<Arc<StreamLog>, SessionError> {
         let JsonRpcMessage::Request(request) = &message else { return Err(SessionError::Ended) };
         let log = self.log();
         self.open(&log, &request.id, request.request.get_meta().get_progress_token())?;
@@ -158,7 +158,7 @@ impl HttpSession {
     }
 
     /// Takes a tool call as [`Self::request`] takes a request.
-    pub(super) async fn call(self: &Arc<Self>, call: ToolCall) -> Result<Arc<Log>, SessionError> {
+    pub(super) async fn call(self: &Arc<Self>, call: ToolCall) -> Result<Arc<StreamLog>, SessionError> {
         let log = self.log();
         self.open(&log, &call.id, call.progress_token())?;
         self.begin(call).await?;
@@ -181,16 +181,16 @@ impl HttpSession {
     }
 
     /// A new stream.
-    pub(super) fn log(&self) -> Arc<Log> {
+    pub(super) fn log(&self) -> Arc<StreamLog> {
         let mut desk = self.desk();
         desk.streams += 1;
-        Log::new(desk.streams)
+        StreamLog::new(desk.streams)
     }
 
     /// The answer to a request will come in this stream.
     pub(super) fn open(
         &self,
-        log: &Arc<Log>,
+        log: &Arc<StreamLog>,
         id: &RequestId,
         token: Option<ProgressToken>,
     ) -> Result<(), SessionError> {
@@ -229,7 +229,7 @@ impl HttpSession {
         }
         // A cancelled request has no answer.
         if let Some(id) = cancelled {
-            self.close(&id, Log::cancel);
+            self.close(&id, StreamLog::cancel);
         }
         Ok(())
     }
@@ -242,7 +242,7 @@ impl HttpSession {
     }
 
     /// A request has its answer, or will have none.
-    fn close(&self, id: &RequestId, end: impl FnOnce(&Log)) {
+    fn close(&self, id: &RequestId, end: impl FnOnce(&StreamLog)) {
         let mut desk = self.desk();
         let Some(log) = desk.open.remove(id) else { return };
         desk.tokens.retain(|_, request| request != id);
@@ -265,7 +265,7 @@ impl HttpSession {
     }
 
     /// A stream that nobody will read on.
-    pub(super) fn forget(&self, log: &Arc<Log>) {
+    pub(super) fn forget(&self, log: &Arc<StreamLog>) {
         let mut desk = self.desk();
         let place = desk.ended.iter().rposition(|(.., ended)| ended.number() == log.number());
         if let Some((_, bytes, _)) = place.and_then(|place| desk.ended.remove(place)) {
@@ -274,12 +274,12 @@ impl HttpSession {
     }
 
     /// Reads what belongs to no request, from the first message that nobody has read.
-    pub(super) fn listen(&self) -> Reader {
+    pub(super) fn listen(&self) -> LogReader {
         self.general.read_unread()
     }
 
     /// Reads on after an event.
-    pub(super) fn resume(&self, last: &str) -> Option<Reader> {
+    pub(super) fn resume(&self, last: &str) -> Option<LogReader> {
         let (number, index) = place(last)?;
         let desk = self.desk();
         let known =
@@ -309,7 +309,7 @@ impl HttpSession {
 
     /// Returns the stream of a request or notification: that of the request it belongs to, else the general one. If the
     /// client does not read that one, which it need not, the newest that is open.
-    fn stream_of(&self, message: &TxJsonRpcMessage<RoleServer>) -> Arc<Log> {
+    fn stream_of(&self, message: &TxJsonRpcMessage<RoleServer>) -> Arc<StreamLog> {
         let desk = self.desk();
         let request = match message {
             JsonRpcMessage::Request(request) => {

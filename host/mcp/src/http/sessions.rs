@@ -47,19 +47,19 @@ impl Default for HttpLimits {
 pub(super) const STOPPING: &str = "the server is stopping";
 
 /// All sessions of a server.
-pub(super) struct Sessions {
+pub(super) struct HttpSessions {
     make: Box<dyn Fn() -> Arc<dyn Offer> + Send + Sync>,
     limits: HttpLimits,
     stop: CancellationToken,
     running: Mutex<HashMap<String, Arc<HttpSession>>>,
     /// The offer of requests without a session.
-    shared: tokio::sync::Mutex<Option<Shared>>,
+    shared: tokio::sync::Mutex<Option<SharedHandler>>,
     /// How many sessions have not quite ended.
     alive: watch::Sender<usize>,
     ticks: Arc<Ticks>,
 }
 
-struct Shared {
+struct SharedHandler {
     handler: Handler,
     offer: Arc<dyn Offer>,
     gone: CancellationToken,
@@ -72,7 +72,7 @@ struct Uses {
     last: Instant,
 }
 
-impl Sessions {
+impl HttpSessions {
     pub(super) fn new(
         make: Box<dyn Fn() -> Arc<dyn Offer> + Send + Sync>,
         limits: HttpLimits,
@@ -112,7 +112,7 @@ impl Sessions {
 
     /// Whether no request is open.
     pub(super) async fn are_idle(&self) -> bool {
-        let is_used = |shared: &Shared| shared.uses.lock().now > 0;
+        let is_used = |shared: &SharedHandler| shared.uses.lock().now > 0;
         !self.running().values().any(|session| session.has_open()) && !self.shared.lock().await.iter().any(is_used)
     }
 
@@ -141,7 +141,7 @@ impl Sessions {
         }
         self.alive.send_modify(|alive| *alive += 1);
         let handler = Handler::new((self.make)(), end);
-        tokio::spawn(run(handler, link, session.clone(), Alive(self.clone())));
+        tokio::spawn(run(handler, link, session.clone(), CountedSession(self.clone())));
         Ok(session)
     }
 
@@ -153,7 +153,7 @@ impl Sessions {
             self.running().values().filter(|session| session.unused_since().is_some_and(is_old)).cloned().collect();
         old.iter().for_each(|session| session.end());
         let mut shared = self.shared.lock().await;
-        let is_unused = |shared: &mut Shared| {
+        let is_unused = |shared: &mut SharedHandler| {
             let uses = shared.uses.lock();
             uses.now == 0 && is_old(uses.last)
         };
@@ -174,7 +174,7 @@ impl Sessions {
         Unbound { handler, offer, uses: current.uses.clone() }
     }
 
-    async fn share(&self, meta: &RequestMetaObject) -> Shared {
+    async fn share(&self, meta: &RequestMetaObject) -> SharedHandler {
         let (offer, gone) = ((self.make)(), self.stop.child_token());
         let handler = Handler::new(offer.clone(), gone.clone());
         // Requests come and go. What the offer tells its client outside of them goes to subscriptions, or nowhere.
@@ -182,7 +182,7 @@ impl Sessions {
         let peer = running.peer().clone();
         tokio::spawn(running.waiting());
         handler.introduce(|session| Caller::unbound(peer, session, meta)).await;
-        Shared { handler, offer, gone, uses: Arc::new(Mutex::new(Uses { now: 0, last: Instant::now() })) }
+        SharedHandler { handler, offer, gone, uses: Arc::new(Mutex::new(Uses { now: 0, last: Instant::now() })) }
     }
 
     /// Waits until every session has ended.
@@ -244,15 +244,15 @@ impl Transport<RoleServer> for Nowhere {
 }
 
 /// Counts a session until its offer is gone.
-struct Alive(Arc<Sessions>);
+struct CountedSession(Arc<HttpSessions>);
 
-impl Drop for Alive {
+impl Drop for CountedSession {
     fn drop(&mut self) {
         self.0.alive.send_modify(|alive| *alive -= 1);
     }
 }
 
-async fn run(handler: Handler, link: Link, session: Arc<HttpSession>, alive: Alive) {
+async fn run(handler: Handler, link: Link, session: Arc<HttpSession>, alive: CountedSession) {
     let mut lane = None;
     if let Ok(running) = serve_server(Front(handler.clone()), link).await {
         lane = Lane::of(handler, running.peer());

@@ -14,7 +14,7 @@ use super::reach::{Reach, object};
 /// How a client proves who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Proof {
+pub(super) enum ClientProof {
     /// The client has no secret.
     None,
     /// In the header `Authorization`.
@@ -28,7 +28,7 @@ pub(super) enum Proof {
 pub(super) struct Registered {
     pub(super) id: String,
     pub(super) secret: Option<String>,
-    pub(super) proof: Proof,
+    pub(super) proof: ClientProof,
 }
 
 impl Registered {
@@ -44,11 +44,11 @@ impl Registered {
         let mut fields = fields.to_vec();
         let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
         match (self.proof, &self.secret) {
-            (Proof::ClientSecretBasic, Some(secret)) => {
+            (ClientProof::ClientSecretBasic, Some(secret)) => {
                 let both = STANDARD.encode(format!("{}:{}", encoded(&self.id), encoded(secret)));
                 request.secrets.push(("authorization".into(), aiw_core::Secret::new(format!("Basic {both}"))));
             }
-            (Proof::ClientSecretPost, Some(secret)) => {
+            (ClientProof::ClientSecretPost, Some(secret)) => {
                 fields.extend([("client_id", self.id.as_str()), ("client_secret", secret)]);
             }
             _ => fields.push(("client_id", &self.id)),

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::challenge::Challenge;
 use super::discovery::{AuthorizationServer, authorization_server, resource};
-use super::form::{Proof, Registered, send};
+use super::form::{ClientProof, Registered, send};
 use super::reach::Reach;
 use super::tokens::Source;
 use super::{OAuthError, OAuthTokens};
@@ -215,9 +215,9 @@ fn given(id: String, secret: Option<Secret>, server: &AuthorizationServer) -> Re
     let secret = secret.map(|secret| secret.expose().to_owned());
     let offers = |method: &str| server.methods.iter().flatten().any(|offered| offered == method);
     let proof = match &secret {
-        None => Proof::None,
-        Some(_) if offers("client_secret_post") && !offers("client_secret_basic") => Proof::ClientSecretPost,
-        Some(_) => Proof::ClientSecretBasic,
+        None => ClientProof::None,
+        Some(_) if offers("client_secret_post") && !offers("client_secret_basic") => ClientProof::ClientSecretPost,
+        Some(_) => ClientProof::ClientSecretBasic,
     };
     Registered { id, secret, proof }
 }
@@ -255,9 +255,9 @@ async fn register(
     let id = text("client_id").filter(|id| id.len() <= 2048).ok_or_else(|| wrong("gives no client id"))?;
     let secret = text("client_secret").filter(|secret| secret.len() <= 8 << 10);
     let proof = match (text("token_endpoint_auth_method").as_deref().unwrap_or(method), &secret) {
-        ("client_secret_post", Some(_)) => Proof::ClientSecretPost,
-        ("client_secret_basic", Some(_)) => Proof::ClientSecretBasic,
-        ("none", _) => Proof::None,
+        ("client_secret_post", Some(_)) => ClientProof::ClientSecretPost,
+        ("client_secret_basic", Some(_)) => ClientProof::ClientSecretBasic,
+        ("none", _) => ClientProof::None,
         _ => return Err(wrong("wants another proof of who aiw is than was agreed on")),
     };
     Ok(Registered { id, secret, proof })
