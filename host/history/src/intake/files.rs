@@ -18,7 +18,7 @@ const MAX_ENTRIES: usize = 500_000;
 
 /// Why a file is not read: the end of a sentence about it.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum FileRefusal {
     /// The file is not there (any more).
     #[error("is not there")]
     Missing,
@@ -41,7 +41,7 @@ pub(crate) enum Refusal {
 
 /// A transcript that is open for reading.
 #[derive(Debug)]
-pub(crate) struct Opened {
+pub(crate) struct OpenedTranscript {
     pub(crate) file: File,
     pub(crate) size: u64,
     /// In milliseconds since 1970.
@@ -50,22 +50,22 @@ pub(crate) struct Opened {
 }
 
 /// Opens a regular file of this user's beneath a directory. The directory itself may be a link; nothing below it.
-pub(crate) fn open_beneath(root: &Path, path: &str) -> Result<Opened, Refusal> {
+pub(crate) fn open_beneath(root: &Path, path: &str) -> Result<OpenedTranscript, FileRefusal> {
     let refused = |e: Errno| match e {
-        Errno::NOENT => Refusal::Missing,
-        Errno::LOOP => Refusal::Link,
+        Errno::NOENT => FileRefusal::Missing,
+        Errno::LOOP => FileRefusal::Link,
         // What is on the way is a file, or a link: Linux says so of both.
-        Errno::NOTDIR => Refusal::Link,
-        Errno::NXIO | Errno::ISDIR => Refusal::NotRegular,
-        e => Refusal::Unreadable(e.into()),
+        Errno::NOTDIR => FileRefusal::Link,
+        Errno::NXIO | Errno::ISDIR => FileRefusal::NotRegular,
+        e => FileRefusal::Unreadable(e.into()),
     };
     let parts: Vec<&str> = path.split('/').collect();
     if path.contains('\0') || parts.iter().any(|part| matches!(*part, "" | "." | "..")) {
-        return Err(Refusal::Outside);
+        return Err(FileRefusal::Outside);
     }
     let directory = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut at = openat(CWD, root, directory, Mode::empty()).map_err(refused)?;
-    let (name, above) = parts.split_last().ok_or(Refusal::Outside)?;
+    let (name, above) = parts.split_last().ok_or(FileRefusal::Outside)?;
     for part in above {
         at = openat(&at, *part, directory | OFlags::NOFOLLOW, Mode::empty()).map_err(refused)?;
     }
@@ -74,20 +74,20 @@ pub(crate) fn open_beneath(root: &Path, path: &str) -> Result<Opened, Refusal> {
     let file = File::from(openat(&at, *name, flags, Mode::empty()).map_err(refused)?);
     let meta = file.metadata()?;
     if !meta.is_file() {
-        return Err(Refusal::NotRegular);
+        return Err(FileRefusal::NotRegular);
     }
     if meta.uid() != rustix::process::geteuid().as_raw() {
-        return Err(Refusal::Foreign);
+        return Err(FileRefusal::Foreign);
     }
     let modified = milliseconds(meta.modified().ok());
-    Ok(Opened { size: meta.len(), modified, inode: meta.ino(), file })
+    Ok(OpenedTranscript { size: meta.len(), modified, inode: meta.ino(), file })
 }
 
 fn milliseconds(time: Option<std::time::SystemTime>) -> i64 {
     i64::try_from(time.map_or(0, millis_since_1970)).unwrap_or(i64::MAX)
 }
 
-impl Opened {
+impl OpenedTranscript {
     /// Up to `length` bytes from a position on.
     pub(crate) fn part(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; length];
@@ -125,7 +125,7 @@ pub(crate) fn read_small(root: &Path, path: &str, limit: u64) -> Option<Vec<u8>>
 
 /// A file that was found below a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct FoundFile {
     /// Its path below the root, with `/` between names.
     pub(crate) path: String,
     /// When it came to be there, as far as is known.
@@ -136,7 +136,7 @@ pub(crate) struct Entry {
 }
 
 /// Whatever is below some directories of a root and not itself a directory, in no order. Links are not followed.
-pub(crate) fn walk(root: &Path, directories: &[&str]) -> Vec<Entry> {
+pub(crate) fn walk(root: &Path, directories: &[&str]) -> Vec<FoundFile> {
     let mut found = Vec::new();
     let mut ahead: VecDeque<(String, usize)> = VecDeque::new();
     for start in directories {
@@ -172,10 +172,10 @@ pub(crate) fn walk(root: &Path, directories: &[&str]) -> Vec<Entry> {
     found
 }
 
-fn entry(path: String, meta: &std::fs::Metadata) -> Entry {
+fn entry(path: String, meta: &std::fs::Metadata) -> FoundFile {
     let modified = milliseconds(meta.modified().ok());
     let since = meta.created().ok().map_or(modified, |time| milliseconds(Some(time)).min(modified));
-    Entry { path, since, modified, size: meta.len(), is_regular: meta.is_file() }
+    FoundFile { path, since, modified, size: meta.len(), is_regular: meta.is_file() }
 }
 
 /// A path below a root, if it is there by its name alone. The root may be reached through links.

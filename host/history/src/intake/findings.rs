@@ -38,11 +38,11 @@ impl Junk {
 
 /// The problems with the lines of a transcript: how many, and where the first is.
 #[derive(Debug, Default)]
-pub(crate) struct Findings {
+pub(crate) struct LineProblems {
     found: BTreeMap<Junk, (u64, u64)>,
 }
 
-impl Findings {
+impl LineProblems {
     pub(crate) fn add(&mut self, junk: Junk, offset: u64) {
         self.found.entry(junk).or_insert((0, offset)).0 += 1;
     }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::lines::{Line, Lines, MAX_LINE};
+use super::lines::{Lines, MAX_LINE, NextLine};
 use super::scan::string_at;
 use crate::readers;
 
@@ -12,20 +12,20 @@ const MAX_HEAD: u64 = 64 << 20;
 
 /// The facts about a session in the first lines of its transcript.
 #[derive(Default)]
-pub(super) struct Head {
+pub(super) struct FileHead {
     pub(super) directory: Option<String>,
     /// The provider's id in Codex's configuration.
     pub(super) provider: Option<String>,
 }
 
 /// Reads a transcript up to the first line that names a directory.
-pub(super) fn read_head(file: &File) -> io::Result<Head> {
-    let mut head = Head::default();
+pub(super) fn read_head(file: &File) -> io::Result<FileHead> {
+    let mut head = FileHead::default();
     let mut file = file;
     file.seek(SeekFrom::Start(0))?;
     let mut lines = Lines::new(file.take(MAX_HEAD), 0, MAX_LINE);
     while let Some(line) = lines.next()? {
-        let (Line::Whole { bytes, .. } | Line::Torn { bytes, .. }) = line else { continue };
+        let (NextLine::Whole { bytes, .. } | NextLine::Torn { bytes, .. }) = line else { continue };
         if let Some(directory) = string_at(bytes, "cwd").and_then(unquoted).filter(|directory| !directory.is_empty()) {
             head.directory = Some(directory);
             return Ok(head);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aiw_home::{CliPlaces, Home};
 
-use super::files::{Entry, below, walk};
+use super::files::{FoundFile, below, walk};
 use super::scan::string_at;
 use super::take::{Intake, Report};
 use crate::readers::{self, Sessions};
@@ -15,7 +15,7 @@ use crate::{Cli, HistoryError};
 pub struct FoundTranscripts {
     sessions: &'static dyn Sessions,
     root: PathBuf,
-    entries: Vec<Entry>,
+    entries: Vec<FoundFile>,
     /// The names of all transcripts there.
     names: Arc<[String]>,
 }
@@ -46,7 +46,7 @@ impl FoundTranscripts {
         self.entries.iter().map(|entry| self.root.join(&entry.path))
     }
 
-    pub(crate) fn entries(&self) -> &[Entry] {
+    pub(crate) fn entries(&self) -> &[FoundFile] {
         &self.entries
     }
 
@@ -57,7 +57,7 @@ impl FoundTranscripts {
         Self::new(sessions, root.to_owned(), entries)
     }
 
-    fn new(sessions: &'static dyn Sessions, root: PathBuf, mut entries: Vec<Entry>) -> Self {
+    fn new(sessions: &'static dyn Sessions, root: PathBuf, mut entries: Vec<FoundFile>) -> Self {
         // A fork comes after what it was forked from, and subagents after their session.
         entries.sort_by(|a, b| (a.since, a.modified, &a.path).cmp(&(b.since, b.modified, &b.path)));
         let names = entries.iter().map(|entry| entry.path.clone()).collect();
@@ -65,7 +65,7 @@ impl FoundTranscripts {
     }
 
     /// Only those that a predicate takes; the names of all stay known.
-    pub(crate) fn only(mut self, is_wanted: impl Fn(&Entry) -> bool) -> Self {
+    pub(crate) fn only(mut self, is_wanted: impl Fn(&FoundFile) -> bool) -> Self {
         self.entries.retain(|entry| is_wanted(entry));
         self
     }
@@ -122,8 +122,8 @@ impl Import {
         };
         let mut found = Vec::new();
         for cli in Cli::ALL {
-            let is_of = |entry: &&Entry| kind(&root.join(&entry.path)) == Some(cli);
-            let own: Vec<Entry> = entries.iter().filter(|entry| entry.is_regular).filter(is_of).cloned().collect();
+            let is_of = |entry: &&FoundFile| kind(&root.join(&entry.path)) == Some(cli);
+            let own: Vec<FoundFile> = entries.iter().filter(|entry| entry.is_regular).filter(is_of).cloned().collect();
             if !own.is_empty() {
                 found.push(FoundTranscripts::new(readers::of(cli), root.clone(), own));
             }

@@ -32,14 +32,14 @@ pub struct Indexer {
 
 /// The work done for requests.
 #[derive(Default)]
-struct Done {
+struct DoneRequests {
     /// The requests that can't be removed.
     stuck: BTreeSet<PathBuf>,
     /// The transcripts that were read.
     read: BTreeMap<PathBuf, IntakeRequest>,
 }
 
-impl Done {
+impl DoneRequests {
     /// The requests for transcripts that have changed since they were read.
     fn changed(&mut self, store: &Store) -> Result<Vec<IntakeRequest>, HistoryError> {
         let mut changed = Vec::new();
@@ -55,7 +55,7 @@ impl Done {
 }
 
 /// The right to index, held while it lives.
-pub(crate) struct Turn {
+pub(crate) struct IndexTurn {
     _file: File,
 }
 
@@ -90,16 +90,16 @@ impl Indexer {
     }
 
     /// Takes the turn to index; none if another process has it for longer than `patience`.
-    pub(crate) fn turn(&self, patience: Duration) -> Result<Option<Turn>, HistoryError> {
+    pub(crate) fn turn(&self, patience: Duration) -> Result<Option<IndexTurn>, HistoryError> {
         let path = lock_path(&self.home);
         self.home.make_dir(&self.home.history())?;
         let file = aiw_home::open_owned(&path).map_err(|e| HomeError::io("open", &path, e))?;
         let locked = lock_within(file, patience).map_err(|e| HomeError::io("lock", &path, e))?;
-        Ok(locked.map(|file| Turn { _file: file }))
+        Ok(locked.map(|file| IndexTurn { _file: file }))
     }
 
     /// Takes the turn to index, however long another process takes, within reason.
-    pub(crate) fn wait_for_turn(&self) -> Result<Turn, HistoryError> {
+    pub(crate) fn wait_for_turn(&self) -> Result<IndexTurn, HistoryError> {
         self.turn(PATIENCE)?.ok_or(HistoryError::Busy { seconds: PATIENCE.as_secs() })
     }
 
@@ -108,7 +108,7 @@ impl Indexer {
     pub fn run(&self, places: &CliPlaces, wait: bool) -> Result<Report, HistoryError> {
         let queue = IntakeQueue::of(&self.home);
         let mut report = Report::default();
-        let mut done = Done::default();
+        let mut done = DoneRequests::default();
         let mut may_wait = !wait;
         loop {
             let turn = if wait { Some(self.wait_for_turn()?) } else { self.turn(Duration::ZERO)? };
@@ -187,7 +187,7 @@ impl Indexer {
         intake: &mut Intake<'_>,
         report: &mut Report,
     ) -> Result<(), HistoryError> {
-        drain(&IntakeQueue::of(&self.home), places, store, intake, &mut Done::default(), report)?;
+        drain(&IntakeQueue::of(&self.home), places, store, intake, &mut DoneRequests::default(), report)?;
         self.settle(places, store, intake, report)
     }
 
@@ -215,7 +215,7 @@ fn drain(
     places: &CliPlaces,
     store: &Store,
     intake: &mut Intake<'_>,
-    done: &mut Done,
+    done: &mut DoneRequests,
     report: &mut Report,
 ) -> Result<(), HistoryError> {
     loop {

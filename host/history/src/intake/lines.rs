@@ -10,7 +10,7 @@ pub(crate) const MAX_LINE: usize = 16 << 20;
 
 /// The next item of a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Line<'a> {
+pub(crate) enum NextLine<'a> {
     /// A line, without its end.
     Whole {
         /// Where it begins.
@@ -46,7 +46,7 @@ pub(crate) struct Lines<R> {
 }
 
 /// The result of [`Lines::find`].
-enum Found {
+enum FoundLine {
     Line(usize),
     Long,
     End,
@@ -64,20 +64,20 @@ impl<R: Read> Lines<R> {
     }
 
     /// The next line. After a torn one there is none.
-    pub(crate) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<NextLine<'_>>> {
         if self.is_over {
             return Ok(None);
         }
         let offset = self.offset;
         match self.find()? {
-            Found::Line(length) => {
+            FoundLine::Line(length) => {
                 let from = self.start;
                 self.pass(length + 1);
                 let bytes = &self.buffer[from..from + length];
-                Ok(Some(Line::Whole { offset, bytes: bytes.strip_suffix(b"\r").unwrap_or(bytes) }))
+                Ok(Some(NextLine::Whole { offset, bytes: bytes.strip_suffix(b"\r").unwrap_or(bytes) }))
             }
-            Found::Long => match self.skip()? {
-                true => Ok(Some(Line::TooLong { offset })),
+            FoundLine::Long => match self.skip()? {
+                true => Ok(Some(NextLine::TooLong { offset })),
                 false => {
                     // Its end may still be written.
                     self.offset = offset;
@@ -85,10 +85,10 @@ impl<R: Read> Lines<R> {
                     Ok(None)
                 }
             },
-            Found::End => {
+            FoundLine::End => {
                 self.is_over = true;
                 let bytes = &self.buffer[self.start..self.end];
-                Ok((!bytes.is_empty()).then_some(Line::Torn { offset, bytes }))
+                Ok((!bytes.is_empty()).then_some(NextLine::Torn { offset, bytes }))
             }
         }
     }
@@ -99,19 +99,19 @@ impl<R: Read> Lines<R> {
     }
 
     /// Reads until the buffer has a whole line, as many bytes as a line may have, or all that there is.
-    fn find(&mut self) -> io::Result<Found> {
+    fn find(&mut self) -> io::Result<FoundLine> {
         let mut seen = 0;
         loop {
             let held = &self.buffer[self.start..self.end];
             if let Some(at) = memchr::memchr(b'\n', &held[seen..]) {
-                return Ok(if seen + at > self.limit { Found::Long } else { Found::Line(seen + at) });
+                return Ok(if seen + at > self.limit { FoundLine::Long } else { FoundLine::Line(seen + at) });
             }
             seen = held.len();
             if seen > self.limit {
-                return Ok(Found::Long);
+                return Ok(FoundLine::Long);
             }
             if !self.fill()? {
-                return Ok(Found::End);
+                return Ok(FoundLine::End);
             }
         }
     }
@@ -171,9 +171,9 @@ mod tests {
         let mut all = Vec::new();
         while let Some(line) = lines.next().unwrap() {
             all.push(match line {
-                Line::Whole { offset, bytes } => (offset, Some(bytes.to_owned())),
-                Line::TooLong { offset } => (offset, None),
-                Line::Torn { .. } => continue,
+                NextLine::Whole { offset, bytes } => (offset, Some(bytes.to_owned())),
+                NextLine::TooLong { offset } => (offset, None),
+                NextLine::Torn { .. } => continue,
             });
         }
         (all, lines.offset())

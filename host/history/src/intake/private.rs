@@ -14,7 +14,7 @@ use aiw_redact::rules::Redactor;
 use super::exclude::{Exclusions, keep_private};
 use super::files::{open_beneath, read_small, walk};
 use super::head::read_head;
-use super::lines::{Line, Lines, MAX_LINE};
+use super::lines::{Lines, MAX_LINE, NextLine};
 use crate::readers::{self, Sessions, Transcript};
 use crate::{Cli, HistoryError, SessionMessage};
 
@@ -28,12 +28,12 @@ const MIN_TEXT: usize = 40;
 pub(super) struct PrivateTalk {
     places: CliPlaces,
     home: Home,
-    read: Vec<(Cli, Said)>,
+    read: Vec<(Cli, Hashes)>,
 }
 
 /// Hashes of what was said, each with when the first transcript that has it came to be.
 #[derive(Debug, Default)]
-pub(super) struct Said(HashMap<u64, Option<SystemTime>>);
+pub(super) struct Hashes(HashMap<u64, Option<SystemTime>>);
 
 impl PrivateTalk {
     pub(super) fn new(places: CliPlaces, home: Home) -> Self {
@@ -41,12 +41,12 @@ impl PrivateTalk {
     }
 
     /// Returns the messages of a CLI's private sessions.
-    pub(super) fn of(&mut self, sessions: &dyn Sessions, exclusions: &Exclusions, redactor: &Arc<Redactor>) -> &Said {
+    pub(super) fn of(&mut self, sessions: &dyn Sessions, exclusions: &Exclusions, redactor: &Arc<Redactor>) -> &Hashes {
         let cli = sessions.cli();
         let known = self.read.iter().position(|(known, _)| *known == cli);
         let place = known.unwrap_or_else(|| {
             let ids = exclusions.private_sessions();
-            let mut said = Said::default();
+            let mut said = Hashes::default();
             if !ids.is_empty() {
                 let roots = readers::roots(&self.places, &self.home, cli);
                 roots.iter().for_each(|root| said.read(sessions, root, &ids, redactor));
@@ -58,7 +58,7 @@ impl PrivateTalk {
     }
 }
 
-impl Said {
+impl Hashes {
     fn read(&mut self, sessions: &dyn Sessions, root: &Path, ids: &[String], redactor: &Arc<Redactor>) {
         let paths: Vec<String> = walk(root, sessions.directories()).into_iter().map(|entry| entry.path).collect();
         let names: Arc<[String]> = paths.iter().filter(|path| sessions.is_transcript(path)).cloned().collect();
@@ -136,7 +136,7 @@ fn each_message(
     }
     let mut lines = Lines::new(&opened.file, 0, MAX_LINE);
     while let Ok(Some(line)) = lines.next() {
-        if let Line::Whole { offset, bytes } | Line::Torn { offset, bytes } = line {
+        if let NextLine::Whole { offset, bytes } | NextLine::Torn { offset, bytes } = line {
             let _ = reader.line(offset, bytes, &mut messages);
             messages.drain(..).for_each(|message| take(&message));
         }

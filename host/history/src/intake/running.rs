@@ -15,7 +15,7 @@ use crate::readers;
 /// A process as Claude Code describes it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Running {
+struct ClaudeProcess {
     #[serde(default)]
     pid: Value,
     #[serde(default)]
@@ -30,7 +30,9 @@ pub(super) fn note_private(home: &Home, places: &CliPlaces) {
     for (root, entry) in roots.iter().flat_map(|root| walk(root, &[CLAUDE_RUNNING]).into_iter().map(move |e| (root, e)))
     {
         let bytes = entry.is_regular.then(|| read_small(root, &entry.path, 64 << 10)).flatten();
-        let Some(running) = bytes.and_then(|bytes| serde_json::from_slice::<Running>(&bytes).ok()) else { continue };
+        let Some(running) = bytes.and_then(|bytes| serde_json::from_slice::<ClaudeProcess>(&bytes).ok()) else {
+            continue;
+        };
         let (Some(process), Some(session)) = (running.pid.as_u64(), running.session_id.as_str()) else { continue };
         let Some(session) = readers::session_id(session) else { continue };
         if is_private(process, running.proc_start.as_str()) {

@@ -11,13 +11,13 @@ use aiw_home::{CliPlaces, Home, Settings, created};
 use aiw_redact::rules::Redactor;
 
 use super::exclude::Exclusions;
-use super::files::{Opened, Refusal, open_beneath, read_small};
-use super::findings::{Findings, Junk};
-use super::head::{Head, read_head};
-use super::lines::{Line, Lines, MAX_LINE};
+use super::files::{FileRefusal, OpenedTranscript, open_beneath, read_small};
+use super::findings::{Junk, LineProblems};
+use super::head::{FileHead, read_head};
+use super::lines::{Lines, MAX_LINE, NextLine};
 use super::private::PrivateTalk;
 use super::scan::string_at;
-use crate::readers::{self, Launch, Reader, Sessions, Transcript};
+use crate::readers::{self, Launch, LineReader, Sessions, Transcript};
 use crate::{Cli, HistoryError, ReadProgress, SessionMessage, Store};
 
 /// The largest document that is read as a whole.
@@ -109,13 +109,13 @@ impl<'a> Intake<'a> {
         let whole = root.join(path);
         let opened = match open_beneath(root, path) {
             Ok(opened) => opened,
-            Err(Refusal::Missing) => return Ok(Taken::default()),
+            Err(FileRefusal::Missing) => return Ok(Taken::default()),
             Err(refusal) => return self.refuse(&whole, &refusal.to_string()),
         };
         let taken = self.read(sessions, root, path, &opened, names, observe);
         match taken {
-            Err(Failure::History(e)) => Err(e),
-            Err(Failure::Read(e)) => self.refuse(&whole, &Refusal::from(e).to_string()),
+            Err(TakeFailure::History(e)) => Err(e),
+            Err(TakeFailure::Read(e)) => self.refuse(&whole, &FileRefusal::from(e).to_string()),
             Ok(taken) => Ok(taken),
         }
     }
@@ -131,10 +131,10 @@ impl<'a> Intake<'a> {
         sessions: &dyn Sessions,
         root: &Path,
         path: &str,
-        opened: &Opened,
+        opened: &OpenedTranscript,
         names: &Arc<[String]>,
         observe: &mut dyn FnMut(u64),
-    ) -> Result<Taken, Failure> {
+    ) -> Result<Taken, TakeFailure> {
         let whole = root.join(path);
         let mut known = self.store.progress(&whole)?;
         if self.store.left_out(&whole)?.iter().any(|project| !self.exclusions.covers(project)) {
@@ -172,8 +172,8 @@ impl<'a> Intake<'a> {
         let head = read_head(&opened.file)?;
         let launch = self.launch(root, &head);
         let project = self.project(sessions, root, path, head)?;
-        let own = Own { since: created(&whole), project, launch, follows: false };
-        let mut batch = Batch {
+        let own = TranscriptFacts { since: created(&whole), project, launch, follows: false };
+        let mut batch = MessageBatch {
             store: self.store,
             own,
             cli: sessions.cli(),
@@ -183,7 +183,7 @@ impl<'a> Intake<'a> {
             since: start,
             last: None,
             left_out: BTreeSet::new(),
-            findings: Findings::default(),
+            findings: LineProblems::default(),
             taken: Taken::default(),
         };
         if is_document {
@@ -203,22 +203,22 @@ impl<'a> Intake<'a> {
 
     fn lines(
         &mut self,
-        reader: &mut dyn Reader,
-        opened: &Opened,
+        reader: &mut dyn LineReader,
+        opened: &OpenedTranscript,
         start: u64,
-        batch: &mut Batch<'_>,
+        batch: &mut MessageBatch<'_>,
         observe: &mut dyn FnMut(u64),
-    ) -> Result<(), Failure> {
+    ) -> Result<(), TakeFailure> {
         let mut file = &opened.file;
         file.seek(SeekFrom::Start(start))?;
         let mut lines = Lines::new(file, start, MAX_LINE);
         let mut end = start;
         while let Some(line) = lines.next()? {
             match line {
-                Line::Whole { offset, bytes } => self.line(reader, offset, bytes, batch),
-                Line::TooLong { offset } => batch.findings.add(Junk::TooLong, offset),
+                NextLine::Whole { offset, bytes } => self.line(reader, offset, bytes, batch),
+                NextLine::TooLong { offset } => batch.findings.add(Junk::TooLong, offset),
                 // Its writer may have been ended before it wrote the line's end; then nothing more comes.
-                Line::Torn { offset, bytes } => {
+                NextLine::Torn { offset, bytes } => {
                     if serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok() {
                         end = offset + bytes.len() as u64;
                         self.line(reader, offset, bytes, batch);
@@ -236,7 +236,12 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    fn document(&mut self, reader: &mut dyn Reader, opened: &Opened, batch: &mut Batch<'_>) -> Result<(), Failure> {
+    fn document(
+        &mut self,
+        reader: &mut dyn LineReader,
+        opened: &OpenedTranscript,
+        batch: &mut MessageBatch<'_>,
+    ) -> Result<(), TakeFailure> {
         if opened.size > MAX_DOCUMENT {
             batch.findings.add(Junk::TooLong, 0);
         } else {
@@ -247,7 +252,7 @@ impl<'a> Intake<'a> {
     }
 
     /// How aiw ran the CLI, as far as the place of a transcript or its head tells. Codex names its provider.
-    fn launch(&self, root: &Path, head: &Head) -> Launch {
+    fn launch(&self, root: &Path, head: &FileHead) -> Launch {
         let given = self.given.iter().find(|(path, _)| root.starts_with(path));
         let mut launch = given.map(|(_, launch)| launch.clone()).unwrap_or_default();
         if let Some(id) = &head.provider {
@@ -260,7 +265,7 @@ impl<'a> Intake<'a> {
     }
 
     /// The directory that the session of a transcript began in, as far as it or the one of its session says so.
-    fn project(&self, sessions: &dyn Sessions, root: &Path, path: &str, head: Head) -> Result<String, Failure> {
+    fn project(&self, sessions: &dyn Sessions, root: &Path, path: &str, head: FileHead) -> Result<String, TakeFailure> {
         let own = head.directory;
         let (None, Some((session, _))) = (&own, path.split_once("/subagents/")) else {
             return Ok(own.unwrap_or_default());
@@ -275,7 +280,7 @@ impl<'a> Intake<'a> {
         }
     }
 
-    fn line(&mut self, reader: &mut dyn Reader, offset: u64, bytes: &[u8], batch: &mut Batch<'_>) {
+    fn line(&mut self, reader: &mut dyn LineReader, offset: u64, bytes: &[u8], batch: &mut MessageBatch<'_>) {
         let from = batch.messages.len();
         if let Err(junk) = reader.line(offset, bytes, &mut batch.messages) {
             batch.findings.add(junk, offset);
@@ -313,7 +318,7 @@ impl<'a> Intake<'a> {
 const PROVIDER_IDS: &str = "aiw-";
 
 /// Returns the bytes before a place, from the beginning of its line.
-fn before(opened: &Opened, start: u64) -> io::Result<Vec<u8>> {
+fn before(opened: &OpenedTranscript, start: u64) -> io::Result<Vec<u8>> {
     let from = start.saturating_sub(BEFORE);
     let mut bytes = opened.part(from, usize::try_from(start - from).unwrap_or(0))?;
     if from > 0 {
@@ -323,27 +328,27 @@ fn before(opened: &Opened, start: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-enum Failure {
+enum TakeFailure {
     /// The transcript can't be read.
     Read(io::Error),
     /// The messages can't be stored.
     History(HistoryError),
 }
 
-impl From<io::Error> for Failure {
+impl From<io::Error> for TakeFailure {
     fn from(e: io::Error) -> Self {
         Self::Read(e)
     }
 }
 
-impl From<HistoryError> for Failure {
+impl From<HistoryError> for TakeFailure {
     fn from(e: HistoryError) -> Self {
         Self::History(e)
     }
 }
 
 /// The facts about the transcript that is being read.
-struct Own {
+struct TranscriptFacts {
     /// When it came to be, where the file system knows.
     since: Option<SystemTime>,
     /// Where its session began. Empty if unknown.
@@ -355,23 +360,23 @@ struct Own {
 }
 
 /// Messages that were read and are not stored yet.
-struct Batch<'a> {
+struct MessageBatch<'a> {
     store: &'a Store,
-    own: Own,
+    own: TranscriptFacts,
     cli: Cli,
     path: &'a Path,
-    opened: &'a Opened,
+    opened: &'a OpenedTranscript,
     messages: Vec<SessionMessage>,
     /// Up to where everything is stored.
     since: u64,
     last: Option<String>,
     /// The excluded projects of which something was left out.
     left_out: BTreeSet<String>,
-    findings: Findings,
+    findings: LineProblems,
     taken: Taken,
 }
 
-impl Batch<'_> {
+impl MessageBatch<'_> {
     fn is_full(&self, offset: u64) -> bool {
         self.messages.len() >= BATCH.0 || offset - self.since >= BATCH.1
     }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::exclude::Exclusions;
-use super::files::{Entry, open_beneath, walk};
-use super::lines::{Line, Lines, MAX_LINE};
+use super::files::{FoundFile, open_beneath, walk};
+use super::lines::{Lines, MAX_LINE, NextLine};
 use super::scan::string_at;
 use super::take::redactor;
 use crate::readers;
@@ -50,7 +50,7 @@ pub fn todos(home: &Home, places: &CliPlaces, session: Option<&str>) -> Result<T
     let mut entries = walk(root, sessions.directories());
     entries.retain(|entry| sessions.is_transcript(&entry.path) && !entry.path.contains("/subagents/"));
     super::running::note_private(home, places);
-    let mut hidden = Hidden { exclusions: Exclusions::of(home)?, forgotten: Forgotten::load(&home.history())? };
+    let mut hidden = HiddenSessions { exclusions: Exclusions::of(home)?, forgotten: Forgotten::load(&home.history())? };
     let unknown = |session: &str| HistoryError::NoSession { session: session.to_owned() };
     let entry = match session {
         None => {
@@ -99,15 +99,15 @@ pub fn todos(home: &Home, places: &CliPlaces, session: Option<&str>) -> Result<T
 }
 
 /// Sessions that must not be shown.
-struct Hidden {
+struct HiddenSessions {
     exclusions: Exclusions,
     forgotten: Forgotten,
 }
 
-impl Hidden {
+impl HiddenSessions {
     /// Whether a session is private, was forgotten as it is now, or is one of a project that is excluded. The transcript
     /// may be gone.
-    fn covers(&mut self, root: &Path, session: &str, transcript: Option<&Entry>) -> bool {
+    fn covers(&mut self, root: &Path, session: &str, transcript: Option<&FoundFile>) -> bool {
         let project = transcript.and_then(|transcript| project(root, &transcript.path)).unwrap_or_default();
         self.exclusions.is_private(session)
             || self.exclusions.covers(&project)
@@ -120,13 +120,13 @@ fn project(root: &Path, path: &str) -> Option<String> {
     let opened = open_beneath(root, path).ok()?;
     let mut lines = Lines::new(&opened.file, 0, MAX_LINE);
     for _ in 0..MAX_LINES_BEFORE_PROJECT {
-        let (Line::Whole { bytes, .. } | Line::Torn { bytes, .. }) = lines.next().ok()?? else { continue };
+        let (NextLine::Whole { bytes, .. } | NextLine::Torn { bytes, .. }) = lines.next().ok()?? else { continue };
         if string_at(bytes, "cwd").is_some() {
             #[derive(Deserialize)]
-            struct Place {
+            struct LineCwd {
                 cwd: String,
             }
-            return readers::parse::<Place>(bytes).ok().map(|place| place.cwd);
+            return readers::parse::<LineCwd>(bytes).ok().map(|place| place.cwd);
         }
     }
     None
@@ -185,7 +185,7 @@ fn from_transcript(root: &Path, path: &str) -> Vec<Todo> {
     let mut list: Vec<Todo> = Vec::new();
     let mut tasks: BTreeMap<(u64, String), Todo> = BTreeMap::new();
     while let Ok(Some(line)) = lines.next() {
-        let (Line::Whole { bytes, .. } | Line::Torn { bytes, .. }) = line else { continue };
+        let (NextLine::Whole { bytes, .. } | NextLine::Torn { bytes, .. }) = line else { continue };
         if !matches!(string_at(bytes, "type"), Some(b"user" | b"assistant")) {
             continue;
         }

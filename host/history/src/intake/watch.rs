@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use aiw_home::CliPlaces;
 
 use super::exclude::is_off;
-use super::files::Entry;
+use super::files::FoundFile;
 use super::import::{FoundTranscripts, take_all};
 use super::indexer::Indexer;
 use super::take::Report;
@@ -35,7 +35,7 @@ impl TranscriptWatch {
         for sessions in readers::all() {
             for root in readers::roots(places, indexer.home(), sessions.cli()) {
                 let seen = &self.seen;
-                let is_new = |entry: &Entry| {
+                let is_new = |entry: &FoundFile| {
                     seen.get(&(sessions.cli(), root.join(&entry.path))) != Some(&(entry.modified, entry.size))
                 };
                 let found = FoundTranscripts::of(sessions, &root).only(is_new);

@@ -13,14 +13,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::parts::{Talk, directory, is_own_call, message_id, milliseconds, parse, session_id, tool_name, untyped};
-use super::{Reader, Sessions, Transcript, stem};
+use super::{LineReader, Sessions, Transcript, stem};
 use crate::intake::findings::Junk;
 use crate::intake::scan::string_at;
 use crate::{Cli, MessageAuthor, SessionMessage};
 
-pub(super) struct Claude;
+pub(super) struct ClaudeSessions;
 
-impl Sessions for Claude {
+impl Sessions for ClaudeSessions {
     fn cli(&self) -> Cli {
         Cli::Claude
     }
@@ -35,7 +35,7 @@ impl Sessions for Claude {
         }
     }
 
-    fn open(&self, file: &Transcript<'_>) -> Box<dyn Reader> {
+    fn open(&self, file: &Transcript<'_>) -> Box<dyn LineReader> {
         let parts: Vec<&str> = file.path.split('/').collect();
         let subagent = parts.iter().position(|part| *part == "subagents");
         let session = match subagent {
@@ -85,7 +85,7 @@ const MAX_REMEMBERED: usize = 4096;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Line {
+struct ClaudeLine {
     #[serde(default)]
     uuid: Value,
     #[serde(default)]
@@ -107,14 +107,14 @@ struct Line {
     #[serde(default)]
     message: Option<Body>,
     #[serde(default)]
-    attachment: Option<Attachment>,
+    attachment: Option<ClaudeAttachment>,
 }
 
 /// Claude Code's word for a prompt that was typed while the model worked.
 const QUEUED: &str = "queued_command";
 
 #[derive(Deserialize)]
-struct Attachment {
+struct ClaudeAttachment {
     #[serde(default, rename = "type")]
     kind: Value,
     #[serde(default, rename = "commandMode")]
@@ -131,7 +131,7 @@ struct Body {
     model: Value,
 }
 
-impl Reader for Claudes {
+impl LineReader for Claudes {
     fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), Junk> {
         let role = match string_at(line, "type") {
             Some(b"user") => MessageAuthor::User,
@@ -141,7 +141,7 @@ impl Reader for Claudes {
             Some(_) => return Ok(()),
             None => return untyped(line),
         };
-        let mut line: Line = parse(line)?;
+        let mut line: ClaudeLine = parse(line)?;
         if let Some(attachment) = line.attachment.take() {
             if attachment.kind != QUEUED || attachment.mode != "prompt" {
                 return Ok(());

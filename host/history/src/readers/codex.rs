@@ -14,16 +14,16 @@ use serde_json::Value;
 use super::parts::{
     Talk, directory, is_own_call, message_id, milliseconds, parse, plausible, session_id, tool_name, untyped,
 };
-use super::{Reader, Sessions, Transcript, stem};
+use super::{LineReader, Sessions, Transcript, stem};
 use crate::intake::findings::Junk;
 use crate::intake::scan::string_at;
 use crate::{Cli, MessageAuthor, SessionMessage};
 
-pub(super) struct Codex;
+pub(super) struct CodexSessions;
 
 const HISTORY: &str = "history.jsonl";
 
-impl Sessions for Codex {
+impl Sessions for CodexSessions {
     fn cli(&self) -> Cli {
         Cli::Codex
     }
@@ -33,7 +33,7 @@ impl Sessions for Codex {
         (is_below && path.ends_with(".jsonl")) || path == HISTORY
     }
 
-    fn open(&self, file: &Transcript<'_>) -> Box<dyn Reader> {
+    fn open(&self, file: &Transcript<'_>) -> Box<dyn LineReader> {
         if file.path == HISTORY {
             return Box::new(Prompts {
                 redactor: file.redactor.clone(),
@@ -67,21 +67,21 @@ struct Rollout {
 }
 
 #[derive(Deserialize)]
-struct Line {
+struct CodexLine {
     #[serde(default)]
     timestamp: Value,
     #[serde(default)]
     payload: Value,
 }
 
-impl Reader for Rollout {
+impl LineReader for Rollout {
     fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), Junk> {
         let kind = match string_at(line, "type") {
             Some(kind @ (b"session_meta" | b"turn_context" | b"response_item")) => kind,
             Some(_) => return Ok(()),
             None => return untyped(line),
         };
-        let line: Line = parse(line)?;
+        let line: CodexLine = parse(line)?;
         let payload = &line.payload;
         if kind != b"response_item" {
             // A fork has the head of what it was forked from as well. Its own is in its name, or the first.
@@ -193,19 +193,19 @@ struct Prompts {
 }
 
 #[derive(Deserialize)]
-struct Prompt {
+struct CodexPrompt {
     session_id: String,
     #[serde(default)]
     ts: i64,
     text: String,
 }
 
-impl Reader for Prompts {
+impl LineReader for Prompts {
     fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), Junk> {
         if line.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
-        let prompt: Prompt = parse(line)?;
+        let prompt: CodexPrompt = parse(line)?;
         let session = session_id(&prompt.session_id).ok_or(Junk::NoSession)?.to_owned();
         let names = &self.names;
         let is_kept = || names.iter().any(|name| stem(name).ends_with(&session) && name != HISTORY);

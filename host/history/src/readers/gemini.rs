@@ -10,13 +10,13 @@ use aiw_redact::rules::Redactor;
 use serde_json::Value;
 
 use super::parts::{Talk, is_own_call, message_id, milliseconds, parse, session_id, start, tool_name};
-use super::{Reader, Sessions, Transcript};
+use super::{LineReader, Sessions, Transcript};
 use crate::intake::findings::Junk;
 use crate::{Cli, MessageAuthor, SessionMessage};
 
-pub(super) struct Gemini;
+pub(super) struct GeminiSessions;
 
-impl Sessions for Gemini {
+impl Sessions for GeminiSessions {
     fn cli(&self) -> Cli {
         Cli::Gemini
     }
@@ -33,7 +33,7 @@ impl Sessions for Gemini {
         path.ends_with(".json")
     }
 
-    fn open(&self, file: &Transcript<'_>) -> Box<dyn Reader> {
+    fn open(&self, file: &Transcript<'_>) -> Box<dyn LineReader> {
         let project = file.path.split('/').take(2).collect::<Vec<_>>().join("/");
         let root = (file.beside)(&format!("{project}/.project_root"));
         let root = root.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
@@ -57,7 +57,7 @@ struct Chat {
     own: HashSet<String>,
 }
 
-impl Reader for Chat {
+impl LineReader for Chat {
     fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), Junk> {
         if line.iter().all(u8::is_ascii_whitespace) {
             return Ok(());

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Cli;
 pub(crate) use parts::{parse, session_id};
-pub(crate) use reader::{Reader, Sessions, Transcript, stem};
+pub(crate) use reader::{LineReader, Sessions, Transcript, stem};
 
 /// How aiw ran the CLI of a session. All of it is empty where aiw did not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,10 +47,10 @@ pub(crate) fn roots(places: &CliPlaces, home: &Home, cli: Cli) -> Vec<PathBuf> {
 
 /// All CLIs whose sessions can be read.
 pub(crate) fn all() -> [&'static dyn Sessions; 3] {
-    [&claude::Claude, &codex::Codex, &gemini::Gemini]
+    [&claude::ClaudeSessions, &codex::CodexSessions, &gemini::GeminiSessions]
 }
 
 /// The sessions of a CLI.
 pub(crate) fn of(cli: Cli) -> &'static dyn Sessions {
-    all().into_iter().find(|sessions| sessions.cli() == cli).unwrap_or(&claude::Claude)
+    all().into_iter().find(|sessions| sessions.cli() == cli).unwrap_or(&claude::ClaudeSessions)
 }

@@ -27,7 +27,7 @@ pub(crate) trait Sessions: Sync {
     }
 
     /// Begins to read a transcript.
-    fn open(&self, file: &Transcript<'_>) -> Box<dyn Reader>;
+    fn open(&self, file: &Transcript<'_>) -> Box<dyn LineReader>;
 }
 
 /// A transcript, as far as readers need it.
@@ -47,7 +47,7 @@ pub(crate) struct Transcript<'a> {
 }
 
 /// Reads one transcript line by line.
-pub(crate) trait Reader {
+pub(crate) trait LineReader {
     /// Takes in a line. Messages of it are added to `out`; most lines have none.
     fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), Junk>;
 }

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::spelling::IntakeRequest;
 use super::wanted::WantedFacts;
-use crate::store::{Facts, length};
+use crate::store::{MessageFacts, length};
 
 /// The most entries of the index that a search reads: some 0.1 µs each.
 const MAX_READ: u64 = 150_000;
@@ -20,18 +20,18 @@ const COPY: f32 = 0.5;
 const LENGTH: f32 = 0.35;
 
 /// Messages with words of a request.
-pub(super) struct Gathered {
+pub(super) struct GatheredMessages {
     /// First scores by the ids of messages; 0 for what has no words or is not wanted.
     pub scores: Vec<f32>,
     /// The ids that have a score.
     pub ids: Vec<u32>,
 }
 
-impl Gathered {
+impl GatheredMessages {
     pub fn new(
         connection: &Connection,
         request: &IntakeRequest,
-        facts: &Facts,
+        facts: &MessageFacts,
         wanted: &WantedFacts,
     ) -> rusqlite::Result<Self> {
         let mut gathered = Self { scores: vec![0.0; facts.end()], ids: Vec::new() };
@@ -73,7 +73,7 @@ impl Gathered {
         Ok(())
     }
 
-    fn weigh(&mut self, request: &IntakeRequest, facts: &Facts, wanted: &WantedFacts) {
+    fn weigh(&mut self, request: &IntakeRequest, facts: &MessageFacts, wanted: &WantedFacts) {
         let scores = &mut self.scores;
         self.ids.retain(|id| {
             let place = *id as usize;

@@ -15,9 +15,9 @@ mod wanted;
 
 use aiw_vectors::Embedder;
 
-use crate::store::Facts;
+use crate::store::MessageFacts;
 use crate::{HistoryError, Store};
-use gather::Gathered;
+use gather::GatheredMessages;
 pub use query::{HistoryQuery, SessionHit};
 pub use snippet::Snippet;
 
@@ -45,10 +45,10 @@ impl Store {
         let find = || -> rusqlite::Result<Vec<SessionHit>> {
             // One view of the database, whatever is stored meanwhile.
             let transaction = self.connection.unchecked_transaction()?;
-            let facts = Facts::load(&transaction)?;
+            let facts = MessageFacts::load(&transaction)?;
             let wanted = wanted::WantedFacts::new(&transaction, query, session)?;
             let request = spelling::IntakeRequest::new(&transaction, text)?;
-            let gathered = Gathered::new(&transaction, &request, &facts, &wanted)?;
+            let gathered = GatheredMessages::new(&transaction, &request, &facts, &wanted)?;
             let near = match (&vector, embedder) {
                 (Some(vector), Some(embedder)) => crate::store::vectors::nearness(
                     &transaction,

@@ -4,14 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, params};
 
-use super::gather::Gathered;
+use super::gather::GatheredMessages;
 use super::query::SessionHit;
 use super::score;
 use super::snippet::Snippet;
 use super::spelling::IntakeRequest;
 use super::wanted::WantedFacts;
 use crate::Launch;
-use crate::store::{Fact, Facts, Text, Uuid, cli_of, path_of, role_of, text_hash};
+use crate::store::{MessageFact, MessageFacts, StoredText, Uuid, cli_of, path_of, role_of, text_hash};
 
 /// How many candidates' texts are read.
 const READ: usize = 160;
@@ -54,9 +54,9 @@ const ENOUGH: f32 = 0.4;
 const ENOUGH_NEAR: f32 = 0.2;
 
 /// A candidate whose text was read.
-struct Candidate {
+struct RankedMessage {
     id: u32,
-    fact: Fact,
+    fact: MessageFact,
     text: String,
     words: f32,
     near: Option<f32>,
@@ -69,9 +69,9 @@ struct Candidate {
 pub(super) fn hits(
     connection: &Connection,
     request: &IntakeRequest,
-    facts: &Facts,
+    facts: &MessageFacts,
     wanted: &WantedFacts,
-    gathered: &Gathered,
+    gathered: &GatheredMessages,
     near: Option<&[f32]>,
     limit: usize,
 ) -> rusqlite::Result<Vec<SessionHit>> {
@@ -89,11 +89,12 @@ pub(super) fn hits(
         if left == 0 {
             break;
         }
-        let (Text(text), tools) = find.query_row([id], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)))?;
+        let (StoredText(text), tools) =
+            find.query_row([id], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)))?;
         left = left.saturating_sub(text.len());
         let (words, has) = score::score(request, &text, tools.as_deref());
         let hash = text_hash(&text);
-        candidates.push(Candidate { id, fact, text, words, near: near_of(id), has, hash });
+        candidates.push(RankedMessage { id, fact, text, words, near: near_of(id), has, hash });
     }
     let mut copies: HashMap<i64, u32> = HashMap::new();
     for candidate in &candidates {
@@ -125,21 +126,21 @@ pub(super) fn hits(
     ranked.sort_by(order);
     // The nearest in meaning of all messages need not mean the same.
     let is_noise =
-        |candidate: &Candidate| candidate.words <= 0.0 && candidate.near.is_some_and(|near| near < ENOUGH_NEAR);
+        |candidate: &RankedMessage| candidate.words <= 0.0 && candidate.near.is_some_and(|near| near < ENOUGH_NEAR);
     ranked.retain(|(place, score)| *score > 0.0 && !is_noise(&candidates[*place]));
     ranked.iter().take(limit).map(|(place, score)| hit(connection, request, &candidates[*place], *score)).collect()
 }
 
 /// Whether a text was there before. Where not everything is searched, the one before may not be found.
-fn is_repeated(fact: &Fact, wanted: &WantedFacts) -> bool {
+fn is_repeated(fact: &MessageFact, wanted: &WantedFacts) -> bool {
     fact.is_copy && wanted.is_everything()
 }
 
 /// Sums of a session's best scores, to know what its context adds to its messages.
 #[derive(Default)]
-struct Sessions(HashMap<u32, [f32; 3]>);
+struct SessionSums(HashMap<u32, [f32; 3]>);
 
-impl Sessions {
+impl SessionSums {
     fn add(&mut self, session: u32, score: f32) {
         let best = self.0.entry(session).or_default();
         if score > best[2] {
@@ -155,7 +156,7 @@ impl Sessions {
 }
 
 /// The scores of the messages before and after one, if they are of its session.
-fn neighbours(id: u32, fact: &Fact, facts: &Facts, score: impl Fn(u32) -> f32) -> f32 {
+fn neighbours(id: u32, fact: &MessageFact, facts: &MessageFacts, score: impl Fn(u32) -> f32) -> f32 {
     let of = |other: Option<u32>| {
         other
             .filter(|other| facts.get(*other as usize).is_some_and(|other| other.session == fact.session))
@@ -165,10 +166,10 @@ fn neighbours(id: u32, fact: &Fact, facts: &Facts, score: impl Fn(u32) -> f32) -
 }
 
 /// The ids of those that are best by their first scores, with what their context adds.
-fn best_with_context(gathered: &Gathered, facts: &Facts, wanted: &WantedFacts, most: usize) -> Vec<u32> {
+fn best_with_context(gathered: &GatheredMessages, facts: &MessageFacts, wanted: &WantedFacts, most: usize) -> Vec<u32> {
     let ids = gathered.best(most * 20);
     let first = |id: u32| gathered.scores.get(id as usize).copied().unwrap_or_default();
-    let mut sessions = Sessions::default();
+    let mut sessions = SessionSums::default();
     for id in &ids {
         if let Some(fact) = facts.get(*id as usize).filter(|fact| !is_repeated(fact, wanted)) {
             sessions.add(fact.session, first(*id));
@@ -191,7 +192,7 @@ fn best_with_context(gathered: &Gathered, facts: &Facts, wanted: &WantedFacts, m
 }
 
 /// The ids that are nearest in meaning.
-fn nearest(near: &[f32], facts: &Facts, wanted: &WantedFacts, most: usize) -> Vec<u32> {
+fn nearest(near: &[f32], facts: &MessageFacts, wanted: &WantedFacts, most: usize) -> Vec<u32> {
     let is_wanted = |id: usize| facts.get(id).is_some_and(|fact| wanted.has(id, &fact));
     let mut ids: Vec<u32> = (0..near.len())
         .filter(|id| !near[*id].is_nan() && is_wanted(*id))
@@ -208,10 +209,10 @@ fn nearest(near: &[f32], facts: &Facts, wanted: &WantedFacts, most: usize) -> Ve
 /// Places of candidates, with their scores.
 fn with_context(
     request: &IntakeRequest,
-    candidates: &[Candidate],
+    candidates: &[RankedMessage],
     copies: &HashMap<i64, u32>,
-    gathered: &Gathered,
-    facts: &Facts,
+    gathered: &GatheredMessages,
+    facts: &MessageFacts,
     near: Option<&[f32]>,
 ) -> Vec<(usize, f32)> {
     // What has none of the words is not among the candidates.
@@ -236,13 +237,13 @@ fn with_context(
     };
     // What everybody says tells nothing of a session.
     let is_rare = |hash: &i64| 1.0 / (1.0 + (copies[hash] - 1) as f32 / COPIES_CONTEXT);
-    let mut sessions = Sessions::default();
+    let mut sessions = SessionSums::default();
     for candidate in candidates {
         sessions.add(candidate.fact.session, any(candidate.id) * is_rare(&candidate.hash));
     }
     let newest = candidates.iter().map(|candidate| candidate.fact.minutes).max().unwrap_or_default();
     let mut ranked = Vec::with_capacity(candidates.len());
-    for (place, Candidate { id, fact, hash, .. }) in candidates.iter().enumerate() {
+    for (place, RankedMessage { id, fact, hash, .. }) in candidates.iter().enumerate() {
         let context = SESSION * sessions.mean(fact.session) + NEIGHBOUR * neighbours(*id, fact, facts, any);
         let context = context * is_rare(hash);
         let age = newest.saturating_sub(fact.minutes) as f32;
@@ -271,7 +272,7 @@ impl Range {
 fn hit(
     connection: &Connection,
     request: &IntakeRequest,
-    candidate: &Candidate,
+    candidate: &RankedMessage,
     score: f32,
 ) -> rusqlite::Result<SessionHit> {
     let mut find = connection.prepare_cached(

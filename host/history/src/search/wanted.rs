@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::query::HistoryQuery;
 use crate::MessageAuthor;
-use crate::store::{Fact, minutes, terms};
+use crate::store::{MessageFact, minutes, terms};
 
 /// The messages that pass a query's filters.
 pub(super) struct WantedFacts {
@@ -29,7 +29,7 @@ impl WantedFacts {
     }
 
     /// Whether a message may be found.
-    pub fn has(&self, id: usize, fact: &Fact) -> bool {
+    pub fn has(&self, id: usize, fact: &MessageFact) -> bool {
         let listed = |list: &Option<Vec<bool>>, place: usize| {
             list.as_ref().is_none_or(|list| list.get(place).copied().unwrap_or_default())
         };

@@ -6,9 +6,9 @@ use std::path::Path;
 use aiw_home::created;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::facts::{Fact, Writer, length_code, minutes};
+use super::facts::{FactWriter, MessageFact, length_code, minutes};
 use super::forgotten::Forgotten;
-use super::packed::{Key, Packed, Text};
+use super::packed::{Key, Packed, StoredText};
 use super::vectors::drop_vectors;
 use super::{PRIVATE, ReadProgress, Store, database, role_of, terms};
 use crate::{Cli, HistoryError, MAX_TEXT, MessageAuthor, SessionMessage};
@@ -146,7 +146,7 @@ struct Writing<'a> {
     younger: HashMap<i64, bool>,
     /// Sessions that lost messages to another, or got them back.
     mend: BTreeSet<i64>,
-    facts: Writer<'a>,
+    facts: FactWriter<'a>,
     sessions: HashMap<String, i64>,
     projects: HashMap<String, i64>,
     /// In how many more messages each term occurs. Sorted, because that is how they are stored.
@@ -164,7 +164,7 @@ impl<'a> Writing<'a> {
             file,
             younger: HashMap::new(),
             mend: BTreeSet::new(),
-            facts: Writer::new(connection),
+            facts: FactWriter::new(connection),
             sessions: HashMap::new(),
             projects: HashMap::new(),
             terms: BTreeMap::new(),
@@ -199,7 +199,7 @@ impl<'a> Writing<'a> {
         ])?;
         let id = self.connection.last_insert_rowid();
         let (length, is_copy) = index(self.connection, id, text, &message.tools, &mut self.terms)?;
-        let fact = Fact {
+        let fact = MessageFact {
             session: u32::try_from(session).unwrap_or_default(),
             minutes: minutes(message.time),
             length: length_code(length),
@@ -230,7 +230,7 @@ impl<'a> Writing<'a> {
                 self.share(file, self.file)?;
                 return Ok(true);
             }
-            if copy.is_none() && row.get::<_, Text>(2)?.0 == text {
+            if copy.is_none() && row.get::<_, StoredText>(2)?.0 == text {
                 copy = Some((owner, file, id));
             }
         }
@@ -373,7 +373,7 @@ fn tools_of(tools: Option<&str>) -> Vec<String> {
 
 /// Gives messages other texts. Their vectors go, which the old texts were in: words find them.
 pub(super) fn rewrite(connection: &Connection, texts: &BTreeMap<i64, String>) -> rusqlite::Result<()> {
-    let mut facts = Writer::new(connection);
+    let mut facts = FactWriter::new(connection);
     let mut terms: BTreeMap<String, i64> = BTreeMap::new();
     let mut length = 0_i64;
     let mut sessions = BTreeSet::new();
@@ -382,7 +382,7 @@ pub(super) fn rewrite(connection: &Connection, texts: &BTreeMap<i64, String>) ->
             connection.prepare_cached("SELECT text, tools, session, time, role FROM messages WHERE id = ?")?;
         let mut write = connection.prepare_cached("UPDATE messages SET text = ? WHERE id = ?")?;
         for (id, text) in texts {
-            let (Text(old), tools, session, time, role) = find.query_row([id], |row| {
+            let (StoredText(old), tools, session, time, role) = find.query_row([id], |row| {
                 let tools = tools_of(row.get::<_, Option<String>>(1)?.as_deref());
                 Ok((row.get(0)?, tools, row.get::<_, i64>(2)?, row.get(3)?, row.get(4)?))
             })?;
@@ -390,7 +390,7 @@ pub(super) fn rewrite(connection: &Connection, texts: &BTreeMap<i64, String>) ->
             let (after, is_copy) = index(connection, *id, text, &tools, &mut terms)?;
             write.execute(params![Packed::new(text), id])?;
             length += i64::try_from(after).unwrap_or_default() - i64::try_from(before).unwrap_or_default();
-            let fact = Fact {
+            let fact = MessageFact {
                 session: u32::try_from(session).unwrap_or_default(),
                 minutes: minutes(time),
                 length: length_code(after),
@@ -442,7 +442,7 @@ pub(super) fn drop_messages(
     let mut ids: Vec<i64> =
         connection.prepare(which)?.query_map(parameters, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     ids.sort_unstable();
-    let mut facts = Writer::new(connection);
+    let mut facts = FactWriter::new(connection);
     let mut dropped: BTreeMap<String, i64> = BTreeMap::new();
     let mut length = 0_i64;
     let mut sessions = BTreeSet::new();
@@ -451,7 +451,7 @@ pub(super) fn drop_messages(
         let mut unlist = connection.prepare_cached("DELETE FROM messages WHERE id = ?")?;
         let mut less = connection.prepare_cached("UPDATE sessions SET messages = messages - 1 WHERE id = ?")?;
         for id in &ids {
-            let (Text(text), tools, session) =
+            let (StoredText(text), tools, session) =
                 find.query_row([id], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, i64>(2)?)))?;
             let terms = unindex(connection, *id, &text, &tools_of(tools.as_deref()), &mut dropped)?;
             length += i64::try_from(terms).unwrap_or_default();
@@ -482,9 +482,9 @@ fn mend_sessions(connection: &Connection, sessions: &BTreeSet<i64>) -> rusqlite:
     )?;
     for session in sessions {
         if drop.execute([session])? == 0 {
-            let text: Option<Text> =
+            let text: Option<StoredText> =
                 title.query_row([*session, role_number(MessageAuthor::User)], |row| row.get(0)).optional()?;
-            mend.execute(params![session, text.map(|Text(text)| title_of(&text))])?;
+            mend.execute(params![session, text.map(|StoredText(text)| title_of(&text))])?;
         }
     }
     Ok(())

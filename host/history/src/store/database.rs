@@ -22,7 +22,7 @@ const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(UNLINKED);
 /// No part of the path is a link.
 const UNLINKED: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_NOFOLLOW);
 
-pub(super) struct Opened {
+pub(super) struct OpenedDatabase {
     pub connection: Connection,
 }
 
@@ -32,11 +32,11 @@ pub(super) fn path(directory: &Path) -> PathBuf {
 }
 
 /// Opens the database, and makes or migrates it.
-pub(super) fn open(directory: &Path) -> Result<Opened, HistoryError> {
+pub(super) fn open(directory: &Path) -> Result<OpenedDatabase, HistoryError> {
     if !may_write(directory) {
         let connection = read_only(directory)?;
         refuse_newer(directory, &connection)?;
-        return Ok(Opened { connection });
+        return Ok(OpenedDatabase { connection });
     }
     aiw_home::make_private_dir(directory)?;
     if directory.join(DAMAGED).exists() {
@@ -48,7 +48,7 @@ pub(super) fn open(directory: &Path) -> Result<Opened, HistoryError> {
     }
 }
 
-fn attempt(directory: &Path) -> Result<Opened, HistoryError> {
+fn attempt(directory: &Path) -> Result<OpenedDatabase, HistoryError> {
     let failed = |error| failed(directory, error);
     let place = path(directory);
     if !place.exists() {
@@ -82,7 +82,7 @@ fn attempt(directory: &Path) -> Result<Opened, HistoryError> {
     prepare().map_err(failed)?;
     schema::migrate(&mut connection).map_err(failed)?;
     refuse_newer(directory, &connection)?;
-    Ok(Opened { connection })
+    Ok(OpenedDatabase { connection })
 }
 
 /// Whether files can be made in a directory, or in the one that it would be made in.
@@ -157,7 +157,7 @@ pub(super) fn another(directory: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Sets the damaged database aside, and opens an empty one that is to be filled again.
-fn anew(directory: &Path) -> Result<Opened, HistoryError> {
+fn anew(directory: &Path) -> Result<OpenedDatabase, HistoryError> {
     let turn = aiw_home::Turn::acquire(&directory.join(".rebuild.lock"))?;
     // Another process may have been faster.
     if !directory.join(DAMAGED).exists() {

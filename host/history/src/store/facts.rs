@@ -17,7 +17,7 @@ const MINUTE: i64 = 60_000;
 
 /// A message's facts. All zeros if it can't be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fact {
+pub(crate) struct MessageFact {
     /// The session's number.
     pub session: u32,
     /// The time in minutes since 2020, at least 1; 0 if unknown.
@@ -30,7 +30,7 @@ pub(crate) struct Fact {
     pub is_copy: bool,
 }
 
-impl Fact {
+impl MessageFact {
     fn bytes(self) -> [u8; RECORD] {
         let ([s0, s1, s2, _], [m0, m1, m2, _]) = (self.session.to_le_bytes(), self.minutes.to_le_bytes());
         let role = match self.role {
@@ -77,26 +77,26 @@ pub(crate) fn length(code: u8) -> f32 {
 }
 
 /// Records of messages that are stored one after the other: the block that they are in is written once.
-pub(super) struct Writer<'a> {
+pub(super) struct FactWriter<'a> {
     connection: &'a Connection,
     open: Option<(i64, Vec<u8>)>,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> FactWriter<'a> {
     pub fn new(connection: &'a Connection) -> Self {
         Self { connection, open: None }
     }
 
     /// Writes the record of a message; none if it can't be found any more.
-    pub fn put(&mut self, message: i64, fact: Option<Fact>) -> rusqlite::Result<()> {
-        self.record(message, |record| *record = fact.map_or([0; RECORD], Fact::bytes))
+    pub fn put(&mut self, message: i64, fact: Option<MessageFact>) -> rusqlite::Result<()> {
+        self.record(message, |record| *record = fact.map_or([0; RECORD], MessageFact::bytes))
     }
 
     /// Writes that a message belongs to another session.
     pub fn give(&mut self, message: i64, session: u32) -> rusqlite::Result<()> {
         self.record(message, |record| {
-            if let Some(fact) = Fact::parse(*record) {
-                *record = Fact { session, ..fact }.bytes();
+            if let Some(fact) = MessageFact::parse(*record) {
+                *record = MessageFact { session, ..fact }.bytes();
             }
         })
     }
@@ -129,11 +129,11 @@ impl<'a> Writer<'a> {
 }
 
 /// The records of all messages, by their ids.
-pub(crate) struct Facts {
+pub(crate) struct MessageFacts {
     records: Vec<u8>,
 }
 
-impl Facts {
+impl MessageFacts {
     /// Reads them all: 8 MB for a million.
     pub fn load(connection: &Connection) -> rusqlite::Result<Self> {
         let mut count = connection.prepare_cached("SELECT count(*) FROM facts")?;
@@ -161,9 +161,9 @@ impl Facts {
     }
 
     /// Returns the facts of a message.
-    pub fn get(&self, message: usize) -> Option<Fact> {
+    pub fn get(&self, message: usize) -> Option<MessageFact> {
         let (records, _) = self.records.as_chunks::<RECORD>();
-        records.get(message).and_then(|record| Fact::parse(*record))
+        records.get(message).and_then(|record| MessageFact::parse(*record))
     }
 }
 
@@ -173,15 +173,15 @@ mod tests {
 
     #[test]
     fn a_record_comes_back_as_it_was_written() {
-        let fact = Fact {
+        let fact = MessageFact {
             session: 70_000,
             minutes: minutes(Some(1_790_000_000_000)),
             length: length_code(99),
             role: MessageAuthor::Tool,
             is_copy: true,
         };
-        assert_eq!(Fact::parse(fact.bytes()), Some(fact));
-        assert_eq!(Fact::parse([0; RECORD]), None);
+        assert_eq!(MessageFact::parse(fact.bytes()), Some(fact));
+        assert_eq!(MessageFact::parse([0; RECORD]), None);
         assert_eq!((minutes(None), minutes(Some(0)), minutes(Some(i64::MAX))), (0, 1, (1 << 24) - 1));
         for terms in [0, 1, 7, 100, 4000] {
             let back = length(length_code(terms));

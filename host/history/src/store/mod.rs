@@ -21,12 +21,12 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use crate::{Cli, HistoryError, Launch, MessageAuthor};
 pub use append::Appended;
 pub(crate) use append::{cli_number, text_hash};
-use database::Opened;
+use database::OpenedDatabase;
 pub(crate) use database::path_of;
-pub(crate) use facts::{Fact, Facts, length, minutes};
+pub(crate) use facts::{MessageFact, MessageFacts, length, minutes};
 pub use forget::{Forget, Forgot};
 pub use markdown::markdown;
-pub(crate) use packed::{Text, Uuid};
+pub(crate) use packed::{StoredText, Uuid};
 pub(crate) use terms::{names, terms, words};
 pub use view::{PastSession, Range, SessionView, Sessions, Stats, Stored};
 
@@ -73,7 +73,7 @@ impl Store {
     /// Opens the store in a directory, usually `~/.aiw/history`, and makes it if there is none. An older one is
     /// migrated. A damaged one is set aside, and an empty one takes its place: [`Store::must_rebuild`] says so.
     pub fn open(directory: &Path) -> Result<Self, HistoryError> {
-        let Opened { connection } = database::open(directory)?;
+        let OpenedDatabase { connection } = database::open(directory)?;
         Ok(Self { connection, directory: directory.to_owned() })
     }
 

@@ -70,9 +70,9 @@ impl ToSql for Packed {
 }
 
 /// A text that was read from the database.
-pub(crate) struct Text(pub String);
+pub(crate) struct StoredText(pub String);
 
-impl FromSql for Text {
+impl FromSql for StoredText {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         match value {
             ValueRef::Text(_) => value.as_str().map(|text| Self(text.to_owned())),
@@ -144,7 +144,7 @@ mod tests {
         for text in
             ["", "short", &"a longer text, which is the same again and again. ".repeat(300), &"0123456789".repeat(1600)]
         {
-            let back: Text = connection.query_row("SELECT ?", [Packed::new(text)], |row| row.get(0)).unwrap();
+            let back: StoredText = connection.query_row("SELECT ?", [Packed::new(text)], |row| row.get(0)).unwrap();
             assert_eq!(back.0, text);
         }
         // Those that fill what was set aside for them, and the longest.
@@ -153,7 +153,7 @@ mod tests {
             (5..19).flat_map(|power| [(1 << power) - 1, 1 << power, (1 << power) + 1]).filter(|n| *n <= MAX_TEXT)
         {
             let text = &long[..length];
-            let back: Text = connection.query_row("SELECT ?", [Packed::new(text)], |row| row.get(0)).unwrap();
+            let back: StoredText = connection.query_row("SELECT ?", [Packed::new(text)], |row| row.get(0)).unwrap();
             assert_eq!(back.0, text);
         }
         for id in

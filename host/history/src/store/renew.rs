@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Transaction, params};
 
 use super::append::rewrite;
-use super::packed::Text;
+use super::packed::StoredText;
 use super::{Store, cli_of, database};
 use crate::{Cli, HistoryError};
 
@@ -23,7 +23,7 @@ impl Store {
             let mut list =
                 self.connection.prepare_cached("SELECT id, text FROM messages WHERE id > ? ORDER BY id LIMIT ?")?;
             list.query_map(params![after, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
-                Ok((row.get(0)?, row.get::<_, Text>(1)?.0))
+                Ok((row.get(0)?, row.get::<_, StoredText>(1)?.0))
             })?
             .collect()
         };

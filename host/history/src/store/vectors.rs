@@ -5,7 +5,7 @@ use std::path::Path;
 use aiw_vectors::{Embedder, kernel};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::packed::Text;
+use super::packed::StoredText;
 use super::{Store, database};
 use crate::HistoryError;
 
@@ -128,10 +128,11 @@ impl Store {
         )?;
         let last = find
             .query_row([model], |row| {
-                Ok((row.get(0)?, Chunk { ids: row.get(1)?, units: row.get(2)?, codes: row.get(3)? }))
+                Ok((row.get(0)?, VectorChunk { ids: row.get(1)?, units: row.get(2)?, codes: row.get(3)? }))
             })
             .optional()?;
-        let (mut first, mut chunk): (i64, Chunk) = last.filter(|(_, chunk)| chunk.len() < CHUNK).unwrap_or_default();
+        let (mut first, mut chunk): (i64, VectorChunk) =
+            last.filter(|(_, chunk)| chunk.len() < CHUNK).unwrap_or_default();
         for (id, vector) in entries {
             if chunk.len() == 0 {
                 first = *id;
@@ -139,7 +140,7 @@ impl Store {
             chunk.push(*id, vector);
             if chunk.len() == CHUNK {
                 chunk.save(&transaction, model, first)?;
-                chunk = Chunk::default();
+                chunk = VectorChunk::default();
             }
         }
         if chunk.len() > 0 {
@@ -153,7 +154,7 @@ impl Store {
 
 /// A row of vectors.
 #[derive(Default)]
-struct Chunk {
+struct VectorChunk {
     /// Ids of messages, each as eight bytes, ascending.
     ids: Vec<u8>,
     /// The value of one unit of a byte for each vector, as four bytes.
@@ -161,7 +162,7 @@ struct Chunk {
     codes: Vec<u8>,
 }
 
-impl Chunk {
+impl VectorChunk {
     fn len(&self) -> usize {
         self.ids.len() / 8
     }
@@ -190,7 +191,7 @@ fn last_embedded(connection: &Connection, model: i64) -> rusqlite::Result<i64> {
 fn texts_after(connection: &Connection, after: i64, most: usize) -> rusqlite::Result<Vec<(i64, String)>> {
     let mut list = connection.prepare_cached("SELECT id, text FROM messages WHERE id > ? ORDER BY id LIMIT ?")?;
     let texts = list.query_map([after, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
-        Ok((row.get(0)?, row.get::<_, Text>(1)?.0))
+        Ok((row.get(0)?, row.get::<_, StoredText>(1)?.0))
     })?;
     texts.collect()
 }
@@ -209,7 +210,7 @@ pub(super) fn drop_vectors(connection: &Connection, ids: &[i64]) -> rusqlite::Re
             continue;
         }
         let (all, units, codes) = (row.get_ref(3)?.as_blob()?, row.get_ref(4)?.as_blob()?, row.get_ref(5)?.as_blob()?);
-        let mut kept = Chunk::default();
+        let mut kept = VectorChunk::default();
         let mut start = None;
         let width = codes.len() / (all.len() / 8).max(1);
         for (place, id) in all.as_chunks::<8>().0.iter().enumerate() {
@@ -314,7 +315,7 @@ fn scan(
 /// Functions for the bench of figures.
 #[doc(hidden)]
 pub mod bench {
-    use super::{Chunk, Connection, HistoryError, Store, nearness, params};
+    use super::{Connection, HistoryError, Store, VectorChunk, nearness, params};
 
     /// Gives each message a vector that `make` makes.
     pub fn fill(
@@ -332,7 +333,7 @@ pub mod bench {
             let model = transaction.last_insert_rowid();
             let ids: Vec<i64> = ids(&transaction)?;
             for ids in ids.chunks(super::CHUNK) {
-                let mut chunk = Chunk::default();
+                let mut chunk = VectorChunk::default();
                 ids.iter().for_each(|id| chunk.push(*id, &make()));
                 chunk.save(&transaction, model, ids[0])?;
             }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::append::cli_number;
-use super::packed::{Key, Text, Uuid};
+use super::packed::{Key, StoredText, Uuid};
 use super::{Store, cli_of, database, role_of};
 use crate::{Cli, HistoryError, Launch, MessageAuthor, VectorCoverage};
 
@@ -204,7 +204,7 @@ impl Store {
                 role: role_of(row.get(2)?),
                 tools: tools.iter().flat_map(|tools| tools.split(' ')).map(str::to_owned).collect(),
                 agent: row.get(4)?,
-                text: row.get::<_, Text>(5)?.0,
+                text: row.get::<_, StoredText>(5)?.0,
                 path: database::path_of(&row.get::<_, Vec<u8>>(6)?),
                 offset: row.get::<_, i64>(7)?.cast_unsigned(),
             })

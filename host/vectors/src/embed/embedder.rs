@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::ModelError;
 use super::files::{ModelFiles, TOKENIZER, WEIGHTS};
-use super::prepared::{Prepared, is_quantized};
+use super::prepared::{PreparedModel, is_quantized};
 use super::runtime::{self, caught};
 
 /// The tokens of a text that count, with the two that frame it: the length that the model was trained for.
@@ -28,7 +28,7 @@ const FOLDER: &str = "session.model_external_initializers_file_folder_path";
 /// The source of a session.
 enum Graph {
     Whole(Vec<u8>),
-    Prepared(Prepared),
+    Prepared(PreparedModel),
 }
 
 /// A loaded sentence model. Calls block, one after the other; some milliseconds for a short text.
@@ -43,7 +43,7 @@ impl Embedder {
     /// Loads the model, after its files were compared with their pins: now, or when they were read last and were just as
     /// they are.
     pub fn load(files: &ModelFiles) -> Result<Self, ModelError> {
-        if let (Some(prepared), Some(identity)) = (Prepared::find(files), files.identity()) {
+        if let (Some(prepared), Some(identity)) = (PreparedModel::find(files), files.identity()) {
             let environment = runtime::load(&files.runtime, true)?;
             if let Ok(embedder) = Self::of(files, environment, Graph::Prepared(prepared), identity) {
                 return Ok(embedder);
@@ -54,7 +54,7 @@ impl Embedder {
         let mut identity = Sha256::new();
         identity.update(Sha256::digest(&weights));
         identity.update(Sha256::digest(files.read(TOKENIZER[0])?));
-        let graph = match Prepared::make(files, &environment, &weights) {
+        let graph = match PreparedModel::make(files, &environment, &weights) {
             Some(prepared) => Graph::Prepared(prepared),
             None => Graph::Whole(weights),
         };
@@ -79,7 +79,7 @@ impl Embedder {
                 let is_quantized = is_quantized(&weights);
                 (weights, is_quantized)
             }
-            Graph::Prepared(Prepared { graph, directory, is_quantized }) => {
+            Graph::Prepared(PreparedModel { graph, directory, is_quantized }) => {
                 options = options
                     .with_session_config(FOLDER, directory.display().to_string())
                     // Weights in another order would be a copy of all of them.

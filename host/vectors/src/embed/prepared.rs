@@ -57,25 +57,25 @@ impl Stamp {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Note {
+struct PreparedNote {
     is_quantized: bool,
     /// Of the model, the library, the graph and the weights.
     stamps: [Stamp; 4],
 }
 
 /// A prepared model.
-pub(super) struct Prepared {
+pub(super) struct PreparedModel {
     /// The graph, which names the file of its weights in `directory`.
     pub graph: Vec<u8>,
     pub directory: PathBuf,
     pub is_quantized: bool,
 }
 
-impl Prepared {
+impl PreparedModel {
     /// Returns the prepared form of a model, if there is one and no file has changed since.
     pub fn find(files: &ModelFiles) -> Option<Self> {
         let directory = files.prepared.clone()?;
-        let note: Note = serde_json::from_slice(&read_capped(&directory.join(NOTE), MAX_NOTE).ok()??).ok()?;
+        let note: PreparedNote = serde_json::from_slice(&read_capped(&directory.join(NOTE), MAX_NOTE).ok()??).ok()?;
         (is_stopped() && stamps(files, &directory)? == note.stamps).then_some(())?;
         let graph = read_capped(&directory.join(GRAPH), MAX_GRAPH).ok()??;
         Some(Self { graph, directory, is_quantized: note.is_quantized })
@@ -90,7 +90,7 @@ impl Prepared {
         let made = make_private(&new).and_then(|()| {
             save(environment, weights, &new)?;
             let stamps = stamps(files, &new)?;
-            let note = serde_json::to_vec(&Note { is_quantized: is_quantized(weights), stamps }).ok()?;
+            let note = serde_json::to_vec(&PreparedNote { is_quantized: is_quantized(weights), stamps }).ok()?;
             aiw_home::replace(&new.join(NOTE), &note, Mode::Private).ok()?;
             // That of another model, or of this one as it was.
             for entry in read_dir(parent).ok()?.flatten().filter(|entry| entry.path() != new) {
@@ -113,9 +113,9 @@ impl ModelFiles {
             let weights = self.read(WEIGHTS)?;
             TOKENIZER.iter().try_for_each(|name| self.read(name).map(drop))?;
             let environment = self.load_runtime()?;
-            if Prepared::find(self).is_none() {
+            if PreparedModel::find(self).is_none() {
                 // Without it, loading takes longer.
-                let _ = Prepared::make(self, &environment, &weights);
+                let _ = PreparedModel::make(self, &environment, &weights);
             }
             Ok(())
         };

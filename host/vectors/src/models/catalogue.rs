@@ -2,7 +2,7 @@
 
 /// A model, or the library that runs models.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Offer {
+pub(super) struct OfferedModel {
     pub name: &'static str,
     pub label: &'static str,
     pub files: &'static [OfferedFile],
@@ -17,12 +17,12 @@ pub(super) struct OfferedFile {
     pub size: u64,
     pub sha256: &'static str,
     /// The file to take out, if it is an archive.
-    pub member: Option<Member>,
+    pub member: Option<ArchiveMember>,
 }
 
 /// A file inside an archive.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Member {
+pub(super) struct ArchiveMember {
     pub path: &'static str,
     pub name: &'static str,
     pub size: u64,
@@ -73,8 +73,8 @@ const TOKENIZER_CONFIG: OfferedFile = minilm!(
 );
 
 /// The models, the default one first.
-pub(super) const MODELS: [Offer; 2] = [
-    Offer {
+pub(super) const MODELS: [OfferedModel; 2] = [
+    OfferedModel {
         name: DEFAULT_MODEL,
         label: "English sentences, 384 dimensions, Apache-2.0",
         files: &[
@@ -90,7 +90,7 @@ pub(super) const MODELS: [Offer; 2] = [
             TOKENIZER_CONFIG,
         ],
     },
-    Offer {
+    OfferedModel {
         name: "all-MiniLM-L6-v2-int8",
         label: "the same in a quarter of the size: faster, a little less exact",
         files: &[
@@ -110,7 +110,7 @@ pub(super) const MODELS: [Offer; 2] = [
 
 macro_rules! wheel {
     ($tag:literal, $place:literal, $size:literal, $sha256:literal, $member:literal, $name:literal, $bytes:literal, $digest:literal) => {
-        Some(Offer {
+        Some(OfferedModel {
             name: RUNTIME,
             label: "the library that runs models, 1.31.1, MIT",
             files: &[OfferedFile {
@@ -124,7 +124,7 @@ macro_rules! wheel {
                 ),
                 size: $size,
                 sha256: $sha256,
-                member: Some(Member {
+                member: Some(ArchiveMember {
                     path: concat!("onnxruntime/capi/", $member),
                     name: $name,
                     size: $bytes,
@@ -137,7 +137,7 @@ macro_rules! wheel {
 
 /// The library for this system. It is taken out of the package for Python, which is published for most systems; on
 /// others (macOS on Intel processors among them), the user has to have one.
-pub(super) const fn runtime() -> Option<Offer> {
+pub(super) const fn runtime() -> Option<OfferedModel> {
     if cfg!(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")) {
         wheel!(
             "manylinux_2_28_x86_64",

@@ -19,8 +19,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use self::catalogue::{ArchiveMember, MODELS, OfferedModel};
 pub use self::catalogue::{DEFAULT_MODEL, RUNTIME};
-use self::catalogue::{MODELS, Member, Offer};
 pub use self::error::ModelsError;
 pub use self::pull::{Broken, DownloadBody, DownloadProgress, Fetch};
 use self::pull::{From, WantedFile, get};
@@ -96,7 +96,7 @@ pub struct ModelStatus {
 
 /// The manifest of a mirror for a model of its own: `model.json`.
 #[derive(Debug, Deserialize)]
-struct Manifest {
+struct MirrorManifest {
     files: BTreeMap<String, LockedFile>,
 }
 
@@ -381,11 +381,11 @@ impl EmbeddingModels {
     }
 }
 
-fn offer(name: &str) -> Option<Offer> {
+fn offer(name: &str) -> Option<OfferedModel> {
     MODELS.into_iter().find(|offer| offer.name == name)
 }
 
-fn library_name(offer: &Offer) -> &'static str {
+fn library_name(offer: &OfferedModel) -> &'static str {
     offer.files[0].member.map_or(offer.files[0].name, |member| member.name)
 }
 
@@ -437,7 +437,7 @@ async fn manifest(mirror: &str, fetch: &dyn Fetch) -> Result<Vec<(WantedFile, St
             return Err(bad(format!("it is longer than {} KiB", MAX_MANIFEST >> 10)));
         }
     }
-    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|e| bad(one_line(&e.to_string(), 200)))?;
+    let manifest: MirrorManifest = serde_json::from_slice(&bytes).map_err(|e| bad(one_line(&e.to_string(), 200)))?;
     let each = FILES.iter().map(|name| {
         let file = manifest.files.get(*name).ok_or_else(|| bad(format!("it does not name `{name}`")))?;
         // The digest becomes a path.
@@ -464,7 +464,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<u64> {
 }
 
 /// Takes a file out of an archive.
-fn unpack(archive: &Path, member: &Member, to: &Path) -> Result<(), ModelsError> {
+fn unpack(archive: &Path, member: &ArchiveMember, to: &Path) -> Result<(), ModelsError> {
     let bad = |reason: String| ModelsError::Archive { archive: archive.display().to_string(), reason };
     let file = open_plain(archive).map_err(|e| HomeError::io("read", archive, e))?;
     let mut zip = zip::ZipArchive::new(file).map_err(|e| bad(one_line(&e.to_string(), 200)))?;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use aiw_home::{HomeError, Mode, Turn, make_private_dir, open_owned, open_plain, remove_file, replace_with};
 use parking_lot::RwLock;
 
-use super::index::{Index, Place};
+use super::index::{RecordPlace, VectorIndex};
 use super::kernel;
-use super::record::{self, HEADER, Header, Record};
+use super::record::{self, EntryRecord, HEADER, VectorsHeader};
 use crate::store::{
     Filter, StoreError, VectorEntry, VectorHit, VectorStore, check_dimensions, check_id, prepared, unit,
 };
@@ -27,18 +27,18 @@ const MIN_WASTE: u64 = 1 << 20;
 pub struct FileVectors {
     path: PathBuf,
     dimensions: usize,
-    state: RwLock<State>,
+    state: RwLock<FileState>,
 }
 
-struct State {
+struct FileState {
     /// The file that the places in `index` are in; `None` if there is none, or its beginning is damaged.
-    open: Option<Open>,
-    index: Index,
+    open: Option<OpenFile>,
+    index: VectorIndex,
 }
 
-struct Open {
+struct OpenFile {
     file: File,
-    header: Header,
+    header: VectorsHeader,
     /// The end of the last whole record.
     end: u64,
     /// The length when it was last read. What follows `end` is damaged, or was not written as a whole.
@@ -61,7 +61,7 @@ impl FileVectors {
         let store = Self {
             path: path.into(),
             dimensions,
-            state: RwLock::new(State { open: None, index: Index::new(dimensions) }),
+            state: RwLock::new(FileState { open: None, index: VectorIndex::new(dimensions) }),
         };
         store.catch_up()?;
         Ok(store)
@@ -72,7 +72,7 @@ impl FileVectors {
         let mut bytes = [0; HEADER as usize];
         let read = open_plain(path).and_then(|mut file| file.read_exact(&mut bytes));
         match read {
-            Ok(()) => Ok(Header::parse(&bytes).map(|header| header.dimensions)),
+            Ok(()) => Ok(VectorsHeader::parse(&bytes).map(|header| header.dimensions)),
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => Ok(None),
             Err(e) => Err(HomeError::io("read", path, e).into()),
         }
@@ -84,11 +84,11 @@ impl FileVectors {
         self.with(|state| state.open.as_ref().map_or(0, |open| open.length - open.end))
     }
 
-    fn with<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+    fn with<T>(&self, look: impl FnOnce(&FileState) -> T) -> T {
         look(&self.state.read())
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut State) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn change<T>(&self, change: impl FnOnce(&mut FileState) -> Result<T, StoreError>) -> Result<T, StoreError> {
         change(&mut self.state.write())
     }
 
@@ -99,7 +99,7 @@ impl FileVectors {
             Some(file) => Some((self.header(file)?, self.length(file)?)),
             None => None,
         };
-        let current = |state: &State| match (&state.open, &now) {
+        let current = |state: &FileState| match (&state.open, &now) {
             (None, None | Some((None, _))) => true,
             (Some(open), Some((Some(header), length))) => {
                 open.header == *header && open.length == *length && open.end == *length
@@ -113,13 +113,13 @@ impl FileVectors {
     }
 
     /// Reads the rest of the file, or all of it if it is another file than before.
-    fn read_on(&self, state: &mut State, file: Option<File>) -> Result<(), StoreError> {
+    fn read_on(&self, state: &mut FileState, file: Option<File>) -> Result<(), StoreError> {
         let header = match &file {
             Some(file) => self.header(file)?,
             None => None,
         };
         let (Some(file), Some(header)) = (file, header) else {
-            *state = State { open: None, index: Index::new(self.dimensions) };
+            *state = FileState { open: None, index: VectorIndex::new(self.dimensions) };
             return Ok(());
         };
         let length = self.length(&file)?;
@@ -127,7 +127,7 @@ impl FileVectors {
         let (start, mut waste) = match known {
             Some(open) => (open.end, open.waste),
             None => {
-                state.index = Index::new(self.dimensions);
+                state.index = VectorIndex::new(self.dimensions);
                 (HEADER, 0)
             }
         };
@@ -138,17 +138,17 @@ impl FileVectors {
             reader.seek(SeekFrom::Start(start))?;
             // Only what was there at the beginning: others may be writing.
             let mut reader = (&mut reader).take(length - start);
-            while let Some((record, size)) = Record::read(&mut reader, &header, end)? {
-                waste += apply(&mut state.index, record, Place { offset: end, length: size });
+            while let Some((record, size)) = EntryRecord::read(&mut reader, &header, end)? {
+                waste += apply(&mut state.index, record, RecordPlace { offset: end, length: size });
                 end += u64::from(size);
             }
             Ok(())
         })();
         if let Err(e) = read {
-            *state = State { open: None, index: Index::new(self.dimensions) };
+            *state = FileState { open: None, index: VectorIndex::new(self.dimensions) };
             return Err(self.io("read", e));
         }
-        state.open = Some(Open { file, header, end, length, waste });
+        state.open = Some(OpenFile { file, header, end, length, waste });
         Ok(())
     }
 
@@ -174,15 +174,15 @@ impl FileVectors {
     }
 
     /// Starts a new file.
-    fn begin(&self, state: &mut State) -> Result<(), StoreError> {
-        let header = Header::new(self.dimensions).map_err(|e| self.io("find random bytes for", e))?;
+    fn begin(&self, state: &mut FileState) -> Result<(), StoreError> {
+        let header = VectorsHeader::new(self.dimensions).map_err(|e| self.io("find random bytes for", e))?;
         replace_with(&self.path, Mode::Private, |file| file.write_all(&header.bytes()))?;
         let file = self.open_file()?;
         self.read_on(state, file)
     }
 
-    fn append(&self, state: &mut State, changes: Vec<Change<'_>>) -> Result<usize, StoreError> {
-        let State { open: Some(open), index } = state else { return Ok(0) };
+    fn append(&self, state: &mut FileState, changes: Vec<Change<'_>>) -> Result<usize, StoreError> {
+        let FileState { open: Some(open), index } = state else { return Ok(0) };
         let mut file = open_owned(&self.path).map_err(|e| self.io("write", e))?;
         // Records after a torn one would never be found.
         if open.length != open.end {
@@ -195,16 +195,16 @@ impl FileVectors {
         while let Some(change) = changes.next() {
             let offset = open.end + bytes.len() as u64;
             let record = match change {
-                Change::Put(id, vector) => Record { id: id.to_owned(), vector: Some(vector) },
+                Change::Put(id, vector) => EntryRecord { id: id.to_owned(), vector: Some(vector) },
                 // Not yet written entries of this call are never deleted by it: a call puts or deletes.
                 Change::Delete(id) if index.place(id).is_none() => continue,
                 Change::Delete(id) => {
                     removed += 1;
-                    Record { id: id.to_owned(), vector: None }
+                    EntryRecord { id: id.to_owned(), vector: None }
                 }
             };
             let length = record.write(&open.header, offset, &mut bytes);
-            pending.push((record, Place { offset, length }));
+            pending.push((record, RecordPlace { offset, length }));
             if bytes.len() >= PIECE || changes.peek().is_none() {
                 self.put_down(&mut file, open, &bytes)?;
                 for (record, place) in pending.drain(..) {
@@ -223,7 +223,7 @@ impl FileVectors {
         Ok(removed)
     }
 
-    fn put_down(&self, file: &mut File, open: &mut Open, bytes: &[u8]) -> Result<(), StoreError> {
+    fn put_down(&self, file: &mut File, open: &mut OpenFile, bytes: &[u8]) -> Result<(), StoreError> {
         if let Err(e) = file.write_all(bytes) {
             // A full disk: nobody needs the part that was written.
             let _ = file.set_len(open.end);
@@ -235,11 +235,11 @@ impl FileVectors {
     }
 
     /// Writes the file anew once most of it is waste. If that fails, the file stays as it is.
-    fn tidy(&self, state: &mut State) {
-        let wasteful = |open: &&Open| open.waste >= MIN_WASTE && open.waste > (open.end - HEADER) / 2;
-        let State { open: before, index } = state;
+    fn tidy(&self, state: &mut FileState) {
+        let wasteful = |open: &&OpenFile| open.waste >= MIN_WASTE && open.waste > (open.end - HEADER) / 2;
+        let FileState { open: before, index } = state;
         let Some(open) = before.as_ref().filter(wasteful) else { return };
-        let Ok(header) = Header::new(self.dimensions) else { return };
+        let Ok(header) = VectorsHeader::new(self.dimensions) else { return };
         let mut places = Vec::with_capacity(index.len());
         let written = replace_with(&self.path, Mode::Private, |file| {
             let mut writer = io::BufWriter::with_capacity(1 << 18, file);
@@ -252,7 +252,7 @@ impl FileVectors {
                 bytes.clear();
                 let length = record.write(&header, offset, &mut bytes);
                 writer.write_all(&bytes)?;
-                places.push(Place { offset, length });
+                places.push(RecordPlace { offset, length });
                 offset += u64::from(length);
             }
             writer.flush()
@@ -264,7 +264,7 @@ impl FileVectors {
         }
         let opened = self.open_file().ok().flatten().and_then(|file| Some((self.length(&file).ok()?, file)));
         // The index stays; only the places are others.
-        *before = opened.map(|(length, file)| Open { file, header, end: length, length, waste: 0 });
+        *before = opened.map(|(length, file)| OpenFile { file, header, end: length, length, waste: 0 });
         for (place, moved) in index.places_mut().zip(places) {
             *place = moved;
         }
@@ -279,7 +279,7 @@ impl FileVectors {
     }
 
     /// Returns the header of a file, or `None` if it is damaged.
-    fn header(&self, mut file: &File) -> Result<Option<Header>, StoreError> {
+    fn header(&self, mut file: &File) -> Result<Option<VectorsHeader>, StoreError> {
         let mut bytes = [0; HEADER as usize];
         file.seek(SeekFrom::Start(0)).map_err(|e| self.io("read", e))?;
         match file.read_exact(&mut bytes) {
@@ -287,7 +287,7 @@ impl FileVectors {
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             Err(e) => return Err(self.io("read", e)),
         }
-        let Some(header) = Header::parse(&bytes) else { return Ok(None) };
+        let Some(header) = VectorsHeader::parse(&bytes) else { return Ok(None) };
         if header.dimensions != self.dimensions {
             let (path, found, wanted) = (self.path.clone(), header.dimensions, self.dimensions);
             return Err(StoreError::OtherDimensions { path, found, wanted });
@@ -304,7 +304,7 @@ impl FileVectors {
     }
 
     /// Looks at the collection as it is now. If a record was damaged after it was read, the file is read again.
-    fn look<T>(&self, look: impl Fn(&State) -> Result<T, Unreadable>) -> Result<T, StoreError> {
+    fn look<T>(&self, look: impl Fn(&FileState) -> Result<T, Unreadable>) -> Result<T, StoreError> {
         self.catch_up()?;
         for _ in 0..2 {
             match self.with(&look) {
@@ -321,7 +321,7 @@ impl FileVectors {
 }
 
 /// Takes a record into the index, and returns the bytes that became waste.
-fn apply(index: &mut Index, record: Record, place: Place) -> u64 {
+fn apply(index: &mut VectorIndex, record: EntryRecord, place: RecordPlace) -> u64 {
     match record.vector {
         Some(vector) => index.put(&record.id, &vector, place).map_or(0, |old| u64::from(old.length)),
         None => u64::from(place.length) + index.remove(&record.id).map_or(0, |old| u64::from(old.length)),
@@ -329,10 +329,10 @@ fn apply(index: &mut Index, record: Record, place: Place) -> u64 {
 }
 
 /// Reads the record at a place; `None` if it is damaged.
-fn read_record(open: &Open, place: Place) -> io::Result<Option<Record>> {
+fn read_record(open: &OpenFile, place: RecordPlace) -> io::Result<Option<EntryRecord>> {
     let mut bytes = vec![0; place.length as usize];
     match record::read_at(&open.file, &mut bytes, place.offset) {
-        Ok(()) => Ok(Record::read(&mut bytes.as_slice(), &open.header, place.offset)?.map(|(record, _)| record)),
+        Ok(()) => Ok(EntryRecord::read(&mut bytes.as_slice(), &open.header, place.offset)?.map(|(record, _)| record)),
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
         Err(e) => Err(e),
     }
@@ -344,7 +344,7 @@ enum Unreadable {
     Damaged,
 }
 
-fn exact(state: &State, id: &str, place: Place) -> Result<Vec<f32>, Unreadable> {
+fn exact(state: &FileState, id: &str, place: RecordPlace) -> Result<Vec<f32>, Unreadable> {
     let open = state.open.as_ref().ok_or(Unreadable::Damaged)?;
     let record = read_record(open, place).map_err(Unreadable::Io)?;
     record.filter(|record| record.id == id).and_then(|record| record.vector).ok_or(Unreadable::Damaged)

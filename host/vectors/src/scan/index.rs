@@ -13,23 +13,23 @@ const CANDIDATES: usize = 50;
 
 /// The place of an entry's record in its file.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct RecordPlace {
     pub(super) offset: u64,
     pub(super) length: u32,
 }
 
 /// All entries, each with the place of its exact vector. Entries have no gaps between them: the last one moves into
 /// the place of a removed one.
-pub(super) struct Index {
+pub(super) struct VectorIndex {
     dimensions: usize,
     codes: Vec<i8>,
     units: Vec<f32>,
     ids: Vec<Arc<str>>,
-    places: Vec<Place>,
+    places: Vec<RecordPlace>,
     slots: HashMap<Arc<str>, usize>,
 }
 
-impl Index {
+impl VectorIndex {
     pub(super) fn new(dimensions: usize) -> Self {
         Self {
             dimensions,
@@ -51,7 +51,7 @@ impl Index {
 
     /// Adds or replaces an entry, and returns the place of the one that it replaces. `vector` has length 1, and is at
     /// `place` from now on.
-    pub(super) fn put(&mut self, id: &str, vector: &[f32], place: Place) -> Option<Place> {
+    pub(super) fn put(&mut self, id: &str, vector: &[f32], place: RecordPlace) -> Option<RecordPlace> {
         let width = self.width();
         if let Some(slot) = self.slots.get(id).copied() {
             let mut codes = Vec::with_capacity(width);
@@ -69,7 +69,7 @@ impl Index {
     }
 
     /// Removes an entry, and returns its place.
-    pub(super) fn remove(&mut self, id: &str) -> Option<Place> {
+    pub(super) fn remove(&mut self, id: &str) -> Option<RecordPlace> {
         let slot = self.slots.remove(id)?;
         let (width, last) = (self.width(), self.ids.len() - 1);
         self.codes.copy_within(last * width..(last + 1) * width, slot * width);
@@ -82,12 +82,12 @@ impl Index {
         Some(self.places.swap_remove(slot))
     }
 
-    pub(super) fn place(&self, id: &str) -> Option<&Place> {
+    pub(super) fn place(&self, id: &str) -> Option<&RecordPlace> {
         Some(&self.places[*self.slots.get(id)?])
     }
 
     /// Returns all places, to change them.
-    pub(super) fn places_mut(&mut self) -> impl Iterator<Item = &mut Place> {
+    pub(super) fn places_mut(&mut self) -> impl Iterator<Item = &mut RecordPlace> {
         self.places.iter_mut()
     }
 
@@ -98,7 +98,7 @@ impl Index {
         query: &[f32],
         k: usize,
         filter: Option<Filter<'_>>,
-        mut exact: impl FnMut(&str, &Place) -> Result<f32, E>,
+        mut exact: impl FnMut(&str, &RecordPlace) -> Result<f32, E>,
     ) -> Result<Vec<VectorHit>, E> {
         let wanted = k.min(self.len());
         let mut hits = Vec::with_capacity(wanted);

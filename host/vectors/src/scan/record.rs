@@ -22,13 +22,13 @@ const DELETE: u8 = 2;
 
 /// The beginning of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Header {
+pub(super) struct VectorsHeader {
     pub dimensions: usize,
     /// A random number for each file: a file that was written anew is another one.
     generation: u64,
 }
 
-impl Header {
+impl VectorsHeader {
     pub fn new(dimensions: usize) -> io::Result<Self> {
         let mut generation = [0; 8];
         getrandom::fill(&mut generation)?;
@@ -64,15 +64,15 @@ impl Header {
 }
 
 /// An entry, or the deletion of one.
-pub(super) struct Record {
+pub(super) struct EntryRecord {
     pub id: String,
     /// `None` for a deletion.
     pub vector: Option<Vec<f32>>,
 }
 
-impl Record {
+impl EntryRecord {
     /// Appends the bytes of the record at `offset`, and returns their number.
-    pub fn write(&self, header: &Header, offset: u64, bytes: &mut Vec<u8>) -> u32 {
+    pub fn write(&self, header: &VectorsHeader, offset: u64, bytes: &mut Vec<u8>) -> u32 {
         let start = bytes.len();
         bytes.extend_from_slice(&[0; 4]);
         bytes.extend_from_slice(&[if self.vector.is_some() { PUT } else { DELETE }, 0]);
@@ -87,7 +87,7 @@ impl Record {
     }
 
     /// Reads the record at `offset`, and its length. `None` if no whole record is there.
-    pub fn read(reader: &mut impl Read, header: &Header, offset: u64) -> io::Result<Option<(Self, u32)>> {
+    pub fn read(reader: &mut impl Read, header: &VectorsHeader, offset: u64) -> io::Result<Option<(Self, u32)>> {
         let mut start = [0; 8];
         if !fill(reader, &mut start)? {
             return Ok(None);
