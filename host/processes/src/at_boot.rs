@@ -41,7 +41,7 @@ impl Manager {
     ///
     /// Nobody says where the user's files are.
     pub fn at_boot(&self) -> Result<AtBoot, ProcessError> {
-        let Place { file, wanted } = self.place_at_boot()?;
+        let BootFiles { file, wanted } = self.place_at_boot()?;
         // `systemctl --user disable` removes the link alone.
         let on = file.is_file() && wanted.as_ref().is_none_or(|link| leads_to(link, &file));
         let loaded = self.load();
@@ -71,7 +71,7 @@ impl Manager {
         let place = self.place_at_boot()?;
         let text = self.text_at_boot(aiw)?;
         place.check_ours()?;
-        let Place { file, wanted } = &place;
+        let BootFiles { file, wanted } = &place;
         let mut plan = Plan::of("Write this file, so that the system starts this project's processes?");
         plan.about.push(format!("`{}`:", shown(file)));
         plan.about.extend(text.lines().map(|line| format!("  {}", visible(line))));
@@ -106,17 +106,17 @@ impl Manager {
         self.at_boot()
     }
 
-    fn place_at_boot(&self) -> Result<Place, ProcessError> {
+    fn place_at_boot(&self) -> Result<BootFiles, ProcessError> {
         let around = self.home.around();
         let home = around.user_home().ok_or(ProcessError::NoUserHome)?;
         let number = format!("{:016x}", self.project.number(""));
         if cfg!(target_vendor = "apple") {
             let file = home.join("Library/LaunchAgents").join(format!("dev.aiw.up.{number}.plist"));
-            return Ok(Place { file, wanted: None });
+            return Ok(BootFiles { file, wanted: None });
         }
         let units = around.directory_of("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")).join("systemd/user");
         let name = format!("aiw-up-{number}.service");
-        Ok(Place { wanted: Some(units.join("default.target.wants").join(&name)), file: units.join(name) })
+        Ok(BootFiles { wanted: Some(units.join("default.target.wants").join(&name)), file: units.join(name) })
     }
 
     /// Returns the text of the file.
@@ -136,13 +136,13 @@ impl Manager {
 }
 
 /// The files of a project that starts with the system.
-struct Place {
+struct BootFiles {
     file: PathBuf,
     /// The link by which it counts.
     wanted: Option<PathBuf>,
 }
 
-impl Place {
+impl BootFiles {
     /// Refuses to touch what aiw has not written. A link has the name of our unit, wherever it leads.
     fn check_ours(&self) -> Result<(), ProcessError> {
         let not_ours = |path: &Path| Err(ProcessError::NotOurs { path: path.to_owned() });

@@ -15,12 +15,12 @@ use crate::project::ProcessProject;
 const MAX_FILE: u64 = 256 << 10;
 
 /// The environment of a process, and the values in it that must not be shown.
-pub(crate) struct Environment {
+pub(crate) struct ProcessEnvironment {
     pub variables: BTreeMap<String, OsString>,
     pub secrets: Vec<Vec<u8>>,
 }
 
-impl Environment {
+impl ProcessEnvironment {
     /// Returns the environment of a process, with its secrets.
     pub fn of(home: &Home, project: &ProcessProject, id: &str, definition: &Definition) -> Result<Self, ProcessError> {
         let passed = home.around().variables().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));

@@ -76,7 +76,7 @@ impl Loaded {
 const SETTLES: Duration = Duration::from_millis(100);
 
 /// The supervisor's knowledge of one of these processes.
-pub(crate) struct Known {
+pub(crate) struct KnownProcess {
     pub(crate) about: About,
     pub(crate) record: ProcessRecord,
 }
@@ -393,10 +393,10 @@ impl Manager {
     }
 
     pub(crate) fn statuses_of(&self, loaded: &Loaded, supervised: Vec<Supervised>) -> Vec<ProcessStatus> {
-        let mut known: BTreeMap<String, Known> = BTreeMap::new();
+        let mut known: BTreeMap<String, KnownProcess> = BTreeMap::new();
         for one in supervised {
             if let Some(about) = self.about(&one) {
-                known.insert(about.name.clone(), Known { about, record: one.record });
+                known.insert(about.name.clone(), KnownProcess { about, record: one.record });
             }
         }
         let mut all = Vec::new();
@@ -449,10 +449,10 @@ impl Manager {
     }
 
     /// Returns what the supervisor knows of a process, after it has recorded what dead shims left behind.
-    pub(crate) fn supervised(&self, id: &str) -> Option<Known> {
+    pub(crate) fn supervised(&self, id: &str) -> Option<KnownProcess> {
         let one = self.processes.get(self.project.process_id(id)).ok()?;
         let about = self.about(&one).filter(|about| about.name == id)?;
-        Some(Known { about, record: one.record })
+        Some(KnownProcess { about, record: one.record })
     }
 
     /// Returns what the record of one of this project's processes says.
@@ -460,7 +460,12 @@ impl Manager {
         About::of(one).filter(|about| about.project == self.project.directory())
     }
 
-    fn status(&self, id: &str, defined: Option<(Definition, DefinitionSource)>, known: Option<Known>) -> ProcessStatus {
+    fn status(
+        &self,
+        id: &str,
+        defined: Option<(Definition, DefinitionSource)>,
+        known: Option<KnownProcess>,
+    ) -> ProcessStatus {
         let (definition, source) =
             defined.map_or((None, None), |(definition, source)| (Some(definition), Some(source)));
         let (recorded, record) = known.map_or((None, None), |known| (Some(known.about.definition), Some(known.record)));

@@ -149,7 +149,7 @@ impl Manager {
     pub fn output(&self, request: &OutputRequest, bytes: usize) -> Result<ProcessOutput, ProcessError> {
         let log = self.log(&request.id)?;
         let state = self.get(&request.id)?.state;
-        let Part { entries, next, more, missed } = part(&log, request, bytes)?;
+        let LogPart { entries, next, more, missed } = part(&log, request, bytes)?;
         let last = log.tail(20 * NOTES)?;
         let said: Vec<String> = last.iter().filter(|entry| entry.stream == Stream::Aiw).map(LogEntry::text).collect();
         let said = said[said.len().saturating_sub(NOTES)..].to_vec();
@@ -166,7 +166,7 @@ impl Manager {
     pub fn log_page(&self, request: &OutputRequest, bytes: usize) -> Result<ProcessLogPage, ProcessError> {
         let status = self.get(&request.id)?;
         let part = match status.record {
-            None => Part::default(),
+            None => LogPart::default(),
             Some(_) => {
                 let request = OutputRequest { with_notes: true, ..request.clone() };
                 part(&self.log(&request.id)?, &request, bytes)?
@@ -201,7 +201,7 @@ impl Manager {
 
 /// A part of a log.
 #[derive(Debug, Default)]
-struct Part {
+struct LogPart {
     entries: Vec<LogEntry>,
     /// The position after them.
     next: u64,
@@ -210,7 +210,7 @@ struct Part {
 }
 
 /// Reads from the position of a request on, or the newest lines.
-fn part(log: &Log, request: &OutputRequest, bytes: usize) -> Result<Part, ProcessError> {
+fn part(log: &Log, request: &OutputRequest, bytes: usize) -> Result<LogPart, ProcessError> {
     let until = Some(Instant::now() + SEARCH);
     let end = log.end_position()?;
     let Some(from) = request.from else { return newest(log, end, request, until) };
@@ -219,11 +219,11 @@ fn part(log: &Log, request: &OutputRequest, bytes: usize) -> Result<Part, Proces
     // A position behind the end is of a log that was removed.
     let missed = page.missed || from > end;
     let more = page.next < page.end;
-    Ok(Part { entries: page.lines.into_iter().map(|one| one.entry).collect(), next: page.next, more, missed })
+    Ok(LogPart { entries: page.lines.into_iter().map(|one| one.entry).collect(), next: page.next, more, missed })
 }
 
 /// Reads the last lines. All that is kept is looked through.
-fn newest(log: &Log, mut end: u64, request: &OutputRequest, until: Option<Instant>) -> Result<Part, ProcessError> {
+fn newest(log: &Log, mut end: u64, request: &OutputRequest, until: Option<Instant>) -> Result<LogPart, ProcessError> {
     let (most, wants) = (request.most(), |entry: &LogEntry| request.wants(entry));
     let mut newest = VecDeque::new();
     let (mut from, mut missed) = (0, false);
@@ -245,7 +245,7 @@ fn newest(log: &Log, mut end: u64, request: &OutputRequest, until: Option<Instan
         from = page.next;
     }
     newest.drain(..newest.len().saturating_sub(most));
-    Ok(Part { entries: newest.into(), next: end.max(from), more: false, missed })
+    Ok(LogPart { entries: newest.into(), next: end.max(from), more: false, missed })
 }
 
 /// The logs of several processes, as one.

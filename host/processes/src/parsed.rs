@@ -17,7 +17,7 @@ const QUOTA: u64 = 16 << 20;
 const KEEP: Duration = Duration::from_secs(90 * 24 * 3600);
 
 #[derive(Serialize, Deserialize)]
-struct Parsed<'a> {
+struct ParsedFile<'a> {
     /// The aiw that has parsed it: another one may read the same text in another way.
     aiw: Cow<'a, str>,
     text: Cow<'a, str>,
@@ -34,7 +34,7 @@ pub(crate) fn read(home: &Home, project: &ProcessProject, text: &str) -> Option<
         return None;
     }
     let bytes = cache(home).get(&project.directory().to_string_lossy())?;
-    let parsed: Parsed<'_> = serde_json::from_slice(&bytes).ok()?;
+    let parsed: ParsedFile<'_> = serde_json::from_slice(&bytes).ok()?;
     (parsed.aiw == env!("CARGO_PKG_VERSION") && parsed.text == text).then(|| parsed.defined.into_owned())
 }
 
@@ -43,7 +43,8 @@ pub(crate) fn keep(home: &Home, project: &ProcessProject, text: &str, defined: &
     if text.len() < SHORT {
         return;
     }
-    let parsed = Parsed { aiw: env!("CARGO_PKG_VERSION").into(), text: text.into(), defined: Cow::Borrowed(defined) };
+    let parsed =
+        ParsedFile { aiw: env!("CARGO_PKG_VERSION").into(), text: text.into(), defined: Cow::Borrowed(defined) };
     if let Ok(bytes) = serde_json::to_vec(&parsed) {
         cache(home).put(&project.directory().to_string_lossy(), &bytes, KEEP);
     }

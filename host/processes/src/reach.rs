@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::definition::signal_number;
-use crate::environment::Environment;
+use crate::environment::ProcessEnvironment;
 use crate::error::ProcessError;
 use crate::manager::Manager;
 
@@ -44,7 +44,7 @@ impl Manager {
         let loaded = self.load().or_else(|error| self.as_running(&names).map_err(|_| error))?;
         let definition = self.allowed(&loaded, id)?;
         let cwd = self.cwd(id, definition)?;
-        let environment = Environment::of(&self.home, &self.project, id, definition)?;
+        let environment = ProcessEnvironment::of(&self.home, &self.project, id, definition)?;
         Ok((cwd, environment.variables))
     }
 

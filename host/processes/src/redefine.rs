@@ -75,7 +75,7 @@ pub struct EditedProcess {
 }
 
 /// A definition as it is written, with where.
-struct Written {
+struct WrittenDefinition {
     id: String,
     definition: Definition,
     source: DefinitionSource,
@@ -84,7 +84,7 @@ struct Written {
 }
 
 impl ProcessEdit {
-    fn apply(&self, written: &Written) -> Result<Definition, String> {
+    fn apply(&self, written: &WrittenDefinition) -> Result<Definition, String> {
         let mut new = written.definition.clone();
         if let Some(words) = &self.command {
             new.run = match (self.shell, words.as_slice()) {
@@ -128,7 +128,7 @@ impl Manager {
     ///
     /// There is no such process, or nothing defines it any more.
     pub fn editable(&self, id: &str) -> Result<EditableProcess, ProcessError> {
-        let Written { id, definition, source, .. } = self.written(id)?;
+        let WrittenDefinition { id, definition, source, .. } = self.written(id)?;
         let (command, shell) = match definition.run.shown() {
             Run::Command(words) => (words, false),
             Run::Shell(line) => (vec![line], true),
@@ -159,7 +159,7 @@ impl Manager {
         let written = self.written(id)?;
         let problem = |problem: String| ProcessError::Definition { id: written.id.clone(), problem };
         let new = edit.apply(&written).map_err(problem)?;
-        let Written { id, definition: old, source, mut beside } = written;
+        let WrittenDefinition { id, definition: old, source, mut beside } = written;
         if new == old {
             return Ok(EditedProcess { id, changed: false });
         }
@@ -190,7 +190,7 @@ impl Manager {
         Ok(EditedProcess { id, changed: true })
     }
 
-    fn written(&self, id: &str) -> Result<Written, ProcessError> {
+    fn written(&self, id: &str) -> Result<WrittenDefinition, ProcessError> {
         let loaded = self.load()?;
         let kept = kept::read(&self.home, &self.project)?;
         let in_file = match self.project.read()? {
@@ -205,7 +205,7 @@ impl Manager {
         };
         for (source, beside) in [(DefinitionSource::File, in_file), (DefinitionSource::Home, kept)] {
             if let Some(definition) = beside.get(&id).cloned() {
-                return Ok(Written { id, definition, source, beside });
+                return Ok(WrittenDefinition { id, definition, source, beside });
             }
         }
         Err(ProcessError::Definition { id, problem: "is no longer defined".into() })

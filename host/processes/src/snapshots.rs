@@ -19,7 +19,7 @@ use crate::kept;
 use crate::manager::{Loaded, Manager};
 use crate::start::StartResults;
 use crate::state::ProcessStatus;
-use crate::yaml::{self, Entry};
+use crate::yaml::{self, YamlProcess};
 
 /// The version of the files.
 const VERSION: u64 = 1;
@@ -31,7 +31,7 @@ const MOST: usize = 200;
 /// A snapshot, as its file has it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SnapshotFile {
+struct SavedSnapshot {
     version: u64,
     project: String,
     saved: String,
@@ -39,15 +39,15 @@ struct SnapshotFile {
 }
 
 /// A snapshot that was read.
-struct Snapshot {
+struct ReadSnapshot {
     project: String,
     saved: String,
-    processes: BTreeMap<String, Kept>,
+    processes: BTreeMap<String, SavedProcess>,
     text: String,
 }
 
 /// A process of a snapshot.
-struct Kept {
+struct SavedProcess {
     definition: Definition,
     /// Whether it ran.
     running: bool,
@@ -200,7 +200,7 @@ impl Manager {
             |status: &ProcessStatus| is_id(&status.id) && (status.source.is_some() || status.state.is_alive());
         let processes = self.statuses(&loaded)?.into_iter().filter(is_known).map(entry).collect();
         let project = self.project.directory().to_string_lossy().into_owned();
-        let file = SnapshotFile { version: VERSION, project, saved: now_rfc3339(), processes };
+        let file = SavedSnapshot { version: VERSION, project, saved: now_rfc3339(), processes };
         let problem = |problem: String| ProcessError::Snapshot { name: name.clone(), problem };
         let text = aiw_home::yaml::write(&file).map_err(|why| problem(format!("can't be written: {why}")))?;
         if text.len() as u64 > MAX_BYTES {
@@ -324,7 +324,7 @@ impl Manager {
     async fn define_again(
         &self,
         name: &SnapshotName,
-        snapshot: &Snapshot,
+        snapshot: &ReadSnapshot,
         loaded: &Loaded,
         ask: &dyn Ask,
         sink: &dyn Sink,
@@ -358,7 +358,7 @@ impl Manager {
     }
 
     /// Returns how the processes differ from a snapshot, as lists show them.
-    fn changes(&self, snapshot: &Snapshot, loaded: &Loaded) -> Result<Vec<SnapshotChange>, ProcessError> {
+    fn changes(&self, snapshot: &ReadSnapshot, loaded: &Loaded) -> Result<Vec<SnapshotChange>, ProcessError> {
         let mut all = self.statuses(loaded)?;
         // Programs that run for events don't count.
         all.retain(|status| is_id(&status.id));
@@ -395,14 +395,14 @@ impl Manager {
         ProcessError::NoSnapshot { name: name.clone(), nearest }
     }
 
-    fn read_snapshot(&self, name: &SnapshotName) -> Result<Snapshot, ProcessError> {
+    fn read_snapshot(&self, name: &SnapshotName) -> Result<ReadSnapshot, ProcessError> {
         let bytes = read_capped(&self.snapshot_path(name), MAX_BYTES)?.ok_or_else(|| self.no_snapshot(name))?;
         let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned());
         text.and_then(parsed).map_err(|problem| ProcessError::Snapshot { name: name.clone(), problem })
     }
 
     /// Reads a snapshot of this project.
-    fn own_snapshot(&self, name: &SnapshotName) -> Result<Snapshot, ProcessError> {
+    fn own_snapshot(&self, name: &SnapshotName) -> Result<ReadSnapshot, ProcessError> {
         let snapshot = self.read_snapshot(name)?;
         if snapshot.project != self.project.directory().to_string_lossy() {
             return Err(ProcessError::OtherProject { name: name.clone(), project: snapshot.project });
@@ -410,7 +410,7 @@ impl Manager {
         Ok(snapshot)
     }
 
-    fn summary(&self, name: &SnapshotName, snapshot: Result<&Snapshot, String>) -> SnapshotSummary {
+    fn summary(&self, name: &SnapshotName, snapshot: Result<&ReadSnapshot, String>) -> SnapshotSummary {
         let (snapshot, problem) = (snapshot.as_ref().ok(), snapshot.as_ref().err().cloned());
         let processes = snapshot.map(|snapshot| &snapshot.processes);
         let running = processes.into_iter().flatten().filter(|(_, kept)| kept.running).map(|(id, _)| id.clone());
@@ -427,15 +427,15 @@ impl Manager {
 }
 
 /// Reads the text of a snapshot. The error is the end of a sentence about it.
-fn parsed(text: String) -> Result<Snapshot, String> {
-    let file: SnapshotFile =
+fn parsed(text: String) -> Result<ReadSnapshot, String> {
+    let file: SavedSnapshot =
         aiw_home::yaml::parse_within(&text, yaml::MAX_NODES).map_err(|why| format!("can't be read as YAML: {why}"))?;
     if file.version != VERSION {
         return Err(format!("is of version {}, which this aiw doesn't know", file.version));
     }
     let mut processes = BTreeMap::new();
     for (entry, fields) in yaml::entries(&file.processes).zip(&file.processes) {
-        let Entry { id, definition, unknown } = entry.map_err(|(id, what)| format!("says of `{id}`: {what}"))?;
+        let YamlProcess { id, definition, unknown } = entry.map_err(|(id, what)| format!("says of `{id}`: {what}"))?;
         if let Some(field) = unknown.first() {
             return Err(format!("says of `{id}`: `{field}` is not known here"));
         }
@@ -443,7 +443,7 @@ fn parsed(text: String) -> Result<Snapshot, String> {
         check.map_err(|what| format!("says of `{}` what makes no sense: it {what}", one_line(&id, 64)))?;
         let running = fields.get("running") == Some(&Value::Bool(true));
         let of_home = fields.get("source").and_then(Value::as_str) == Some("home");
-        processes.insert(id, Kept { definition, running, of_home });
+        processes.insert(id, SavedProcess { definition, running, of_home });
     }
-    Ok(Snapshot { project: file.project, saved: file.saved, processes, text })
+    Ok(ReadSnapshot { project: file.project, saved: file.saved, processes, text })
 }

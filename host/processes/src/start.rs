@@ -12,9 +12,9 @@ use aiw_supervisor::{
 
 use crate::consent::tell_unkept;
 use crate::definition::{Definition, DefinitionSource, EventHook, NeedOf, RestartWhen, in_order, signal_number};
-use crate::environment::Environment;
+use crate::environment::ProcessEnvironment;
 use crate::error::ProcessError;
-use crate::manager::{Known, Loaded, Manager, NAMES};
+use crate::manager::{KnownProcess, Loaded, Manager, NAMES};
 use crate::probe::ProbeOf;
 use crate::state::{About, ProcessStatus};
 
@@ -47,13 +47,13 @@ pub fn result_of(id: &str, results: StartResults) -> Result<Started, ProcessErro
 }
 
 /// A process that can be started.
-pub(crate) struct Prepared {
+pub(crate) struct PreparedStart {
     new: NewProcess,
     program: Program,
     grace: Duration,
 }
 
-impl Prepared {
+impl PreparedStart {
     /// Says who starts it.
     fn by(mut self, by: &str) -> Self {
         by.clone_into(&mut self.new.by);
@@ -230,7 +230,7 @@ impl Manager {
                 return Ok(turn);
             }
             drop(turn);
-            for Known { about, record } in stopping {
+            for KnownProcess { about, record } in stopping {
                 // Who asked may be gone. This waits, resumes what is suspended, and ends a supervisor that hangs.
                 let processes = self.processes.clone().with_grace(about.definition.stop.grace);
                 if let Stopped::Stopping(_) = processes.stop(record.id, true)? {
@@ -285,9 +285,9 @@ impl Manager {
         id: &str,
         definition: &Definition,
         causes: Vec<RestartRecord>,
-    ) -> Result<Prepared, ProcessError> {
+    ) -> Result<PreparedStart, ProcessError> {
         let cwd = self.cwd(id, definition)?;
-        let environment = Environment::of(&self.home, &self.project, id, definition)?;
+        let environment = ProcessEnvironment::of(&self.home, &self.project, id, definition)?;
         let mut argv = definition.run.argv();
         let name = argv.remove(0);
         let search = environment.variables.get("PATH");
@@ -337,7 +337,7 @@ impl Manager {
             secrets: environment.secrets,
             ..Program::of(path)
         };
-        Ok(Prepared { new, program, grace: definition.stop.grace })
+        Ok(PreparedStart { new, program, grace: definition.stop.grace })
     }
 
     /// How long it takes until one who stays tries once more to look after what could not be looked after.

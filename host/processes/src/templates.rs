@@ -30,7 +30,7 @@ struct Template {
     file: Option<&'static str>,
     /// The program and its arguments. `{NAME}` stands for a value; a word with a value that is absent is left out.
     words: &'static [&'static str],
-    values: &'static [Slot],
+    values: &'static [TemplateSlot],
     restart: RestartWhen,
     /// The signal at which it ends.
     stop: Option<&'static str>,
@@ -39,7 +39,7 @@ struct Template {
 }
 
 /// A value of a template.
-struct Slot {
+struct TemplateSlot {
     name: &'static str,
     about: &'static str,
     kind: SlotKind,
@@ -75,15 +75,15 @@ enum Usual {
     Needed,
 }
 
-const PORT: Slot = Slot {
+const PORT: TemplateSlot = TemplateSlot {
     name: "port",
     about: "The port on which it listens, if it takes it from the variable PORT",
     kind: SlotKind::PortVariable,
     usual: Usual::Absent,
 };
 
-const fn slot(name: &'static str, about: &'static str, kind: SlotKind, usual: Usual) -> Slot {
-    Slot { name, about, kind, usual }
+const fn slot(name: &'static str, about: &'static str, kind: SlotKind, usual: Usual) -> TemplateSlot {
+    TemplateSlot { name, about, kind, usual }
 }
 
 const fn program(
@@ -263,18 +263,18 @@ pub struct TemplateRequest {
 }
 
 /// The directory for which a template is filled in, and the scripts of its `package.json`.
-struct Place {
+struct Directory {
     directory: PathBuf,
     scripts: Result<Vec<String>, String>,
 }
 
-impl Place {
+impl Directory {
     fn has(&self, file: &str) -> bool {
         // A link may lead anywhere.
         std::fs::symlink_metadata(self.directory.join(file)).is_ok_and(|file| file.is_file())
     }
 
-    fn usual(&self, slot: &Slot) -> Option<String> {
+    fn usual(&self, slot: &TemplateSlot) -> Option<String> {
         let usual = match slot.usual {
             Usual::Is(text) => text,
             Usual::Tool(tools, other) => tools.iter().find(|(lock, _)| self.has(lock)).map_or(other, |(_, tool)| *tool),
@@ -323,7 +323,7 @@ fn filled(text: &str, values: &Values) -> Option<String> {
 }
 
 impl Template {
-    fn slot(&self, name: &str) -> Option<&'static Slot> {
+    fn slot(&self, name: &str) -> Option<&'static TemplateSlot> {
         self.values.iter().find(|slot| slot.name == name)
     }
 
@@ -332,7 +332,7 @@ impl Template {
     }
 
     /// Returns all values, with the usual ones where none is given.
-    fn values(&self, place: &Place, given: &BTreeMap<String, String>) -> Result<Values, ProcessError> {
+    fn values(&self, place: &Directory, given: &BTreeMap<String, String>) -> Result<Values, ProcessError> {
         if let Some(name) = given.keys().find(|name| self.slot(name).is_none()) {
             let known: Vec<&str> = self.values.iter().map(|slot| slot.name).collect();
             return Err(self.problem(format!("has no value {}: it has {}", quoted(name), known.join(", "))));
@@ -411,8 +411,8 @@ impl Template {
         Ok(definition)
     }
 
-    fn summary(&self, place: &Place) -> ProcessTemplate {
-        let value = |slot: &Slot| TemplateValue {
+    fn summary(&self, place: &Directory) -> ProcessTemplate {
+        let value = |slot: &TemplateSlot| TemplateValue {
             name: slot.name.into(),
             about: slot.about.into(),
             usual: place.usual(slot),
@@ -437,9 +437,9 @@ impl Template {
 }
 
 impl Manager {
-    fn place(&self, cwd: Option<&str>) -> Result<Place, ProcessError> {
+    fn place(&self, cwd: Option<&str>) -> Result<Directory, ProcessError> {
         let directory = self.project.inside("template", cwd.unwrap_or("."))?;
-        Ok(Place { scripts: scripts(&directory), directory })
+        Ok(Directory { scripts: scripts(&directory), directory })
     }
 
     /// Returns the templates that fit the files of a directory of the project.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::definition::{Definition, MAX_PROCESSES};
 use crate::file::{Definitions, FIELDS, duration, written_time};
-use crate::others::values::{Fields, pairs, text, texts};
+use crate::others::values::{ObjectFields, pairs, text, texts};
 use crate::probe::ProbeOf;
 
 /// The most nodes of a file: as many as the longest list of processes may need.
@@ -20,7 +20,7 @@ const OTHER: [&str; 8] = ["id", "process_id", "name", "status", "tags", "running
 
 /// A process that was read.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Entry {
+pub(crate) struct YamlProcess {
     pub(crate) id: String,
     pub(crate) definition: Definition,
     /// The fields that mean nothing here.
@@ -30,7 +30,7 @@ pub(crate) struct Entry {
 /// An export.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Exported {
+struct YamlExport {
     processes: Vec<Value>,
 }
 
@@ -41,15 +41,15 @@ struct Exported {
 /// It can't be written, which no definition should cause.
 pub(crate) fn whole(definitions: &Definitions) -> Result<String, String> {
     let processes = definitions.iter().map(|(id, definition)| written(id, definition, Map::new()).into()).collect();
-    yaml::write(&Exported { processes })
+    yaml::write(&YamlExport { processes })
 }
 
 /// Reads a file that [`whole`] wrote. The error is a sentence.
 pub(crate) fn parse(text: &str) -> Result<Definitions, String> {
-    let exported: Exported = yaml::parse_within(text, MAX_NODES)?;
+    let exported: YamlExport = yaml::parse_within(text, MAX_NODES)?;
     let mut found = Definitions::new();
     for entry in entries(&exported.processes) {
-        let Entry { id, definition, unknown } = entry.map_err(|(id, what)| format!("`{id}`: {what}"))?;
+        let YamlProcess { id, definition, unknown } = entry.map_err(|(id, what)| format!("`{id}`: {what}"))?;
         if let Some(unknown) = unknown.first() {
             return Err(format!("`{id}`: `{unknown}` is not known here"));
         }
@@ -59,7 +59,7 @@ pub(crate) fn parse(text: &str) -> Result<Definitions, String> {
 }
 
 /// Reads a list of processes. The error is the id of one and a sentence.
-pub(crate) fn entries(list: &[Value]) -> impl Iterator<Item = Result<Entry, (String, String)>> {
+pub(crate) fn entries(list: &[Value]) -> impl Iterator<Item = Result<YamlProcess, (String, String)>> {
     let mut ids = std::collections::BTreeSet::new();
     list.iter().zip(1..).map(move |(process, number)| {
         let id = ["process_id", "id", "name"].iter().find_map(|field| process.get(field).and_then(text));
@@ -73,12 +73,12 @@ pub(crate) fn entries(list: &[Value]) -> impl Iterator<Item = Result<Entry, (Str
         }
         let fields = process.as_object().ok_or_else(|| named("it is not an object".into()))?;
         let (definition, unknown) = definition(fields).map_err(named)?;
-        Ok(Entry { id, definition, unknown })
+        Ok(YamlProcess { id, definition, unknown })
     })
 }
 
 /// Returns a process as it is written, with `more` fields behind its id.
-pub(crate) fn written(id: &str, definition: &Definition, more: Fields) -> Fields {
+pub(crate) fn written(id: &str, definition: &Definition, more: ObjectFields) -> ObjectFields {
     let mut fields = match serde_json::to_value(definition) {
         Ok(Value::Object(fields)) => fields,
         _ => Map::new(),
@@ -99,7 +99,7 @@ pub(crate) fn written(id: &str, definition: &Definition, more: Fields) -> Fields
     for (name, mut value) in fields {
         match name.as_str() {
             "env" => {
-                for value in value.as_object_mut().into_iter().flat_map(Fields::values_mut) {
+                for value in value.as_object_mut().into_iter().flat_map(ObjectFields::values_mut) {
                     if let Some(text) = value.get_mut("literal") {
                         *value = text.take();
                     }
@@ -141,7 +141,7 @@ fn each_time(field: &str, value: &mut Value, change: impl Fn(Value) -> Value) {
 
 /// Reads a definition. Returns also the fields that mean nothing here. The error is a sentence without any value: one could
 /// be a secret.
-fn definition(fields: &Fields) -> Result<(Definition, Vec<String>), String> {
+fn definition(fields: &ObjectFields) -> Result<(Definition, Vec<String>), String> {
     let wrong = |name: &str| format!("its `{name}` makes no sense");
     let run = match (fields.get("command"), fields.get("shell")) {
         (Some(_), Some(_)) => return Err("it has `command` and `shell`".into()),

@@ -19,8 +19,8 @@ use crate::error::{ShimProblem, SupervisorError};
 use crate::files::random;
 use crate::platform;
 use crate::program::Program;
-use crate::request::{ATTACHED, Attachment, HERE, Report};
-use crate::signal::{Marks, Proof, Target, end_marked, instance};
+use crate::request::{ATTACHED, Attachment, HERE, ReaperReport};
+use crate::signal::{Marks, ProcessProof, Target, end_marked, instance};
 
 /// The variable that marks everything an attached process starts.
 const VARIABLE: &str = "AIW_ATTACHED";
@@ -116,15 +116,15 @@ impl Attached {
         let path = program.path.clone();
         attached.tell(Attachment { grace, cwd: cwd.to_owned(), mark, program })?;
         match attached.hear() {
-            Some(Report::Started(pid)) => {
+            Some(ReaperReport::Started(pid)) => {
                 attached.pid = pid;
                 Ok(attached)
             }
-            Some(Report::Cwd(told)) => Err(SupervisorError::Cwd { path: cwd.to_owned(), source: told.into() }),
-            Some(Report::NotStarted(told)) => {
+            Some(ReaperReport::Cwd(told)) => Err(SupervisorError::Cwd { path: cwd.to_owned(), source: told.into() }),
+            Some(ReaperReport::NotStarted(told)) => {
                 Err(SupervisorError::NotStarted { id: ProcessId::from_number(0), path, source: told.into() })
             }
-            Some(Report::Ended { .. }) | None => Err(failed(ShimProblem::Silent(PathBuf::from(aiw)))),
+            Some(ReaperReport::Ended { .. }) | None => Err(failed(ShimProblem::Silent(PathBuf::from(aiw)))),
         }
     }
 
@@ -152,7 +152,7 @@ impl Attached {
                     Some(Exit { code: None, signal: None })
                 }
                 Ok(_) => match serde_json::from_slice(&line) {
-                    Ok(Report::Ended { code, signal }) => Some(Exit { code, signal }),
+                    Ok(ReaperReport::Ended { code, signal }) => Some(Exit { code, signal }),
                     _ => Some(Exit { code: None, signal: None }),
                 },
                 Err(_) => return None,
@@ -167,7 +167,7 @@ impl Attached {
         told.map_err(|e| SupervisorError::Shim { noun: None, source: ShimProblem::NotTold(e) })
     }
 
-    fn hear(&mut self) -> Option<Report> {
+    fn hear(&mut self) -> Option<ReaperReport> {
         let mut line = Vec::new();
         self.control.read_until(b'\n', &mut line).ok()?;
         serde_json::from_slice(&line).ok()
@@ -177,7 +177,7 @@ impl Attached {
 /// Ends what an attached process has left, if it started no earlier than `since`.
 pub(crate) fn end_left(number: u64, since: u64) {
     let marks = Marks { variables: mark(number).into(), number };
-    end_marked(&marks, since, &|pid, start| Target::of(pid, start, Proof::Shows(&marks)).ok().flatten());
+    end_marked(&marks, since, &|pid, start| Target::of(pid, start, ProcessProof::Shows(&marks)).ok().flatten());
 }
 
 impl Drop for Attached {

@@ -38,7 +38,7 @@ pub(crate) enum Frame<'a> {
 
 /// The sender doesn't speak this protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Broken;
+pub(crate) struct BrokenFrame;
 
 impl<'a> Frame<'a> {
     /// Returns the frame as it is sent. Input has at most [`LONGEST`] bytes.
@@ -60,17 +60,17 @@ impl<'a> Frame<'a> {
     }
 
     /// Returns the first frame of what was received, if all of it is there, and its length.
-    pub fn first(received: &'a [u8]) -> Result<Option<(Self, usize)>, Broken> {
+    pub fn first(received: &'a [u8]) -> Result<Option<(Self, usize)>, BrokenFrame> {
         let [letter, high, low, rest @ ..] = received else { return Ok(None) };
         let length = usize::from(u16::from_be_bytes([*high, *low]));
         if length > LONGEST || !matches!((letter, length), (b'i', _) | (b's', 4) | (b'r', 8)) {
-            return Err(Broken);
+            return Err(BrokenFrame);
         }
         let Some(bytes) = rest.get(..length) else { return Ok(None) };
         let frame = match letter {
             b'i' => Self::Input(bytes),
-            b'r' => Self::Restart(u64::from_be_bytes(bytes.try_into().map_err(|_| Broken)?)),
-            _ => Self::Size(decode_size(bytes).ok_or(Broken)?),
+            b'r' => Self::Restart(u64::from_be_bytes(bytes.try_into().map_err(|_| BrokenFrame)?)),
+            _ => Self::Size(decode_size(bytes).ok_or(BrokenFrame)?),
         };
         Ok(Some((frame, HEAD + length)))
     }

@@ -119,12 +119,12 @@ pub(crate) fn is_memory_path(path: &Path, runtime: &Path) -> bool {
 
 /// Named files that were created, and locked so that nobody sweeps them. They are removed on drop.
 #[cfg(unix)]
-pub(crate) struct Named {
+pub(crate) struct CreatedFiles {
     files: Vec<(PathBuf, std::fs::File)>,
 }
 
 #[cfg(unix)]
-impl Named {
+impl CreatedFiles {
     /// Creates all of the files, or none.
     pub fn make(files: &[NamedFile]) -> std::io::Result<Self> {
         use std::io::Write;
@@ -141,7 +141,7 @@ impl Named {
 }
 
 #[cfg(unix)]
-impl Drop for Named {
+impl Drop for CreatedFiles {
     fn drop(&mut self) {
         for (path, _) in self.files.drain(..) {
             let _ = std::fs::remove_file(path);
@@ -169,7 +169,7 @@ mod tests {
         let [held, left, ours] = [(u32::MAX, 1, "a"), (u32::MAX, 1, "b"), (own.0, own.1, "c")]
             .map(|(pid, start, word)| at(&format!("{MEMORY_PREFIX}{pid}-{start}-{word}.json")));
         let others = [at("aiw-file-x.json"), at("4711"), dir.path().join("aiw-file-1-1-x.json")];
-        let named = Named::make(&[NamedFile { path: held.clone(), bytes: b"one".to_vec() }]).unwrap();
+        let named = CreatedFiles::make(&[NamedFile { path: held.clone(), bytes: b"one".to_vec() }]).unwrap();
         assert_eq!(std::fs::metadata(&held).unwrap().permissions().mode() & 0o777, 0o600);
         for path in [&left, &ours].into_iter().chain(&others) {
             std::fs::write(path, "x").unwrap();

@@ -157,7 +157,7 @@ impl Records {
     pub fn find_in(&self, all: &OpenDirectory, id: ProcessId) -> Lookup {
         /// The part that all versions have in common.
         #[derive(Deserialize)]
-        struct Head {
+        struct RecordHead {
             version: u32,
         }
         let bytes = match all.read_capped(&Path::new(id.as_str()).join(&*self.names.record), MAX_BYTES) {
@@ -171,7 +171,7 @@ impl Records {
                 Err(error) => Lookup::Unreadable(error.into()),
             },
             Ok(_) => Lookup::Unreadable(RecordProblem::Foreign),
-            Err(error) => match serde_json::from_slice::<Head>(&bytes) {
+            Err(error) => match serde_json::from_slice::<RecordHead>(&bytes) {
                 Ok(head) if head.version > VERSION => Lookup::Unreadable(RecordProblem::Newer),
                 _ => Lookup::Unreadable(error.into()),
             },

@@ -23,7 +23,7 @@ const LONGEST: u64 = 256 << 20;
 
 /// Everything that a shim has to know.
 pub(crate) struct StartRequest {
-    pub head: Head,
+    pub head: RequestText,
     /// The directory of the records.
     pub records: PathBuf,
     pub runtime: PathBuf,
@@ -32,7 +32,7 @@ pub(crate) struct StartRequest {
 
 /// The part of a request that is text.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Head {
+pub(crate) struct RequestText {
     pub root: Root,
     pub names: Names,
     pub queue: QueueLimit,
@@ -49,7 +49,7 @@ pub(crate) enum Answer {
     /// The process runs, or waits for its turn.
     Started(Box<ProcessRecord>),
     /// The program could not be run, and why. The record says so too.
-    NotStarted(Told),
+    NotStarted(SentError),
     Limit(u32),
     Full(usize),
     /// The process whose directory is to be reused has not ended.
@@ -57,9 +57,9 @@ pub(crate) enum Answer {
     /// The shared memory with this name cannot be used, and why.
     Memory(String, String),
     /// The working directory cannot be entered.
-    Cwd(Told),
+    Cwd(SentError),
     /// A file of the home cannot be written.
-    Io(PathBuf, Told),
+    Io(PathBuf, SentError),
     /// A file of the runtime directory is wrong, and how.
     Runtime(PathBuf, String),
     /// Another process has held a lock for this many seconds.
@@ -69,22 +69,22 @@ pub(crate) enum Answer {
 
 /// A system error, as it is sent over a pipe.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Told {
+pub(crate) enum SentError {
     Number(i32),
     Text(String),
 }
 
-impl From<io::Error> for Told {
+impl From<io::Error> for SentError {
     fn from(error: io::Error) -> Self {
         error.raw_os_error().map_or_else(|| Self::Text(error.to_string()), Self::Number)
     }
 }
 
-impl From<Told> for io::Error {
-    fn from(told: Told) -> Self {
+impl From<SentError> for io::Error {
+    fn from(told: SentError) -> Self {
         match told {
-            Told::Number(number) => Self::from_raw_os_error(number),
-            Told::Text(text) => Self::other(text),
+            SentError::Number(number) => Self::from_raw_os_error(number),
+            SentError::Text(text) => Self::other(text),
         }
     }
 }
@@ -117,7 +117,7 @@ impl StartRequest {
     pub fn read(from: impl Read) -> io::Result<Self> {
         let body = read(from)?;
         let sent: SentStart<'_> = parsed(&body)?;
-        let mut head: Head = serde_json::from_slice(sent.head.0)?;
+        let mut head: RequestText = serde_json::from_slice(sent.head.0)?;
         head.new.cwd = sent.cwd.to_path();
         let (records, runtime) = (sent.records.to_path(), sent.runtime.to_path());
         Ok(Self { head, records, runtime, program: sent.program.to_program() })
@@ -141,10 +141,10 @@ pub(crate) const HERE: &str = "here";
 
 /// The reports of a reaper to its owner, one on each line.
 #[derive(Serialize, Deserialize)]
-pub(crate) enum Report {
+pub(crate) enum ReaperReport {
     Started(u32),
-    NotStarted(Told),
-    Cwd(Told),
+    NotStarted(SentError),
+    Cwd(SentError),
     Ended { code: Option<i32>, signal: Option<i32> },
 }
 
@@ -337,7 +337,7 @@ mod tests {
         let names = Names::new("servers", "server.json", "server", ["A", "B"]);
         let (root, queue, grace) = (Root::Process { pid: 7, start: 9 }, QueueLimit::default(), Duration::from_secs(5));
         StartRequest {
-            head: Head { root, names, queue, grace, new, again: false },
+            head: RequestText { root, names, queue, grace, new, again: false },
             records: "/h/servers".into(),
             runtime: "/r".into(),
             program: Program {

@@ -9,12 +9,12 @@ use rustix::process::{Pid, kill_process_group};
 
 use crate::error::SignalRefusal;
 use crate::names::Names;
-use crate::platform::{self, Opened, Process, SeenProcess, Signal};
+use crate::platform::{self, OpenedProcess, Process, SeenProcess, Signal};
 use crate::record::ProcessRecord;
 
 /// How a process shows that it belongs to a record.
 #[derive(Clone, Copy)]
-pub(crate) enum Proof<'a> {
+pub(crate) enum ProcessProof<'a> {
     /// By its command line: it is the supervisor of this record.
     Supervisor(&'a ProcessRecord),
     /// By its environment or its number: this record's process started it.
@@ -50,8 +50,8 @@ pub(crate) struct Target {
 
 impl Target {
     /// Returns the process with this id and start if it gives the proof, or `None` if it is gone.
-    pub fn of(pid: u32, start: u64, proof: Proof<'_>) -> Result<Option<Self>, SignalRefusal> {
-        if let Proof::Supervisor(record) | Proof::Marked(record, _) = proof
+    pub fn of(pid: u32, start: u64, proof: ProcessProof<'_>) -> Result<Option<Self>, SignalRefusal> {
+        if let ProcessProof::Supervisor(record) | ProcessProof::Marked(record, _) = proof
             && !is_here(record)
         {
             return Err(SignalRefusal::Elsewhere);
@@ -61,18 +61,18 @@ impl Target {
         }
         // The handle is opened first, so that the information read below belongs to the process behind it.
         let process = match Process::open(pid, start)? {
-            Opened::Gone => return Ok(None),
-            Opened::Hidden => return Err(SignalRefusal::Hidden { pid }),
-            Opened::Is(process) => process,
+            OpenedProcess::Gone => return Ok(None),
+            OpenedProcess::Hidden => return Err(SignalRefusal::Hidden { pid }),
+            OpenedProcess::Is(process) => process,
         };
         let shown = match proof {
-            Proof::Supervisor(record) => platform::was_started_as(pid, &supervisor(record)),
-            Proof::Marked(record, names) => {
+            ProcessProof::Supervisor(record) => platform::was_started_as(pid, &supervisor(record)),
+            ProcessProof::Marked(record, names) => {
                 let shown = all_marks(record, names).are_shown_by(pid);
                 shown.or_else(|| is_below_supervisor(pid, record).then_some(true))
             }
-            Proof::Shows(marks) => marks.are_shown_by(pid),
-            Proof::Descendant => Some(true),
+            ProcessProof::Shows(marks) => marks.are_shown_by(pid),
+            ProcessProof::Descendant => Some(true),
         };
         match shown {
             Some(true) => Ok(Some(Self { process })),
@@ -180,14 +180,14 @@ pub(crate) fn end_descendants(
             if !told.contains(&process) {
                 told.push(process);
             }
-            if let Ok(Some(handle)) = Target::of(process.0, process.1, Proof::Descendant) {
+            if let Ok(Some(handle)) = Target::of(process.0, process.1, ProcessProof::Descendant) {
                 let _ = handle.signal(if kill { Signal::KILL } else { Signal::TERM });
             }
         }
         if Instant::now() >= give_up {
             return Descendants::Stay(told.len());
         }
-        if let Ok(Some(handle)) = Target::of(first.0, first.1, Proof::Descendant) {
+        if let Ok(Some(handle)) = Target::of(first.0, first.1, ProcessProof::Descendant) {
             handle.wait(Duration::from_millis(50));
         }
         reap();
@@ -201,7 +201,7 @@ pub(crate) fn end_orphans(record: &ProcessRecord, names: &Names) -> usize {
         return 0;
     }
     end_marked(&all_marks(record, names), record.shim.start, &|pid, start| {
-        Target::of(pid, start, Proof::Marked(record, names)).ok().flatten()
+        Target::of(pid, start, ProcessProof::Marked(record, names)).ok().flatten()
     })
 }
 

@@ -75,11 +75,11 @@ mod here {
         notices: Option<Notices>,
         woken: PipeReader,
         wake: PipeWriter,
-        listening: Mutex<Listening>,
+        listening: Mutex<WatchState>,
     }
 
     #[derive(Debug, Default)]
-    struct Listening {
+    struct WatchState {
         /// The number of each directory, and whether writes count.
         directories: BTreeMap<PathBuf, (i32, bool)>,
         shims: Vec<(PathBuf, Arc<Target>)>,
@@ -99,7 +99,7 @@ mod here {
             Ok(Self { notices: Notices::open(), woken, wake, listening: Mutex::default() })
         }
 
-        fn listening(&self) -> MutexGuard<'_, Listening> {
+        fn listening(&self) -> MutexGuard<'_, WatchState> {
             self.listening.lock()
         }
 

@@ -11,13 +11,13 @@ use aiw_events::{EventKind, EventSubject, HomeEvent};
 use aiw_home::{Home, make_private_dir, now_millis, rfc3339};
 use aiw_supervisor::{ResidentRecord, Sources, Watch};
 
-use super::hooks::{Hooks, LOOKS};
+use super::hooks::{LOOKS, ProjectHooks};
 use super::record::Attended;
 use super::restarts::Restarts;
 use super::schedule::{Look, Schedule};
-use super::watched::{Ears, FileWatch};
+use super::watched::{Ears, ProcessFileWatch};
 use crate::error::ProcessError;
-use crate::manager::{BY_CRON, BY_WATCH, Known, Loaded, Manager};
+use crate::manager::{BY_CRON, BY_WATCH, KnownProcess, Loaded, Manager};
 use crate::project::ProcessProject;
 
 /// How often all is looked at, whatever happened: a clock that was set, and a machine that slept, tell nobody.
@@ -105,7 +105,7 @@ struct Attending {
     watches: Vec<WatchGroup>,
     /// The times of processes, each with its pattern.
     schedules: BTreeMap<String, (String, Schedule)>,
-    hooks: Hooks,
+    hooks: ProjectHooks,
     /// When the position of events could not be saved: that in memory counts, and is saved later.
     unsaved: Option<Instant>,
     /// Since when nothing of it runs, for which a program could run.
@@ -123,7 +123,7 @@ struct Attending {
 
 /// Processes that watch the same files: these are listened to, and looked at, once.
 struct WatchGroup {
-    files: FileWatch,
+    files: ProcessFileWatch,
     ids: BTreeSet<String>,
     /// Why not all files can be listened to.
     sentence: Option<String>,
@@ -148,7 +148,7 @@ impl Attending {
             loaded: Loaded::default(),
             watches: Vec::new(),
             schedules: BTreeMap::new(),
-            hooks: Hooks::default(),
+            hooks: ProjectHooks::default(),
             unsaved: None,
             over_since: None,
             is_first: true,
@@ -279,7 +279,7 @@ impl Attending {
     fn refresh_watches(&mut self, ears: &mut Ears) {
         let mut wanted = BTreeMap::new();
         for id in &self.attended.watched {
-            let Some(Known { about, record }) = self.manager.supervised(id) else { continue };
+            let Some(KnownProcess { about, record }) = self.manager.supervised(id) else { continue };
             let is_left = record.state == ProcessState::Ended && record.stopped;
             if let Some(watch) = about.definition.watch.filter(|_| record.is_since_boot() && !is_left) {
                 wanted.insert(id.clone(), (watch, record));
@@ -298,7 +298,7 @@ impl Attending {
             }
             let at = match self.watches.iter().position(|group| *group.files.of() == watch) {
                 Some(at) => at,
-                None => match FileWatch::new(ears, &self.attended.project, &watch) {
+                None => match ProcessFileWatch::new(ears, &self.attended.project, &watch) {
                     Ok((files, sentence)) => {
                         self.watches.push(WatchGroup { files, ids: BTreeSet::new(), sentence });
                         self.watches.len() - 1
@@ -419,7 +419,7 @@ impl Attending {
 
     /// Has a process started again whose files have changed.
     fn has_changed(&mut self, id: &str) -> Result<(), ProcessError> {
-        let Some(Known { record, .. }) = self.manager.supervised(id) else { return Ok(()) };
+        let Some(KnownProcess { record, .. }) = self.manager.supervised(id) else { return Ok(()) };
         match (record.state, record.running_since) {
             (ProcessState::Ended, _) if record.stopped => {}
             // Its supervisor is gone, and with it the environment that it had.

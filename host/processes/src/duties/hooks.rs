@@ -18,7 +18,7 @@ pub(super) const LOOKS: Duration = Duration::from_millis(200);
 
 /// The programs of a project, and the events that wait for them.
 #[derive(Default)]
-pub(super) struct Hooks {
+pub(super) struct ProjectHooks {
     waiting: VecDeque<(EventHook, Vec<u8>)>,
     runs: Recent,
 }
@@ -42,7 +42,7 @@ impl Recent {
     }
 }
 
-impl Hooks {
+impl ProjectHooks {
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

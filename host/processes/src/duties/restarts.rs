@@ -11,14 +11,14 @@ use aiw_supervisor::{SupervisorError, Watch};
 use super::hooks::Recent;
 use crate::manager::Manager;
 
-type Answer = Result<(), SupervisorError>;
+type RestartResult = Result<(), SupervisorError>;
 
 /// The restarts of the processes of a project. A supervisor that hangs takes seconds to say nothing, so each is asked in a
 /// thread of its own: nobody else waits for it.
 pub(super) struct Restarts {
     waker: Arc<Watch>,
     wanted: BTreeMap<String, Instant>,
-    asked: BTreeMap<String, Receiver<Answer>>,
+    asked: BTreeMap<String, Receiver<RestartResult>>,
     recent: Recent,
 }
 

@@ -89,7 +89,7 @@ fn whole_glob(root: &Path, glob: &str) -> String {
 }
 
 /// Which files count.
-struct Rules {
+struct WatchRules {
     root: PathBuf,
     files: GlobSet,
     ignored: GlobSet,
@@ -101,7 +101,7 @@ struct Rules {
     gitignores: Vec<(PathBuf, Gitignore)>,
 }
 
-impl Rules {
+impl WatchRules {
     fn of(root: &Path, watch: &WatchedFiles) -> Result<Self, String> {
         let ignored: Vec<String> = watch.ignore.iter().map(|glob| whole_glob(root, glob)).collect();
         let whole: Vec<String> =
@@ -171,7 +171,7 @@ impl Rules {
 
 /// The changes that one who listens has heard of.
 #[derive(Default)]
-struct Heard {
+struct HeardChanges {
     /// The last change that counts.
     last: Option<Instant>,
     /// The first one since the last restart.
@@ -187,15 +187,15 @@ struct Heard {
 }
 
 /// The part of a watch that the thread which hears of changes knows.
-struct Shared {
-    rules: RwLock<Rules>,
-    heard: Mutex<Heard>,
+struct SharedWatch {
+    rules: RwLock<WatchRules>,
+    heard: Mutex<HeardChanges>,
 }
 
 /// Hears of changes in directories. All watches have one, since a user may have few.
 pub(crate) struct Ears {
     watcher: Option<RecommendedWatcher>,
-    all: Arc<RwLock<Vec<Arc<Shared>>>>,
+    all: Arc<RwLock<Vec<Arc<SharedWatch>>>>,
     /// How many watches listen to a directory.
     directories: HashMap<PathBuf, usize>,
 }
@@ -203,7 +203,7 @@ pub(crate) struct Ears {
 impl Ears {
     /// Returns some that call this function when something has changed.
     pub fn new(wake: impl Fn() + Send + 'static) -> Self {
-        let all: Arc<RwLock<Vec<Arc<Shared>>>> = Arc::default();
+        let all: Arc<RwLock<Vec<Arc<SharedWatch>>>> = Arc::default();
         let listening = all.clone();
         let hear = move |event: notify::Result<Event>| {
             let watches = listening.read();
@@ -240,7 +240,7 @@ impl Ears {
     }
 }
 
-impl Shared {
+impl SharedWatch {
     /// Notes what has changed. Returns whether somebody must look.
     fn hear(&self, event: Result<&Event, &notify::Error>) -> bool {
         let Some(event) = event.ok().filter(|event| !event.need_rescan()) else {
@@ -279,7 +279,7 @@ impl Shared {
     }
 }
 
-impl Heard {
+impl HeardChanges {
     fn note(&mut self) {
         let now = Instant::now();
         self.last = Some(now);
@@ -289,9 +289,9 @@ impl Heard {
 }
 
 /// The files that processes watch.
-pub(crate) struct FileWatch {
+pub(crate) struct ProcessFileWatch {
     watch: WatchedFiles,
-    shared: Arc<Shared>,
+    shared: Arc<SharedWatch>,
     directories: HashSet<PathBuf>,
     /// The newest change that a look has found, in milliseconds since 1970.
     found: u64,
@@ -301,10 +301,11 @@ pub(crate) struct FileWatch {
     poll: Option<Instant>,
 }
 
-impl FileWatch {
+impl ProcessFileWatch {
     /// Listens to what a process watches in its project. Returns also a sentence if it can't.
     pub fn new(ears: &mut Ears, root: &Path, watch: &WatchedFiles) -> Result<(Self, Option<String>), String> {
-        let shared = Arc::new(Shared { rules: RwLock::new(Rules::of(root, watch)?), heard: Mutex::default() });
+        let shared =
+            Arc::new(SharedWatch { rules: RwLock::new(WatchRules::of(root, watch)?), heard: Mutex::default() });
         ears.all.write().push(shared.clone());
         let mut new =
             Self { watch: watch.clone(), shared, directories: HashSet::new(), found: 0, newest: 0, poll: None };
@@ -459,7 +460,7 @@ mod tests {
     struct Watched {
         dir: tempfile::TempDir,
         ears: Ears,
-        watch: FileWatch,
+        watch: ProcessFileWatch,
     }
 
     impl Watched {
@@ -471,7 +472,7 @@ mod tests {
                 fs::write(root.join(path), text).unwrap();
             }
             let mut ears = Ears::new(|| {});
-            let (watch, sentence) = FileWatch::new(&mut ears, &root, &watch(files, ignore)).unwrap();
+            let (watch, sentence) = ProcessFileWatch::new(&mut ears, &root, &watch(files, ignore)).unwrap();
             assert_eq!(sentence, None);
             Self { dir, ears, watch }
         }
@@ -562,7 +563,7 @@ mod tests {
         let mut project = Watched::new(&["app/**"], &[], &made);
         // The project is below the root of its repository.
         let root = project.dir.path().canonicalize().unwrap().join("app");
-        (project.watch, _) = FileWatch::new(&mut project.ears, &root, &watch(&["**"], &[])).unwrap();
+        (project.watch, _) = ProcessFileWatch::new(&mut project.ears, &root, &watch(&["**"], &[])).unwrap();
         project.write("app/a.log");
         assert_eq!(project.told(), 0);
         project.write("app/gen/x");
@@ -584,7 +585,8 @@ mod tests {
         std::thread::sleep(Duration::from_millis(30));
         let began = now_millis();
         std::thread::sleep(Duration::from_millis(30));
-        let look = || FileWatch::new(&mut Ears::new(|| {}), &root, &watch(&["src/**"], &[])).unwrap().0.last_change();
+        let look =
+            || ProcessFileWatch::new(&mut Ears::new(|| {}), &root, &watch(&["src/**"], &[])).unwrap().0.last_change();
         assert!(look() < began);
         fs::rename(root.join("old"), root.join("src/x")).unwrap();
         assert!(look() > began);
@@ -612,7 +614,7 @@ mod tests {
         let root = dir.path().canonicalize().unwrap();
         fs::write(root.join("a"), "").unwrap();
         let mut deaf = Ears { watcher: None, ..Ears::new(|| {}) };
-        let (mut watch, sentence) = FileWatch::new(&mut deaf, &root, &watch(&["*"], &[])).unwrap();
+        let (mut watch, sentence) = ProcessFileWatch::new(&mut deaf, &root, &watch(&["*"], &[])).unwrap();
         assert!(sentence.unwrap().contains("max_user_watches"));
         watch.poll = Some(Instant::now());
         assert_eq!(watch.look(&mut deaf), None);

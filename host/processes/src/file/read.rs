@@ -130,7 +130,7 @@ fn definitions(text: &str) -> Result<Defined, At> {
     let mut found = Defined::default();
     // Defaults count wherever they stand.
     for node in document.nodes().iter().filter(|node| node.name().value() == "defaults") {
-        let words = Words::of(node)?;
+        let words = NodeWords::of(node)?;
         words.expect(0, 0, &[])?;
         let Some(children) = node.children() else { continue };
         fields(&mut defaults, children, &["log", "stop", "restart", "limits", "env", "env-file"])?;
@@ -168,14 +168,14 @@ fn definitions(text: &str) -> Result<Defined, At> {
 
 /// Reads what runs when something happens.
 fn hook(node: &KdlNode) -> Result<EventHook, At> {
-    let words = Words::of(node)?;
+    let words = NodeWords::of(node)?;
     words.expect(1, 1, &["of"])?;
     let kinds: Vec<(EventKind, &str)> = EventKind::ALL.into_iter().map(|kind| (kind, kind.as_str())).collect();
     let on = one_of(words.arguments[0], &kinds)?;
     let of = words.property("of", text)?.map(str::to_owned);
     let (mut command, mut timeout) = (Vec::new(), EventHook::TIMEOUT);
     for child in node.children().into_iter().flat_map(KdlDocument::nodes) {
-        let words = Words::of(child)?;
+        let words = NodeWords::of(child)?;
         match child.name().value() {
             "command" => {
                 words.expect(1, usize::MAX, &[])?;
@@ -211,13 +211,13 @@ fn unknown(node: &KdlNode, name: &str, known: &[&str]) -> At {
 }
 
 /// The arguments and properties of a node, each of which is taken once.
-struct Words<'a> {
+struct NodeWords<'a> {
     node: &'a KdlNode,
     arguments: Vec<&'a KdlEntry>,
     properties: BTreeMap<&'a str, &'a KdlEntry>,
 }
 
-impl<'a> Words<'a> {
+impl<'a> NodeWords<'a> {
     fn of(node: &'a KdlNode) -> Result<Self, At> {
         let (mut arguments, mut properties) = (Vec::new(), BTreeMap::new());
         for entry in node.entries() {
@@ -348,7 +348,7 @@ pub(crate) const FIELDS: [&str; 22] = [
 ];
 
 fn process(node: &KdlNode, defaults: &Definition) -> Result<(String, Definition), At> {
-    let words = Words::of(node)?;
+    let words = NodeWords::of(node)?;
     // The form of ichimi 0.2.1 has all of it in properties.
     words.expect(1, 1, &["name", "command", "args", "cwd", "auto_start"])?;
     let id = words.text(0)?.to_owned();
@@ -404,7 +404,7 @@ fn fields(definition: &mut Definition, children: &KdlDocument, known: &[&str]) -
 
 // Long: one arm for each field of a definition.
 fn field(definition: &mut Definition, node: &KdlNode, name: &str) -> Result<(), At> {
-    let words = Words::of(node)?;
+    let words = NodeWords::of(node)?;
     if !matches!(name, "env" | "labels" | "state")
         && node.children().is_some_and(|children| !children.nodes().is_empty())
     {
@@ -483,7 +483,7 @@ fn field(definition: &mut Definition, node: &KdlNode, name: &str) -> Result<(), 
         "labels" => {
             words.expect(0, 0, &[])?;
             for label in node.children().into_iter().flat_map(KdlDocument::nodes) {
-                let words = Words::of(label)?;
+                let words = NodeWords::of(label)?;
                 words.expect(1, 1, &[])?;
                 definition.labels.insert(label.name().value().to_owned(), word(words.arguments[0])?);
             }
@@ -548,7 +548,7 @@ fn backoff(entry: &KdlEntry) -> Result<(Duration, Duration), At> {
     parsed.ok_or_else(|| (entry.span().offset(), "this is a time, or two: \"200ms..30s\"".into()))
 }
 
-fn env(definition: &mut Definition, node: &KdlNode, words: &Words<'_>) -> Result<(), At> {
+fn env(definition: &mut Definition, node: &KdlNode, words: &NodeWords<'_>) -> Result<(), At> {
     // Variables as properties, or as nodes; `var "K" "V"` is the form of ichimi 0.2.1.
     for (name, entry) in &words.properties {
         definition.env.insert((*name).to_owned(), EnvValue::Literal(word(entry)?));
@@ -557,7 +557,7 @@ fn env(definition: &mut Definition, node: &KdlNode, words: &Words<'_>) -> Result
         return Err((extra.span().offset(), "`env` takes `NAME=\"value\"`, or names and values in braces".into()));
     }
     for variable in node.children().into_iter().flat_map(KdlDocument::nodes) {
-        let words = Words::of(variable)?;
+        let words = NodeWords::of(variable)?;
         let name = variable.name().value();
         if name == "var" && words.arguments.len() == 2 {
             definition.env.insert(words.text(0)?.to_owned(), EnvValue::Literal(word(words.arguments[1])?));
@@ -583,7 +583,7 @@ fn env(definition: &mut Definition, node: &KdlNode, words: &Words<'_>) -> Result
     Ok(())
 }
 
-fn probe(words: &Words<'_>, is_ready: bool) -> Result<ProbeOf, At> {
+fn probe(words: &NodeWords<'_>, is_ready: bool) -> Result<ProbeOf, At> {
     let mut kinds = vec!["http", "tcp", "exec"];
     if is_ready {
         kinds.push("line");

@@ -5,8 +5,8 @@ use std::time::Duration;
 use aiw_supervisor::{Terminal, Until};
 use serde_json::Value;
 
-use super::foreign::{Beside, Foreign, WatchedPaths, copies, literal, with_contents};
-use super::values::{Fields, filled, pairs, text, texts, time};
+use super::foreign::{FileSurroundings, Foreign, WatchedPaths, copies, literal, with_contents};
+use super::values::{ObjectFields, filled, pairs, text, texts, time};
 use crate::definition::{Definition, NeedOf, RestartWhen, Run};
 use crate::duties::watched::WatchedFiles;
 use crate::file::bytes;
@@ -16,26 +16,26 @@ use crate::probe::{CheckOf, ProbeOf};
 const NO_CONTAINER: &str = "aiw runs programs of this machine, without a container";
 
 /// Reads the file. The error is the name of a service and a sentence.
-pub(super) fn read(file: &Fields, beside: &Beside) -> Result<Foreign, (String, String)> {
+pub(super) fn read(file: &ObjectFields, beside: &FileSurroundings) -> Result<Foreign, (String, String)> {
     let mut foreign = Foreign::default();
     let services = file.get("services").and_then(Value::as_object);
     for (id, service) in services.ok_or_else(|| ("services".to_owned(), "it is not an object".to_owned()))? {
         let Some(service) = service.as_object() else { return Err((id.clone(), "it is not an object".into())) };
         let definition =
-            Reader { id, foreign: &mut foreign, beside }.service(service).map_err(|what| (id.clone(), what))?;
+            ServiceReader { id, foreign: &mut foreign, beside }.service(service).map_err(|what| (id.clone(), what))?;
         foreign.definitions.extend(definition.map(|definition| (id.clone(), definition)));
     }
     Ok(foreign)
 }
 
 /// A service that is read.
-struct Reader<'a> {
+struct ServiceReader<'a> {
     id: &'a str,
     foreign: &'a mut Foreign,
-    beside: &'a Beside,
+    beside: &'a FileSurroundings,
 }
 
-impl Reader<'_> {
+impl ServiceReader<'_> {
     fn leave(&mut self, what: &str, why: &str) {
         self.foreign.leave(self.id, &format!("`{what}`"), why);
     }
@@ -63,7 +63,7 @@ impl Reader<'_> {
         Ok(words.iter().map(|word| self.fill(word)).collect())
     }
 
-    fn service(&mut self, service: &Fields) -> Result<Option<Definition>, String> {
+    fn service(&mut self, service: &ObjectFields) -> Result<Option<Definition>, String> {
         let entrypoint = service.get("entrypoint").map(|value| self.command(value)).transpose()?.unwrap_or_default();
         let command = service.get("command").map(|value| self.command(value)).transpose()?.unwrap_or_default();
         let argv = [entrypoint, command].concat();

@@ -27,7 +27,7 @@ impl Foreign {
 }
 
 /// The surroundings of a file that its reader needs.
-pub(super) struct Beside {
+pub(super) struct FileSurroundings {
     /// The variables of the `.env` beside the file.
     pub(super) variables: BTreeMap<String, String>,
     /// The path of this `.env` from the project's directory on, if it is there and in the project.
@@ -36,7 +36,7 @@ pub(super) struct Beside {
     pub(super) directory: PathBuf,
 }
 
-impl Beside {
+impl FileSurroundings {
     /// Returns a path that is written from the file's directory on, as it is from the project's directory on.
     pub(super) fn path(&self, path: &str) -> String {
         let path = Path::new(path.strip_prefix("./").unwrap_or(path));

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use self::foreign::{Beside, Foreign};
+use self::foreign::{FileSurroundings, Foreign};
 use crate::definition::{Definition, with_copies};
 use crate::environment::parse;
 use crate::error::ProcessError;
@@ -23,7 +23,7 @@ use crate::file::{self, Definitions, MAX_BYTES};
 use crate::manager::{Loaded, Manager};
 use crate::project::ProcessProject;
 use crate::shown::HIDDEN;
-use crate::yaml::{self, Entry};
+use crate::yaml::{self, YamlProcess};
 
 /// Processes that were taken from a file of another tool
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -147,7 +147,7 @@ impl Manager {
         Ok(foreign)
     }
 
-    fn beside(&self, path: &Path) -> Beside {
+    fn beside(&self, path: &Path) -> FileSurroundings {
         let directory = path.parent().unwrap_or(Path::new(""));
         let real = std::fs::canonicalize(if directory.as_os_str().is_empty() { Path::new(".") } else { directory });
         let inside = real.ok().and_then(|real| Some(real.strip_prefix(self.project.directory()).ok()?.to_owned()));
@@ -159,7 +159,7 @@ impl Manager {
         let is_there = variables.is_some();
         let directory = inside.unwrap_or_default();
         let env_file = is_there.then(|| directory.join(".env").to_string_lossy().into_owned());
-        Beside { variables: variables.unwrap_or_default(), env_file, directory }
+        FileSurroundings { variables: variables.unwrap_or_default(), env_file, directory }
     }
 }
 
@@ -180,7 +180,7 @@ pub(crate) fn gains(
 fn ichimi(list: &[Value]) -> Result<Foreign, (String, String)> {
     let mut foreign = Foreign::default();
     for entry in yaml::entries(list) {
-        let Entry { id, definition, unknown } = entry?;
+        let YamlProcess { id, definition, unknown } = entry?;
         for field in unknown {
             foreign.leave(&id, &format!("`{field}`"), "aiw has no counterpart for it");
         }

@@ -5,14 +5,14 @@ use std::time::Duration;
 use aiw_supervisor::{Terminal, Until};
 use serde_json::Value;
 
-use super::foreign::{Beside, Foreign, WatchedPaths, copies, literal, with_contents};
-use super::values::{Fields, pairs, text, texts, time};
+use super::foreign::{FileSurroundings, Foreign, WatchedPaths, copies, literal, with_contents};
+use super::values::{ObjectFields, pairs, text, texts, time};
 use crate::definition::{Definition, NeedOf, RestartPolicy, RestartWhen, Run};
 use crate::duties::watched::WatchedFiles;
 use crate::probe::{CheckOf, ProbeOf};
 
 /// Reads the file. The error is the name of a process and a sentence.
-pub(super) fn read(file: &Fields, beside: &Beside) -> Result<Foreign, (String, String)> {
+pub(super) fn read(file: &ObjectFields, beside: &FileSurroundings) -> Result<Foreign, (String, String)> {
     let mut foreign = Foreign::default();
     let common = file.get("environment").map(|value| pairs(value).ok_or("it is not a list")).transpose();
     let common = common.map_err(|what| ("environment".to_owned(), what.to_owned()))?.unwrap_or_default();
@@ -49,9 +49,9 @@ pub(super) fn read(file: &Fields, beside: &Beside) -> Result<Foreign, (String, S
 fn by_itself(
     id: &str,
     definition: &mut Definition,
-    process: &Fields,
+    process: &ObjectFields,
     foreign: &mut Foreign,
-    beside: &Beside,
+    beside: &FileSurroundings,
 ) -> Option<()> {
     if let Some(replicas) = process.get("replicas") {
         match copies(replicas) {
@@ -91,7 +91,7 @@ fn by_itself(
 }
 
 /// Takes over the times at which a process starts. Where they have no counterpart, it does not start by itself either.
-fn take_schedule(id: &str, definition: &mut Definition, schedule: &Fields, foreign: &mut Foreign) -> Option<()> {
+fn take_schedule(id: &str, definition: &mut Definition, schedule: &ObjectFields, foreign: &mut Foreign) -> Option<()> {
     let zone = schedule.get("timezone").and_then(text).filter(|zone| !["", "Local"].contains(&zone.as_str()));
     let why = match (schedule.get("cron"), zone) {
         (Some(cron), None) => {
@@ -120,7 +120,7 @@ fn take_schedule(id: &str, definition: &mut Definition, schedule: &Fields, forei
 }
 
 /// Takes a field over. Returns whether it has a counterpart, and `None` if it makes no sense.
-fn take(definition: &mut Definition, field: &str, value: &Value, beside: &Beside) -> Option<bool> {
+fn take(definition: &mut Definition, field: &str, value: &Value, beside: &FileSurroundings) -> Option<bool> {
     match field {
         "command" | "entrypoint" | "replicas" | "schedule" | "watch" => {}
         "working_dir" => definition.cwd = Some(beside.path(&text(value)?)),

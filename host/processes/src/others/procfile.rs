@@ -1,13 +1,13 @@
 //! A Procfile, as foreman and honcho read it: `name: line for a shell`, and the `.env` beside it.
 
-use super::foreign::{Beside, Foreign};
+use super::foreign::{FileSurroundings, Foreign};
 use crate::definition::{Definition, EnvValue, Run};
 
 /// The port of the first process; each further one has a hundred more.
 const PORT: usize = 5000;
 
 /// Reads a file. The error is a line and a sentence.
-pub(super) fn read(text: &str, beside: &Beside) -> Result<Foreign, (usize, String)> {
+pub(super) fn read(text: &str, beside: &FileSurroundings) -> Result<Foreign, (usize, String)> {
     let mut foreign = Foreign::default();
     for (line, number) in text.lines().zip(1..) {
         if line.trim().is_empty() || line.trim_start().starts_with('#') {

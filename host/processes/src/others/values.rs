@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 /// The fields of an object.
-pub(crate) type Fields = Map<String, Value>;
+pub(crate) type ObjectFields = Map<String, Value>;
 
 /// Returns a scalar as text.
 pub(crate) fn text(value: &Value) -> Option<String> {

@@ -153,7 +153,7 @@ mod fuzz {
     proptest! {
         #[test]
         fn any_value_is_one_word_or_refused(value in "(?s).{0,40}", script in "(?s).{0,20}") {
-            let place = Place { directory: "/nowhere".into(), scripts: Ok(vec![script.clone()]) };
+            let place = Directory { directory: "/nowhere".into(), scripts: Ok(vec![script.clone()]) };
             for (name, slot, given, before) in [
                 ("go", "package", &value, &["go", "run"][..]),
                 ("node", "script", &script, &["npm", "run"]),

@@ -18,7 +18,7 @@ use super::{LogEntry, Stream};
 
 /// A piece of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Piece<'a> {
+pub(super) struct LinePiece<'a> {
     pub time: u64,
     pub stream: Stream,
     pub begins: bool,
@@ -26,7 +26,7 @@ pub(super) struct Piece<'a> {
     pub bytes: &'a [u8],
 }
 
-impl Piece<'_> {
+impl LinePiece<'_> {
     /// Appends the piece as it is written in the file. `time` is its time as text, which many pieces share.
     #[cfg_attr(not(unix), expect(dead_code, reason = "only shims write logs"))]
     pub fn encode(&self, time: &str, out: &mut Vec<u8>) {
@@ -49,7 +49,7 @@ impl Piece<'_> {
 }
 
 /// Parses a line of the file, without its line break. Returns `None` if the line is not valid.
-pub(super) fn parse(line: &[u8]) -> Option<Piece<'_>> {
+pub(super) fn parse(line: &[u8]) -> Option<LinePiece<'_>> {
     let space = line.iter().take(21).position(|b| *b == b' ')?;
     let time = str::from_utf8(&line[..space]).ok()?.parse().ok()?;
     let [stream, mark, b' ', bytes @ ..] = &line[space + 1..] else { return None };
@@ -66,7 +66,7 @@ pub(super) fn parse(line: &[u8]) -> Option<Piece<'_>> {
         b'>' => (false, true),
         _ => return None,
     };
-    Some(Piece { time, stream, begins, ends, bytes })
+    Some(LinePiece { time, stream, begins, ends, bytes })
 }
 
 /// A longer line is returned in parts.
@@ -95,9 +95,9 @@ impl Assembler {
     }
 
     /// Takes a piece, and appends the line to `out` if it is complete.
-    pub fn take(&mut self, piece: Piece<'_>, out: &mut Vec<LogEntry>) {
+    pub fn take(&mut self, piece: LinePiece<'_>, out: &mut Vec<LogEntry>) {
         if self.as_written {
-            let Piece { time, stream, ends, bytes, .. } = piece;
+            let LinePiece { time, stream, ends, bytes, .. } = piece;
             return out.push(LogEntry { time, stream, bytes: bytes.to_vec(), whole: ends });
         }
         let open = &mut self.open[piece.stream as usize];
@@ -160,7 +160,7 @@ mod tests {
 
             #[test]
             fn a_piece_is_read_as_it_was_written(time: u64, begins: bool, ends: bool, bytes in "[^\n]*") {
-                let piece = Piece { time, stream: Stream::Stderr, begins, ends, bytes: bytes.as_bytes() };
+                let piece = LinePiece { time, stream: Stream::Stderr, begins, ends, bytes: bytes.as_bytes() };
                 let mut line = Vec::new();
                 piece.encode(&time.to_string(), &mut line);
                 prop_assert_eq!(line.pop(), Some(b'\n'));

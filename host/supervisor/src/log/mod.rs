@@ -16,7 +16,7 @@ pub use read::Follow;
 #[cfg(unix)]
 pub(crate) use text::plain;
 #[cfg(unix)]
-pub(crate) use write::{Writer, add_line};
+pub(crate) use write::{LogWriter, add_line};
 
 /// How much of a process's output is read and written at once, in bytes: the capacity of a pipe. Larger pipes count against
 /// what a user may have, and then the user's other pipes become small.

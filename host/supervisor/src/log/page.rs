@@ -123,7 +123,7 @@ impl LogPage {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use super::super::{Stream, Writer};
+    use super::super::{LogWriter, Stream};
     use super::*;
     use crate::new::LogPolicy;
     use proptest::prelude::*;
@@ -138,7 +138,7 @@ mod tests {
     fn a_position_means_the_same_after_rotation() {
         let dir = tempfile::tempdir().unwrap();
         let policy = LogPolicy { file_bytes: 200, files: 3 };
-        let mut log = Writer::open(dir.path(), policy).unwrap();
+        let mut log = LogWriter::open(dir.path(), policy).unwrap();
         let reader = Log::of(dir.path());
         log.write(Stream::Stdout, b"first\n").unwrap();
         let at = reader.page(0, &|_| true, ALL).unwrap().next;
@@ -146,7 +146,7 @@ mod tests {
         let second = reader.page(at, &|_| true, ALL).unwrap();
         assert_eq!(second.lines.iter().map(text).collect::<Vec<_>>(), ["second"]);
         // A new writer goes on where the old one was.
-        let mut log = Writer::open(dir.path(), policy).unwrap();
+        let mut log = LogWriter::open(dir.path(), policy).unwrap();
         for number in 0..12 {
             log.write(Stream::Stdout, format!("line {number}\n").as_bytes()).unwrap();
         }
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn no_part_of_a_line_is_lost_between_pages() {
         let dir = tempfile::tempdir().unwrap();
-        let mut log = Writer::open(dir.path(), LogPolicy::default()).unwrap();
+        let mut log = LogWriter::open(dir.path(), LogPolicy::default()).unwrap();
         let (reader, mut from, mut seen) = (Log::of(dir.path()), 0, String::new());
         for part in ["first half,", " second half\n", "prompt> "] {
             log.write(Stream::Stdout, part.as_bytes()).unwrap();
@@ -180,7 +180,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("log.1"), "1 o= old\n").unwrap();
         std::fs::write(dir.path().join("log"), "2 o= older aiw\n").unwrap();
-        let mut log = Writer::open(dir.path(), LogPolicy::default()).unwrap();
+        let mut log = LogWriter::open(dir.path(), LogPolicy::default()).unwrap();
         log.write(Stream::Stdout, b"new\n").unwrap();
         let page = Log::of(dir.path()).page(0, &|_| true, ALL).unwrap();
         assert_eq!(page.lines.iter().map(text).collect::<Vec<_>>(), ["old", "older aiw", "new"]);
@@ -193,7 +193,7 @@ mod tests {
             #[test]
             fn pages_together_are_the_whole_log(lines in proptest::collection::vec("[a-z]{0,40}", 0..60), most in 1usize..9) {
                 let dir = tempfile::tempdir().unwrap();
-                let mut log = Writer::open(dir.path(), LogPolicy { file_bytes: 300, files: 16 }).unwrap();
+                let mut log = LogWriter::open(dir.path(), LogPolicy { file_bytes: 300, files: 16 }).unwrap();
                 for line in &lines {
                     log.write(Stream::Stdout, format!("{line}\n").as_bytes()).unwrap();
                 }

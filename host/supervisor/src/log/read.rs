@@ -339,12 +339,12 @@ impl Follow {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use super::super::Writer;
+    use super::super::LogWriter;
     use super::*;
     use crate::new::LogPolicy;
 
     /// Writes so many lines that each of them begins a file.
-    fn rotate(log: &mut Writer, mut lines: std::ops::Range<usize>) -> io::Result<()> {
+    fn rotate(log: &mut LogWriter, mut lines: std::ops::Range<usize>) -> io::Result<()> {
         lines.try_for_each(|number| log.write(Stream::Stdout, format!("line {number}\n").as_bytes()))
     }
 
@@ -362,7 +362,7 @@ mod tests {
     #[test]
     fn a_slow_reader_keeps_few_files_open_and_says_what_it_missed() {
         let dir = tempfile::tempdir().unwrap();
-        let mut log = Writer::open(dir.path(), LogPolicy { file_bytes: 1, files: 3 }).unwrap();
+        let mut log = LogWriter::open(dir.path(), LogPolicy { file_bytes: 1, files: 3 }).unwrap();
         rotate(&mut log, 0..3).unwrap();
         let mut follow = Log::of(dir.path()).follow(FollowFrom::Start).unwrap();
         let mut written = 3;
@@ -381,7 +381,7 @@ mod tests {
     #[test]
     fn what_is_written_after_the_end_opens_no_file() {
         let dir = tempfile::tempdir().unwrap();
-        let mut log = Writer::open(dir.path(), LogPolicy { file_bytes: 1, files: 3 }).unwrap();
+        let mut log = LogWriter::open(dir.path(), LogPolicy { file_bytes: 1, files: 3 }).unwrap();
         rotate(&mut log, 0..3).unwrap();
         let mut so_far = Log::of(dir.path()).so_far(FollowFrom::Start).unwrap();
         let open = so_far.newer.len();

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use aiw_core::one_line;
 use aiw_home::{now_millis, position_line, remove_file, rename, whole_length};
 
-use super::format::Piece;
+use super::format::LinePiece;
 use super::{CHUNK, FILES, Stream};
 use crate::new::LogPolicy;
 
 /// The only writer of a log.
-pub(crate) struct Writer {
+pub(crate) struct LogWriter {
     path: PathBuf,
     file: File,
     length: u64,
@@ -24,7 +24,7 @@ pub(crate) struct Writer {
     buffer: Vec<u8>,
 }
 
-impl Writer {
+impl LogWriter {
     /// Opens the log in a process's directory, and cuts off the unfinished line of a writer that was killed.
     pub fn open(directory: &Path, policy: LogPolicy) -> io::Result<Self> {
         let path = directory.join("log");
@@ -45,7 +45,7 @@ impl Writer {
         let time = now_millis();
         let text_of_time = time.to_string();
         let mut whole = Vec::new();
-        Piece { time, stream, begins: true, ends: true, bytes: b"" }.encode(&text_of_time, &mut whole);
+        LinePiece { time, stream, begins: true, ends: true, bytes: b"" }.encode(&text_of_time, &mut whole);
         whole.pop();
         let open = &mut self.open[stream as usize];
         let mut from = 0;
@@ -59,7 +59,7 @@ impl Writer {
                 }
                 _ => {
                     let text = &bytes[from..end.unwrap_or(bytes.len())];
-                    let piece = Piece { time, stream, begins: !*open, ends: end.is_some(), bytes: text };
+                    let piece = LinePiece { time, stream, begins: !*open, ends: end.is_some(), bytes: text };
                     piece.encode(&text_of_time, &mut self.buffer);
                 }
             }
@@ -124,7 +124,7 @@ pub(crate) fn add_line(directory: &Path, text: &str) -> io::Result<()> {
         return Ok(());
     }
     let policy = LogPolicy { file_bytes: u64::MAX, ..LogPolicy::default() };
-    Writer::open(directory, policy)?.say(&one_line(text, 400))
+    LogWriter::open(directory, policy)?.say(&one_line(text, 400))
 }
 
 fn open(path: &Path) -> io::Result<File> {

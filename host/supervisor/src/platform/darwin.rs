@@ -3,7 +3,7 @@
 
 /// How a process was started, in the form of Linux's `/proc/PID/cmdline` and `environ`: each word ended by a NUL.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Arguments<'a> {
+pub(super) struct ProcessArguments<'a> {
     pub command_line: &'a [u8],
     /// Empty also where the system keeps them back, as for its own programs.
     pub variables: &'a [u8],
@@ -12,7 +12,7 @@ pub(super) struct Arguments<'a> {
 /// Finds the arguments and variables in what the kernel returns: the number of arguments, the path of the executable,
 /// NULs up to the next multiple of 8, the arguments, the variables, and words of the loader after an empty one. An empty
 /// argument in the first place can't be told from the NULs before it.
-pub(super) fn parse(bytes: &[u8]) -> Option<Arguments<'_>> {
+pub(super) fn parse(bytes: &[u8]) -> Option<ProcessArguments<'_>> {
     let (count, rest) = bytes.split_first_chunk()?;
     let count = usize::try_from(i32::from_ne_bytes(*count)).ok()?;
     let path = length(rest, 1)?;
@@ -23,7 +23,7 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Arguments<'_>> {
         Some(0) | None => 0,
         Some(_) => rest.windows(2).position(|pair| pair == [0, 0]).map_or(rest.len(), |at| at + 1),
     };
-    Some(Arguments { command_line, variables: &rest[..end] })
+    Some(ProcessArguments { command_line, variables: &rest[..end] })
 }
 
 /// Returns how many bytes this many words take, with the NULs that end them.
@@ -73,7 +73,7 @@ mod tests {
             (0, b"/a\0\0A=1\0\0", b"", b"A=1\0"),
         ] {
             let bytes = encoded(count, rest);
-            assert_eq!(parse(&bytes), Some(Arguments { command_line, variables }), "{rest:?}");
+            assert_eq!(parse(&bytes), Some(ProcessArguments { command_line, variables }), "{rest:?}");
         }
         for (count, rest) in [(-1, &b"/a\0a\0"[..]), (2, b"/a\0a\0"), (1, b"/a"), (i32::MAX, b"/a\0a\0")] {
             assert_eq!(parse(&encoded(count, rest)), None, "{count} {rest:?}");

@@ -204,9 +204,9 @@ pub(super) fn boot() -> Option<String> {
 }
 
 /// The TCP sockets of this machine that listen. Each process is asked for its own.
-pub(crate) struct Listeners;
+pub(crate) struct TcpListeners;
 
-impl Listeners {
+impl TcpListeners {
     /// Looks at nothing yet.
     pub fn now() -> Self {
         Self

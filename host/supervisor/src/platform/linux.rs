@@ -20,7 +20,7 @@ use rustix::thread::futex;
 
 use super::procfs;
 use super::seen::is_hidden;
-use super::unix::{Opened, timespec};
+use super::unix::{OpenedProcess, timespec};
 
 /// Returns what distinguishes this boot of the system from others; process ids mean nothing across boots.
 pub(crate) fn boot() -> Option<&'static str> {
@@ -113,18 +113,18 @@ pub(crate) struct Process {
 
 impl Process {
     /// Opens the process with this id and start. A start of 0 is not compared.
-    pub fn open(pid: u32, start: u64) -> io::Result<Opened<Self>> {
-        let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(Opened::Gone) };
+    pub fn open(pid: u32, start: u64) -> io::Result<OpenedProcess<Self>> {
+        let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(OpenedProcess::Gone) };
         let handle = match pidfd_open(id, PidfdFlags::empty()) {
             Ok(handle) => handle,
-            Err(rustix::io::Errno::SRCH) => return Ok(Opened::Gone),
+            Err(rustix::io::Errno::SRCH) => return Ok(OpenedProcess::Gone),
             Err(e) => return Err(e.into()),
         };
         // This is read after opening: if the start matches now, the handle belongs to that process.
         Ok(match procfs::stat(pid) {
-            None if is_hidden(pid) => Opened::Hidden,
-            Some(stat) if stat.is_alive(start) => Opened::Is(Self { handle }),
-            _ => Opened::Gone,
+            None if is_hidden(pid) => OpenedProcess::Hidden,
+            Some(stat) if stat.is_alive(start) => OpenedProcess::Is(Self { handle }),
+            _ => OpenedProcess::Gone,
         })
     }
 

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::libproc;
 use super::seen::is_alive;
-use super::unix::{Opened, not_enforced, timespec};
+use super::unix::{OpenedProcess, not_enforced, timespec};
 use crate::program::ResourceLimits;
 
 /// Returns what distinguishes this boot of the system from others; process ids mean nothing across boots.
@@ -96,13 +96,13 @@ pub(crate) struct Process {
 
 impl Process {
     /// Opens the process with this id and start. A start of 0 is not compared.
-    pub fn open(pid: u32, start: u64) -> io::Result<Opened<Self>> {
-        let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(Opened::Gone) };
+    pub fn open(pid: u32, start: u64) -> io::Result<OpenedProcess<Self>> {
+        let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(OpenedProcess::Gone) };
         Ok(match libproc::stat(pid) {
-            Some(stat) if !stat.is_alive(start) => Opened::Gone,
-            Some(stat) if stat.start == 0 => Opened::Hidden,
-            Some(stat) => Opened::Is(Self { id, pid, start: stat.start }),
-            None => Opened::Gone,
+            Some(stat) if !stat.is_alive(start) => OpenedProcess::Gone,
+            Some(stat) if stat.start == 0 => OpenedProcess::Hidden,
+            Some(stat) => OpenedProcess::Is(Self { id, pid, start: stat.start }),
+            None => OpenedProcess::Gone,
         })
     }
 

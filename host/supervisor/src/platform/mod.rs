@@ -50,6 +50,6 @@ pub(crate) use seen::{
     start_of, was_started_as,
 };
 #[cfg(unix)]
-pub(crate) use source::{Listeners, has_mark};
+pub(crate) use source::{TcpListeners, has_mark};
 #[cfg(unix)]
-pub(crate) use unix::{Condition, Opened, Signal, peer, same_file, timespec};
+pub(crate) use unix::{Condition, OpenedProcess, Signal, peer, same_file, timespec};

@@ -96,9 +96,9 @@ pub(super) fn name(pid: u32) -> String {
 }
 
 /// The TCP sockets of this machine that listen: the port of each, by the name that an open file has.
-pub(crate) struct Listeners(HashMap<String, u16>);
+pub(crate) struct TcpListeners(HashMap<String, u16>);
 
-impl Listeners {
+impl TcpListeners {
     /// Looks at all of them.
     pub fn now() -> Self {
         let all = listening().unwrap_or_else(written);
@@ -186,9 +186,9 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let ours = std::process::id();
-        assert_eq!(Listeners::now().ports(ours).filter(|listened| *listened == port).count(), 1);
+        assert_eq!(TcpListeners::now().ports(ours).filter(|listened| *listened == port).count(), 1);
         drop((files, listener));
-        assert_eq!(Listeners::now().ports(ours).filter(|listened| *listened == port).count(), 0);
+        assert_eq!(TcpListeners::now().ports(ours).filter(|listened| *listened == port).count(), 0);
     }
 
     #[test]

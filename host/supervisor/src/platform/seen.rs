@@ -181,7 +181,7 @@ pub(crate) enum Holder {
 
 /// Returns who listens on a TCP port of this machine.
 pub(crate) fn holder(port: u16) -> Holder {
-    let Some(listeners) = source::Listeners::of(port) else { return Holder::Unknown };
+    let Some(listeners) = source::TcpListeners::of(port) else { return Holder::Unknown };
     let has = |pid: u32| listeners.ports(pid).any(|listened| listened == port);
     let ours = descendants(std::process::id(), &|_, _| false);
     if ours.iter().any(|(pid, _)| has(*pid)) {
@@ -331,7 +331,7 @@ mod tests {
     fn whoever_listens_on_a_port_is_found() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        assert!(source::Listeners::now().ports(std::process::id()).any(|listened| listened == port));
+        assert!(source::TcpListeners::now().ports(std::process::id()).any(|listened| listened == port));
         let Holder::Stranger { pid, .. } = holder(port) else { panic!("it is this process, and no descendant of it") };
         assert_eq!(pid, std::process::id());
         drop(listener);

@@ -21,7 +21,7 @@ pub(crate) enum Condition {
 }
 
 /// The result of opening a process id.
-pub(crate) enum Opened<P> {
+pub(crate) enum OpenedProcess<P> {
     /// The expected process.
     Is(P),
     /// A process that exists, but shows nothing about itself.

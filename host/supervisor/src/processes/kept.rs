@@ -20,17 +20,17 @@ const GRAIN: Duration = Duration::from_millis(100);
 
 /// The last listing, if it can be checked that it is still current.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Kept(Arc<Mutex<Last>>);
+pub(super) struct KeptListing(Arc<Mutex<LastListing>>);
 
 #[derive(Debug, Default)]
-struct Last {
+struct LastListing {
     /// Whether anybody has asked before. A command that lists once pays for no copy.
     is_asked: bool,
-    listing: Option<Listing>,
+    listing: Option<ProcessListing>,
 }
 
 #[derive(Debug)]
-struct Listing {
+struct ProcessListing {
     all: Vec<Supervised>,
     /// When the directory of all records was last changed: by a start, a removal or a report.
     changed: SystemTime,
@@ -40,7 +40,7 @@ struct Listing {
     shims: Vec<Pid>,
 }
 
-impl Listing {
+impl ProcessListing {
     /// Returns whether nothing can have changed since.
     fn is_current(&self, changed: SystemTime) -> bool {
         self.changed == changed
@@ -49,7 +49,7 @@ impl Listing {
     }
 }
 
-impl Kept {
+impl KeptListing {
     /// Returns the last listing if nothing has changed since. That takes a few system calls instead of reading all
     /// records.
     pub(super) fn current(&self, records: &Records) -> Option<Vec<Supervised>> {
@@ -85,7 +85,7 @@ impl Before {
         Self { changed: changed(records), time: SystemTime::now(), segments: segments.collect() }
     }
 
-    fn listing(self, all: &[Supervised]) -> Option<Listing> {
+    fn listing(self, all: &[Supervised]) -> Option<ProcessListing> {
         let changed = self.changed?;
         self.time.duration_since(changed).ok().filter(|age| *age >= GRAIN)?;
         let mut shims = Vec::new();
@@ -101,6 +101,6 @@ impl Before {
             }
             shims.push(i32::try_from(record.shim.pid).ok().and_then(Pid::from_raw)?);
         }
-        Some(Listing { all: all.to_vec(), changed, segments: self.segments, shims })
+        Some(ProcessListing { all: all.to_vec(), changed, segments: self.segments, shims })
     }
 }

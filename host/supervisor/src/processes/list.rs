@@ -13,7 +13,7 @@ use crate::error::SupervisorError;
 use crate::record::ProcessRecord;
 use crate::records::Lookup;
 use crate::root::{ProcessScope, Root};
-use crate::segment::{Snapshot, open, segments};
+use crate::segment::{SlotCopy, open, segments};
 use crate::side_by_side::side_by_side;
 
 impl Processes {
@@ -89,7 +89,7 @@ impl Processes {
 /// The segments that were read so far, with one scan of each.
 pub(super) struct Segments {
     processes: Processes,
-    slots: HashMap<Root, HashMap<u64, Snapshot>>,
+    slots: HashMap<Root, HashMap<u64, SlotCopy>>,
 }
 
 impl Segments {
@@ -98,7 +98,7 @@ impl Segments {
     }
 
     /// Returns the slot of a record's shim.
-    pub fn slot(&mut self, record: &ProcessRecord) -> Option<Snapshot> {
+    pub fn slot(&mut self, record: &ProcessRecord) -> Option<SlotCopy> {
         let slots = self.slots.entry(record.root).or_insert_with(|| {
             let segment = open(&self.processes.runtime, record.root).ok().flatten();
             segment.map(|s| s.scan().map(|slot| (slot.instance(), slot)).collect()).unwrap_or_default()

@@ -9,12 +9,12 @@ use aiw_home::{OpenDirectory, now_millis};
 use super::table::Processes;
 use crate::directory::Alive;
 use crate::error::SupervisorError;
-use crate::log::{Log, Stream, Writer};
+use crate::log::{Log, LogWriter, Stream};
 use crate::new::LogPolicy;
 use crate::platform;
 use crate::record::ProcessRecord;
 use crate::segment::open;
-use crate::signal::{Proof, Target, end_orphans};
+use crate::signal::{ProcessProof, Target, end_orphans};
 
 /// The last log line of such a process.
 const LOST: &str = "lost: the supervisor died";
@@ -73,7 +73,7 @@ impl Processes {
         // If the record cannot be written, this code runs again for every caller, so the line may be there already.
         let last = Log::of(&directory).tail(1).ok().and_then(|mut entries| entries.pop());
         if last.is_none_or(|entry| (entry.stream, entry.bytes.as_slice()) != (Stream::Aiw, LOST.as_bytes()))
-            && let Ok(mut log) = Writer::open(&directory, LogPolicy::default())
+            && let Ok(mut log) = LogWriter::open(&directory, LogPolicy::default())
         {
             let _ = log.say(LOST);
         }
@@ -100,7 +100,7 @@ impl Processes {
         match is_free {
             // In a copy of a home nobody holds the locks, but the processes may still run.
             Ok(true) => {
-                !matches!(Target::of(record.shim.pid, record.shim.start, Proof::Supervisor(record)), Ok(Some(_)))
+                !matches!(Target::of(record.shim.pid, record.shim.start, ProcessProof::Supervisor(record)), Ok(Some(_)))
             }
             Ok(false) => false,
             // If the lock cannot be checked, the process decides. An error about one process must not hide the

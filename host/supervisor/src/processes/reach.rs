@@ -12,7 +12,7 @@ use crate::log::add_line;
 use crate::platform::{self, Signal};
 use crate::record::ProcessRecord;
 use crate::side_by_side::side_by_side;
-use crate::signal::{Proof, Target};
+use crate::signal::{ProcessProof, Target};
 
 impl Processes {
     /// Sends a signal to a running process itself, not to its descendants.
@@ -25,7 +25,7 @@ impl Processes {
         let child = record.child.filter(|_| record.state != State::Ended);
         let child = child.ok_or_else(|| SupervisorError::NotRunning { noun: noun.clone(), id })?;
         let names = self.records.names();
-        let target = Target::of(child.pid, child.start, Proof::Marked(&record, names)).map_err(&out_of_reach)?;
+        let target = Target::of(child.pid, child.start, ProcessProof::Marked(&record, names)).map_err(&out_of_reach)?;
         let target = target.ok_or_else(|| SupervisorError::NotRunning { noun: noun.clone(), id })?;
         target.signal(signal).map_err(|e| out_of_reach(e.into()))
     }
@@ -43,7 +43,7 @@ impl Processes {
     pub fn ports(&self, records: &[&ProcessRecord]) -> Vec<BTreeSet<u16>> {
         let runs = |record: &ProcessRecord| record.state != State::Ended && crate::signal::is_here(record);
         let shims = records.iter().filter(|record| runs(record)).map(|record| (record.shim.pid, record.child));
-        let (parents, listeners) = (platform::Parents::knowing(&shims.collect()), platform::Listeners::now());
+        let (parents, listeners) = (platform::Parents::knowing(&shims.collect()), platform::TcpListeners::now());
         let of = |record: &&ProcessRecord| match runs(record) {
             true => parents.descendants(record.shim.pid).iter().flat_map(|pid| listeners.ports(*pid)).collect(),
             false => BTreeSet::new(),

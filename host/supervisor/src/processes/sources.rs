@@ -8,7 +8,7 @@ use rustix::process::{Resource, getrlimit};
 
 use super::table::Processes;
 use crate::record::ProcessRecord;
-use crate::signal::{Proof, Target};
+use crate::signal::{ProcessProof, Target};
 use crate::watch::Sources;
 
 /// Returns how many shims are listened to. Each takes a file that this process may open, and the others are looked at.
@@ -46,7 +46,7 @@ impl Processes {
         for record in records.iter().filter(|record| record.state != State::Ended) {
             let directory = self.records.directory(record.id);
             let is_full = sources.shims.len() >= most;
-            match Target::of(record.shim.pid, record.shim.start, Proof::Supervisor(record)) {
+            match Target::of(record.shim.pid, record.shim.start, ProcessProof::Supervisor(record)) {
                 Ok(Some(shim)) if shim.as_fd().is_some() && !is_full => {
                     sources.shims.push((directory.clone(), Arc::new(shim)));
                 }

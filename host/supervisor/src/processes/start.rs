@@ -15,7 +15,7 @@ use crate::files::random;
 use crate::new::{NewProcess, QueueLimit};
 use crate::program::{Program, command};
 use crate::records::Lookup;
-use crate::request::{Answer, Head, StartRequest, check};
+use crate::request::{Answer, RequestText, StartRequest, check};
 use crate::root::{ProcessScope, Root};
 
 /// The maximum length of a shim's answer.
@@ -80,7 +80,7 @@ impl Processes {
         let (path, cwd) = (program.path.clone(), new.cwd.clone());
         let names = self.records.names().clone();
         let request = StartRequest {
-            head: Head { root, names, queue, grace: self.grace, new, again },
+            head: RequestText { root, names, queue, grace: self.grace, new, again },
             records: self.records.root().to_owned(),
             runtime: self.runtime.path().to_owned(),
             program,

@@ -11,7 +11,7 @@ use crate::directory::{LOOK_AGAIN, ask_to_stop, is_asked_to_stop};
 use crate::error::{SignalRefusal, SupervisorError};
 use crate::platform::Signal;
 use crate::record::ProcessRecord;
-use crate::signal::{Proof, Target};
+use crate::signal::{ProcessProof, Target};
 
 /// How long a shim has after it was resumed, and after it was killed.
 const LAST_CHANCE: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ impl Processes {
         }
         let out_of_reach =
             |source: SignalRefusal| SupervisorError::OutOfReach { noun: self.records.noun(), id, source };
-        let shim = match Target::of(record.shim.pid, record.shim.start, Proof::Supervisor(&record)) {
+        let shim = match Target::of(record.shim.pid, record.shim.start, ProcessProof::Supervisor(&record)) {
             Ok(shim) => shim,
             // `/proc` may be mounted so that it hides supervisors. They read their directories nevertheless.
             Err(SignalRefusal::Hidden { .. }) => {

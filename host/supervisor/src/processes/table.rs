@@ -6,7 +6,7 @@ use std::time::Duration;
 use aiw_core::ProcessId;
 use aiw_home::Home;
 
-use super::kept::Kept;
+use super::kept::KeptListing;
 use crate::error::SupervisorError;
 use crate::log::Log;
 use crate::names::Names;
@@ -27,7 +27,7 @@ pub struct Processes {
     pub(super) grace: Duration,
     pub(super) patience: Duration,
     /// The last listing of this scope.
-    pub(super) kept: Kept,
+    pub(super) kept: KeptListing,
 }
 
 impl Processes {
@@ -39,7 +39,7 @@ impl Processes {
             scope,
             grace: Duration::from_secs(5),
             patience: PATIENCE,
-            kept: Kept::default(),
+            kept: KeptListing::default(),
         })
     }
 
@@ -53,13 +53,13 @@ impl Processes {
     /// Returns the processes of another scope.
     #[must_use]
     pub fn of(&self, scope: ProcessScope) -> Self {
-        Self { scope, kept: Kept::default(), ..self.clone() }
+        Self { scope, kept: KeptListing::default(), ..self.clone() }
     }
 
     /// Uses another runtime directory than the one from the environment.
     #[must_use]
     pub fn with_runtime(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.kept = Kept::default();
+        self.kept = KeptListing::default();
         self.runtime = RuntimeDir::at(directory.into(), self.records.names().noun.clone());
         self
     }

@@ -18,7 +18,7 @@ use crate::error::SupervisorError;
 use crate::platform::timespec;
 use crate::root::Root;
 use crate::segment::open;
-use crate::signal::{Proof, Target};
+use crate::signal::{ProcessProof, Target};
 
 /// The maximum time of a sleep. Ends wake the sleeper at once, so this is for events that cannot be noticed from
 /// here: shims in other containers, and `cancelled`.
@@ -28,7 +28,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const BREATH: Duration = Duration::from_millis(2);
 
 /// A process that is being waited for.
-struct Watched {
+struct Awaited {
     seen: Supervised,
     /// Its shim, as a handle that can be polled.
     shim: Option<Target>,
@@ -51,7 +51,7 @@ impl Processes {
         let mut named = HashSet::new();
         let ids: Vec<ProcessId> = ids.iter().copied().filter(|id| named.insert(*id)).collect();
         let mut ears = FutexPoll::new().map_err(|e| SupervisorError::io("wait for", self.records.root(), e))?;
-        let mut watched: HashMap<ProcessId, Watched> = HashMap::new();
+        let mut watched: HashMap<ProcessId, Awaited> = HashMap::new();
         let mut all: Vec<Supervised> = Vec::new();
         let mut over = HashSet::new();
         loop {
@@ -66,9 +66,9 @@ impl Processes {
                 }
                 let now = match (self.watch(*id, &mut segments, &mut ears), known) {
                     (Ok(now), _) => now,
-                    (Err(SupervisorError::Absent { .. }), Some(known)) => Watched::unheard(gone(known.seen.clone())),
+                    (Err(SupervisorError::Absent { .. }), Some(known)) => Awaited::unheard(gone(known.seen.clone())),
                     // The record may be readable again at the next check.
-                    (Err(_), Some(known)) => Watched::unheard(known.seen.clone()),
+                    (Err(_), Some(known)) => Awaited::unheard(known.seen.clone()),
                     (Err(error), None) => return Err(error),
                 };
                 has_changed |= known.is_none_or(|known| known.seen != now.seen);
@@ -93,7 +93,7 @@ impl Processes {
     }
 
     /// Reads a process, and listens to its shim and its root from now on.
-    fn watch(&self, id: ProcessId, segments: &mut Segments, ears: &mut FutexPoll) -> Result<Watched, SupervisorError> {
+    fn watch(&self, id: ProcessId, segments: &mut Segments, ears: &mut FutexPoll) -> Result<Awaited, SupervisorError> {
         let record = self.record(id)?;
         // A slot is changed after its record. Reading the slot first makes sure that it is never newer than the
         // record.
@@ -102,15 +102,15 @@ impl Processes {
         if record.state != State::Ended {
             ears.listen(self, record.root);
             // Only the shim itself is listened to. A record can name any process, whose life says nothing about this one.
-            shim = Target::of(record.shim.pid, record.shim.start, Proof::Supervisor(&record)).ok().flatten();
+            shim = Target::of(record.shim.pid, record.shim.start, ProcessProof::Supervisor(&record)).ok().flatten();
         }
         // Read again, because the process may have ended before we listened to its shim.
         let record = self.settled(id)?;
-        Ok(Watched { seen: self.look(record, segments), shim, sequence })
+        Ok(Awaited { seen: self.look(record, segments), shim, sequence })
     }
 }
 
-impl Watched {
+impl Awaited {
     /// Returns a process that we cannot listen to, so it is checked each time.
     fn unheard(seen: Supervised) -> Self {
         Self { seen, shim: None, sequence: None }
@@ -184,7 +184,7 @@ impl FutexPoll {
     }
 
     /// Sleeps until there is an event. Returns the processes whose shims have ended.
-    fn sleep(&self, watched: &HashMap<ProcessId, Watched>, limit: Duration) -> HashSet<ProcessId> {
+    fn sleep(&self, watched: &HashMap<ProcessId, Awaited>, limit: Duration) -> HashSet<ProcessId> {
         let shims = watched.iter().filter_map(|(id, one)| Some((*id, one.shim.as_ref()?.as_fd()?)));
         let shims: Vec<_> = shims.filter(|(id, _)| watched[id].seen.record.state != State::Ended).collect();
         let mut fds = vec![PollFd::from_borrowed_fd(self.heard.as_fd(), PollFlags::IN)];

@@ -17,5 +17,5 @@ pub(crate) use attach::{attach, open, segments, sweep_dead};
 pub(crate) use layout::NEWER;
 pub(crate) use layout::SLOTS;
 pub(crate) use mapped::Segment;
-pub(crate) use slot::{Live, Owner, Snapshot};
-pub(crate) use table::Slot;
+pub(crate) use slot::{Live, Owner, SlotCopy};
+pub(crate) use table::OwnedSlot;

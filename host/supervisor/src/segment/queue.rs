@@ -14,8 +14,8 @@ use aiw_core::{ProcessId, ProcessState as State};
 use super::layout::{HEADER, LOOKED, OWNER, SLOT, SLOTS, TURN};
 use super::lock::RootLock;
 use super::mapped::Segment;
-use super::slot::{Owner, Phase, Snapshot};
-use super::table::Slot;
+use super::slot::{Owner, Phase, SlotCopy};
+use super::table::OwnedSlot;
 use crate::platform::{self, Condition};
 
 /// How often the processes that have a place are checked for being alive.
@@ -28,7 +28,7 @@ const SLEEP: Duration = Duration::from_secs(5);
 /// A process that waits for a place.
 struct Waiter {
     index: usize,
-    slot: Snapshot,
+    slot: SlotCopy,
 }
 
 impl Waiter {
@@ -157,7 +157,7 @@ impl Segment {
         for index in 0..SLOTS {
             let word = self.owner(index).load(Ordering::Relaxed);
             let slot = self.read(index);
-            let waits = |slot: &Snapshot| slot.state() == Some(State::Queued);
+            let waits = |slot: &SlotCopy| slot.state() == Some(State::Queued);
             // Of the waiters, only the next one is checked, when there is a place for it.
             if word == 0 || slot.as_ref().is_some_and(waits) && self.phase(index) == Phase::Waits {
                 continue;
@@ -173,7 +173,7 @@ impl Segment {
     }
 }
 
-impl Slot {
+impl OwnedSlot {
     /// Takes the place that was handed to us. Returns whether there was one.
     pub fn take_turn(&self) -> bool {
         let (has, taken) = (Phase::Has.word(self.ticket), Phase::Taken.word(self.ticket));

@@ -76,11 +76,11 @@ pub(crate) struct Live {
 
 /// A consistent copy of a slot's words, whose meaning is not checked yet.
 #[derive(Clone, Copy)]
-pub(crate) struct Snapshot {
+pub(crate) struct SlotCopy {
     pub(super) words: [u64; SLOT],
 }
 
-impl Snapshot {
+impl SlotCopy {
     pub fn shim(&self) -> Owner {
         Owner::of(self.words[OWNER])
     }
@@ -234,7 +234,7 @@ mod tests {
                     depth, pid: Some(child).filter(|c| *c != 0), ticket: instance, limit, above, started: 7,
                     running_since: None, label,
                 };
-                let seen = Snapshot { words: encode(&live) }.decode().unwrap();
+                let seen = SlotCopy { words: encode(&live) }.decode().unwrap();
                 prop_assert!(live.label.starts_with(&seen.label) && seen.label.len() == live.label.len().min(LABEL_BYTES));
                 prop_assert_eq!(Live { label: live.label.clone(), ..seen }, live);
             }
@@ -242,7 +242,7 @@ mod tests {
             #[test]
             fn any_words_are_answered(words in proptest::collection::vec(any::<u64>(), SLOT)) {
                 let words: [u64; SLOT] = words.try_into().unwrap();
-                let _ = Snapshot { words }.decode();
+                let _ = SlotCopy { words }.decode();
             }
         }
     }

@@ -9,7 +9,7 @@ use super::layout::{
     TICKETS,
 };
 use super::mapped::Segment;
-use super::slot::{Live, Owner, Snapshot, check_word, encode, kind_word, used};
+use super::slot::{Live, Owner, SlotCopy, check_word, encode, kind_word, used};
 use crate::platform;
 
 /// How often a reader retries a slot that is being written. The writer may have been stopped or killed meanwhile.
@@ -22,7 +22,7 @@ impl Segment {
     }
 
     /// Reads a slot. Returns `None` if the slot is free, or if its owner does not finish writing.
-    pub fn read(&self, index: usize) -> Option<Snapshot> {
+    pub fn read(&self, index: usize) -> Option<SlotCopy> {
         let slot = self.slot(index);
         for _ in 0..PATIENCE {
             if slot[OWNER].load(Ordering::Relaxed) == 0 {
@@ -40,14 +40,14 @@ impl Segment {
             }
             fence(Ordering::Acquire);
             if slot[SEQUENCE].load(Ordering::Relaxed) == before && words[CHECK] == check_word(&words) {
-                return Some(Snapshot { words });
+                return Some(SlotCopy { words });
             }
         }
         None
     }
 
     /// Returns all slots that are taken and readable.
-    pub fn scan(&self) -> impl Iterator<Item = Snapshot> + '_ {
+    pub fn scan(&self) -> impl Iterator<Item = SlotCopy> + '_ {
         (0..SLOTS).filter_map(|index| self.read(index))
     }
 
@@ -58,7 +58,7 @@ impl Segment {
 
     /// Takes a free slot and writes `live` to it. If there is none, the slots of dead owners are freed first. Returns `None`
     /// if all [`SLOTS`] are taken.
-    pub fn claim(self: &Arc<Self>, live: &Live) -> Option<Slot> {
+    pub fn claim(self: &Arc<Self>, live: &Live) -> Option<OwnedSlot> {
         let word = live.shim.word();
         let words = encode(live);
         for sweep in [false, true] {
@@ -80,7 +80,7 @@ impl Segment {
                     }
                 });
                 let (segment, instance, ticket) = (self.clone(), live.instance, live.ticket);
-                return Some(Slot { segment, index, owner: word, instance, ticket });
+                return Some(OwnedSlot { segment, index, owner: word, instance, ticket });
             }
         }
         None
@@ -153,7 +153,7 @@ fn write(slot: &[AtomicU64], change: impl FnOnce(&[AtomicU64])) {
 }
 
 /// A slot that we own.
-pub(crate) struct Slot {
+pub(crate) struct OwnedSlot {
     segment: Arc<Segment>,
     index: usize,
     owner: u64,
@@ -162,7 +162,7 @@ pub(crate) struct Slot {
     pub(super) ticket: u64,
 }
 
-impl Slot {
+impl OwnedSlot {
     pub fn segment(&self) -> &Arc<Segment> {
         &self.segment
     }
@@ -192,7 +192,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for OwnedSlot {
     fn drop(&mut self) {
         let slot = self.segment.slot(self.index);
         if self.is_ours(slot) {

@@ -23,7 +23,7 @@ use crate::program::{PassedFile, Program, command};
 pub(super) const ABOVE_PASSED: i32 = 256;
 
 /// A started process and its output.
-pub(super) struct Started {
+pub(super) struct StartedChild {
     pub pid: u32,
     pub stdout: File,
     /// `None` for a terminal, which carries all output.
@@ -34,7 +34,7 @@ pub(super) struct Started {
     pub stdin: Option<File>,
 }
 
-impl Started {
+impl StartedChild {
     /// Types as much at the terminal as it accepts at the moment.
     pub fn type_on(&mut self) {
         let Some((terminal, left)) = &mut self.typed else { return };
@@ -52,7 +52,7 @@ impl Started {
 }
 
 /// How to start a process, apart from the program itself.
-pub(super) struct Setting<'a> {
+pub(super) struct ChildSetting<'a> {
     pub marks: [(&'a str, String); 2],
     pub cwd: &'a Path,
     pub files: &'a [OwnedFd],
@@ -81,7 +81,7 @@ pub(super) fn place(files: &[PassedFile]) -> io::Result<Vec<OwnedFd>> {
 }
 
 /// Runs the program with its own group, its complete environment, and `prompt` as its standard input.
-pub(super) fn spawn(program: &Program, setting: Setting<'_>) -> io::Result<Started> {
+pub(super) fn spawn(program: &Program, setting: ChildSetting<'_>) -> io::Result<StartedChild> {
     let mut command = command(&program.path);
     command
         .args(&program.arguments)
@@ -123,7 +123,7 @@ pub(super) fn spawn(program: &Program, setting: Setting<'_>) -> io::Result<Start
             input.reverse();
             let typed = (!input.is_empty()).then(|| Ok::<_, io::Error>((master.try_clone()?, input))).transpose()?;
             let stdin = setting.takes_input.then(|| master.try_clone()).transpose()?;
-            Started { pid, stdout: master, stderr: None, typed, stdin }
+            StartedChild { pid, stdout: master, stderr: None, typed, stdin }
         }
         None => {
             let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
@@ -131,7 +131,7 @@ pub(super) fn spawn(program: &Program, setting: Setting<'_>) -> io::Result<Start
             };
             let (stdout, stderr) = (File::from(OwnedFd::from(stdout)), File::from(OwnedFd::from(stderr)));
             let stdin = child.stdin.take().map(|stdin| File::from(OwnedFd::from(stdin)));
-            Started { pid, stdout, stderr: Some(stderr), typed: None, stdin }
+            StartedChild { pid, stdout, stderr: Some(stderr), typed: None, stdin }
         }
     };
     for pipe in [Some(&started.stdout), started.stderr.as_ref(), started.stdin.as_ref()].into_iter().flatten() {

@@ -9,7 +9,7 @@ use aiw_core::ProcessId;
 use aiw_home::remove_file;
 use rustix::process::geteuid;
 
-use super::input::Input;
+use super::input::Stdin;
 use crate::control::{Frame, HEAD, LONGEST, REFUSED, TAKEN, hello, socket};
 use crate::new::Terminal;
 use crate::platform;
@@ -65,7 +65,7 @@ impl Control {
     /// Lets in who wants to connect, and passes on what is there, as far as the process takes it; between two lives
     /// nothing is taken. `terminal` is the terminal of the process now, and `life` when its life began. Returns
     /// whether somebody wants this life to end and another one to begin.
-    pub fn serve(&mut self, mut input: Option<&mut Input>, terminal: Option<Terminal>, life: Option<u64>) -> bool {
+    pub fn serve(&mut self, mut input: Option<&mut Stdin>, terminal: Option<Terminal>, life: Option<u64>) -> bool {
         self.accept(terminal);
         self.viewers.iter_mut().for_each(Viewer::receive);
         let mut is_to_restart = false;
@@ -157,7 +157,7 @@ impl Viewer {
     }
 
     /// Passes on the first frame, if it can be passed on now. Returns whether there was one.
-    fn pass(&mut self, input: Option<&mut Input>) -> bool {
+    fn pass(&mut self, input: Option<&mut Stdin>) -> bool {
         let length = match (Frame::first(&self.received), input) {
             (Ok(Some((Frame::Size(size), length))), _) => {
                 self.size = Some(size);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use aiw_core::ProcessOutcome as Outcome;
 
-use super::run::{Running, Stop};
+use super::run::{Running, StopCause};
 use super::supervisor::Supervisor;
 use crate::new::RestartAfter;
 use crate::platform::{self, Signal};
@@ -59,10 +59,10 @@ impl Supervisor {
         self.record.exit_code = status.and_then(|s| s.exit_status());
         self.record.signal = status.and_then(|s| s.terminating_signal());
         match &running.stop {
-            Some(Stop::Timeout) => return Outcome::Timeout,
-            Some(Stop::Failure(_)) => return Outcome::Failed,
-            Some(Stop::Restart) => return Outcome::Signalled,
-            Some(Stop::Requested) => {
+            Some(StopCause::Timeout) => return Outcome::Timeout,
+            Some(StopCause::Failure(_)) => return Outcome::Failed,
+            Some(StopCause::Restart) => return Outcome::Signalled,
+            Some(StopCause::Requested) => {
                 self.record.stopped = true;
                 self.record.signal.get_or_insert(Signal::TERM.as_raw());
                 return Outcome::Signalled;

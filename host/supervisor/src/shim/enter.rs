@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, setsid};
 
 use super::child::ABOVE_PASSED;
 use super::register::register;
-use super::signals::Signals;
+use super::signals::ShimSignals;
 use super::starter::{Identity, Starter};
 use crate::interpreter::ProcessKind;
 use crate::platform::{self, Fork};
@@ -29,7 +29,7 @@ pub(super) fn enter(mut words: impl Iterator<Item = String>, kinds: &[ProcessKin
     setsid()?;
     platform::mark(instance);
     let core = keep_to_itself()?;
-    let signals = Signals::install()?;
+    let signals = ShimSignals::install()?;
 
     let request = StartRequest::read(io::stdin().lock())?;
     let mut starter = Starter::at(take_stdout()?);

@@ -5,14 +5,14 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// The standard input of a process, and what waits for it.
-pub(super) struct Input {
+pub(super) struct Stdin {
     to: Option<File>,
     waiting: Vec<u8>,
     /// The viewer that sent what waits.
     from: Option<u64>,
 }
 
-impl Input {
+impl Stdin {
     pub fn of(to: File) -> Self {
         Self { to: Some(to), waiting: Vec::new(), from: None }
     }

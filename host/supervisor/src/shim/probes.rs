@@ -134,7 +134,7 @@ impl Probes {
     pub fn reaped(&mut self, pid: u32, status: WaitStatus) -> bool {
         let mut attempts = [&mut self.ready, &mut self.live].into_iter().flatten().filter_map(|p| p.attempt.as_mut());
         let found = attempts.find_map(|attempt| match &mut attempt.stage {
-            Stage::Command { pid: ours, status } if *ours == pid => Some(status),
+            CheckStage::Command { pid: ours, status } if *ours == pid => Some(status),
             _ => None,
         });
         found.map(|known| *known = Some(status)).is_some()
@@ -187,7 +187,7 @@ impl Prober {
             }
             self.next = now.checked_add(self.probe.every.max(SHORTEST)).unwrap_or(now);
             let until = now.checked_add(self.limit).unwrap_or(now);
-            match Stage::begin(&self.probe.check, probed) {
+            match CheckStage::begin(&self.probe.check, probed) {
                 Ok(stage) => self.attempt = Some(Attempt { stage, until }),
                 Err(why) => return Some(self.over(Err(why))),
             }
@@ -219,31 +219,31 @@ impl Prober {
 
 /// A check that is under way.
 struct Attempt {
-    stage: Stage,
+    stage: CheckStage,
     until: Instant,
 }
 
 impl Attempt {
     fn awaits(&self) -> Option<(BorrowedFd<'_>, PollFlags)> {
         match &self.stage {
-            Stage::Connecting { socket, .. } => Some((socket.as_fd(), PollFlags::OUT)),
-            Stage::Asking { socket, left, .. } => {
+            CheckStage::Connecting { socket, .. } => Some((socket.as_fd(), PollFlags::OUT)),
+            CheckStage::Asking { socket, left, .. } => {
                 Some((socket.as_fd(), if left.is_empty() { PollFlags::IN } else { PollFlags::OUT }))
             }
             // Its end is a signal.
-            Stage::Command { .. } => None,
+            CheckStage::Command { .. } => None,
         }
     }
 
     fn end(&self) {
-        if let Stage::Command { pid, status: None } = self.stage {
+        if let CheckStage::Command { pid, status: None } = self.stage {
             signal_group_of_child(pid, Signal::KILL);
         }
     }
 }
 
 /// How far a check is.
-enum Stage {
+enum CheckStage {
     /// A connection is being made, and these addresses are tried next.
     Connecting { socket: OwnedFd, next: Vec<SocketAddr> },
     /// A request is being sent, and its answer read.
@@ -252,7 +252,7 @@ enum Stage {
     Command { pid: u32, status: Option<WaitStatus> },
 }
 
-impl Stage {
+impl CheckStage {
     fn begin(check: &Check, probed: &dyn Probed) -> Result<Self, String> {
         match check {
             Check::Exec { command } => match probed.run(command) {

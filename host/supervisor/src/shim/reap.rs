@@ -12,11 +12,11 @@ use rustix::process::{Rlimit, WaitOptions, WaitStatus, fchdir, wait};
 
 use super::child::{ABOVE_PASSED, Inherited, place, spawn_inherited};
 use super::enter::{invalid, keep_to_itself, leave_stdio};
-use super::signals::Signals;
+use super::signals::ShimSignals;
 use crate::files::random;
 use crate::memory;
 use crate::platform::{self, Group, Signal, timespec};
-use crate::request::{Attachment, HERE, Report, Told};
+use crate::request::{Attachment, HERE, ReaperReport, SentError};
 use crate::signal::{end_descendants, signal_group_of_child};
 
 /// The time between SIGTERM and SIGKILL for processes that were left behind.
@@ -33,7 +33,7 @@ pub(super) fn reap(mut words: impl Iterator<Item = String>) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let here = is_here.then(|| open(".", flags, Mode::empty())).transpose()?;
     let core = keep_to_itself()?;
-    let signals = Signals::install()?;
+    let signals = ShimSignals::install()?;
     let attachment = Attachment::read(&owner)?;
     let (grace, mark) = (attachment.grace, attachment.mark);
     let mut reaper = Reaper { owner, signals, status: None, pid: 0, grace };
@@ -42,7 +42,7 @@ pub(super) fn reap(mut words: impl Iterator<Item = String>) -> io::Result<()> {
         Err(report) => return reaper.say(&report),
     };
     leave_stdio()?;
-    reaper.say(&Report::Started(reaper.pid)).ok();
+    reaper.say(&ReaperReport::Started(reaper.pid)).ok();
     reaper.watch();
     let kill_at = Instant::now() + LEFTOVERS.min(grace);
     end_descendants(&|pid, _| platform::is_shim(pid), kill_at, &mut || reaper.reap());
@@ -55,13 +55,13 @@ pub(super) fn reap(mut words: impl Iterator<Item = String>) -> io::Result<()> {
     drop(named);
     let status = reaper.status;
     let (code, signal) = (status.and_then(|s| s.exit_status()), status.and_then(|s| s.terminating_signal()));
-    reaper.say(&Report::Ended { code, signal }).ok();
+    reaper.say(&ReaperReport::Ended { code, signal }).ok();
     Ok(())
 }
 
 struct Reaper {
     owner: UnixStream,
-    signals: Signals,
+    signals: ShimSignals,
     pid: u32,
     status: Option<WaitStatus>,
     grace: Duration,
@@ -74,9 +74,9 @@ impl Reaper {
         attachment: Attachment,
         core: Rlimit,
         here: Option<OwnedFd>,
-    ) -> Result<(Option<Group>, memory::Named), Report> {
+    ) -> Result<(Option<Group>, memory::CreatedFiles), ReaperReport> {
         let Attachment { cwd, mark, mut program, .. } = attachment;
-        let failed = |e: io::Error| Report::NotStarted(Told::from(e));
+        let failed = |e: io::Error| ReaperReport::NotStarted(SentError::from(e));
         platform::mark(mark);
         let files = place(&program.files).map_err(failed)?;
         if let Some(here) = here {
@@ -84,10 +84,10 @@ impl Reaper {
         }
         match std::fs::metadata(&cwd) {
             Ok(meta) if meta.is_dir() => {}
-            Ok(_) => return Err(Report::Cwd(Told::Number(rustix::io::Errno::NOTDIR.raw_os_error()))),
-            Err(e) => return Err(Report::Cwd(e.into())),
+            Ok(_) => return Err(ReaperReport::Cwd(SentError::Number(rustix::io::Errno::NOTDIR.raw_os_error()))),
+            Err(e) => return Err(ReaperReport::Cwd(e.into())),
         }
-        let named = memory::Named::make(&program.named_files).map_err(failed)?;
+        let named = memory::CreatedFiles::make(&program.named_files).map_err(failed)?;
         // Limits that cannot be enforced are ignored: there is no record to say so in.
         let (group, _) = Group::create(aiw_core::ProcessId::from_number(random() >> 2), program.limits);
         let entrance = group.as_ref().and_then(Group::entrance);
@@ -162,7 +162,7 @@ impl Reaper {
         }
     }
 
-    fn say(&self, report: &Report) -> io::Result<()> {
+    fn say(&self, report: &ReaperReport) -> io::Result<()> {
         let mut line = serde_json::to_vec(report)?;
         line.push(b'\n');
         (&self.owner).write_all(&line)

@@ -12,7 +12,7 @@ use aiw_home::{inherit_owner, make_private_dir, remove_tree, rename};
 use rustix::process::Rlimit;
 
 use super::child::place;
-use super::signals::Signals;
+use super::signals::ShimSignals;
 use super::starter::Identity;
 use super::streams::Streams;
 use super::supervisor::Supervisor;
@@ -20,7 +20,7 @@ use crate::directory::{self, Alive, PROMPT, Reserve};
 use crate::error::{ShimProblem, SupervisorError};
 use crate::files::{create_private, write_atomically};
 use crate::interpreter::OutputInterpreter;
-use crate::log::Writer;
+use crate::log::LogWriter;
 use crate::new::{Check, NewProcess};
 use crate::platform;
 use crate::record::{Pid, ProcessRecord};
@@ -35,7 +35,7 @@ pub(super) fn register(
     identity: Identity,
     request: StartRequest,
     interpreter: fn(&ProcessRecord) -> Option<Box<dyn OutputInterpreter>>,
-    signals: Signals,
+    signals: ShimSignals,
     core: Rlimit,
 ) -> Result<Supervisor, Answer> {
     let StartRequest { head, records, runtime, mut program } = request;
@@ -94,7 +94,7 @@ pub(super) fn register(
     let directory = appear().map_err(refuse)?;
     segment.wake();
     let log =
-        Writer::open(&directory, head.new.log).map_err(|e| refuse(SupervisorError::io("write", &directory, e)))?;
+        LogWriter::open(&directory, head.new.log).map_err(|e| refuse(SupervisorError::io("write", &directory, e)))?;
     let pattern = head.new.ready.as_ref().and_then(|probe| match &probe.check {
         Check::Line { pattern } => Some(pattern.as_str()),
         _ => None,

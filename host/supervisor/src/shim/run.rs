@@ -11,16 +11,16 @@ use rustix::termios::tcsetwinsize;
 use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 use aiw_events::{EventKind, HomeEvent};
 
-use super::child::{Setting, Started, spawn, spawn_beside, winsize};
+use super::child::{ChildSetting, StartedChild, spawn, spawn_beside, winsize};
 use super::control::Control;
-use super::input::Input;
+use super::input::Stdin;
 use super::probes::{Probed, Probes, Verdict, taken};
 use super::starter::Starter;
 use super::supervisor::Supervisor;
-use super::watched::Watched;
+use super::watched::WatchedLimits;
 use crate::directory::{LOOK_AGAIN, PROMPT};
 use crate::log::Stream;
-use crate::memory::Named;
+use crate::memory::CreatedFiles;
 use crate::new::{RestartAfter, Terminal};
 use crate::platform::{self, Group, Signal, timespec};
 use crate::record::{MAX_CAUSES, Pid, RestartRecord};
@@ -29,7 +29,7 @@ use crate::signal::{marks, signal_group_of_child};
 
 /// Why a process is being ended.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(super) enum StopCause {
     Requested,
     Timeout,
     /// It does not do what it should, and why.
@@ -39,7 +39,7 @@ pub(super) enum Stop {
 }
 
 /// The result of starting the process.
-enum Begun {
+enum StartResult {
     Runs(Box<Running>),
     /// It could not be started, and why. The policy says whether it is tried again.
     Failed(String),
@@ -48,7 +48,7 @@ enum Begun {
 }
 
 /// The step after the end of a process.
-enum Next {
+enum AfterEnd {
     /// It is started again.
     Again,
     /// It was to end.
@@ -59,15 +59,15 @@ enum Next {
 
 /// A running process.
 pub(super) struct Running {
-    pub started: Started,
+    pub started: StartedChild,
     pub group: Option<Group>,
-    pub named: Option<Named>,
-    pub stop: Option<Stop>,
+    pub named: Option<CreatedFiles>,
+    pub stop: Option<StopCause>,
     pub status: Option<WaitStatus>,
     pub since: Instant,
     probes: Probes,
-    watched: Watched,
-    input: Option<Input>,
+    watched: WatchedLimits,
+    input: Option<Stdin>,
     /// When the process has to have ended by itself.
     deadline: Option<Instant>,
     /// When the process is killed.
@@ -86,16 +86,16 @@ impl Supervisor {
         let mut streak = 0;
         loop {
             let (outcome, told, why, lived) = match self.begin(starter, again) {
-                Begun::Never => return,
-                Begun::Failed(why) => (Outcome::Failed, false, why, Duration::ZERO),
-                Begun::Runs(mut running) => {
+                StartResult::Never => return,
+                StartResult::Failed(why) => (Outcome::Failed, false, why, Duration::ZERO),
+                StartResult::Runs(mut running) => {
                     self.watch(&mut running);
                     let lived = running.since.elapsed();
-                    if running.stop == Some(Stop::Restart) && self.is_to_stop() {
-                        running.stop = Some(Stop::Requested);
+                    if running.stop == Some(StopCause::Restart) && self.is_to_stop() {
+                        running.stop = Some(StopCause::Requested);
                     }
                     let outcome = self.finish(&mut running);
-                    if running.stop == Some(Stop::Restart) {
+                    if running.stop == Some(StopCause::Restart) {
                         // It counts against no limit: nothing has failed.
                         streak = 0;
                         self.begin_anew();
@@ -104,7 +104,7 @@ impl Supervisor {
                     }
                     let (exit_code, signal) = (self.record.exit_code, self.record.signal);
                     self.tell(EventKind::Exited, |event| HomeEvent { exit_code, signal, ..event });
-                    let told = matches!(running.stop, Some(Stop::Requested | Stop::Timeout));
+                    let told = matches!(running.stop, Some(StopCause::Requested | StopCause::Timeout));
                     let mut why = self.cause(&running);
                     if outcome != Outcome::Succeeded
                         && running.stop.is_none()
@@ -118,11 +118,11 @@ impl Supervisor {
                 }
             };
             match self.next(outcome, told, &why) {
-                Next::Again => {}
-                Next::End => return self.close(outcome),
+                AfterEnd::Again => {}
+                AfterEnd::End => return self.close(outcome),
                 // Whatever succeeds so often does not do what it is to do.
-                Next::GivesUp if outcome == Outcome::Succeeded => return self.close(Outcome::Failed),
-                Next::GivesUp => return self.close(outcome),
+                AfterEnd::GivesUp if outcome == Outcome::Succeeded => return self.close(Outcome::Failed),
+                AfterEnd::GivesUp => return self.close(outcome),
             }
             // One that has lived for long begins anew.
             streak = if lived > self.new.restart.within.unwrap_or(CALM) { 0 } else { streak + 1 };
@@ -138,7 +138,7 @@ impl Supervisor {
     /// Returns why the process has ended, as a phrase.
     fn cause(&self, running: &Running) -> String {
         match (&running.stop, self.record.exit_code, self.record.signal) {
-            (Some(Stop::Failure(why)), _, _) => why.clone(),
+            (Some(StopCause::Failure(why)), _, _) => why.clone(),
             (_, Some(code), _) => format!("exit code {code}"),
             (_, None, Some(signal)) => format!("signal {signal}"),
             (_, None, None) => "no status".into(),
@@ -155,14 +155,14 @@ impl Supervisor {
     }
 
     /// Runs the process.
-    fn begin(&mut self, starter: &mut Starter, again: bool) -> Begun {
+    fn begin(&mut self, starter: &mut Starter, again: bool) -> StartResult {
         let (group, unlimited) = Group::create(self.record.id, self.program.limits);
         if let Some(sentence) = unlimited {
             self.record.note(&sentence);
         }
         self.record.limits = self.program.limits.enforced(group.is_some());
-        let named = Named::make(&self.program.named_files);
-        let setting = Setting {
+        let named = CreatedFiles::make(&self.program.named_files);
+        let setting = ChildSetting {
             marks: marks(&self.record, self.records.names()),
             cwd: &self.record.cwd,
             files: &self.files,
@@ -192,11 +192,11 @@ impl Supervisor {
                 // Trying again helps only against what passes, such as a lack of memory.
                 if again && !is_final(&error) {
                     starter.answer(&Answer::Started(Box::new(self.record.clone())));
-                    return Begun::Failed(reason);
+                    return StartResult::Failed(reason);
                 }
                 self.close(Outcome::Failed);
                 starter.answer(&Answer::NotStarted(error.into()));
-                return Begun::Never;
+                return StartResult::Never;
             }
         };
         let (pid, mut started) = (started.pid, started);
@@ -208,8 +208,8 @@ impl Supervisor {
         self.record.ready = self.new.ready.is_some().then_some(false);
         let now = Instant::now();
         let is_reachable = (self.new.restart_on_request || started.stdin.is_some()) && self.is_reachable();
-        let input = started.stdin.take().filter(|_| is_reachable).map(Input::of);
-        let watched = Watched::of(self.program.limits, &self.record.limits, now);
+        let input = started.stdin.take().filter(|_| is_reachable).map(Stdin::of);
+        let watched = WatchedLimits::of(self.program.limits, &self.record.limits, now);
         let probes = Probes::new(self.new.ready.as_ref(), self.new.live.as_ref(), now);
         // Published first, so that a starter that gets the answer finds the process running.
         self.publish();
@@ -218,7 +218,7 @@ impl Supervisor {
         self.tell_begun(pid, is_again);
         let timeout = self.new.timeout.and_then(|limit| Instant::now().checked_add(limit));
         let has_stderr = started.stderr.is_some();
-        Begun::Runs(Box::new(Running {
+        StartResult::Runs(Box::new(Running {
             started,
             group,
             named: Some(named),
@@ -245,7 +245,7 @@ impl Supervisor {
     }
 
     /// Returns what is to be done after an end.
-    fn next(&mut self, outcome: Outcome, told: bool, why: &str) -> Next {
+    fn next(&mut self, outcome: Outcome, told: bool, why: &str) -> AfterEnd {
         let restart = self.new.restart;
         let wanted = match restart.when {
             RestartAfter::Never => false,
@@ -253,21 +253,21 @@ impl Supervisor {
             RestartAfter::Ended => true,
         };
         if !wanted || told || self.is_to_stop() {
-            return Next::End;
+            return AfterEnd::End;
         }
-        let Some(limit) = restart.limit else { return Next::Again };
+        let Some(limit) = restart.limit else { return AfterEnd::Again };
         let count = restart.counted(&self.record.causes, aiw_home::now_millis());
         if count < limit {
-            return Next::Again;
+            return AfterEnd::Again;
         }
         if limit == 0 {
-            return Next::End;
+            return AfterEnd::End;
         }
         let times = if count == 1 { "once".to_owned() } else { format!("{count} times in a row") };
         let sentence = format!("it was started again {times}, and that is the limit: {why}");
         self.streams.say(&sentence);
         self.record.note(&sentence);
-        Next::GivesUp
+        AfterEnd::GivesUp
     }
 
     /// Makes everything ready for another life.
@@ -318,11 +318,11 @@ impl Supervisor {
                 return;
             }
             let time = Instant::now();
-            if self.signals.terminate() && matches!(running.stop, None | Some(Stop::Restart)) {
-                self.stop(running, Stop::Requested);
+            if self.signals.terminate() && matches!(running.stop, None | Some(StopCause::Restart)) {
+                self.stop(running, StopCause::Requested);
             }
             if running.deadline.is_some_and(|at| time >= at) && running.stop.is_none() {
-                self.stop(running, Stop::Timeout);
+                self.stop(running, StopCause::Timeout);
             }
             if running.kill_at.is_some_and(|at| time >= at) {
                 self.kill(running);
@@ -334,8 +334,8 @@ impl Supervisor {
                 }
                 self.stay_attached();
                 self.say_remarks();
-                if matches!(running.stop, None | Some(Stop::Restart)) && self.is_to_stop() {
-                    self.stop(running, Stop::Requested);
+                if matches!(running.stop, None | Some(StopCause::Restart)) && self.is_to_stop() {
+                    self.stop(running, StopCause::Requested);
                 }
             }
             self.streams.release_due(time);
@@ -360,12 +360,12 @@ impl Supervisor {
             self.record.state = State::Stopping;
             self.publish();
             self.tell(EventKind::Limit, |event| HomeEvent { why: Some(why.clone()), ..event });
-            running.stop = Some(Stop::Failure(why));
+            running.stop = Some(StopCause::Failure(why));
             running.kill_at = Instant::now().checked_add(Duration::from_secs(5));
             signal_group(running, Signal::KILL);
             return;
         }
-        let beside = Beside { supervisor: self };
+        let beside = ProbedSupervisor { supervisor: self };
         let Some(verdict) = running.probes.step(now, &beside) else { return };
         self.tell(verdict.event(), |event| event);
         match verdict {
@@ -386,7 +386,7 @@ impl Supervisor {
             Verdict::Failed(why) => {
                 self.streams.say(&why);
                 self.record.trouble = Some(why.clone());
-                return self.stop(running, Stop::Failure(why));
+                return self.stop(running, StopCause::Failure(why));
             }
         }
         self.publish();
@@ -406,7 +406,7 @@ impl Supervisor {
             fds.push(PollFd::new(terminal, PollFlags::OUT));
         }
         fds.extend(self.control.iter().flat_map(Control::awaits).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        fds.extend(input.iter().flat_map(Input::awaits).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::OUT)));
+        fds.extend(input.iter().flat_map(Stdin::awaits).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::OUT)));
         if stop.is_none() {
             fds.extend(probes.fds().map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)));
         }
@@ -433,15 +433,15 @@ impl Supervisor {
         let is_to_restart = self.serve(input.as_mut());
         self.resize(&started.stdout, before);
         match running.stop {
-            None if is_to_restart => self.stop(running, Stop::Restart),
+            None if is_to_restart => self.stop(running, StopCause::Restart),
             // It is ended for a failure, and begins anew all the same.
-            Some(Stop::Failure(_)) if is_to_restart => running.stop = Some(Stop::Restart),
+            Some(StopCause::Failure(_)) if is_to_restart => running.stop = Some(StopCause::Restart),
             _ => {}
         }
     }
 
     /// Serves those who are connected. Returns whether one of them wants this life to end and another one to begin.
-    fn serve(&mut self, input: Option<&mut Input>) -> bool {
+    fn serve(&mut self, input: Option<&mut Stdin>) -> bool {
         let (terminal, life) = (self.size(), self.record.running_since.filter(|_| self.new.restart_on_request));
         self.control.as_mut().is_some_and(|control| control.serve(input, terminal, life))
     }
@@ -517,14 +517,14 @@ impl Supervisor {
         }
     }
 
-    fn stop(&mut self, running: &mut Running, why: Stop) {
+    fn stop(&mut self, running: &mut Running, why: StopCause) {
         let signal = Signal::from_named_raw(self.new.stop_signal).unwrap_or(Signal::TERM);
         let name = signal_name(signal);
         self.streams.say(&match &why {
-            Stop::Requested => format!("stop requested: {name}"),
-            Stop::Timeout => format!("time is over: {name}"),
-            Stop::Failure(why) => format!("{why}: {name}"),
-            Stop::Restart => format!("a file has changed, so it is started again: {name}"),
+            StopCause::Requested => format!("stop requested: {name}"),
+            StopCause::Timeout => format!("time is over: {name}"),
+            StopCause::Failure(why) => format!("{why}: {name}"),
+            StopCause::Restart => format!("a file has changed, so it is started again: {name}"),
         });
         running.stop = Some(why);
         running.kill_at = Instant::now().checked_add(self.grace);
@@ -570,11 +570,11 @@ fn signal_name(signal: Signal) -> String {
 }
 
 /// The part of the supervisor that probes reach.
-struct Beside<'a> {
+struct ProbedSupervisor<'a> {
     supervisor: &'a Supervisor,
 }
 
-impl Probed for Beside<'_> {
+impl Probed for ProbedSupervisor<'_> {
     fn run(&self, command: &[String]) -> std::io::Result<u32> {
         let Supervisor { record, records, program, core, .. } = self.supervisor;
         spawn_beside(command, program, marks(record, records.names()), &record.cwd, *core)

@@ -11,12 +11,12 @@ use signal_hook::{flag, low_level};
 
 use super::child::ABOVE_PASSED;
 
-pub(super) struct Signals {
+pub(super) struct ShimSignals {
     pipe: UnixStream,
     terminate: Arc<AtomicBool>,
 }
 
-impl Signals {
+impl ShimSignals {
     /// Installs the handlers. SIGTERM requests the end of the process, SIGCHLD reports the end of a child. The other
     /// signals are meant for a terminal that this process has left.
     pub fn install() -> io::Result<Self> {

@@ -10,7 +10,7 @@ use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, read};
 
 use crate::interpreter::{Findings, OutputInterpreter};
-use crate::log::{CHUNK, Stream, Writer, plain};
+use crate::log::{CHUNK, LogWriter, Stream, plain};
 use crate::record::Labels;
 
 /// A longer line is logged, but not interpreted.
@@ -18,11 +18,11 @@ const LONGEST: usize = 8 << 20;
 
 /// The log and the interpreter of a process's output.
 pub(super) struct Streams {
-    pub log: Writer,
+    pub log: LogWriter,
     interpreter: Option<Box<dyn OutputInterpreter>>,
     /// Whether the interpreter has already returned its early labels.
     told_early: bool,
-    lines: [Line; 2],
+    lines: [OpenLine; 2],
     masks: [Mask; 2],
     /// Its memory is that of the longest read: most processes write little at once.
     buffer: Vec<u8>,
@@ -35,14 +35,14 @@ pub(super) struct Streams {
 
 /// An incomplete line.
 #[derive(Default)]
-struct Line {
+struct OpenLine {
     bytes: Vec<u8>,
     /// Whether the line is too long.
     skipped: bool,
 }
 
 impl Streams {
-    pub fn new(log: Writer, interpreter: Option<Box<dyn OutputInterpreter>>, secrets: &[Vec<u8>]) -> Self {
+    pub fn new(log: LogWriter, interpreter: Option<Box<dyn OutputInterpreter>>, secrets: &[Vec<u8>]) -> Self {
         let mask = Mask::of(secrets);
         Self {
             log,
@@ -218,7 +218,7 @@ impl Streams {
     }
 }
 
-impl Line {
+impl OpenLine {
     fn take(&mut self, bytes: &[u8], mut whole: impl FnMut(&[u8])) {
         for part in bytes.split_inclusive(|b| *b == b'\n') {
             let (text, ends) = match part.split_last() {
@@ -258,7 +258,7 @@ mod tests {
         proptest! {
             #[test]
             fn lines_do_not_depend_on_how_they_are_read(text in "[ab\n]{0,60}", cuts in proptest::collection::vec(1usize..9, 0..20)) {
-                let (mut line, mut seen, mut rest) = (Line::default(), Vec::new(), text.as_bytes());
+                let (mut line, mut seen, mut rest) = (OpenLine::default(), Vec::new(), text.as_bytes());
                 for cut in cuts.into_iter().chain([usize::MAX]) {
                     let (part, left) = rest.split_at(cut.min(rest.len()));
                     line.take(part, |whole| seen.push(whole.to_vec()));

@@ -10,7 +10,7 @@ use aiw_events::{EventKind, HomeEvent};
 use rustix::process::Rlimit;
 
 use super::control::Control;
-use super::signals::Signals;
+use super::signals::ShimSignals;
 use super::streams::Streams;
 use crate::directory::{Alive, is_asked_to_stop, remarks};
 use crate::interpreter::OutputInterpreter;
@@ -19,7 +19,7 @@ use crate::program::Program;
 use crate::record::ProcessRecord;
 use crate::records::Records;
 use crate::runtime::RuntimeDir;
-use crate::segment::{Live, Slot, attach, open};
+use crate::segment::{Live, OwnedSlot, attach, open};
 
 /// How long to retry recording an end.
 const LAST_WORDS: Duration = Duration::from_secs(30);
@@ -33,7 +33,7 @@ pub(super) struct Supervisor {
     pub directory: PathBuf,
     pub streams: Streams,
     pub interpreter: fn(&ProcessRecord) -> Option<Box<dyn OutputInterpreter>>,
-    pub signals: Signals,
+    pub signals: ShimSignals,
     pub program: Program,
     pub files: Vec<OwnedFd>,
     /// The socket that each incarnation gets.
@@ -41,7 +41,7 @@ pub(super) struct Supervisor {
     pub grace: Duration,
     pub core: Rlimit,
     pub live: Live,
-    pub slot: Option<Slot>,
+    pub slot: Option<OwnedSlot>,
     pub records: Records,
     pub runtime: RuntimeDir,
     /// The socket for those who type at the process or have it started again, once it has taken input or may be.
@@ -89,7 +89,7 @@ impl Supervisor {
 
     /// Moves to the root's new segment, if there is one (the files of a segment may vanish at a logout).
     pub fn stay_attached(&mut self) {
-        let segment = self.slot.as_ref().map(Slot::segment);
+        let segment = self.slot.as_ref().map(OwnedSlot::segment);
         if segment.is_some_and(|segment| segment.is_current()) {
             return;
         }

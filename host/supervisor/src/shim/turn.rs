@@ -5,7 +5,7 @@ use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
 use super::starter::Starter;
 use super::supervisor::Supervisor;
 use crate::request::Answer;
-use crate::segment::Slot;
+use crate::segment::OwnedSlot;
 
 impl Supervisor {
     /// Waits until the process has a place. Returns whether it is to run. Otherwise it has ended or was withdrawn.
@@ -30,14 +30,14 @@ impl Supervisor {
                 self.close(Outcome::Signalled);
                 return false;
             }
-            let has_slept = self.slot.as_ref().is_some_and(Slot::sleep_until_turn);
+            let has_slept = self.slot.as_ref().is_some_and(OwnedSlot::sleep_until_turn);
             if self.take_turn() {
                 return true;
             }
             if has_slept {
                 // Nothing wakes us for the death of another process, or for a replaced segment.
                 self.stay_attached();
-                if self.slot.as_ref().is_some_and(Slot::is_to_look) {
+                if self.slot.as_ref().is_some_and(OwnedSlot::is_to_look) {
                     self.hand_on();
                 }
             }

@@ -14,12 +14,12 @@ const MEMORY: Duration = Duration::from_secs(1);
 const PIDS: Duration = Duration::from_millis(100);
 
 /// The limits that are watched.
-pub(super) struct Watched {
+pub(super) struct WatchedLimits {
     memory: Option<(u64, Instant)>,
     pids: Option<(u32, Instant)>,
 }
 
-impl Watched {
+impl WatchedLimits {
     /// Returns what to watch, given what is enforced by others.
     pub fn of(limits: ResourceLimits, enforced: &BTreeMap<Resource, Enforced>, now: Instant) -> Self {
         let is_ours = |resource| enforced.get(&resource) == Some(&Enforced::Watched);
