@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use aiw_tui::bench::Frame;
+use aiw_tui::bench::BenchFrame;
 use aiw_tui::{Plugin, PluginServer, ScreenFrame};
 
 fn main() {
@@ -24,7 +24,7 @@ fn main() {
         servers: vec![PluginServer { name: "s".into(), transport: "stdio".into(), target: "npx -y server".into() }],
         ..Plugin::default()
     };
-    let mut frame = Frame::new((0..5_000).map(plugin).collect(), 200, 60);
+    let mut frame = BenchFrame::new((0..5_000).map(plugin).collect(), 200, 60);
     let mut frames: Vec<Duration> = (0..2_000)
         .map(|_| {
             let start = Instant::now();

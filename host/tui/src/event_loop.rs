@@ -22,9 +22,9 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::prompt::Prompt;
-use crate::screen::{Effect, Program, Screen, ScreenError, StepProgress, Way, Worker};
+use crate::screen::{Effect, JobLink, Screen, ScreenError, StepProgress, TerminalProgram, Worker};
 use crate::terminal;
-use crate::watch::Listeners;
+use crate::watch::ScreenListeners;
 
 /// How often a frame shows that work goes on.
 const TICK: Duration = Duration::from_millis(80);
@@ -48,15 +48,15 @@ const ENDS: Duration = Duration::from_secs(2);
 pub(crate) fn show<S: Screen>(screen: S) -> Result<(), ScreenError> {
     let (sender, messages) = channel();
     // Signals come first, so that a signal that arrives while the terminal is being taken is handled afterwards.
-    let signals = terminal::Signals::hear(sender.clone(), Message::Signal)?;
+    let signals = terminal::SignalThread::hear(sender.clone(), LoopMessage::Signal)?;
     let hook = terminal::PanicHook::set();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         terminal::take()?;
-        let mut input = Some(terminal::Input::read(sender.clone(), Message::Input)?);
+        let mut input = Some(terminal::KeyThread::read(sender.clone(), LoopMessage::Input)?);
         let outcome = catch_unwind(AssertUnwindSafe(|| run(screen, &sender, &messages, &mut input)));
         // Before the reader is stopped, because a terminal that hung up may block it for a while.
         terminal::give_back();
-        input.into_iter().for_each(terminal::Input::stop);
+        input.into_iter().for_each(terminal::KeyThread::stop);
         outcome.unwrap_or_else(|panic| resume_unwind(panic))
     }));
     terminal::give_back();
@@ -66,7 +66,7 @@ pub(crate) fn show<S: Screen>(screen: S) -> Result<(), ScreenError> {
 }
 
 /// An event that wakes up the loop.
-enum Message<R> {
+enum LoopMessage<R> {
     Input(io::Result<Event>),
     Signal(i32),
     Reply(R),
@@ -87,12 +87,12 @@ enum Next {
 }
 
 /// The state that the loop and its work share.
-struct Desk<'a, S: Screen> {
+struct LoopDesk<'a, S: Screen> {
     worker: Worker<S::Job, S::Reply>,
-    sender: Sender<Message<S::Reply>>,
+    sender: Sender<LoopMessage<S::Reply>>,
     /// The latest step. Earlier steps need not be shown.
     progress: Arc<Mutex<Option<StepProgress>>>,
-    input: &'a mut Option<terminal::Input>,
+    input: &'a mut Option<terminal::KeyThread>,
     /// The process that has the terminal now.
     lent: Option<Pid>,
     /// Whether Ctrl-C was pressed since that process ended.
@@ -103,12 +103,12 @@ struct Desk<'a, S: Screen> {
 
 fn run<S: Screen>(
     mut screen: S,
-    sender: &Sender<Message<S::Reply>>,
-    messages: &Receiver<Message<S::Reply>>,
-    input: &mut Option<terminal::Input>,
+    sender: &Sender<LoopMessage<S::Reply>>,
+    messages: &Receiver<LoopMessage<S::Reply>>,
+    input: &mut Option<terminal::KeyThread>,
 ) -> Result<(), ScreenError> {
     let (worker, sender) = (screen.worker(), sender.clone());
-    let mut desk = Desk::<S> {
+    let mut desk = LoopDesk::<S> {
         worker,
         sender,
         progress: Arc::default(),
@@ -120,7 +120,7 @@ fn run<S: Screen>(
     // Never dropped: ratatui's drop reports on standard error that it could not show the cursor, and panics if
     // standard error has hung up too. `give_back` takes care of the cursor.
     let mut terminal = ManuallyDrop::new(terminal::screen()?);
-    let mut listeners = Listeners::default();
+    let mut listeners = ScreenListeners::default();
     if let Some(first) = screen.begin() {
         desk.start(first);
     }
@@ -135,7 +135,7 @@ fn run<S: Screen>(
             }
         }
         let tell = desk.sender.clone();
-        listeners.heed(screen.heeds(), move |topics| tell.send(Message::Changed(topics)).is_ok())?;
+        listeners.heed(screen.heeds(), move |topics| tell.send(LoopMessage::Changed(topics)).is_ok())?;
         let wait = match &desk.ending {
             Some((_, since)) => ENDS.saturating_sub(since.elapsed()),
             None if screen.is_working() => TICK.saturating_sub(ticked.elapsed()),
@@ -158,7 +158,7 @@ fn run<S: Screen>(
             }
         }
         // What was typed in one go is read in one go: a letter does not answer what the one before it asks.
-        if matches!(first, Some(Message::Input(_))) {
+        if matches!(first, Some(LoopMessage::Input(_))) {
             thread::sleep(TYPED);
         }
         // Everything that has arrived goes into one frame, because keys may repeat faster than frames are drawn.
@@ -181,29 +181,29 @@ fn run<S: Screen>(
     }
 }
 
-impl<S: Screen> Desk<'_, S> {
-    fn handle(&mut self, screen: &mut S, message: Message<S::Reply>) -> Result<Next, ScreenError> {
+impl<S: Screen> LoopDesk<'_, S> {
+    fn handle(&mut self, screen: &mut S, message: LoopMessage<S::Reply>) -> Result<Next, ScreenError> {
         let effect = match message {
-            Message::Returned(ended) => {
+            LoopMessage::Returned(ended) => {
                 self.take_again()?;
                 if let Some(effect) = screen.returned(ended) {
                     self.carry_out(effect)?;
                 }
                 return Ok(Next::Repaint);
             }
-            Message::Signal(signal) if self.lent.is_some() => {
+            LoopMessage::Signal(signal) if self.lent.is_some() => {
                 self.signal_while_lent(signal)?;
                 return Ok(Next::Go);
             }
             // Typed before the terminal was lent.
-            Message::Input(_) if self.lent.is_some() => return Ok(Next::Go),
-            Message::Input(Err(error)) => return Err(error.into()),
-            Message::Input(Ok(Event::Key(key))) => screen.key(key),
-            Message::Input(Ok(Event::Mouse(event))) => screen.mouse(event),
-            Message::Input(Ok(Event::Paste(text))) => screen.paste(&text),
-            Message::Input(Ok(Event::Resize(..))) => return Ok(Next::Draw),
-            Message::Input(Ok(_)) => return Ok(Next::Go),
-            Message::Signal(signal) => match terminal::Asks::of(signal) {
+            LoopMessage::Input(_) if self.lent.is_some() => return Ok(Next::Go),
+            LoopMessage::Input(Err(error)) => return Err(error.into()),
+            LoopMessage::Input(Ok(Event::Key(key))) => screen.key(key),
+            LoopMessage::Input(Ok(Event::Mouse(event))) => screen.mouse(event),
+            LoopMessage::Input(Ok(Event::Paste(text))) => screen.paste(&text),
+            LoopMessage::Input(Ok(Event::Resize(..))) => return Ok(Next::Draw),
+            LoopMessage::Input(Ok(_)) => return Ok(Next::Go),
+            LoopMessage::Signal(signal) => match terminal::Asks::of(signal) {
                 terminal::Asks::Leave => return Err(ScreenError::Signal(signal)),
                 terminal::Asks::Stop => Some(Effect::Suspend),
                 terminal::Asks::Continue => {
@@ -211,9 +211,9 @@ impl<S: Screen> Desk<'_, S> {
                     return Ok(Next::Repaint);
                 }
             },
-            Message::Reply(reply) => screen.reply(reply),
-            Message::Changed(topics) => screen.changed(&topics),
-            Message::Asked(prompt) => {
+            LoopMessage::Reply(reply) => screen.reply(reply),
+            LoopMessage::Changed(topics) => screen.changed(&topics),
+            LoopMessage::Asked(prompt) => {
                 screen.asked(prompt);
                 None
             }
@@ -236,19 +236,19 @@ impl<S: Screen> Desk<'_, S> {
     }
 
     /// Gives the terminal to a program. Its end arrives as a message.
-    fn lend(&mut self, program: &Program) {
-        self.input.take().into_iter().for_each(terminal::Input::stop);
+    fn lend(&mut self, program: &TerminalProgram) {
+        self.input.take().into_iter().for_each(terminal::KeyThread::stop);
         terminal::give_back();
         let (sender, is_read) = (self.sender.clone(), Arc::clone(&self.is_read));
         let started = program.command().spawn().and_then(|mut child| {
             let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
             let wait = thread::Builder::new().name("aiw-lent".to_owned());
-            wait.spawn(move || drop(sender.send(Message::Returned(ended(&mut child, &is_read)))))?;
+            wait.spawn(move || drop(sender.send(LoopMessage::Returned(ended(&mut child, &is_read)))))?;
             Ok(pid)
         });
         match started {
             Ok(pid) => self.lent = pid,
-            Err(error) => drop(self.sender.send(Message::Returned(Err(format!("it can't be started: {error}"))))),
+            Err(error) => drop(self.sender.send(LoopMessage::Returned(Err(format!("it can't be started: {error}"))))),
         }
     }
 
@@ -259,7 +259,7 @@ impl<S: Screen> Desk<'_, S> {
             return Err(ScreenError::Signal(signal));
         }
         terminal::take()?;
-        *self.input = Some(terminal::Input::read(self.sender.clone(), Message::Input)?);
+        *self.input = Some(terminal::KeyThread::read(self.sender.clone(), LoopMessage::Input)?);
         Ok(())
     }
 
@@ -288,18 +288,18 @@ impl<S: Screen> Desk<'_, S> {
         let undone = job.clone();
         let thread = thread::Builder::new().name("aiw-screen".to_owned()).spawn(move || {
             let asks = sender.clone();
-            let way = Way {
+            let way = JobLink {
                 report: Arc::new(move |step| *progress.lock() = Some(step)),
                 // If the user has left, the question is dropped, which is a no.
-                ask: Arc::new(move |prompt| drop(asks.send(Message::Asked(prompt)))),
+                ask: Arc::new(move |prompt| drop(asks.send(LoopMessage::Asked(prompt)))),
             };
             let reply = catch_unwind(AssertUnwindSafe(|| worker(job.clone(), &way)))
                 .unwrap_or_else(|_| S::failed(job, "a bug in aiw, shown in full after you quit"));
             // If the user has left, nobody receives it.
-            let _ = sender.send(Message::Reply(reply));
+            let _ = sender.send(LoopMessage::Reply(reply));
         });
         if let Err(error) = thread {
-            let _ = self.sender.send(Message::Reply(S::failed(undone, &format!("no thread for it: {error}"))));
+            let _ = self.sender.send(LoopMessage::Reply(S::failed(undone, &format!("no thread for it: {error}"))));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aiw_app::ClientSession;
 
-use crate::app::{App, Tab};
+use crate::app::{Screens, Tab};
 use crate::browse::{Browser, BrowserOptions};
 use crate::event_loop::show;
 use crate::ground::{Ground, LooksForProblems};
@@ -56,5 +56,5 @@ pub fn open(
     let first = options.first.as_deref();
     let at = tabs.iter().position(|tab| Some(tab.about().word) == first).unwrap_or(0);
     let theme = Theme { color: options.color, ascii: options.ascii };
-    show(App::new(Arc::new(Ground::new(client, doctor, progress)), tabs, at, theme, options.mouse))
+    show(Screens::new(Arc::new(Ground::new(client, doctor, progress)), tabs, at, theme, options.mouse))
 }

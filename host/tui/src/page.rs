@@ -7,7 +7,7 @@ use aiw_app::feed::Topic;
 use crate::ground::Ground;
 use crate::paint::{Fact, Tone};
 use crate::person::AtScreen;
-use crate::screen::Program;
+use crate::screen::TerminalProgram;
 use crate::text::{clean, clean_output, without_styles};
 
 /// The most characters of a cell.
@@ -155,7 +155,7 @@ pub(crate) enum Outcome {
     /// A text for the user, in place of the details.
     Shown(Detail),
     /// A program gets the terminal.
-    Run(Program),
+    Run(TerminalProgram),
     /// Another page is opened, by its word, with this thing selected if there is one.
     Open(&'static str, Option<String>),
 }

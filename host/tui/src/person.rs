@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::prompt::{Answer, Form, Prompt};
-use crate::screen::{StepProgress, Way};
+use crate::prompt::{Form, Prompt, PromptAnswer};
+use crate::screen::{JobLink, StepProgress};
 use crate::text::{clean, clean_output};
 
 /// The most characters of a question, and of a line that decides it.
@@ -14,7 +14,7 @@ const LINE: usize = 4_000;
 
 /// A verb's view of the person at the screen.
 pub(crate) struct AtScreen {
-    way: Way,
+    way: JobLink,
     /// The lines that the verb told since the last question.
     told: Mutex<Vec<String>>,
     /// The steps since the last question: a list to choose from may be among them.
@@ -24,7 +24,7 @@ pub(crate) struct AtScreen {
 }
 
 impl AtScreen {
-    pub(crate) fn new(way: &Way) -> Self {
+    pub(crate) fn new(way: &JobLink) -> Self {
         let way = way.clone();
         Self { way, told: Mutex::default(), steps: Mutex::default(), done: Mutex::default(), failed: Mutex::default() }
     }
@@ -45,7 +45,7 @@ impl AtScreen {
         Err(failed.join("; "))
     }
 
-    async fn put(&self, form: Form, question: &str, lines: Vec<String>) -> Result<Answer, AskError> {
+    async fn put(&self, form: Form, question: &str, lines: Vec<String>) -> Result<PromptAnswer, AskError> {
         let (answer, given) = oneshot::channel();
         let told = [&self.told, &self.steps].map(|lines| std::mem::take(&mut *lines.lock())).concat();
         let lines =
@@ -56,8 +56,8 @@ impl AtScreen {
 
     async fn typed(&self, form: Form, question: &str, lines: Vec<String>) -> Result<Option<String>, AskError> {
         match self.put(form, question, lines).await? {
-            Answer::Text(text) => Ok(Some(text).filter(|text| !text.is_empty())),
-            Answer::Yes | Answer::Chosen(_) => Ok(None),
+            PromptAnswer::Text(text) => Ok(Some(text).filter(|text| !text.is_empty())),
+            PromptAnswer::Yes | PromptAnswer::Chosen(_) => Ok(None),
         }
     }
 
@@ -110,7 +110,7 @@ impl Ask for AtScreen {
         let options = choice.options.iter().map(|option| clean(&shown_line(option), LINE)).collect::<Vec<_>>();
         let count = options.len();
         match self.put(Form::Choose(options), &choice.question, Vec::new()).await? {
-            Answer::Chosen(at) if at < count => Ok(at),
+            PromptAnswer::Chosen(at) if at < count => Ok(at),
             _ => Err(AskError::Declined),
         }
     }
@@ -152,6 +152,6 @@ impl Sink for AtScreen {
 
 /// Returns a way whose job asks nobody and tells nobody.
 #[cfg(test)]
-pub(crate) fn quiet() -> Way {
-    Way { report: std::sync::Arc::new(drop), ask: std::sync::Arc::new(drop) }
+pub(crate) fn quiet() -> JobLink {
+    JobLink { report: std::sync::Arc::new(drop), ask: std::sync::Arc::new(drop) }
 }

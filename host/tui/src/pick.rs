@@ -34,14 +34,14 @@ pub type Previews = dyn Fn(usize) -> Vec<String> + Send + Sync;
 /// terminal fails.
 pub fn pick(title: &str, choices: &[String], previews: Arc<Previews>) -> Result<Option<usize>, ScreenError> {
     let chosen = Arc::new(Mutex::new(None));
-    show(Pick::new(title, choices, previews, chosen.clone()))?;
+    show(PickScreen::new(title, choices, previews, chosen.clone()))?;
     let chosen = chosen.lock();
     Ok(*chosen)
 }
 
 type Effect = screen::Effect<usize>;
 
-struct Pick {
+struct PickScreen {
     title: String,
     choices: Vec<String>,
     previews: Arc<Previews>,
@@ -58,7 +58,7 @@ struct Pick {
     chosen: Arc<Mutex<Option<usize>>>,
 }
 
-impl Pick {
+impl PickScreen {
     fn new(title: &str, choices: &[String], previews: Arc<Previews>, chosen: Arc<Mutex<Option<usize>>>) -> Self {
         Self {
             title: clean(title, LINE),
@@ -110,7 +110,7 @@ impl Pick {
     }
 }
 
-impl Screen for Pick {
+impl Screen for PickScreen {
     type Job = usize;
     type Reply = (usize, Vec<String>);
 
@@ -243,21 +243,21 @@ mod tests {
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
-    fn press(pick: &mut Pick, code: KeyCode) -> Option<Effect> {
+    fn press(pick: &mut PickScreen, code: KeyCode) -> Option<Effect> {
         pick.key(KeyEvent::new(code, KeyModifiers::NONE))
     }
 
-    fn drawn(pick: &mut Pick, width: u16, height: u16) -> String {
+    fn drawn(pick: &mut PickScreen, width: u16, height: u16) -> String {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         terminal.draw(|frame| pick.draw(frame)).unwrap();
         terminal.backend().to_string()
     }
 
-    fn sample() -> (Pick, Arc<Mutex<Option<usize>>>) {
+    fn sample() -> (PickScreen, Arc<Mutex<Option<usize>>>) {
         let chosen = Arc::new(Mutex::new(None));
         let choices: Vec<String> = (0..5).map(|n| format!("choice {n}\u{1b}[31m")).collect();
         let previews: Arc<Previews> = Arc::new(|place| vec![format!("preview of {place}"), "登录 ".repeat(30)]);
-        (Pick::new("3 hits", &choices, previews, chosen.clone()), chosen)
+        (PickScreen::new("3 hits", &choices, previews, chosen.clone()), chosen)
     }
 
     #[test]

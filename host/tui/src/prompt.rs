@@ -17,7 +17,7 @@ pub(crate) enum Form {
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum PromptAnswer {
     Yes,
     Chosen(usize),
     Text(String),
@@ -30,5 +30,5 @@ pub(crate) struct Prompt {
     pub(crate) question: String,
     /// The lines that decide the answer, clean.
     pub(crate) lines: Vec<String>,
-    pub(crate) answer: oneshot::Sender<Answer>,
+    pub(crate) answer: oneshot::Sender<PromptAnswer>,
 }

@@ -35,17 +35,17 @@ pub(crate) enum Effect<J> {
     /// Leave although work that changes something is under way.
     Abandon,
     /// Lend the terminal to a program.
-    Run(Program),
+    Run(TerminalProgram),
 }
 
 /// A program that gets the terminal for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Program {
+pub(crate) struct TerminalProgram {
     words: Vec<OsString>,
     directory: Option<PathBuf>,
 }
 
-impl Program {
+impl TerminalProgram {
     pub(crate) fn of(command: &Command) -> Self {
         let words = [command.get_program()].into_iter().chain(command.get_args()).map(Into::into).collect();
         Self { words, directory: command.get_current_dir().map(Into::into) }
@@ -142,7 +142,7 @@ pub(crate) trait Screen {
 
 /// The way from a job to its screen while it works.
 #[derive(Clone)]
-pub(crate) struct Way {
+pub(crate) struct JobLink {
     /// Takes a step.
     pub(crate) report: Arc<dyn Fn(StepProgress) + Send + Sync>,
     /// Takes a question.
@@ -150,7 +150,7 @@ pub(crate) struct Way {
 }
 
 /// A function that does a screen's jobs.
-pub(crate) type Worker<J, R> = Arc<dyn Fn(J, &Way) -> R + Send + Sync>;
+pub(crate) type Worker<J, R> = Arc<dyn Fn(J, &JobLink) -> R + Send + Sync>;
 
 /// Why a screen ended other than by the user leaving.
 #[derive(Debug, thiserror::Error)]

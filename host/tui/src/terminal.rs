@@ -90,11 +90,11 @@ pub(crate) fn is_there() -> bool {
     io::stdout().is_terminal()
 }
 
-type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Sync + Send + 'static>;
+type BoxedHook = Box<dyn Fn(&PanicHookInfo<'_>) + Sync + Send + 'static>;
 
 /// As long as this exists, a panic restores the terminal before anything is printed about it.
 pub(crate) struct PanicHook {
-    previous: Arc<Hook>,
+    previous: Arc<BoxedHook>,
     /// The panics of other threads while the screen was in use.
     kept: Arc<Mutex<Vec<String>>>,
 }
@@ -134,12 +134,12 @@ impl PanicHook {
 }
 
 /// The thread that reads keys.
-pub(crate) struct Input {
+pub(crate) struct KeyThread {
     stop: Arc<AtomicBool>,
     ended: Receiver<()>,
 }
 
-impl Input {
+impl KeyThread {
     /// Sends what is read as messages, until it is stopped or nobody receives them.
     pub(crate) fn read<M: Send + 'static>(
         sender: Sender<M>,
@@ -181,12 +181,12 @@ impl Input {
 }
 
 /// The thread that receives signals.
-pub(crate) struct Signals {
+pub(crate) struct SignalThread {
     handle: signal_hook::iterator::Handle,
     thread: thread::JoinHandle<()>,
 }
 
-impl Signals {
+impl SignalThread {
     /// Sends each signal as a message.
     pub(crate) fn hear<M: Send + 'static>(
         sender: Sender<M>,

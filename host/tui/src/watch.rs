@@ -20,33 +20,33 @@ pub(crate) struct Heeded {
 
 /// A part of what is heeded, with a subscription of its own: another log changes nothing else that is listened to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+enum WatchPart {
     Topics(&'static [Topic]),
     Logs(PathBuf),
 }
 
 /// How far a thread is that listens.
 #[derive(Default)]
-struct Listening {
+struct ListenerState {
     waker: Option<Waker>,
     is_over: bool,
 }
 
 /// A thread that tells of changes.
-struct Listener {
-    part: Part,
-    state: Arc<Mutex<Listening>>,
+struct ListenerThread {
+    part: WatchPart,
+    state: Arc<Mutex<ListenerState>>,
     thread: JoinHandle<()>,
 }
 
-impl Listener {
-    fn start(feed: Feed, part: Part, tell: impl Fn(BTreeSet<Topic>) -> bool + Send + 'static) -> io::Result<Self> {
-        let state = Arc::new(Mutex::new(Listening::default()));
+impl ListenerThread {
+    fn start(feed: Feed, part: WatchPart, tell: impl Fn(BTreeSet<Topic>) -> bool + Send + 'static) -> io::Result<Self> {
+        let state = Arc::new(Mutex::new(ListenerState::default()));
         let (theirs, wanted) = (Arc::clone(&state), part.clone());
         let thread = thread::Builder::new().name("aiw-changes".to_owned()).spawn(move || {
             let (topics, logs) = match wanted {
-                Part::Topics(topics) => (topics, None),
-                Part::Logs(logs) => (&[][..], Some(logs)),
+                WatchPart::Topics(topics) => (topics, None),
+                WatchPart::Logs(logs) => (&[][..], Some(logs)),
             };
             let Ok(changes) = feed.changes(topics) else { return };
             logs.iter().for_each(|logs| changes.follow_directory(logs));
@@ -71,13 +71,13 @@ impl Listener {
 
 /// Listens to what a screen heeds, and to nothing else.
 #[derive(Default)]
-pub(crate) struct Listeners {
+pub(crate) struct ScreenListeners {
     /// One for topics, and one for logs.
-    now: [Option<Listener>; 2],
+    now: [Option<ListenerThread>; 2],
     before: Vec<JoinHandle<()>>,
 }
 
-impl Listeners {
+impl ScreenListeners {
     /// Listens to this from now on. `tell` returns whether anybody still hears it.
     pub(crate) fn heed(
         &mut self,
@@ -86,25 +86,25 @@ impl Listeners {
     ) -> io::Result<()> {
         let feed = heeded.as_ref().map(|heeded| heeded.feed.clone());
         let parts = heeded.map_or([None, None], |Heeded { topics, logs, .. }| {
-            [(!topics.is_empty()).then_some(Part::Topics(topics)), logs.map(Part::Logs)]
+            [(!topics.is_empty()).then_some(WatchPart::Topics(topics)), logs.map(WatchPart::Logs)]
         });
         for (now, part) in self.now.iter_mut().zip(parts) {
             if now.as_ref().map(|listener| &listener.part) == part.as_ref() {
                 continue;
             }
             self.before.retain(|thread| !thread.is_finished());
-            self.before.extend(now.take().map(Listener::stop));
+            self.before.extend(now.take().map(ListenerThread::stop));
             if let (Some(feed), Some(part)) = (&feed, part) {
-                *now = Some(Listener::start(feed.clone(), part, tell.clone())?);
+                *now = Some(ListenerThread::start(feed.clone(), part, tell.clone())?);
             }
         }
         Ok(())
     }
 }
 
-impl Drop for Listeners {
+impl Drop for ScreenListeners {
     fn drop(&mut self) {
-        let last = self.now.iter_mut().filter_map(|now| now.take().map(Listener::stop)).collect::<Vec<_>>();
+        let last = self.now.iter_mut().filter_map(|now| now.take().map(ListenerThread::stop)).collect::<Vec<_>>();
         for thread in self.before.drain(..).chain(last) {
             let _ = thread.join();
         }

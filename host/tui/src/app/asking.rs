@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
 use crate::paint::{BOLD, Line, text};
-use crate::prompt::{Answer, Form, Prompt};
+use crate::prompt::{Form, Prompt, PromptAnswer};
 
 /// The most bytes of an answer.
 const TYPED: usize = 4_000;
@@ -35,7 +35,7 @@ pub(super) struct Asking {
 }
 
 /// The state of a question after a key.
-pub(super) enum Answering {
+pub(super) enum AskingState {
     Stays,
     Over,
 }
@@ -100,23 +100,23 @@ impl Asking {
     }
 
     /// Handles a key. The answer of those who leave is no.
-    pub(super) fn key(&mut self, code: KeyCode) -> Answering {
+    pub(super) fn key(&mut self, code: KeyCode) -> AskingState {
         if code == KeyCode::Esc {
-            return Answering::Over;
+            return AskingState::Over;
         }
         match self.prompt.form.clone() {
             Form::Agree => match code {
                 // A question is only agreed to by those who could read all of it.
-                KeyCode::Char('y' | 'Y') if self.counts() => return self.answer(Answer::Yes),
-                KeyCode::Char('n' | 'N' | 'q') => return Answering::Over,
-                KeyCode::Enter if self.counts() => return Answering::Over,
+                KeyCode::Char('y' | 'Y') if self.counts() => return self.answer(PromptAnswer::Yes),
+                KeyCode::Char('n' | 'N' | 'q') => return AskingState::Over,
+                KeyCode::Enter if self.counts() => return AskingState::Over,
                 code => {
                     self.seen = self.seen.map(|_| Instant::now());
                     self.scroll_by(code);
                 }
             },
             Form::Choose(options) => match code {
-                KeyCode::Enter if self.counts() => return self.answer(Answer::Chosen(self.selected)),
+                KeyCode::Enter if self.counts() => return self.answer(PromptAnswer::Chosen(self.selected)),
                 KeyCode::Up | KeyCode::Char('k') => self.selected = self.selected.saturating_sub(1),
                 KeyCode::Down | KeyCode::Char('j') => {
                     self.selected = (self.selected + 1).min(options.len().saturating_sub(1));
@@ -127,21 +127,21 @@ impl Asking {
                 KeyCode::Backspace if self.is_too_long => self.clear(),
                 KeyCode::Enter if self.seen.is_some() && !self.is_too_long => {
                     let typed = std::mem::take(&mut self.typed);
-                    return self.answer(Answer::Text(typed));
+                    return self.answer(PromptAnswer::Text(typed));
                 }
                 KeyCode::Backspace => drop(self.typed.pop()),
                 KeyCode::Char(c) => self.push(c),
                 _ => {}
             },
         }
-        Answering::Stays
+        AskingState::Stays
     }
 
-    fn answer(&mut self, answer: Answer) -> Answering {
+    fn answer(&mut self, answer: PromptAnswer) -> AskingState {
         let (none, _) = tokio::sync::oneshot::channel();
         // If the job has ended meanwhile, nobody needs it.
         let _ = std::mem::replace(&mut self.prompt.answer, none).send(answer);
-        Answering::Over
+        AskingState::Over
     }
 
     pub(super) fn scroll_by(&mut self, code: KeyCode) {
@@ -205,7 +205,7 @@ mod tests {
             };
             assert!(!shown(&mut asking).contains("too long"));
             asking.paste(&"k".repeat(TYPED + 1));
-            assert!(matches!(asking.key(KeyCode::Enter), Answering::Stays));
+            assert!(matches!(asking.key(KeyCode::Enter), AskingState::Stays));
             assert!(shown(&mut asking).contains("at most 4,000 bytes"), "{}", shown(&mut asking));
             assert!(given.try_recv().is_err());
             asking.key(KeyCode::Backspace);
@@ -213,8 +213,8 @@ mod tests {
             let whole = format!("{}é", "k".repeat(TYPED - 2));
             asking.paste(&whole);
             assert!(!shown(&mut asking).contains("too long"));
-            assert!(matches!(asking.key(KeyCode::Enter), Answering::Over));
-            assert_eq!(given.try_recv(), Ok(Answer::Text(whole)));
+            assert!(matches!(asking.key(KeyCode::Enter), AskingState::Over));
+            assert_eq!(given.try_recv(), Ok(PromptAnswer::Text(whole)));
         }
     }
 }

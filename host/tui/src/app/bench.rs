@@ -11,7 +11,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::jobs::Reply;
-use super::state::{App, Tab};
+use super::state::{Screens, Tab};
 use crate::ground::Ground;
 use crate::page::{Detail, Listed};
 use crate::pages::{TaskPage, task_row};
@@ -21,7 +21,7 @@ use crate::screen::Screen;
 
 /// A screen of tasks of a fixed size that draws into memory.
 pub struct ScreenFrame {
-    app: App,
+    app: Screens,
     terminal: Option<Terminal<TestBackend>>,
     tasks: Vec<Task>,
 }
@@ -37,7 +37,7 @@ impl ScreenFrame {
         let doctor = Arc::new(|_: &Home| aiw_app::doctor::Doctor { parts: Vec::new() });
         let ground = Arc::new(Ground::new(client, doctor, progress));
         let theme = Theme { color: true, ascii: false };
-        let app = App::new(ground, vec![Tab::page(Arc::new(TaskPage))], 0, theme, false);
+        let app = Screens::new(ground, vec![Tab::page(Arc::new(TaskPage))], 0, theme, false);
         let tasks = (0..count).filter_map(task).collect();
         let mut frame = Self { app, terminal: Terminal::new(TestBackend::new(width, height)).ok(), tasks };
         frame.refresh(0);

@@ -6,7 +6,7 @@ use regex::{Regex, RegexBuilder};
 
 /// A search of the text beside the list.
 #[derive(Default)]
-pub(super) struct Find {
+pub(super) struct TextFind {
     words: String,
     pattern: Option<Regex>,
     /// The line on the screen from which it searches.
@@ -17,7 +17,7 @@ pub(super) struct Find {
     found: Option<Vec<usize>>,
 }
 
-impl Find {
+impl TextFind {
     /// Searches for other words, in any case of letters.
     pub(super) fn set(&mut self, words: String) {
         let pattern =

@@ -6,7 +6,7 @@ use crate::browse;
 use crate::ground::Ground;
 use crate::page::{Detail, Listed, Outcome, Page};
 use crate::person::AtScreen;
-use crate::screen::Way;
+use crate::screen::JobLink;
 
 /// Work for a thread. A number is the place of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(crate) enum Reply {
 }
 
 /// Does a job. `pages` are those of the screens, in their places.
-pub(super) fn perform(ground: &Ground, pages: &[Option<Arc<dyn Page>>], job: Job, way: &Way) -> Reply {
+pub(super) fn perform(ground: &Ground, pages: &[Option<Arc<dyn Page>>], job: Job, way: &JobLink) -> Reply {
     let page = |at: usize| pages.get(at).and_then(Option::as_ref);
     let gone = || "there is no such screen".to_owned();
     match job {

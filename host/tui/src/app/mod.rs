@@ -19,8 +19,8 @@ use ratatui::Frame;
 
 use self::asking::Asking;
 use self::jobs::{Job, Reply, perform};
-pub(crate) use self::state::{App, Tab};
 use self::state::{Effect, Mode, QUERY, browsed};
+pub(crate) use self::state::{Screens, Tab};
 use crate::browse;
 use crate::page::{Detail, Page};
 use crate::prompt::Prompt;
@@ -28,7 +28,7 @@ use crate::screen::{Screen, StepProgress, Worker};
 use crate::text::clean;
 use crate::watch::Heeded;
 
-impl Screen for App {
+impl Screen for Screens {
     type Job = Job;
     type Reply = Reply;
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aiw_app::feed::Topic;
 use crossterm::event::KeyCode;
 
-use super::find::Find;
+use super::find::TextFind;
 use super::jobs::Job;
 use crate::list::List;
 use crate::page::{Action, Detail, Listed, Page, Row};
@@ -70,7 +70,7 @@ pub(crate) struct Panel {
     /// The words that the page is searched for.
     search: String,
     /// The search of the text beside the list.
-    pub(super) inside: Find,
+    pub(super) inside: TextFind,
     /// The id of what is to be selected when the list is there.
     wanted: Option<String>,
     /// Whether a list is being read, and whether it is out of date already.
@@ -99,7 +99,7 @@ impl Panel {
             furthest: 0,
             wrapped: None,
             search: String::new(),
-            inside: Find::default(),
+            inside: TextFind::default(),
             wanted: None,
             is_listing: false,
             is_outdated: false,
@@ -292,7 +292,7 @@ impl Panel {
         if self.shown.take().is_some() {
             self.wrapped = None;
         }
-        self.inside = Find::default();
+        self.inside = TextFind::default();
         self.scroll = None;
     }
 
@@ -309,7 +309,7 @@ impl Panel {
     /// Leaves what is innermost. Returns whether there was something to leave.
     pub(super) fn leave(&mut self) -> bool {
         if self.is_searched() {
-            self.inside = Find::default();
+            self.inside = TextFind::default();
             return true;
         }
         let is_inside = self.focus == Focus::Detail || self.shown.is_some();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Rect;
 
-use super::asking::{Answering, Asking};
+use super::asking::{Asking, AskingState};
 use super::jobs::Job;
 use super::panel::{Focus, Panel};
 use crate::browse::{self, Browser};
@@ -33,7 +33,7 @@ pub(super) type Effect = screen::Effect<Job>;
 
 /// Where a frame shows what can be clicked.
 #[derive(Debug, Default)]
-pub(super) struct Places {
+pub(super) struct ClickPlaces {
     pub(super) tabs: Vec<Rect>,
     pub(super) list: Rect,
     pub(super) detail: Rect,
@@ -50,7 +50,7 @@ pub(super) enum Mode {
 }
 
 /// An action under way.
-pub(super) struct Work {
+pub(super) struct ActionUnderWay {
     pub(super) at: usize,
     pub(super) key: char,
     /// The thing that it is done to; empty if it is done to all.
@@ -61,7 +61,7 @@ pub(super) struct Work {
     pub(super) has_asked: bool,
 }
 
-impl Work {
+impl ActionUnderWay {
     /// Whether what is typed now may be meant for a question of it.
     fn takes_letters(&self) -> bool {
         self.has_asked || self.begun.elapsed() < TYPED_AHEAD
@@ -69,7 +69,7 @@ impl Work {
 }
 
 /// The last message.
-pub(super) struct Status {
+pub(super) struct LastMessage {
     pub(super) text: String,
     pub(super) is_bad: bool,
 }
@@ -95,7 +95,7 @@ impl Tab {
 }
 
 /// All screens, and which one is seen.
-pub(crate) struct App {
+pub(crate) struct Screens {
     pub(super) ground: Arc<Ground>,
     pub(super) tabs: Vec<Tab>,
     pub(super) at: usize,
@@ -104,10 +104,10 @@ pub(crate) struct App {
     pub(super) mode: Mode,
     /// The questions of jobs, the first of which is asked.
     pub(super) asking: VecDeque<Asking>,
-    pub(super) works: Vec<Work>,
+    pub(super) works: Vec<ActionUnderWay>,
     pub(super) ticks: usize,
     pub(super) step: StepProgress,
-    pub(super) status: Option<Status>,
+    pub(super) status: Option<LastMessage>,
     /// The first line of the help that is on the screen.
     pub(super) scroll: usize,
     pub(super) is_leaving: bool,
@@ -121,10 +121,10 @@ pub(crate) struct App {
     /// Whether the last frame was too small for anything.
     pub(super) is_small: bool,
     /// Where the last frame showed what can be clicked.
-    pub(super) places: Places,
+    pub(super) places: ClickPlaces,
 }
 
-impl App {
+impl Screens {
     pub(crate) fn new(ground: Arc<Ground>, tabs: Vec<Tab>, at: usize, theme: Theme, has_mouse: bool) -> Self {
         Self {
             ground,
@@ -145,7 +145,7 @@ impl App {
             is_lent: false,
             is_changed: true,
             is_small: false,
-            places: Places::default(),
+            places: ClickPlaces::default(),
         }
     }
 
@@ -168,7 +168,7 @@ impl App {
     }
 
     pub(super) fn say(&mut self, text: &str, is_bad: bool) {
-        self.status = Some(Status { text: clean(text, LINE), is_bad });
+        self.status = Some(LastMessage { text: clean(text, LINE), is_bad });
         self.is_changed = true;
     }
 
@@ -227,7 +227,7 @@ impl App {
                 KeyCode::Char('u') if control => asking.clear(),
                 KeyCode::Char(_) if control => {}
                 code => {
-                    if let Answering::Over = asking.key(code) {
+                    if let AskingState::Over = asking.key(code) {
                         self.asking.pop_front();
                     }
                 }
@@ -311,7 +311,7 @@ impl App {
             }
             KeyCode::Tab => return self.open((at + 1) % count),
             KeyCode::BackTab => return self.open((at + count - 1) % count),
-            KeyCode::Char('q') if self.works.iter().any(Work::takes_letters) => self.say_busy(),
+            KeyCode::Char('q') if self.works.iter().any(ActionUnderWay::takes_letters) => self.say_busy(),
             KeyCode::Char('q') => return self.leave(false),
             KeyCode::Char('?') | KeyCode::F(1) => {
                 self.scroll = 0;
@@ -343,7 +343,7 @@ impl App {
 
     /// Does what a letter says, after a question if it destroys.
     fn act(&mut self, letter: char) -> Option<Effect> {
-        if self.works.iter().any(Work::takes_letters) {
+        if self.works.iter().any(ActionUnderWay::takes_letters) {
             self.say_busy();
             return None;
         }
@@ -372,12 +372,12 @@ impl App {
         let action = panel.page.about().actions.iter().find(|action| action.key == key)?;
         let name = panel.list.with_id(&id).and_then(|row| row.cells.first()).map_or("", String::as_str);
         let title = format!("{} {name}", action.name).trim_end().to_owned();
-        self.works.push(Work { at, key, id: id.clone(), title, begun: Instant::now(), has_asked: false });
+        self.works.push(ActionUnderWay { at, key, id: id.clone(), title, begun: Instant::now(), has_asked: false });
         Some(Effect::Start(Job::Act(at, key, id)))
     }
 
     pub(super) fn acted(&mut self, at: usize, key: char, outcome: Result<Outcome, String>) -> Option<Effect> {
-        let is_it = |work: &Work| work.at == at && work.key == key;
+        let is_it = |work: &ActionUnderWay| work.at == at && work.key == key;
         let id = self.works.iter().find(|work| is_it(work)).map(|work| work.id.clone()).unwrap_or_default();
         self.works.retain(|work| !is_it(work));
         self.step = StepProgress::default();

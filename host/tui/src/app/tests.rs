@@ -14,14 +14,14 @@ use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 
 use super::jobs::{Job, Reply};
-use super::state::{App, Mode, SMALLEST, Tab};
+use super::state::{Mode, SMALLEST, Screens, Tab};
 use crate::ground::Ground;
 use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
 use crate::paint::{Fact, Theme, Tone, text_of};
 use crate::person::AtScreen;
 use crate::progress::ScreenProgress;
-use crate::prompt::{Answer, Form, Prompt};
-use crate::screen::{Effect, Screen as _, Way};
+use crate::prompt::{Form, Prompt, PromptAnswer};
+use crate::screen::{Effect, JobLink, Screen as _};
 use crate::text::WRAPPED;
 use aiw_app::feed::Topic;
 
@@ -124,13 +124,13 @@ pub(crate) fn ground() -> Arc<Ground> {
 
 /// An application on a screen in memory.
 struct Screen {
-    app: App,
+    app: Screens,
     terminal: Terminal<TestBackend>,
 }
 
 impl Screen {
     fn new(tabs: Vec<Tab>, theme: Theme, (width, height): (u16, u16)) -> Self {
-        let app = App::new(ground(), tabs, 0, theme, true);
+        let app = Screens::new(ground(), tabs, 0, theme, true);
         Self { app, terminal: Terminal::new(TestBackend::new(width, height)).unwrap() }
     }
 
@@ -164,7 +164,7 @@ impl Screen {
         text_of(&self.draw())
     }
 
-    fn ask(&mut self, form: Form, lines: usize) -> tokio::sync::oneshot::Receiver<Answer> {
+    fn ask(&mut self, form: Form, lines: usize) -> tokio::sync::oneshot::Receiver<PromptAnswer> {
         let (answer, given) = tokio::sync::oneshot::channel();
         let lines = (0..lines).map(|n| format!("line {n}")).collect();
         self.app.asked(Prompt { form, question: "Really?".into(), lines, answer });
@@ -327,7 +327,7 @@ fn a_question_is_agreed_to_only_when_all_of_it_was_seen() {
     screen.app.key(KeyEvent::new(KeyCode::Char('y'), KeyModifiers::CONTROL));
     assert!(given.try_recv().is_err() && screen.app.asking.len() == 1);
     screen.keys("y");
-    assert_eq!(given.try_recv(), Ok(Answer::Yes));
+    assert_eq!(given.try_recv(), Ok(PromptAnswer::Yes));
     let mut given = screen.ask(Form::Agree, 1);
     screen.draw();
     screen.key(KeyCode::Enter);
@@ -344,12 +344,12 @@ fn a_secret_is_typed_and_never_shown() {
     let frame = screen.frame();
     assert!(frame.contains("hidden> ***") && !frame.contains("sk-"), "{frame}");
     screen.key(KeyCode::Enter);
-    assert_eq!(given.try_recv(), Ok(Answer::Text("sk-123456".into())));
+    assert_eq!(given.try_recv(), Ok(PromptAnswer::Text("sk-123456".into())));
     let mut given = screen.ask(Form::Choose(vec!["mine".into(), "theirs".into()]), 0);
     screen.draw();
     screen.keys("j");
     screen.key(KeyCode::Enter);
-    assert_eq!(given.try_recv(), Ok(Answer::Chosen(1)));
+    assert_eq!(given.try_recv(), Ok(PromptAnswer::Chosen(1)));
 }
 
 #[test]
@@ -622,7 +622,7 @@ fn the_mouse_selects_and_can_be_given_back() {
 fn a_job_asks_on_the_screen_and_what_it_notes_is_part_of_the_question() {
     use aiw_core::{Ask, Plan, Question, Sink};
     let (sender, asked) = std::sync::mpsc::channel();
-    let way = Way { report: Arc::new(drop), ask: Arc::new(move |prompt| drop(sender.send(prompt))) };
+    let way = JobLink { report: Arc::new(drop), ask: Arc::new(move |prompt| drop(sender.send(prompt))) };
     let person = AtScreen::new(&way);
     let job = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -635,10 +635,10 @@ fn a_job_asks_on_the_screen_and_what_it_notes_is_part_of_the_question() {
     let expected =
         ["mind the dog\\u{202e}", "it runs", "│ rm -rf /", "│ yes? [y/N]", "`TOKEN` is not set: you are asked next"];
     assert_eq!((prompt.question.as_str(), prompt.lines), ("Go?", expected.map(str::to_owned).to_vec()));
-    prompt.answer.send(Answer::Yes).unwrap();
+    prompt.answer.send(PromptAnswer::Yes).unwrap();
     let prompt = asked.recv().unwrap();
     assert_eq!((prompt.form, prompt.question.as_str()), (Form::Secret, "Value of `TOKEN`"));
-    prompt.answer.send(Answer::Text("hush".into())).unwrap();
+    prompt.answer.send(PromptAnswer::Text("hush".into())).unwrap();
     let given = job.join().unwrap().unwrap();
     assert_eq!((given[0].0.as_str(), given[0].1.expose()), ("TOKEN", "hush"));
 }

@@ -6,7 +6,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 
 use super::panel::{Focus, Panel};
-use super::state::{App, Mode, Places, SMALLEST, Tab};
+use super::state::{ClickPlaces, Mode, SMALLEST, Screens, Tab};
 use crate::browse;
 use crate::page::PageAbout;
 use crate::paint::{BOLD, Line, Theme, Tone, keys, paragraph, progress, put, row, rule, text, typed};
@@ -59,7 +59,7 @@ impl Areas {
 }
 
 /// Draws one frame.
-pub(super) fn draw(frame: &mut Frame<'_>, app: &mut App) {
+pub(super) fn draw(frame: &mut Frame<'_>, app: &mut Screens) {
     let area = frame.area();
     let theme = app.theme;
     app.is_small = area.width < SMALLEST.0 || area.height < SMALLEST.1;
@@ -82,9 +82,9 @@ fn too_small(buffer: &mut Buffer, area: Rect) {
     text(buffer, area, &lines, 0);
 }
 
-fn screen(buffer: &mut Buffer, area: Rect, app: &mut App) -> Option<Position> {
+fn screen(buffer: &mut Buffer, area: Rect, app: &mut Screens) -> Option<Position> {
     let (areas, theme) = (Areas::of(area), app.theme);
-    app.places = Places { tabs: tabs(buffer, areas.tabs, app), ..Places::default() };
+    app.places = ClickPlaces { tabs: tabs(buffer, areas.tabs, app), ..ClickPlaces::default() };
     if let Some(asking) = app.asking.front_mut() {
         let below = asking.draw(buffer, areas.body);
         keys(buffer, areas.keys, asking.keys().iter().copied());
@@ -135,7 +135,7 @@ fn numbered(at: usize, title: &str) -> String {
 
 /// The names of the screens above all, from long to short.
 #[derive(Clone, Copy, PartialEq)]
-enum Names {
+enum TabNames {
     /// The titles, each cut to so many letters. Cut to fewer than four, some are the same.
     Cut(usize),
     /// Three letters.
@@ -146,7 +146,7 @@ enum Names {
     Keys,
 }
 
-impl Names {
+impl TabNames {
     const ALL: [Self; 6] = [Self::Cut(usize::MAX), Self::Cut(5), Self::Cut(4), Self::Short, Self::AllShort, Self::Keys];
 
     fn of(self, at: usize, about: &PageAbout, is_open: bool) -> String {
@@ -162,10 +162,11 @@ impl Names {
 }
 
 /// Draws the names of the screens, as long as there is room for.
-fn tabs(buffer: &mut Buffer, area: Rect, app: &App) -> Vec<Rect> {
+fn tabs(buffer: &mut Buffer, area: Rect, app: &Screens) -> Vec<Rect> {
     let abouts = || app.tabs.iter().map(Tab::about).enumerate();
-    let all = |names: &Names| abouts().map(|(at, about)| width(&names.of(at, about, at == app.at)) + 2).sum::<usize>();
-    let names = Names::ALL.into_iter().find(|names| all(names) <= usize::from(area.width)).unwrap_or(Names::Keys);
+    let all =
+        |names: &TabNames| abouts().map(|(at, about)| width(&names.of(at, about, at == app.at)) + 2).sum::<usize>();
+    let names = TabNames::ALL.into_iter().find(|names| all(names) <= usize::from(area.width)).unwrap_or(TabNames::Keys);
     let mut x = 0;
     let mut places = Vec::new();
     for (at, about) in abouts() {
@@ -283,7 +284,7 @@ fn lines(buffer: &mut Buffer, area: Rect, panel: &mut Panel) {
     (panel.scroll, panel.furthest) = (panel.scroll.map(|scroll| scroll.min(furthest)), furthest);
 }
 
-fn help(buffer: &mut Buffer, area: Rect, app: &App) -> usize {
+fn help(buffer: &mut Buffer, area: Rect, app: &Screens) -> usize {
     let Some(tab) = app.tabs.get(app.at) else { return 0 };
     let room = usize::from(area.width);
     let mut own: Vec<(String, &str)> = Vec::new();
@@ -302,7 +303,7 @@ fn help(buffer: &mut Buffer, area: Rect, app: &App) -> usize {
     text(buffer, area, &lines, app.scroll)
 }
 
-fn footer(buffer: &mut Buffer, area: Rect, app: &App) {
+fn footer(buffer: &mut Buffer, area: Rect, app: &Screens) {
     let Some(Tab::Page(panel)) = app.tabs.get(app.at) else { return };
     if app.mode == Mode::Filter {
         let (esc, arrows) = if panel.is_inside() { ("end", "scroll") } else { ("all", "move") };
@@ -343,7 +344,7 @@ fn said(buffer: &mut Buffer, area: Rect, x: u16, said: &str, style: Style) {
 }
 
 /// Draws the line of what is typed, done or said. Returns the position of the cursor.
-fn status(buffer: &mut Buffer, area: Rect, app: &App) -> Option<Position> {
+fn status(buffer: &mut Buffer, area: Rect, app: &Screens) -> Option<Position> {
     let theme = app.theme;
     let Some(Tab::Page(panel)) = app.tabs.get(app.at) else { return None };
     if app.mode == Mode::Filter {

@@ -7,7 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::model::{BrowserOptions, Plugin, Preview};
 use super::row::Row;
-use super::search::Search;
+use super::search::RowSearch;
 use crate::screen::{self, StepProgress};
 use crate::text::clean;
 
@@ -35,15 +35,15 @@ pub(crate) enum Job {
 }
 
 /// The list as read by a job.
-pub(crate) struct Loaded {
+pub(crate) struct LoadedList {
     rows: Vec<Row>,
-    search: Search,
+    search: RowSearch,
     markets: Vec<String>,
     categories: Vec<String>,
     kinds: Vec<String>,
 }
 
-impl Loaded {
+impl LoadedList {
     /// Prepares the list. Everything that takes time with thousands of plugins happens here, outside of the loop.
     pub(crate) fn new(plugins: Vec<Plugin>) -> Self {
         let rows = Row::all(plugins);
@@ -57,13 +57,13 @@ impl Loaded {
         }
         let owned = |set: BTreeSet<&str>| set.into_iter().map(str::to_owned).collect();
         let (markets, categories, kinds) = (owned(markets), owned(categories), owned(kinds));
-        Self { search: Search::new(&rows), rows, markets, categories, kinds }
+        Self { search: RowSearch::new(&rows), rows, markets, categories, kinds }
     }
 }
 
 /// The result of a job.
 pub(crate) enum Reply {
-    Loaded(Result<Box<Loaded>, String>),
+    Loaded(Result<Box<LoadedList>, String>),
     Previewed(String, Result<Preview, String>),
     Done(Result<String, String>),
 }
@@ -75,7 +75,7 @@ pub(crate) enum Mode {
     Search,
     Help,
     Confirm(Confirm),
-    Fill(Fill),
+    Fill(InstallForm),
 }
 
 /// A question, with warnings and details to decide on.
@@ -91,14 +91,14 @@ pub(crate) struct Confirm {
 
 /// Values that an install asks for, one after the other.
 #[derive(Debug)]
-pub(crate) struct Fill {
+pub(crate) struct InstallForm {
     id: String,
     asks: Vec<Question>,
     given: Vec<(String, String)>,
     pub(crate) typed: String,
 }
 
-impl Fill {
+impl InstallForm {
     /// The value that is being typed: its name and what its author calls it.
     pub(crate) fn current(&self) -> Option<&Question> {
         self.asks.get(self.given.len())
@@ -119,7 +119,7 @@ pub(crate) enum Focus {
 
 /// A job under way.
 #[derive(Debug)]
-pub(crate) struct Work {
+pub(crate) struct JobUnderWay {
     pub(crate) title: String,
     pub(crate) step: String,
     pub(crate) done: u64,
@@ -131,21 +131,21 @@ pub(crate) struct Work {
 
 /// The last message.
 #[derive(Debug)]
-pub(crate) struct Status {
+pub(crate) struct LastMessage {
     pub(crate) text: String,
     pub(crate) bad: bool,
 }
 
 /// The filters of the list, besides the query.
 #[derive(Debug, Default)]
-pub(crate) struct Filter {
+pub(crate) struct ListFilter {
     pub(crate) market: Option<String>,
     pub(crate) category: Option<String>,
     pub(crate) kind: Option<String>,
     pub(crate) all: bool,
 }
 
-impl Filter {
+impl ListFilter {
     fn shows(&self, entry: &Row) -> bool {
         (self.all || entry.serves)
             && self.market.as_ref().is_none_or(|market| *market == entry.market)
@@ -155,11 +155,11 @@ impl Filter {
 }
 
 /// The complete state of the browser.
-pub(crate) struct App {
+pub(crate) struct BrowseApp {
     pub(crate) color: bool,
-    pub(crate) loaded: Loaded,
+    pub(crate) loaded: LoadedList,
     pub(crate) load_error: Option<String>,
-    pub(crate) filter: Filter,
+    pub(crate) filter: ListFilter,
     pub(crate) query: String,
     /// The rows that pass the query and the filters, as indices into all rows.
     visible: Vec<usize>,
@@ -174,19 +174,19 @@ pub(crate) struct App {
     /// The first visible line of the details, the help or a question.
     pub(crate) scroll: usize,
     pub(crate) mode: Mode,
-    pub(crate) work: Option<Work>,
-    pub(crate) status: Option<Status>,
+    pub(crate) work: Option<JobUnderWay>,
+    pub(crate) status: Option<LastMessage>,
     leaving: bool,
 }
 
-impl App {
+impl BrowseApp {
     /// Returns the browser before its list has been read, and the job that reads it.
     pub(crate) fn new(options: BrowserOptions) -> (Self, Job) {
         let mut app = Self {
             color: options.color,
-            loaded: Loaded::new(Vec::new()),
+            loaded: LoadedList::new(Vec::new()),
             load_error: None,
-            filter: Filter { all: options.all, ..Filter::default() },
+            filter: ListFilter { all: options.all, ..ListFilter::default() },
             query: clean(&options.query, QUERY),
             visible: Vec::new(),
             shows_unknown: false,
@@ -302,7 +302,7 @@ impl App {
                 let text = clean(&error, LINE);
                 // If the list is empty, the error is shown in its place.
                 if self.count() > 0 {
-                    self.status = Some(Status { text: text.clone(), bad: true });
+                    self.status = Some(LastMessage { text: text.clone(), bad: true });
                 }
                 self.load_error = Some(text);
             }
@@ -346,18 +346,18 @@ impl App {
             Reply::Previewed(_, Err(error)) | Reply::Done(Err(error)) => {
                 // A user who wanted to leave should still see what went wrong.
                 self.leaving = false;
-                self.status = Some(Status { text: clean(&error, LINE), bad: true });
+                self.status = Some(LastMessage { text: clean(&error, LINE), bad: true });
             }
         }
         None
     }
 
     fn say(&mut self, text: String) {
-        self.status = Some(Status { text, bad: false });
+        self.status = Some(LastMessage { text, bad: false });
     }
 
     fn refuse(&mut self, text: String) -> Option<Effect> {
-        self.status = Some(Status { text, bad: true });
+        self.status = Some(LastMessage { text, bad: true });
         None
     }
 
@@ -368,7 +368,7 @@ impl App {
 
     fn begin(&mut self, job: &Job, title: String) {
         let changes = matches!(job, Job::Install(..) | Job::Remove(_) | Job::Enable(..));
-        self.work = Some(Work { title, step: String::new(), done: 0, total: None, ticks: 0, changes });
+        self.work = Some(JobUnderWay { title, step: String::new(), done: 0, total: None, ticks: 0, changes });
     }
 
     fn start(&mut self, job: Job, title: String) -> Option<Effect> {
@@ -561,7 +561,7 @@ impl App {
                     Job::Remove(id) => ("Removing", id),
                     Job::Install(id, _) if !confirm.asks.is_empty() => {
                         let (id, asks) = (id.clone(), confirm.asks);
-                        self.mode = Mode::Fill(Fill { id, asks, given: Vec::new(), typed: String::new() });
+                        self.mode = Mode::Fill(InstallForm { id, asks, given: Vec::new(), typed: String::new() });
                         return None;
                     }
                     Job::Install(id, _) | Job::Preview(id) | Job::Enable(id, _) => ("Installing", id),
@@ -649,7 +649,7 @@ impl App {
     }
 
     fn refine(&mut self, keep: Option<&str>) {
-        let Loaded { rows, search, .. } = &mut self.loaded;
+        let LoadedList { rows, search, .. } = &mut self.loaded;
         search.find(&self.query);
         self.visible.clear();
         let filter = &self.filter;

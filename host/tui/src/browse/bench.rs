@@ -4,22 +4,22 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
-use super::app::{App, Loaded, Reply};
+use super::app::{BrowseApp, LoadedList, Reply};
 use super::model::{BrowserOptions, Plugin};
 use super::view;
 
 /// A browser of a fixed size that draws into memory.
-pub struct Frame {
-    app: App,
+pub struct BenchFrame {
+    app: BrowseApp,
     terminal: Option<Terminal<TestBackend>>,
 }
 
-impl Frame {
+impl BenchFrame {
     /// Returns a browser of `width` by `height` cells with these plugins, all of them shown.
     #[must_use]
     pub fn new(plugins: Vec<Plugin>, width: u16, height: u16) -> Self {
-        let (mut app, _) = App::new(BrowserOptions { color: true, query: String::new(), all: true });
-        app.reply(Reply::Loaded(Ok(Box::new(Loaded::new(plugins)))));
+        let (mut app, _) = BrowseApp::new(BrowserOptions { color: true, query: String::new(), all: true });
+        app.reply(Reply::Loaded(Ok(Box::new(LoadedList::new(plugins)))));
         Self { app, terminal: Terminal::new(TestBackend::new(width, height)).ok() }
     }
 

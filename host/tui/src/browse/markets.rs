@@ -25,19 +25,19 @@ pub(crate) struct MarketBackend {
     progress: Arc<ScreenProgress>,
     runtime: Mutex<Runtime>,
     /// The install that the user is looking at.
-    waiting: Mutex<Option<Waiting>>,
+    waiting: Mutex<Option<WaitingInstall>>,
 }
 
 /// A question, and where its answer goes.
-type Asked = (Preview, oneshot::Sender<Given>);
+type AskedPreview = (Preview, oneshot::Sender<GivenSecrets>);
 
 /// The values that the user gives, by name.
-type Given = Vec<(String, Secret)>;
+type GivenSecrets = Vec<(String, Secret)>;
 
 /// An install that waits for the user's answer.
-struct Waiting {
+struct WaitingInstall {
     id: String,
-    given: oneshot::Sender<Given>,
+    given: oneshot::Sender<GivenSecrets>,
     ended: JoinHandle<Result<String, BackendError>>,
 }
 
@@ -73,19 +73,19 @@ impl MarketBackend {
 }
 
 /// The view, as the verb that installs asks it.
-struct View {
+struct InstallView {
     /// Where the question goes.
-    asked: Mutex<Option<oneshot::Sender<Asked>>>,
+    asked: Mutex<Option<oneshot::Sender<AskedPreview>>>,
     heard: Arc<Heard>,
 }
 
 #[async_trait]
-impl Ask for View {
+impl Ask for InstallView {
     fn can_ask(&self, _: &[Question]) -> bool {
         true
     }
 
-    async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Given, AskError> {
+    async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<GivenSecrets, AskError> {
         let next = |asked: &&Question| format!("`{}` is not set: you are asked for it next", asked.name);
         let warnings = self.heard.lines().into_iter().chain(questions.iter().map(next)).collect();
         let asks = questions.iter().map(|asked| (*asked).clone()).collect();
@@ -129,14 +129,14 @@ impl Backend for MarketBackend {
         drop(self.waiting.lock().take());
         let (sender, asked) = oneshot::channel();
         let (markets, request, heard) = (self.markets.clone(), request(id), Arc::new(Heard::default()));
-        let view = View { asked: Mutex::new(Some(sender)), heard: heard.clone() };
+        let view = InstallView { asked: Mutex::new(Some(sender)), heard: heard.clone() };
         let install = async move { line(plugins::install(&markets, &request, &view, &*heard).await, &heard) };
         let ended = self.runtime.lock().spawn(install);
         let Ok((preview, given)) = self.block_on(tell, asked) else {
             // It has ended without a question.
             return Err(self.block_on(tell, ended)?.map_or_else(|e| e, BackendError::from));
         };
-        *self.waiting.lock() = Some(Waiting { id: id.to_owned(), given, ended });
+        *self.waiting.lock() = Some(WaitingInstall { id: id.to_owned(), given, ended });
         Ok(preview)
     }
 

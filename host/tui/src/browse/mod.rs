@@ -25,7 +25,7 @@ use crate::event_loop::show;
 use crate::paint::progress;
 use crate::progress::ScreenProgress;
 use crate::screen::{Effect, Screen, ScreenError, StepProgress, Worker};
-use app::{App, Loaded};
+use app::{BrowseApp, LoadedList};
 pub(crate) use app::{Job, Reply};
 pub(crate) use markets::MarketBackend;
 pub use model::{Backend, BackendError, BrowserOptions, Plugin, PluginServer, Preview};
@@ -61,13 +61,13 @@ pub fn browse_markets(
 
 /// The browser: a screen of its own, or one among others.
 pub(crate) struct Browser {
-    app: App,
+    app: BrowseApp,
     first: Option<Job>,
 }
 
 impl Browser {
     pub(crate) fn new(options: BrowserOptions) -> Self {
-        let (app, first) = App::new(options);
+        let (app, first) = BrowseApp::new(options);
         Self { app, first: Some(first) }
     }
 
@@ -188,7 +188,7 @@ pub(crate) fn perform(backend: &dyn Backend, job: Job, report: &(dyn Fn(StepProg
         result.map_err(|error| error.to_string())
     }
     match job {
-        Job::Load => Reply::Loaded(text(backend.plugins()).map(|plugins| Box::new(Loaded::new(plugins)))),
+        Job::Load => Reply::Loaded(text(backend.plugins()).map(|plugins| Box::new(LoadedList::new(plugins)))),
         Job::Preview(id) => {
             let preview = text(backend.preview(&id, report));
             Reply::Previewed(id, preview)

@@ -13,7 +13,7 @@ const MANY: usize = 100;
 
 /// The mark before a name in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mark {
+pub(crate) enum RowMark {
     None,
     Enabled,
     Disabled,
@@ -31,7 +31,7 @@ pub(crate) struct Row {
     pub(crate) category: Option<String>,
     pub(crate) kinds: Vec<String>,
     pub(crate) badges: String,
-    pub(crate) mark: Mark,
+    pub(crate) mark: RowMark,
     pub(crate) installed: bool,
     pub(crate) enabled: bool,
     pub(crate) broken: Option<String>,
@@ -58,10 +58,10 @@ impl Row {
         let broken = plugin.broken.as_deref().map(|reason| clean(reason, LONG));
         let serves = !inspected || !plugin.servers.is_empty() || kinds.iter().any(|kind| kind == "mcp");
         let mark = match (&broken, plugin.installed, plugin.enabled) {
-            (Some(_), ..) => Mark::Broken,
-            (None, true, true) => Mark::Enabled,
-            (None, true, false) => Mark::Disabled,
-            (None, false, _) => Mark::None,
+            (Some(_), ..) => RowMark::Broken,
+            (None, true, true) => RowMark::Enabled,
+            (None, true, false) => RowMark::Disabled,
+            (None, false, _) => RowMark::None,
         };
 
         let mut facts = Vec::with_capacity(8 + plugin.servers.len().min(MANY) + plugin.notes.len().min(MANY));

@@ -7,7 +7,7 @@ use super::row::Row;
 
 /// A matching row.
 #[derive(Debug, Clone, Copy)]
-struct Hit {
+struct RowHit {
     index: usize,
     score: u32,
 }
@@ -22,20 +22,20 @@ struct Haystack {
 ///
 /// Every word of the query must match: with gaps in the name, or without gaps in the market, the category, the kinds,
 /// the servers and the description. (With gaps, a long description would match nearly everything.)
-pub(crate) struct Search {
+pub(crate) struct RowSearch {
     haystacks: Vec<Haystack>,
     matcher: Matcher,
     query: String,
-    hits: Vec<Hit>,
+    hits: Vec<RowHit>,
 }
 
-impl Search {
+impl RowSearch {
     pub(crate) fn new(entries: &[Row]) -> Self {
         let haystacks: Vec<Haystack> = entries
             .iter()
             .map(|entry| Haystack { name: entry.name.as_str().into(), words: entry.words.as_str().into() })
             .collect();
-        let hits = (0..haystacks.len()).map(|index| Hit { index, score: 0 }).collect();
+        let hits = (0..haystacks.len()).map(|index| RowHit { index, score: 0 }).collect();
         Self { haystacks, matcher: Matcher::new(Config::DEFAULT), query: String::new(), hits }
     }
 
@@ -46,7 +46,7 @@ impl Search {
             return;
         }
         if !query.starts_with(&self.query) {
-            self.hits = (0..self.haystacks.len()).map(|index| Hit { index, score: 0 }).collect();
+            self.hits = (0..self.haystacks.len()).map(|index| RowHit { index, score: 0 }).collect();
         }
         self.query.clear();
         self.query.push_str(query);
@@ -84,13 +84,13 @@ mod tests {
     use super::*;
     use crate::browse::tests::plugin;
 
-    fn search(names: &[&str]) -> (Vec<Row>, Search) {
+    fn search(names: &[&str]) -> (Vec<Row>, RowSearch) {
         let entries = Row::all(names.iter().map(|name| plugin(name)).collect());
-        let search = Search::new(&entries);
+        let search = RowSearch::new(&entries);
         (entries, search)
     }
 
-    fn found<'a>(entries: &'a [Row], search: &Search) -> Vec<&'a str> {
+    fn found<'a>(entries: &'a [Row], search: &RowSearch) -> Vec<&'a str> {
         search.hits().map(|index| entries[index].name.as_str()).collect()
     }
 
@@ -121,7 +121,7 @@ mod tests {
         for end in 1..=query.len() {
             typed.find(&query[..end]);
         }
-        let mut at_once = Search::new(&entries);
+        let mut at_once = RowSearch::new(&entries);
         at_once.find(query);
         assert_eq!(found(&entries, &typed), found(&entries, &at_once));
         typed.find("");

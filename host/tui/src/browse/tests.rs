@@ -9,7 +9,7 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::{Buffer, CellWidth};
 use ratatui::style::Color;
 
-use super::app::{App, Effect, Focus, Job, Loaded, Mode, Reply};
+use super::app::{BrowseApp, Effect, Focus, Job, LoadedList, Mode, Reply};
 use super::{BrowserOptions, Plugin, PluginServer, Preview, view};
 use crate::StepProgress;
 use crate::paint::text_of;
@@ -58,7 +58,7 @@ fn three() -> Vec<Plugin> {
 
 /// A browser on a screen in memory.
 struct Screen {
-    app: App,
+    app: BrowseApp,
     terminal: Terminal<TestBackend>,
 }
 
@@ -68,9 +68,9 @@ impl Screen {
     }
 
     fn with(options: BrowserOptions, plugins: Vec<Plugin>, width: u16, height: u16) -> Self {
-        let (mut app, job) = App::new(options);
+        let (mut app, job) = BrowseApp::new(options);
         assert_eq!(job, Job::Load);
-        assert_eq!(app.reply(Reply::Loaded(Ok(Box::new(Loaded::new(plugins))))), None);
+        assert_eq!(app.reply(Reply::Loaded(Ok(Box::new(LoadedList::new(plugins))))), None);
         Self { app, terminal: Terminal::new(TestBackend::new(width, height)).unwrap() }
     }
 
@@ -160,7 +160,7 @@ fn values_are_asked_for_before_an_install() {
 
 #[test]
 fn before_the_list_is_read_it_says_so() {
-    let (app, _) = App::new(BrowserOptions::default());
+    let (app, _) = BrowseApp::new(BrowserOptions::default());
     let mut screen = Screen { app, terminal: Terminal::new(TestBackend::new(60, 6)).unwrap() };
     assert_snapshot!(screen.frame(), @r#"
         aiw plugins  0/0 of 0 · with MCP servers
@@ -174,7 +174,7 @@ fn before_the_list_is_read_it_says_so() {
 
 #[test]
 fn a_list_that_cannot_be_read_says_why() {
-    let (mut app, _) = App::new(BrowserOptions::default());
+    let (mut app, _) = BrowseApp::new(BrowserOptions::default());
     app.reply(Reply::Loaded(Err("no network\u{1b}[2J: the market `acme` does not answer".to_owned())));
     let mut screen = Screen { app, terminal: Terminal::new(TestBackend::new(60, 7)).unwrap() };
     assert_snapshot!(screen.frame(), @r#"
@@ -390,7 +390,7 @@ fn an_install_shows_what_it_adds_asks_and_shows_its_progress() {
     assert_eq!(reload, Some(Effect::Start(Job::Load)));
     let mut plugins = three();
     plugins[1].installed = true;
-    screen.app.reply(Reply::Loaded(Ok(Box::new(Loaded::new(plugins)))));
+    screen.app.reply(Reply::Loaded(Ok(Box::new(LoadedList::new(plugins)))));
     assert_snapshot!(screen.frame(), @r#"
         aiw plugins  3/3 of 4 · with MCP servers or not inspected yet
           ✓ github               official       │ time@acme
@@ -519,7 +519,7 @@ fn leaving_waits_for_a_change_unless_one_insists() {
 
 #[test]
 fn reading_or_looking_holds_nobody_back() {
-    let (mut app, _) = App::new(BrowserOptions::default());
+    let (mut app, _) = BrowseApp::new(BrowserOptions::default());
     assert_eq!(app.key(KeyEvent::from(KeyCode::Char('q'))), Some(Effect::Quit));
     let mut screen = Screen::of(three(), 80, 10);
     screen.key(KeyCode::End);
@@ -533,7 +533,7 @@ fn reading_again_keeps_the_place() {
     screen.key(KeyCode::End);
     let mut plugins = three();
     plugins.push(plugin("aaa"));
-    screen.app.reply(Reply::Loaded(Ok(Box::new(Loaded::new(plugins)))));
+    screen.app.reply(Reply::Loaded(Ok(Box::new(LoadedList::new(plugins)))));
     assert_eq!(screen.app.current().unwrap().id, "time@acme");
 }
 
@@ -771,7 +771,7 @@ mod fuzz {
                         let outcome = if good { Ok("said".to_owned()) } else { Err("failed".to_owned()) };
                         match job.take() {
                             None => None,
-                            Some(Job::Load) => screen.app.reply(Reply::Loaded(outcome.map(|_| Box::new(Loaded::new(plugins()))))),
+                            Some(Job::Load) => screen.app.reply(Reply::Loaded(outcome.map(|_| Box::new(LoadedList::new(plugins()))))),
                             Some(Job::Preview(id)) => screen.app.reply(Reply::Previewed(id, outcome.map(|said| Preview {
                                 asks: vec![Question { name: hostile().name, description: Some(hostile().description), ..Question::default() }],
                                 lines: vec![said; 30], warnings: vec![hostile().name],

@@ -5,8 +5,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Color, Modifier, Style};
 
-use super::app::{App, Fill, Focus, Mode};
-use super::row::Mark;
+use super::app::{BrowseApp, Focus, InstallForm, Mode};
+use super::row::RowMark;
 use crate::paint::{
     BOLD, Line, Theme, Tone, column, keys as key_line, paragraph, progress, put, row, rule, text, typed as typed_line,
 };
@@ -74,7 +74,7 @@ impl Areas {
 }
 
 /// Draws one frame. Also tells the state what fits, which is known only here.
-pub(crate) fn draw(frame: &mut Frame<'_>, app: &mut App) {
+pub(crate) fn draw(frame: &mut Frame<'_>, app: &mut BrowseApp) {
     let area = frame.area();
     if let Some(cursor) = draw_in(frame.buffer_mut(), area, app) {
         frame.set_cursor_position(cursor);
@@ -82,7 +82,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, app: &mut App) {
 }
 
 /// Draws into an area. Returns the position of the cursor, if there is one.
-pub(crate) fn draw_in(buffer: &mut Buffer, area: Rect, app: &mut App) -> Option<Position> {
+pub(crate) fn draw_in(buffer: &mut Buffer, area: Rect, app: &mut BrowseApp) -> Option<Position> {
     let areas = Areas::of(area, app.focus);
     app.fit(if areas.list.is_empty() { areas.body.height } else { areas.list.height });
     let theme = Theme { color: app.color, ascii: false };
@@ -114,7 +114,7 @@ pub(crate) fn draw_in(buffer: &mut Buffer, area: Rect, app: &mut App) -> Option<
     cursor
 }
 
-fn title(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) {
+fn title(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) {
     let position = if app.shown() == 0 { 0 } else { app.selected + 1 };
     let mut x = put(buffer, area, 0, "aiw plugins ", BOLD);
     x = put(buffer, area, x, &format!(" {position}/{} of {}", app.shown(), app.count()), Style::new());
@@ -142,7 +142,7 @@ fn title(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) {
     }
 }
 
-fn list(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) {
+fn list(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) {
     if app.shown() == 0 {
         empty(buffer, area, app, theme);
         return;
@@ -160,10 +160,10 @@ fn list(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) {
         let selected = position == app.selected;
         put(buffer, area, 0, if selected { "›" } else { " " }, BOLD);
         let (mark, style) = match entry.mark {
-            Mark::None => (" ", Style::new()),
-            Mark::Enabled => ("✓", theme.tone(Tone::Good)),
-            Mark::Disabled => ("•", Style::new()),
-            Mark::Broken => ("!", theme.tone(Tone::Bad)),
+            RowMark::None => (" ", Style::new()),
+            RowMark::Enabled => ("✓", theme.tone(Tone::Good)),
+            RowMark::Disabled => ("•", Style::new()),
+            RowMark::Broken => ("!", theme.tone(Tone::Bad)),
         };
         put(buffer, area, 2, mark, style);
         let mut x = 4;
@@ -176,7 +176,7 @@ fn list(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) {
     }
 }
 
-fn empty(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) {
+fn empty(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) {
     let (message, tone) = match (&app.load_error, &app.work) {
         (_, Some(work)) if app.count() == 0 => (work.title.as_str(), Tone::Plain),
         (Some(error), _) if app.count() == 0 => (error.as_str(), Tone::Bad),
@@ -194,7 +194,7 @@ fn empty(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) {
     }
 }
 
-fn details(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) -> usize {
+fn details(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) -> usize {
     let Some(entry) = app.current() else { return 0 };
     let room = usize::from(area.width);
     let mut lines = Vec::new();
@@ -204,7 +204,7 @@ fn details(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) -> usize {
     text(buffer, area, &lines, app.scroll)
 }
 
-fn question(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) -> (usize, usize) {
+fn question(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) -> (usize, usize) {
     let Mode::Confirm(confirm) = &app.mode else { return (app.scroll, 0) };
     let room = usize::from(area.width);
     let mut lines: Vec<Line<'_>> = wrap(&confirm.question, room)
@@ -227,7 +227,7 @@ fn question(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) -> (usize,
 }
 
 /// Draws what is asked for. What is typed stands in the status line.
-fn value(buffer: &mut Buffer, area: Rect, fill: &Fill) {
+fn value(buffer: &mut Buffer, area: Rect, fill: &InstallForm) {
     let Some(ask) = fill.current() else { return };
     let (at, count) = fill.position();
     let number = if count > 1 { format!(" ({at} of {count})") } else { String::new() };
@@ -251,7 +251,7 @@ fn help(room: usize) -> Vec<Line<'static>> {
 }
 
 /// Draws the status line, which shows what is typed, done or said. Returns the position of the cursor.
-fn status(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) -> Option<Position> {
+fn status(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) -> Option<Position> {
     if area.is_empty() {
         return None;
     }
@@ -278,7 +278,7 @@ fn status(buffer: &mut Buffer, area: Rect, app: &App, theme: Theme) -> Option<Po
     None
 }
 
-fn keys(buffer: &mut Buffer, area: Rect, app: &App) {
+fn keys(buffer: &mut Buffer, area: Rect, app: &BrowseApp) {
     let keys: &[(&str, &str)] = match (&app.mode, app.focus) {
         (Mode::List, Focus::List) => &[
             ("/", "search"),

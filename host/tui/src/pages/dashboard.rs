@@ -10,15 +10,15 @@ use aiw_processes::{ProcessSummary, RunState};
 use aiw_tasks::{State, Task};
 
 use super::mcp::McpServers;
-use super::processes::{self, Processes};
-use super::providers::Providers;
-use super::tasks::{self as task_page, Tasks};
+use super::processes::{self, ProcessesPage};
+use super::providers::ProvidersPage;
+use super::tasks::{self as task_page, TasksPage};
 use crate::ground::Ground;
 use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row};
 use crate::paint::{Fact, Tone};
 use crate::person::AtScreen;
 use crate::progress::said;
-use crate::screen::Program;
+use crate::screen::TerminalProgram;
 
 /// The beginnings of the ids of rows.
 const TASK: &str = "task:";
@@ -27,7 +27,7 @@ const PROCESS: &str = "process:";
 /// The page of everything.
 #[derive(Default)]
 pub(crate) struct Dashboard {
-    processes: Processes,
+    processes: ProcessesPage,
 }
 
 /// The screen in words.
@@ -60,7 +60,7 @@ impl Page for Dashboard {
 
     fn detail(&self, ground: &Ground, id: &str) -> Detail {
         if let Some(task) = id.strip_prefix(TASK) {
-            return Tasks.detail(ground, task);
+            return TasksPage.detail(ground, task);
         }
         if let Some(process) = id.strip_prefix(PROCESS) {
             return self.processes.detail(ground, process);
@@ -70,7 +70,7 @@ impl Page for Dashboard {
 
     fn act(&self, _: &Ground, key: char, id: &str, _: &AtScreen) -> Result<Outcome, String> {
         if key == 'i' {
-            return Ok(Outcome::Run(Program::own(["init"])?));
+            return Ok(Outcome::Run(TerminalProgram::own(["init"])?));
         }
         let (part, thing) = id.split_once(':').map_or((id, None), |(part, thing)| (part, Some(thing.to_owned())));
         Ok(match part {
@@ -137,7 +137,7 @@ fn part_detail(ground: &Ground, id: &str) -> Detail {
     facts.extend(row.iter().flat_map(|row| row.cells.iter().skip(1)).map(|cell| Fact::new("", cell)));
     let page: &dyn Page = match id {
         "servers" => &McpServers,
-        "providers" => &Providers,
+        "providers" => &ProvidersPage,
         _ => return Detail::of(facts),
     };
     let lines = match page.list(ground, "") {

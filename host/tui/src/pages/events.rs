@@ -15,7 +15,7 @@ const EVENTS: usize = 1_000;
 
 /// The page of events.
 #[derive(Default)]
-pub(crate) struct Events;
+pub(crate) struct EventsPage;
 
 fn newest(ground: &Ground) -> Result<Vec<HomeEvent>, String> {
     let request = EventsRequest { all: true, last: Some(EVENTS), ..EventsRequest::default() };
@@ -44,7 +44,7 @@ pub(super) static ABOUT: PageAbout = PageAbout {
     is_searched: false,
 };
 
-impl Page for Events {
+impl Page for EventsPage {
     fn about(&self) -> &'static PageAbout {
         &ABOUT
     }

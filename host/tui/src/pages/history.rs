@@ -15,7 +15,7 @@ use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row}
 use crate::paint::{Fact, Tone};
 use crate::person::AtScreen;
 use crate::progress::said;
-use crate::screen::Program;
+use crate::screen::TerminalProgram;
 
 /// How many sessions, hits and messages are shown.
 const SESSIONS: usize = 500;
@@ -97,7 +97,7 @@ impl Page for History {
                 return Err(problem);
             }
             let aiw = own_executable().map_err(|e| said(&e))?;
-            return Ok(Outcome::Run(Program::of(&resume.command(&aiw))));
+            return Ok(Outcome::Run(TerminalProgram::of(&resume.command(&aiw))));
         }
         let request = ForgetRequest::Named(named(id).0.to_owned());
         let answer = ground.block_on(past::forget(home, ground.client.cwd(), &request, person))?;

@@ -13,7 +13,7 @@ use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row}
 use crate::paint::{Fact, Tone};
 use crate::person::AtScreen;
 use crate::progress::said;
-use crate::screen::Program;
+use crate::screen::TerminalProgram;
 
 /// The beginning of the id of a workflow's row. No server has a name with it.
 const WORKFLOW: &str = "\nworkflow ";
@@ -130,7 +130,7 @@ impl Page for McpServers {
                 let answer = ground.block_on(look::tools(client, &names, person))?;
                 Ok(Outcome::Shown(tools(id, &answer.tools)))
             }
-            'o' => Ok(Outcome::Run(Program::own(["mcp", "login", "--", id])?)),
+            'o' => Ok(Outcome::Run(TerminalProgram::own(["mcp", "login", "--", id])?)),
             _ => {
                 ground.block_on(edit::remove(client, &names, person, person))?;
                 person.outcome(|| format!("removed {id}")).map(Outcome::Said)

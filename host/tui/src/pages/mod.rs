@@ -15,7 +15,7 @@ mod tests;
 
 use std::sync::Arc;
 
-pub(crate) use tasks::{Tasks as TaskPage, row as task_row};
+pub(crate) use tasks::{TasksPage as TaskPage, row as task_row};
 
 use crate::app::Tab;
 use crate::page::{PLUGINS, PageAbout};
@@ -44,15 +44,15 @@ const fn words(about: &PageAbout) -> (&'static str, &'static str) {
 pub(crate) fn all(plugins: Tab) -> Vec<Tab> {
     vec![
         Tab::page(Arc::new(dashboard::Dashboard::default())),
-        Tab::page(Arc::new(tasks::Tasks)),
-        Tab::page(Arc::new(processes::Processes::default())),
+        Tab::page(Arc::new(tasks::TasksPage)),
+        Tab::page(Arc::new(processes::ProcessesPage::default())),
         Tab::page(Arc::new(mcp::McpServers)),
-        Tab::page(Arc::new(providers::Providers)),
+        Tab::page(Arc::new(providers::ProvidersPage)),
         Tab::page(Arc::new(history::History)),
         plugins,
         Tab::page(Arc::new(sync::Sync)),
-        Tab::page(Arc::new(status::Status)),
-        Tab::page(Arc::new(events::Events)),
-        Tab::page(Arc::new(sources::Sources)),
+        Tab::page(Arc::new(status::StatusPage)),
+        Tab::page(Arc::new(events::EventsPage)),
+        Tab::page(Arc::new(sources::SourcesPage)),
     ]
 }

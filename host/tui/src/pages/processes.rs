@@ -18,7 +18,7 @@ use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row}
 use crate::paint::{Fact, Tone};
 use crate::person::AtScreen;
 use crate::progress::said;
-use crate::screen::Program;
+use crate::screen::TerminalProgram;
 
 /// How many lines of output are shown.
 const LINES: usize = 300;
@@ -27,12 +27,12 @@ const LINES: usize = 300;
 const MORE: usize = 10_000;
 
 /// The processor time that a process had used, in milliseconds, and when that was looked at.
-type Used = (Instant, u64);
+type UsedTime = (Instant, u64);
 
 /// The page of processes.
 #[derive(Default)]
-pub(crate) struct Processes {
-    used: Mutex<HashMap<String, Used>>,
+pub(crate) struct ProcessesPage {
+    used: Mutex<HashMap<String, UsedTime>>,
 }
 
 /// Returns what manages the processes of the client's project.
@@ -73,7 +73,7 @@ pub(super) static ABOUT: PageAbout = PageAbout {
     is_searched: false,
 };
 
-impl Page for Processes {
+impl Page for ProcessesPage {
     fn about(&self) -> &'static PageAbout {
         &ABOUT
     }
@@ -117,8 +117,8 @@ impl Page for Processes {
             'u' => started(ground.block_on(manager.start(&[], person, person))?)?,
             'x' => stopped(&manager, &ids)?,
             'D' => stopped(&manager, &[])?,
-            'a' => return Ok(Outcome::Run(Program::own(["process", "attach", "--", id])?)),
-            'e' => return Ok(Outcome::Run(Program::own(["process", "edit"])?)),
+            'a' => return Ok(Outcome::Run(TerminalProgram::own(["process", "attach", "--", id])?)),
+            'e' => return Ok(Outcome::Run(TerminalProgram::own(["process", "edit"])?)),
             _ => {
                 let log = manager.log(id).map_err(|e| said(&e))?;
                 let (last, count) = log.so_far(FollowFrom::Start).and_then(newest).map_err(|e| e.to_string())?;

@@ -21,7 +21,7 @@ use crate::progress::said;
 const POOL: &str = "pool:";
 
 /// The page of providers.
-pub(crate) struct Providers;
+pub(crate) struct ProvidersPage;
 
 fn verbs(ground: &Ground) -> Result<Verbs, String> {
     ground.client.providers().map_err(|e| said(&e))
@@ -55,7 +55,7 @@ pub(super) static ABOUT: PageAbout = PageAbout {
     is_searched: false,
 };
 
-impl Page for Providers {
+impl Page for ProvidersPage {
     fn about(&self) -> &'static PageAbout {
         &ABOUT
     }

@@ -17,7 +17,7 @@ use crate::progress::said;
 const REGISTRY: &str = "registry:";
 
 /// The page of marketplaces and registries.
-pub(crate) struct Sources;
+pub(crate) struct SourcesPage;
 
 fn markets(ground: &Ground) -> Result<Markets, String> {
     ground.client.markets().map_err(|e| said(&e))
@@ -52,7 +52,7 @@ pub(super) static ABOUT: PageAbout = PageAbout {
     is_searched: false,
 };
 
-impl Page for Sources {
+impl Page for SourcesPage {
     fn about(&self) -> &'static PageAbout {
         &ABOUT
     }

@@ -16,10 +16,10 @@ use crate::paint::{Fact, Tone};
 use crate::progress::said;
 
 /// The page of the state of everything.
-pub(crate) struct Status;
+pub(crate) struct StatusPage;
 
 /// A part of the state, with what is known of it.
-pub(super) struct Part {
+pub(super) struct StatePart {
     pub(super) name: String,
     pub(super) state: &'static str,
     pub(super) tone: Tone,
@@ -27,7 +27,7 @@ pub(super) struct Part {
     pub(super) facts: Vec<Fact>,
 }
 
-impl Part {
+impl StatePart {
     fn new(name: impl Into<String>, state: &'static str, tone: Tone, about: String) -> Self {
         let name = name.into();
         let facts = vec![Fact::title(&name), Fact::new("", &about)];
@@ -52,13 +52,13 @@ pub(super) static ABOUT: PageAbout = PageAbout {
     is_searched: false,
 };
 
-impl Page for Status {
+impl Page for StatusPage {
     fn about(&self) -> &'static PageAbout {
         &ABOUT
     }
 
     fn list(&self, ground: &Ground, _: &str) -> Result<Listed, String> {
-        Ok(Listed::of(parts(ground).iter().map(Part::row).collect(), []))
+        Ok(Listed::of(parts(ground).iter().map(StatePart::row).collect(), []))
     }
 
     fn detail(&self, ground: &Ground, id: &str) -> Detail {
@@ -68,25 +68,25 @@ impl Page for Status {
 }
 
 /// Looks at all parts. One that can't be read stops no other.
-fn parts(ground: &Ground) -> Vec<Part> {
+fn parts(ground: &Ground) -> Vec<StatePart> {
     let home = ground.home();
     let mut parts = vec![own(ground)];
     let clis = detect(&Search::around(home.around()), Some(home));
     parts.extend(clis.iter().map(|cli| installed(&CliDetails::of(cli), last_known(home, cli).as_ref())));
     match tasks::status(home, true) {
         Ok((status, _)) => parts.extend(running(&status)),
-        Err(e) => parts.push(Part::new("tasks", "unreadable", Tone::Bad, said(&e))),
+        Err(e) => parts.push(StatePart::new("tasks", "unreadable", Tone::Bad, said(&e))),
     }
     parts.extend((ground.doctor)(home).parts.iter().map(checked));
     parts
 }
 
-fn own(ground: &Ground) -> Part {
+fn own(ground: &Ground) -> StatePart {
     match ground.block_on(Update::look(false)) {
-        Err(why) => Part::new("aiw", "unknown", Tone::Bad, why),
+        Err(why) => StatePart::new("aiw", "unknown", Tone::Bad, why),
         Ok(update) => {
             let about = format!("{}, installed by {}", update.version, update.installed_by.as_str());
-            let mut part = Part::new("aiw", "runs", Tone::Good, about);
+            let mut part = StatePart::new("aiw", "runs", Tone::Good, about);
             part.facts.push(Fact::new("path", update.path.display().to_string()));
             part.facts.push(Fact::new("update", &update.update));
             part.facts.push(Fact::new("home", ground.home().root().display().to_string()));
@@ -95,39 +95,40 @@ fn own(ground: &Ground) -> Part {
     }
 }
 
-pub(super) fn installed(cli: &CliDetails, news: Option<&CliNews>) -> Part {
+pub(super) fn installed(cli: &CliDetails, news: Option<&CliNews>) -> StatePart {
     let CliDetails { summary, real_path, install_command } = cli;
     let Some(path) = &summary.path else {
-        let mut part = Part::new(summary.kind, "missing", Tone::Plain, format!("not installed: `{install_command}`"));
+        let mut part =
+            StatePart::new(summary.kind, "missing", Tone::Plain, format!("not installed: `{install_command}`"));
         part.facts.push(Fact::new("install", install_command));
         return part;
     };
     let version = summary.version.as_deref().unwrap_or("of an unknown version");
     let newer = news.map(|news| format!(" ({} is out)", news.newest)).unwrap_or_default();
-    let mut part = Part::new(summary.kind, "installed", Tone::Good, format!("{version}{newer}  {path}"));
+    let mut part = StatePart::new(summary.kind, "installed", Tone::Good, format!("{version}{newer}  {path}"));
     part.facts.extend(news.and_then(|news| news.update.as_ref()).map(|update| Fact::new("update", update)));
     part.facts.extend(summary.install.map(|by| Fact::new("by", by)));
     part.facts.extend(real_path.as_ref().filter(|real| *real != path).map(|real| Fact::new("file", real)));
     part
 }
 
-pub(super) fn running(status: &TaskStatus) -> Vec<Part> {
+pub(super) fn running(status: &TaskStatus) -> Vec<StatePart> {
     let counts = &status.counts;
     let about = format!("{} running, {} queued, {} unread", counts.running, counts.queued, counts.unread);
-    let mut parts = vec![Part::new("tasks", if counts.running > 0 { "run" } else { "idle" }, Tone::Plain, about)];
+    let mut parts = vec![StatePart::new("tasks", if counts.running > 0 { "run" } else { "idle" }, Tone::Plain, about)];
     if let Some(line) = status.resident.as_ref().and_then(ResidentState::line) {
         let is_awake = status.resident.as_ref().is_some_and(|resident| resident.awake);
         let (state, tone) = if is_awake { ("awake", Tone::Good) } else { ("asleep", Tone::Warn) };
-        parts.push(Part::new("resident", state, tone, line));
+        parts.push(StatePart::new("resident", state, tone, line));
     }
     if let Some(sum) = &status.today {
         let used = format!("{} tokens read, {} written, {}", tokens(sum.read()), tokens(sum.output), sum.cost());
-        parts.push(Part::new("today", "used", Tone::Plain, used));
+        parts.push(StatePart::new("today", "used", Tone::Plain, used));
     }
     parts
 }
 
-pub(super) fn checked(part: &CheckedPart) -> Part {
+pub(super) fn checked(part: &CheckedPart) -> StatePart {
     let count = part.problems.len();
     let (state, tone) = if count == 0 { ("ok", Tone::Good) } else { ("problems", Tone::Bad) };
     let about = match part.problems.first() {
@@ -135,7 +136,7 @@ pub(super) fn checked(part: &CheckedPart) -> Part {
         Some(first) => format!("{}: {}", counted(count, "problem"), first.problem),
     };
     // The doctor checks tasks and processes by names of their own.
-    let mut shown = Part::new(format!("check: {}", part.name), state, tone, about);
+    let mut shown = StatePart::new(format!("check: {}", part.name), state, tone, about);
     shown.facts = vec![Fact::title(part.name), Fact::new("", &part.summary)];
     for found in &part.problems {
         shown.facts.push(Fact::new("problem", &found.problem).toned(Tone::Bad));

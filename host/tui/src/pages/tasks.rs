@@ -15,13 +15,13 @@ use crate::page::{Action, Column, Detail, Listed, Outcome, Page, PageAbout, Row}
 use crate::paint::{Fact, Tone};
 use crate::person::AtScreen;
 use crate::progress::said;
-use crate::screen::Program;
+use crate::screen::TerminalProgram;
 
 /// How many lines of a log are shown.
 const LINES: usize = 300;
 
 /// The page of tasks.
-pub(crate) struct Tasks;
+pub(crate) struct TasksPage;
 
 fn everywhere(ground: &Ground) -> Result<&aiw_tasks::Tasks, String> {
     ground.client.everywhere().map_err(|e| said(&e))
@@ -55,7 +55,7 @@ pub(super) static ABOUT: PageAbout = PageAbout {
     is_searched: false,
 };
 
-impl Page for Tasks {
+impl Page for TasksPage {
     fn about(&self) -> &'static PageAbout {
         &ABOUT
     }
@@ -90,7 +90,7 @@ impl Page for Tasks {
             }
             'r' => {
                 tasks::resume(tasks, id).map_err(|e| said(&e))?;
-                Ok(Outcome::Run(Program::own(["task", "resume", id])?))
+                Ok(Outcome::Run(TerminalProgram::own(["task", "resume", id])?))
             }
             'd' => {
                 tasks::remove(tasks, &[id.to_owned()], person).map_err(|e| said(&e))?;

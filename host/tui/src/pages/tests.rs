@@ -23,7 +23,7 @@ use crate::app::tests::shots;
 use crate::page::{Detail, Listed, Outcome, Page, Row};
 use crate::paint::Fact;
 use crate::person::AtScreen;
-use crate::screen::Program;
+use crate::screen::TerminalProgram;
 
 fn task(n: u64, state: ProcessState, prompt: &str) -> Task {
     let about = TaskDescription {
@@ -125,7 +125,7 @@ fn the_tasks() {
     let lines = ["the first line"; 70].into_iter().chain(["the last line"]);
     let detail = Detail { logs: Some("/srv".into()), ..without_times(tasks::detail(&tasks()[0])).with_lines(lines) };
     let listed = Listed::of(rows, ["a task can't be shown: its record is damaged".to_owned()]);
-    assert_snapshot!(shots(Arc::new(tasks::Tasks), &listed, &detail));
+    assert_snapshot!(shots(Arc::new(tasks::TasksPage), &listed, &detail));
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn the_processes() {
     let all = processes();
     let rows = all.iter().map(|one| processes::row(one, one.pid.map(|_| 12.4))).collect();
     let detail = processes::detail(&all[0]).with_lines(["> shop@1.0.0 dev", "\tready on :5432"]);
-    assert_snapshot!(shots(Arc::new(processes::Processes::default()), &Listed::of(rows, []), &detail));
+    assert_snapshot!(shots(Arc::new(processes::ProcessesPage::default()), &Listed::of(rows, []), &detail));
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn the_providers() {
     ];
     let detail =
         Detail::of(vec![Fact::title("router: OpenRouter"), Fact::new("secret", "token: `router` in the vault")]);
-    assert_snapshot!(shots(Arc::new(providers::Providers), &Listed::of(rows, []), &detail));
+    assert_snapshot!(shots(Arc::new(providers::ProvidersPage), &Listed::of(rows, []), &detail));
 }
 
 #[test]
@@ -256,12 +256,12 @@ fn the_status() {
     };
     let parts =
         [status::installed(&cli("claude", Some("2.1.0")), Some(&news)), status::installed(&cli("codex", None), None)];
-    let parts: Vec<status::Part> =
+    let parts: Vec<status::StatePart> =
         parts.into_iter().chain(status::running(&seen)).chain(checks.iter().map(status::checked)).collect();
     let detail = Detail::of(parts.last().unwrap().facts.clone());
     assert_snapshot!(shots(
-        Arc::new(status::Status),
-        &Listed::of(parts.iter().map(status::Part::row).collect(), []),
+        Arc::new(status::StatusPage),
+        &Listed::of(parts.iter().map(status::StatePart::row).collect(), []),
         &detail
     ));
 }
@@ -281,7 +281,7 @@ fn the_events() {
     ];
     let rows = all.iter().map(events::row).collect();
     let detail = Detail::of(vec![Fact::title("process web started")]);
-    assert_snapshot!(shots(Arc::new(events::Events), &Listed::of(rows, []), &detail));
+    assert_snapshot!(shots(Arc::new(events::EventsPage), &Listed::of(rows, []), &detail));
 }
 
 #[test]
@@ -292,14 +292,14 @@ fn each_screen_has_a_word_a_command_and_keys_that_no_other_meaning_has() {
     assert!(named.iter().all(|(_, command)| command.starts_with("aiw ")));
     let pages: [&dyn Page; 9] = [
         &dashboard::Dashboard::default(),
-        &tasks::Tasks,
-        &processes::Processes::default(),
+        &tasks::TasksPage,
+        &processes::ProcessesPage::default(),
         &mcp::McpServers,
-        &providers::Providers,
+        &providers::ProvidersPage,
         &history::History,
         &sync::Sync,
-        &status::Status,
-        &events::Events,
+        &status::StatusPage,
+        &events::EventsPage,
     ];
     for page in pages {
         let keys: Vec<char> = page.about().actions.iter().map(|action| action.key).collect();
@@ -317,7 +317,7 @@ fn a_fresh_home_is_offered_what_sets_it_up_and_nothing_that_needs_a_store() {
     let action = page.about().actions.iter().find(|action| start.keys.contains(action.key)).unwrap();
     assert_eq!((start.keys.len(), action.name), (1, "set up"));
     let Ok(Outcome::Run(program)) = page.act(&ground, action.key, "start", &person) else { panic!("it runs nothing") };
-    assert_eq!(program, Program::own(["init"]).unwrap());
+    assert_eq!(program, TerminalProgram::own(["init"]).unwrap());
     let listed = sync::Sync.list(&ground, "").unwrap();
     assert!(sync::Sync.about().actions.iter().all(|action| listed.idle.contains(action.key)), "{listed:?}");
     assert!(listed.rows[0].cells[2].contains("aiw sync init FAR-END"), "{listed:?}");
