@@ -21,7 +21,7 @@ const MOST_FILE: u64 = 64 << 20;
 
 /// A file that changes.
 #[derive(Debug, Clone)]
-pub(crate) struct FileChange {
+pub(crate) struct TravelChange {
     pub(crate) path: SyncPath,
     pub(crate) old: Option<FileContent>,
     pub(crate) new: Option<FileContent>,
@@ -42,7 +42,7 @@ pub(crate) struct ChangeRecord {
     pub(crate) time: String,
     /// The verb: `pull`, `restore`.
     pub(crate) what: String,
-    files: Vec<ChangedFile>,
+    files: Vec<RecordedChange>,
     /// The state before and after it.
     pub(crate) before: MergedState,
     after: MergedState,
@@ -51,7 +51,7 @@ pub(crate) struct ChangeRecord {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct ChangedFile {
+struct RecordedChange {
     path: SyncPath,
     place: PathBuf,
     old: Option<KeptFile>,
@@ -93,7 +93,7 @@ pub(crate) fn apply(
     roots: &Roots,
     state: &mut SyncState,
     what: &str,
-    files: &[FileChange],
+    files: &[TravelChange],
     after: MergedState,
 ) -> Result<Applied, SyncError> {
     let home = secrets.home;
@@ -124,7 +124,7 @@ fn write_down(
     state: &SyncState,
     id: &str,
     what: &str,
-    files: &[FileChange],
+    files: &[TravelChange],
     after: MergedState,
 ) -> Result<ChangeRecord, SyncError> {
     let kept = directory.change(id);
@@ -154,7 +154,7 @@ fn write_down(
             mode => mode & !0o111,
         };
         let new = file.new.as_ref().map(|new| keep(&new.bytes, new_mode(new.executable))).transpose()?;
-        record.files.push(ChangedFile { path: file.path.clone(), place, old, new });
+        record.files.push(RecordedChange { path: file.path.clone(), place, old, new });
     }
     write_record(directory, &record)?;
     Ok(record)
@@ -175,7 +175,7 @@ fn take(
     state: &mut SyncState,
     secrets: Option<&SealedSecrets<'_>>,
 ) -> Result<(), SyncError> {
-    let is_it = |file: &&ChangedFile| is_sealed(&file.path) && applied.changed.contains(&file.path);
+    let is_it = |file: &&RecordedChange| is_sealed(&file.path) && applied.changed.contains(&file.path);
     let (Some(secrets), Some(file)) = (secrets, record.files.iter().find(is_it)) else { return Ok(()) };
     let bytes = |kept: &Option<KeptFile>| {
         let read = |kept: &KeptFile| read_capped(&directory.change(&record.id).join(&kept.sha256), MOST_FILE);
@@ -345,7 +345,7 @@ fn carry_out(home: &Home, directory: &SyncDirectory, record: &ChangeRecord, undo
     let is_own = record.files.iter().any(|file| file.path.root == SyncRoot::Aiw);
     let _lock = if is_own { Some(home.lock()?) } else { None };
     let mut applied = Applied::default();
-    let mut files: Vec<&ChangedFile> = record.files.iter().collect();
+    let mut files: Vec<&RecordedChange> = record.files.iter().collect();
     if undo {
         // A disk that had room for the change has room for its end, from there to its beginning.
         files.reverse();
@@ -388,7 +388,7 @@ fn carry_out(home: &Home, directory: &SyncDirectory, record: &ChangeRecord, undo
 fn put(
     directory: &SyncDirectory,
     record: &ChangeRecord,
-    file: &ChangedFile,
+    file: &RecordedChange,
     to: Option<&KeptFile>,
 ) -> Result<(), SyncError> {
     let failed = |action: &'static str, source: io::Error| HomeError::Io { action, path: file.place.clone(), source };

@@ -16,7 +16,7 @@ mod xml;
 
 pub use address::FarAddress;
 pub use end::{FarContext, FarEnd, FarObject};
-pub(crate) use end::{Found, check_kept, check_name, check_object, is_object_name};
+pub(crate) use end::{FoundObjects, check_kept, check_name, check_object, is_object_name};
 pub use error::FarError;
 pub use limits::{MAX_NAMES, MAX_OBJECT, MAX_OBJECTS};
 pub(crate) use s3::SECRET as S3_SECRET;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::content::{KeyRules, top_level_keys, travelling};
 use crate::made::Made;
 use crate::place::{Roots, SyncPath, SyncRoot};
-use crate::snapshot::{FileContent, Files, MOST_FILES};
+use crate::snapshot::{FileContent, MOST_FILES, MachineFiles};
 use crate::travel::{Scope, TravelRow};
 
 /// The most bytes of a file that travels.
@@ -32,9 +32,9 @@ const YOUNG: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub(crate) struct Gathered {
     /// As they are.
-    pub(crate) local: Files,
+    pub(crate) local: MachineFiles,
     /// The part of each that travels.
-    pub(crate) files: Files,
+    pub(crate) files: MachineFiles,
     /// The patterns of what is known of this machine.
     pub(crate) covers: Vec<String>,
     /// Paths of which nothing is known: they count as deleted nowhere.

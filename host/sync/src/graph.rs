@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::object::ObjectName;
 use crate::place::SyncPath;
-use crate::snapshot::{Clock, Seen, Snapshot, is_in};
+use crate::snapshot::{Clock, SeenSnapshot, Snapshot, is_in};
 use crate::travel::{is_covered, is_within};
 
 /// The objects of a store, by machine and counter.
@@ -83,7 +83,7 @@ impl Listing {
 
     /// Compares the list with what is known: no machine has an older newest snapshot than before, and none another one.
     pub(crate) fn check(&self, known: &Clock) -> Result<(), Doubt> {
-        for (machine, Seen { counter, digest }) in known {
+        for (machine, SeenSnapshot { counter, digest }) in known {
             let (machine, counter) = (machine.clone(), *counter);
             let newest = self.there.get(&machine).and_then(|counters| counters.keys().next_back());
             if newest.is_none_or(|newest| *newest < counter) {
@@ -229,7 +229,7 @@ pub(crate) fn meeting<'a>(
         let mut below = Vec::new();
         for other in beside {
             below = common(listing, &clock, &other.clock());
-            clock = below.iter().map(|name| (name.machine.clone(), Seen::from(*name))).collect();
+            clock = below.iter().map(|name| (name.machine.clone(), SeenSnapshot::from(*name))).collect();
         }
         level = heads(known(below)?);
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::apply::FileChange;
+use crate::apply::TravelChange;
 use crate::content::{
     ContentChoice, ContentConflict, KeyChange, KeyRules, Resolved, Versions, arriving, merge, travelling,
 };
@@ -14,8 +14,8 @@ use crate::graph::{Speakers, common, hold, joined, speaks};
 use crate::object::ObjectName;
 use crate::place::{Roots, SyncPath};
 use crate::snapshot::{Clock, FileContent, Snapshot, is_in};
-use crate::state::{Held, HeldKey, MergedState};
-use crate::store::Store;
+use crate::state::{HeldKey, HeldKeys, MergedState};
+use crate::store::SyncStore;
 use crate::travel::{Scope, TravelEffect, TravelRow};
 
 /// How many sets of snapshots are made one for a merge of one file.
@@ -23,7 +23,7 @@ const MOST_UNITED: usize = 500;
 
 /// An answer to a conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum ConflictAnswer {
     /// Mine stays, and the next pull asks again.
     Skip,
     /// Mine stays.
@@ -44,32 +44,32 @@ pub(crate) struct FoundConflict {
     pub(crate) conflict: ContentConflict,
     /// The machine that has the other value, and when it wrote it by its clock.
     pub(crate) from: String,
-    pub(crate) answer: Answer,
+    pub(crate) answer: ConflictAnswer,
     /// The other machine's version of the whole file.
     pub(crate) theirs: Option<Vec<u8>>,
 }
 
 /// The work of a pull.
 #[derive(Debug, Default)]
-pub(crate) struct Incoming {
-    pub(crate) files: Vec<FileChange>,
+pub(crate) struct PullWork {
+    pub(crate) files: Vec<TravelChange>,
     pub(crate) conflicts: Vec<FoundConflict>,
     /// Files that can't be merged, and why.
     pub(crate) unreadable: Vec<(SyncPath, String)>,
     /// Keys that are not decided once this is applied.
-    pub(crate) held: Held,
+    pub(crate) held: HeldKeys,
     /// Files of others that don't travel to this machine.
     pub(crate) ignored: usize,
 }
 
-impl Incoming {
+impl PullWork {
     /// Returns how many files it deletes.
     pub(crate) fn deleted(&self) -> usize {
         self.files.iter().filter(|file| file.new.is_none()).count()
     }
 }
 
-impl Incoming {
+impl PullWork {
     fn add(
         &mut self,
         row: &TravelRow,
@@ -80,7 +80,7 @@ impl Incoming {
     ) {
         if old != new {
             let effect = effect(row, new.as_ref(), &changes);
-            self.files.push(FileChange { path: path.clone(), old, new, changes, effect });
+            self.files.push(TravelChange { path: path.clone(), old, new, changes, effect });
         }
     }
 }
@@ -95,7 +95,7 @@ pub(crate) struct Merger<'a> {
 }
 
 /// One way through a file: what is merged there, and the keys that are looked at.
-struct Pass<'a> {
+struct MergePass<'a> {
     merged: Clock,
     only: Option<&'a [String]>,
 }
@@ -103,7 +103,7 @@ struct Pass<'a> {
 impl Merger<'_> {
     /// Reads the snapshots that the merge needs: what each head has in common with this machine, and what speaks for those that
     /// say nothing of a path.
-    pub(crate) async fn load(&self, store: &mut Store<'_>) -> Result<(), SyncError> {
+    pub(crate) async fn load(&self, store: &mut SyncStore<'_>) -> Result<(), SyncError> {
         for _ in 0..10_000 {
             let mut missing: BTreeSet<ObjectName> = BTreeSet::new();
             for path in self.paths(store) {
@@ -125,7 +125,7 @@ impl Merger<'_> {
     }
 
     /// Returns all paths that anybody has. One path of each kind would be enough to load, but they are few.
-    fn paths(&self, store: &Store<'_>) -> BTreeSet<SyncPath> {
+    fn paths(&self, store: &SyncStore<'_>) -> BTreeSet<SyncPath> {
         let theirs = store.read.values().flat_map(|snapshot| snapshot.manifest.files.keys());
         theirs.chain(self.mine.local.keys()).filter(|path| self.speaks(path)).cloned().collect()
     }
@@ -136,12 +136,12 @@ impl Merger<'_> {
     }
 
     /// Returns the ways through a file: one for each key that was not decided, and one for the rest.
-    fn passes(&self, path: &SyncPath) -> Vec<Pass<'_>> {
+    fn passes(&self, path: &SyncPath) -> Vec<MergePass<'_>> {
         let held = self.state.held.get(path).map(Vec::as_slice).unwrap_or_default();
-        let mut passes: Vec<Pass<'_>> =
-            held.iter().map(|held| Pass { merged: held.merged.clone(), only: Some(&held.key) }).collect();
+        let mut passes: Vec<MergePass<'_>> =
+            held.iter().map(|held| MergePass { merged: held.merged.clone(), only: Some(&held.key) }).collect();
         if held.iter().all(|held| !held.key.is_empty()) {
-            passes.push(Pass { merged: self.state.merged_into(path), only: None });
+            passes.push(MergePass { merged: self.state.merged_into(path), only: None });
         }
         passes
     }
@@ -150,7 +150,7 @@ impl Merger<'_> {
     /// still there.
     fn sources<'s>(
         &self,
-        store: &'s Store<'_>,
+        store: &'s SyncStore<'_>,
         path: &SyncPath,
         merged: &Clock,
         missing: &mut BTreeSet<ObjectName>,
@@ -171,7 +171,7 @@ impl Merger<'_> {
     /// both sides count as that, so that whatever differs is a conflict.
     fn bases(
         &self,
-        store: &Store<'_>,
+        store: &SyncStore<'_>,
         row: &TravelRow,
         path: &SyncPath,
         (theirs, snapshots): (&Snapshot, Option<Vec<&Snapshot>>),
@@ -198,7 +198,7 @@ impl Merger<'_> {
     /// machines that push at the same time again and again have several such snapshots each time.
     fn united(
         &self,
-        store: &Store<'_>,
+        store: &SyncStore<'_>,
         row: &TravelRow,
         path: &SyncPath,
         snapshots: &[&Snapshot],
@@ -264,8 +264,8 @@ impl Merger<'_> {
     }
 
     /// Merges everything. A conflict that has no answer is skipped.
-    pub(crate) fn merge(&self, store: &Store<'_>, answers: &BTreeMap<ConflictPlace, Answer>) -> Incoming {
-        let mut incoming = Incoming::default();
+    pub(crate) fn merge(&self, store: &SyncStore<'_>, answers: &BTreeMap<ConflictPlace, ConflictAnswer>) -> PullWork {
+        let mut incoming = PullWork::default();
         let heads = store.heads();
         let foreign = heads.iter().flat_map(|head| head.manifest.files.keys());
         incoming.ignored = foreign.filter(|path| !self.speaks(path)).count();
@@ -278,8 +278,8 @@ impl Merger<'_> {
     }
 
     /// Returns what makes the files here those of a snapshot: it has changed everything, and nothing has changed here.
-    pub(crate) fn towards(&self, snapshot: &Snapshot) -> Incoming {
-        let mut incoming = Incoming::default();
+    pub(crate) fn towards(&self, snapshot: &Snapshot) -> PullWork {
+        let mut incoming = PullWork::default();
         let paths: BTreeSet<&SyncPath> = snapshot.manifest.files.keys().chain(self.mine.local.keys()).collect();
         for path in paths.into_iter().filter(|path| self.speaks(path) && crate::graph::speaks_of(snapshot, path)) {
             let Some(row) = self.scope.travels(path) else { continue };
@@ -296,11 +296,11 @@ impl Merger<'_> {
 
     fn file(
         &self,
-        store: &Store<'_>,
+        store: &SyncStore<'_>,
         row: &TravelRow,
         path: SyncPath,
-        answers: &BTreeMap<ConflictPlace, Answer>,
-        incoming: &mut Incoming,
+        answers: &BTreeMap<ConflictPlace, ConflictAnswer>,
+        incoming: &mut PullWork,
     ) {
         let old = self.mine.local.get(&path).cloned();
         let (mut new, mut changes, mut held) = (old.clone(), Vec::new(), Vec::new());
@@ -314,7 +314,7 @@ impl Merger<'_> {
                     Ok(merged) => {
                         new = merged.new;
                         changes.extend(merged.changes);
-                        let skipped = merged.conflicts.iter().filter(|found| found.answer == Answer::Skip);
+                        let skipped = merged.conflicts.iter().filter(|found| found.answer == ConflictAnswer::Skip);
                         held.extend(
                             skipped.map(|found| HeldKey { key: found.place.1.clone(), merged: pass.merged.clone() }),
                         );
@@ -346,7 +346,7 @@ impl Merger<'_> {
     }
 
     /// Whether a key is looked at in one way through a file.
-    fn key_travels(&self, row: &TravelRow, path: &SyncPath, pass: &Pass<'_>, key: &[String]) -> Option<bool> {
+    fn key_travels(&self, row: &TravelRow, path: &SyncPath, pass: &MergePass<'_>, key: &[String]) -> Option<bool> {
         let travels = key_travels(row, &self.mine.stays, key);
         match pass.only {
             Some(only) if !only.is_empty() => match (key.starts_with(only), only.starts_with(key)) {
@@ -376,7 +376,7 @@ impl Merger<'_> {
         theirs: &Snapshot,
         bases: &[Option<(&[u8], bool)>],
         travels: &dyn Fn(&[String]) -> Option<bool>,
-        answers: &BTreeMap<ConflictPlace, Answer>,
+        answers: &BTreeMap<ConflictPlace, ConflictAnswer>,
     ) -> Result<MergedFile, String> {
         let is_set = |key: &[String]| row.is_set(key);
         let rules = KeyRules { travels, is_set: &is_set };
@@ -392,7 +392,7 @@ impl Merger<'_> {
         let snapshot = theirs.name.to_string();
         let answer = |conflict: &ContentConflict| {
             let place = (path.clone(), conflict.key.clone(), snapshot.clone());
-            answers.get(&place).cloned().unwrap_or(Answer::Skip)
+            answers.get(&place).cloned().unwrap_or(ConflictAnswer::Skip)
         };
         let conflicts: Vec<FoundConflict> = merging
             .conflicts()
@@ -406,9 +406,9 @@ impl Merger<'_> {
             })
             .collect();
         let resolved = merging.resolve(&mut |conflict| match answer(conflict) {
-            Answer::Theirs => ContentChoice::Theirs,
-            Answer::Edited(value) => ContentChoice::Edited(value),
-            Answer::Skip | Answer::Mine => ContentChoice::Mine,
+            ConflictAnswer::Theirs => ContentChoice::Theirs,
+            ConflictAnswer::Edited(value) => ContentChoice::Edited(value),
+            ConflictAnswer::Skip | ConflictAnswer::Mine => ContentChoice::Mine,
         });
         let bytes = match resolved.map_err(|e| e.to_string())? {
             Resolved::Unchanged => mine.map(|file| file.bytes.clone()),
@@ -444,7 +444,7 @@ fn own(snapshot: &Snapshot, path: &SyncPath) -> Option<FileContent> {
 
 /// Returns those of snapshots and their ancestors that speak for a path.
 fn speakers<'s>(
-    store: &'s Store<'_>,
+    store: &'s SyncStore<'_>,
     path: &SyncPath,
     from: &[&'s Snapshot],
     missing: &mut BTreeSet<ObjectName>,
@@ -456,7 +456,7 @@ fn speakers<'s>(
 
 /// Returns the snapshots that have what two states have in common of a path; `None` if some are gone.
 fn before<'s>(
-    store: &'s Store<'_>,
+    store: &'s SyncStore<'_>,
     path: &SyncPath,
     one: &Clock,
     other: &Clock,

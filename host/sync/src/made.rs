@@ -9,7 +9,7 @@ use std::path::Path;
 
 use aiw_home::{Home, HomeError, Lock, Mode, make_private_dir, read_capped, replace};
 
-pub(crate) use secrets::{SealedSecrets, Taken, is_sealed, lost_secrets};
+pub(crate) use secrets::{SealedDigests, SealedSecrets, is_sealed, lost_secrets};
 pub use wishes::SyncWish;
 pub(crate) use wishes::{missing, wished};
 

@@ -32,26 +32,26 @@ const CONTENTS: &str = "f/";
 
 /// A snapshot of a machine, as another one names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Seen {
+pub(crate) struct SeenSnapshot {
     /// Its number among those of the machine.
     pub(crate) counter: u64,
     /// The digest of its object.
     pub(crate) digest: String,
 }
 
-impl From<&ObjectName> for Seen {
+impl From<&ObjectName> for SeenSnapshot {
     fn from(name: &ObjectName) -> Self {
         Self { counter: name.counter, digest: name.digest.clone() }
     }
 }
 
 /// The newest snapshot that is known of each machine.
-pub(crate) type Clock = BTreeMap<String, Seen>;
+pub(crate) type Clock = BTreeMap<String, SeenSnapshot>;
 
 /// The description of a snapshot, within it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Manifest {
+pub(crate) struct SnapshotManifest {
     /// The form of the archive.
     pub(crate) format: u64,
     /// The machine, as its person calls it.
@@ -93,13 +93,13 @@ pub(crate) struct FileContent {
 }
 
 /// The files of a machine by path.
-pub(crate) type Files = BTreeMap<SyncPath, FileContent>;
+pub(crate) type MachineFiles = BTreeMap<SyncPath, FileContent>;
 
 /// A snapshot that was read.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) name: ObjectName,
-    pub(crate) manifest: Manifest,
+    pub(crate) manifest: SnapshotManifest,
     contents: BTreeMap<String, Vec<u8>>,
 }
 
@@ -118,7 +118,7 @@ impl Snapshot {
     /// Returns the clock with this snapshot in it.
     pub(crate) fn clock(&self) -> Clock {
         let mut clock = self.manifest.seen.clone();
-        clock.insert(self.name.machine.clone(), Seen::from(&self.name));
+        clock.insert(self.name.machine.clone(), SeenSnapshot::from(&self.name));
         clock
     }
 }
@@ -138,7 +138,7 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
 /// # Errors
 ///
 /// The end of a sentence about the snapshot.
-pub(crate) fn pack(manifest: &Manifest, files: &Files) -> Result<Vec<u8>, String> {
+pub(crate) fn pack(manifest: &SnapshotManifest, files: &MachineFiles) -> Result<Vec<u8>, String> {
     let total: usize = files.values().map(|file| file.bytes.len()).sum();
     if files.len() > MOST_FILES {
         return Err(format!("has more than {MOST_FILES} files"));
@@ -216,20 +216,20 @@ pub(crate) fn unpack(name: ObjectName, packed: &[u8]) -> Result<Snapshot, String
     Ok(Snapshot { name, manifest, contents })
 }
 
-fn read_manifest(text: &[u8]) -> Result<Manifest, String> {
+fn read_manifest(text: &[u8]) -> Result<SnapshotManifest, String> {
     #[derive(Deserialize)]
-    struct Form {
+    struct ManifestFormat {
         format: u64,
     }
     let wrong = |e: serde_json::Error| {
         format!("has a manifest that can't be read: {}", aiw_core::one_line(&e.to_string(), 160))
     };
     // The form first: a newer one may have other fields.
-    let Form { format } = serde_json::from_slice(text).map_err(wrong)?;
+    let ManifestFormat { format } = serde_json::from_slice(text).map_err(wrong)?;
     if format > FORMAT {
         return Err("was written by a newer aiw; update this one".into());
     }
-    let manifest: Manifest = serde_json::from_slice(text).map_err(wrong)?;
+    let manifest: SnapshotManifest = serde_json::from_slice(text).map_err(wrong)?;
     if manifest.files.len() > MOST_FILES {
         return Err(format!("has more than {MOST_FILES} files"));
     }

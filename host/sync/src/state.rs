@@ -7,9 +7,9 @@ use aiw_home::{Home, HomeError, Mode, Turn, make_private_dir, read_capped, remov
 use serde::{Deserialize, Serialize};
 
 use crate::graph::speaks;
-use crate::made::Taken;
+use crate::made::SealedDigests;
 use crate::place::SyncPath;
-use crate::snapshot::{Clock, Seen};
+use crate::snapshot::{Clock, SeenSnapshot};
 use crate::travel::is_within;
 
 const MOST_STATE: u64 = 16 << 20;
@@ -36,8 +36,8 @@ pub(crate) struct SyncState {
     /// The part that a merge or a push moves.
     pub(crate) files: MergedState,
     /// The sealed secrets that are those of the vault.
-    #[serde(default, skip_serializing_if = "Taken::is_empty")]
-    pub(crate) secrets: Taken,
+    #[serde(default, skip_serializing_if = "SealedDigests::is_empty")]
+    pub(crate) secrets: SealedDigests,
     /// The snapshot that is being written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pushing: Option<Pushing>,
@@ -60,7 +60,7 @@ pub(crate) struct MergedState {
     pub(crate) silent: Silent,
     /// Keys that were not decided when everything else was merged.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) held: Held,
+    pub(crate) held: HeldKeys,
     /// The digests of the travelling contents that the far end has. What differs is not pushed.
     pub(crate) pushed: BTreeMap<SyncPath, String>,
 }
@@ -76,7 +76,7 @@ impl MergedState {
     }
 
     /// Returns the snapshots that are merged into any file or key.
-    pub(crate) fn all_merged(&self) -> impl Iterator<Item = (&String, &Seen)> {
+    pub(crate) fn all_merged(&self) -> impl Iterator<Item = (&String, &SeenSnapshot)> {
         let held = self.held.values().flatten().map(|held| &held.merged);
         std::iter::once(&self.merged).chain(self.silent.values()).chain(held).flatten()
     }
@@ -89,7 +89,7 @@ impl MergedState {
 }
 
 /// Keys that are not decided yet, by file.
-pub(crate) type Held = BTreeMap<SyncPath, Vec<HeldKey>>;
+pub(crate) type HeldKeys = BTreeMap<SyncPath, Vec<HeldKey>>;
 
 /// A key of a file that is not merged like the rest, or the whole file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,7 +120,7 @@ impl SyncState {
             counter: 0,
             known: Clock::new(),
             files: MergedState::default(),
-            secrets: Taken::new(),
+            secrets: SealedDigests::new(),
             pushing: None,
             change: None,
         }

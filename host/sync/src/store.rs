@@ -11,11 +11,11 @@ use crate::far::{FarEnd, FarError, MAX_OBJECT};
 use crate::graph::{Doubt, Listing, heads};
 use crate::keys::StoreKeys;
 use crate::object::{self, ObjectName};
-use crate::snapshot::{Clock, Seen, Snapshot, digest, unpack};
+use crate::snapshot::{Clock, SeenSnapshot, Snapshot, digest, unpack};
 use crate::state::{MergedState, SyncDirectory, SyncState};
 
 /// A store, with what was read of it.
-pub(crate) struct Store<'a> {
+pub(crate) struct SyncStore<'a> {
     far: &'a dyn FarEnd,
     pub(crate) keys: &'a StoreKeys,
     directory: &'a SyncDirectory,
@@ -38,7 +38,7 @@ pub(crate) async fn list(far: &dyn FarEnd) -> Result<Vec<String>, SyncError> {
     Ok(objects.into_iter().map(|object| object.name).collect())
 }
 
-impl<'a> Store<'a> {
+impl<'a> SyncStore<'a> {
     /// Looks at the far end, and refuses one that shows an older state than before.
     pub(crate) async fn look(
         far: &'a dyn FarEnd,
@@ -78,7 +78,8 @@ impl<'a> Store<'a> {
         // A record that can't be read is undone by nobody, and neither are those before it.
         let undone: Vec<MergedState> =
             records(self.directory, state).map_while(Result::ok).map(|record| record.before).collect();
-        for (machine, Seen { counter, digest }) in undone.iter().chain([&state.files]).flat_map(MergedState::all_merged)
+        for (machine, SeenSnapshot { counter, digest }) in
+            undone.iter().chain([&state.files]).flat_map(MergedState::all_merged)
         {
             let (store, machine, digest) = (self.keys.store.clone(), machine.clone(), digest.clone());
             let name = ObjectName { store, machine, counter: *counter, digest };
@@ -101,7 +102,7 @@ impl<'a> Store<'a> {
     /// Returns the newest snapshot of each machine, to be remembered.
     pub(crate) fn known(&self) -> Clock {
         let newest = self.listing.newest().into_iter();
-        newest.map(|name| (name.machine.clone(), Seen::from(name))).collect()
+        newest.map(|name| (name.machine.clone(), SeenSnapshot::from(name))).collect()
     }
 
     /// Reads snapshots that were not read yet.

@@ -28,11 +28,11 @@ use crate::far::{FarAddress, FarContext, FarEnd, open};
 use crate::gather::{Gathered, Gatherer, servers_that_stay};
 use crate::graph::{joined, speaks};
 use crate::keys::{Phrase, StoreKeys};
-use crate::made::{Made, SECRETS, SealedSecrets, Taken, WISHES, path_of, wished};
+use crate::made::{Made, SECRETS, SealedDigests, SealedSecrets, WISHES, path_of, wished};
 use crate::place::{Roots, SyncPath, SyncRoot};
-use crate::snapshot::{Clock, FileContent, Files, Snapshot, digest};
+use crate::snapshot::{Clock, FileContent, MachineFiles, Snapshot, digest};
 use crate::state::{Silent, SyncDirectory, SyncState};
-use crate::store::{Store, list};
+use crate::store::{SyncStore, list};
 use crate::travel::Scope;
 
 /// The name of the phrase in the vault.
@@ -97,7 +97,7 @@ impl Synchronizer {
     /// Returns what synchronization makes, as it is to be. `merged` and `seen` are snapshots that are merged here, and all heads.
     fn made(
         &self,
-        taken: &mut Taken,
+        taken: &mut SealedDigests,
         keys: Option<&StoreKeys>,
         merged: &[&Snapshot],
         seen: &[&Snapshot],
@@ -115,7 +115,7 @@ impl Synchronizer {
     }
 
     /// Writes what synchronization makes. `store` has values that others sealed.
-    fn make(&self, state: &mut SyncState, keys: &StoreKeys, store: &Store<'_>) -> Result<(), SyncError> {
+    fn make(&self, state: &mut SyncState, keys: &StoreKeys, store: &SyncStore<'_>) -> Result<(), SyncError> {
         let heads = store.heads();
         let merged: Vec<&Snapshot> = heads.iter().copied().filter(|head| head.is_in(&state.files.merged)).collect();
         let made = self.made(&mut state.secrets, Some(keys), &merged, &heads)?;
@@ -189,8 +189,8 @@ impl Synchronizer {
         keys: &'a StoreKeys,
         state: &mut SyncState,
         accept_older: bool,
-    ) -> Result<Store<'a>, SyncError> {
-        let store = Store::look(far, keys, &self.directory, state, accept_older).await?;
+    ) -> Result<SyncStore<'a>, SyncError> {
+        let store = SyncStore::look(far, keys, &self.directory, state, accept_older).await?;
         store.forget_old()?;
         let known = if accept_older { store.known() } else { joined(&store.known(), &state.known) };
         if known != state.known {
@@ -242,7 +242,7 @@ fn secret_name(name: &'static str) -> Result<SecretName, SyncError> {
 }
 
 /// Returns the digests of what contents mean: another order or format is nothing to push.
-fn digests(files: &Files, scope: &Scope) -> BTreeMap<SyncPath, String> {
+fn digests(files: &MachineFiles, scope: &Scope) -> BTreeMap<SyncPath, String> {
     let meant = |path: &SyncPath, file: &FileContent| meaning_digest(scope, path, &file.bytes, file.executable);
     files.iter().map(|(path, file)| (path.clone(), meant(path, file))).collect()
 }
@@ -304,7 +304,7 @@ fn new_roots(state: &SyncState) -> BTreeSet<SyncRoot> {
 }
 
 /// Whom a verb asks, and whom it tells.
-pub(crate) struct Talk<'a> {
+pub(crate) struct VerbTalk<'a> {
     pub(crate) ask: &'a dyn Ask,
     pub(crate) sink: &'a dyn Sink,
 }

@@ -72,7 +72,7 @@ fn part(
 
 /// A value that both sides changed.
 #[derive(Debug, Clone)]
-pub(super) struct Clash {
+pub(super) struct KeyClash {
     pub(super) path: Vec<String>,
     pub(super) base: Option<ConfigTree>,
     pub(super) mine: Option<ConfigTree>,
@@ -85,7 +85,7 @@ pub(super) struct Merged {
     /// The changes of mine.
     pub(super) edits: Vec<Edit>,
     /// The values that both sides changed.
-    pub(super) clashes: Vec<Clash>,
+    pub(super) clashes: Vec<KeyClash>,
 }
 
 type Maybe<'a> = Option<&'a ConfigTree>;
@@ -151,7 +151,7 @@ impl Merger<'_> {
 
     fn clash(&mut self, path: &[String], base: Maybe<'_>, mine: Maybe<'_>, theirs: Maybe<'_>) {
         let [base, mine, theirs] = [base, mine, theirs].map(|value| value.cloned());
-        self.merged.clashes.push(Clash { path: path.to_vec(), base, mine, theirs });
+        self.merged.clashes.push(KeyClash { path: path.to_vec(), base, mine, theirs });
     }
 
     fn take(&mut self, path: &[String], theirs: Maybe<'_>) {

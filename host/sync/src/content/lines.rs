@@ -15,7 +15,7 @@ pub(super) fn merged(base: &str, mine: &str, theirs: &str) -> Option<String> {
     if ![base, mine, theirs].into_iter().all(is_short) {
         return None;
     }
-    let ends = [base, mine, theirs].map(Ends::of);
+    let ends = [base, mine, theirs].map(LineEnds::of);
     let [Some(base_ends), Some(mine_ends), Some(their_ends)] = ends else {
         // Mixed line ends are a part of each line.
         return merged_lines(base, mine, theirs);
@@ -40,12 +40,12 @@ fn choose(base: bool, mine: bool, theirs: bool) -> bool {
 }
 
 /// How the lines of a text end.
-struct Ends {
+struct LineEnds {
     is_crlf: bool,
     has_last: bool,
 }
 
-impl Ends {
+impl LineEnds {
     /// None: not all alike.
     fn of(text: &str) -> Option<Self> {
         let all = text.matches('\n').count();

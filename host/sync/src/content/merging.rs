@@ -7,7 +7,7 @@ use aiw_home::ConfigTree;
 
 use super::difference::measured;
 use super::home_paths::HomePaths;
-use super::keys::{Clash, merged, parted, same, staying, travelling};
+use super::keys::{KeyClash, merged, parted, same, staying, travelling};
 use super::structured::{Edit, Structured, pruned};
 use super::{ContentError, ContentForm, ContentSide, KeyRules, lines};
 
@@ -64,11 +64,11 @@ pub enum Resolved {
 pub struct Merging {
     form: ContentForm,
     conflicts: Vec<ContentConflict>,
-    plan: Plan,
+    plan: MergePlan,
 }
 
 #[derive(Debug)]
-enum Plan {
+enum MergePlan {
     /// One of two whole files: without a conflict, or if mine is chosen; if theirs is.
     Whole { kept: Resolved, theirs: Resolved },
     /// Edits of the file on this machine.
@@ -116,7 +116,7 @@ impl Merging {
     /// An edited value that can't be read, or a file that can't be edited without loss.
     pub fn resolve(&self, choose: &mut dyn FnMut(&ContentConflict) -> ContentChoice) -> Result<Resolved, ContentError> {
         match &self.plan {
-            Plan::Whole { kept, theirs } => match self.conflicts.first().map(choose) {
+            MergePlan::Whole { kept, theirs } => match self.conflicts.first().map(choose) {
                 None | Some(ContentChoice::Mine) => Ok(kept.clone()),
                 Some(ContentChoice::Theirs) => Ok(theirs.clone()),
                 Some(ContentChoice::Edited(bytes)) => {
@@ -126,7 +126,7 @@ impl Merging {
                     Ok(Resolved::Write(bytes))
                 }
             },
-            Plan::Keys { mine, kept, theirs } => {
+            MergePlan::Keys { mine, kept, theirs } => {
                 let mut edits = Vec::new();
                 for (conflict, theirs) in self.conflicts.iter().zip(theirs) {
                     match choose(conflict) {
@@ -172,7 +172,7 @@ fn merge_whole(form: ContentForm, versions: &Versions<'_>) -> Merging {
     let done = |kept: Resolved| Merging {
         form,
         conflicts: Vec::new(),
-        plan: Plan::Whole { kept, theirs: Resolved::Unchanged },
+        plan: MergePlan::Whole { kept, theirs: Resolved::Unchanged },
     };
     let base = agreed(bases, |one, other| one == other);
     if mine == theirs || base == Some(theirs) || (bases.is_empty() && theirs.is_none()) {
@@ -192,7 +192,7 @@ fn merge_whole(form: ContentForm, versions: &Versions<'_>) -> Merging {
     let shown = |bytes: Option<&[u8]>| bytes.map(|bytes| shown(form, bytes));
     let conflict =
         ContentConflict { key: Vec::new(), base: shown(base.flatten()), mine: shown(mine), theirs: shown(theirs) };
-    let plan = Plan::Whole { kept: Resolved::Unchanged, theirs: take(theirs) };
+    let plan = MergePlan::Whole { kept: Resolved::Unchanged, theirs: take(theirs) };
     Merging { form, conflicts: vec![conflict], plan }
 }
 
@@ -317,7 +317,7 @@ impl<'a> Keyed<'a> {
                 (vec![conflict], theirs)
             }
         };
-        Merging { form: self.form, conflicts, plan: Plan::Whole { kept, theirs } }
+        Merging { form: self.form, conflicts, plan: MergePlan::Whole { kept, theirs } }
     }
 
     fn merge_keys(
@@ -342,7 +342,7 @@ impl<'a> Keyed<'a> {
             choices.push(here(&edit).map_err(ContentError::unreadable(ContentSide::Theirs))?);
             conflicts.push(conflict(clash));
         }
-        let plan = Plan::Keys { mine: file.text(), kept, theirs: choices };
+        let plan = MergePlan::Keys { mine: file.text(), kept, theirs: choices };
         Ok(Merging { form: self.form, conflicts, plan })
     }
 
@@ -378,7 +378,7 @@ impl<'a> Keyed<'a> {
     }
 }
 
-fn conflict(clash: &Clash) -> ContentConflict {
+fn conflict(clash: &KeyClash) -> ContentConflict {
     let shown = |value: &Option<ConfigTree>| value.as_ref().map(shown_value);
     ContentConflict {
         key: clash.path.clone(),

@@ -88,11 +88,11 @@ impl Structured {
     /// Makes changes, all or none.
     pub(super) fn apply(&mut self, edits: &[Edit]) -> Result<(), String> {
         let (length, whole) = (self.text().len(), OnceCell::new());
-        let is_too_much = |steps: &[Step<'_>]| {
-            let added: usize = steps.iter().map(Step::size).sum();
+        let is_too_much = |steps: &[Splice<'_>]| {
+            let added: usize = steps.iter().map(Splice::size).sum();
             steps.len().saturating_mul(length + added) > MAX_WORK
         };
-        let mut steps: Vec<Step<'_>> = edits.iter().flat_map(Edit::steps).collect();
+        let mut steps: Vec<Splice<'_>> = edits.iter().flat_map(Edit::steps).collect();
         if is_too_much(&steps) {
             // A list with many changes is written anew.
             let tree = self.tree()?;
@@ -108,16 +108,16 @@ impl Structured {
         Ok(())
     }
 
-    fn take(&mut self, step: &Step<'_>) -> Result<(), String> {
+    fn take(&mut self, step: &Splice<'_>) -> Result<(), String> {
         match (self, step) {
-            (Self::Json(json), Step::Set(path, value)) => json.set_tree(path, value),
-            (Self::Toml(toml), Step::Set(path, value)) => toml.set_tree(path, value),
-            (Self::Json(json), Step::Remove(path)) => json.remove(path).map(drop),
-            (Self::Toml(toml), Step::Remove(path)) => toml.remove(path).map(drop),
-            (Self::Json(json), Step::Append(path, item)) => json.append_tree(path, item),
-            (Self::Toml(toml), Step::Append(path, item)) => toml.append_tree(path, item),
-            (Self::Json(json), Step::RemoveItem(path, item)) => json.remove_tree(path, item).map(drop),
-            (Self::Toml(toml), Step::RemoveItem(path, item)) => toml.remove_tree(path, item).map(drop),
+            (Self::Json(json), Splice::Set(path, value)) => json.set_tree(path, value),
+            (Self::Toml(toml), Splice::Set(path, value)) => toml.set_tree(path, value),
+            (Self::Json(json), Splice::Remove(path)) => json.remove(path).map(drop),
+            (Self::Toml(toml), Splice::Remove(path)) => toml.remove(path).map(drop),
+            (Self::Json(json), Splice::Append(path, item)) => json.append_tree(path, item),
+            (Self::Toml(toml), Splice::Append(path, item)) => toml.append_tree(path, item),
+            (Self::Json(json), Splice::RemoveItem(path, item)) => json.remove_tree(path, item).map(drop),
+            (Self::Toml(toml), Splice::RemoveItem(path, item)) => toml.remove_tree(path, item).map(drop),
         }
     }
 
@@ -142,14 +142,14 @@ impl Structured {
 }
 
 /// One splice.
-enum Step<'a> {
+enum Splice<'a> {
     Set(&'a [String], &'a ConfigTree),
     Remove(&'a [String]),
     Append(&'a [String], &'a ConfigTree),
     RemoveItem(&'a [String], &'a ConfigTree),
 }
 
-impl Step<'_> {
+impl Splice<'_> {
     /// About how many bytes come.
     fn size(&self) -> usize {
         match self {
@@ -160,14 +160,14 @@ impl Step<'_> {
 }
 
 impl Edit {
-    fn steps(&self) -> Vec<Step<'_>> {
+    fn steps(&self) -> Vec<Splice<'_>> {
         match self {
-            Self::Set(path, value) => vec![Step::Set(path, value)],
-            Self::Remove(path) => vec![Step::Remove(path)],
+            Self::Set(path, value) => vec![Splice::Set(path, value)],
+            Self::Remove(path) => vec![Splice::Remove(path)],
             Self::Items { path, added, removed } => {
-                let removed = removed.iter().map(|item| Step::RemoveItem(path, item));
+                let removed = removed.iter().map(|item| Splice::RemoveItem(path, item));
                 // First what comes: a list that is never empty keeps its form.
-                added.iter().map(|item| Step::Append(path, item)).chain(removed).collect()
+                added.iter().map(|item| Splice::Append(path, item)).chain(removed).collect()
             }
         }
     }

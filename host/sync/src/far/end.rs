@@ -111,13 +111,13 @@ pub(crate) async fn check_kept(far: &dyn FarEnd, place: &str, name: &str, bytes:
 }
 
 /// The objects of a list that is being read.
-pub(crate) struct Found {
+pub(crate) struct FoundObjects {
     place: String,
     objects: Vec<FarObject>,
     names: usize,
 }
 
-impl Found {
+impl FoundObjects {
     pub(crate) fn new(place: &str) -> Self {
         Self { place: place.to_owned(), objects: Vec::new(), names: 0 }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aiw_home::{HomeError, blocking, create_new, make_private_dir, read_capped, remove_file, rename};
 use async_trait::async_trait;
 
-use super::{FarEnd, FarError, FarObject, Found, address, check_name, check_object};
+use super::{FarEnd, FarError, FarObject, FoundObjects, address, check_name, check_object};
 
 /// How long an object may take to be written.
 const LONGEST_WRITE: Duration = Duration::from_secs(24 * 3600);
@@ -138,7 +138,7 @@ impl Folder {
     }
 
     fn all(&self) -> Result<Vec<FarObject>, FarError> {
-        let mut found = Found::new(&address::shown(&self.path));
+        let mut found = FoundObjects::new(&address::shown(&self.path));
         let entries = match fs::read_dir(&self.path) {
             Ok(entries) => entries,
             // The parent is there, so nothing was put yet.

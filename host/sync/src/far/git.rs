@@ -16,8 +16,10 @@ use aiw_home::{Home, Mode, Turn, blocking, remove_file, replace};
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
-use super::{FarContext, FarEnd, FarError, FarObject, Found, MAX_NAMES, check_name, check_object, is_object_name};
-use program::{Ended, Program};
+use super::{
+    FarContext, FarEnd, FarError, FarObject, FoundObjects, MAX_NAMES, check_name, check_object, is_object_name,
+};
+use program::{EndedGit, GitProgram};
 
 /// The branch.
 const BRANCH: &str = "refs/heads/aiw-sync";
@@ -42,12 +44,12 @@ const MAX_TREE: u64 = 16 << 20;
 
 /// A git repository.
 pub(super) struct Git {
-    inner: Arc<Inner>,
+    inner: Arc<GitEndParts>,
 }
 
-struct Inner {
+struct GitEndParts {
     home: Home,
-    program: Program,
+    program: GitProgram,
     url: String,
     place: String,
     clone: PathBuf,
@@ -71,7 +73,7 @@ struct Blob {
 }
 
 /// A change of the tree.
-enum Change<'a> {
+enum TreeChange<'a> {
     Put(&'a str, &'a [u8]),
     Delete(&'a str),
 }
@@ -81,15 +83,15 @@ impl Git {
         let home = context.home.clone();
         let mark = hex(&Sha256::digest(url.as_bytes()));
         let clone = home.root().join("sync").join("git").join(&mark[..16]);
-        let program = Program::find(home.around(), &clone)?;
+        let program = GitProgram::find(home.around(), &clone)?;
         let (url, place) = (url.to_owned(), format!("`git:{url}`"));
-        Ok(Self { inner: Arc::new(Inner { home, program, url, place, clone, second: context.second }) })
+        Ok(Self { inner: Arc::new(GitEndParts { home, program, url, place, clone, second: context.second }) })
     }
 
     /// Runs work on the clone. One process at a time has it.
     async fn with<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Inner, &AtomicBool) -> Result<T, FarError> + Send + 'static,
+        work: impl FnOnce(&GitEndParts, &AtomicBool) -> Result<T, FarError> + Send + 'static,
     ) -> Result<T, FarError> {
         let stop = Arc::new(AtomicBool::new(false));
         let _guard = StopGuard(stop.clone());
@@ -112,8 +114,8 @@ impl Git {
     }
 }
 
-impl Inner {
-    fn run(&self, arguments: &[&str], input: &[u8], limit: u64, stop: &AtomicBool) -> Result<Ended, FarError> {
+impl GitEndParts {
+    fn run(&self, arguments: &[&str], input: &[u8], limit: u64, stop: &AtomicBool) -> Result<EndedGit, FarError> {
         self.program.run(&self.clone, arguments, input, limit, stop)
     }
 
@@ -129,7 +131,7 @@ impl Inner {
         Ok(ended.output)
     }
 
-    fn failed(&self, ended: &Ended) -> FarError {
+    fn failed(&self, ended: &EndedGit) -> FarError {
         FarError::Git { place: self.place.clone(), complaint: ended.complaint.clone() }
     }
 
@@ -219,7 +221,7 @@ impl Inner {
 
     fn all(&self, stop: &AtomicBool) -> Result<Vec<FarObject>, FarError> {
         let Some(commit) = self.fetch(stop)? else { return Ok(Vec::new()) };
-        let mut found = Found::new(&self.place);
+        let mut found = FoundObjects::new(&self.place);
         for (name, blob) in self.objects(&commit, stop)? {
             found.add(&name, Some(blob.size))?;
         }
@@ -246,17 +248,17 @@ impl Inner {
         }
         let ended = self.run(&["cat-file", "blob", &blob.id], b"", limit, stop)?;
         match ended {
-            Ended { is_too_long: true, .. } => Err(FarError::TooLarge { name: name.to_owned(), limit }),
-            Ended { succeeded: true, output, .. } => Ok(output),
+            EndedGit { is_too_long: true, .. } => Err(FarError::TooLarge { name: name.to_owned(), limit }),
+            EndedGit { succeeded: true, output, .. } => Ok(output),
             ended => Err(self.failed(&ended)),
         }
     }
 
     /// Changes the branch by one commit. If somebody else was faster, on top of theirs.
-    fn change(&self, change: &Change<'_>, stop: &AtomicBool) -> Result<(), FarError> {
+    fn change(&self, change: &TreeChange<'_>, stop: &AtomicBool) -> Result<(), FarError> {
         let blob = match change {
-            Change::Put(_, bytes) => Some(self.id(&["hash-object", "-w", "--stdin"], bytes, stop)?),
-            Change::Delete(_) => None,
+            TreeChange::Put(_, bytes) => Some(self.id(&["hash-object", "-w", "--stdin"], bytes, stop)?),
+            TreeChange::Delete(_) => None,
         };
         let mut last = None;
         let mut refusals = 0;
@@ -267,7 +269,7 @@ impl Inner {
                 None => BTreeMap::new(),
             };
             let message = match (change, &blob) {
-                (Change::Put(name, _), Some(id)) => {
+                (TreeChange::Put(name, _), Some(id)) => {
                     let entry = format!("100644 blob {id}");
                     match tree.insert(name.as_bytes().to_vec(), (entry.clone(), 0)) {
                         None => {}
@@ -276,7 +278,7 @@ impl Inner {
                     }
                     format!("Add {name}")
                 }
-                (Change::Delete(name), _) if tree.remove(name.as_bytes()).is_some() => format!("Remove {name}"),
+                (TreeChange::Delete(name), _) if tree.remove(name.as_bytes()).is_some() => format!("Remove {name}"),
                 _ => return Ok(()),
             };
             let commit = self.commit(&tree, tip.as_deref(), &message, stop)?;
@@ -341,11 +343,11 @@ impl FarEnd for Git {
         check_object(name, bytes)?;
         let (name, bytes) = (name.to_owned(), bytes.to_vec());
         // A far end takes a push only if each object has the digest that is its name.
-        self.with(move |git, stop| git.change(&Change::Put(&name, &bytes), stop)).await
+        self.with(move |git, stop| git.change(&TreeChange::Put(&name, &bytes), stop)).await
     }
 
     async fn list(&self) -> Result<Vec<FarObject>, FarError> {
-        self.with(Inner::all).await
+        self.with(GitEndParts::all).await
     }
 
     async fn get(&self, name: &str, limit: u64) -> Result<Vec<u8>, FarError> {
@@ -357,6 +359,6 @@ impl FarEnd for Git {
     async fn delete(&self, name: &str) -> Result<(), FarError> {
         check_name(name)?;
         let name = name.to_owned();
-        self.with(move |git, stop| git.change(&Change::Delete(&name), stop)).await
+        self.with(move |git, stop| git.change(&TreeChange::Delete(&name), stop)).await
     }
 }

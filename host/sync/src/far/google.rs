@@ -11,7 +11,7 @@ mod upload;
 use super::{FarContext, FarEnd, FarError};
 
 use drive::Drive;
-use files::Files;
+use files::DriveFiles;
 
 pub use device::{DeviceCode, login};
 #[cfg(test)]
@@ -20,5 +20,5 @@ pub use login::{LoginEnd, Logout, current, logout};
 
 /// Opens the far end.
 pub(super) async fn open(context: &FarContext) -> Result<Box<dyn FarEnd>, FarError> {
-    Ok(Box::new(Drive::new(Files::open(context).await?)))
+    Ok(Box::new(Drive::new(DriveFiles::open(context).await?)))
 }

@@ -19,7 +19,7 @@ const LONGEST_ASKED: u64 = 120;
 
 /// A server, and how patient one is with it.
 #[derive(Clone)]
-pub(super) struct Way {
+pub(super) struct FarServer {
     net: HttpClient,
     policy: Policy,
     second: Duration,
@@ -56,7 +56,7 @@ impl Pauses {
     }
 }
 
-impl Way {
+impl FarServer {
     pub(super) fn new(net: &HttpClient, policy: Policy, second: Duration, place: impl Into<String>) -> Self {
         Self { net: net.clone(), policy, second, place: place.into() }
     }
@@ -137,7 +137,7 @@ pub(super) fn retry_after(response: &Response) -> Option<u64> {
 /// An answer that says no may be longer than a small object.
 pub(super) const MAX_REFUSAL: u64 = 64 << 10;
 
-impl Way {
+impl FarServer {
     /// Sends a request for an object of at most so many bytes.
     pub(super) async fn read(&self, request: HttpRequest, name: &str, limit: u64) -> Result<Response, FarError> {
         let request = HttpRequest { limit: limit.max(MAX_REFUSAL), ..request };

@@ -14,9 +14,9 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::address::S3Address;
-use super::request::{MAX_REFUSAL, Way, within};
+use super::request::{FarServer, MAX_REFUSAL, within};
 use super::xml::character;
-use super::{FarContext, FarEnd, FarError, FarObject, Found, MAX_NAMES, check_kept, check_name, check_object};
+use super::{FarContext, FarEnd, FarError, FarObject, FoundObjects, MAX_NAMES, check_kept, check_name, check_object};
 
 /// The secret with the id of the key and the key.
 pub(crate) const SECRET: &str = "sync-s3";
@@ -32,7 +32,7 @@ const SIGNED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_')
 
 /// A bucket, or a part of one.
 pub(super) struct S3 {
-    way: Way,
+    way: FarServer,
     address: S3Address,
     id: String,
     key: Secret,
@@ -41,7 +41,7 @@ pub(super) struct S3 {
 }
 
 /// A request before it is signed.
-struct Wanted<'a> {
+struct UnsignedRequest<'a> {
     method: Method,
     /// The path after the bucket: `/name`, or nothing.
     name: Option<&'a str>,
@@ -62,7 +62,7 @@ impl S3 {
         let mut policy = Policy::none();
         policy.grant_url(address.endpoint.as_str());
         Ok(Self {
-            way: Way::new(&context.net, policy, context.second, place),
+            way: FarServer::new(&context.net, policy, context.second, place),
             address: address.clone(),
             id: id.to_owned(),
             key: Secret::new(key),
@@ -78,7 +78,7 @@ impl S3 {
     }
 
     /// Returns a signed request.
-    fn request(&self, wanted: &Wanted<'_>) -> Result<HttpRequest, FarError> {
+    fn request(&self, wanted: &UnsignedRequest<'_>) -> Result<HttpRequest, FarError> {
         let invalid = || FarError::Internal { what: "the address of an object" };
         let mut url = self.address.endpoint.clone();
         let path = match wanted.name {
@@ -121,7 +121,7 @@ impl S3 {
     }
 
     /// Sends a request. A server that says that this clock is wrong is asked again by its own.
-    async fn send(&self, wanted: &Wanted<'_>) -> Result<Response, FarError> {
+    async fn send(&self, wanted: &UnsignedRequest<'_>) -> Result<Response, FarError> {
         let response = self.way.send(&self.request(wanted)?).await?;
         if response.status != 403 || code(&response.body) != "RequestTimeTooSkewed" {
             return Ok(response);
@@ -141,7 +141,7 @@ impl S3 {
         }
     }
 
-    async fn page(&self, from: Option<&str>) -> Result<Page, FarError> {
+    async fn page(&self, from: Option<&str>) -> Result<S3Page, FarError> {
         let prefix = self.address.prefix.as_ref().map(|prefix| format!("{prefix}/"));
         let most = PAGE.to_string();
         let mut query = Vec::new();
@@ -149,17 +149,17 @@ impl S3 {
         query.extend([("delimiter", "/"), ("list-type", "2"), ("max-keys", &most)]);
         query.extend(prefix.as_deref().map(|prefix| ("prefix", prefix)));
         // A key has at most 1024 bytes, and the server says some 400 bytes of each.
-        let wanted = Wanted { method: Method::Get, name: None, query: &query, body: b"", limit: 8 << 20 };
+        let wanted = UnsignedRequest { method: Method::Get, name: None, query: &query, body: b"", limit: 8 << 20 };
         let response = self.send(&wanted).await?;
         match response.status {
-            200 => Page::parse(&response.body, &self.way.place),
+            200 => S3Page::parse(&response.body, &self.way.place),
             _ => Err(self.refused(&response)),
         }
     }
 
     async fn read(&self, name: &str, limit: u64) -> Result<Vec<u8>, FarError> {
         let limited = limit.max(MAX_REFUSAL);
-        let wanted = Wanted { method: Method::Get, name: Some(name), query: &[], body: b"", limit: limited };
+        let wanted = UnsignedRequest { method: Method::Get, name: Some(name), query: &[], body: b"", limit: limited };
         let response = within(self.send(&wanted).await, name, limit)?;
         match response.status {
             200 => Ok(response.body),
@@ -195,7 +195,7 @@ fn signature(key: &str, parts: &[&str], stamp: &str, scope: &str, canonical: &st
 impl FarEnd for S3 {
     async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), FarError> {
         check_object(name, bytes)?;
-        let wanted = Wanted { method: Method::Put, name: Some(name), query: &[], body: bytes, limit: 1 << 20 };
+        let wanted = UnsignedRequest { method: Method::Put, name: Some(name), query: &[], body: bytes, limit: 1 << 20 };
         let response = self.send(&wanted).await?;
         if response.status != 200 {
             return Err(self.refused(&response));
@@ -206,7 +206,7 @@ impl FarEnd for S3 {
     async fn list(&self) -> Result<Vec<FarObject>, FarError> {
         let place = &self.way.place;
         let prefix = self.key_of("");
-        let mut found = Found::new(place);
+        let mut found = FoundObjects::new(place);
         let mut token: Option<String> = None;
         for _ in 0..=MAX_NAMES / PAGE {
             let page = self.page(token.as_deref()).await?;
@@ -233,7 +233,8 @@ impl FarEnd for S3 {
 
     async fn delete(&self, name: &str) -> Result<(), FarError> {
         check_name(name)?;
-        let wanted = Wanted { method: Method::Delete, name: Some(name), query: &[], body: b"", limit: 1 << 20 };
+        let wanted =
+            UnsignedRequest { method: Method::Delete, name: Some(name), query: &[], body: b"", limit: 1 << 20 };
         let response = self.send(&wanted).await?;
         match response.status {
             200 | 204 => Ok(()),
@@ -245,13 +246,13 @@ impl FarEnd for S3 {
 
 /// A part of a list.
 #[derive(Debug, Default)]
-struct Page {
+struct S3Page {
     objects: Vec<(String, Option<u64>)>,
     is_truncated: bool,
     next: Option<String>,
 }
 
-impl Page {
+impl S3Page {
     fn parse(body: &[u8], place: &str) -> Result<Self, FarError> {
         let mut page = Self::default();
         let (mut key, mut size) = (String::new(), String::new());
@@ -358,14 +359,14 @@ mod tests {
                     <IsTruncated>true</IsTruncated><NextContinuationToken>a&amp;b</NextContinuationToken><Contents>\
                     <Key>p/s-1.age</Key><Size>7</Size><Owner><ID>x</ID></Owner></Contents><Contents><Key>q</Key></Contents>\
                     <CommonPrefixes><Prefix>p/x/</Prefix></CommonPrefixes></ListBucketResult>";
-        let page = Page::parse(text.as_bytes(), "x").unwrap();
+        let page = S3Page::parse(text.as_bytes(), "x").unwrap();
         assert_eq!(page.objects, [("p/s-1.age".to_owned(), Some(7)), ("q".to_owned(), None)]);
         assert_eq!((page.is_truncated, page.next.as_deref()), (true, Some("a&b")));
         for end in [0, 20, 200, text.len() - 1] {
-            assert!(Page::parse(&text.as_bytes()[..end], "x").is_err(), "{end}");
+            assert!(S3Page::parse(&text.as_bytes()[..end], "x").is_err(), "{end}");
         }
         for bad in ["<Error><Code>NoSuchKey</Code></Error>", "", "{}", "<!DOCTYPE x><ListBucketResult/>"] {
-            assert!(Page::parse(bad.as_bytes(), "x").is_err(), "{bad}");
+            assert!(S3Page::parse(bad.as_bytes(), "x").is_err(), "{bad}");
         }
         assert_eq!(code(b"<Error><Code>NoSuchKey</Code></Error>"), "NoSuchKey");
         assert_eq!(code(b"<html>"), "");
@@ -377,7 +378,7 @@ mod tests {
         proptest! {
             #[test]
             fn any_answer_is_read_without_panic(body in "(<ListBucketResult>|</ListBucketResult>|<Contents>|</Contents>|<Key>|</Key>|&[a-z#0-9]{1,4};|\\PC){0,40}") {
-                let _ = Page::parse(body.as_bytes(), "x");
+                let _ = S3Page::parse(body.as_bytes(), "x");
                 let _ = code(body.as_bytes());
             }
         }

@@ -14,9 +14,9 @@ use quick_xml::name::ResolveResult;
 use quick_xml::reader::NsReader;
 use url::Url;
 
-use super::request::Way;
+use super::request::FarServer;
 use super::xml::character;
-use super::{FarContext, FarEnd, FarError, FarObject, Found, check_kept, check_name, check_object};
+use super::{FarContext, FarEnd, FarError, FarObject, FoundObjects, check_kept, check_name, check_object};
 
 /// The secret with user and password.
 pub(crate) const SECRET: &str = "sync-webdav";
@@ -35,7 +35,7 @@ const WANTED: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?><d:propfind xmln
 
 /// A folder of a WebDAV server.
 pub(super) struct WebDav {
-    way: Way,
+    way: FarServer,
     folder: Url,
     login: Secret,
 }
@@ -50,7 +50,7 @@ impl WebDav {
         let login = Secret::new(format!("Basic {}", STANDARD.encode(both.expose())));
         let mut policy = Policy::none();
         policy.grant_url(url.as_str());
-        Ok(Self { way: Way::new(&context.net, policy, context.second, place), folder: url.clone(), login })
+        Ok(Self { way: FarServer::new(&context.net, policy, context.second, place), folder: url.clone(), login })
     }
 
     fn request(&self, method: Method, url: &Url) -> HttpRequest {
@@ -157,7 +157,7 @@ impl FarEnd for WebDav {
 
 /// One file or folder of a list.
 #[derive(Default)]
-struct Entry {
+struct DavEntry {
     href: String,
     /// The status of all of it.
     status: String,
@@ -167,7 +167,7 @@ struct Entry {
 
 /// Where text belongs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Field {
+enum DavField {
     Href,
     Status,
     Size,
@@ -178,8 +178,8 @@ fn objects(folder: &Url, body: &[u8], place: &str) -> Result<Vec<FarObject>, Far
     let text = std::str::from_utf8(body).map_err(|error| FarError::unreadable(place, error))?;
     let mut reader = NsReader::from_str(text);
     reader.config_mut().expand_empty_elements = true;
-    let mut found = Found::new(place);
-    let mut entry = Entry::default();
+    let mut found = FoundObjects::new(place);
+    let mut entry = DavEntry::default();
     let mut path: Vec<String> = Vec::new();
     let mut field = None;
     let mut is_whole = false;
@@ -197,12 +197,12 @@ fn objects(folder: &Url, body: &[u8], place: &str) -> Result<Vec<FarObject>, Far
                 let names: Vec<&str> = path.iter().map(String::as_str).collect();
                 field = match names[..] {
                     ["multistatus", "response"] => {
-                        entry = Entry::default();
+                        entry = DavEntry::default();
                         None
                     }
-                    ["multistatus", "response", "href"] => Some(Field::Href),
-                    ["multistatus", "response", "status"] => Some(Field::Status),
-                    ["multistatus", "response", "propstat", "prop", "getcontentlength"] => Some(Field::Size),
+                    ["multistatus", "response", "href"] => Some(DavField::Href),
+                    ["multistatus", "response", "status"] => Some(DavField::Status),
+                    ["multistatus", "response", "propstat", "prop", "getcontentlength"] => Some(DavField::Size),
                     ["multistatus", "response", "propstat", "prop", "resourcetype", "collection"] => {
                         entry.is_folder = true;
                         None
@@ -237,12 +237,12 @@ fn objects(folder: &Url, body: &[u8], place: &str) -> Result<Vec<FarObject>, Far
     Ok(found.objects())
 }
 
-fn append(entry: &mut Entry, field: Option<Field>, text: &str, place: &str) -> Result<(), FarError> {
+fn append(entry: &mut DavEntry, field: Option<DavField>, text: &str, place: &str) -> Result<(), FarError> {
     let Some(field) = field else { return Ok(()) };
     let kept = match field {
-        Field::Href => &mut entry.href,
-        Field::Status => &mut entry.status,
-        Field::Size => &mut entry.size,
+        DavField::Href => &mut entry.href,
+        DavField::Status => &mut entry.status,
+        DavField::Size => &mut entry.size,
     };
     if kept.len() + text.len() > 8192 {
         return Err(FarError::junk(place, "it holds an address that is too long"));
@@ -251,7 +251,7 @@ fn append(entry: &mut Entry, field: Option<Field>, text: &str, place: &str) -> R
     Ok(())
 }
 
-fn add(found: &mut Found, folder: &Url, entry: &Entry, place: &str) -> Result<(), FarError> {
+fn add(found: &mut FoundObjects, folder: &Url, entry: &DavEntry, place: &str) -> Result<(), FarError> {
     match entry.status.split_whitespace().nth(1) {
         None | Some("200") => {}
         // It is gone.

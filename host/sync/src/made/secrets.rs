@@ -30,7 +30,7 @@ pub(crate) fn is_sealed(path: &SyncPath) -> bool {
 }
 
 /// The sealed values that are those of the vault, by name: the digest of each.
-pub(crate) type Taken = BTreeMap<String, String>;
+pub(crate) type SealedDigests = BTreeMap<String, String>;
 
 /// The vault and its sealed copy.
 pub(crate) struct SealedSecrets<'a> {
@@ -45,7 +45,7 @@ impl SealedSecrets<'_> {
         &self,
         old: Option<&[u8]>,
         new: Option<&[u8]>,
-        taken: &mut Taken,
+        taken: &mut SealedDigests,
         lock: &Lock,
     ) -> Result<(), SyncError> {
         let (old, new) = (parsed(old), parsed(new));
@@ -87,7 +87,7 @@ impl SealedSecrets<'_> {
 
     /// Returns the file as it is to be, with what was set and removed in the vault since. `others` are values that other machines
     /// sealed: the same value has one text.
-    pub(crate) fn sealed(&self, taken: &mut Taken, others: &[Vec<u8>]) -> Result<Made, SyncError> {
+    pub(crate) fn sealed(&self, taken: &mut SealedDigests, others: &[Vec<u8>]) -> Result<Made, SyncError> {
         let before = read(self.home, SECRETS)?;
         // Nobody but a pull takes something out of it: what the vault has comes back.
         let mut file = parsed(before.as_deref()).unwrap_or_default();

@@ -21,15 +21,15 @@ pub struct SyncWish {
 }
 
 /// Names by kind. A kind that this aiw doesn't know stays in the file.
-type Names = BTreeMap<String, BTreeSet<String>>;
+type NamesByKind = BTreeMap<String, BTreeSet<String>>;
 
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct WishFile {
     /// Things that are installed on some machine.
-    wishes: Names,
+    wishes: NamesByKind,
     /// The part of it that this machine has. It stays: it tells what was installed and removed since.
     #[serde(default)]
-    here: Names,
+    here: NamesByKind,
 }
 
 /// The longest name.
@@ -65,11 +65,11 @@ fn parsed(bytes: &[u8]) -> Option<WishFile> {
 
 /// Returns all that is wished in some files.
 fn again(files: &[Vec<u8>]) -> WishFile {
-    let mut wishes = Names::new();
+    let mut wishes = NamesByKind::new();
     for (kind, names) in files.iter().filter_map(|bytes| parsed(bytes)).flat_map(|file| file.wishes) {
         wishes.entry(kind).or_default().extend(names);
     }
-    WishFile { wishes, here: Names::new() }
+    WishFile { wishes, here: NamesByKind::new() }
 }
 
 /// Returns what is wished and not installed here, by what is to be written or was.
@@ -123,7 +123,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// Returns what is installed here. `stays` are the servers of `mcp.json` whose entries mean nothing elsewhere.
-fn installed(home: &Home, stays: &BTreeSet<String>) -> Result<Names, HomeError> {
+fn installed(home: &Home, stays: &BTreeSet<String>) -> Result<NamesByKind, HomeError> {
     let plugins = home.plugins()?.all()?.into_iter().map(|(id, _)| id.to_string()).collect();
     let servers = home.registry_lock()?.all().into_iter().filter(|(key, _)| stays.contains(key));
     let servers = servers.map(|(_, server)| format!("{} {}", server.source, server.name)).collect();

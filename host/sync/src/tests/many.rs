@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::graph::{Listing, common, heads, joined, meeting, newest_first, unneeded};
 use crate::object::ObjectName;
-use crate::snapshot::{Clock, FORMAT, Files, Manifest, Seen, Snapshot, pack, unpack};
+use crate::snapshot::{Clock, FORMAT, MachineFiles, SeenSnapshot, Snapshot, SnapshotManifest, pack, unpack};
 
 #[tokio::test]
 async fn a_machine_that_pulls_seldom_still_knows_what_it_had() {
@@ -56,8 +56,8 @@ impl History {
         let machine = format!("{at:016}");
         let digest = format!("{:064}", member.counter);
         let name = ObjectName { store: "5".repeat(8), machine: machine.clone(), counter: member.counter, digest };
-        member.merged.insert(machine, Seen::from(&name));
-        let manifest = Manifest {
+        member.merged.insert(machine, SeenSnapshot::from(&name));
+        let manifest = SnapshotManifest {
             format: FORMAT,
             machine_name: "one".into(),
             // No two clocks say the same.
@@ -70,7 +70,7 @@ impl History {
             moved: None,
             files: BTreeMap::new(),
         };
-        let snapshot = unpack(name.clone(), &pack(&manifest, &Files::new()).unwrap()).unwrap();
+        let snapshot = unpack(name.clone(), &pack(&manifest, &MachineFiles::new()).unwrap()).unwrap();
         self.read.insert(name.to_string(), snapshot);
         self.all.insert(name.clone());
         self.kept.insert(name);

@@ -159,7 +159,7 @@ impl Synchronizer {
         let mut new = SyncState::new(state.far_end.clone(), id, state.machine_name.clone(), keys.store.clone());
         new.change = state.change.clone();
         let request = push::PushRequest { yes_shrink: true, ..push::PushRequest::default() };
-        let talk = super::Talk { ask, sink };
+        let talk = super::VerbTalk { ask, sink };
         sink.step("writing the first snapshot of the new store".into());
         // Nothing here changes before it is there: until then, the old store goes on.
         let pushed = self.push_to(&mut new, &keys, &*far, &request, &talk, false).await?;

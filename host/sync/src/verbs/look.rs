@@ -19,7 +19,7 @@ use crate::made::{SECRETS, missing};
 use crate::object::ObjectName;
 use crate::place::SyncPath;
 use crate::snapshot::{Snapshot, is_in};
-use crate::store::{Store, short};
+use crate::store::{SyncStore, short};
 use crate::travel::travel_rows;
 
 /// How many snapshots are listed.
@@ -112,7 +112,7 @@ impl Synchronizer {
     }
 
     /// Finds a snapshot by its name or the beginning of it; the newest one without a name.
-    pub(super) async fn find(&self, store: &mut Store<'_>, name: Option<&str>) -> Result<Snapshot, SyncError> {
+    pub(super) async fn find(&self, store: &mut SyncStore<'_>, name: Option<&str>) -> Result<Snapshot, SyncError> {
         let missing = || SyncError::NoSnapshot(name.unwrap_or("newest").to_owned());
         let found = match name {
             None => store.heads().first().map(|head| head.name.clone()).ok_or_else(missing)?,

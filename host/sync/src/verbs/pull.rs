@@ -8,21 +8,22 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
-    OpenStore, SyncChange, SyncConflict, SyncPull, SyncUndone, Synchronizer, Talk, content_digest, coverage, new_roots,
+    OpenStore, SyncChange, SyncConflict, SyncPull, SyncUndone, Synchronizer, VerbTalk, content_digest, coverage,
+    new_roots,
 };
-use crate::apply::FileChange;
+use crate::apply::TravelChange;
 use crate::apply::{apply, recover, undo};
 use crate::content::KeyChange;
 use crate::error::SyncError;
 use crate::gather::{Gathered, LeftOutFile};
 use crate::graph::joined;
-use crate::incoming::{Answer, ConflictPlace, Incoming, Merger};
+use crate::incoming::{ConflictAnswer, ConflictPlace, Merger, PullWork};
 use crate::keys::StoreKeys;
 use crate::made::{SealedSecrets, is_sealed, missing};
 use crate::place::{SyncPath, SyncRoot};
 use crate::snapshot::Snapshot;
 use crate::state::{MergedState, SyncState};
-use crate::store::Store;
+use crate::store::SyncStore;
 use crate::travel::TravelEffect;
 
 /// How many lines of a change are shown where all of it is not.
@@ -67,7 +68,7 @@ impl Synchronizer {
         let mut answers = BTreeMap::new();
         let mut incoming = merger.merge(&store, &answers);
         if !request.dry_run && !incoming.conflicts.is_empty() {
-            self.answer(&incoming, request, &Talk { ask, sink }, &mut answers).await?;
+            self.answer(&incoming, request, &VerbTalk { ask, sink }, &mut answers).await?;
             incoming = merger.merge(&store, &answers);
         }
         let after = self.after(&store, &state, &mine, &incoming);
@@ -124,7 +125,7 @@ impl Synchronizer {
     }
 
     /// Returns the state once everything is merged: what the far end has then.
-    fn after(&self, store: &Store<'_>, state: &SyncState, mine: &Gathered, incoming: &Incoming) -> MergedState {
+    fn after(&self, store: &SyncStore<'_>, state: &SyncState, mine: &Gathered, incoming: &PullWork) -> MergedState {
         let mut after = state.files.clone();
         // What is not decided waits by itself; all the rest is merged.
         after.held = incoming.held.clone();
@@ -147,15 +148,15 @@ impl Synchronizer {
     /// Asks about each conflict.
     async fn answer(
         &self,
-        incoming: &Incoming,
+        incoming: &PullWork,
         request: &PullRequest,
-        Talk { ask, sink }: &Talk<'_>,
-        answers: &mut BTreeMap<ConflictPlace, Answer>,
+        VerbTalk { ask, sink }: &VerbTalk<'_>,
+        answers: &mut BTreeMap<ConflictPlace, ConflictAnswer>,
     ) -> Result<(), SyncError> {
         for (at, found) in incoming.conflicts.iter().enumerate() {
             let answer = match request.all {
-                Some(true) => Answer::Mine,
-                Some(false) => Answer::Theirs,
+                Some(true) => ConflictAnswer::Mine,
+                Some(false) => ConflictAnswer::Theirs,
                 None if !ask.is_there() => {
                     if request.partial {
                         continue;
@@ -197,13 +198,13 @@ impl Synchronizer {
                         flag: "--mine or --theirs".into(),
                     };
                     match ask.choose(&choice).await? {
-                        1 => Answer::Mine,
-                        2 => Answer::Theirs,
+                        1 => ConflictAnswer::Mine,
+                        2 => ConflictAnswer::Theirs,
                         3 => match ask.text("The value, as it is written in the file: ").await? {
-                            Some(value) => Answer::Edited(value.into_bytes()),
-                            None => Answer::Skip,
+                            Some(value) => ConflictAnswer::Edited(value.into_bytes()),
+                            None => ConflictAnswer::Skip,
                         },
-                        _ => Answer::Skip,
+                        _ => ConflictAnswer::Skip,
                     }
                 }
             };
@@ -213,7 +214,7 @@ impl Synchronizer {
     }
 
     /// Keeps both versions of what conflicts, for whoever looks at it.
-    fn keep_conflicts(&self, incoming: &Incoming) -> Result<std::path::PathBuf, SyncError> {
+    fn keep_conflicts(&self, incoming: &PullWork) -> Result<std::path::PathBuf, SyncError> {
         let directory = self.directory.conflicts();
         aiw_home::remove_tree(&directory)?;
         make_private_dir(self.directory.path())?;
@@ -242,7 +243,7 @@ impl Synchronizer {
         what: &str,
         state: &mut SyncState,
         keys: &StoreKeys,
-        incoming: Incoming,
+        incoming: PullWork,
         after: MergedState,
         request: &PullRequest,
         ask: &dyn Ask,
@@ -272,7 +273,7 @@ impl Synchronizer {
     async fn agree(
         &self,
         what: &str,
-        incoming: &Incoming,
+        incoming: &PullWork,
         answer: &SyncPull,
         digest: Option<&str>,
         request: &PullRequest,
@@ -317,7 +318,7 @@ impl Synchronizer {
     }
 
     /// Returns the AI CLIs that run now and whose files change.
-    fn running(&self, files: &[FileChange]) -> Vec<String> {
+    fn running(&self, files: &[TravelChange]) -> Vec<String> {
         let directory = self.roots.directory(SyncRoot::Claude).join(aiw_home::CLAUDE_RUNNING);
         let is_running = std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
         let changes = files.iter().any(|file| file.path.root == SyncRoot::Claude);
@@ -325,14 +326,14 @@ impl Synchronizer {
     }
 
     /// Returns what makes the files here those of a snapshot.
-    pub(super) fn towards(&self, snapshot: &Snapshot, mine: &Gathered) -> Incoming {
+    pub(super) fn towards(&self, snapshot: &Snapshot, mine: &Gathered) -> PullWork {
         let merger = Merger { scope: &self.scope, roots: &self.roots, mine, state: &MergedState::default() };
         merger.towards(snapshot)
     }
 }
 
 /// Returns the digest of everything that starts something.
-fn executable_digest(files: &[FileChange]) -> Option<String> {
+fn executable_digest(files: &[TravelChange]) -> Option<String> {
     let mut digest = Sha256::new();
     let starts = files.iter().filter(|file| file.effect == TravelEffect::Starts);
     let mut some = false;
@@ -347,7 +348,7 @@ fn executable_digest(files: &[FileChange]) -> Option<String> {
     some.then(|| aiw_core::hex(&digest.finalize()[..16]))
 }
 
-fn answer_of(incoming: &Incoming, executable: Option<String>) -> SyncPull {
+fn answer_of(incoming: &PullWork, executable: Option<String>) -> SyncPull {
     SyncPull {
         applied: false,
         changes: incoming.files.iter().map(change_of).collect(),
@@ -365,7 +366,7 @@ fn answer_of(incoming: &Incoming, executable: Option<String>) -> SyncPull {
     }
 }
 
-pub(super) fn change_of(file: &FileChange) -> SyncChange {
+pub(super) fn change_of(file: &TravelChange) -> SyncChange {
     let change = match (&file.old, &file.new) {
         (None, _) => "added",
         (_, None) => "removed",
@@ -421,10 +422,10 @@ fn conflict_of(found: &crate::incoming::FoundConflict) -> SyncConflict {
         theirs: found.conflict.theirs.as_ref().map(text_of),
         machine: found.from.clone(),
         answer: match &found.answer {
-            Answer::Skip => "skip",
-            Answer::Mine => "mine",
-            Answer::Theirs => "theirs",
-            Answer::Edited(_) => "edited",
+            ConflictAnswer::Skip => "skip",
+            ConflictAnswer::Mine => "mine",
+            ConflictAnswer::Theirs => "theirs",
+            ConflictAnswer::Edited(_) => "edited",
         },
     }
 }

@@ -6,7 +6,7 @@ use aiw_core::{Ask, Plan, Sink};
 use aiw_home::now_rfc3339;
 use aiw_redact::rules::Redactor;
 
-use super::{OpenStore, SyncPush, Synchronizer, Talk, coverage, digests, unpushed};
+use super::{OpenStore, SyncPush, Synchronizer, VerbTalk, coverage, digests, unpushed};
 use crate::content::{ContentForm, strings, top_level_keys};
 use crate::error::SyncError;
 use crate::far::{FarEnd, MAX_OBJECT};
@@ -16,9 +16,9 @@ use crate::keys::StoreKeys;
 use crate::made::{Made, is_sealed, lost_secrets};
 use crate::object::{self, ObjectName};
 use crate::place::{SyncPath, SyncRoot};
-use crate::snapshot::{Clock, FORMAT, FileEntry, Files, Manifest, Seen, Snapshot, digest, pack};
+use crate::snapshot::{Clock, FORMAT, FileEntry, MachineFiles, SeenSnapshot, Snapshot, SnapshotManifest, digest, pack};
 use crate::state::{MergedState, Pushing, SyncState};
-use crate::store::{Store, short};
+use crate::store::{SyncStore, short};
 
 /// How many snapshots of a machine are kept.
 const KEPT: usize = 50;
@@ -53,7 +53,7 @@ impl Synchronizer {
     /// clear text.
     pub async fn push(&self, request: &PushRequest, ask: &dyn Ask, sink: &dyn Sink) -> Result<SyncPush, SyncError> {
         let OpenStore { mut state, keys, far, _turn } = self.open().await?;
-        self.push_to(&mut state, &keys, &*far, request, &Talk { ask, sink }, true).await
+        self.push_to(&mut state, &keys, &*far, request, &VerbTalk { ask, sink }, true).await
     }
 
     /// Pushes to a store. The state is written if it is this machine's already.
@@ -63,13 +63,13 @@ impl Synchronizer {
         keys: &StoreKeys,
         far: &dyn FarEnd,
         request: &PushRequest,
-        talk: &Talk<'_>,
+        talk: &VerbTalk<'_>,
         is_own: bool,
     ) -> Result<SyncPush, SyncError> {
         talk.sink.step(format!("looking at {}", state.far_end));
         let mut store = match is_own {
             true => self.look(far, keys, state, request.accept_older).await?,
-            false => Store::look(far, keys, &self.directory, state, request.accept_older).await?,
+            false => SyncStore::look(far, keys, &self.directory, state, request.accept_older).await?,
         };
         talk.sink.step("reading what travels from this machine".into());
         self.make(state, keys, &store)?;
@@ -127,7 +127,7 @@ impl Synchronizer {
     /// Refuses a push while others have pushed what is not merged here.
     pub(super) fn refuse_unmerged(
         &self,
-        store: &Store<'_>,
+        store: &SyncStore<'_>,
         state: &SyncState,
         gathered: &Gathered,
     ) -> Result<(), SyncError> {
@@ -158,11 +158,11 @@ impl Synchronizer {
     /// Asks before hooks or half of a file's keys go away: some program may have lost them.
     async fn check_shrinking(
         &self,
-        store: &Store<'_>,
+        store: &SyncStore<'_>,
         state: &SyncState,
         gathered: &Gathered,
         request: &PushRequest,
-        talk: &Talk<'_>,
+        talk: &VerbTalk<'_>,
     ) -> Result<(), SyncError> {
         if request.yes_shrink {
             return Ok(());
@@ -225,7 +225,7 @@ impl Synchronizer {
     }
 
     /// Asks before a secret in clear text becomes part of a snapshot.
-    async fn check_secrets(&self, files: &Files, talk: &Talk<'_>) -> Result<(), SyncError> {
+    async fn check_secrets(&self, files: &MachineFiles, talk: &VerbTalk<'_>) -> Result<(), SyncError> {
         let redactor = Redactor::new(&[]).map_err(|e| SyncError::Internal(e.to_string()))?;
         let mut places = Vec::new();
         for (path, file) in files {
@@ -253,7 +253,7 @@ impl Synchronizer {
 
     async fn write(
         &self,
-        store: &Store<'_>,
+        store: &SyncStore<'_>,
         state: &mut SyncState,
         keys: &StoreKeys,
         gathered: &Gathered,
@@ -269,7 +269,7 @@ impl Synchronizer {
             return Err(SyncError::Own(format!("has more than {} MiB when it is packed", MAX_OBJECT >> 20)));
         }
         let mut merged = state.files.merged.clone();
-        merged.insert(state.machine.clone(), Seen::from(&name));
+        merged.insert(state.machine.clone(), SeenSnapshot::from(&name));
         let (covers, silent) = coverage(state, gathered, gathered.covers.clone(), self.scope.excluded());
         let (held, pushed) = (state.files.held.clone(), digests(&gathered.files, &self.scope));
         let files = MergedState { merged, covers, silent, held, pushed };
@@ -292,19 +292,19 @@ impl Synchronizer {
         far: &dyn FarEnd,
         new: &str,
     ) -> Result<(), SyncError> {
-        let store = Store::look(far, keys, &self.directory, state, true).await?;
+        let store = SyncStore::look(far, keys, &self.directory, state, true).await?;
         let manifest = manifest(state, store.heads.clone(), &Gathered::default(), Some(new.to_owned()));
-        let content = pack(&manifest, &Files::new()).map_err(SyncError::Own)?;
+        let content = pack(&manifest, &MachineFiles::new()).map_err(SyncError::Own)?;
         let (name, bytes) = object::seal(keys, &state.machine, state.counter + 1, &content).map_err(SyncError::Own)?;
         Ok(far.put(&name.to_string(), &bytes).await?)
     }
 }
 
-fn manifest(state: &SyncState, parents: Vec<String>, gathered: &Gathered, moved: Option<String>) -> Manifest {
+fn manifest(state: &SyncState, parents: Vec<String>, gathered: &Gathered, moved: Option<String>) -> SnapshotManifest {
     let entry =
         |file: &crate::snapshot::FileContent| FileEntry { sha256: digest(&file.bytes), executable: file.executable };
     let seen: Clock = state.files.merged.clone();
-    Manifest {
+    SnapshotManifest {
         format: FORMAT,
         machine_name: state.machine_name.clone(),
         time: now_rfc3339(),
@@ -363,7 +363,7 @@ fn without_references(line: &str, names: &[&str]) -> String {
 }
 
 /// Deletes what nobody needs any more. What can't be deleted stays until the next push.
-async fn prune(store: &mut Store<'_>, sink: &dyn Sink) -> usize {
+async fn prune(store: &mut SyncStore<'_>, sink: &dyn Sink) -> usize {
     let mut pruned = 0;
     let deleted = async {
         for name in &old(store).await? {
@@ -379,7 +379,7 @@ async fn prune(store: &mut Store<'_>, sink: &dyn Sink) -> usize {
 }
 
 /// Returns the objects that nobody needs any more, which are few at a time.
-async fn old(store: &mut Store<'_>) -> Result<Vec<ObjectName>, SyncError> {
+async fn old(store: &mut SyncStore<'_>) -> Result<Vec<ObjectName>, SyncError> {
     while store.listing.has_more_than(KEPT) {
         let missing = match meeting(&store.listing, &store.read) {
             Ok(Some(meeting)) => {

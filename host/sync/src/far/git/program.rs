@@ -28,14 +28,14 @@ const IDLE: Duration = Duration::from_secs(60);
 const MAX_PACK: u64 = 1 << 30;
 
 /// The user's `git`, with the user's variables.
-pub(super) struct Program {
+pub(super) struct GitProgram {
     path: PathBuf,
     variables: Vec<(OsString, OsString)>,
     has_own_ssh: bool,
 }
 
 /// The end of a command.
-pub(super) struct Ended {
+pub(super) struct EndedGit {
     pub(super) succeeded: bool,
     pub(super) output: Vec<u8>,
     /// Whether there was more of it.
@@ -44,7 +44,7 @@ pub(super) struct Ended {
     pub(super) complaint: String,
 }
 
-impl Program {
+impl GitProgram {
     pub(super) fn find(around: &Surroundings, clone: &Path) -> Result<Self, FarError> {
         let directory = around.directory().unwrap_or(clone);
         let path = find_program("git", around.variable("PATH"), directory).ok_or(FarError::NoGit)?;
@@ -99,7 +99,7 @@ impl Program {
         input: &[u8],
         limit: u64,
         stop: &AtomicBool,
-    ) -> Result<Ended, FarError> {
+    ) -> Result<EndedGit, FarError> {
         let mut command = self.command(clone);
         if matches!(arguments.first(), Some(&("fetch" | "push"))) && !self.has_own_ssh && !self.has_ssh_setting(clone) {
             // It is in a process group of its own, so it can't ask at the terminal.
@@ -141,7 +141,7 @@ impl Program {
                     continue;
                 }
             };
-            return Ok(Ended {
+            return Ok(EndedGit {
                 succeeded: false,
                 output: Vec::new(),
                 is_too_long: false,
@@ -150,7 +150,7 @@ impl Program {
         };
         let complaint = String::from_utf8_lossy(&collected(complaints)).into_owned();
         let output = collected(output);
-        Ok(Ended {
+        Ok(EndedGit {
             succeeded: status.success(),
             is_too_long: output.len() as u64 > limit,
             output,

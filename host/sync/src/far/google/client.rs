@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-use super::super::request::Way;
+use super::super::request::FarServer;
 use super::super::{FarContext, FarError};
 use super::place::below;
 
@@ -29,7 +29,7 @@ pub(super) struct GoogleClient {
 }
 
 /// An answer of the authorization server.
-pub(super) enum Answer {
+pub(super) enum TokenAnswer {
     Yes(Map<String, Value>),
     /// The code of an error, and the server's description.
     No(String, String),
@@ -52,11 +52,11 @@ impl GoogleClient {
     /// Sends a form once. Everything that could be a secret is in its body.
     pub(super) async fn post(
         &self,
-        way: &Way,
+        way: &FarServer,
         base: &Url,
         path: &str,
         fields: &[(&str, &str)],
-    ) -> Result<Answer, FarError> {
+    ) -> Result<TokenAnswer, FarError> {
         let secret = self.secret.as_ref().filter(|_| path == "token");
         let own = secret.map(|secret| ("client_secret", secret.expose()));
         let fields = [("client_id", self.id.as_str())].into_iter().chain(own).chain(fields.iter().copied());
@@ -66,10 +66,10 @@ impl GoogleClient {
 
 /// Sends a form once.
 pub(super) async fn post<'a>(
-    way: &Way,
+    way: &FarServer,
     url: &Url,
     fields: impl IntoIterator<Item = (&'a str, &'a str)>,
-) -> Result<Answer, FarError> {
+) -> Result<TokenAnswer, FarError> {
     let form = Serializer::new(String::new()).extend_pairs(fields).finish();
     let mut request = HttpRequest { method: Method::Post, limit: MAX_ANSWER, ..HttpRequest::new(url.as_str()) };
     request.headers.push(("content-type".into(), "application/x-www-form-urlencoded".into()));
@@ -78,7 +78,7 @@ pub(super) async fn post<'a>(
     let response = match way.send_once(&request).await {
         Ok(response) => response,
         Err(error @ FarError::Net(Unavailable { .. } | Malformed { .. } | TooLarge { .. })) => {
-            return Ok(Answer::Unclear(error));
+            return Ok(TokenAnswer::Unclear(error));
         }
         Err(error) => return Err(error),
     };
@@ -86,14 +86,14 @@ pub(super) async fn post<'a>(
         Ok(Value::Object(said)) => said,
         // A revocation answers with nothing.
         _ if response.status == 200 && response.body.is_empty() => Map::new(),
-        _ => return Ok(Answer::Unclear(way.refusal(&response, "its answer is not a JSON object"))),
+        _ => return Ok(TokenAnswer::Unclear(way.refusal(&response, "its answer is not a JSON object"))),
     };
     let text = |key: &str| said.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     match (response.status, text("error")) {
-        (200, code) if code.is_empty() => Ok(Answer::Yes(said)),
+        (200, code) if code.is_empty() => Ok(TokenAnswer::Yes(said)),
         // The code counts, not the status: Google answers 428 where RFC 8628 has 400. But overload says nothing.
-        (200..=499, code) if !code.is_empty() => Ok(Answer::No(code, one_line(&text("error_description"), 120))),
-        _ => Ok(Answer::Unclear(way.refusal(&response, ""))),
+        (200..=499, code) if !code.is_empty() => Ok(TokenAnswer::No(code, one_line(&text("error_description"), 120))),
+        _ => Ok(TokenAnswer::Unclear(way.refusal(&response, ""))),
     }
 }
 

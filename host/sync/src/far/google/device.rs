@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 use url::Url;
 
-use super::super::request::Way;
+use super::super::request::FarServer;
 use super::super::{FarContext, FarError};
-use super::client::{Answer, GoogleClient, about_client};
-use super::login::{GoogleLogin, Tokens, write};
+use super::client::{GoogleClient, TokenAnswer, about_client};
+use super::login::{GoogleLogin, LoginTokens, write};
 use super::place::{SCOPE, oauth};
 
 /// The grant, by its name in the standard. Google's older one is not it.
@@ -39,7 +39,7 @@ pub struct DeviceCode {
 }
 
 /// A code that was asked for.
-struct Pending {
+struct PendingCode {
     shown: DeviceCode,
     device_code: String,
     pause: u64,
@@ -56,17 +56,17 @@ pub async fn login(context: &FarContext, show: &(dyn Fn(&DeviceCode) + Send + Sy
     let pending = ask(&client, &way, &oauth).await?;
     show(&pending.shown);
     let said = poll(&client, &way, &oauth, pending, context.second).await?;
-    let tokens = Tokens::read(&said, &client, &oauth, None)?;
+    let tokens = LoginTokens::read(&said, &client, &oauth, None)?;
     write(&context.home, &tokens).await?;
     Ok(tokens.login())
 }
 
-async fn ask(client: &GoogleClient, way: &Way, oauth: &Url) -> Result<Pending, FarError> {
+async fn ask(client: &GoogleClient, way: &FarServer, oauth: &Url) -> Result<PendingCode, FarError> {
     let mut pauses = way.pauses();
     loop {
         match client.post(way, oauth, "device/code", &[("scope", SCOPE)]).await? {
-            Answer::Yes(said) => return Pending::read(&said),
-            Answer::No(code, description) => {
+            TokenAnswer::Yes(said) => return PendingCode::read(&said),
+            TokenAnswer::No(code, description) => {
                 if let Some(error) = about_client(&code, &description) {
                     return Err(error);
                 }
@@ -76,8 +76,8 @@ async fn ask(client: &GoogleClient, way: &Way, oauth: &Url) -> Result<Pending, F
                 }
             }
             // Here, nobody has typed anything yet: somebody who is told may just try again.
-            Answer::Unclear(error @ FarError::Net(_)) => return Err(error),
-            Answer::Unclear(error) => {
+            TokenAnswer::Unclear(error @ FarError::Net(_)) => return Err(error),
+            TokenAnswer::Unclear(error) => {
                 if !pauses.next(None).await {
                     return Err(error);
                 }
@@ -86,7 +86,7 @@ async fn ask(client: &GoogleClient, way: &Way, oauth: &Url) -> Result<Pending, F
     }
 }
 
-impl Pending {
+impl PendingCode {
     fn read(said: &Map<String, Value>) -> Result<Self, FarError> {
         let junk = |problem: &str| FarError::junk("Google", problem);
         let text = |key: &str| said.get(key).and_then(Value::as_str).filter(|text| (1..=2048).contains(&text.len()));
@@ -116,9 +116,9 @@ impl Pending {
 
 async fn poll(
     client: &GoogleClient,
-    way: &Way,
+    way: &FarServer,
     oauth: &Url,
-    pending: Pending,
+    pending: PendingCode,
     second: Duration,
 ) -> Result<Map<String, Value>, FarError> {
     let of = |seconds: u64| second.saturating_mul(u32::try_from(seconds).unwrap_or(u32::MAX));
@@ -136,8 +136,8 @@ async fn poll(
             Err(_) => return Err(FarError::Login("ran out: nobody typed the code in time")),
         };
         match answer {
-            Answer::Yes(said) if said.contains_key("access_token") => return Ok(said),
-            Answer::No(code, description) => match code.as_str() {
+            TokenAnswer::Yes(said) if said.contains_key("access_token") => return Ok(said),
+            TokenAnswer::No(code, description) => match code.as_str() {
                 "authorization_pending" => {}
                 // For good, not once.
                 "slow_down" | "rate_limit_exceeded" => pause += PAUSE,
@@ -153,7 +153,7 @@ async fn poll(
                 }
             },
             // A page of a proxy or a server that is down ends nothing: the code is good for half an hour.
-            Answer::Yes(_) | Answer::Unclear(_) => pause = (pause * 2).min(LONGEST_PAUSE).max(pause),
+            TokenAnswer::Yes(_) | TokenAnswer::Unclear(_) => pause = (pause * 2).min(LONGEST_PAUSE).max(pause),
         }
     }
 }

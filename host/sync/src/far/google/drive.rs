@@ -5,20 +5,20 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use super::super::{FarEnd, FarError, FarObject, Found, check_name, check_object};
-use super::files::{DriveFile, Files};
+use super::super::{FarEnd, FarError, FarObject, FoundObjects, check_name, check_object};
+use super::files::{DriveFile, DriveFiles};
 use super::place::PLACE;
 use super::upload::{read, remove, upload};
 
 /// Google Drive.
 pub(super) struct Drive {
-    files: Files,
-    known: Mutex<Known>,
+    files: DriveFiles,
+    known: Mutex<SeenDriveFiles>,
 }
 
 /// Files and folders that were seen.
 #[derive(Default)]
-struct Known {
+struct SeenDriveFiles {
     /// The folder that is written to.
     folder: Option<String>,
     /// The files by their names. A name that is not here may be there all the same.
@@ -26,7 +26,7 @@ struct Known {
 }
 
 impl Drive {
-    pub(super) fn new(files: Files) -> Self {
+    pub(super) fn new(files: DriveFiles) -> Self {
         Self { files, known: Mutex::default() }
     }
 
@@ -85,7 +85,7 @@ impl FarEnd for Drive {
     }
 
     async fn list(&self) -> Result<Vec<FarObject>, FarError> {
-        let mut found = Found::new(PLACE);
+        let mut found = FoundObjects::new(PLACE);
         let mut files = HashMap::<String, Vec<DriveFile>>::new();
         for folder in self.files.folders().await? {
             for file in self.files.find(&format!("'{folder}' in parents and trashed=false")).await? {

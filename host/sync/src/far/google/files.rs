@@ -7,9 +7,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::super::request::{Way, is_moment, retry_after};
+use super::super::request::{FarServer, is_moment, retry_after};
 use super::super::{FarContext, FarError, MAX_NAMES};
-use super::login::Access;
+use super::login::DriveAccess;
 use super::place::{API, PLACE, base, below};
 
 /// The folder, in the user's Drive.
@@ -51,7 +51,7 @@ impl DriveFile {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Page {
+struct DrivePage {
     files: Vec<DriveFile>,
     #[serde(default)]
     next_page_token: Option<String>,
@@ -60,17 +60,17 @@ struct Page {
 }
 
 /// Drive, with a login.
-pub(super) struct Files {
-    pub(super) way: Way,
-    access: Access,
+pub(super) struct DriveFiles {
+    pub(super) way: FarServer,
+    access: DriveAccess,
     pub(super) api: Url,
 }
 
-impl Files {
+impl DriveFiles {
     pub(super) async fn open(context: &FarContext) -> Result<Self, FarError> {
         let (api, policy): (Url, Policy) = base(context.settings.google.api_url.as_deref(), API)?;
-        let way = Way::new(&context.net, policy, context.second, PLACE);
-        Ok(Self { way, access: Access::open(context).await?, api })
+        let way = FarServer::new(&context.net, policy, context.second, PLACE);
+        Ok(Self { way, access: DriveAccess::open(context).await?, api })
     }
 
     /// Returns a request for something below the API.
@@ -153,13 +153,13 @@ impl Files {
     /// Returns an id for a file that is about to be made. Who makes it twice makes one.
     pub(super) async fn new_id(&self) -> Result<String, FarError> {
         #[derive(Deserialize)]
-        struct Ids {
+        struct DriveIds {
             ids: Vec<String>,
         }
 
         let query = [("count", "1"), ("space", "drive"), ("type", "files")];
         let response = self.send(&self.request(Method::Get, "drive/v3/files/generateIds", &query)?).await?;
-        let ids: Ids = self.read(&response)?;
+        let ids: DriveIds = self.read(&response)?;
         ids.ids.into_iter().find(|id| is_id(id)).ok_or_else(|| FarError::junk(PLACE, "it holds no id"))
     }
 
@@ -174,7 +174,7 @@ impl Files {
                 vec![("q", query), ("fields", fields), ("pageSize", &most), ("spaces", "drive"), ("orderBy", "name")];
             pairs.extend(token.as_deref().map(|token| ("pageToken", token)));
             let response = self.send(&self.request(Method::Get, "drive/v3/files", &pairs)?).await?;
-            let page: Page = self.read(&response)?;
+            let page: DrivePage = self.read(&response)?;
             if page.incomplete_search {
                 return Err(FarError::junk(PLACE, "its list is not complete"));
             }

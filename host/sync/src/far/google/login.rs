@@ -5,9 +5,9 @@ use aiw_home::{Home, VaultError, blocking, now_millis};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::super::request::{Way, is_moment};
+use super::super::request::{FarServer, is_moment};
 use super::super::{FarContext, FarError};
-use super::client::{Answer, GoogleClient, about_client, post};
+use super::client::{GoogleClient, TokenAnswer, about_client, post};
 use super::place::{PLACE, SCOPE, below, oauth};
 use url::Url;
 
@@ -22,7 +22,7 @@ const USUAL: u64 = 3600;
 
 /// The tokens of a login, as the vault keeps them. They belong to one client and one authorization server.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Tokens {
+pub(super) struct LoginTokens {
     pub(super) access_token: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) refresh_token: Option<String>,
@@ -66,7 +66,7 @@ fn name() -> Result<SecretName, FarError> {
     SECRET.parse().map_err(|_| FarError::Internal { what: "the name of a secret" })
 }
 
-impl Tokens {
+impl LoginTokens {
     /// Reads an answer of the token endpoint. What it doesn't say stays as it was `before`.
     pub(super) fn read(
         said: &Map<String, Value>,
@@ -114,13 +114,13 @@ fn is_token(text: &str) -> bool {
 }
 
 /// Writes tokens to the vault.
-pub(super) async fn write(home: &Home, tokens: &Tokens) -> Result<(), FarError> {
+pub(super) async fn write(home: &Home, tokens: &LoginTokens) -> Result<(), FarError> {
     let text = serde_json::to_string(tokens).map_err(|_| FarError::Internal { what: "tokens as JSON" })?;
     let (home, text) = (home.clone(), Secret::new(text));
     blocking(move || Ok(home.vault().set(&home.lock()?, &name()?, &text)?)).await
 }
 
-async fn read(context: &FarContext) -> Result<Option<Tokens>, FarError> {
+async fn read(context: &FarContext) -> Result<Option<LoginTokens>, FarError> {
     let Some(secret) = context.secret(SECRET).await? else { return Ok(None) };
     serde_json::from_str(secret.expose())
         .map(Some)
@@ -167,20 +167,20 @@ pub async fn logout(context: &FarContext) -> Result<Logout, FarError> {
     Ok(revoked.map_or_else(Logout::Removed, |()| Logout::Revoked))
 }
 
-async fn revoke(context: &FarContext, tokens: &Tokens) -> Result<(), FarError> {
+async fn revoke(context: &FarContext, tokens: &LoginTokens) -> Result<(), FarError> {
     let (way, url) = oauth(context)?;
     if tokens.oauth_url != url.as_str() {
         return Err(FarError::LoginEnded { place: PLACE.into(), why: "it is of another server".into() });
     }
     let token = tokens.refresh_token.as_ref().unwrap_or(&tokens.access_token);
     match post(&way, &below(&url, "revoke")?, [("token", token.as_str())]).await? {
-        Answer::Yes(_) => Ok(()),
+        TokenAnswer::Yes(_) => Ok(()),
         // It has ended already.
-        Answer::No(code, _) if code == "invalid_token" => Ok(()),
-        Answer::No(code, description) => {
+        TokenAnswer::No(code, _) if code == "invalid_token" => Ok(()),
+        TokenAnswer::No(code, description) => {
             Err(FarError::Refused { place: "Google".into(), why: format!("{code} {description}") })
         }
-        Answer::Unclear(error) => Err(error),
+        TokenAnswer::Unclear(error) => Err(error),
     }
 }
 
@@ -191,14 +191,14 @@ async fn turn(context: &FarContext) -> Result<aiw_home::Turn, FarError> {
 }
 
 /// The login of a far end that is open.
-pub(super) struct Access {
+pub(super) struct DriveAccess {
     context: FarContext,
     client: GoogleClient,
     oauth: Url,
-    way: Way,
+    way: FarServer,
 }
 
-impl Access {
+impl DriveAccess {
     pub(super) async fn open(context: &FarContext) -> Result<Self, FarError> {
         let client = GoogleClient::find(context).await?;
         let (way, oauth) = oauth(context)?;
@@ -208,8 +208,9 @@ impl Access {
     }
 
     /// Returns the tokens, if they are of this client at this server: no other one gets them.
-    async fn tokens(&self) -> Result<Tokens, FarError> {
-        let is_ours = |tokens: &Tokens| tokens.client_id == self.client.id && tokens.oauth_url == self.oauth.as_str();
+    async fn tokens(&self) -> Result<LoginTokens, FarError> {
+        let is_ours =
+            |tokens: &LoginTokens| tokens.client_id == self.client.id && tokens.oauth_url == self.oauth.as_str();
         let tokens = read(&self.context).await?.filter(is_ours);
         tokens.ok_or_else(|| FarError::NoLogin { place: PLACE.into() })
     }
@@ -248,16 +249,16 @@ impl Access {
         let mut pauses = self.way.pauses();
         loop {
             match self.client.post(&self.way, &self.oauth, "token", &fields).await? {
-                Answer::Yes(said) => {
-                    let new = Tokens::read(&said, &self.client, &self.oauth, Some(&tokens))?;
+                TokenAnswer::Yes(said) => {
+                    let new = LoginTokens::read(&said, &self.client, &self.oauth, Some(&tokens))?;
                     write(&self.context.home, &new).await?;
                     return Ok(Secret::new(new.access_token));
                 }
-                Answer::No(code, description) if code == "invalid_grant" => {
+                TokenAnswer::No(code, description) if code == "invalid_grant" => {
                     remove(&self.context.home).await?;
                     return Err(ended(format!("{code} {description}").trim().to_owned()));
                 }
-                Answer::No(code, description) => {
+                TokenAnswer::No(code, description) => {
                     if let Some(error) = about_client(&code, &description) {
                         return Err(error);
                     }
@@ -266,7 +267,7 @@ impl Access {
                         return Err(FarError::Refused { place: "Google".into(), why });
                     }
                 }
-                Answer::Unclear(error) => {
+                TokenAnswer::Unclear(error) => {
                     pauses.note_silence();
                     let is_lasting = matches!(&error, FarError::Net(_)) && !is_moment(&error);
                     if is_lasting || !pauses.next(None).await {

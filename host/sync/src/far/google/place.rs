@@ -3,7 +3,7 @@
 use aiw_net::{HostPattern, Hosts, Policy};
 use url::Url;
 
-use super::super::request::Way;
+use super::super::request::FarServer;
 use super::super::{FarContext, FarError};
 
 /// Google Drive in messages.
@@ -50,7 +50,7 @@ pub(super) fn below(base: &Url, path: &str) -> Result<Url, FarError> {
 }
 
 /// Where logins are, and how they are reached.
-pub(super) fn oauth(context: &FarContext) -> Result<(Way, Url), FarError> {
+pub(super) fn oauth(context: &FarContext) -> Result<(FarServer, Url), FarError> {
     let (url, policy) = base(context.settings.google.oauth_url.as_deref(), OAUTH)?;
-    Ok((Way::new(&context.net, policy, context.second, "Google"), url))
+    Ok((FarServer::new(&context.net, policy, context.second, "Google"), url))
 }

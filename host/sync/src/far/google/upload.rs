@@ -8,7 +8,7 @@ use url::Url;
 
 use super::super::request::{MAX_REFUSAL, is_moment, retry_after, within};
 use super::super::{FarError, MAX_OBJECT};
-use super::files::{DriveFile, Files, is_passing};
+use super::files::{DriveFile, DriveFiles, is_passing};
 use super::place::PLACE;
 
 /// The bytes of one request: a multiple of 256 KiB, as Drive demands.
@@ -29,7 +29,7 @@ enum Session {
 }
 
 /// Makes a file in a folder. Returns once its bytes are there.
-pub(super) async fn upload(files: &Files, folder: &str, name: &str, bytes: &[u8]) -> Result<(), FarError> {
+pub(super) async fn upload(files: &DriveFiles, folder: &str, name: &str, bytes: &[u8]) -> Result<(), FarError> {
     for _ in 0..FILES {
         let id = files.new_id().await?;
         let mut made = None;
@@ -59,7 +59,7 @@ pub(super) async fn upload(files: &Files, folder: &str, name: &str, bytes: &[u8]
 }
 
 /// Begins an upload. Returns its address; `None` if the file is there already.
-async fn begin(files: &Files, id: &str, folder: &str, name: &str, length: usize) -> Result<Option<Url>, FarError> {
+async fn begin(files: &DriveFiles, id: &str, folder: &str, name: &str, length: usize) -> Result<Option<Url>, FarError> {
     let body = json!({"id": id, "name": name, "parents": [folder], "mimeType": "application/octet-stream"});
     let query = [("uploadType", "resumable"), ("fields", "id,name,size,sha256Checksum")];
     let mut request = files.request_with("upload/drive/v3/files", &query, &body)?;
@@ -80,7 +80,7 @@ async fn begin(files: &Files, id: &str, folder: &str, name: &str, length: usize)
 }
 
 /// Sends all bytes, piece by piece, from where Drive has kept them.
-async fn send(files: &Files, session: &Url, bytes: &[u8]) -> Result<Session, FarError> {
+async fn send(files: &DriveFiles, session: &Url, bytes: &[u8]) -> Result<Session, FarError> {
     let total = bytes.len();
     let mut pauses = files.way.pauses();
     let mut kept = 0;
@@ -149,7 +149,7 @@ fn kept_until(response: &Response, most: usize) -> Result<usize, FarError> {
 }
 
 /// Returns whether the bytes of a file are these: by the digest that Drive gives, else by reading them.
-async fn is_right(files: &Files, id: &str, said: Option<DriveFile>, bytes: &[u8]) -> Result<bool, FarError> {
+async fn is_right(files: &DriveFiles, id: &str, said: Option<DriveFile>, bytes: &[u8]) -> Result<bool, FarError> {
     if let Some(file) = said.filter(|file| file.id == id)
         && let Some(digest) = &file.sha256_checksum
     {
@@ -164,7 +164,7 @@ async fn is_right(files: &Files, id: &str, said: Option<DriveFile>, bytes: &[u8]
 }
 
 /// Reads a file; `None` if it is not there.
-pub(super) async fn read(files: &Files, id: &str, limit: u64) -> Result<Option<Vec<u8>>, FarError> {
+pub(super) async fn read(files: &DriveFiles, id: &str, limit: u64) -> Result<Option<Vec<u8>>, FarError> {
     let request = files.request(Method::Get, &format!("drive/v3/files/{id}"), &[("alt", "media")])?;
     let request = HttpRequest { limit: limit.max(MAX_REFUSAL), ..request };
     let response = within(files.send(&request).await, id, limit)?;
@@ -176,7 +176,7 @@ pub(super) async fn read(files: &Files, id: &str, limit: u64) -> Result<Option<V
 }
 
 /// Deletes a file. One that is not there is deleted.
-pub(super) async fn remove(files: &Files, id: &str) -> Result<(), FarError> {
+pub(super) async fn remove(files: &DriveFiles, id: &str) -> Result<(), FarError> {
     let response = files.send(&files.request(Method::Delete, &format!("drive/v3/files/{id}"), &[])?).await?;
     match response.status {
         200 | 204 | 404 => Ok(()),
