@@ -73,7 +73,7 @@ pub struct MergedSearch {
 }
 
 /// One registry's answer to a search.
-struct Answer {
+struct RegistryReply {
     id: ExtensionId,
     priority: u32,
     servers: Vec<ServerVersion>,
@@ -147,8 +147,8 @@ impl Registries {
         id: &ExtensionId,
         query: &str,
         found: &watch::Sender<bool>,
-    ) -> Answer {
-        let mut answer = Answer {
+    ) -> RegistryReply {
+        let mut answer = RegistryReply {
             id: id.clone(),
             priority: u32::MAX,
             servers: Vec::new(),
@@ -183,7 +183,7 @@ impl Registries {
         settings: &RegistrySettings,
         id: &ExtensionId,
         query: &str,
-        answer: &mut Answer,
+        answer: &mut RegistryReply,
         found: &watch::Sender<bool>,
     ) -> Result<(), RegistryError> {
         let registry = Registry::open(&self.home, &self.library, settings, id).await?;

@@ -67,7 +67,7 @@ impl CopyState {
 
 /// Brings a copy up to date. What was taken in before a failure stays.
 pub(crate) async fn sync(registry: &Registry, copy: &mut Copy) -> Result<(), RegistryError> {
-    let run = Run { registry, reach: registry.reach(Arc::new(CallBudget::new(RUN))) };
+    let run = SyncRun { registry, reach: registry.reach(Arc::new(CallBudget::new(RUN))) };
     let result = run.pass(copy).await;
     if let Err(e) = &result {
         let state = copy.state()?;
@@ -76,12 +76,12 @@ pub(crate) async fn sync(registry: &Registry, copy: &mut Copy) -> Result<(), Reg
     result
 }
 
-struct Run<'r> {
+struct SyncRun<'r> {
     registry: &'r Registry,
     reach: Reach,
 }
 
-impl Run<'_> {
+impl SyncRun<'_> {
     /// Makes a pass, or goes on with the one that was ended.
     async fn pass(&self, copy: &mut Copy) -> Result<(), RegistryError> {
         let mut state = copy.state()?;

@@ -67,7 +67,7 @@ pub fn forget_logins(home: &Home, key: &str) -> Result<usize, VaultError> {
 
 /// Why a server does not take what it got.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub(crate) enum TokenRefusal {
     /// The server wants a login.
     Login,
     /// The server wants a login that allows more.
@@ -78,33 +78,33 @@ pub(crate) enum Refusal {
 
 /// The token of a connection.
 #[derive(Clone)]
-pub(crate) struct Access(Arc<Inner>);
+pub(crate) struct ServerAccess(Arc<AccessParts>);
 
-struct Inner {
+struct AccessParts {
     home: Home,
     net: aiw_net::HttpClient,
     key: String,
     url: String,
-    seen: Mutex<Seen>,
+    seen: Mutex<SeenTokens>,
 }
 
 #[derive(Default)]
-struct Seen {
+struct SeenTokens {
     tokens: Option<(Instant, Option<OAuthTokens>)>,
-    refusal: Option<Refusal>,
+    refusal: Option<TokenRefusal>,
 }
 
-impl Access {
+impl ServerAccess {
     pub(crate) fn new(home: Home, net: aiw_net::HttpClient, key: &str, url: &str) -> Self {
-        Self(Arc::new(Inner { home, net, key: key.to_owned(), url: url.to_owned(), seen: Mutex::default() }))
+        Self(Arc::new(AccessParts { home, net, key: key.to_owned(), url: url.to_owned(), seen: Mutex::default() }))
     }
 
     /// Why the server refused last, once.
-    pub(crate) fn refusal(&self) -> Option<Refusal> {
+    pub(crate) fn refusal(&self) -> Option<TokenRefusal> {
         self.seen(|seen| seen.refusal.take())
     }
 
-    fn seen<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
+    fn seen<T>(&self, look: impl FnOnce(&mut SeenTokens) -> T) -> T {
         look(&mut self.0.seen.lock())
     }
 
@@ -163,7 +163,7 @@ impl Access {
         }
     }
 
-    fn refuse(&self, refusal: Refusal) {
+    fn refuse(&self, refusal: TokenRefusal) {
         self.seen(|seen| seen.refusal = Some(refusal));
     }
 
@@ -171,15 +171,15 @@ impl Access {
     fn noted(&self, found: Result<Option<OAuthTokens>, String>) -> Option<Secret> {
         match found {
             Ok(Some(tokens)) => return Some(tokens.access()),
-            Ok(None) => self.refuse(Refusal::Login),
-            Err(problem) => self.refuse(Refusal::Trouble(problem)),
+            Ok(None) => self.refuse(TokenRefusal::Login),
+            Err(problem) => self.refuse(TokenRefusal::Trouble(problem)),
         }
         None
     }
 }
 
 #[async_trait]
-impl Bearer for Access {
+impl Bearer for ServerAccess {
     async fn token(&self) -> Option<Secret> {
         let tokens = self.tokens().await?;
         if tokens.is_old() && tokens.can_refresh() {
@@ -191,7 +191,7 @@ impl Bearer for Access {
 
     async fn refused(&self, token: Option<Secret>, again: bool) -> Option<Secret> {
         if again {
-            self.refuse(Refusal::Login);
+            self.refuse(TokenRefusal::Login);
             return None;
         }
         let found = match token {
@@ -209,7 +209,7 @@ impl Bearer for Access {
     async fn too_little(&self, challenge: &str) {
         let challenge = Challenge::parse(challenge);
         if challenge.error.as_deref() == Some("insufficient_scope") {
-            self.refuse(Refusal::Scopes(challenge.scopes));
+            self.refuse(TokenRefusal::Scopes(challenge.scopes));
         }
     }
 }

@@ -25,7 +25,7 @@ pub struct LoginWishes {
 
 /// An entry's field `oauth`.
 #[derive(Debug, Default)]
-struct Said {
+struct OAuthField {
     client_id: Option<String>,
     client_secret: Option<Secret>,
     scopes: Vec<String>,
@@ -33,7 +33,7 @@ struct Said {
     port: Option<u16>,
 }
 
-impl Said {
+impl OAuthField {
     fn of(expanded: &Map<String, Value>) -> Result<Self, String> {
         let Some(field) = expanded.get("oauth") else { return Ok(Self::default()) };
         let Some(field) = field.as_object() else { return Err("has an `oauth` that is not an object".into()) };
@@ -71,7 +71,7 @@ pub struct LoginAccount {
     key: String,
     url: String,
     headers: Vec<(String, Secret)>,
-    said: Said,
+    said: OAuthField,
 }
 
 impl fmt::Debug for LoginAccount {
@@ -92,7 +92,7 @@ impl LoginAccount {
         if headers.iter().any(|(name, _)| name == "authorization") {
             return Err(problem("has a header `Authorization` in its entry, which is sent instead of a login".into()));
         }
-        let said = Said::of(&expanded).map_err(problem)?;
+        let said = OAuthField::of(&expanded).map_err(problem)?;
         Ok(Self { ground: ground.clone(), key: key.to_owned(), url: url(&expanded).to_owned(), headers, said })
     }
 

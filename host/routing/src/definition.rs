@@ -22,10 +22,10 @@ const MAX_DEPTH: usize = 64;
 /// The part of a tool's definition that passes on to clients, as its server sent it: all of it is pinned, and nothing
 /// else passes. It is kept as text, which takes a tenth of the memory of the values in it. Clones share it.
 #[derive(Debug, Clone)]
-pub struct ToolDefinition(Arc<Kept>);
+pub struct ToolDefinition(Arc<KeptDefinition>);
 
 #[derive(Debug)]
-struct Kept {
+struct KeptDefinition {
     text: Box<str>,
     name: Box<str>,
     only_reads: bool,
@@ -38,7 +38,7 @@ impl ToolDefinition {
     pub fn new(value: &Value) -> Self {
         let only_reads = only_reads(value);
         let text = Kind::Tool.passable(value).to_string();
-        Self(Arc::new(Kept {
+        Self(Arc::new(KeptDefinition {
             name: name(value).into(),
             only_reads,
             may_destroy: !only_reads && value["annotations"]["destructiveHint"] != false,

@@ -9,7 +9,7 @@ use aiw_mcp::oauth::OAuthError;
 use aiw_mcp::{ClientError, RpcError};
 use aiw_supervisor::SupervisorError;
 
-use crate::access::Refusal;
+use crate::access::TokenRefusal;
 use crate::definition::ToolDefinition;
 use crate::record::ServerRecord;
 
@@ -221,12 +221,12 @@ impl PoolError {
         }
     }
 
-    pub(crate) fn refused(refusal: Refusal, server: &str) -> Self {
+    pub(crate) fn refused(refusal: TokenRefusal, server: &str) -> Self {
         let server = server.to_owned();
         match refusal {
-            Refusal::Login => Self::Login { server },
-            Refusal::Scopes(scopes) => Self::Scopes { server, scopes },
-            Refusal::Trouble(problem) => Self::Refresh { server, problem },
+            TokenRefusal::Login => Self::Login { server },
+            TokenRefusal::Scopes(scopes) => Self::Scopes { server, scopes },
+            TokenRefusal::Trouble(problem) => Self::Refresh { server, problem },
         }
     }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::definition::ToolDefinition;
 use crate::names::proxied;
 use crate::shape::Kind;
-use crate::uris::Claim;
+use crate::uris::UriClaim;
 
 /// A tool, prompt or resource of a server, as a client may see it.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,19 +59,19 @@ pub(crate) fn field_of(offered: &Offered<Value>) -> &'static str {
 }
 
 /// Returns a server's claim by a resource or template.
-pub(crate) fn claim_of(offered: &Offered<Value>) -> Option<Claim<'_>> {
+pub(crate) fn claim_of(offered: &Offered<Value>) -> Option<UriClaim<'_>> {
     let field = field_of(offered);
     let text = offered.definition[field].as_str()?;
     if field == Kind::Resource.identity() {
-        return Some(Claim::resource(&offered.server, text));
+        return Some(UriClaim::resource(&offered.server, text));
     }
-    Claim::template(&offered.server, text)
+    UriClaim::template(&offered.server, text)
 }
 
 /// Returns the claims of all servers by their resources and templates.
 pub(crate) fn claims<'a>(
     resources: &'a [Offered<Value>],
     templates: &'a [Offered<Value>],
-) -> impl Iterator<Item = Claim<'a>> {
+) -> impl Iterator<Item = UriClaim<'a>> {
     resources.iter().chain(templates).filter_map(claim_of)
 }

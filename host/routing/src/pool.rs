@@ -27,11 +27,11 @@ use crate::names::{NamedTool, proxied};
 use crate::offered::{Offered, claim_of, claims, distinct, field_of, offered};
 use crate::profile::{OWN, Profile, ProfileSource};
 use crate::record::{LOST, Records, ServerRecord};
-use crate::relay::Known;
+use crate::relay::KnownCaller;
 use crate::slot::Slot;
 use crate::start::Ground;
 use crate::status::{SlotStatus, status};
-use crate::uris::{Claim, contested, marked, own};
+use crate::uris::{UriClaim, contested, marked, own};
 
 /// How many servers are looked into at once.
 const AT_ONCE: usize = 8;
@@ -45,10 +45,10 @@ pub struct SharedServers(Arc<Mutex<BTreeMap<String, Arc<Slot>>>>);
 
 /// The servers of one client session. Dropping it ends them.
 pub struct Pool {
-    inner: Arc<Inner>,
+    inner: Arc<PoolParts>,
 }
 
-struct Inner {
+struct PoolParts {
     ground: Ground,
     places: ServerPlaces,
     records: Records,
@@ -61,7 +61,7 @@ struct Inner {
     shared: SharedServers,
     slots: RwLock<BTreeMap<String, Arc<Slot>>>,
     problems: RwLock<Vec<String>>,
-    client: Known,
+    client: KnownCaller,
     changes: mpsc::UnboundedSender<()>,
     /// Gone with this: what follows its files ends then.
     here: watch::Sender<()>,
@@ -78,7 +78,7 @@ impl Pool {
     ) -> Self {
         let places = ServerPlaces::of(ground.home.clone(), &ground.cwd);
         let records = Records::new(ground.home.clone());
-        let inner = Inner {
+        let inner = PoolParts {
             ground,
             places,
             records,
@@ -89,7 +89,7 @@ impl Pool {
             shared,
             slots: RwLock::default(),
             problems: RwLock::default(),
-            client: Known::default(),
+            client: KnownCaller::default(),
             changes,
             here: watch::Sender::default(),
         };
@@ -272,7 +272,7 @@ impl Pool {
         let (mut resources, mut templates) = self.content();
         let claims = claims(&resources, &templates).collect();
         let contested = contested(claims);
-        let is_plain = |claim: Option<Claim<'_>>| claim.is_some_and(|claim| !contested.contains(&claim));
+        let is_plain = |claim: Option<UriClaim<'_>>| claim.is_some_and(|claim| !contested.contains(&claim));
         let plain = |offered: &Offered<Value>| is_plain(claim_of(offered));
         let keep: Vec<bool> = resources.iter().chain(&templates).map(plain).collect();
         for (offered, keep) in resources.iter_mut().chain(&mut templates).zip(keep) {
@@ -593,7 +593,7 @@ fn without_meta(mut params: Map<String, Value>) -> Map<String, Value> {
     params
 }
 
-impl Inner {
+impl PoolParts {
     fn slots(&self) -> Vec<Arc<Slot>> {
         self.slots.read().values().cloned().collect()
     }
@@ -655,7 +655,7 @@ impl Inner {
     }
 
     fn new_slot(&self, configured: Configured) -> Arc<Slot> {
-        let new = |client: Option<Known>| {
+        let new = |client: Option<KnownCaller>| {
             Slot::new(self.ground.clone(), self.records.clone(), configured.clone(), client, self.changes.clone())
         };
         if !configured.settings.shared {
@@ -703,7 +703,7 @@ impl Inner {
 }
 
 /// Follows the files of a pool until it is dropped, and looks into servers that were never seen.
-async fn follow(pool: Weak<Inner>) {
+async fn follow(pool: Weak<PoolParts>) {
     let Some(mut here) = pool.upgrade().map(|pool| pool.here.subscribe()) else { return };
     let mut has_changed = false;
     loop {

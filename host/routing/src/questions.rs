@@ -55,10 +55,10 @@ pub(crate) fn passable(
 }
 
 /// Why a question is not asked, as the end of a sentence about it.
-type Problem = String;
+type QuestionProblem = String;
 
 /// A request to the client's model says whose it is, at both ends of what it tells the model.
-fn sampling(server: &str, mut params: Map<String, Value>, able: &Value) -> Result<Value, Problem> {
+fn sampling(server: &str, mut params: Map<String, Value>, able: &Value) -> Result<Value, QuestionProblem> {
     let whose = format!("This request is from the MCP server {}.", quoted(server));
     let own = params.get("systemPrompt").and_then(Value::as_str).unwrap_or_default().trim();
     let prompt = match own {
@@ -96,7 +96,7 @@ fn make_printable(value: &mut Value) {
     }
 }
 
-fn elicitation(server: &str, params: &Map<String, Value>, able: &Value) -> Result<Value, Problem> {
+fn elicitation(server: &str, params: &Map<String, Value>, able: &Value) -> Result<Value, QuestionProblem> {
     let mode = params.get("mode").map_or(Some("form"), Value::as_str).unwrap_or_default();
     // Before there were other modes, the object was empty.
     let has_mode = match able.as_object() {
@@ -133,7 +133,7 @@ fn elicitation(server: &str, params: &Map<String, Value>, able: &Value) -> Resul
 }
 
 /// Checks an address that a person is asked to open.
-fn address(text: &str) -> Result<String, Problem> {
+fn address(text: &str) -> Result<String, QuestionProblem> {
     let url = Some(text).filter(|text| text.len() <= MAX_URL && !text.contains(is_unsafe_in_line));
     let url = url.and_then(|text| Url::parse(text).ok());
     let plain =
@@ -148,7 +148,7 @@ fn is_name(text: &str) -> bool {
 /// Checks a form, and takes of it what the protocol knows.
 ///
 /// <https://modelcontextprotocol.io/specification/2025-11-25/client/elicitation#requested-schema>
-fn form(schema: &Value, message: &str) -> Result<Value, Problem> {
+fn form(schema: &Value, message: &str) -> Result<Value, QuestionProblem> {
     let none = Map::new();
     let fields = match schema.get("properties") {
         None | Some(Value::Null) => &none,
@@ -167,7 +167,7 @@ fn form(schema: &Value, message: &str) -> Result<Value, Problem> {
             }
             Ok((name.clone(), field(name, asked, message).map_err(|problem| format!("{}{problem}", about()))?))
         })
-        .collect::<Result<_, Problem>>()?;
+        .collect::<Result<_, QuestionProblem>>()?;
     let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
     let required: Vec<&Value> =
         required.filter(|name| name.as_str().is_some_and(|name| fields.contains_key(name))).collect();
@@ -175,7 +175,7 @@ fn form(schema: &Value, message: &str) -> Result<Value, Problem> {
 }
 
 /// Checks one field.
-fn field(name: &str, asked: &Value, message: &str) -> Result<Value, Problem> {
+fn field(name: &str, asked: &Value, message: &str) -> Result<Value, QuestionProblem> {
     let kind = asked["type"].as_str().unwrap_or_default();
     if !["string", "number", "integer", "boolean", "array"].contains(&kind) {
         return Err("is neither a text nor a number, a switch or a choice".into());
@@ -295,7 +295,7 @@ fn label<'a>(field: &'a Map<String, Value>, key: &str) -> &'a str {
 
 /// Takes over the choices of a field, in each of the protocol's forms. Returns whether there are any: with an empty
 /// list, a client may show a place to type in.
-fn choices(asked: &Value, field: &mut Map<String, Value>) -> Result<bool, Problem> {
+fn choices(asked: &Value, field: &mut Map<String, Value>) -> Result<bool, QuestionProblem> {
     let is_choice = |value: &Value| value.as_str().is_some_and(is_name);
     let titled = |value: &Value| {
         let (of, title) = (value.get("const")?, value.get("title")?);

@@ -18,20 +18,20 @@ pub const SWEEP: Duration = Duration::from_secs(60);
 
 /// The tools of one client session. Base tools stay; the others are registered, and go when they are not used.
 pub struct DynamicToolRegistry {
-    tools: Mutex<Tools>,
+    tools: Mutex<RegisteredTools>,
     /// The tools that the client lists; made anew at each change.
     snapshot: RwLock<Arc<[Tool]>>,
 }
 
 #[derive(Default)]
-struct Tools {
+struct RegisteredTools {
     base: Vec<Tool>,
     /// By name, with the time of the last use and a number that tells which of two at the same time came later.
     dynamic: BTreeMap<String, (Tool, Instant, u64)>,
     uses: u64,
 }
 
-impl Tools {
+impl RegisteredTools {
     fn listed(&self) -> Arc<[Tool]> {
         let base = self.base.iter();
         let dynamic = self.dynamic.values().map(|(tool, ..)| tool).filter(|tool| !self.is_base(tool.name()));
@@ -51,7 +51,7 @@ impl Tools {
 impl DynamicToolRegistry {
     /// A registry with only its base tools.
     pub fn new(base: Vec<Tool>) -> Self {
-        let tools = Tools { base, ..Tools::default() };
+        let tools = RegisteredTools { base, ..RegisteredTools::default() };
         let snapshot = RwLock::new(tools.listed());
         Self { tools: Mutex::new(tools), snapshot }
     }
@@ -101,7 +101,7 @@ impl DynamicToolRegistry {
         self.change(|tools| tools.dynamic.retain(|_, (_, at, _)| now.saturating_duration_since(*at) < TTL))
     }
 
-    fn change(&self, change: impl FnOnce(&mut Tools)) -> bool {
+    fn change(&self, change: impl FnOnce(&mut RegisteredTools)) -> bool {
         let mut tools = self.tools.lock();
         change(&mut tools);
         let listed = tools.listed();

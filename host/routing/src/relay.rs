@@ -26,15 +26,15 @@ const MAX_BYTES: usize = 1 << 20;
 const MAX_OPEN: usize = 3;
 
 /// The client of a session, once it is known.
-pub(crate) type Known = Arc<RwLock<Option<Caller>>>;
+pub(crate) type KnownCaller = Arc<RwLock<Option<Caller>>>;
 
 /// Relays between one server and its clients.
 pub(crate) struct Relay {
     server: String,
     /// None for a server that several sessions share: it belongs to no client, so what is not about one of its calls is
     /// for nobody.
-    client: Option<Known>,
-    calls: Mutex<Calls<Caller>>,
+    client: Option<KnownCaller>,
+    calls: Mutex<ServerCalls<Caller>>,
     /// The server's lists have changed.
     pub(crate) changed: Notify,
     window: Mutex<Window>,
@@ -43,19 +43,19 @@ pub(crate) struct Relay {
 }
 
 /// The requests that a server works on, each with its client, and the questions that it has asked meanwhile.
-struct Calls<C> {
+struct ServerCalls<C> {
     open: Vec<(u64, C)>,
     next: u64,
     questions: usize,
 }
 
-impl<C> Default for Calls<C> {
+impl<C> Default for ServerCalls<C> {
     fn default() -> Self {
         Self { open: Vec::new(), next: 0, questions: 0 }
     }
 }
 
-impl<C: Clone> Calls<C> {
+impl<C: Clone> ServerCalls<C> {
     fn begin(&mut self, client: C) -> u64 {
         self.next += 1;
         self.open.push((self.next, client));
@@ -98,7 +98,7 @@ impl Window {
 }
 
 impl Relay {
-    pub(crate) fn new(server: &str, client: Option<Known>) -> Arc<Self> {
+    pub(crate) fn new(server: &str, client: Option<KnownCaller>) -> Arc<Self> {
         Arc::new(Self {
             server: server.to_owned(),
             client,
@@ -114,7 +114,7 @@ impl Relay {
         During { relay: self.clone(), number: self.calls().begin(caller) }
     }
 
-    fn calls(&self) -> parking_lot::MutexGuard<'_, Calls<Caller>> {
+    fn calls(&self) -> parking_lot::MutexGuard<'_, ServerCalls<Caller>> {
         self.calls.lock()
     }
 
@@ -264,8 +264,8 @@ mod tests {
 
     #[test]
     fn with_calls_of_two_sessions_a_server_speaks_to_none() {
-        let mut calls = Calls::default();
-        let client = |calls: &Calls<char>| calls.client(|one, other| one == other);
+        let mut calls = ServerCalls::default();
+        let client = |calls: &ServerCalls<char>| calls.client(|one, other| one == other);
         assert_eq!(client(&calls), None);
         let first = calls.begin('a');
         let second = calls.begin('a');

@@ -30,7 +30,7 @@ aiw_core::words! {
 }
 
 /// The required shape of a field. `null` stands for an absent field: several SDKs write it.
-enum Shape {
+enum FieldShape {
     Text,
     Name,
     Uri,
@@ -41,39 +41,39 @@ enum Shape {
     /// A JSON Schema of an object.
     Schema,
     OneOf(&'static [&'static str]),
-    List(&'static Shape),
+    List(&'static FieldShape),
     Fields(&'static [Field]),
 }
 
 /// A field: its name, its shape, whether it must be there, and whether it passes on to clients.
-struct Field(&'static str, Shape, Need, Way);
+struct Field(&'static str, FieldShape, FieldNeed, FieldWay);
 
 #[derive(PartialEq)]
-enum Need {
+enum FieldNeed {
     Must,
     May,
 }
 
 #[derive(PartialEq)]
-enum Way {
+enum FieldWay {
     /// The field is pinned, and passes on.
     On,
     /// The field is left out: a server could change it unseen.
     Out,
 }
 
-use Need::{May, Must};
-use Shape::{Fields, Flag, List, Name, Number, Object, OneOf, Schema, Text, Uri, UriTemplate};
-use Way::{On, Out};
+use FieldNeed::{May, Must};
+use FieldShape::{Fields, Flag, List, Name, Number, Object, OneOf, Schema, Text, Uri, UriTemplate};
+use FieldWay::{On, Out};
 
-const ICON: Shape = Fields(&[
+const ICON: FieldShape = Fields(&[
     Field("src", Text, Must, Out),
     Field("mimeType", Text, May, Out),
     Field("sizes", List(&Text), May, Out),
     Field("theme", OneOf(&["light", "dark"]), May, Out),
 ]);
 
-const HINTS: Shape = Fields(&[
+const HINTS: FieldShape = Fields(&[
     Field("title", Text, May, On),
     Field("readOnlyHint", Flag, May, On),
     Field("destructiveHint", Flag, May, On),
@@ -81,15 +81,15 @@ const HINTS: Shape = Fields(&[
     Field("openWorldHint", Flag, May, On),
 ]);
 
-const AUDIENCE: Shape = Fields(&[
+const AUDIENCE: FieldShape = Fields(&[
     Field("audience", List(&OneOf(&["user", "assistant"])), May, Out),
     Field("priority", Number, May, Out),
     Field("lastModified", Text, May, Out),
 ]);
 
-const EXECUTION: Shape = Fields(&[Field("taskSupport", OneOf(&["forbidden", "optional", "required"]), May, Out)]);
+const EXECUTION: FieldShape = Fields(&[Field("taskSupport", OneOf(&["forbidden", "optional", "required"]), May, Out)]);
 
-const ARGUMENT: Shape = Fields(&[
+const ARGUMENT: FieldShape = Fields(&[
     Field("name", Text, Must, On),
     Field("title", Text, May, On),
     Field("description", Text, May, On),
@@ -202,14 +202,14 @@ fn passable(item: &Value, fields: &[Field]) -> Value {
     Value::Object(item.filter_map(|(name, value)| Some((name.clone(), passes(name, value)?))).collect())
 }
 
-type Problem = Result<(), String>;
+type ShapeCheck = Result<(), String>;
 
-fn must(is_so: bool, what: &str) -> Problem {
+fn must(is_so: bool, what: &str) -> ShapeCheck {
     if is_so { Ok(()) } else { Err(format!("is not {what}")) }
 }
 
 /// `path` is where the problem is.
-fn check_fields(item: &Map<String, Value>, fields: &[Field], path: &mut Vec<String>) -> Problem {
+fn check_fields(item: &Map<String, Value>, fields: &[Field], path: &mut Vec<String>) -> ShapeCheck {
     for Field(name, shape, need, _) in fields {
         match item.get(*name) {
             None | Some(Value::Null) if *need == Must => return Err(format!("has no `{name}`")),
@@ -221,14 +221,14 @@ fn check_fields(item: &Map<String, Value>, fields: &[Field], path: &mut Vec<Stri
 }
 
 /// Checks something below a name. The name stays in the path if there is a problem.
-fn within(path: &mut Vec<String>, name: &str, check: impl FnOnce(&mut Vec<String>) -> Problem) -> Problem {
+fn within(path: &mut Vec<String>, name: &str, check: impl FnOnce(&mut Vec<String>) -> ShapeCheck) -> ShapeCheck {
     path.push(aiw_core::one_line(name, 40));
     check(path)?;
     path.pop();
     Ok(())
 }
 
-fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Problem {
+fn check(value: &Value, shape: &FieldShape, path: &mut Vec<String>) -> ShapeCheck {
     match shape {
         Text => must(value.is_string(), "a text"),
         Name => {
@@ -267,7 +267,7 @@ fn check(value: &Value, shape: &Shape, path: &mut Vec<String>) -> Problem {
 /// `ends` are the signs that can follow the scheme: that of a template may go on with a variable.
 ///
 /// <https://www.rfc-editor.org/rfc/rfc3986#section-3.1>
-fn check_uri(value: &Value, grammar: fn(&str) -> bool, ends: &[char], what: &str) -> Problem {
+fn check_uri(value: &Value, grammar: fn(&str) -> bool, ends: &[char], what: &str) -> ShapeCheck {
     let uri = value.as_str().filter(|text| text.len() <= MAX_URI && grammar(text));
     let end = uri.and_then(|uri| uri.find(ends));
     let Some((uri, end)) = uri.zip(end) else { return must(false, what) };
@@ -372,7 +372,7 @@ fn is_known_draft(text: &str) -> bool {
 const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
 
 /// Whether the keywords of a JSON Schema have the types that a draft from 4 to 2020-12 gives them.
-fn schema_of(schema: &Value, path: &mut Vec<String>) -> Problem {
+fn schema_of(schema: &Value, path: &mut Vec<String>) -> ShapeCheck {
     let schema = match schema {
         Value::Object(schema) => schema,
         Value::Bool(_) => return Ok(()),
@@ -431,7 +431,7 @@ fn schema_of(schema: &Value, path: &mut Vec<String>) -> Problem {
     Ok(())
 }
 
-fn schemas(list: &Value, path: &mut Vec<String>) -> Problem {
+fn schemas(list: &Value, path: &mut Vec<String>) -> ShapeCheck {
     let Some(list) = list.as_array() else { return Err("is not a list".into()) };
     must(!list.is_empty(), "a list of at least one schema")?;
     let mut list = list.iter().enumerate();

@@ -17,14 +17,14 @@ use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinHandle};
 
-use crate::access::Access;
+use crate::access::ServerAccess;
 use crate::error::PoolError;
 use crate::found::Configured;
 use crate::log;
 use crate::record::{MAX_ITEMS, Records, ServerRecord};
-use crate::relay::{Known, Relay};
+use crate::relay::{KnownCaller, Relay};
 use crate::shape::Kind;
-use crate::start::{Connection, Ground, Process, start};
+use crate::start::{Connection, Ground, ServerProcess, start};
 
 /// After so many failures in a row a server is left alone for [`REST`].
 const FAILURES: u32 = 5;
@@ -67,7 +67,7 @@ pub(crate) struct Slot {
     connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
     /// The last start.
     starting: Mutex<Option<AbortHandle>>,
-    standing: Mutex<Standing>,
+    standing: Mutex<ServerStanding>,
     record: Mutex<Option<Arc<ServerRecord>>>,
     in_flight: AtomicUsize,
     /// Whether an event says that it has failed, and none that it works again.
@@ -91,7 +91,7 @@ struct LastFailure {
 
 /// The state of its process.
 #[derive(Debug, Clone, Default)]
-struct Standing {
+struct ServerStanding {
     state: ServerState,
     /// How often it was started, with or without success.
     attempts: u64,
@@ -128,7 +128,7 @@ impl Slot {
         ground: Ground,
         records: Records,
         configured: Configured,
-        client: Option<Known>,
+        client: Option<KnownCaller>,
         changes: mpsc::UnboundedSender<()>,
     ) -> Arc<Self> {
         let ground = match configured.scope {
@@ -197,7 +197,7 @@ impl Slot {
         }
     }
 
-    fn standing<T>(&self, look: impl FnOnce(&mut Standing) -> T) -> T {
+    fn standing<T>(&self, look: impl FnOnce(&mut ServerStanding) -> T) -> T {
         look(&mut self.standing.lock())
     }
 
@@ -280,13 +280,13 @@ impl Slot {
             self.announce(EventKind::Recovered, None);
         }
         self.standing(|standing| {
-            *standing = Standing {
+            *standing = ServerStanding {
                 state: ServerState::Ready,
                 attempts: standing.attempts,
                 used: Some(Instant::now()),
-                pid: connection.process.as_ref().map(Process::pid),
+                pid: connection.process.as_ref().map(ServerProcess::pid),
                 log_level: standing.log_level.take(),
-                ..Standing::default()
+                ..ServerStanding::default()
             };
         });
         *held = Some(connection.clone());
@@ -328,12 +328,12 @@ impl Slot {
         if error.is_login() {
             // Only the user can help, so neither waiting nor resting does.
             self.standing(|standing| {
-                *standing = Standing {
+                *standing = ServerStanding {
                     state: ServerState::Login,
                     attempts: standing.attempts,
                     error: Some(failure),
                     log_level: standing.log_level.take(),
-                    ..Standing::default()
+                    ..ServerStanding::default()
                 };
             });
             return;
@@ -435,7 +435,7 @@ impl Slot {
     fn attend(self: &Arc<Self>, connection: &Arc<Connection>) {
         let (slot, connection) = (Arc::downgrade(self), Arc::downgrade(connection));
         tokio::spawn(async move {
-            let mut news = News::Started;
+            let mut news = LookCause::Started;
             loop {
                 let Some((slot, connection)) = slot.upgrade().zip(connection.upgrade()) else { return };
                 if connection.client.is_closed() {
@@ -447,9 +447,9 @@ impl Slot {
                     return;
                 }
                 let looked = match news {
-                    News::Started => slot.learn_more(&connection).await,
-                    News::Changed => slot.look_again(&connection).await,
-                    News::Quiet => slot.test(&connection).await,
+                    LookCause::Started => slot.learn_more(&connection).await,
+                    LookCause::Changed => slot.look_again(&connection).await,
+                    LookCause::Quiet => slot.test(&connection).await,
                 };
                 if looked.is_err() {
                     slot.stop().await;
@@ -458,8 +458,8 @@ impl Slot {
                 let relay = slot.relay.clone();
                 drop((slot, connection));
                 let changed = tokio::time::timeout(QUIET, relay.changed.notified()).await;
-                news = if changed.is_ok() { News::Changed } else { News::Quiet };
-                if news == News::Changed {
+                news = if changed.is_ok() { LookCause::Changed } else { LookCause::Quiet };
+                if news == LookCause::Changed {
                     // A server that changes all the time is not looked at all the time.
                     tokio::time::sleep(SETTLE).await;
                 }
@@ -646,7 +646,7 @@ impl Slot {
     async fn failure(&self, error: ClientError, connection: &Arc<Connection>, patience: Duration) -> PoolError {
         let server = self.key().to_owned();
         let refusal = match error {
-            ClientError::Service(_) | ClientError::Closed => connection.access.as_ref().and_then(Access::refusal),
+            ClientError::Service(_) | ClientError::Closed => connection.access.as_ref().and_then(ServerAccess::refusal),
             _ => None,
         };
         if let Some(refusal) = refusal {
@@ -708,7 +708,7 @@ async fn send_with_progress(
 
 /// Why a running server is looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum News {
+enum LookCause {
     Started,
     Changed,
     Quiet,

@@ -15,7 +15,7 @@ use aiw_supervisor::{Attached, Program, SupervisorError};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
-use crate::access::{Access, is_login};
+use crate::access::{ServerAccess, is_login};
 use crate::error::PoolError;
 use crate::found::Configured;
 use crate::log::{self, LastWords};
@@ -45,22 +45,22 @@ pub struct Ground {
 /// A server that runs.
 pub(crate) struct Connection {
     pub(crate) client: McpClient,
-    pub(crate) process: Option<Process>,
+    pub(crate) process: Option<ServerProcess>,
     /// Its token, if it may want one.
-    pub(crate) access: Option<Access>,
+    pub(crate) access: Option<ServerAccess>,
     /// How long its start took.
     pub(crate) took: Duration,
 }
 
 /// The process of a server. Dropping it ends the process and all that it started.
-pub(crate) struct Process {
+pub(crate) struct ServerProcess {
     attached: Mutex<Attached>,
     last_words: Arc<Mutex<LastWords>>,
     /// Disconnected once all that it wrote to standard error was read.
     heard: Mutex<mpsc::Receiver<()>>,
 }
 
-impl Process {
+impl ServerProcess {
     /// How it ended and its last words, if it has ended; waits a moment for that.
     pub(crate) fn end(&self, patience: Duration) -> Option<String> {
         let exit = self.attached.lock().wait(patience)?;
@@ -81,19 +81,19 @@ impl Process {
 }
 
 /// Where the values of a declaration come from. It collects those that must not be shown.
-struct Values<'a> {
+struct DeclaredValues<'a> {
     home: &'a Home,
     cwd: &'a Path,
     secrets: Mutex<Vec<Vec<u8>>>,
 }
 
-impl Values<'_> {
+impl DeclaredValues<'_> {
     fn hide(&self, value: &str) {
         self.secrets.lock().push(value.as_bytes().to_vec());
     }
 }
 
-impl ValueLookup for Values<'_> {
+impl ValueLookup for DeclaredValues<'_> {
     fn variable(&self, name: &EnvName) -> Option<String> {
         if name.as_str() == "CLAUDE_PROJECT_DIR" {
             return Some(self.cwd.to_string_lossy().into_owned());
@@ -128,13 +128,14 @@ pub(crate) async fn start(
     if server.transport == Transport::Http {
         let (endpoint, access) = endpoint(ground, key, &expanded);
         let begun = McpClient::http(endpoint, info, events, PATIENCE).await;
-        let refusal = || access.as_ref().and_then(Access::refusal).map(|refusal| PoolError::refused(refusal, key));
+        let refusal =
+            || access.as_ref().and_then(ServerAccess::refusal).map(|refusal| PoolError::refused(refusal, key));
         let client = begun.map_err(|e| refusal().unwrap_or_else(|| not_begun(key, &e, None, &secrets)))?;
         return Ok(Connection { client, process: None, access, took: began.elapsed() });
     }
     let program = program(ground.home.around(), directory, opened.is_some(), &expanded)
         .map_err(|program| PoolError::NoProgram { server: key.to_owned(), program: masked(&program, &secrets) })?;
-    let place = Place::of(&ground.cwd, directory, opened.as_ref(), &expanded);
+    let place = WorkDir::of(&ground.cwd, directory, opened.as_ref(), &expanded);
     let (executable, words) = (ground.executable.clone(), Arc::<Mutex<LastWords>>::default());
     let (heard, (hears, all_heard), hidden) = (words.clone(), mpsc::channel::<()>(), secrets.clone());
     let spawned = aiw_home::blocking(move || {
@@ -159,7 +160,7 @@ pub(crate) async fn start(
         }
     })?;
     let (stdin, stdout) = (attached.stdin.take(), attached.stdout.take());
-    let process = Process { attached: Mutex::new(attached), last_words: words, heard: Mutex::new(all_heard) };
+    let process = ServerProcess { attached: Mutex::new(attached), last_words: words, heard: Mutex::new(all_heard) };
     let pipes = |e: std::io::Error| PoolError::Start { server: key.to_owned(), problem: e.to_string() };
     let broken = || pipes(std::io::ErrorKind::BrokenPipe.into());
     let input = tokio::process::ChildStdout::from_std(stdout.ok_or_else(broken)?).map_err(pipes)?;
@@ -193,10 +194,10 @@ fn masked(text: &str, secrets: &[Vec<u8>]) -> String {
 }
 
 /// A declaration with its values, and those of them that must not be shown.
-pub(crate) type Resolved = (Map<String, Value>, Vec<Vec<u8>>);
+pub(crate) type ResolvedServer = (Map<String, Value>, Vec<Vec<u8>>);
 
-pub(crate) fn resolved(ground: &Ground, key: &str, server: &DeclaredServer) -> Result<Resolved, PoolError> {
-    let values = Values { home: &ground.home, cwd: &ground.cwd, secrets: Mutex::default() };
+pub(crate) fn resolved(ground: &Ground, key: &str, server: &DeclaredServer) -> Result<ResolvedServer, PoolError> {
+    let values = DeclaredValues { home: &ground.home, cwd: &ground.cwd, secrets: Mutex::default() };
     let expanded = expand(&server.declaration, &values).map_err(|absent| {
         let variables = absent.variables.iter().map(|name| format!("the variable `{name}`"));
         let secrets = absent.secrets.iter().map(|name| format!("the secret `{name}`"));
@@ -206,7 +207,7 @@ pub(crate) fn resolved(ground: &Ground, key: &str, server: &DeclaredServer) -> R
 }
 
 /// A key in the entry is sent as it is; without one, the server may want a login.
-fn endpoint(ground: &Ground, key: &str, expanded: &Map<String, Value>) -> (ServerEndpoint, Option<Access>) {
+fn endpoint(ground: &Ground, key: &str, expanded: &Map<String, Value>) -> (ServerEndpoint, Option<ServerAccess>) {
     let (url, headers) = (url(expanded), headers(expanded));
     let mut policy = Policy::none();
     policy.grant_url(url);
@@ -215,7 +216,7 @@ fn endpoint(ground: &Ground, key: &str, expanded: &Map<String, Value>) -> (Serve
     if has_key {
         return (endpoint, None);
     }
-    let access = Access::new(ground.home.clone(), ground.net.clone(), key, url);
+    let access = ServerAccess::new(ground.home.clone(), ground.net.clone(), key, url);
     (endpoint.with_bearer(Arc::new(access.clone())), Some(access))
 }
 
@@ -250,13 +251,13 @@ fn texts<'a>(expanded: &'a Map<String, Value>, key: &str) -> impl Iterator<Item 
 }
 
 /// Where a server starts.
-enum Place {
+enum WorkDir {
     At(PathBuf),
     /// Beneath the directory of a project whose file was read, and not what has its path now.
     Beneath(OpenDir, PathBuf),
 }
 
-impl Place {
+impl WorkDir {
     /// Resolves a path against the file that holds the declaration, never against the directory of the session, which
     /// may be a stranger's.
     fn of(session: &Path, directory: &Path, opened: Option<&OpenDir>, expanded: &Map<String, Value>) -> Self {
@@ -318,9 +319,9 @@ mod tests {
         let (opened, _) = read_unlinked_beside(&root.join("server"), 100).unwrap().unwrap();
         let entry = |value: Value| value.as_object().cloned().unwrap();
         let place =
-            |opened: Option<&OpenDir>, value: Value| match Place::of("/s".as_ref(), &root, opened, &entry(value)) {
-                Place::At(path) => (false, path),
-                Place::Beneath(_, path) => (true, path),
+            |opened: Option<&OpenDir>, value: Value| match WorkDir::of("/s".as_ref(), &root, opened, &entry(value)) {
+                WorkDir::At(path) => (false, path),
+                WorkDir::Beneath(_, path) => (true, path),
             };
         assert_eq!(place(Some(&opened), json!({})), (true, ".".into()));
         assert_eq!(place(Some(&opened), json!({"cwd": "sub"})), (true, "sub".into()));

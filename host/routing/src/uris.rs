@@ -7,14 +7,14 @@ use crate::shape::OWN_SCHEME;
 
 /// A server's claim to certain URIs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Claim<'a> {
+pub(crate) struct UriClaim<'a> {
     /// The URI of a resource, or what all URIs of a template begin with.
     text: &'a str,
     is_template: bool,
     pub(crate) server: &'a str,
 }
 
-impl<'a> Claim<'a> {
+impl<'a> UriClaim<'a> {
     /// A resource's.
     pub(crate) fn resource(server: &'a str, uri: &'a str) -> Self {
         Self { text: uri, is_template: false, server }
@@ -33,12 +33,12 @@ impl<'a> Claim<'a> {
 }
 
 /// The claims that another server's claim overlaps with.
-pub(crate) fn contested<'a>(mut claims: Vec<Claim<'a>>) -> BTreeSet<Claim<'a>> {
+pub(crate) fn contested<'a>(mut claims: Vec<UriClaim<'a>>) -> BTreeSet<UriClaim<'a>> {
     claims.sort_unstable();
     claims.dedup();
     let mut contested = BTreeSet::new();
     // In this order a text comes after all that it begins with.
-    let mut around: Vec<Claim<'a>> = Vec::new();
+    let mut around: Vec<UriClaim<'a>> = Vec::new();
     for claim in claims {
         while around.last().is_some_and(|last| !last.covers(claim.text) && last.text != claim.text) {
             around.pop();
@@ -76,10 +76,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn claims<'a>(all: &'a [(&'a str, &'a str)]) -> Vec<Claim<'a>> {
+    fn claims<'a>(all: &'a [(&'a str, &'a str)]) -> Vec<UriClaim<'a>> {
         let claim = |(server, uri): &(&'a str, &'a str)| match uri.contains('{') {
-            true => Claim::template(server, uri),
-            false => Some(Claim::resource(server, uri)),
+            true => UriClaim::template(server, uri),
+            false => Some(UriClaim::resource(server, uri)),
         };
         all.iter().filter_map(claim).collect()
     }
@@ -137,7 +137,7 @@ mod tests {
             ) {
                 let all: Vec<(&str, &str)> = all.iter().map(|(server, uri)| (server.as_str(), uri.as_str())).collect();
                 let claims = claims(&all);
-                let overlap = |one: &Claim<'_>, two: &Claim<'_>| {
+                let overlap = |one: &UriClaim<'_>, two: &UriClaim<'_>| {
                     one.server != two.server && (one.covers(two.text) || two.covers(one.text))
                 };
                 let slow = claims.iter().filter(|one| claims.iter().any(|two| overlap(one, two))).copied();

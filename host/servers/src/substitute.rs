@@ -31,13 +31,13 @@ enum Placeholder<'a> {
 /// The beginning of a reference to the vault, after `${`.
 const SECRET: &str = "secret:";
 
-enum Piece<'a> {
+enum TextPiece<'a> {
     Text(&'a str),
     Placeholder { whole: &'a str, what: Placeholder<'a> },
 }
 
 /// Splits text into literal pieces and placeholders. What only looks like a placeholder is literal.
-fn pieces(text: &str) -> Vec<Piece<'_>> {
+fn pieces(text: &str) -> Vec<TextPiece<'_>> {
     let mut pieces = Vec::new();
     let (mut from, mut at) = (0, 0);
     while let Some(start) = text[at..].find("${").map(|i| at + i) {
@@ -57,15 +57,15 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
         };
         at = match what {
             Some(what) => {
-                pieces.push(Piece::Text(&text[from..start]));
-                pieces.push(Piece::Placeholder { whole: &text[start..=end], what });
+                pieces.push(TextPiece::Text(&text[from..start]));
+                pieces.push(TextPiece::Placeholder { whole: &text[start..=end], what });
                 from = end + 1;
                 from
             }
             None => start + 2,
         };
     }
-    pieces.push(Piece::Text(&text[from..]));
+    pieces.push(TextPiece::Text(&text[from..]));
     pieces
 }
 
@@ -74,8 +74,8 @@ pub fn placeholders(text: &str) -> Vec<Range<usize>> {
     let (mut found, mut at) = (Vec::new(), 0);
     for piece in pieces(text) {
         match piece {
-            Piece::Text(text) => at += text.len(),
-            Piece::Placeholder { whole, .. } => {
+            TextPiece::Text(text) => at += text.len(),
+            TextPiece::Placeholder { whole, .. } => {
                 found.push(at..at + whole.len());
                 at += whole.len();
             }
@@ -124,16 +124,16 @@ pub fn reads(declaration: &Map<String, Value>) -> Reads {
     let mut visit = |text: &str| {
         for piece in pieces(text) {
             match piece {
-                Piece::Placeholder { what: Placeholder::Variable { name, default }, .. } => match name.as_str() {
+                TextPiece::Placeholder { what: Placeholder::Variable { name, default }, .. } => match name.as_str() {
                     PLUGIN_ROOT | PLUGIN_DATA => reads.own_tree = true,
                     PROJECT_DIR => {}
                     _ => *reads.variables.entry(name).or_default() |= default.is_none(),
                 },
-                Piece::Placeholder { what: Placeholder::Option(option), .. } => {
+                TextPiece::Placeholder { what: Placeholder::Option(option), .. } => {
                     reads.options.insert(option.to_owned());
                 }
-                Piece::Placeholder { what: Placeholder::Secret(name), .. } => drop(reads.secrets.insert(name)),
-                Piece::Text(_) => {}
+                TextPiece::Placeholder { what: Placeholder::Secret(name), .. } => drop(reads.secrets.insert(name)),
+                TextPiece::Text(_) => {}
             }
         }
     };
@@ -175,7 +175,7 @@ pub struct Absent {
 /// The secrets that a text names.
 fn secrets_of(text: &str) -> Vec<SecretName> {
     let name = |piece| match piece {
-        Piece::Placeholder { what: Placeholder::Secret(name), .. } => Some(name),
+        TextPiece::Placeholder { what: Placeholder::Secret(name), .. } => Some(name),
         _ => None,
     };
     if text.contains(SECRET) { pieces(text).into_iter().filter_map(name).collect() } else { Vec::new() }
@@ -200,10 +200,10 @@ fn expanded(text: &Value, lookup: &impl ValueLookup, absent: &mut Absent) -> Val
             let mut result = String::with_capacity(text.len());
             for piece in pieces(text) {
                 match piece {
-                    Piece::Text(text) | Piece::Placeholder { whole: text, what: Placeholder::Option(_) } => {
+                    TextPiece::Text(text) | TextPiece::Placeholder { whole: text, what: Placeholder::Option(_) } => {
                         result.push_str(text);
                     }
-                    Piece::Placeholder { what: Placeholder::Variable { name, default }, .. } => {
+                    TextPiece::Placeholder { what: Placeholder::Variable { name, default }, .. } => {
                         match (lookup.variable(&name), default) {
                             (Some(found), _) if !found.is_empty() => result.push_str(&found),
                             (_, Some(default)) => result.push_str(default),
@@ -211,7 +211,7 @@ fn expanded(text: &Value, lookup: &impl ValueLookup, absent: &mut Absent) -> Val
                             (None, None) => drop(absent.variables.insert(name)),
                         }
                     }
-                    Piece::Placeholder { what: Placeholder::Secret(name), .. } => match lookup.secret(&name) {
+                    TextPiece::Placeholder { what: Placeholder::Secret(name), .. } => match lookup.secret(&name) {
                         Some(secret) => result.push_str(secret.expose()),
                         None => drop(absent.secrets.insert(name)),
                     },
@@ -278,8 +278,8 @@ impl Values {
         let mut result = String::with_capacity(text.len());
         for piece in pieces(text) {
             match piece {
-                Piece::Text(text) => result.push_str(text),
-                Piece::Placeholder { whole, what } => match what {
+                TextPiece::Text(text) => result.push_str(text),
+                TextPiece::Placeholder { whole, what } => match what {
                     Placeholder::Variable { name, .. } => match (name.as_str(), self.variables.get(&name)) {
                         (PLUGIN_ROOT, _) => result.push_str(&self.root),
                         (PLUGIN_DATA, _) => result.push_str(&self.data),
@@ -464,8 +464,8 @@ mod tests {
             #[test]
             fn cutting_loses_nothing(text in "[${}:a-zA-Z_.é-]{0,40}") {
                 let back: String = pieces(&text).iter().map(|piece| match piece {
-                    Piece::Text(text) => *text,
-                    Piece::Placeholder { whole, .. } => *whole,
+                    TextPiece::Text(text) => *text,
+                    TextPiece::Placeholder { whole, .. } => *whole,
                 }).collect();
                 prop_assert_eq!(back, text);
             }

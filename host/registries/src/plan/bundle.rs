@@ -16,7 +16,7 @@ use zip::ZipArchive;
 use super::command::{Arg, Env, check_variable, environment, without_secrets};
 use super::error::{Note, UnusableReason};
 use super::inputs::{Piece, Questions, Value, check_fixed, is_offered};
-use super::making::{Making, Run};
+use super::making::{Making, OpenCommand};
 use super::remote::check_address;
 use super::runtime::Runtime;
 use super::way::{Recipe, Way};
@@ -111,13 +111,13 @@ impl Fault for BundleError {
 #[derive(Debug)]
 pub struct Bundle<R> {
     archive: ZipArchive<R>,
-    files: BTreeMap<RelPath, File>,
+    files: BTreeMap<RelPath, BundleFile>,
     manifest: Map<String, Json>,
     sha256: String,
 }
 
 #[derive(Debug)]
-struct File {
+struct BundleFile {
     index: usize,
     is_directory: bool,
     is_program: bool,
@@ -268,7 +268,7 @@ impl<R: Read + Seek> Bundle<R> {
         directory: &Path,
         machine: &TargetMachine,
         questions: &mut Questions<'_>,
-    ) -> Result<Run, UnusableReason> {
+    ) -> Result<OpenCommand, UnusableReason> {
         let bad = |why: &str| UnusableReason::Manifest { why: why.to_owned() };
         let directory = directory.to_str().ok_or_else(|| bad("can't be used: the directory's name is not UTF-8"))?;
         let server = self.manifest.get("server").and_then(Json::as_object).ok_or_else(|| bad("has no `server`"))?;
@@ -277,9 +277,9 @@ impl<R: Read + Seek> Bundle<R> {
             let names: Vec<&str> = platforms.iter().filter_map(Json::as_str).collect();
             return Err(UnusableReason::Platform { platform: quoted(&names.join(", ")) });
         }
-        let config = Config::of(server, machine).map_err(bad)?;
+        let config = McpConfig::of(server, machine).map_err(bad)?;
         let reading =
-            Reading { directory, machine, options: self.manifest.get("user_config").and_then(Json::as_object) };
+            ManifestValues { directory, machine, options: self.manifest.get("user_config").and_then(Json::as_object) };
         let command = reading.template(questions, &config.command, "command")?;
         let command = command.fixed().ok_or_else(|| bad("leaves open which program runs"))?;
         let words = config.args.iter().map(|word| reading.template(questions, word, "an argument"));
@@ -292,7 +292,7 @@ impl<R: Read + Seek> Bundle<R> {
                 env.push(variable);
             }
         }
-        Ok(Run { program, args, env, directory: Some(directory.to_owned()) })
+        Ok(OpenCommand { program, args, env, directory: Some(directory.to_owned()) })
     }
 
     fn has(&self, path: &RelPath) -> bool {
@@ -327,13 +327,13 @@ impl<R: Read + Seek> Bundle<R> {
 }
 
 /// `server.mcp_config` for a machine; without it, what the kind of server and its file mean.
-struct Config {
+struct McpConfig {
     command: String,
     args: Vec<String>,
     env: BTreeMap<String, String>,
 }
 
-impl Config {
+impl McpConfig {
     fn of(server: &Map<String, Json>, machine: &TargetMachine) -> Result<Self, &'static str> {
         let text = |key: &str| server.get(key).and_then(Json::as_str).unwrap_or_default();
         let Some(config) = server.get("mcp_config").and_then(Json::as_object) else {
@@ -370,13 +370,13 @@ impl Config {
 }
 
 /// The values of a manifest's variables.
-struct Reading<'a> {
+struct ManifestValues<'a> {
     directory: &'a str,
     machine: &'a TargetMachine,
     options: Option<&'a Map<String, Json>>,
 }
 
-impl Reading<'_> {
+impl ManifestValues<'_> {
     fn place(&self, name: &str) -> Option<String> {
         let home = || self.machine.home.as_ref()?.to_str().map(str::to_owned);
         let below = |directory: &str| Some(format!("{}/{directory}", home()?));
@@ -500,7 +500,7 @@ fn paired(questions: &Questions<'_>, words: Vec<Value>) -> Vec<Arg> {
 }
 
 fn environment_of(
-    reading: &Reading<'_>,
+    reading: &ManifestValues<'_>,
     questions: &mut Questions<'_>,
     given: &BTreeMap<String, String>,
 ) -> Result<Vec<Env>, UnusableReason> {
@@ -528,7 +528,7 @@ fn environment_of(
 }
 
 /// The files of an archive, each with a path that stays inside.
-fn list<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<BTreeMap<RelPath, File>, BundleError> {
+fn list<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<BTreeMap<RelPath, BundleFile>, BundleError> {
     if archive.len() > MAX_FILES {
         return Err(BundleError::TooLarge { most: MAX_FILES as u64, what: "files" });
     }
@@ -560,10 +560,10 @@ fn list<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<BTreeMap<RelPath,
             return Err(bad("is there twice, or differs from another only in case".into()));
         }
         let is_program = mode & 0o111 != 0;
-        files.insert(path, File { index, is_directory: entry.is_dir(), is_program });
+        files.insert(path, BundleFile { index, is_directory: entry.is_dir(), is_program });
     }
     let is_file = |path: &str| {
-        RelPath::parse(path).ok().and_then(|path| files.get(&path)).is_some_and(|file: &File| !file.is_directory)
+        RelPath::parse(path).ok().and_then(|path| files.get(&path)).is_some_and(|file: &BundleFile| !file.is_directory)
     };
     for path in files.keys() {
         if let Some((above, _)) =
@@ -578,7 +578,7 @@ fn list<R: Read + Seek>(archive: &mut ZipArchive<R>) -> Result<BTreeMap<RelPath,
 
 fn manifest<R: Read + Seek>(
     archive: &mut ZipArchive<R>,
-    files: &BTreeMap<RelPath, File>,
+    files: &BTreeMap<RelPath, BundleFile>,
 ) -> Result<Map<String, Json>, BundleError> {
     let bad = |why: &str| BundleError::Manifest(why.to_owned());
     let file =

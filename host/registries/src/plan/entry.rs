@@ -130,7 +130,7 @@ enum Spot {
 }
 
 /// One answer.
-enum Said<'a> {
+enum GivenAnswer<'a> {
     Text(&'a str),
     Reference(String),
 }
@@ -273,7 +273,7 @@ impl<'a> Filling<'a> {
             };
             let wrong = |why: &str| EntryPlanError::Answer { name: quoted(name), why: why.to_owned() };
             match self.said(name, number, spot)? {
-                Said::Text(answer) => {
+                GivenAnswer::Text(answer) => {
                     if spot == Spot::Word && at == 0 && answer.starts_with('-') && answer.parse::<f64>().is_err() {
                         return Err(wrong("begins with `-`, so it would be read as an option"));
                     }
@@ -287,10 +287,10 @@ impl<'a> Filling<'a> {
                     plain.push_str(&answer);
                     text.push_str(&answer);
                 }
-                Said::Reference(_) if spot == Spot::Address && is_host(&value.0, at) => {
+                GivenAnswer::Reference(_) if spot == Spot::Address && is_host(&value.0, at) => {
                     return Err(wrong("decides where your data goes, so it can't come from a variable or the vault"));
                 }
-                Said::Reference(reference) => {
+                GivenAnswer::Reference(reference) => {
                     // A text before it can't reach into a reference.
                     check_plain(&std::mem::take(&mut plain), place)?;
                     text.push_str(&reference);
@@ -316,8 +316,8 @@ impl<'a> Filling<'a> {
     }
 
     /// The answer to a question, as it goes to a place.
-    fn said(&mut self, name: &str, number: usize, spot: Spot) -> Result<Said<'a>, EntryPlanError> {
-        let Some((&name, (question, given))) = self.asked.get_key_value(name) else { return Ok(Said::Text("")) };
+    fn said(&mut self, name: &str, number: usize, spot: Spot) -> Result<GivenAnswer<'a>, EntryPlanError> {
+        let Some((&name, (question, given))) = self.asked.get_key_value(name) else { return Ok(GivenAnswer::Text("")) };
         let number = if given.len() == 1 { 0 } else { number };
         let answer = given.get(number).copied().unwrap_or_default();
         let is_argument = matches!(spot, Spot::Argument | Spot::Word);
@@ -326,14 +326,14 @@ impl<'a> Filling<'a> {
             return Err(EntryPlanError::Answer { name: quoted(name), why });
         }
         if is_reference(answer) {
-            return Ok(Said::Reference(answer.to_owned()));
+            return Ok(GivenAnswer::Reference(answer.to_owned()));
         }
         // A choice is public. A path may look like a key, and a key may be asked for as a path.
         let is_path = question.format == Format::FilePath && answer.contains(['/', '\\']);
         let is_named = question.format == Format::FilePath && is_secret_name(&question.name);
         let looks = question.choices.is_empty() && !is_path && (is_named || is_secret_value(answer));
         if !(question.secret || looks) {
-            return Ok(Said::Text(answer));
+            return Ok(GivenAnswer::Text(answer));
         }
         let wrong = |why: &str| EntryPlanError::Answer { name: quoted(name), why: why.to_owned() };
         if is_argument {
@@ -350,7 +350,7 @@ impl<'a> Filling<'a> {
             return Err(wrong("can't be sent in a header"));
         }
         if let Some(stored) = self.named.get(&(name, number)) {
-            return Ok(Said::Reference(secret_reference(stored)));
+            return Ok(GivenAnswer::Reference(secret_reference(stored)));
         }
         let is_free = |new: &SecretName| !(self.is_taken)(new) && !self.secrets.iter().any(|(other, _)| other == new);
         let stored =
@@ -358,7 +358,7 @@ impl<'a> Filling<'a> {
         self.secrets.push((stored.clone(), Secret::new(answer)));
         let reference = secret_reference(&stored);
         self.named.insert((name, number), stored);
-        Ok(Said::Reference(reference))
+        Ok(GivenAnswer::Reference(reference))
     }
 }
 

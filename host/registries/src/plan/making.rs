@@ -12,7 +12,7 @@ use super::names::other_registry;
 
 /// A command with open places.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Run {
+pub(super) struct OpenCommand {
     pub(super) program: String,
     pub(super) args: Vec<Arg>,
     pub(super) env: Vec<Env>,

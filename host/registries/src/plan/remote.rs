@@ -14,16 +14,16 @@ const MAX_HEADERS: usize = 50;
 
 /// An address with open places.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reach {
+pub(super) struct OpenAddress {
     pub(super) url: Value,
     pub(super) headers: Vec<Env>,
 }
 
-pub(super) fn reach<'a>(questions: &mut Questions<'a>, endpoint: &'a Endpoint) -> Result<Reach, UnusableReason> {
+pub(super) fn reach<'a>(questions: &mut Questions<'a>, endpoint: &'a Endpoint) -> Result<OpenAddress, UnusableReason> {
     questions.declare(&endpoint.variables);
     endpoint.headers.iter().for_each(|header| questions.declare(&header.variables));
     let url = address(questions, &endpoint.url)?;
-    Ok(Reach { url, headers: headers(questions, &endpoint.headers)? })
+    Ok(OpenAddress { url, headers: headers(questions, &endpoint.headers)? })
 }
 
 fn address(questions: &mut Questions<'_>, text: &str) -> Result<Value, UnusableReason> {

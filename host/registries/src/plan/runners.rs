@@ -5,7 +5,7 @@ use aiw_core::quoted;
 use super::command::{Arg, environment, without_secrets};
 use super::docker;
 use super::error::{Note, UnusableReason};
-use super::making::{Making, Run, Token, Tokens};
+use super::making::{Making, OpenCommand, Token, Tokens};
 use super::names::{is_npm, is_nuget, is_pep440, is_pypi, is_same_pypi, is_semver};
 
 /// Whether an option sets a variable: the only one of a runner's that is left to the person.
@@ -15,7 +15,7 @@ fn is_env(flag: &str) -> bool {
 
 impl Making<'_> {
     /// The command that runs the package.
-    pub(super) fn run(&mut self) -> Result<Run, UnusableReason> {
+    pub(super) fn run(&mut self) -> Result<OpenCommand, UnusableReason> {
         self.env = environment(&mut self.questions, &self.package.environment)?;
         let (program, args) = match self.package.kind.as_str() {
             "npm" => ("npx", self.npx()?),
@@ -25,7 +25,7 @@ impl Making<'_> {
             other => return Err(UnusableReason::Kind { word: quoted(other) }),
         };
         let args = without_secrets(&mut self.questions, args)?;
-        Ok(Run { program: program.to_owned(), args, env: std::mem::take(&mut self.env), directory: None })
+        Ok(OpenCommand { program: program.to_owned(), args, env: std::mem::take(&mut self.env), directory: None })
     }
 
     /// `npx -y [--registry=URL] NAME@VERSION ARGUMENTS`

@@ -9,7 +9,7 @@ use super::inputs::Value;
 const RUNTIMES: [&str; 4] = ["node", "python3", "python", "uv"];
 
 /// Options that only set how a runtime works.
-const NODE: Known = Known {
+const NODE: KnownOptions = KnownOptions {
     bare: &[
         "--no-warnings",
         "--no-deprecation",
@@ -29,9 +29,11 @@ const NODE: Known = Known {
     ],
     valued: &["--max-old-space-size", "--unhandled-rejections", "--disable-warning", "--dns-result-order"],
 };
-const PYTHON: Known =
-    Known { bare: &["-u", "-B", "-E", "-I", "-P", "-s", "-S", "-O", "-OO", "-q", "-b", "-bb"], valued: &["-X", "-W"] };
-const UV: Known = Known {
+const PYTHON: KnownOptions = KnownOptions {
+    bare: &["-u", "-B", "-E", "-I", "-P", "-s", "-S", "-O", "-OO", "-q", "-b", "-bb"],
+    valued: &["-X", "-W"],
+};
+const UV: KnownOptions = KnownOptions {
     bare: &[
         "--quiet",
         "-q",
@@ -60,7 +62,7 @@ const XOPTIONS: [&str; 7] =
 /// After these, Python looks for modules elsewhere.
 const APART: [&str; 3] = ["-E", "-I", "-P"];
 
-struct Known {
+struct KnownOptions {
     bare: &'static [&'static str],
     valued: &'static [&'static str],
 }
@@ -80,10 +82,10 @@ pub(super) struct Runtime<'a> {
 }
 
 /// An option and its value.
-type Given<'a> = (&'a str, Option<&'a str>);
+type GivenOption<'a> = (&'a str, Option<&'a str>);
 
 /// The options before the first other word, that word, and the options after it.
-type Split<'a> = (Vec<Given<'a>>, Option<&'a str>, &'a [Value]);
+type Split<'a> = (Vec<GivenOption<'a>>, Option<&'a str>, &'a [Value]);
 
 impl Runtime<'_> {
     /// Checks that what it runs is a file of the bundle. The error is the end of a sentence about its manifest.
@@ -103,7 +105,7 @@ impl Runtime<'_> {
         }
     }
 
-    fn options<'v>(&self, known: &Known, words: &'v [Value]) -> Result<Split<'v>, String> {
+    fn options<'v>(&self, known: &KnownOptions, words: &'v [Value]) -> Result<Split<'v>, String> {
         let (mut given, mut at) = (Vec::new(), 0);
         while let Some(word) = words.get(at) {
             // What is asked for could be an option.

@@ -9,8 +9,8 @@ use super::answer::check;
 use super::command::{Arg, Env};
 use super::error::{Note, UnusableReason};
 use super::inputs::Questions;
-use super::making::Run;
-use super::remote::Reach;
+use super::making::OpenCommand;
+use super::remote::OpenAddress;
 
 aiw_core::words! {
     /// Where a server runs, and what brings it there.
@@ -48,8 +48,8 @@ impl WayKind {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Recipe {
-    Run(Run),
-    Reach(Reach),
+    Run(OpenCommand),
+    Reach(OpenAddress),
     Fetch { url: String, package: Box<Package> },
 }
 

@@ -18,12 +18,12 @@ const QUOTA: u64 = 64 << 20;
 pub struct Finder {
     cache: Cache,
     current: Arc<CurrentMeaning>,
-    last: Mutex<Last>,
+    last: Mutex<LastIndex>,
 }
 
 /// The last index, and that whose vectors it gets.
 #[derive(Default)]
-struct Last {
+struct LastIndex {
     indexed: Arc<Indexed>,
     meaning: Option<Arc<ToolMeaning>>,
 }

@@ -8,11 +8,11 @@ use aiw_home::Cache;
 use aiw_search::{Index, Scores};
 
 use super::choose::{ListableServer, ListingChoice, Weights, choose};
-use super::names::Names;
+use super::names::NameWords;
 use super::request::Request;
-use super::segment::{Segment, ToolTerms};
-use super::texts::{FIELDS, Part, is_number, passages};
-use super::vectors::Vectors;
+use super::segment::{ServerWords, ToolTerms};
+use super::texts::{FIELDS, ToolField, is_number, passages};
+use super::vectors::ToolVectors;
 use crate::definition::ToolDefinition;
 use crate::record::ServerRecord;
 
@@ -75,12 +75,12 @@ impl Match {
 #[derive(Default)]
 pub(super) struct Indexed {
     pub(super) servers: Vec<KnownServer>,
-    segments: Vec<Segment>,
+    segments: Vec<ServerWords>,
     /// For each tool its segment and its place there.
     pub(super) tools: Vec<(u32, u32)>,
     index: Index,
-    names: Names,
-    pub(super) vectors: Vectors,
+    names: NameWords,
+    pub(super) vectors: ToolVectors,
 }
 
 /// The scores of all tools.
@@ -95,7 +95,8 @@ pub(super) struct Scored {
 
 impl Indexed {
     pub(super) fn new(servers: &[KnownServer], allows: Allows<'_>, cache: &Cache) -> Self {
-        let segments: Vec<Segment> = servers.iter().map(|(key, record)| Segment::of(key, record, cache)).collect();
+        let segments: Vec<ServerWords> =
+            servers.iter().map(|(key, record)| ServerWords::of(key, record, cache)).collect();
         let mut tools = Vec::new();
         for (number, ((key, record), segment)) in (0..).zip(servers.iter().zip(&segments)) {
             // A segment has the accepted tools in their order.
@@ -109,10 +110,10 @@ impl Indexed {
         let index = Index::new(FIELDS, tools.iter().map(terms));
         let name = |(segment, tool): &(u32, u32)| {
             let segment = &segments[*segment as usize];
-            segment.terms_of(&segment.tools[*tool as usize], &[Part::Name])
+            segment.terms_of(&segment.tools[*tool as usize], &[ToolField::Name])
         };
-        let names = Names::new(&index, tools.iter().map(name));
-        let vectors = Vectors::of(tools.len());
+        let names = NameWords::new(&index, tools.iter().map(name));
+        let vectors = ToolVectors::of(tools.len());
         Self { servers: servers.to_vec(), segments, tools, index, names, vectors }
     }
 
@@ -123,7 +124,7 @@ impl Indexed {
         Some(passages(key, record, &definition.value()))
     }
 
-    fn terms(&self, tool: usize) -> (&Segment, &ToolTerms) {
+    fn terms(&self, tool: usize) -> (&ServerWords, &ToolTerms) {
         let (segment, tool) = self.tools[tool];
         let segment = &self.segments[segment as usize];
         (segment, &segment.tools[tool as usize])
@@ -240,7 +241,7 @@ impl Indexed {
     fn weights(&self, tool: usize) -> Weights<'_> {
         let (segment, tool) = self.terms(tool);
         segment
-            .terms_of(tool, &[Part::Name, Part::Description])
+            .terms_of(tool, &[ToolField::Name, ToolField::Description])
             .filter(|term| !is_number(term))
             .map(|term| (term, self.index.rarity(term)))
             .collect()

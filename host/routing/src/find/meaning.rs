@@ -9,7 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use sha2::{Digest, Sha256};
 
 use super::indexed::Indexed;
-use super::vectors::Vectors;
+use super::vectors::ToolVectors;
 
 /// The most parts of a request whose meaning counts: each takes some milliseconds.
 const MAX_PARTS: usize = 8;
@@ -109,7 +109,7 @@ impl ToolMeaning {
 
     /// How near the tools of an index are to each part of a request. Empty as long as the model is not loaded, or if it
     /// can't be used.
-    pub(super) fn near(&self, vectors: &Vectors, parts: &[&str]) -> Vec<Vec<Option<f32>>> {
+    pub(super) fn near(&self, vectors: &ToolVectors, parts: &[&str]) -> Vec<Vec<Option<f32>>> {
         let Some(Ok(embedder)) = self.embedder.get() else { return Vec::new() };
         let embedded = embedder.embed(&parts[..parts.len().min(MAX_PARTS)]).unwrap_or_default();
         embedded.iter().map(|vector| vectors.near(vector)).collect()

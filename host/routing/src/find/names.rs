@@ -11,13 +11,13 @@ use super::texts::is_number;
 
 /// The words of the tools' names.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct NameWords {
     /// For each word the tools that have it, and what share of the name it is.
     words: HashMap<Box<str>, Vec<(u32, f32)>>,
     tools: usize,
 }
 
-impl Names {
+impl NameWords {
     /// The names of an index's tools, each as its words. A number is not a word of a name: nobody says the 1 of
     /// `Movies_1_Find`, and a request for one ticket asks for no tool with a 1.
     pub(super) fn new<'a, N: IntoIterator<Item = &'a str>>(index: &Index, names: impl Iterator<Item = N>) -> Self {
@@ -62,7 +62,7 @@ mod tests {
     fn said(names: &[&[&'static str]], request: &[Sought<'_>]) -> Scores {
         let records = names.iter().map(|name| name.iter().map(|word| (0, *word)));
         let index = Index::new([FieldWeight { weight: 1.0, length: 0.0 }], records);
-        Names::new(&index, names.iter().map(|name| name.iter().copied())).said(request)
+        NameWords::new(&index, names.iter().map(|name| name.iter().copied())).said(request)
     }
 
     fn words<const N: usize>(words: [&str; N]) -> [Sought<'_>; N] {

@@ -29,14 +29,14 @@ const MIN_JOINED: usize = 3;
 
 pub(super) struct Request<'a> {
     /// The whole first, then its clauses, if there are several.
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<RequestTerms>,
     pub(super) texts: Vec<&'a str>,
     /// The terms that are written in it.
     written: HashSet<String>,
 }
 
 /// A part of a request: its terms with what each counts, in their order, each once.
-pub(super) struct Part {
+pub(super) struct RequestTerms {
     words: Vec<Word>,
     pairs: Vec<String>,
     joined: Vec<String>,
@@ -62,7 +62,7 @@ impl<'a> Request<'a> {
         let text = cut(text, MAX);
         let texts: Vec<&str> = std::iter::once(text).chain(clauses(text)).collect();
         Self {
-            parts: texts.iter().map(|text| Part::new(text)).collect(),
+            parts: texts.iter().map(|text| RequestTerms::new(text)).collect(),
             texts,
             written: words(text).into_iter().collect(),
         }
@@ -88,7 +88,7 @@ impl<'a> Request<'a> {
     }
 }
 
-impl Part {
+impl RequestTerms {
     fn new(text: &str) -> Self {
         let mut known: HashMap<String, usize> = HashMap::new();
         let mut all: Vec<(String, f32)> = Vec::new();

@@ -7,7 +7,7 @@ use aiw_home::Cache;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::texts::{Part, server_words, tool_words};
+use super::texts::{ToolField, server_words, tool_words};
 use crate::definition::ToolDefinition;
 use crate::record::ServerRecord;
 
@@ -18,7 +18,7 @@ const KEEP: Duration = Duration::from_secs(60 * 24 * 3600);
 
 /// The words of one server's tools.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Segment {
+pub(super) struct ServerWords {
     terms: Vec<String>,
     /// For each field of the server the numbers of its terms.
     server: Vec<(u8, Vec<u32>)>,
@@ -31,7 +31,7 @@ pub(super) struct ToolTerms {
     fields: Vec<(u8, Vec<u32>)>,
 }
 
-impl Segment {
+impl ServerWords {
     /// That of a server: from the cache if it is there, else made and put there.
     pub(super) fn of(key: &str, record: &ServerRecord, cache: &Cache) -> Self {
         let digest = digest(key, record);
@@ -82,7 +82,7 @@ impl Segment {
     }
 
     /// The terms of some of a tool's fields.
-    pub(super) fn terms_of<'a>(&'a self, tool: &'a ToolTerms, parts: &'a [Part]) -> impl Iterator<Item = &'a str> {
+    pub(super) fn terms_of<'a>(&'a self, tool: &'a ToolTerms, parts: &'a [ToolField]) -> impl Iterator<Item = &'a str> {
         let is_of = |field: usize| parts.iter().any(|part| *part as usize == field);
         self.terms(tool).filter(move |(field, _)| is_of(*field)).map(|(_, term)| term)
     }

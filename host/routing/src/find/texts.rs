@@ -8,7 +8,7 @@ use crate::record::ServerRecord;
 
 /// A searched part of a tool, in the order of [`FIELDS`].
 #[derive(Clone, Copy)]
-pub(super) enum Part {
+pub(super) enum ToolField {
     Name,
     Description,
     Parameters,
@@ -49,9 +49,9 @@ const LONG: usize = 400;
 
 /// Collects words up to the limit.
 #[derive(Default)]
-pub(super) struct Words(pub(super) Vec<String>);
+pub(super) struct CollectedWords(pub(super) Vec<String>);
 
-impl Words {
+impl CollectedWords {
     fn add(&mut self, text: &str) {
         if self.0.len() < MAX_WORDS {
             self.0.extend(words(cut(text, MAX_TEXT)));
@@ -87,26 +87,26 @@ pub(super) fn cut(text: &str, most: usize) -> &str {
 }
 
 /// The words of a tool's own fields.
-pub(super) fn tool_words(definition: &Value) -> [(Part, Words); 6] {
-    let (mut names, mut texts) = (Words::default(), Words::default());
+pub(super) fn tool_words(definition: &Value) -> [(ToolField, CollectedWords); 6] {
+    let (mut names, mut texts) = (CollectedWords::default(), CollectedWords::default());
     parameters(&definition["inputSchema"], 0, &mut |name, text| {
         names.add(name);
         texts.add(text);
     });
-    let (name, description) = (Words::of(name(definition)), Words::of(&description(definition)));
+    let (name, description) = (CollectedWords::of(name(definition)), CollectedWords::of(&description(definition)));
     [
-        (Part::NamePairs, name.pairs()),
-        (Part::DescriptionPairs, description.pairs()),
-        (Part::Name, name),
-        (Part::Description, description),
-        (Part::Parameters, names),
-        (Part::ParameterTexts, texts),
+        (ToolField::NamePairs, name.pairs()),
+        (ToolField::DescriptionPairs, description.pairs()),
+        (ToolField::Name, name),
+        (ToolField::Description, description),
+        (ToolField::Parameters, names),
+        (ToolField::ParameterTexts, texts),
     ]
 }
 
 /// The words of a server's fields, which count for each of its tools.
-pub(super) fn server_words(key: &str, record: &ServerRecord) -> [(Part, Words); 2] {
-    [(Part::Server, Words::of(key)), (Part::ServerTexts, Words::of(&about(record)))]
+pub(super) fn server_words(key: &str, record: &ServerRecord) -> [(ToolField, CollectedWords); 2] {
+    [(ToolField::Server, CollectedWords::of(key)), (ToolField::ServerTexts, CollectedWords::of(&about(record)))]
 }
 
 /// Returns a server's description of itself.

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 /// Vectors of the tools of one index, as they arrive.
 #[derive(Default)]
-pub(super) struct Vectors {
+pub(super) struct ToolVectors {
     pub(super) tools: Vec<OnceLock<Vec<f32>>>,
     is_done: Mutex<bool>,
     done: Condvar,
 }
 
-impl Vectors {
+impl ToolVectors {
     pub(super) fn of(tools: usize) -> Self {
         Self { tools: (0..tools).map(|_| OnceLock::new()).collect(), ..Self::default() }
     }
