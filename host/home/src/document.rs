@@ -80,11 +80,11 @@ impl Document {
     }
 
     /// The new text, if it differs from the file; with the digest of the old content.
-    pub(crate) fn change(&self) -> Option<Change> {
+    pub(crate) fn change(&self) -> Option<DocumentChange> {
         let new = self.text();
         let is_new = self.original.as_deref() != Some(new.as_bytes());
         let old = self.original.as_deref().map(digest);
-        is_new.then(|| Change { path: self.path.clone(), old, new, staged: PathBuf::new() })
+        is_new.then(|| DocumentChange { path: self.path.clone(), old, new, staged: PathBuf::new() })
     }
 
     /// Writes the document if it changed. The lock proves that no one else is writing.
@@ -103,7 +103,7 @@ pub(crate) fn other_version(version: u64, supported: u64) -> String {
 
 /// One file of a change to several files.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Change {
+pub(crate) struct DocumentChange {
     pub(crate) path: PathBuf,
     /// sha256 of the replaced content; none for a new file.
     pub(crate) old: Option<String>,

@@ -90,30 +90,30 @@ pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Defaul
 
 /// Reads an object by its type, which serde would read from a list too. `null` is like an absent one.
 pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {
-    Ok(Option::<Object<T>>::deserialize(d)?.map(|Object(entry)| entry).unwrap_or_default())
+    Ok(Option::<EntryObject<T>>::deserialize(d)?.map(|EntryObject(entry)| entry).unwrap_or_default())
 }
 
 /// Reads objects by their names. `null` is like none.
 pub(crate) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<BTreeMap<String, T>, D::Error> {
-    let entries = Option::<BTreeMap<_, Object<T>>>::deserialize(d)?.unwrap_or_default();
-    Ok(entries.into_iter().map(|(name, Object(entry))| (name, entry)).collect())
+    let entries = Option::<BTreeMap<_, EntryObject<T>>>::deserialize(d)?.unwrap_or_default();
+    Ok(entries.into_iter().map(|(name, EntryObject(entry))| (name, entry)).collect())
 }
 
-struct Object<T>(T);
+struct EntryObject<T>(T);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for EntryObject<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Fields<T>(PhantomData<T>);
 
         impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
-            type Value = Object<T>;
+            type Value = EntryObject<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a map")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+                T::deserialize(MapAccessDeserializer::new(map)).map(EntryObject)
             }
         }
 

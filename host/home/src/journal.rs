@@ -8,7 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::document::{Change, digest};
+use crate::document::{DocumentChange, digest};
 use crate::files::Staged;
 use crate::{Document, HomeError, Mode, json, read_capped, remove_file, replace};
 
@@ -40,7 +40,7 @@ pub(crate) fn commit(journal: &Path, documents: &[&Document]) -> Result<(), Home
 pub(crate) fn complete(journal: &Path) -> Result<(), HomeError> {
     let Some(bytes) = read_capped(journal, MAX_BYTES)? else { return Ok(()) };
     // It was replaced atomically, so it is complete; anything that isn't ours is dropped.
-    let mut changes: Vec<Change> = serde_json::from_slice(&bytes).unwrap_or_default();
+    let mut changes: Vec<DocumentChange> = serde_json::from_slice(&bytes).unwrap_or_default();
     // Documents are beside the journal, wherever it says that they are: as root, in somebody else's home, it could name
     // any file.
     for change in &mut changes {

@@ -33,7 +33,7 @@ pub struct LockedExtension {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct File {
+struct LockDocument {
     version: u64,
     #[serde(default, rename = "extension")]
     extensions: Vec<LockedExtension>,
@@ -51,7 +51,9 @@ impl ExtensionsLock {
     pub(crate) fn load(path: &Path) -> Result<Self, HomeError> {
         let invalid = |problem: String| HomeError::invalid(path, problem);
         let mut lock = Self { path: path.to_owned(), extensions: BTreeMap::new() };
-        let Some(file) = read_toml(path, 1 << 20, VERSION, |file: &File| file.version)? else { return Ok(lock) };
+        let Some(file) = read_toml(path, 1 << 20, VERSION, |file: &LockDocument| file.version)? else {
+            return Ok(lock);
+        };
         for extension in file.extensions {
             // The digest becomes a path.
             if extension.sha256.len() != 64 || !extension.sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -64,7 +66,7 @@ impl ExtensionsLock {
 
     /// Writes the file.
     pub fn save(&self, _lock: &Lock) -> Result<(), HomeError> {
-        let file = File { version: VERSION, extensions: self.extensions.values().cloned().collect() };
+        let file = LockDocument { version: VERSION, extensions: self.extensions.values().cloned().collect() };
         write_toml(&self.path, "# Written by `aiw extension`. Pins each component and what it may do.", &file)
     }
 }

@@ -32,7 +32,7 @@ pub fn own_directory(root: &Path) {
 
 /// A path below one of our directories.
 #[derive(Debug)]
-struct Place {
+struct OwnPath {
     root: PathBuf,
     /// The names of the path below the root.
     names: Vec<OsString>,
@@ -40,7 +40,7 @@ struct Place {
     unlinked: usize,
 }
 
-impl Place {
+impl OwnPath {
     /// Finds a path. `None` if it is in none of our directories, or is one of them itself.
     fn of(path: &Path) -> io::Result<Option<Self>> {
         let roots = ROOTS.read();
@@ -85,7 +85,7 @@ pub(crate) enum How {
 ///
 /// The system's error, or the refusal of a link.
 pub fn unlinked_path(path: &Path) -> io::Result<PathBuf> {
-    let Some(place) = Place::of(path)? else { return Ok(path.to_owned()) };
+    let Some(place) = OwnPath::of(path)? else { return Ok(path.to_owned()) };
     let parent = match Parent::of(path) {
         // Nothing is there, so nothing is a link.
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(path.to_owned()),
@@ -186,10 +186,10 @@ fn open_walking(path: &Path, how: How) -> io::Result<(fs::File, fs::Metadata)> {
 
 /// Opens a file for reading as its place demands. Returns also what the system says about it.
 pub(crate) fn open_to_read(path: &Path) -> io::Result<(fs::File, fs::Metadata)> {
-    match Place::of(path)? {
-        Some(Place { root, names, unlinked }) if unlinked == names.len() => {
+    match OwnPath::of(path)? {
+        Some(OwnPath { root, names, unlinked }) if unlinked == names.len() => {
             let way: PathBuf = names.iter().collect();
-            OpenDirectory { path: root.clone(), opened: platform::Opened::of(&root, &[]) }.open(&way)
+            OpenDirectory { path: root.clone(), opened: platform::OpenedDirectory::of(&root, &[]) }.open(&way)
         }
         _ => open_walking(path, How::Read),
     }
@@ -198,14 +198,16 @@ pub(crate) fn open_to_read(path: &Path) -> io::Result<(fs::File, fs::Metadata)> 
 /// An open directory of aiw's state, for reading many files below it. None of them is reached by a link.
 pub struct OpenDirectory {
     path: PathBuf,
-    opened: Option<platform::Opened>,
+    opened: Option<platform::OpenedDirectory>,
 }
 
 impl OpenDirectory {
     /// Opens a directory. One that can't be opened is tried again for each file, whose error tells why.
     pub fn of(path: &Path) -> Self {
-        let opened = match Place::of(path) {
-            Ok(Some(Place { root, names, unlinked })) if unlinked == names.len() => platform::Opened::of(&root, &names),
+        let opened = match OwnPath::of(path) {
+            Ok(Some(OwnPath { root, names, unlinked })) if unlinked == names.len() => {
+                platform::OpenedDirectory::of(&root, &names)
+            }
             _ => None,
         };
         Self { path: path.to_owned(), opened }
@@ -246,7 +248,7 @@ fn plain(file: &fs::File) -> io::Result<fs::Metadata> {
 
 /// Makes a directory and those above it, accessible only to the owner.
 pub(crate) fn make_dir(directory: &Path) -> io::Result<()> {
-    match Place::of(directory)? {
+    match OwnPath::of(directory)? {
         None => platform::make_outside(directory),
         Some(place) => {
             if !place.root.is_dir() {
@@ -284,7 +286,7 @@ mod platform {
     use rustix::io::Errno;
     use rustix::process::geteuid;
 
-    use super::{How, Place, linked, plain};
+    use super::{How, OwnPath, linked, plain};
 
     /// Refuses a file or directory that somebody's home names and that isn't theirs, if this is root: a link or a
     /// record in their home would give them root's hand.
@@ -325,12 +327,12 @@ mod platform {
     }
 
     /// A directory that was reached by no link, in one call.
-    pub(crate) struct Opened {
+    pub(crate) struct OpenedDirectory {
         directory: OwnedFd,
         root: PathBuf,
     }
 
-    impl Opened {
+    impl OpenedDirectory {
         /// Opens a directory below a root of ours. `None` where the system can't do that, or the way is not as it
         /// should be.
         pub(crate) fn of(root: &Path, names: &[OsString]) -> Option<Self> {
@@ -398,7 +400,7 @@ mod platform {
         }
 
         fn reached(path: &Path, missing: fn(&OwnedFd, &OsStr) -> io::Result<()>) -> io::Result<Self> {
-            let Some(place) = Place::of(path)? else { return Self::outside(path) };
+            let Some(place) = OwnPath::of(path)? else { return Self::outside(path) };
             let mut directory = open(&place.root, STEP, Mode::empty())?;
             let mut at = place.root.clone();
             let Some((name, above)) = place.names.split_last() else { return Self::outside(path) };
@@ -681,12 +683,12 @@ mod platform {
     use std::io;
     use std::path::{Path, PathBuf};
 
-    use super::{How, Place, linked};
+    use super::{How, OwnPath, linked};
 
     /// The system can't open a directory once and for all.
-    pub(crate) struct Opened;
+    pub(crate) struct OpenedDirectory;
 
-    impl Opened {
+    impl OpenedDirectory {
         pub(crate) fn of(_root: &Path, _names: &[OsString]) -> Option<Self> {
             None
         }
@@ -710,7 +712,7 @@ mod platform {
 
     impl Parent {
         pub(crate) fn of(path: &Path) -> io::Result<Self> {
-            let Some(place) = Place::of(path)? else { return Self::outside(path) };
+            let Some(place) = OwnPath::of(path)? else { return Self::outside(path) };
             let mut at = place.root;
             let Some((name, above)) = place.names.split_last() else { return Self::outside(path) };
             for (n, name) in above.iter().enumerate() {

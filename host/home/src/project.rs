@@ -8,7 +8,7 @@ use aiw_core::CliKind;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::providers::Choice;
+use crate::providers::CliChoice;
 use crate::{HomeError, ProfileSettings, TrustSettings, entry, json, nearest, read_capped, read_unlinked};
 
 /// `.aiw.json` of a project: what its authors want aiw to use there. It comes with a repository, so aiw ignores it
@@ -17,7 +17,7 @@ use crate::{HomeError, ProfileSettings, TrustSettings, entry, json, nearest, rea
 pub struct Project {
     /// The directory that holds the file.
     pub root: PathBuf,
-    provider: Choice,
+    provider: CliChoice,
     profiles: BTreeMap<String, ProfileSettings>,
     history: bool,
     unknown: Vec<String>,
@@ -93,7 +93,7 @@ impl Project {
         let Value::Object(fields) = &parsed.value else {
             return Err(HomeError::invalid(path, "is not a JSON object"));
         };
-        let provider = Choice::from_json(fields.get("provider"))
+        let provider = CliChoice::from_json(fields.get("provider"))
             .map_err(|problem| HomeError::invalid(path, format!("has a `provider` that {problem}")))?;
         let mcp = fields.get("mcp").and_then(Value::as_object).cloned().unwrap_or_default();
         let Profiles { profiles } = entry::read_at("mcp", mcp).map_err(|problem| HomeError::invalid(path, problem))?;

@@ -110,14 +110,14 @@ fn said(e: InvalidName) -> String {
 
 /// One name for all CLIs, or one for each.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) enum Choice {
+pub(crate) enum CliChoice {
     #[default]
     None,
     All(String),
     Each(BTreeMap<CliKind, String>),
 }
 
-impl Choice {
+impl CliChoice {
     pub(crate) fn of(&self, cli: CliKind) -> Option<&str> {
         match self {
             Self::None => None,
@@ -430,7 +430,7 @@ pub struct ProvidersFile {
     problems: Vec<ProviderProblem>,
     pools: Vec<ProviderPool>,
     pool_problems: Vec<ProviderProblem>,
-    default: Choice,
+    default: CliChoice,
 }
 
 impl ProvidersFile {
@@ -444,7 +444,7 @@ impl ProvidersFile {
         if !document.has_version(VERSION)? && is_old(document.value()) {
             return Err(HomeError::Old { path });
         }
-        let default = Choice::from_json(document.get(&["default"]))
+        let default = CliChoice::from_json(document.get(&["default"]))
             .map_err(|problem| invalid(format!("has a `default` that {problem}")))?;
         let (providers, problems) = read_all(&document, "providers", Provider::read).map_err(invalid)?;
         let pool = |name: &str, value: &Value| match ProviderPool::read(name, value) {
@@ -614,14 +614,14 @@ impl ProvidersFile {
         let mut names: Vec<&String> = each.values().collect();
         names.dedup();
         self.default = match (each.len(), names.as_slice()) {
-            (0, _) => Choice::None,
-            (3, [name]) => Choice::All((*name).clone()),
-            _ => Choice::Each(each),
+            (0, _) => CliChoice::None,
+            (3, [name]) => CliChoice::All((*name).clone()),
+            _ => CliChoice::Each(each),
         };
         match &self.default {
-            Choice::None => self.document.remove(&["default"]).map(drop),
-            Choice::All(name) => self.document.set(&["default"], &name.clone().into()),
-            Choice::Each(each) => self.document.set(&["default"], &json!(each)),
+            CliChoice::None => self.document.remove(&["default"]).map(drop),
+            CliChoice::All(name) => self.document.set(&["default"], &name.clone().into()),
+            CliChoice::Each(each) => self.document.set(&["default"], &json!(each)),
         }
     }
 
@@ -731,14 +731,14 @@ mod tests {
         let (_dir, home) = home(FILE);
         let mut providers = home.providers().unwrap();
         providers.set_default(None, Some("router")).unwrap();
-        assert_eq!(providers.default, Choice::All("router".into()));
+        assert_eq!(providers.default, CliChoice::All("router".into()));
         providers.set_default(Some(&[CliKind::Codex]), Some("else")).unwrap();
         assert!(providers.remove("router").unwrap());
         assert_eq!(providers.default_for(CliKind::Codex), Some("else"));
         assert_eq!(providers.default_for(CliKind::Gemini), None);
         assert!(!providers.remove("router").unwrap());
         providers.set_default(None, None).unwrap();
-        assert_eq!(providers.default, Choice::None);
+        assert_eq!(providers.default, CliChoice::None);
     }
 
     #[test]

@@ -41,14 +41,14 @@ pub struct RegistryChoice {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct RegistriesFile {
     #[serde(default)]
-    sources: BTreeMap<ExtensionId, Option<Choice>>,
+    sources: BTreeMap<ExtensionId, Option<WrittenChoice>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Choice {
+struct WrittenChoice {
     enabled: Option<bool>,
     priority: Option<u32>,
     key: Option<Value>,
@@ -62,10 +62,10 @@ impl RegistrySettings {
         if text.lines().all(|line| line.trim_start().is_empty() || line.trim_start().starts_with('#')) {
             return Ok(Self::default());
         }
-        let file: File = yaml::parse(&text).map_err(|why| invalid(format!("cannot be read: {why}")))?;
+        let file: RegistriesFile = yaml::parse(&text).map_err(|why| invalid(format!("cannot be read: {why}")))?;
         let mut sources = BTreeMap::new();
         for (id, choice) in file.sources {
-            let Choice { enabled, priority, key } = choice.unwrap_or_default();
+            let WrittenChoice { enabled, priority, key } = choice.unwrap_or_default();
             if priority.is_some_and(|priority| !(1..=1000).contains(&priority)) {
                 return Err(invalid(format!("has a priority of `{id}` that is not 1 to 1000")));
             }

@@ -11,9 +11,9 @@ use std::sync::Arc;
 /// The surroundings of a client: its working directory and its variables. A view takes them from its own process once.
 /// A client that speaks for another program has that program's, so nothing below the views asks the process.
 #[derive(Clone)]
-pub struct Surroundings(Arc<Inner>);
+pub struct Surroundings(Arc<SurroundingParts>);
 
-struct Inner {
+struct SurroundingParts {
     /// The directory, or the system's number for why there is none.
     directory: Result<PathBuf, Option<i32>>,
     variables: BTreeMap<OsString, OsString>,
@@ -33,7 +33,7 @@ impl Surroundings {
             // Of a name that occurs twice, every program takes the first.
             all.entry(name).or_insert(value);
         }
-        Self(Arc::new(Inner { directory, variables: all }))
+        Self(Arc::new(SurroundingParts { directory, variables: all }))
     }
 
     /// Returns the same variables in another directory.

@@ -30,7 +30,7 @@ const MAX_PENDING: u64 = 1 << 20;
 
 /// Secrets that are stored before the file that names them is written.
 #[derive(Clone, Serialize, Deserialize)]
-struct Pending {
+struct PendingSecrets {
     file: PathBuf,
     names: Vec<SecretName>,
 }
@@ -43,7 +43,7 @@ impl Home {
             return Ok(());
         }
         let mut all = self.pending();
-        all.push(Pending { file: file.to_owned(), names: names.to_vec() });
+        all.push(PendingSecrets { file: file.to_owned(), names: names.to_vec() });
         self.keep_pending(&all)
     }
 
@@ -62,12 +62,12 @@ impl Home {
         self.root().join(PENDING).exists()
     }
 
-    fn pending(&self) -> Vec<Pending> {
+    fn pending(&self) -> Vec<PendingSecrets> {
         let bytes = read_capped(&self.root().join(PENDING), MAX_PENDING).ok().flatten();
         bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
-    fn keep_pending(&self, all: &[Pending]) -> Result<(), HomeError> {
+    fn keep_pending(&self, all: &[PendingSecrets]) -> Result<(), HomeError> {
         let path = self.root().join(PENDING);
         if all.is_empty() {
             let _ = remove_file(&path);

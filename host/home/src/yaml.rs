@@ -44,15 +44,15 @@ pub fn parse_within<T: DeserializeOwned>(text: &str, nodes: usize) -> Result<T, 
         with_snippet: false,
     };
     serde_saphyr::from_str_with_options(text, options)
-        .map_err(|e| aiw_core::one_line(&e.render_with_formatter(&Limits { nodes }), 200))
+        .map_err(|e| aiw_core::one_line(&e.render_with_formatter(&YamlLimits { nodes }), 200))
 }
 
 /// The limits of a document, for messages: the library's own show its types.
-struct Limits {
+struct YamlLimits {
     nodes: usize,
 }
 
-impl Limits {
+impl YamlLimits {
     /// Returns the end of "the document has".
     fn passed(&self, error: &Error) -> Option<String> {
         let breach = match error {
@@ -94,7 +94,7 @@ fn too_deep() -> String {
     format!("more than {DEPTH} levels of lists and maps in each other")
 }
 
-impl MessageFormatter for Limits {
+impl MessageFormatter for YamlLimits {
     fn format_message<'a>(&self, error: &'a Error) -> Cow<'a, str> {
         match self.passed(error) {
             Some(what) => format!("the document has {what}").into(),

@@ -9,7 +9,7 @@ use aiw_core::{CliKind, HeaderName, Secret};
 use crate::LaunchError;
 
 /// An intent that can be carried out.
-pub(crate) struct Access<'a> {
+pub(crate) struct ProviderAccess<'a> {
     /// The provider's name.
     pub(crate) provider: &'a str,
     /// A random word that identifies the provider where its name could be ambiguous.
@@ -26,7 +26,7 @@ pub(crate) struct Access<'a> {
 /// that to the provider.
 const NO_KEY: &str = "none";
 
-impl<'a> Access<'a> {
+impl<'a> ProviderAccess<'a> {
     pub(crate) fn new(
         account: &'a Account,
         id: &'a str,

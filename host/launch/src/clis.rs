@@ -11,7 +11,7 @@ mod tests;
 use aiw_core::{Api, CliKind};
 use aiw_providers::{CliApis, ServedClis};
 
-pub(crate) use cli::{AiCli, CommandLine, Line, Passed, words};
+pub(crate) use cli::{AiCli, CommandLine, CommandParts, Passed, words};
 
 /// All CLIs, in the order of lists.
 const ALL: [&dyn AiCli; 3] = [&claude::Claude, &codex::Codex, &gemini::Gemini];

@@ -94,7 +94,7 @@ pub fn install_command(kind: CliKind) -> String {
 
 /// Finds all CLIs. With a home, versions that only running a CLI reveals are remembered there.
 pub fn detect(search: &Search, home: Option<&Home>) -> Vec<FoundCli> {
-    let mut memory = Memory::load(home);
+    let mut memory = KnownVersions::load(home);
     let found = CliKind::ALL.into_iter().map(|kind| one(kind, search, &mut memory)).collect();
     memory.save(home);
     found
@@ -102,7 +102,7 @@ pub fn detect(search: &Search, home: Option<&Home>) -> Vec<FoundCli> {
 
 /// Finds all CLIs and starts none: a version that only running a CLI reveals is the one that was remembered.
 pub fn detect_still(search: &Search, home: &Home) -> Vec<FoundCli> {
-    let mut memory = Memory { is_still: true, ..Memory::load(Some(home)) };
+    let mut memory = KnownVersions { is_still: true, ..KnownVersions::load(Some(home)) };
     CliKind::ALL.into_iter().map(|kind| one(kind, search, &mut memory)).collect()
 }
 
@@ -143,13 +143,13 @@ pub fn remove_command(kind: CliKind, path: &Path) -> String {
 
 /// Finds one CLI, as [`detect`] does.
 pub fn detect_one(search: &Search, kind: CliKind, home: Option<&Home>) -> FoundCli {
-    let mut memory = Memory::load(home);
+    let mut memory = KnownVersions::load(home);
     let found = one(kind, search, &mut memory);
     memory.save(home);
     found
 }
 
-fn one(kind: CliKind, search: &Search, memory: &mut Memory) -> FoundCli {
+fn one(kind: CliKind, search: &Search, memory: &mut KnownVersions) -> FoundCli {
     let none = FoundCli { kind, path: None, real_path: None, version: None, install: None };
     let Some(path) = search.find(kind) else { return none };
     let real = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
@@ -200,7 +200,7 @@ fn plain_version(text: &str) -> Option<String> {
 
 /// Versions that were asked of the CLI itself, keyed by path, size and modification time.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Memory {
+struct KnownVersions {
     known: BTreeMap<String, Option<String>>,
     #[serde(skip)]
     changed: bool,
@@ -212,7 +212,7 @@ struct Memory {
 /// How long a CLI may take to print its version. Gemini takes 1.2 s.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-impl Memory {
+impl KnownVersions {
     fn load(home: Option<&Home>) -> Self {
         let bytes = home.and_then(|home| aiw_home::read_capped(&home.cache("cli.json"), 1 << 20).ok()?);
         bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()

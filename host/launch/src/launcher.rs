@@ -19,8 +19,8 @@ use aiw_providers::{
     look_up, name_models, pin, secrets, withheld,
 };
 
-use crate::access::Access;
-use crate::clis::{self, AiCli, Line};
+use crate::access::ProviderAccess;
+use crate::clis::{self, AiCli, CommandParts};
 use crate::draft::Draft;
 use crate::environment::Environment;
 use crate::gateway::{Admission, GatewayDoor, RunThrough};
@@ -39,7 +39,7 @@ pub struct Launcher {
 }
 
 /// The provider of a run, or the pool.
-struct Chosen {
+struct RunProvider {
     name: ProviderName,
     /// How the pool chooses, if it is one.
     order: Option<PoolOrder>,
@@ -137,7 +137,7 @@ impl Launcher {
                 std::mem::take(&mut draft.withheld).into_iter().filter(is_missing).collect();
             draft.environment.tell_withheld(&withheld);
             let permission = permission(request, &settings, &mut draft.notes);
-            let line = Line {
+            let line = CommandParts {
                 task: stdin.is_some(),
                 permission,
                 model: request.model.as_deref().filter(|_| chosen.is_none()),
@@ -215,11 +215,11 @@ impl Launcher {
         choice: &ChosenProvider,
         cli: CliKind,
         notes: &mut Vec<String>,
-    ) -> Result<Option<Chosen>, LaunchError> {
+    ) -> Result<Option<RunProvider>, LaunchError> {
         let Some(name) = &choice.name else { return Ok(None) };
         let Some(pool) = providers.pool(name)? else {
             let member = self.member(providers, name, choice.decision.source_name(), cli, None).await?;
-            return Ok(Some(Chosen { name: member.provider.name.clone(), order: None, members: vec![member] }));
+            return Ok(Some(RunProvider { name: member.provider.name.clone(), order: None, members: vec![member] }));
         };
         let (mut members, mut last) = (Vec::new(), None);
         for member in &pool.members {
@@ -236,7 +236,7 @@ impl Launcher {
                 message: format!("pool `{}` has no member that can be asked: {e}", pool.name),
                 hint: Some(format!("`aiw pool show {}` lists its members", pool.name)),
             }),
-            _ => Ok(Some(Chosen { name: pool.name.clone(), order: Some(pool.order), members })),
+            _ => Ok(Some(RunProvider { name: pool.name.clone(), order: Some(pool.order), members })),
         }
     }
 
@@ -298,7 +298,7 @@ impl Launcher {
         Ok((found, path))
     }
 
-    fn draft(&self, request: &RunRequest, notes: Vec<String>, chosen: Option<&Chosen>) -> Draft {
+    fn draft(&self, request: &RunRequest, notes: Vec<String>, chosen: Option<&RunProvider>) -> Draft {
         Draft {
             home: self.home.clone(),
             provider: chosen.map_or(aiw_home::OWN, |chosen| chosen.name.as_str()).to_owned(),
@@ -382,7 +382,7 @@ impl Launcher {
     async fn under(
         &self,
         cli: &dyn AiCli,
-        chosen: &Chosen,
+        chosen: &RunProvider,
         planned: &[(&Member, Intent)],
         providers: &ProvidersFile,
         request: &RunRequest,
@@ -396,7 +396,7 @@ impl Launcher {
             let secrets: BTreeMap<String, Secret> = secrets(&self.home, provider)?;
             draft.secrets.extend(secrets.values().map(|secret| secret.expose().into()));
             let headers = self.headers(provider, draft)?;
-            cli.express(&Access::new(&first.account, id, intent, &secrets, &headers)?, draft)?;
+            cli.express(&ProviderAccess::new(&first.account, id, intent, &secrets, &headers)?, draft)?;
             draft.notes.extend(intent.notes.iter().cloned());
             self.give_provider_variables(cli, provider, draft)?;
             return Ok(None);
@@ -422,7 +422,7 @@ impl Launcher {
         let mut common = intent.clone();
         common.tuning.context_tokens = smallest;
         let (account, intent) = via.as_seen_by(cli, &first.account, &common);
-        cli.express(&Access::new(&account, id, &intent, &secrets, &[])?, draft)?;
+        cli.express(&ProviderAccess::new(&account, id, &intent, &secrets, &[])?, draft)?;
         for (member, intent) in planned {
             draft.notes.extend(intent.notes.iter().cloned());
             match chosen.order {
@@ -447,7 +447,7 @@ impl Launcher {
     fn through_gateway(
         &self,
         cli: &dyn AiCli,
-        chosen: &Chosen,
+        chosen: &RunProvider,
         members: Vec<(ProviderName, ModelAccess)>,
         request: &RunRequest,
     ) -> Result<Via, LaunchError> {

@@ -47,7 +47,7 @@ pub use gateway::{Admission, GatewayDoor, GatewayProblem, RunThrough};
 pub use launcher::Launcher;
 pub use permission::Permission;
 pub use prepared::{Explanation, PreparedRun, Translation};
-pub use reader::{Reader, interpreter};
+pub use reader::{RunReader, interpreter};
 pub use report::{TaskDetails, TaskLog, TaskLogLine, TaskSummary, TokenUsage, WaitedTask, duration, resume, standing};
 pub use request::{MAX_PROMPT_BYTES, OwnServer, RunRequest};
 pub use resume::{Continuation, Past, Resume, Resumes};
@@ -55,7 +55,7 @@ pub use roles::{
     DELIMITER, ListedRole, MAX_ROLE_BYTES, NEW_CONTENT, NEW_DESCRIPTION, Overwrite, Role, RoleError, RoleListing,
     RoleProblem, RoleSource, Roles, compose,
 };
-pub use stream::{Event, OutputPlace, Renderer};
+pub use stream::{OutputPlace, Renderer, RunEvent};
 pub use summary::{CliDetails, CliSummary, RoleDetails, RoleSummary};
 pub use text::{LogText, TextLine, tail};
 pub use tree::{ProcessSession, RootKind, session};

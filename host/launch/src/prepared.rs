@@ -356,7 +356,7 @@ impl PreparedRun {
         let _held = self.via.take().map(|via| via.door.hold(&via.admission)).transpose()?;
         let waits = self.provider.is_some() || self.request.private;
         let failed = |path: PathBuf, reason: std::io::Error| LaunchError::Start { path, reason: reason.to_string() };
-        let (mut files, by_name) = (platform::Files::default(), self.wants_names());
+        let (mut files, by_name) = (platform::PrivateFiles::default(), self.wants_names());
         let executable = self.path.clone();
         let place = |bytes: Vec<u8>| {
             let name = if by_name { Some(memory_path(&executable)?) } else { None };
@@ -416,12 +416,12 @@ mod platform {
 
     /// Files that no other user can reach, for a CLI in the foreground.
     #[derive(Default)]
-    pub(super) struct Files {
+    pub(super) struct PrivateFiles {
         open: Vec<File>,
         named: Vec<PathBuf>,
     }
 
-    impl Files {
+    impl PrivateFiles {
         /// Creates a file, with or without a name. Returns its path.
         pub(super) fn place(&mut self, bytes: &[u8], name: Option<PathBuf>) -> io::Result<PathBuf> {
             if let Some(path) = name {
@@ -494,7 +494,7 @@ mod platform {
         }
     }
 
-    impl Drop for Files {
+    impl Drop for PrivateFiles {
         fn drop(&mut self) {
             for path in &self.named {
                 let _ = fs::remove_file(path);

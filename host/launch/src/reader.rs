@@ -4,26 +4,26 @@ use aiw_core::CliKind;
 use aiw_tasks::{Facts, Stream, StreamInterpreter};
 
 use crate::clis;
-use crate::stream::{CliStream, Event, Findings, stripped};
+use crate::stream::{CliStream, RunEvent, StreamFindings, stripped};
 
 /// Longer lines are not parsed, but they are in the log nevertheless.
 const MAX_LINE: usize = 8 << 20;
 
 /// Reads the stream of one run.
-pub struct Reader {
+pub struct RunReader {
     stream: Box<dyn CliStream>,
-    found: Findings,
+    found: StreamFindings,
 }
 
-impl Reader {
+impl RunReader {
     /// Returns a reader for a CLI's stream.
     pub fn new(cli: CliKind) -> Self {
-        Self { stream: clis::of(cli).stream(), found: Findings::default() }
+        Self { stream: clis::of(cli).stream(), found: StreamFindings::default() }
     }
 
     /// Returns the events of a line without its line break.
-    pub fn read(&mut self, stream: Stream, line: &[u8]) -> Vec<Event> {
-        let text = || Event::Line(String::from_utf8_lossy(line).into_owned());
+    pub fn read(&mut self, stream: Stream, line: &[u8]) -> Vec<RunEvent> {
+        let text = || RunEvent::Line(String::from_utf8_lossy(line).into_owned());
         if stream == Stream::Stderr {
             return vec![text()];
         }
@@ -33,7 +33,7 @@ impl Reader {
     }
 }
 
-impl StreamInterpreter for Reader {
+impl StreamInterpreter for RunReader {
     fn line(&mut self, stream: Stream, line: &[u8]) {
         // Standard error contributes no facts, and a run may write gigabytes.
         if stream == Stream::Stdout {
@@ -53,5 +53,5 @@ impl StreamInterpreter for Reader {
 
 /// Returns the interpreter for a task's shim.
 pub fn interpreter(cli: CliKind) -> Box<dyn StreamInterpreter> {
-    Box::new(Reader::new(cli))
+    Box::new(RunReader::new(cli))
 }

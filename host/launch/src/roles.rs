@@ -22,7 +22,7 @@ pub use error::{MAX_ROLE_BYTES, RoleError, RoleProblem};
 pub use folder::Overwrite;
 pub use parse::DELIMITER;
 
-use folder::{File, Folder};
+use folder::{RoleFile, RoleFolder};
 use parse::LogText;
 
 aiw_core::words! {
@@ -91,13 +91,13 @@ pub struct RoleListing {
 #[derive(Debug)]
 pub struct Roles {
     home: Home,
-    project: Option<Project>,
+    project: Option<RoleProject>,
     user: Option<PathBuf>,
 }
 
 /// A directory that may have its own roles.
 #[derive(Debug)]
-struct Project {
+struct RoleProject {
     root: PathBuf,
     trusted: bool,
 }
@@ -106,7 +106,7 @@ struct Project {
 struct Agents {
     source: RoleSource,
     trusted: bool,
-    folder: Result<Folder, RoleError>,
+    folder: Result<RoleFolder, RoleError>,
 }
 
 /// The description of a new role until somebody writes one.
@@ -121,13 +121,13 @@ impl Roles {
         // Trust belongs to a path without links, and the folder is opened by that path and no other.
         let project = directory.map(|directory| {
             let root = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
-            Project { trusted: settings.trust().covers(&root), root }
+            RoleProject { trusted: settings.trust().covers(&root), root }
         });
         let user = home.around().user_home();
         Self::new(home, project, user)
     }
 
-    fn new(home: Home, project: Option<Project>, user: Option<PathBuf>) -> Self {
+    fn new(home: Home, project: Option<RoleProject>, user: Option<PathBuf>) -> Self {
         let agents = |root: &Path| fs::canonicalize(root.join(CLAUDE_AGENTS)).ok();
         let users = user.as_deref().and_then(agents);
         // In the user's home, both are the same folder.
@@ -140,18 +140,18 @@ impl Roles {
         self.home.root().join("role")
     }
 
-    fn own(&self) -> Result<Option<Folder>, RoleError> {
-        Folder::open(&self.own_dir())
+    fn own(&self) -> Result<Option<RoleFolder>, RoleError> {
+        RoleFolder::open(&self.own_dir())
     }
 
     /// Returns those of Claude Code's folders that exist. Untrusted ones come last.
     fn agents(&self) -> Vec<Agents> {
         let project = self.project.as_ref().and_then(|project| {
-            let folder = Folder::open_beneath(&project.root, CLAUDE_AGENTS).transpose()?;
+            let folder = RoleFolder::open_beneath(&project.root, CLAUDE_AGENTS).transpose()?;
             Some(Agents { source: RoleSource::Project, trusted: project.trusted, folder })
         });
         let user = self.user.as_deref().and_then(|root| {
-            let folder = Folder::open(&root.join(CLAUDE_AGENTS)).transpose()?;
+            let folder = RoleFolder::open(&root.join(CLAUDE_AGENTS)).transpose()?;
             Some(Agents { source: RoleSource::User, trusted: true, folder })
         });
         let mut all: Vec<Agents> = project.into_iter().chain(user).collect();
@@ -265,7 +265,7 @@ impl Roles {
         let _lock = self.home.lock()?;
         let dir = self.own_dir();
         self.home.make_dir(&dir)?;
-        let folder = Folder::open(&dir)?.ok_or_else(|| {
+        let folder = RoleFolder::open(&dir)?.ok_or_else(|| {
             let source = std::io::ErrorKind::NotFound.into();
             RoleError::Io { action: "read", path: dir.clone(), source }
         })?;
@@ -303,8 +303,8 @@ fn role(name: RoleName, text: LogText, source: RoleSource, path: PathBuf, bytes:
     Role { name, description: text.description, content: text.content, source, path, bytes, trusted: true }
 }
 
-fn listed(source: RoleSource, file: File, first: &mut HashMap<RoleName, PathBuf>) -> ListedRole {
-    let File { name: stem, path, bytes, content } = file;
+fn listed(source: RoleSource, file: RoleFile, first: &mut HashMap<RoleName, PathBuf>) -> ListedRole {
+    let RoleFile { name: stem, path, bytes, content } = file;
     let name = stem.parse::<RoleName>().map_err(|source| RoleProblem::Name { source });
     let read = match source {
         RoleSource::Aiw => name.and_then(|name| {

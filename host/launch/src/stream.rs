@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// Something that happened in a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum RunEvent {
     /// The model said something, either complete or a part that the next event continues.
     Said {
         /// The text.
@@ -35,7 +35,7 @@ pub enum Event {
     Line(String),
 }
 
-impl Event {
+impl RunEvent {
     /// Returns the event for a text, or `None` if the text is empty.
     pub(crate) fn said(text: &str, part: bool) -> Option<Self> {
         (!text.is_empty()).then(|| Self::Said { text: text.to_owned(), part })
@@ -45,16 +45,16 @@ impl Event {
 /// Reads the structured stream of one CLI, one line at a time.
 pub(crate) trait CliStream: Send {
     /// Returns the events of a line.
-    fn read(&mut self, line: &Value, found: &mut Findings) -> Vec<Event>;
+    fn read(&mut self, line: &Value, found: &mut StreamFindings) -> Vec<RunEvent>;
 }
 
 /// The facts that a stream has told so far.
 #[derive(Debug, Default)]
-pub(crate) struct Findings {
+pub(crate) struct StreamFindings {
     pub(crate) facts: Facts,
 }
 
-impl Findings {
+impl StreamFindings {
     /// Records the id of the CLI's own session.
     pub(crate) fn session(&mut self, id: &Value) {
         self.facts.structured = true;
@@ -122,9 +122,9 @@ const WIDTH: usize = 160;
 
 impl Renderer {
     /// Returns the printable text of an event, with its line breaks.
-    pub fn render(&mut self, event: &Event) -> Vec<(OutputPlace, String)> {
+    pub fn render(&mut self, event: &RunEvent) -> Vec<(OutputPlace, String)> {
         let mut pieces = Vec::new();
-        if let Event::Said { text, part } = event {
+        if let RunEvent::Said { text, part } = event {
             let text = plain(text);
             let end = if *part || text.ends_with('\n') { "" } else { "\n" };
             self.open = *part && !text.ends_with('\n');
@@ -132,18 +132,18 @@ impl Renderer {
             return pieces;
         }
         let line = match event {
-            Event::Said { .. } => return pieces,
-            Event::Called { tool, input } => format!("> {} {}", one_line(tool, 60), one_line(&plain(input), WIDTH)),
-            Event::Returned { text, failed: false } if text.trim().is_empty() => return pieces,
-            Event::Returned { text, failed: false } => format!("  {}", one_line(&plain(text), WIDTH)),
-            Event::Returned { text, failed: true } => format!("  failed: {}", one_line(&plain(text), WIDTH)),
-            Event::Failed(message) => {
+            RunEvent::Said { .. } => return pieces,
+            RunEvent::Called { tool, input } => format!("> {} {}", one_line(tool, 60), one_line(&plain(input), WIDTH)),
+            RunEvent::Returned { text, failed: false } if text.trim().is_empty() => return pieces,
+            RunEvent::Returned { text, failed: false } => format!("  {}", one_line(&plain(text), WIDTH)),
+            RunEvent::Returned { text, failed: true } => format!("  failed: {}", one_line(&plain(text), WIDTH)),
+            RunEvent::Failed(message) => {
                 let message = one_line(&plain(message), 1000);
                 // Some say it themselves.
                 let said = message.split_once(':').filter(|(word, _)| word.eq_ignore_ascii_case("error"));
                 format!("error: {}", said.map_or(message.as_str(), |(_, rest)| rest.trim_start()))
             }
-            Event::Line(line) => plain(line),
+            RunEvent::Line(line) => plain(line),
         };
         pieces.extend(self.finish().map(|text| (OutputPlace::Answer, text)));
         pieces.push((OutputPlace::Progress, format!("{line}\n")));
@@ -159,14 +159,14 @@ impl Renderer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Reader;
+    use crate::RunReader;
     use aiw_core::CliKind;
     use aiw_tasks::TaskUsage;
     use aiw_tasks::{Stream, StreamInterpreter};
     use proptest::prelude::*;
 
     fn run(cli: CliKind, lines: &[&str]) -> (String, Facts) {
-        let (mut reader, mut renderer, mut text) = (Reader::new(cli), Renderer::default(), String::new());
+        let (mut reader, mut renderer, mut text) = (RunReader::new(cli), Renderer::default(), String::new());
         for line in lines {
             for event in reader.read(Stream::Stdout, line.as_bytes()) {
                 for (place, piece) in renderer.render(&event) {
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn the_last_message_has_no_colours() {
         let line = r#"{"type":"result","is_error":false,"result":"\u001b[31mred\u001b[0m \u001b]0;x\u0007👨‍👩","session_id":"s"}"#;
-        let mut reader = Reader::new(CliKind::Claude);
+        let mut reader = RunReader::new(CliKind::Claude);
         reader.line(Stream::Stdout, line.as_bytes());
         assert_eq!(StreamInterpreter::facts(&reader).final_message.as_deref(), Some("red 👨‍👩"));
     }
@@ -307,7 +307,7 @@ mod tests {
                 rest in "[\\[\\]{}\",:0-9a-z]{0,40}",
             ) {
                 for cli in CliKind::ALL {
-                    let mut reader = Reader::new(cli);
+                    let mut reader = RunReader::new(cli);
                     reader.read(Stream::Stdout, &line);
                     reader.read(Stream::Stdout, format!("{{\"type\":\"{kind}\",\"item\":{rest}}}").as_bytes());
                     reader.read(Stream::Stdout, format!("{{\"type\":\"{kind}\",\"message\":{rest}}}").as_bytes());

@@ -6,11 +6,11 @@ use aiw_core::{CliKind, one_line};
 use aiw_tasks::{LogEntry, Stream, StreamInterpreter, Task, TaskError, Tasks};
 
 use crate::stream::plain;
-use crate::{Event, OutputPlace, Reader, Renderer};
+use crate::{OutputPlace, Renderer, RunEvent, RunReader};
 
 /// Converts a log to lines of text.
 pub struct LogText {
-    reader: Reader,
+    reader: RunReader,
     renderer: Renderer,
     line: String,
     /// The beginning of what the model said last.
@@ -43,7 +43,7 @@ impl LogText {
 
     fn of(cli: CliKind) -> Self {
         Self {
-            reader: Reader::new(cli),
+            reader: RunReader::new(cli),
             renderer: Renderer::default(),
             line: String::new(),
             said: String::new(),
@@ -64,8 +64,8 @@ impl LogText {
         events.iter().flat_map(|event| self.renderer.render(event)).collect()
     }
 
-    fn note(&mut self, event: &Event) {
-        let Event::Said { text, part } = event else {
+    fn note(&mut self, event: &RunEvent) {
+        let RunEvent::Said { text, part } = event else {
             self.saying = false;
             return;
         };
@@ -140,7 +140,7 @@ mod tests {
         let piece = "x".repeat(64 << 10);
         let line = format!(r#"{{"type":"message","role":"assistant","content":"{piece}","delta":true}}"#);
         let entry = LogEntry { time: 0, stream: Stream::Stdout, bytes: line.into_bytes(), whole: true };
-        let (mut text, mut reader, mut lines) = (LogText::of(CliKind::Gemini), Reader::new(CliKind::Gemini), 0);
+        let (mut text, mut reader, mut lines) = (LogText::of(CliKind::Gemini), RunReader::new(CliKind::Gemini), 0);
         for _ in 0..100 {
             lines += text.lines(&entry).iter().map(|line| line.text.len()).sum::<usize>();
             assert!(text.line.len() <= LINE);
@@ -194,7 +194,7 @@ mod tests {
                     let stream = crate::clis::of(cli).says(&pieces);
                     let parts: Vec<&[u8]> = stream.as_bytes().chunks(size).collect();
                     let log = masked(&secret, &parts, slowly);
-                    let (mut text, mut reader, mut shown) = (LogText::of(cli), Reader::new(cli), String::new());
+                    let (mut text, mut reader, mut shown) = (LogText::of(cli), RunReader::new(cli), String::new());
                     for line in log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                         let entry = LogEntry { time: 0, stream: Stream::Stdout, bytes: line.to_vec(), whole: true };
                         shown.extend(text.pieces(&entry).into_iter().map(|(_, piece)| piece));

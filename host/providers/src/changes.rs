@@ -61,7 +61,7 @@ pub enum NewTokenSource {
 
 /// Why a token is wanted.
 #[derive(Clone, Copy)]
-pub(crate) enum Wanted {
+pub(crate) enum WantedToken {
     /// It has not changed.
     No,
     /// The provider is new.
@@ -92,7 +92,7 @@ pub(crate) fn origins(provider: &Provider, known: &KnownPreset) -> BTreeSet<Stri
 
 /// Removes the secrets that were given for another place, and keeps those from the same command. Returns sentences
 /// for the user.
-pub(crate) fn leave_behind(provider: &mut Provider, changes: &ProviderChanges) -> (Wanted, Vec<String>) {
+pub(crate) fn leave_behind(provider: &mut Provider, changes: &ProviderChanges) -> (WantedToken, Vec<String>) {
     let mut notes = Vec::new();
     let mut left: Vec<String> = provider.token.take().iter().map(|_| "`token`".to_owned()).collect();
     provider.secrets.retain(|name, _| {
@@ -125,5 +125,5 @@ pub(crate) fn leave_behind(provider: &mut Provider, changes: &ProviderChanges) -
     if !env.is_empty() {
         notes.push(format!("its runs still get the secret variables {}", env.join(", ")));
     }
-    (Wanted::Moved { had_one: !left.is_empty() }, notes)
+    (WantedToken::Moved { had_one: !left.is_empty() }, notes)
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::account::{agreed_origins, is_unpinned, pin, unchecked_account};
 use crate::address::{addresses, base_url, is_loopback};
-use crate::changes::{ProviderChanges, Wanted, is_same, leave_behind, origins, refuse_general};
+use crate::changes::{ProviderChanges, WantedToken, is_same, leave_behind, origins, refuse_general};
 use crate::questions::{again, agree_to_private, agree_to_removal, ask_clis, nobody, token, withhold};
 use crate::secrets::{forget, free_name, in_vault};
 use crate::{KnownPreset, ProviderError, ProviderSummary, Providers};
@@ -55,7 +55,7 @@ pub struct RemovedProvider {
 
 /// A token that the user gave, and the places that it is for. Another process may change the provider in the
 /// meantime.
-struct Given {
+struct GivenToken {
     token: Secret,
     places: BTreeSet<String>,
 }
@@ -151,7 +151,7 @@ impl Providers {
             agree_to_private(&mut provider, &known, ask).await?;
             pin(&mut provider, &known.preset);
             let places = BTreeSet::new();
-            let token = token(&mut provider, &known.preset, changes, Wanted::New, &places, ask).await?;
+            let token = token(&mut provider, &known.preset, changes, WantedToken::New, &places, ask).await?;
             let mut notes = Vec::new();
             withhold(None, &mut provider, changes, ask, &mut notes).await?;
             let pending =
@@ -229,7 +229,7 @@ impl Providers {
         ask: &'a dyn Ask,
     ) -> BoxFuture<'a, Result<AddedProvider, ProviderError>> {
         Box::pin(async move {
-            let mut given: Option<Given> = None;
+            let mut given: Option<GivenToken> = None;
             let mut agreed = Vec::new();
             loop {
                 let file = self.file()?;
@@ -238,7 +238,7 @@ impl Providers {
                 let leaves = moved && !changes.keep_token;
                 let (wanted, mut notes) = match leaves {
                     true => leave_behind(&mut provider, changes),
-                    false => (Wanted::No, Vec::new()),
+                    false => (WantedToken::No, Vec::new()),
                 };
                 let places = origins(&provider, &known);
                 let token = match given {
@@ -274,7 +274,7 @@ impl Providers {
                 });
                 match kept.await? {
                     Ok(added) => return Ok(added),
-                    Err(token) => given = token.map(|token| Given { token, places }),
+                    Err(token) => given = token.map(|token| GivenToken { token, places }),
                 }
             }
         })

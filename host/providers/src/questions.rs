@@ -9,7 +9,7 @@ use aiw_home::{Provider, SecretRef};
 
 use crate::account::unchecked_account;
 use crate::address::is_private;
-use crate::changes::{NewTokenSource, ProviderChanges, Wanted, refuse_general};
+use crate::changes::{NewTokenSource, ProviderChanges, WantedToken, refuse_general};
 use crate::keys::{hidden, is_hidden_by_default, is_vendor_key, variables};
 use crate::{KnownPreset, ProviderError};
 
@@ -84,7 +84,7 @@ pub(crate) async fn token(
     provider: &mut Provider,
     preset: &Preset,
     changes: &ProviderChanges,
-    wanted: Wanted,
+    wanted: WantedToken,
     places: &BTreeSet<String>,
     ask: &dyn Ask,
 ) -> Result<Option<Secret>, ProviderError> {
@@ -99,18 +99,18 @@ pub(crate) async fn token(
     }
     let required = preset.token == Need::Required;
     let needed = match wanted {
-        Wanted::No => return Ok(None),
+        WantedToken::No => return Ok(None),
         _ if preset.token == Need::Never || !provider.secrets.is_empty() => return Ok(None),
-        Wanted::Moved { had_one: false } if !required => return Ok(None),
-        Wanted::New => required,
+        WantedToken::Moved { had_one: false } if !required => return Ok(None),
+        WantedToken::New => required,
         // Don't guess that it works without one.
-        Wanted::Moved { had_one } => required || had_one,
+        WantedToken::Moved { had_one } => required || had_one,
     };
     if ask.is_there() {
         let page = preset.token_page.as_ref().map(|page| format!(" ({page})")).unwrap_or_default();
         let words = match wanted {
-            Wanted::Moved { had_one } => token_for(provider, places, had_one, required, &page),
-            Wanted::New | Wanted::No => token_of_new(required, &page),
+            WantedToken::Moved { had_one } => token_for(provider, places, had_one, required, &page),
+            WantedToken::New | WantedToken::No => token_of_new(required, &page),
         };
         let token = ask.secret(&words).await?;
         return match token {
@@ -120,7 +120,7 @@ pub(crate) async fn token(
     }
     match (needed, wanted) {
         (false, _) => Ok(None),
-        (true, Wanted::Moved { had_one: true }) => {
+        (true, WantedToken::Moved { had_one: true }) => {
             Err(ProviderError::NeedsNewToken { provider: provider.name.clone() })
         }
         (true, _) => Err(ProviderError::NeedsToken { preset: preset.id.clone() }),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use aiw_home::{Home, HomeError};
 
 use crate::plan::FileChange;
-use crate::record::{Kept, Record, digest};
+use crate::record::{Record, TouchedFile, digest};
 
 impl Record {
     /// Notes what is done to files, on top of what was done to them before.
@@ -21,8 +21,15 @@ impl Record {
                 None => {
                     let made = missing_directories(&file.path);
                     let (role, path) = (file.role, file.path.clone());
-                    let kept =
-                        Kept { role, path, backup: None, before: old.clone(), original: old, written: new, made };
+                    let kept = TouchedFile {
+                        role,
+                        path,
+                        backup: None,
+                        before: old.clone(),
+                        original: old,
+                        written: new,
+                        made,
+                    };
                     self.files.push(kept);
                 }
             }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 /// The format of a client's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
+pub(crate) enum ConfigFormat {
     /// JSON, perhaps with comments.
     Json,
     /// TOML.
@@ -21,10 +21,10 @@ pub(crate) enum Config {
 
 impl Config {
     /// Parses a file. The error is the end of a sentence about it.
-    pub(crate) fn parse(format: Format, bytes: &[u8]) -> Result<Self, String> {
+    pub(crate) fn parse(format: ConfigFormat, bytes: &[u8]) -> Result<Self, String> {
         match format {
-            Format::Json => Jsonc::parse(bytes).map(Self::Json),
-            Format::Toml => Toml::parse(bytes).map(Self::Toml),
+            ConfigFormat::Json => Jsonc::parse(bytes).map(Self::Json),
+            ConfigFormat::Toml => Toml::parse(bytes).map(Self::Toml),
         }
     }
 

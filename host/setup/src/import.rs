@@ -55,7 +55,7 @@ fn way_of_variables(client: &SetupClient, names: &[String]) -> Option<String> {
 
 /// The plan of an import.
 #[derive(Default)]
-pub(crate) struct Import {
+pub(crate) struct ImportPlan {
     pub(crate) moved: Vec<Moved>,
     /// Secrets that have to be stored.
     secrets: Vec<(SecretName, Secret)>,
@@ -63,7 +63,7 @@ pub(crate) struct Import {
     pub(crate) notes: Vec<String>,
 }
 
-impl Import {
+impl ImportPlan {
     /// Looks through a client's servers. `project` is the directory whose servers they are, if they aren't the user's own.
     fn of(
         client: &SetupClient,
@@ -185,7 +185,7 @@ impl Setup {
             SetupScope::User => None,
             SetupScope::Project(root) => Some(root.as_path()),
         };
-        let import = Import::of(client, servers, &self.ours, &self.home.vault(), project);
+        let import = ImportPlan::of(client, servers, &self.ours, &self.home.vault(), project);
         // With this client's own, from a setup before: what is moved once more is still aiw's to take out.
         let stem = stem(client, &plan.scope);
         let mut records = Record::others(&self.home, &stem)?;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::SetupError;
 use crate::clients::read_plain;
-use crate::import::Import;
+use crate::import::ImportPlan;
 use crate::ours::{NAME, Ours};
 use crate::setup::SERVERS;
 use crate::translate::Style;
@@ -50,7 +50,7 @@ pub fn move_old_servers(home: &Home) -> Result<Option<OldServers>, SetupError> {
     let lock = home.lock()?;
     let Some((bytes, servers)) = read(&path)? else { return Ok(None) };
     let (mut mcp, vault) = (McpFile::load(home)?, home.vault());
-    let (mut import, mut keys) = (Import::default(), Keys::new(&vault));
+    let (mut import, mut keys) = (ImportPlan::default(), Keys::new(&vault));
     let backup = free_backup(home);
     let mut done = OldServers { moved: Vec::new(), secrets: 0, notes: Vec::new(), backup };
     for (name, entry) in &servers {
@@ -115,7 +115,7 @@ fn read(path: &Path) -> Result<Option<OldFile>, SetupError> {
 }
 
 /// Takes one server, unless `mcp.json` has it. The error is the end of a sentence about it.
-fn take(import: &mut Import, keys: &mut Keys<'_>, mcp: &McpFile, name: &str, entry: &Value) -> Result<(), String> {
+fn take(import: &mut ImportPlan, keys: &mut Keys<'_>, mcp: &McpFile, name: &str, entry: &Value) -> Result<(), String> {
     let fields = entry.as_object().ok_or("is not an object")?;
     if name == NAME || Ours::default().is_started_by(entry) {
         return Err("is aiw itself".to_owned());

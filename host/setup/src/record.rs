@@ -26,7 +26,7 @@ pub(crate) struct Record {
     /// The project, if it was for one.
     pub(crate) project: Option<PathBuf>,
     /// The files that were changed.
-    pub(crate) files: Vec<Kept>,
+    pub(crate) files: Vec<TouchedFile>,
     /// The servers that were moved to `mcp.json`.
     #[serde(default)]
     pub(crate) imported: Vec<Imported>,
@@ -51,7 +51,7 @@ pub(crate) enum Role {
 
 /// A file that was changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Kept {
+pub(crate) struct TouchedFile {
     /// The purpose of the file. Its path alone does not tell: variables that name a client's directory change.
     pub(crate) role: Role,
     /// The file.
@@ -70,7 +70,7 @@ pub(crate) struct Kept {
     pub(crate) made: Vec<PathBuf>,
 }
 
-impl Kept {
+impl TouchedFile {
     /// Whether it has nothing but what it was, and what aiw wrote.
     pub(crate) fn is_untouched(&self, digest: &str) -> bool {
         [&self.written, &self.before].into_iter().any(|known| known.as_deref() == Some(digest))
@@ -163,7 +163,7 @@ impl Record {
     }
 
     /// The copy of a file as it was.
-    pub(crate) fn backup(home: &Home, kept: &Kept) -> Result<Option<Vec<u8>>, HomeError> {
+    pub(crate) fn backup(home: &Home, kept: &TouchedFile) -> Result<Option<Vec<u8>>, HomeError> {
         let Some(name) = &kept.backup else { return Ok(None) };
         let path = directory(home).join(name);
         match read_capped(&path, json::MAX_BYTES)? {

@@ -12,7 +12,7 @@ use crate::clients::{Approval, SetupClient, all};
 use crate::config::Config;
 use crate::ours::NAME;
 use crate::plan::{After, FileChange, SetupPlan};
-use crate::record::{Imported, Kept, MCP, Record, Role, digest, stem};
+use crate::record::{Imported, MCP, Record, Role, TouchedFile, digest, stem};
 use crate::scope::SetupScope;
 use crate::setup::{SERVERS, Setup};
 
@@ -70,7 +70,7 @@ impl Setup {
         Ok(Some(plan))
     }
 
-    fn as_before(&self, kept: &Kept) -> Result<Changed, SetupError> {
+    fn as_before(&self, kept: &TouchedFile) -> Result<Changed, SetupError> {
         Ok((Record::backup(&self.home, kept)?, vec!["as it was before".to_owned()]))
     }
 
@@ -124,7 +124,7 @@ impl Setup {
         &self,
         client: &SetupClient,
         record: &Record,
-        kept: &Kept,
+        kept: &TouchedFile,
         now: &[u8],
     ) -> Result<Changed, SetupError> {
         let invalid = |problem: String| SetupError::Invalid { path: kept.path.clone(), problem };
@@ -151,7 +151,7 @@ impl Setup {
     }
 
     /// The other file of a client without our item.
-    fn without_approval(&self, client: &SetupClient, kept: &Kept, now: &[u8]) -> Result<Changed, SetupError> {
+    fn without_approval(&self, client: &SetupClient, kept: &TouchedFile, now: &[u8]) -> Result<Changed, SetupError> {
         let invalid = |problem: String| SetupError::Invalid { path: kept.path.clone(), problem };
         let Approval::Item { list, item, .. } = &client.approval else { return Ok((Some(now.to_owned()), Vec::new())) };
         let before = Record::backup(&self.home, kept)?;

@@ -60,8 +60,8 @@ impl Home {
                 vault.set(&lock, &name, &secret)?;
                 taken.insert(name.clone());
                 match of {
-                    Of::Token => provider.token = Some(SecretRef::Vault(name.clone())),
-                    Of::Variable(variable) => {
+                    SecretUse::Token => provider.token = Some(SecretRef::Vault(name.clone())),
+                    SecretUse::Variable(variable) => {
                         provider.env.push((variable, EnvText::Secret(SecretRef::Vault(name.clone()))));
                     }
                 }
@@ -98,12 +98,12 @@ impl Home {
 }
 
 /// The use of a secret of the old file.
-enum Of {
+enum SecretUse {
     Token,
     Variable(EnvName),
 }
 
-impl Of {
+impl SecretUse {
     fn secret_name(&self, provider: &ProviderName) -> String {
         match self {
             Self::Token => provider.to_string(),
@@ -143,10 +143,10 @@ const MAKERS: [Maker; 3] = [
     },
 ];
 
-type Taken = (Provider, Vec<(Of, Secret)>);
+type OldEntry = (Provider, Vec<(SecretUse, Secret)>);
 
 /// The error is the end of a sentence.
-fn one(name: &str, value: &Value, left: &mut Vec<String>) -> Result<Taken, String> {
+fn one(name: &str, value: &Value, left: &mut Vec<String>) -> Result<OldEntry, String> {
     let name: ProviderName = name.parse().map_err(|e: aiw_core::InvalidName| format!("was left out: {e}"))?;
     let object = value.as_object().ok_or("was left out: it is not an object")?;
     let text = |key: &str| object.get(key).and_then(Value::as_str).filter(|text| !text.trim().is_empty());
@@ -189,7 +189,7 @@ fn one(name: &str, value: &Value, left: &mut Vec<String>) -> Result<Taken, Strin
     if let Some(token) = text("token") {
         match EnvText::parse(token) {
             EnvText::Secret(reference) => provider.token = Some(reference),
-            EnvText::Literal(token) => secrets.push((Of::Token, Secret::new(token.trim()))),
+            EnvText::Literal(token) => secrets.push((SecretUse::Token, Secret::new(token.trim()))),
         }
     }
     for (key, value) in object.get("env").and_then(Value::as_object).into_iter().flatten() {
@@ -203,7 +203,7 @@ fn one(name: &str, value: &Value, left: &mut Vec<String>) -> Result<Taken, Strin
         };
         match EnvText::parse(value) {
             EnvText::Literal(value) if is_secret_name(key.as_str()) && !value.trim().is_empty() => {
-                secrets.push((Of::Variable(key), Secret::new(value.trim())));
+                secrets.push((SecretUse::Variable(key), Secret::new(value.trim())));
             }
             value => provider.env.push((key, value)),
         }

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use super::shapes::{CliWord, Name, Version, schemas};
-use super::{Choice, EnvText, PoolMember, Provider, ProviderPool, SecretRef};
+use super::{CliChoice, EnvText, PoolMember, Provider, ProviderPool, SecretRef};
 
 /// A schema within another one.
 fn of<T: JsonSchema>() -> Schema {
@@ -16,7 +16,7 @@ fn of<T: JsonSchema>() -> Schema {
 }
 
 schemas! {
-    Choice: {"anyOf": [{"type": "string"}, of::<BTreeMap<CliWord, String>>()]}
+    CliChoice: {"anyOf": [{"type": "string"}, of::<BTreeMap<CliWord, String>>()]}
     SecretRef: {"anyOf": [
         {
             "description": "A secret in the vault: `aiw secret set NAME` stores it.",
@@ -42,7 +42,7 @@ struct File {
     #[schemars(with = "Version")]
     version: u64,
     /// The provider of runs that name none: for all CLIs, or for each.
-    default: Option<Choice>,
+    default: Option<CliChoice>,
     /// Several providers under one name: `aiw pool`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<Name, ProviderPool>")]

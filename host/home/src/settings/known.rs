@@ -17,7 +17,7 @@ use super::{
 use crate::{HomeError, entry};
 
 type Section = Map<String, Value>;
-type Named = BTreeMap<String, Section>;
+type NamedSections = BTreeMap<String, Section>;
 
 /// The sections of `settings.json`: their shape, and the types that know their fields.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -27,11 +27,11 @@ struct Sections {
     #[schemars(with = "String")]
     schema: Value,
     #[schemars(with = "BTreeMap<String, Budget>")]
-    budgets: Named,
+    budgets: NamedSections,
     #[schemars(with = "CiSettings")]
     ci: Section,
     #[schemars(with = "Clis")]
-    clis: Named,
+    clis: NamedSections,
     enabled_plugins: Section,
     extra_known_marketplaces: Value,
     habits: bool,
@@ -42,12 +42,12 @@ struct Sections {
     #[schemars(with = "McpSettings")]
     mcp: Section,
     #[schemars(with = "BTreeMap<String, Model>")]
-    models: Named,
+    models: NamedSections,
     #[schemars(with = "bool")]
     offer_default_marketplace: Value,
     #[schemars(with = "Written")]
     planner: Section,
-    sources: Named,
+    sources: NamedSections,
     #[schemars(with = "SyncSettings")]
     sync: Section,
     #[schemars(with = "TaskSettings")]

@@ -47,7 +47,7 @@ impl<'a> Place<'a> {
 }
 
 /// An entry in braces.
-pub(super) struct Entry<'a> {
+pub(super) struct BracedEntry<'a> {
     /// Its key, which may be dotted.
     pub(super) key: Vec<&'a str>,
     /// Where it is.
@@ -55,7 +55,7 @@ pub(super) struct Entry<'a> {
 }
 
 /// The entries in braces, in their order.
-pub(super) fn entries<'a>(braces: &'a InlineTable, text: &str) -> Result<Vec<Entry<'a>>, String> {
+pub(super) fn entries<'a>(braces: &'a InlineTable, text: &str) -> Result<Vec<BracedEntry<'a>>, String> {
     let mut entries = Vec::new();
     collect(braces, &mut Vec::new(), &mut entries).ok_or("has a table without a place")?;
     entries.sort_by_key(|entry| entry.range.start);
@@ -68,12 +68,14 @@ pub(super) fn entries<'a>(braces: &'a InlineTable, text: &str) -> Result<Vec<Ent
     Ok(entries)
 }
 
-fn collect<'a>(table: &'a InlineTable, key: &mut Vec<&'a str>, entries: &mut Vec<Entry<'a>>) -> Option<()> {
+fn collect<'a>(table: &'a InlineTable, key: &mut Vec<&'a str>, entries: &mut Vec<BracedEntry<'a>>) -> Option<()> {
     for (name, value) in table.iter() {
         key.push(name);
         match value {
             Node::InlineTable(inner) if inner.is_dotted() => collect(inner, key, entries)?,
-            value => entries.push(Entry { key: key.clone(), range: table.key(name)?.span()?.start..value.span()?.end }),
+            value => {
+                entries.push(BracedEntry { key: key.clone(), range: table.key(name)?.span()?.start..value.span()?.end })
+            }
         }
         key.pop();
     }

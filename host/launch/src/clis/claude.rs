@@ -14,13 +14,13 @@ use aiw_tasks::TaskUsage;
 use serde_json::{Value, json};
 
 use self::login::{HEADERS, KEY, TOKEN};
-use super::{AiCli, CommandLine, Line, Passed, words};
-use crate::access::Access;
+use super::{AiCli, CommandLine, CommandParts, Passed, words};
+use crate::access::ProviderAccess;
 use crate::arguments;
 use crate::draft::Draft;
 use crate::environment::Environment;
 use crate::served::{NAME, Served};
-use crate::stream::{CliStream, Event, Findings, flat, text};
+use crate::stream::{CliStream, RunEvent, StreamFindings, flat, text};
 use crate::{LaunchError, Permission, overlay};
 
 pub(super) struct Claude;
@@ -183,7 +183,7 @@ impl AiCli for Claude {
         &["ANTHROPIC_BASE_URL", HEADERS, KEY, TOKEN]
     }
 
-    fn express(&self, access: &Access<'_>, draft: &mut Draft) -> Result<(), LaunchError> {
+    fn express(&self, access: &ProviderAccess<'_>, draft: &mut Draft) -> Result<(), LaunchError> {
         let regions: Vec<String> =
             draft.environment.names().filter(|name| name.starts_with(REGIONS)).map(str::to_owned).collect();
         for name in COMPETES.iter().copied().chain(regions.iter().map(String::as_str)) {
@@ -263,7 +263,7 @@ impl AiCli for Claude {
         ]);
     }
 
-    fn command(&self, line: Line<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError> {
+    fn command(&self, line: CommandParts<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError> {
         if line.provider.is_some() {
             login::outdo(line.task, draft);
         }
@@ -309,7 +309,7 @@ impl AiCli for Claude {
     }
 
     fn stream(&self) -> Box<dyn CliStream> {
-        Box::new(Stream::default())
+        Box::new(ClaudeStream::default())
     }
 
     /// Reads the file that Claude Code keeps about each of its processes. The session changes with `/clear` and
@@ -376,13 +376,13 @@ fn bypass_in(settings: &Value) -> Option<String> {
 
 /// Reads its `stream-json`.
 #[derive(Default)]
-struct Stream {
+struct ClaudeStream {
     /// The message that was counted last. Each of its parts repeats what the whole message used.
     message: Option<String>,
 }
 
-impl CliStream for Stream {
-    fn read(&mut self, value: &Value, found: &mut Findings) -> Vec<Event> {
+impl CliStream for ClaudeStream {
+    fn read(&mut self, value: &Value, found: &mut StreamFindings) -> Vec<RunEvent> {
         let kind = text(&value["type"]);
         if kind == "system" && value["subtype"] == "init" {
             found.session(&value["session_id"]);
@@ -402,7 +402,7 @@ impl CliStream for Stream {
                     Some(status) => format!("the API answered with status {status}"),
                     None => "the API did not answer".to_owned(),
                 };
-                vec![Event::Line(format!("{what}; trying again"))]
+                vec![RunEvent::Line(format!("{what}; trying again"))]
             }
             "result" => result(value, found),
             _ => Vec::new(),
@@ -410,9 +410,9 @@ impl CliStream for Stream {
     }
 }
 
-impl Stream {
+impl ClaudeStream {
     /// Adds what a message used, for those who watch. The result has the final count.
-    fn count(&mut self, message: &Value, found: &mut Findings) {
+    fn count(&mut self, message: &Value, found: &mut StreamFindings) {
         let Some(id) = message["id"].as_str().filter(|id| self.message.as_deref() != Some(*id)) else { return };
         let Some(usage) = usage(&message["usage"]) else { return };
         let before = found.facts.usage.unwrap_or_default();
@@ -442,7 +442,7 @@ fn usage(usage: &Value) -> Option<TaskUsage> {
     Some(TaskUsage { input, output, cached, cache_written: written, cache_written_1h, reasoning })
 }
 
-fn result(value: &Value, found: &mut Findings) -> Vec<Event> {
+fn result(value: &Value, found: &mut StreamFindings) -> Vec<RunEvent> {
     found.session(&value["session_id"]);
     let failed = value["is_error"] != false;
     found.end(failed);
@@ -452,24 +452,24 @@ fn result(value: &Value, found: &mut Findings) -> Vec<Event> {
     let mut events = Vec::new();
     if failed {
         let what = if said.is_empty() { text(&value["subtype"]).to_owned() } else { said.clone() };
-        events.push(Event::Failed(what));
+        events.push(RunEvent::Failed(what));
     }
     found.facts.final_message = (!said.is_empty()).then_some(said);
     events
 }
 
-fn event(speaker: &str, block: &Value) -> Option<Event> {
+fn event(speaker: &str, block: &Value) -> Option<RunEvent> {
     match (speaker, text(&block["type"])) {
-        ("assistant", "text") => Event::said(text(&block["text"]), false),
+        ("assistant", "text") => RunEvent::said(text(&block["text"]), false),
         ("assistant", "tool_use") => {
             let input = &block["input"];
             let input = input["command"].as_str().map_or_else(|| input.to_string(), str::to_owned);
-            Some(Event::Called { tool: text(&block["name"]).to_owned(), input })
+            Some(RunEvent::Called { tool: text(&block["name"]).to_owned(), input })
         }
         ("user", "tool_result") => {
-            Some(Event::Returned { text: flat(&block["content"]), failed: block["is_error"] == true })
+            Some(RunEvent::Returned { text: flat(&block["content"]), failed: block["is_error"] == true })
         }
-        ("user", "text") => Some(Event::Line(text(&block["text"]).to_owned())),
+        ("user", "text") => Some(RunEvent::Line(text(&block["text"]).to_owned())),
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ use aiw_core::{Api, CliKind};
 use serde_json::Value;
 
 use super::gemini::home::GeminiHome;
-use crate::access::Access;
+use crate::access::ProviderAccess;
 use crate::draft::Draft;
 use crate::environment::Environment;
 use crate::served::Served;
@@ -34,7 +34,7 @@ pub(crate) trait AiCli: Sync {
 
     /// Turns an intent into variables, arguments and settings, and neutralizes what the user's own environment and
     /// settings could add. Returns an error if the CLI has no way to do what the intent asks.
-    fn express(&self, access: &Access<'_>, draft: &mut Draft) -> Result<(), LaunchError>;
+    fn express(&self, access: &ProviderAccess<'_>, draft: &mut Draft) -> Result<(), LaunchError>;
 
     /// Gives the CLI a variable of the user's, which takes precedence over cleared variables.
     fn give(&self, name: &str, value: &str, draft: &mut Draft) {
@@ -69,7 +69,7 @@ pub(crate) trait AiCli: Sync {
     }
 
     /// Returns the command line, including the meaning of the user's own arguments.
-    fn command(&self, line: Line<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError>;
+    fn command(&self, line: CommandParts<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError>;
 
     /// Returns how to pass the CLI settings that override the user's own.
     fn pass_settings(&self, settings: &Value, draft: &Draft) -> Result<Passed, LaunchError>;
@@ -101,7 +101,7 @@ pub(crate) trait AiCli: Sync {
 }
 
 /// The input for a command line.
-pub(crate) struct Line<'a> {
+pub(crate) struct CommandParts<'a> {
     /// Whether the prompt comes on standard input. Otherwise the CLI talks to the terminal.
     pub(crate) task: bool,
     pub(crate) permission: Permission,

@@ -14,12 +14,12 @@ use aiw_home::CliFiles;
 use aiw_tasks::TaskUsage;
 use serde_json::Value;
 
-use super::{AiCli, CommandLine, Line, Passed, words};
-use crate::access::Access;
+use super::{AiCli, CommandLine, CommandParts, Passed, words};
+use crate::access::ProviderAccess;
 use crate::arguments;
 use crate::draft::Draft;
 use crate::served::{NAME, Served};
-use crate::stream::{CliStream, Event, Findings, flat, text};
+use crate::stream::{CliStream, RunEvent, StreamFindings, flat, text};
 use crate::{LaunchError, Permission};
 
 pub(super) struct Codex;
@@ -77,7 +77,7 @@ impl AiCli for Codex {
         &[KEY]
     }
 
-    fn express(&self, access: &Access<'_>, draft: &mut Draft) -> Result<(), LaunchError> {
+    fn express(&self, access: &ProviderAccess<'_>, draft: &mut Draft) -> Result<(), LaunchError> {
         let cannot = |what: &str| Err(access.cannot(self.kind(), what));
         let tuning = &access.intent.tuning;
         match tuning {
@@ -156,7 +156,7 @@ impl AiCli for Codex {
         draft.arguments.extend(settings.into_iter().flat_map(|setting| ["-c".into(), setting.into()]));
     }
 
-    fn command(&self, line: Line<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError> {
+    fn command(&self, line: CommandParts<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError> {
         if let Some(provider) = line.provider {
             refuse_another_provider(line.own, provider)?;
         }
@@ -192,7 +192,7 @@ impl AiCli for Codex {
     }
 
     fn stream(&self) -> Box<dyn CliStream> {
-        Box::new(Stream)
+        Box::new(CodexStream)
     }
 
     fn session_arguments(&self) -> &'static [(&'static str, bool)] {
@@ -314,10 +314,10 @@ fn config(path: &Path) -> toml::Table {
 }
 
 /// Reads its JSON lines.
-struct Stream;
+struct CodexStream;
 
-impl CliStream for Stream {
-    fn read(&mut self, value: &Value, found: &mut Findings) -> Vec<Event> {
+impl CliStream for CodexStream {
+    fn read(&mut self, value: &Value, found: &mut StreamFindings) -> Vec<RunEvent> {
         let item = &value["item"];
         match text(&value["type"]) {
             "thread.started" => {
@@ -330,11 +330,11 @@ impl CliStream for Stream {
             }
             "item.started" => match text(&item["type"]) {
                 "command_execution" => {
-                    vec![Event::Called { tool: "exec".into(), input: text(&item["command"]).to_owned() }]
+                    vec![RunEvent::Called { tool: "exec".into(), input: text(&item["command"]).to_owned() }]
                 }
                 "mcp_tool_call" => {
                     let tool = format!("{}.{}", text(&item["server"]), text(&item["tool"]));
-                    vec![Event::Called { tool, input: item["arguments"].to_string() }]
+                    vec![RunEvent::Called { tool, input: item["arguments"].to_string() }]
                 }
                 _ => Vec::new(),
             },
@@ -356,34 +356,34 @@ impl CliStream for Stream {
                 found.facts.final_message.get_or_insert(message);
                 Vec::new()
             }
-            "error" => vec![Event::Failed(text(&value["message"]).to_owned())],
+            "error" => vec![RunEvent::Failed(text(&value["message"]).to_owned())],
             _ => Vec::new(),
         }
     }
 }
 
-fn completed(item: &Value, found: &mut Findings) -> Vec<Event> {
+fn completed(item: &Value, found: &mut StreamFindings) -> Vec<RunEvent> {
     match text(&item["type"]) {
         "agent_message" => {
             let said = text(&item["text"]);
             found.facts.final_message = Some(said.to_owned());
-            Event::said(said, false).into_iter().collect()
+            RunEvent::said(said, false).into_iter().collect()
         }
         "command_execution" => {
             let failed = item["exit_code"].as_i64().is_some_and(|code| code != 0) || item["status"] == "failed";
-            vec![Event::Returned { text: text(&item["aggregated_output"]).to_owned(), failed }]
+            vec![RunEvent::Returned { text: text(&item["aggregated_output"]).to_owned(), failed }]
         }
         "mcp_tool_call" => {
             let failed = item["status"] == "failed";
             let answer = if failed { &item["error"]["message"] } else { &item["result"]["content"] };
-            vec![Event::Returned { text: flat(answer), failed }]
+            vec![RunEvent::Returned { text: flat(answer), failed }]
         }
         "file_change" => {
             let paths = item["changes"].as_array().into_iter().flatten().map(|change| text(&change["path"]));
-            vec![Event::Called { tool: "edit".into(), input: paths.collect::<Vec<_>>().join(" ") }]
+            vec![RunEvent::Called { tool: "edit".into(), input: paths.collect::<Vec<_>>().join(" ") }]
         }
-        "web_search" => vec![Event::Called { tool: "search".into(), input: text(&item["query"]).to_owned() }],
-        "error" => vec![Event::Line(text(&item["message"]).to_owned())],
+        "web_search" => vec![RunEvent::Called { tool: "search".into(), input: text(&item["query"]).to_owned() }],
+        "error" => vec![RunEvent::Line(text(&item["message"]).to_owned())],
         _ => Vec::new(),
     }
 }

@@ -13,12 +13,12 @@ use aiw_tasks::TaskUsage;
 use serde_json::{Map, Value, json};
 
 use self::home::{FILES, GeminiHome};
-use super::{AiCli, CommandLine, Line, Passed, words};
-use crate::access::Access;
+use super::{AiCli, CommandLine, CommandParts, Passed, words};
+use crate::access::ProviderAccess;
 use crate::arguments;
 use crate::draft::Draft;
 use crate::served::{NAME, Served};
-use crate::stream::{CliStream, Event, Findings, flat, text};
+use crate::stream::{CliStream, RunEvent, StreamFindings, flat, text};
 use crate::{LaunchError, Permission, overlay};
 
 pub(super) struct Gemini;
@@ -95,7 +95,7 @@ impl AiCli for Gemini {
         &[',']
     }
 
-    fn express(&self, access: &Access<'_>, draft: &mut Draft) -> Result<(), LaunchError> {
+    fn express(&self, access: &ProviderAccess<'_>, draft: &mut Draft) -> Result<(), LaunchError> {
         let cannot = |what: &str| Err(access.cannot(self.kind(), what));
         // It never asks for betas, caching or tool search, so those need no check.
         match &access.intent.tuning {
@@ -152,7 +152,7 @@ impl AiCli for Gemini {
         }
     }
 
-    fn command(&self, line: Line<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError> {
+    fn command(&self, line: CommandParts<'_>, draft: &mut Draft) -> Result<CommandLine, LaunchError> {
         let mut before = Vec::new();
         if line.task {
             before.extend(words(&["--output-format", "stream-json"]));
@@ -194,7 +194,7 @@ impl AiCli for Gemini {
     }
 
     fn stream(&self) -> Box<dyn CliStream> {
-        Box::new(Stream::default())
+        Box::new(GeminiStream::default())
     }
 
     fn session_arguments(&self) -> &'static [(&'static str, bool)] {
@@ -242,13 +242,13 @@ const SAYING: usize = 1 << 20;
 
 /// Reads its `stream-json`.
 #[derive(Default)]
-struct Stream {
+struct GeminiStream {
     /// The model's text since it last did something else.
     saying: String,
 }
 
-impl CliStream for Stream {
-    fn read(&mut self, value: &Value, found: &mut Findings) -> Vec<Event> {
+impl CliStream for GeminiStream {
+    fn read(&mut self, value: &Value, found: &mut StreamFindings) -> Vec<RunEvent> {
         let kind = text(&value["type"]);
         if kind != "message" && kind != "result" {
             self.saying.clear();
@@ -267,19 +267,19 @@ impl CliStream for Stream {
                 if self.saying.len() < SAYING {
                     self.saying.push_str(said);
                 }
-                Event::said(said, part).into_iter().collect()
+                RunEvent::said(said, part).into_iter().collect()
             }
             "tool_use" => {
                 let input = &value["parameters"];
                 let input = input["command"].as_str().map_or_else(|| input.to_string(), str::to_owned);
-                vec![Event::Called { tool: text(&value["tool_name"]).to_owned(), input }]
+                vec![RunEvent::Called { tool: text(&value["tool_name"]).to_owned(), input }]
             }
             "tool_result" => {
                 let failed = value["status"] != "success";
                 let answer = if failed { &value["error"]["message"] } else { &value["output"] };
-                vec![Event::Returned { text: flat(answer), failed }]
+                vec![RunEvent::Returned { text: flat(answer), failed }]
             }
-            "error" => vec![Event::Line(text(&value["message"]).to_owned())],
+            "error" => vec![RunEvent::Line(text(&value["message"]).to_owned())],
             "result" => {
                 let failed = value["status"] != "success";
                 found.end(failed);
@@ -293,7 +293,7 @@ impl CliStream for Stream {
                 let said = std::mem::take(&mut self.saying);
                 found.facts.final_message =
                     [said, error.clone()].into_iter().find(|message| !message.trim().is_empty());
-                if failed { vec![Event::Failed(error)] } else { Vec::new() }
+                if failed { vec![RunEvent::Failed(error)] } else { Vec::new() }
             }
             _ => Vec::new(),
         }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::OwnServer;
-use crate::access::Access;
+use crate::access::ProviderAccess;
 use crate::draft::Draft;
 use crate::environment::Environment;
 use crate::served::Served;
@@ -61,7 +61,7 @@ pub(super) fn express(kind: CliKind, intent: &Intent, draft: &mut Draft) -> Resu
     };
     let secrets =
         BTreeMap::from([("token".to_owned(), Secret::new("canary-1")), ("more".to_owned(), Secret::new("canary-2"))]);
-    of(kind).express(&Access::new(&account, "aiw-id", intent, &secrets, &[])?, draft)
+    of(kind).express(&ProviderAccess::new(&account, "aiw-id", intent, &secrets, &[])?, draft)
 }
 
 pub(super) fn variable(draft: &Draft, name: &str) -> Option<String> {
@@ -255,7 +255,8 @@ fn no_login_of_the_users_own_takes_the_place_of_claudes_key() {
         std::fs::write(dir.path().join(".claude.json"), state).unwrap();
         let mut draft = draft(dir.path(), &[("HOME", &home)]);
         express(CliKind::Claude, &Intent { auth, ..intent(Api::Messages) }, &mut draft).unwrap();
-        let line = Line { task, permission: Permission::Default, model: None, provider: Some("mine"), own: &[] };
+        let line =
+            CommandParts { task, permission: Permission::Default, model: None, provider: Some("mine"), own: &[] };
         of(CliKind::Claude).command(line, &mut draft).ok().unwrap();
         let env = draft.settings.as_ref().unwrap()["env"].clone();
         ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_CUSTOM_HEADERS"].map(|name| {
@@ -389,7 +390,7 @@ fn command(
     let dir = tempfile::tempdir().unwrap();
     let mut draft = Draft { arguments: os(&["PLAN"]), ..draft(dir.path(), &[]) };
     let own = os(own);
-    of(kind).command(Line { task, permission, model: Some("m"), provider, own: &own }, &mut draft)
+    of(kind).command(CommandParts { task, permission, model: Some("m"), provider, own: &own }, &mut draft)
 }
 
 #[test]
@@ -475,7 +476,8 @@ fn the_users_settings_go_beneath_aiws() {
     let own = os(&["--a", "--settings", "x.json", "b", "--settings={\"c\": 2}"]);
     let line = |settings: Option<Value>| {
         let mut draft = Draft { settings, ..draft(dir.path(), &[]) };
-        let line = Line { task: false, permission: Permission::Default, model: None, provider: None, own: &own };
+        let line =
+            CommandParts { task: false, permission: Permission::Default, model: None, provider: None, own: &own };
         let line = of(CliKind::Claude).command(line, &mut draft).ok().unwrap();
         (line.after, draft.settings)
     };

@@ -29,20 +29,20 @@ const MAX_FILES: usize = 4096;
 const STAGED: &str = ".aiw-new";
 
 /// An open folder.
-pub(super) struct Folder {
+pub(super) struct RoleFolder {
     dir: Dir,
     path: PathBuf,
 }
 
 /// A role's file and its content.
-pub(super) struct File {
+pub(super) struct RoleFile {
     pub name: String,
     pub path: PathBuf,
     pub bytes: u64,
     pub content: Result<Vec<u8>, RoleProblem>,
 }
 
-impl Folder {
+impl RoleFolder {
     /// Opens a folder. The folder itself may be a link, because people keep their configuration in a repository.
     pub(super) fn open(path: &Path) -> Result<Option<Self>, RoleError> {
         Self::opened(path, Dir::open_ambient_dir(path, ambient_authority()))
@@ -64,7 +64,7 @@ impl Folder {
     }
 
     /// Returns all `*.md` files of the folder by name. Hidden ones are left out: they belong to editors, or to us.
-    pub(super) fn files(&self) -> Result<Vec<File>, RoleError> {
+    pub(super) fn files(&self) -> Result<Vec<RoleFile>, RoleError> {
         let failed = |source| RoleError::Io { action: "read", path: self.path.clone(), source };
         let mut names = Vec::new();
         for entry in self.dir.entries().map_err(failed)? {
@@ -80,7 +80,7 @@ impl Folder {
         names.sort();
         let file = |name: std::ffi::OsString| {
             let shown = name.to_string_lossy();
-            File {
+            RoleFile {
                 name: shown.strip_suffix(".md").unwrap_or(&shown).to_owned(),
                 path: self.path.join(&name),
                 bytes: self.dir.metadata(&name).or_else(|_| self.dir.symlink_metadata(&name)).map_or(0, |m| m.len()),
@@ -91,12 +91,12 @@ impl Folder {
     }
 
     /// Returns the role's file, if it exists.
-    pub(super) fn file(&self, name: &RoleName) -> Option<File> {
+    pub(super) fn file(&self, name: &RoleName) -> Option<RoleFile> {
         let file = format!("{name}.md");
         let bytes = self.dir.symlink_metadata(&file).ok()?.len();
         let content = self.read(Path::new(&file));
         let bytes = content.as_ref().map_or(bytes, |content| content.len() as u64);
-        Some(File { name: name.to_string(), path: self.path.join(&file), bytes, content })
+        Some(RoleFile { name: name.to_string(), path: self.path.join(&file), bytes, content })
     }
 
     fn read(&self, file: &Path) -> Result<Vec<u8>, RoleProblem> {

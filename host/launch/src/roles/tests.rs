@@ -32,7 +32,7 @@ impl Machine {
     }
 
     fn roles_with(&self, root: PathBuf, trusted: bool) -> Roles {
-        Roles::new(Home::at(self.path("home")), Some(Project { root, trusted }), Some(self.path("user")))
+        Roles::new(Home::at(self.path("home")), Some(RoleProject { root, trusted }), Some(self.path("user")))
     }
 
     fn find(&self, role: &str) -> Result<Role, RoleError> {

@@ -6,7 +6,7 @@ use aiw_core::CliKind;
 use aiw_home::{CliPlaces, Surroundings};
 use serde_json::{Map, Value};
 
-use crate::config::Format;
+use crate::config::ConfigFormat;
 use crate::ours::Ours;
 use crate::translate::{Style, translated};
 
@@ -22,7 +22,7 @@ pub struct SetupClient {
     pub(crate) about_project: Option<&'static str>,
     /// The client's treatment of calls that nobody approved, and the way to approve them.
     pub(crate) about_calls: Option<&'static str>,
-    pub(crate) format: Format,
+    pub(crate) format: ConfigFormat,
     /// The key of its servers.
     pub(crate) servers: &'static str,
     /// The file of the user.
@@ -102,7 +102,7 @@ pub(crate) const PLAIN: SetupClient = SetupClient {
     cli: None,
     about_project: None,
     about_calls: None,
-    format: Format::Json,
+    format: ConfigFormat::Json,
     servers: "mcpServers",
     user: |places| places.home().to_owned(),
     project: None,

@@ -5,7 +5,7 @@ use aiw_home::CliFiles;
 use serde_json::{Map, Value, json};
 
 use super::{Approval, Read, SetupClient};
-use crate::config::Format;
+use crate::config::ConfigFormat;
 use crate::translate::{Style, translated};
 
 pub(super) static CLIENT: SetupClient = SetupClient {
@@ -16,7 +16,7 @@ pub(super) static CLIENT: SetupClient = SetupClient {
     about_calls: Some(
         "`codex exec` refuses those of aiw's tools that change something; `aiw setup codex --approve-calls` approves them",
     ),
-    format: Format::Toml,
+    format: ConfigFormat::Toml,
     servers: "mcp_servers",
     user: |places| places.clis.servers(CliKind::Codex).to_owned(),
     project: Some(CliFiles::of(CliKind::Codex).project_settings),
