@@ -46,13 +46,13 @@ pub struct CiLimit {
 }
 
 /// An answer of an API, with the mark by which the next request asks for news only.
-pub(crate) struct Answered<T> {
+pub(crate) struct ApiAnswer<T> {
     pub value: T,
     pub etag: Option<String>,
 }
 
 /// A way to the API of a host.
-pub(crate) struct Connection {
+pub(crate) struct ApiClient {
     client: HttpClient,
     policy: Policy,
     /// The hosts that requests for logs may reach.
@@ -73,7 +73,7 @@ struct Complaint {
     message: String,
 }
 
-impl Connection {
+impl ApiClient {
     /// Returns the way to an API, with the token for its host.
     pub async fn to(home: &Home, client: &HttpClient, api: &CiApi) -> Result<Self, CiError> {
         let (theirs, host) = (home.clone(), api.host.clone());
@@ -130,7 +130,7 @@ impl Connection {
         path: &[&str],
         query: &[(&str, &str)],
         known: Option<&str>,
-    ) -> Result<Option<Answered<T>>, CiError> {
+    ) -> Result<Option<ApiAnswer<T>>, CiError> {
         let Some(mut request) = self.request(repository, path, query) else { return Err(self.not_found(repository)) };
         request.headers.extend(known.map(|etag| ("if-none-match".to_owned(), etag.to_owned())));
         let begun = Instant::now();
@@ -149,7 +149,7 @@ impl Connection {
         // Anything may be a mark, but a long one would make requests that no server takes.
         let is_mark = |etag: &&str| etag.len() <= 200 && etag.bytes().all(|byte| byte.is_ascii_graphic());
         let etag = answer.header("etag").filter(is_mark).map(str::to_owned);
-        Ok(Some(Answered { value, etag }))
+        Ok(Some(ApiAnswer { value, etag }))
     }
 
     /// Begins to read the log of a job, which comes from another host. `None` if it is not there, or not any more.

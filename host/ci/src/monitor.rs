@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
-use crate::connection::{CiLimit, Connection};
+use crate::connection::{ApiClient, CiLimit};
 use crate::error::CiError;
 use crate::place::{CiPlace, CiRepository, KnownHosts};
 use crate::runs::PAGE;
@@ -90,7 +90,7 @@ struct KnownRun {
 
 /// A monitored branch, as the home keeps it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Record {
+pub(crate) struct Monitor {
     project: PathBuf,
     /// The boot of the system in which it was said: nothing starts by itself after a reboot.
     boot: Option<String>,
@@ -109,7 +109,7 @@ pub(crate) struct Record {
     problem: Option<String>,
 }
 
-impl ResidentRecord for Record {
+impl ResidentRecord for Monitor {
     fn directory(home: &Home) -> PathBuf {
         home.root().join("ci")
     }
@@ -125,7 +125,7 @@ impl ResidentRecord for Record {
     }
 }
 
-impl Record {
+impl Monitor {
     pub fn new(project: &Path, repository: CiRepository, branch: Option<String>, interval: u64) -> Self {
         let now = now_millis();
         Self {
@@ -219,7 +219,7 @@ fn why(conclusion: &str) -> Option<&'static str> {
 
 /// Returns what is monitored, in all projects.
 pub fn monitored(home: &Home) -> Vec<MonitoredBranch> {
-    Record::all(home).into_iter().map(Record::summary).collect()
+    Monitor::all(home).into_iter().map(Monitor::summary).collect()
 }
 
 /// Has the resident ask for the runs of the branch that is checked out, or of a whole repository that is named. `aiw` is the
@@ -245,10 +245,10 @@ pub fn start_monitoring(home: &Home, aiw: &Path, request: &MonitorRequest) -> Re
     let is_kept = matches!(source, TokenSource::Gh | TokenSource::Vault);
     let least = if is_kept { SHORTEST } else { WITHOUT_TOKEN };
     let interval = request.interval.clamp(least, 3600);
-    let mut record = Record::new(&request.project, place.repository, place.branch, interval);
+    let mut record = Monitor::new(&request.project, place.repository, place.branch, interval);
     let known = {
         let _turn = home.turn()?;
-        let known = Record::read_at(&record.path(home));
+        let known = Monitor::read_at(&record.path(home));
         if let Some(known) = &known {
             (record.has_looked, record.runs) = (known.has_looked, known.runs.clone());
         }
@@ -281,7 +281,7 @@ pub fn start_monitoring(home: &Home, aiw: &Path, request: &MonitorRequest) -> Re
 pub fn stop_monitoring(home: &Home, project: &Path) -> Result<StoppedMonitoring, CiError> {
     let _turn = home.turn()?;
     let mut stopped = Vec::new();
-    for record in Record::all(home).into_iter().filter(|record| record.project == project) {
+    for record in Monitor::all(home).into_iter().filter(|record| record.project == project) {
         record.remove(home)?;
         stopped.push(record.summary());
     }
@@ -302,8 +302,8 @@ pub fn attend(home: &Home, say: fn(&str)) -> Result<Infallible, CiError> {
         let mut pollers: BTreeMap<PathBuf, ((u64, u64), JoinHandle<()>)> = BTreeMap::new();
         loop {
             // One that was stopped and started again begins anew.
-            let of = |one: &Record| (one.path(home), (one.interval, one.started));
-            let wanted: BTreeMap<PathBuf, (u64, u64)> = Record::all(home).iter().map(of).collect();
+            let of = |one: &Monitor| (one.path(home), (one.interval, one.started));
+            let wanted: BTreeMap<PathBuf, (u64, u64)> = Monitor::all(home).iter().map(of).collect();
             pollers.retain(|path, (key, task)| {
                 let is_wanted = wanted.get(path) == Some(key) && !task.is_finished();
                 if !is_wanted {
@@ -348,13 +348,13 @@ impl Poller {
 
     /// Asks for the runs as often as it is time to, until nobody wants them any more.
     pub async fn run(&mut self, home: &Home, client: &HttpClient, path: &Path, say: fn(&str)) {
-        while let Some(record) = Record::read_at(path) {
+        while let Some(record) = Monitor::read_at(path) {
             self.poll(home, client, &record, say).await;
             tokio::time::sleep_until(self.due.into()).await;
         }
     }
 
-    pub async fn poll(&mut self, home: &Home, client: &HttpClient, record: &Record, say: fn(&str)) {
+    pub async fn poll(&mut self, home: &Home, client: &HttpClient, record: &Monitor, say: fn(&str)) {
         let asked = self.ask(home, client, record).await;
         let base = Duration::from_secs(self.interval);
         let is_running = record.runs.values().any(|run| !run.is_over);
@@ -392,11 +392,11 @@ impl Poller {
     }
 
     /// Returns the runs, if something has changed. The token is found anew each time, and not kept.
-    async fn ask(&mut self, home: &Home, client: &HttpClient, record: &Record) -> Result<Option<News>, CiError> {
+    async fn ask(&mut self, home: &Home, client: &HttpClient, record: &Monitor) -> Result<Option<News>, CiError> {
         let host = &record.repository.host;
         let api = KnownHosts::of(home)?.api(host);
         let api = api.ok_or_else(|| CiError::UnknownHost { host: host.clone() })?;
-        let connection = Connection::to(home, client, &api).await?;
+        let connection = ApiClient::to(home, client, &api).await?;
         let found = self.news(&connection, record).await;
         self.limit = connection.limit();
         found
@@ -404,7 +404,7 @@ impl Poller {
 
     /// Returns the runs of the first page if that has changed, with those of others that are as new, and with known ones that are on
     /// no page any more and had not ended.
-    async fn news(&mut self, connection: &Connection, record: &Record) -> Result<Option<News>, CiError> {
+    async fn news(&mut self, connection: &ApiClient, record: &Monitor) -> Result<Option<News>, CiError> {
         let size = PAGE.to_string();
         let newest = record.runs.last_key_value().map_or(0, |(id, _)| *id);
         let (mut runs, mut gone, mut is_news) = (Vec::new(), Vec::new(), false);
@@ -444,9 +444,9 @@ impl Poller {
 }
 
 /// Writes down what was found, and the events of it, unless somebody has stopped it meanwhile.
-fn note(home: &Home, record: &Record, news: Option<News>, problem: Option<String>, now: u64) -> Result<(), CiError> {
+fn note(home: &Home, record: &Monitor, news: Option<News>, problem: Option<String>, now: u64) -> Result<(), CiError> {
     let _turn = home.turn()?;
-    let Some(before) = Record::read_at(&record.path(home)) else { return Ok(()) };
+    let Some(before) = Monitor::read_at(&record.path(home)) else { return Ok(()) };
     let mut record = before.clone();
     let (runs, gone) = news.map(|news| (Some(news.runs), news.gone)).unwrap_or_default();
     let last = runs.iter().flatten().filter_map(|run| u64::try_from(millis_of(&run.updated)?).ok()).max();

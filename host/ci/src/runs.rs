@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::connection::{CiLimit, Connection};
+use crate::connection::{ApiClient, CiLimit};
 use crate::error::CiError;
 use crate::log::{Blocks, Cutter, LINES, NAMES, THEIRS, read_lines};
 use crate::place::{CiPlace, CiRepository};
@@ -116,7 +116,7 @@ pub struct CiJobLog {
 
 /// The runs of one repository.
 pub struct Ci {
-    pub(crate) connection: Connection,
+    pub(crate) connection: ApiClient,
     pub(crate) place: CiPlace,
     home: Home,
     /// When the logs of an answer are late, if there is such a time; else each has its own.
@@ -138,7 +138,7 @@ impl Ci {
             CiPlace::find(&theirs, &here, named.as_deref())
         };
         let place = blocking(find).await?;
-        let connection = Connection::to(home, client, &place.api).await?;
+        let connection = ApiClient::to(home, client, &place.api).await?;
         let pace = if connection.source() == TokenSource::None { 60 } else { 3 };
         Ok(Self { connection, place, home: home.clone(), until: None, pace: Duration::from_secs(pace) })
     }
@@ -226,7 +226,7 @@ impl Ci {
         path: &[&str],
         query: &[(&str, &str)],
         known: Option<&str>,
-    ) -> Result<Option<crate::connection::Answered<T>>, CiError> {
+    ) -> Result<Option<crate::connection::ApiAnswer<T>>, CiError> {
         self.connection.get(&self.place.repository, path, query, known).await
     }
 

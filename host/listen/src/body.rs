@@ -15,7 +15,7 @@ use crate::rules::ListenLimits;
 
 /// The memory for the bodies of all requests of a listener, in bytes.
 #[derive(Debug, Clone)]
-pub(crate) struct Memory {
+pub(crate) struct BodyMemory {
     free: Arc<Semaphore>,
     /// A part for small bodies alone: large ones that take their time don't keep them waiting.
     small: Arc<Semaphore>,
@@ -31,18 +31,18 @@ const ALL_SMALL: usize = 16 << 20;
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// A body with the memory that it takes up. The last of its clones gives it back.
-struct Held {
+struct HeldBody {
     bytes: Vec<u8>,
     _memory: OwnedSemaphorePermit,
 }
 
-impl AsRef<[u8]> for Held {
+impl AsRef<[u8]> for HeldBody {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl Memory {
+impl BodyMemory {
     pub(crate) fn new(limits: &ListenLimits) -> Self {
         // A request that may be sent must fit.
         let limit = limits.body_bytes.min(u32::MAX as usize);
@@ -91,7 +91,7 @@ impl Memory {
         let mut bytes = tokio::time::timeout(self.time, read).await.map_err(|_| Refusal::Slow)??;
         bytes.shrink_to_fit();
         drop(memory.split(most - bytes.len()));
-        Ok(Bytes::from_owner(Held { bytes, _memory: memory }))
+        Ok(Bytes::from_owner(HeldBody { bytes, _memory: memory }))
     }
 }
 

@@ -8,9 +8,9 @@ use http::request::Parts;
 use http::{Method, Request, Version};
 use http_body::Body;
 
-use crate::body::{Memory, is_at_most};
+use crate::body::{BodyMemory, is_at_most};
 use crate::head::Heads;
-use crate::places::Place;
+use crate::places::ConnectionPlace;
 use crate::refusal::Refusal;
 use crate::rules::{HttpRoute, MatchedPath, Rules};
 
@@ -20,8 +20,8 @@ pub(crate) async fn admit<B>(
     rules: &Rules,
     address: SocketAddr,
     heads: &Heads,
-    place: &Place,
-    memory: &Memory,
+    place: &ConnectionPlace,
+    memory: &BodyMemory,
 ) -> Result<Request<Bytes>, Refusal>
 where
     B: Body<Data = Bytes> + Unpin,

@@ -12,9 +12,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::body::Memory;
+use crate::body::BodyMemory;
 use crate::connection::{self, SharedListener};
-use crate::places::Places;
+use crate::places::ConnectionPlaces;
 use crate::{ListenError, Rules};
 
 /// A bound address. Clients can connect; they are answered once it serves.
@@ -68,8 +68,8 @@ impl Listener {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let places = Places::new(&rules.limits);
-        let memory = Memory::new(&rules.limits);
+        let places = ConnectionPlaces::new(&rules.limits);
+        let memory = BodyMemory::new(&rules.limits);
         let shared = Arc::new(SharedListener { rules, memory, address: self.address, service, stop: stop.clone() });
         let mut connections = JoinSet::new();
         loop {

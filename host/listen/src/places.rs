@@ -16,7 +16,7 @@ use crate::rules::ListenLimits;
 
 /// The places of a listener.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct ConnectionPlaces {
     /// Connections that have shown no token, by their number, with what ends them.
     strangers: Mutex<Strangers>,
     most_strangers: usize,
@@ -29,13 +29,13 @@ pub(crate) struct Places {
 struct Strangers {
     count: u64,
     /// The oldest is first.
-    all: BTreeMap<u64, Ends>,
+    all: BTreeMap<u64, EndTime>,
 }
 
 /// When a connection ends, if nothing else ends it before.
-type Ends = watch::Sender<Option<Instant>>;
+type EndTime = watch::Sender<Option<Instant>>;
 
-impl Places {
+impl ConnectionPlaces {
     pub(crate) fn new(limits: &ListenLimits) -> Arc<Self> {
         Arc::new(Self {
             strangers: Mutex::default(),
@@ -46,7 +46,7 @@ impl Places {
     }
 
     /// Gives a place to a new connection. If all are taken, the oldest stranger leaves.
-    pub(crate) fn enter(self: &Arc<Self>) -> Place {
+    pub(crate) fn enter(self: &Arc<Self>) -> ConnectionPlace {
         let ends = watch::Sender::new(Some(Instant::now() + self.stranger_time));
         let mut strangers = self.strangers();
         while strangers.all.len() >= self.most_strangers {
@@ -56,7 +56,7 @@ impl Places {
         let number = strangers.count;
         strangers.all.insert(number, ends.clone());
         drop(strangers);
-        Place { number, ends, known: Mutex::default(), places: self.clone() }
+        ConnectionPlace { number, ends, known: Mutex::default(), places: self.clone() }
     }
 
     /// Ends the oldest stranger, because the system has no room for another connection.
@@ -79,14 +79,14 @@ impl Strangers {
 
 /// The place of one connection, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct ConnectionPlace {
     number: u64,
-    ends: Ends,
+    ends: EndTime,
     known: Mutex<Option<OwnedSemaphorePermit>>,
-    places: Arc<Places>,
+    places: Arc<ConnectionPlaces>,
 }
 
-impl Place {
+impl ConnectionPlace {
     /// Notes that the connection has shown a good token. Returns whether there is room for it.
     pub(crate) fn is_known(&self) -> bool {
         let mut known = self.known.lock();
@@ -131,7 +131,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         self.places.strangers().all.remove(&self.number);
     }
@@ -141,11 +141,11 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn places(strangers: usize, connections: usize) -> Arc<Places> {
-        Places::new(&ListenLimits { strangers, connections, ..ListenLimits::default() })
+    fn places(strangers: usize, connections: usize) -> Arc<ConnectionPlaces> {
+        ConnectionPlaces::new(&ListenLimits { strangers, connections, ..ListenLimits::default() })
     }
 
-    fn has_ended(place: &Place) -> bool {
+    fn has_ended(place: &ConnectionPlace) -> bool {
         place.ends.borrow().is_some_and(|at| at <= Instant::now())
     }
 
@@ -154,7 +154,7 @@ mod tests {
         let places = places(2, 1);
         let known = places.enter();
         assert!(known.is_known() && known.is_known());
-        let strangers: Vec<Place> = (0..100).map(|_| places.enter()).collect();
+        let strangers: Vec<ConnectionPlace> = (0..100).map(|_| places.enter()).collect();
         let stay: Vec<usize> = (0..100).filter(|at| !has_ended(&strangers[*at])).collect();
         assert_eq!(stay, [98, 99]);
         strangers[0].ends().await;

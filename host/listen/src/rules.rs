@@ -12,13 +12,13 @@ use crate::refusal::{Refusal, RefusedRequest};
 use crate::token::has_token;
 
 /// Looks at a request's head, before a byte of its body is read: lets it in, or answers it.
-type Gate = Box<dyn Fn(&Parts) -> Result<(), RefusedRequest> + Send + Sync>;
+type RequestGate = Box<dyn Fn(&Parts) -> Result<(), RefusedRequest> + Send + Sync>;
 
 /// The rules for requests. Everything else is refused before the service sees it.
 pub struct Rules {
     pub(crate) routes: Vec<HttpRoute>,
     pub(crate) origins: Vec<String>,
-    pub(crate) gate: Option<Gate>,
+    pub(crate) gate: Option<RequestGate>,
     pub(crate) headers: HeaderMap,
     pub(crate) limits: ListenLimits,
 }

@@ -10,7 +10,7 @@ use crate::answers::{InstallAnswers, OnConflict};
 use crate::error::MarketError;
 
 /// The three documents that an install changes.
-pub(crate) struct Documents {
+pub(crate) struct InstallDocuments {
     /// Claims that aren't recorded yet: those of the plugin being changed.
     claims: BTreeMap<(PluginId, String), Claim>,
     pub(crate) plugins: Plugins,
@@ -18,7 +18,7 @@ pub(crate) struct Documents {
     pub(crate) settings: Settings,
 }
 
-impl Documents {
+impl InstallDocuments {
     pub(crate) fn load(home: &Home) -> Result<Self, MarketError> {
         let (mcp, plugins, settings) = (McpFile::load(home)?, home.plugins()?, home.settings()?);
         Ok(Self { claims: BTreeMap::new(), plugins, mcp, settings })

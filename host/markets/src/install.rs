@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::answers::InstallAnswers;
 use crate::context::Markets;
-use crate::documents::{Documents, claim_of, note};
+use crate::documents::{InstallDocuments, claim_of, note};
 use crate::error::MarketError;
 use crate::needs::Missing;
 use crate::plan::{InstallPlan, defaults, given_options, given_variables, merged, missing, unused};
@@ -98,7 +98,7 @@ impl Markets {
         repair: bool,
     ) -> Result<PluginInstallation, MarketError> {
         let lock = self.home.lock()?;
-        let mut documents = Documents::load(&self.home)?;
+        let mut documents = InstallDocuments::load(&self.home)?;
         let present = documents.plugins.get(&plan.id)?;
         let values = merged(&plan, present.as_ref(), answers);
         let mut notes = unused(&plan, answers);
@@ -190,7 +190,7 @@ impl Markets {
     fn take_out(&self, name: &str) -> Result<RemovedPlugin, MarketError> {
         let lock = self.home.lock()?;
         let id = self.find_installed(name)?;
-        let mut documents = Documents::load(&self.home)?;
+        let mut documents = InstallDocuments::load(&self.home)?;
         let record = documents.plugins.get(&id)?.ok_or_else(|| MarketError::NotInstalled { name: name.to_owned() })?;
         let (mut notes, mut servers) = (Vec::new(), Vec::new());
         for server in &record.servers {
@@ -243,7 +243,7 @@ impl Markets {
         enabled: bool,
         answers: &InstallAnswers,
     ) -> Result<SwitchedPlugin, MarketError> {
-        let mut documents = Documents::load(&self.home)?;
+        let mut documents = InstallDocuments::load(&self.home)?;
         let mut record =
             documents.plugins.get(&id)?.ok_or_else(|| MarketError::NotInstalled { name: id.to_string() })?;
         let changed = record.enabled != enabled;

@@ -82,7 +82,7 @@ pub struct RemovedMarket {
 }
 
 /// The meaning of a reference.
-struct Resolved {
+struct ResolvedMarket {
     /// Without the document's name yet.
     market: MarketSettings,
     /// Components that could not be asked, one sentence each.
@@ -170,7 +170,7 @@ impl Markets {
 
     /// Resolves a reference: which component reads it, and where it points.
     // Long: one arm for each form of a reference.
-    async fn resolve_reference(&self, reference: &str, options: &AddOptions) -> Result<Resolved, MarketError> {
+    async fn resolve_reference(&self, reference: &str, options: &AddOptions) -> Result<ResolvedMarket, MarketError> {
         let bad = |why: &str, hint: Option<String>| MarketError::Reference {
             reference: without_query(reference).into_owned(),
             why: why.to_owned(),
@@ -290,7 +290,7 @@ impl Markets {
                 ));
             }
         }
-        Ok(Resolved { market, notes })
+        Ok(ResolvedMarket { market, notes })
     }
 
     /// One component's reading of a reference; for a third party, only what can be registered.
@@ -312,7 +312,7 @@ impl Markets {
     ) -> BoxFuture<'a, Result<AddedMarket, MarketError>> {
         Box::pin(async move {
             let settings = self.home.settings()?;
-            let Resolved { mut market, mut notes } = self.resolve_reference(reference, options).await?;
+            let ResolvedMarket { mut market, mut notes } = self.resolve_reference(reference, options).await?;
             let component = self.component(&market).await?;
             let source = component.market_source()?;
             self.observer.progress("fetching the marketplace", 0, 0);

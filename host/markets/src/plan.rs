@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::answers::InstallAnswers;
 use crate::context::{Markets, registration, repository_url};
-use crate::documents::Documents;
+use crate::documents::InstallDocuments;
 use crate::error::MarketError;
 use crate::inspect::{Files, Inspection, UserOption, inspect};
 use crate::market::entry_ref;
@@ -142,7 +142,7 @@ impl Markets {
         );
         let commit = tree.commit().cloned();
         let version = version(&inspection, found, commit.as_ref(), &written.digest);
-        let documents = Documents::load(&self.home)?;
+        let documents = InstallDocuments::load(&self.home)?;
         let present = documents.plugins.get(&id)?;
         let servers = planned(&id, &inspection, present.as_ref(), &documents)?;
         let unchanged = present.as_ref().is_some_and(|present| {
@@ -264,7 +264,7 @@ pub(crate) fn planned(
     id: &PluginId,
     inspection: &Inspection,
     present: Option<&InstalledPlugin>,
-    documents: &Documents,
+    documents: &InstallDocuments,
 ) -> Result<Vec<PlannedServer>, MarketError> {
     let known = |name: &str| present.and_then(|p| p.servers.iter().find(|known| known.name == name));
     // A key that it already owns, perhaps from an earlier answer, stays its own; new ones avoid those.

@@ -38,14 +38,14 @@ const MAX_NAMED: usize = 32;
 
 /// Files at a commit, in stored form.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct KeptFiles {
     plugin_json: Option<String>,
     mcp_json: Option<String>,
     /// Files that a manifest named, including missing ones.
     named: BTreeMap<String, Option<String>>,
 }
 
-impl Kept {
+impl KeptFiles {
     fn files(&self) -> Files {
         let bytes = |text: &String| text.clone().into_bytes();
         let named =
@@ -76,7 +76,7 @@ fn text(bytes: Vec<u8>) -> String {
 }
 
 /// One entry to inspect.
-struct Wanted {
+struct WantedEntry {
     /// Its place in the listing.
     index: usize,
     entry: PluginEntry,
@@ -87,12 +87,12 @@ struct Wanted {
 }
 
 /// When the last answer came.
-struct Heard {
+struct LastHeard {
     start: Instant,
     millis: AtomicU64,
 }
 
-impl Heard {
+impl LastHeard {
     fn new() -> Self {
         Self { start: Instant::now(), millis: AtomicU64::new(0) }
     }
@@ -120,7 +120,7 @@ impl Heard {
 }
 
 /// Why a round over the entries ended early.
-enum Stop {
+enum Halt {
     Throttled(Option<u32>),
     Unreachable(String),
 }
@@ -139,8 +139,8 @@ impl Markets {
         kept.unasked(entry).is_empty().then(|| inspect(entry, &kept.files(), Some(sha.clone())))
     }
 
-    fn recall(&self, key: &str) -> Option<Kept> {
-        serde_json::from_slice(&self.kept().get(key)?).ok().filter(|kept: &Kept| !kept.is_empty())
+    fn recall(&self, key: &str) -> Option<KeptFiles> {
+        serde_json::from_slice(&self.kept().get(key)?).ok().filter(|kept: &KeptFiles| !kept.is_empty())
     }
 
     /// Inspects the remote entries of a listing that are not inspected yet, and those without a commit, which may
@@ -153,13 +153,13 @@ impl Markets {
     ) -> Result<Vec<String>, MarketError> {
         let settings = self.home.settings()?;
         let policy = Self::policy(&settings, market);
-        let wanted: Vec<Wanted> = listing
+        let wanted: Vec<WantedEntry> = listing
             .plugins
             .iter()
             .enumerate()
             .filter_map(|(index, plugin)| match &plugin.entry.content.as_ref().ok()?.source {
                 PluginSource::Git { sha: Some(_), .. } if plugin.inspection.is_some() => None,
-                PluginSource::Git { repository, .. } => Some(Wanted {
+                PluginSource::Git { repository, .. } => Some(WantedEntry {
                     index,
                     entry: plugin.entry.clone(),
                     seen: plugin.inspection.as_ref().and_then(|inspection| inspection.commit.clone()),
@@ -170,7 +170,7 @@ impl Markets {
             .collect();
         let total = wanted.len() as u64;
         let (stopped, failures, done) = (AtomicBool::new(false), AtomicU32::new(0), AtomicU64::new(0));
-        let heard = Heard::new();
+        let heard = LastHeard::new();
         let jobs = wanted.into_iter().map(|wanted| {
             let (settings, policy, stopped, failures, done) = (&settings, &policy, &stopped, &failures, &done);
             let heard = &heard;
@@ -184,8 +184,8 @@ impl Markets {
                         failures.store(0, Ordering::Relaxed);
                         false
                     }
-                    Err(Stop::Throttled(_)) => true,
-                    Err(Stop::Unreachable(_)) => failures.fetch_add(1, Ordering::Relaxed) + 1 >= GIVE_UP_AFTER,
+                    Err(Halt::Throttled(_)) => true,
+                    Err(Halt::Unreachable(_)) => failures.fetch_add(1, Ordering::Relaxed) + 1 >= GIVE_UP_AFTER,
                 };
                 if stop {
                     stopped.store(true, Ordering::Relaxed);
@@ -226,12 +226,12 @@ impl Markets {
                     }
                 }
                 Ok(None) => {}
-                Err(Stop::Throttled(seconds)) => {
+                Err(Halt::Throttled(seconds)) => {
                     let when = seconds.map_or(String::new(), |s| format!("; try again in {s} s"));
                     note =
                         Some(format!("inspecting plugins ended early: the host answers 429 (too many requests){when}"));
                 }
-                Err(Stop::Unreachable(why)) => {
+                Err(Halt::Unreachable(why)) => {
                     note.get_or_insert_with(|| format!("some plugins could not be inspected: {why}"));
                 }
             }
@@ -257,10 +257,10 @@ impl Markets {
         &self,
         settings: &Settings,
         policy: &Policy,
-        wanted: &Wanted,
-        heard: &Heard,
-    ) -> Result<Option<Inspection>, Stop> {
-        let Wanted { entry, seen, raw, .. } = wanted;
+        wanted: &WantedEntry,
+        heard: &LastHeard,
+    ) -> Result<Option<Inspection>, Halt> {
+        let WantedEntry { entry, seen, raw, .. } = wanted;
         let Ok(usable) = &entry.content else { return Ok(None) };
         let PluginSource::Git { repository, path, reference, sha } = &usable.source else { return Ok(None) };
         let sha = match sha {
@@ -287,7 +287,7 @@ impl Markets {
                 )
                 .await;
                 let (Some(plugin_json), Some(mcp_json)) = (plugin_json?, mcp_json?) else { return Ok(None) };
-                Kept { plugin_json: plugin_json.map(text), mcp_json: mcp_json.map(text), named: BTreeMap::new() }
+                KeptFiles { plugin_json: plugin_json.map(text), mcp_json: mcp_json.map(text), named: BTreeMap::new() }
             }
         };
         let unasked = kept.unasked(entry);
@@ -310,7 +310,7 @@ impl Markets {
     }
 
     /// One file: `Some(None)` means it is missing for certain, `None` that the answer is inconclusive.
-    async fn raw_file(&self, policy: &Policy, url: String, heard: &Heard) -> Result<Option<Option<Vec<u8>>>, Stop> {
+    async fn raw_file(&self, policy: &Policy, url: String, heard: &LastHeard) -> Result<Option<Option<Vec<u8>>>, Halt> {
         let request = HttpRequest { limit: MANIFEST_BYTES, ..HttpRequest::new(url) };
         let answer = self.client.fetch(policy, &request).await;
         heard.now();
@@ -318,7 +318,7 @@ impl Markets {
             Ok(response) => match response.status {
                 200 => Ok(Some(Some(response.body))),
                 404 => Ok(Some(None)),
-                429 => Err(Stop::Throttled(response.header("retry-after").and_then(|s| s.trim().parse().ok()))),
+                429 => Err(Halt::Throttled(response.header("retry-after").and_then(|s| s.trim().parse().ok()))),
                 _ => Ok(None),
             },
             Err(NetError::TooLarge { .. }) => Ok(None),
@@ -328,11 +328,11 @@ impl Markets {
 }
 
 /// A server that is down may end the round; any other failure concerns only the entry.
-fn unreachable_or_none<T>(error: NetError) -> Result<Option<T>, Stop> {
+fn unreachable_or_none<T>(error: NetError) -> Result<Option<T>, Halt> {
     match error {
-        NetError::Unavailable { retry_after: Some(seconds), .. } => Err(Stop::Throttled(Some(seconds))),
-        NetError::Unavailable { message, .. } => Err(Stop::Unreachable(message)),
-        NetError::Cancelled => Err(Stop::Unreachable("stopped".into())),
+        NetError::Unavailable { retry_after: Some(seconds), .. } => Err(Halt::Throttled(Some(seconds))),
+        NetError::Unavailable { message, .. } => Err(Halt::Unreachable(message)),
+        NetError::Cancelled => Err(Halt::Unreachable("stopped".into())),
         _ => Ok(None),
     }
 }
@@ -353,15 +353,15 @@ mod tests {
             content: Err(String::new()),
             fields: fields.as_object().cloned().unwrap_or_default(),
         };
-        let mut kept = Kept { plugin_json: Some("{}".into()), mcp_json: None, named: BTreeMap::new() };
-        let unasked = |kept: &Kept| kept.unasked(&entry).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let mut kept = KeptFiles { plugin_json: Some("{}".into()), mcp_json: None, named: BTreeMap::new() };
+        let unasked = |kept: &KeptFiles| kept.unasked(&entry).iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(unasked(&kept), ["a.json", "b.json"]);
         kept.named.insert("a.json".into(), None);
         assert_eq!(unasked(&kept), ["b.json"]);
         kept.named.insert("b.json".into(), Some("{}".into()));
         assert!(unasked(&kept).is_empty());
         // Stored by an earlier aiw, which didn't record missing files.
-        let earlier: Kept =
+        let earlier: KeptFiles =
             serde_json::from_str(r#"{"plugin_json":"{}","mcp_json":null,"named":{"b.json":"{}"}}"#).unwrap();
         assert_eq!(unasked(&earlier), ["a.json"]);
     }

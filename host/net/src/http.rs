@@ -154,10 +154,10 @@ impl HttpRequest {
         }
     }
 
-    fn outgoing(&self) -> Result<Outgoing, NetError> {
+    fn outgoing(&self) -> Result<SentRequest, NetError> {
         let plain = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let secrets = self.secrets.iter().map(|(name, value)| (name.as_str(), value.expose()));
-        Ok(Outgoing {
+        Ok(SentRequest {
             method: self.method,
             url: parse_http(&self.url)?,
             headers: header_map(plain)?,
@@ -191,10 +191,10 @@ impl Response {
 /// The only way out over HTTP. Cheap to create and to clone: the first request loads the certificates.
 #[derive(Clone)]
 pub struct HttpClient {
-    shared: Arc<Shared>,
+    shared: Arc<SharedClients>,
 }
 
-struct Shared {
+struct SharedClients {
     limits: RequestLimits,
     proxies: Matcher,
     /// A proxy that takes precedence over the proxies of the environment.
@@ -218,7 +218,7 @@ enum Route {
 }
 
 /// A streamed response and its URL.
-pub(crate) struct Stream {
+pub(crate) struct ResponseStream {
     pub(crate) response: reqwest::Response,
     pub(crate) url: Url,
     idle: Duration,
@@ -233,7 +233,7 @@ pub struct Streamed {
     pub headers: Vec<(String, String)>,
     /// The URL that answered, after redirects.
     pub url: String,
-    stream: Stream,
+    stream: ResponseStream,
 }
 
 impl Streamed {
@@ -249,7 +249,7 @@ impl Streamed {
 }
 
 /// A request as it is sent.
-pub(crate) struct Outgoing {
+pub(crate) struct SentRequest {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) headers: HeaderMap,
@@ -281,7 +281,7 @@ impl HttpClient {
 
     fn of(limits: RequestLimits, proxies: Matcher, proxy: Option<reqwest::Proxy>) -> Self {
         Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(SharedClients {
                 limits,
                 proxies,
                 proxy,
@@ -367,12 +367,12 @@ impl HttpClient {
     pub(crate) fn send<'a>(
         &'a self,
         policy: &'a Policy,
-        outgoing: Outgoing,
+        outgoing: SentRequest,
         deadline: Instant,
         patience: Duration,
-    ) -> BoxFuture<'a, Result<Stream, NetError>> {
+    ) -> BoxFuture<'a, Result<ResponseStream, NetError>> {
         Box::pin(async move {
-            let Outgoing { mut method, mut url, mut headers, mut secrets, mut body, see_other } = outgoing;
+            let SentRequest { mut method, mut url, mut headers, mut secrets, mut body, see_other } = outgoing;
             for _ in 0..=MAX_REDIRECTS {
                 let route = self.admit(policy, &url, !secrets.is_empty())?;
                 let mut sent = headers.clone();
@@ -403,7 +403,7 @@ impl HttpClient {
                             NetError::malformed(format!("`{}` redirects to something that is not a URL", shown(&url)))
                         })?
                     }
-                    _ => return Ok(Stream { response, url, idle: limits.idle, deadline }),
+                    _ => return Ok(ResponseStream { response, url, idle: limits.idle, deadline }),
                 };
                 if method == Method::Post {
                     method = Method::Get;
@@ -563,7 +563,7 @@ impl HttpClient {
     }
 }
 
-impl Stream {
+impl ResponseStream {
     /// Returns the next piece of the body.
     pub(crate) async fn chunk(
         &mut self,

@@ -45,9 +45,9 @@ pub(crate) struct Access {
 
 /// Digests with the time until which each is good, in milliseconds since 1970.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Known(BTreeMap<String, u64>);
+struct KnownDigests(BTreeMap<String, u64>);
 
-impl Known {
+impl KnownDigests {
     fn add(&mut self, digest: String, time: Duration) {
         self.0.insert(digest, until(time));
         while self.0.len() > MOST {
@@ -144,7 +144,7 @@ impl Access {
     }
 
     /// Changes a file of digests under the home's lock. What is over goes.
-    fn change(&self, path: &Path, change: impl FnOnce(&mut Known)) -> Result<(), HomeError> {
+    fn change(&self, path: &Path, change: impl FnOnce(&mut KnownDigests)) -> Result<(), HomeError> {
         let _lock = self.home.lock()?;
         let mut known = read(path)?;
         change(&mut known);
@@ -239,10 +239,10 @@ fn until(time: Duration) -> u64 {
 }
 
 /// Reads the digests of a file that are good still. One that is damaged knows nobody.
-fn read(path: &Path) -> Result<Known, HomeError> {
+fn read(path: &Path) -> Result<KnownDigests, HomeError> {
     let bytes = read_capped(path, 64 << 10)?.unwrap_or_default();
     check_own(path)?;
-    let mut known: Known = serde_json::from_slice(&bytes).unwrap_or_default();
+    let mut known: KnownDigests = serde_json::from_slice(&bytes).unwrap_or_default();
     let now = now_millis();
     known.0.retain(|_, until| *until > now);
     Ok(known)

@@ -190,7 +190,7 @@ pub(crate) fn take_person(body: &mut Value) -> Reply<PagePerson> {
 }
 
 type Describes = fn(&mut SchemaGenerator) -> Schema;
-type Runs = Box<dyn Fn(&ApiCall) -> Reply<Value> + Send + Sync>;
+type VerbHandler = Box<dyn Fn(&ApiCall) -> Reply<Value> + Send + Sync>;
 
 /// A route of the API.
 pub(crate) struct ApiRoute {
@@ -203,7 +203,7 @@ pub(crate) struct ApiRoute {
     pub(crate) command: &'static str,
     pub(crate) request: Option<Describes>,
     pub(crate) answer: Describes,
-    pub(crate) run: Runs,
+    pub(crate) run: VerbHandler,
 }
 
 fn value(answer: impl Serialize) -> Reply<Value> {
@@ -230,7 +230,7 @@ impl ApiRoute {
         command: &'static str,
         run: fn(&ApiCall, Q) -> Reply<A>,
     ) -> Self {
-        let run: Runs = Box::new(move |call| {
+        let run: VerbHandler = Box::new(move |call| {
             let request = serde_json::from_value(call.body.clone());
             value(run(call, request.map_err(|e| NoAnswer::Malformed(format!("the request is not valid: {e}")))?)?)
         });
@@ -243,11 +243,11 @@ impl ApiRoute {
         command: &'static str,
         run: fn(&ApiCall) -> Reply<A>,
     ) -> Self {
-        let run: Runs = Box::new(move |call| value(run(call)?));
+        let run: VerbHandler = Box::new(move |call| value(run(call)?));
         Self { method: Method::DELETE, ..Self::of(path, command, schema::<A>, run) }
     }
 
-    fn of(path: &'static str, command: &'static str, answer: Describes, run: Runs) -> Self {
+    fn of(path: &'static str, command: &'static str, answer: Describes, run: VerbHandler) -> Self {
         Self { method: Method::GET, path, words: &[], command, request: None, answer, run }
     }
 

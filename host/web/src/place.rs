@@ -66,11 +66,11 @@ impl WebPlace {
 
 /// Where the one in the background was started: a supervised process of a home has no directory.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Begun {
+pub(crate) struct StartPlace {
     directory: PathBuf,
 }
 
-impl Begun {
+impl StartPlace {
     fn path(home: &Home) -> PathBuf {
         home.web().join("begun.json")
     }
@@ -114,9 +114,9 @@ pub(crate) fn free_port(wanted: Option<u16>) -> Result<u16, WebError> {
 
 /// The right to serve the dashboard of a home, as long as the process lives.
 #[derive(Debug)]
-pub(crate) struct Serving(#[expect(dead_code, reason = "its lock is what counts")] File);
+pub(crate) struct ServingDashboard(#[expect(dead_code, reason = "its lock is what counts")] File);
 
-impl Serving {
+impl ServingDashboard {
     fn path(home: &Home) -> PathBuf {
         home.web().join("serving.lock")
     }
@@ -156,7 +156,7 @@ pub struct WebStopped {
 /// The home can't be read.
 pub fn state(home: &Home) -> Result<WebState, WebError> {
     // Between two lives, nobody serves.
-    let is_there = || is_held(&Serving::path(home)) || DAEMON.is_alive(home);
+    let is_there = || is_held(&ServingDashboard::path(home)) || DAEMON.is_alive(home);
     let place = WebPlace::read(home)?.filter(|_| is_there());
     Ok(WebState {
         running: place.is_some(),
@@ -172,14 +172,14 @@ pub fn state(home: &Home) -> Result<WebState, WebError> {
 ///
 /// It can't be started, or runs on another port than the wanted one.
 pub fn open(home: &Home, aiw: Option<&Path>, port: Option<u16>) -> Result<Option<String>, WebError> {
-    if !is_held(&Serving::path(home)) {
+    if !is_held(&ServingDashboard::path(home)) {
         let Some(aiw) = aiw else { return Ok(None) };
         let _turn = home.turn()?;
         // What keeps the one in the background from serving is told here, and not in its log alone. One that was just
         // started would find the right to serve taken.
-        if !DAEMON.is_alive(home) && Serving::enter(home)?.is_some() {
+        if !DAEMON.is_alive(home) && ServingDashboard::enter(home)?.is_some() {
             WebPlace::remove(home);
-            Begun::here(home)?;
+            StartPlace::here(home)?;
             // Whoever had the address meanwhile may have been shown a session.
             Access::new(home, 0).forget()?;
             start(home, aiw, port)?;
@@ -241,12 +241,12 @@ pub fn stop(home: &Home) -> Result<WebStopped, WebError> {
     let place = WebPlace::read(home)?;
     let port = place.map_or(0, |place| place.port);
     Access::new(home, port).forget()?;
-    let was = is_held(&Serving::path(home));
+    let was = is_held(&ServingDashboard::path(home));
     WebPlace::remove(home);
     let begun = Instant::now();
     // Its supervisor gives the address up a moment later.
     let is_taken = || was && port != 0 && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err();
-    while is_held(&Serving::path(home)) || is_taken() {
+    while is_held(&ServingDashboard::path(home)) || is_taken() {
         if begun.elapsed() > PATIENCE {
             let source = io::Error::from(io::ErrorKind::TimedOut);
             return Err(WebError::System { what: "the dashboard does not end", source });

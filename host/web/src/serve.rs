@@ -34,7 +34,7 @@ use crate::assets::{PAGE, file};
 use crate::error::WebError;
 use crate::openapi::description;
 use crate::person::PagePerson;
-use crate::place::{Begun, Serving, WebPlace, free_port};
+use crate::place::{ServingDashboard, StartPlace, WebPlace, free_port};
 use crate::projects::Projects;
 use crate::routes::table;
 use crate::stream::{Listens, OpenStreams};
@@ -85,7 +85,7 @@ pub struct WebOptions {
 
 /// Returns a home as the dashboard in the background sees it: from where it was started.
 pub fn as_begun(home: &Home) -> Home {
-    Begun::seen_there(&without_credentials(home))
+    StartPlace::seen_there(&without_credentials(home))
 }
 
 /// Returns a home as the dashboard sees it: with what surrounds whoever starts it, but for variables that hold a secret.
@@ -103,14 +103,14 @@ struct Shared {
     options: WebOptions,
     access: Access,
     streams: OpenStreams,
-    sessions: Mutex<BTreeMap<String, Limits>>,
+    sessions: Mutex<BTreeMap<String, SessionLimits>>,
     used: Mutex<Instant>,
     stop: CancellationToken,
 }
 
 /// The limits of one session.
 #[derive(Clone)]
-struct Limits {
+struct SessionLimits {
     reads: Arc<Semaphore>,
     calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
@@ -120,7 +120,7 @@ struct Limits {
 pub struct WebServer {
     listener: Listener,
     shared: Arc<Shared>,
-    serving: Serving,
+    serving: ServingDashboard,
 }
 
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
@@ -132,7 +132,7 @@ impl WebServer {
     ///
     /// The wanted port is taken, or the home can't be written.
     pub async fn bind(app: Arc<App>, port: Option<u16>, options: WebOptions) -> Result<Option<Self>, WebError> {
-        let Some(serving) = Serving::enter(app.home())? else { return Ok(None) };
+        let Some(serving) = ServingDashboard::enter(app.home())? else { return Ok(None) };
         let port = free_port(port)?;
         let listener = Listener::bind((Ipv4Addr::LOCALHOST, port).into()).await?;
         // Whoever had the address meanwhile may have been shown a session.
@@ -140,7 +140,7 @@ impl WebServer {
         Ok(Some(Self::of(app, listener, options, serving)))
     }
 
-    fn of(app: Arc<App>, listener: Listener, options: WebOptions, serving: Serving) -> Self {
+    fn of(app: Arc<App>, listener: Listener, options: WebOptions, serving: ServingDashboard) -> Self {
         let access = Access::new(app.home(), listener.address().port());
         let shared = Shared {
             projects: Arc::new(Projects::new(app.clone())),
@@ -227,7 +227,7 @@ pub async fn run_in_background(app: Arc<App>, options: WebOptions) -> Result<(),
     let system = |source| WebError::System { what: "there is no socket on standard input", source };
     let socket = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned().map(TcpListener::from).map_err(system)?;
     let listener = Listener::of(socket).map_err(system)?;
-    let Some(serving) = Serving::enter(app.home())? else { return Ok(()) };
+    let Some(serving) = ServingDashboard::enter(app.home())? else { return Ok(()) };
     WebServer::of(app, listener, options, serving).serve(true, CancellationToken::new()).await
 }
 
@@ -338,13 +338,13 @@ async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
     }
 }
 
-fn limits(shared: &Shared, session: &str) -> Limits {
+fn limits(shared: &Shared, session: &str) -> SessionLimits {
     let mut sessions = shared.sessions.lock();
     if sessions.len() > 256 {
         sessions.retain(|_, limits| Arc::strong_count(&limits.calls) > 1 || Arc::strong_count(&limits.streams) > 1);
     }
     let semaphore = |count| Arc::new(Semaphore::new(count));
-    let new = || Limits { reads: semaphore(CALLS), calls: semaphore(CALLS), streams: semaphore(STREAMS) };
+    let new = || SessionLimits { reads: semaphore(CALLS), calls: semaphore(CALLS), streams: semaphore(STREAMS) };
     sessions.entry(session.to_owned()).or_insert_with(new).clone()
 }
 

@@ -9,13 +9,13 @@ use aiw_events::{EventLog, HomeEvent};
 use aiw_supervisor::ResidentRecord;
 
 use super::*;
-use crate::monitor::{Poller, Record};
+use crate::monitor::{Monitor, Poller};
 use crate::shapes::CiRun;
 use crate::{monitored, stop_monitoring};
 
-fn record(world: &World) -> Record {
+fn record(world: &World) -> Monitor {
     let record =
-        Record::new(&world.path("repo"), CiRepository::parse("ghe.test/o/r").unwrap(), Some("main".into()), 30);
+        Monitor::new(&world.path("repo"), CiRepository::parse("ghe.test/o/r").unwrap(), Some("main".into()), 30);
     record.write(&world.home()).unwrap();
     record
 }
@@ -36,7 +36,7 @@ fn quiet(_: &str) {}
 
 /// Polls once, as the resident does as long as somebody wants it.
 async fn poll(poller: &mut Poller, home: &Home, client: &HttpClient, path: &Path) {
-    if let Some(record) = Record::read_at(path) {
+    if let Some(record) = Monitor::read_at(path) {
         poller.poll(home, client, &record, quiet).await;
     }
 }

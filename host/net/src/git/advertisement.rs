@@ -65,7 +65,7 @@ enum Stage {
 }
 
 /// Parses an advertisement as it arrives.
-pub(super) struct Reader {
+pub(super) struct AdvertisementReader {
     /// The repository, for messages.
     shown: String,
     limits: RequestLimits,
@@ -75,7 +75,7 @@ pub(super) struct Reader {
     found: Advertisement,
 }
 
-impl Reader {
+impl AdvertisementReader {
     pub(super) fn new(shown: String, limits: RequestLimits) -> Self {
         let found = Advertisement { refs: Vec::new(), capabilities: Vec::new() };
         Self { shown, limits, packets: Packets::default(), bytes: 0, stage: Stage::Service, found }
@@ -232,7 +232,7 @@ mod tests {
     const ID: &str = "1111111111111111111111111111111111111111";
 
     fn read(wire: &[u8], limits: RequestLimits, piece: usize) -> Result<Advertisement, String> {
-        let mut reader = Reader::new("R".to_owned(), limits);
+        let mut reader = AdvertisementReader::new("R".to_owned(), limits);
         let said = |refused: Refused| refused.into_error().to_string();
         for bytes in wire.chunks(piece) {
             reader.push(bytes).map_err(said)?;

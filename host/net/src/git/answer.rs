@@ -30,7 +30,7 @@ enum Stage {
 }
 
 /// Checks an answer as it arrives.
-pub(super) struct Answer {
+pub(super) struct AnswerCheck {
     /// The repository, for messages.
     shown: String,
     /// Whether the request asked for the pack.
@@ -41,7 +41,7 @@ pub(super) struct Answer {
     pack: PackCheck,
 }
 
-impl Answer {
+impl AnswerCheck {
     pub(super) fn new(shown: String, limits: RequestLimits, request: &[u8]) -> Self {
         Self {
             shown,
@@ -172,7 +172,7 @@ mod tests {
 
     fn take(request: &[u8], wire: &[u8], piece: usize) -> Result<Vec<u8>, String> {
         let said = |refused: Refused| refused.into_error().to_string();
-        let mut answer = Answer::new("R".to_owned(), RequestLimits::default(), request);
+        let mut answer = AnswerCheck::new("R".to_owned(), RequestLimits::default(), request);
         let mut seen = Vec::new();
         for bytes in wire.chunks(piece) {
             seen.extend(answer.push(bytes).map_err(said)?);

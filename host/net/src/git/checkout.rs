@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use aiw_core::{Sha, is_git_ref, one_line};
 use aiw_home::read_unlinked;
 
-use super::local::{MAX_CONFIG, MAX_CONFIGS, MAX_DEPTH, Setting, settings};
+use super::local::{GitSetting, MAX_CONFIG, MAX_CONFIGS, MAX_DEPTH, settings};
 use super::transport;
 use crate::error::NetError;
 
@@ -59,17 +59,17 @@ impl GitCheckout {
         let is_root = |dir: &&Path| fs::symlink_metadata(dir.join(".git")).is_ok();
         let Some(root) = directory.ancestors().find(is_root) else { return Ok(None) };
         let users = transport::prepare().ok().and_then(|()| git2::Config::open_default().ok());
-        Reading { root, users }.read().map(Some)
+        ConfigReading { root, users }.read().map(Some)
     }
 }
 
-struct Reading<'a> {
+struct ConfigReading<'a> {
     root: &'a Path,
     /// The user's own configuration.
     users: Option<git2::Config>,
 }
 
-impl Reading<'_> {
+impl ConfigReading<'_> {
     fn read(&self) -> Result<GitCheckout, NetError> {
         let place = self.git_directory()?;
         let common = match text_of(&place.join("commondir"), MAX_REF)? {
@@ -168,7 +168,7 @@ impl Reading<'_> {
         common: &Path,
         deeper: usize,
         files: &mut usize,
-        found: &mut Vec<Setting>,
+        found: &mut Vec<GitSetting>,
     ) -> Result<(), NetError> {
         if *files == 0 {
             return Err(self.broken("its configuration has too many files"));
@@ -189,9 +189,9 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn remotes(&self, found: &[Setting], branch: Option<&str>) -> Vec<GitRemote> {
+    fn remotes(&self, found: &[GitSetting], branch: Option<&str>) -> Vec<GitRemote> {
         let value = |section: &str, subsection: Option<&str>, key: &str| {
-            let is_it = |one: &&Setting| one.is(section, subsection, key);
+            let is_it = |one: &&GitSetting| one.is(section, subsection, key);
             found.iter().rfind(is_it).map(|one| String::from_utf8_lossy(&one.value).into_owned())
         };
         let mut urls = BTreeMap::new();
@@ -219,7 +219,7 @@ impl Reading<'_> {
     }
 
     /// Returns the beginnings of URLs that git rewrites, and to what.
-    fn rules(&self, found: &[Setting]) -> Vec<(String, String)> {
+    fn rules(&self, found: &[GitSetting]) -> Vec<(String, String)> {
         let ours = found.iter().filter(|one| one.section == "url" && one.key == "insteadof");
         let ours = ours.filter_map(|one| Some((one.value.clone(), one.subsection.clone()?)));
         let users = self.users_values("^url\\..*\\.insteadof$");

@@ -23,7 +23,7 @@ const MAX_OUTPUT: u64 = 64 << 20;
 
 /// The amount of memory that a command may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Memory {
+pub(super) enum MemoryBound {
     /// Any amount, because the command is the user's own.
     Any,
     /// Enough to unpack any repository that is accepted. Like libgit2, `git` holds whole objects in memory and
@@ -74,7 +74,7 @@ pub(super) fn git(directory: &Path) -> Command {
 }
 
 /// The end of a command: its status, its output and its last error message.
-pub(super) struct Ended {
+pub(super) struct EndedCommand {
     pub(super) status: ExitStatus,
     pub(super) output: Vec<u8>,
     pub(super) complaint: String,
@@ -86,18 +86,18 @@ pub(super) struct Ended {
 pub(super) fn run(
     mut command: Command,
     input: &[u8],
-    memory: Memory,
+    memory: MemoryBound,
     cancel: &Cancel,
     deadline: Instant,
     mut watch: impl FnMut() -> Result<(), NetError>,
-) -> Result<Ended, NetError> {
+) -> Result<EndedCommand, NetError> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut group = ChildGroup::start(&mut command).map_err(|error| match error.kind() {
         ErrorKind::NotFound => NetError::unavailable("`git` is not installed"),
         _ => NetError::unavailable(format!("cannot run `git`: {error}")).because(error),
     })?;
     let running = group.child();
-    if memory == Memory::Bounded {
+    if memory == MemoryBound::Bounded {
         bound_memory(running);
     }
     let output = running.stdout.take().map(|pipe| drain(pipe, MAX_OUTPUT));
@@ -129,7 +129,7 @@ pub(super) fn run(
         Some(signal) => format!("ended by signal {signal}"),
         None => one_line(last.trim_start_matches("fatal: ").trim_start_matches("error: "), 200),
     };
-    Ok(Ended { status, output: collected(output, cancel)?, complaint, lacks_memory })
+    Ok(EndedCommand { status, output: collected(output, cancel)?, complaint, lacks_memory })
 }
 
 /// Limits the memory of `git` and its child processes, before the far end can have sent anything.
@@ -188,7 +188,7 @@ pub(super) fn credentials(
     let question = format!("protocol={}\nhost={host}\npath={path}\n\n", repository.scheme());
     let mut command = git(directory);
     command.args(["-c", "credential.interactive=false", "credential", "fill"]);
-    let ended = run(command, question.as_bytes(), Memory::Any, cancel, deadline, || Ok(()))?;
+    let ended = run(command, question.as_bytes(), MemoryBound::Any, cancel, deadline, || Ok(()))?;
     if !ended.status.success() {
         return Ok(None);
     }

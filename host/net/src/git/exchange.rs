@@ -8,26 +8,26 @@ use percent_encoding::percent_decode_str;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use url::Url;
 
-use super::advertisement::{Advertisement, Reader};
-use super::answer::Answer;
+use super::advertisement::{Advertisement, AdvertisementReader};
+use super::answer::AnswerCheck;
 use super::command;
 use super::session::FetchSession;
 use super::transfer::Refused;
 use crate::error::NetError;
-use crate::http::{Method, Outgoing, Stream, parse_http};
+use crate::http::{Method, ResponseStream, SentRequest, parse_http};
 use crate::place::shown;
 
 /// The number of bytes of an answer that show which kind of list it is.
 const BEGINNING: usize = 200;
 
 /// One request and its answer. libgit2 writes the request and reads an answer that was checked.
-pub(super) struct Exchange {
+pub(super) struct GitExchange {
     session: Arc<FetchSession>,
     remote: String,
     /// Whether the request is for refs rather than commits.
     advertise: bool,
     out: Vec<u8>,
-    stream: Option<(Stream, Answer)>,
+    stream: Option<(ResponseStream, AnswerCheck)>,
     /// Whether everything was handed over.
     is_told: bool,
     chunk: Vec<u8>,
@@ -39,8 +39,8 @@ pub(super) fn advertised(session: &Arc<FetchSession>, remote: &str) -> Result<Ar
     if let Some(known) = session.state().advertised.clone() {
         return Ok(known);
     }
-    let mut stream = Exchange::listing(session.clone(), remote).start()?;
-    let mut reader = Reader::new(session.shown.clone(), session.client.limits());
+    let mut stream = GitExchange::listing(session.clone(), remote).start()?;
+    let mut reader = AdvertisementReader::new(session.shown.clone(), session.client.limits());
     // Read to the end: only then is the connection free for the next request.
     while let Some(piece) = session.wait(stream.chunk())? {
         session.receive(piece.len() as u64)?;
@@ -51,7 +51,7 @@ pub(super) fn advertised(session: &Arc<FetchSession>, remote: &str) -> Result<Ar
     Ok(found)
 }
 
-impl Exchange {
+impl GitExchange {
     /// Creates a request for the refs.
     pub(super) fn listing(session: Arc<FetchSession>, remote: &str) -> Self {
         Self::new(session, remote, true)
@@ -93,7 +93,7 @@ impl Exchange {
         Ok((base, authorization))
     }
 
-    fn start(&mut self) -> Result<Stream, NetError> {
+    fn start(&mut self) -> Result<ResponseStream, NetError> {
         let (mut base, configured) = self.base()?;
         let mut authorization = self.session.state().authorization.clone().or(configured);
         let mut asked = false;
@@ -121,7 +121,7 @@ impl Exchange {
         }
     }
 
-    fn request(&self, base: &Url, authorization: Option<HeaderValue>) -> Result<Stream, NetError> {
+    fn request(&self, base: &Url, authorization: Option<HeaderValue>) -> Result<ResponseStream, NetError> {
         let mut headers = HeaderMap::new();
         // Some servers speak the smart protocol only to a client that calls itself git.
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("git/2.0 (aiw ", env!("CARGO_PKG_VERSION"), ")")));
@@ -146,7 +146,7 @@ impl Exchange {
         let session = &self.session;
         session.wait(session.client.send(
             &session.policy,
-            Outgoing { method, url, headers, secrets: HeaderMap::new(), body, see_other: false },
+            SentRequest { method, url, headers, secrets: HeaderMap::new(), body, see_other: false },
             session.deadline,
             session.client.limits().idle,
         ))
@@ -163,7 +163,7 @@ impl Exchange {
         }
     }
 
-    fn check_answer(&self, stream: &mut Stream, repository: &Url) -> Result<(), NetError> {
+    fn check_answer(&self, stream: &mut ResponseStream, repository: &Url) -> Result<(), NetError> {
         let header = |name: HeaderName| stream.response.headers().get(name).and_then(|value| value.to_str().ok());
         let shown = shown(repository);
         match stream.response.status().as_u16() {
@@ -206,7 +206,7 @@ impl Exchange {
 
     /// Returns whether an answer is the list that `git update-server-info` writes for static file servers: an id, a
     /// tab, a ref.
-    fn is_static(&self, stream: &mut Stream) -> Result<bool, NetError> {
+    fn is_static(&self, stream: &mut ResponseStream) -> Result<bool, NetError> {
         let mut beginning = Vec::new();
         while beginning.len() < BEGINNING
             && let Some(piece) = self.session.wait(stream.chunk())?
@@ -230,7 +230,7 @@ impl Exchange {
                 Some(stream) => stream,
                 None => {
                     let limits = self.session.client.limits();
-                    (self.start()?, Answer::new(self.session.shown.clone(), limits, &self.out))
+                    (self.start()?, AnswerCheck::new(self.session.shown.clone(), limits, &self.out))
                 }
             };
             match self.session.wait(stream.chunk())? {
@@ -249,7 +249,7 @@ impl Exchange {
     }
 }
 
-impl Read for Exchange {
+impl Read for GitExchange {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.at == self.chunk.len() {
             self.fill().map_err(|refused| self.session.fail(refused))?;
@@ -262,7 +262,7 @@ impl Read for Exchange {
     }
 }
 
-impl Write for Exchange {
+impl Write for GitExchange {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.out.extend_from_slice(bytes);
         Ok(bytes.len())

@@ -239,7 +239,7 @@ impl Looking<'_> {
             ))
         };
         self.configs = self.configs.checked_sub(1).ok_or_else(|| more(self.shown))?;
-        for Setting { section, key, value, .. } in settings(&text) {
+        for GitSetting { section, key, value, .. } in settings(&text) {
             if (section.as_str(), key.as_str()) == ("extensions", "objectformat") && value != b"sha1" {
                 return Err(unsupported_format(self.shown, &String::from_utf8_lossy(&value)));
             }
@@ -305,7 +305,7 @@ impl Looking<'_> {
 
 /// A setting in a configuration file, with the section and the key in lowercase.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Setting {
+pub(super) struct GitSetting {
     pub(super) section: String,
     /// The part of the section's name in quotes.
     pub(super) subsection: Option<String>,
@@ -313,7 +313,7 @@ pub(super) struct Setting {
     pub(super) value: Vec<u8>,
 }
 
-impl Setting {
+impl GitSetting {
     /// Whether it has this name.
     pub(super) fn is(&self, section: &str, subsection: Option<&str>, key: &str) -> bool {
         self.section == section && self.subsection.as_deref() == subsection && self.key == key
@@ -322,7 +322,7 @@ impl Setting {
 
 /// Returns the settings in a configuration file, possibly including some that git would not recognize.
 /// <https://git-scm.com/docs/git-config#_syntax>
-pub(super) fn settings(text: &[u8]) -> Vec<Setting> {
+pub(super) fn settings(text: &[u8]) -> Vec<GitSetting> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     // Map each byte to a character, because paths need not be UTF-8.
     let text: String = text.iter().copied().map(char::from).collect();
@@ -347,7 +347,7 @@ pub(super) fn settings(text: &[u8]) -> Vec<Setting> {
         let key = before.trim_end().rsplit([' ', '\t', ']']).next().unwrap_or_default().to_ascii_lowercase();
         if let Some(value) = value.strip_prefix('=') {
             let (section, subsection) = (section.clone(), subsection.clone());
-            settings.push(Setting { section, subsection, key, value: plain(value.trim()) });
+            settings.push(GitSetting { section, subsection, key, value: plain(value.trim()) });
         }
     }
     settings

@@ -52,11 +52,11 @@ pub struct Trees {
     progress: Option<OnProgress>,
     /// The results of earlier calls. A marketplace is asked for dozens of times in a row. Without them, each call would
     /// read git's configuration and open the repository again.
-    known: Arc<Mutex<Known>>,
+    known: Arc<Mutex<KnownTrees>>,
 }
 
 #[derive(Default)]
-struct Known {
+struct KnownTrees {
     /// The URL to which the user's git configuration rewrites a URL.
     rewritten: BTreeMap<String, Option<String>>,
     /// The commit that was opened last: the real URL, the commit and its tree.
@@ -76,7 +76,7 @@ impl Trees {
         self
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownTrees> {
         self.known.lock()
     }
 
@@ -117,12 +117,12 @@ impl Trees {
         &self,
         policy: &Policy,
         url: String,
-        work: impl FnOnce(Job) -> Result<T, NetError> + Send + 'static,
+        work: impl FnOnce(FetchJob) -> Result<T, NetError> + Send + 'static,
     ) -> Result<T, NetError> {
         let (guard, cancel) = watch::channel(());
         let (trees, policy) = (self.clone(), policy.clone());
         let runtime = tokio::runtime::Handle::current();
-        let done = spawn(move || work(Job::new(trees, policy, url, Cancel(cancel), runtime)?)).await;
+        let done = spawn(move || work(FetchJob::new(trees, policy, url, Cancel(cancel), runtime)?)).await;
         drop(guard);
         done
     }
@@ -145,7 +145,7 @@ pub fn rewritten(url: &str) -> Option<String> {
 }
 
 /// One repository under one policy. Runs on a thread that may block.
-struct Job {
+struct FetchJob {
     trees: Trees,
     cancel: Cancel,
     deadline: Instant,
@@ -155,7 +155,7 @@ struct Job {
     path: PathBuf,
 }
 
-impl Job {
+impl FetchJob {
     fn new(
         trees: Trees,
         mut policy: Policy,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aiw_core::one_line;
 use git2::{AutotagOption, FetchOptions, RemoteCallbacks, Repository};
 
-use super::command::{Ended, Memory};
+use super::command::{EndedCommand, MemoryBound};
 use super::refs::GitRef;
 use super::session::FetchSession;
 use super::transfer::{OnProgress, Refused, TransferProgress};
@@ -145,7 +145,7 @@ impl Remote {
         git.args(["ls-remote", "--quiet", "--", &self.url]);
         let session = &self.session;
         let limits = session.client.limits();
-        let ended = command::run(git, &[], Memory::Bounded, &session.cancel, session.deadline, || Ok(()))?;
+        let ended = command::run(git, &[], MemoryBound::Bounded, &session.cancel, session.deadline, || Ok(()))?;
         if ended.output.len() as u64 > limits.listing {
             return Err(advertisement::too_long(&session.shown, &limits));
         }
@@ -180,7 +180,7 @@ impl Remote {
         let mut last = (0, Instant::now());
         let idle = session.client.limits().idle + session.client.limits().connect;
         let packs = repository.join("objects/pack");
-        let ended = command::run(git, &[], Memory::Bounded, &session.cancel, session.deadline, || {
+        let ended = command::run(git, &[], MemoryBound::Bounded, &session.cancel, session.deadline, || {
             if measured.elapsed() < MEASURE {
                 return Ok(());
             }
@@ -203,7 +203,7 @@ impl Remote {
         Err(Refused::ByFarEnd(self.complained(&ended)))
     }
 
-    fn complained(&self, ended: &Ended) -> NetError {
+    fn complained(&self, ended: &EndedCommand) -> NetError {
         let shown = &self.session.shown;
         if ended.lacks_memory {
             return NetError::too_large(format!("`git` needs too much memory to unpack `{shown}`"));

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use git2::transport::{Service, SmartSubtransport, SmartSubtransportStream, Transport};
 use libgit2_sys as raw;
 
-use super::exchange::Exchange;
+use super::exchange::GitExchange;
 use super::pack::MAX_OBJECT;
 use super::session::FetchSession;
 use crate::error::{NetError, size};
@@ -30,12 +30,12 @@ thread_local! {
     static SESSION: RefCell<Option<Arc<FetchSession>>> = const { RefCell::new(None) };
 
     /// The reason that memory was refused. libgit2 reports at most that there was none.
-    static REFUSED: Cell<Option<Refusal>> = const { Cell::new(None) };
+    static REFUSED: Cell<Option<MemoryRefusal>> = const { Cell::new(None) };
 }
 
 /// Why libgit2 was refused a piece of memory.
 #[derive(Debug, Clone, Copy)]
-enum Refusal {
+enum MemoryRefusal {
     /// The piece alone is too large.
     Piece,
     /// With this piece, the total would be too large.
@@ -60,8 +60,8 @@ pub(super) fn with<T>(session: &Arc<FetchSession>, work: impl FnOnce() -> T) -> 
 /// Returns an error if libgit2 asked for too much memory on this thread since the last call.
 pub(crate) fn too_large(repository: &str) -> Option<NetError> {
     let message = match REFUSED.take()? {
-        Refusal::Piece => format!("{repository} contains an object larger than {}", size(MAX_OBJECT)),
-        Refusal::Held => format!("{repository} takes more than {} of memory to read", size(MAX_HELD as u64)),
+        MemoryRefusal::Piece => format!("{repository} contains an object larger than {}", size(MAX_OBJECT)),
+        MemoryRefusal::Held => format!("{repository} takes more than {} of memory to read", size(MAX_HELD as u64)),
     };
     Some(NetError::too_large(message))
 }
@@ -101,9 +101,9 @@ struct Allocator {
 /// Returns whether libgit2 may have `size` bytes in place of `instead_of` bytes.
 fn may_have(size: usize, instead_of: usize) -> bool {
     let refusal = if size > MAX_PIECE {
-        Refusal::Piece
+        MemoryRefusal::Piece
     } else if HELD.load(Ordering::Relaxed).saturating_sub(instead_of).saturating_add(size) > MAX_HELD {
-        Refusal::Held
+        MemoryRefusal::Held
     } else {
         return true;
     };
@@ -200,8 +200,8 @@ impl Net {
 impl SmartSubtransport for Net {
     fn action(&self, url: &str, action: Service) -> Result<Box<dyn SmartSubtransportStream>, git2::Error> {
         match action {
-            Service::UploadPackLs => Ok(Box::new(Exchange::listing(self.session.clone(), url))),
-            Service::UploadPack => Ok(Box::new(Exchange::pack(self.session.clone(), url))),
+            Service::UploadPackLs => Ok(Box::new(GitExchange::listing(self.session.clone(), url))),
+            Service::UploadPack => Ok(Box::new(GitExchange::pack(self.session.clone(), url))),
             Service::ReceivePackLs | Service::ReceivePack => Err(git2::Error::from_str("nothing is ever pushed")),
         }
     }

@@ -11,7 +11,7 @@ use cap_std::fs::{Dir, Metadata, MetadataExt, OpenOptions, OpenOptionsExt};
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
-use super::files::{Files, ItemKind, MAX_DEPTH, MAX_ITEMS, Revision, Sink, TreeEntry, is_git};
+use super::files::{ByteSink, ItemKind, MAX_DEPTH, MAX_ITEMS, Revision, TreeEntry, TreeFiles, is_git};
 use super::git::longer;
 use crate::error::NetError;
 
@@ -101,7 +101,7 @@ fn described(name: String, metadata: &Metadata) -> TreeEntry {
     }
 }
 
-impl Files for DirectoryFiles {
+impl TreeFiles for DirectoryFiles {
     fn entry(&self, path: &str) -> Result<Option<TreeEntry>, NetError> {
         if path.is_empty() {
             return Ok(Some(TreeEntry::root()));
@@ -147,7 +147,7 @@ impl Files for DirectoryFiles {
             .map_err(|_| NetError::invalid(format!("link `{}` has a target that is not text", one_line(path, 120))))
     }
 
-    fn content(&self, path: &str, limit: u64, sink: Sink<'_>) -> Result<(), NetError> {
+    fn content(&self, path: &str, limit: u64, sink: ByteSink<'_>) -> Result<(), NetError> {
         let failed = |error: io::Error| unreadable(path, error);
         let mut options = OpenOptions::new();
         // If a pipe has replaced the file, do not wait for its writer.
@@ -177,7 +177,7 @@ impl Files for DirectoryFiles {
         }
     }
 
-    fn beneath(&self, path: &str) -> Result<Arc<dyn Files>, NetError> {
+    fn beneath(&self, path: &str) -> Result<Arc<dyn TreeFiles>, NetError> {
         let directory = self.at(path).map_err(|error| unreadable(path, error))?;
         Ok(Arc::new(Self { directory, revision: OnceLock::new() }))
     }

@@ -18,7 +18,7 @@ pub enum ItemKind {
 }
 
 /// The source of a tree's files. Paths are physical: `a/b`, or `""` for the root, with no links on the way.
-pub(super) trait Files: Send + Sync {
+pub(super) trait TreeFiles: Send + Sync {
     /// Returns the entry at a path. A link is returned as a link.
     fn entry(&self, path: &str) -> Result<Option<TreeEntry>, NetError>;
     /// Returns the entries of a directory in any order, without `.git`.
@@ -26,12 +26,12 @@ pub(super) trait Files: Send + Sync {
     /// Returns the target of a link.
     fn link_target(&self, path: &str) -> Result<String, NetError>;
     /// Passes a file's bytes to `sink`. Returns an error before or during that if there are more than `limit`.
-    fn content(&self, path: &str, limit: u64, sink: Sink<'_>) -> Result<(), NetError>;
+    fn content(&self, path: &str, limit: u64, sink: ByteSink<'_>) -> Result<(), NetError>;
     /// Returns the files beneath a directory, which becomes the root that nothing can leave.
-    fn beneath(&self, path: &str) -> Result<Arc<dyn Files>, NetError>;
+    fn beneath(&self, path: &str) -> Result<Arc<dyn TreeFiles>, NetError>;
 }
 
-pub(super) type Sink<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), NetError>;
+pub(super) type ByteSink<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), NetError>;
 
 pub(super) trait Revision: Send + Sync {
     fn text(&self) -> &str;

@@ -6,7 +6,7 @@ use aiw_core::{Sha, one_line};
 use git2::{ErrorCode, ObjectType, Oid, Repository, Tree as GitTree};
 use parking_lot::{Mutex, MutexGuard};
 
-use super::files::{Files, ItemKind, MAX_ITEMS, MAX_TARGET, Sink, TreeEntry};
+use super::files::{ByteSink, ItemKind, MAX_ITEMS, MAX_TARGET, TreeEntry, TreeFiles};
 use crate::error::NetError;
 use crate::git::transport::too_large;
 
@@ -53,7 +53,7 @@ impl GitFiles {
         }
     }
 
-    fn blob(&self, path: &str, limit: u64, sink: Sink<'_>) -> Result<(), NetError> {
+    fn blob(&self, path: &str, limit: u64, sink: ByteSink<'_>) -> Result<(), NetError> {
         let repository = self.lock();
         let Some((oid, _)) = self.find(&repository, path)? else { return Err(missing(path)) };
         let odb = repository.odb().map_err(|error| unreadable(&error))?;
@@ -92,7 +92,7 @@ fn entry(repository: &Repository, name: &str, oid: Oid, mode: i32) -> Result<Tre
     Ok(TreeEntry { name: name.to_owned(), kind: Some(kind), size, executable })
 }
 
-impl Files for GitFiles {
+impl TreeFiles for GitFiles {
     fn entry(&self, path: &str) -> Result<Option<TreeEntry>, NetError> {
         let repository = self.lock();
         let name = path.rsplit('/').next().unwrap_or_default();
@@ -134,11 +134,11 @@ impl Files for GitFiles {
             .ok_or_else(|| NetError::invalid(format!("link `{}` has a target that is not text", one_line(path, 120))))
     }
 
-    fn content(&self, path: &str, limit: u64, sink: Sink<'_>) -> Result<(), NetError> {
+    fn content(&self, path: &str, limit: u64, sink: ByteSink<'_>) -> Result<(), NetError> {
         self.blob(path, limit, sink)
     }
 
-    fn beneath(&self, path: &str) -> Result<Arc<dyn Files>, NetError> {
+    fn beneath(&self, path: &str) -> Result<Arc<dyn TreeFiles>, NetError> {
         let root = self.tree(&self.lock(), path)?.id();
         Ok(Arc::new(Self { repository: self.repository.clone(), root }))
     }

@@ -15,7 +15,7 @@ use git2::Repository;
 use crate::error::NetError;
 use directory::DirectoryFiles;
 pub use files::ItemKind;
-use files::{Files, MAX_DEPTH, MAX_ITEMS, Revision, TreeEntry, is_git};
+use files::{MAX_DEPTH, MAX_ITEMS, Revision, TreeEntry, TreeFiles, is_git};
 use git::GitFiles;
 pub use materialize::Materialized;
 
@@ -66,14 +66,14 @@ pub struct LeftOut {
 /// reads their new content, but never anything outside the directory.)
 #[derive(Clone)]
 pub struct Tree {
-    files: Arc<dyn Files>,
+    files: Arc<dyn TreeFiles>,
     /// The revision of the whole tree, also in a subtree.
     revision: Arc<dyn Revision>,
     commit: Option<Sha>,
 }
 
 /// The result of following links.
-enum Followed {
+enum LinkEnd {
     Found { path: String, entry: TreeEntry },
     Missing,
     Leaves,
@@ -167,19 +167,19 @@ impl Tree {
     /// Returns the entry at a path, after following links.
     fn find(&self, path: &RelPath) -> Result<(String, TreeEntry), NetError> {
         match self.follow("", path.as_str(), true)? {
-            Followed::Found { path: _, entry: TreeEntry { kind: None, .. } } => {
+            LinkEnd::Found { path: _, entry: TreeEntry { kind: None, .. } } => {
                 Err(NetError::invalid(format!("`{path}` is neither a file nor a directory nor a link")))
             }
-            Followed::Found { path: at, entry } => {
+            LinkEnd::Found { path: at, entry } => {
                 // Only the last part of the path may be a submodule, and only if no link led there.
                 if entry.kind == Some(ItemKind::Submodule) && at != path.as_str() {
                     return Err(submodule(path));
                 }
                 Ok((at, entry))
             }
-            Followed::Missing => Err(NetError::not_found(format!("there is no `{path}`"))),
-            Followed::Leaves => Err(self.leaving(path)),
-            Followed::TooManyLinks => Err(NetError::invalid(format!("`{path}` is more than {MAX_HOPS} links away"))),
+            LinkEnd::Missing => Err(NetError::not_found(format!("there is no `{path}`"))),
+            LinkEnd::Leaves => Err(self.leaving(path)),
+            LinkEnd::TooManyLinks => Err(NetError::invalid(format!("`{path}` is more than {MAX_HOPS} links away"))),
         }
     }
 
@@ -190,20 +190,20 @@ impl Tree {
 
     /// Follows `way` from the directory `from`, part by part, as a file system would, but never above the root.
     /// With `strict`, a path through a submodule is an error.
-    fn follow(&self, from: &str, way: &str, strict: bool) -> Result<Followed, NetError> {
+    fn follow(&self, from: &str, way: &str, strict: bool) -> Result<LinkEnd, NetError> {
         let mut at: Vec<String> = from.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
         let mut ahead: VecDeque<String> = way.split('/').map(str::to_owned).collect();
         let mut here = TreeEntry::root();
         let mut hops = 0;
         if way.starts_with('/') {
-            return Ok(Followed::Leaves);
+            return Ok(LinkEnd::Leaves);
         }
         while let Some(part) = ahead.pop_front() {
             match part.as_str() {
                 "" | "." => continue,
                 ".." => {
                     if at.pop().is_none() {
-                        return Ok(Followed::Leaves);
+                        return Ok(LinkEnd::Leaves);
                     }
                     here = TreeEntry::root();
                     continue;
@@ -224,16 +224,16 @@ impl Tree {
             let Some(entry) = found else {
                 // Nothing exists here, so it is unknown where `..` would lead.
                 let unknown = ahead.iter().any(|part| part == "..");
-                return Ok(if unknown { Followed::Leaves } else { Followed::Missing });
+                return Ok(if unknown { LinkEnd::Leaves } else { LinkEnd::Missing });
             };
             if entry.kind == Some(ItemKind::Link) {
                 hops += 1;
                 if hops > MAX_HOPS {
-                    return Ok(Followed::TooManyLinks);
+                    return Ok(LinkEnd::TooManyLinks);
                 }
                 let target = self.files.link_target(&path)?;
                 if target.starts_with('/') {
-                    return Ok(Followed::Leaves);
+                    return Ok(LinkEnd::Leaves);
                 }
                 at.pop();
                 here = TreeEntry::root();
@@ -244,7 +244,7 @@ impl Tree {
             }
             here = entry;
         }
-        Ok(Followed::Found { path: at.join("/"), entry: here })
+        Ok(LinkEnd::Found { path: at.join("/"), entry: here })
     }
 
     /// Walks the tree within the limits.
@@ -300,10 +300,10 @@ impl Tree {
                     let from = item.path.as_str().rsplit_once('/').map_or("", |(parent, _)| parent);
                     let target = item.link_target.as_deref().unwrap_or_default();
                     match self.follow(from, target, false)? {
-                        Followed::Found { .. } | Followed::Missing if !target.is_empty() => None,
-                        Followed::Found { .. } | Followed::Missing => Some("link to nowhere".to_owned()),
-                        Followed::Leaves => Some(format!("link that leaves the plugin: -> {}", one_line(target, 120))),
-                        Followed::TooManyLinks => Some(format!("more than {MAX_HOPS} links in a row")),
+                        LinkEnd::Found { .. } | LinkEnd::Missing if !target.is_empty() => None,
+                        LinkEnd::Found { .. } | LinkEnd::Missing => Some("link to nowhere".to_owned()),
+                        LinkEnd::Leaves => Some(format!("link that leaves the plugin: -> {}", one_line(target, 120))),
+                        LinkEnd::TooManyLinks => Some(format!("more than {MAX_HOPS} links in a row")),
                     }
                 }
             };
