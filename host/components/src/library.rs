@@ -57,11 +57,11 @@ pub fn compiled_code(home: &Home) -> Option<PathBuf> {
 pub struct Library {
     pub(crate) home: Home,
     capabilities: Capabilities,
-    shared: Arc<Shared>,
+    shared: Arc<SharedLibrary>,
 }
 
 /// The state that all callers of a library share.
-struct Shared {
+struct SharedLibrary {
     bundled: Vec<(Bundled, OnceLock<ComponentFacts>)>,
     engine: OnceLock<Engine>,
     compiler: OnceLock<PathBuf>,
@@ -74,7 +74,7 @@ impl Library {
     /// The library of a home, with the components that are part of the binary.
     pub fn new(home: Home, bundled: &[Bundled], capabilities: Capabilities) -> Self {
         let bundled = bundled.iter().map(|component| (*component, OnceLock::new())).collect();
-        let shared = Shared {
+        let shared = SharedLibrary {
             bundled,
             engine: OnceLock::new(),
             compiler: OnceLock::new(),

@@ -30,12 +30,12 @@ const REPEATED: usize = 2;
 /// given as a count, and if it is too long, its beginning and its end stand beside its length and digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
-    rows: Vec<Row>,
+    rows: Vec<ShownRow>,
     is_whole: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Row {
+enum ShownRow {
     /// The beginning of a line.
     Line(String),
     /// The rest of a line that is too wide.
@@ -44,7 +44,7 @@ enum Row {
     Note(String),
 }
 
-impl Row {
+impl ShownRow {
     fn width(&self) -> usize {
         let (Self::Line(text) | Self::More(text) | Self::Note(text)) = self;
         text.chars().map(columns).sum()
@@ -59,12 +59,12 @@ impl Shown {
         for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
             let line = line.strip_suffix('\r').unwrap_or(line);
             if let Some(note) = repeats.next(line) {
-                rows.extend(note.map(Row::Note));
+                rows.extend(note.map(ShownRow::Note));
                 wrap(shown_gaps(&printable(line)).trim_end(), &mut rows);
             }
         }
-        rows.extend(repeats.end().map(Row::Note));
-        let is_whole = rows.len() <= MOST_LINES && rows.iter().map(Row::width).sum::<usize>() <= MOST;
+        rows.extend(repeats.end().map(ShownRow::Note));
+        let is_whole = rows.len() <= MOST_LINES && rows.iter().map(ShownRow::width).sum::<usize>() <= MOST;
         if !is_whole {
             cut(&mut rows, text);
         }
@@ -81,9 +81,9 @@ impl Shown {
         let mut lines: Vec<String> = Vec::new();
         for row in &self.rows {
             match (row, lines.last_mut()) {
-                (Row::More(text), Some(last)) => last.push_str(text),
-                (Row::Line(text) | Row::More(text), _) => lines.push(format!("│ {text}")),
-                (Row::Note(text), _) => lines.push(format!("⋮ {text}")),
+                (ShownRow::More(text), Some(last)) => last.push_str(text),
+                (ShownRow::Line(text) | ShownRow::More(text), _) => lines.push(format!("│ {text}")),
+                (ShownRow::Note(text), _) => lines.push(format!("⋮ {text}")),
             }
         }
         lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
@@ -92,19 +92,19 @@ impl Shown {
     /// Returns the text in a frame that it can't leave: each line begins with a mark, so that none looks like a
     /// sentence of aiw's.
     pub fn framed(&self) -> String {
-        let line = |row: &Row| match row {
-            Row::Line(text) => format!("│ {text}"),
-            Row::More(text) => format!("┆ {text}"),
-            Row::Note(text) => format!("⋮ {text}"),
+        let line = |row: &ShownRow| match row {
+            ShownRow::Line(text) => format!("│ {text}"),
+            ShownRow::More(text) => format!("┆ {text}"),
+            ShownRow::Note(text) => format!("⋮ {text}"),
         };
         self.rows.iter().map(line).map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
     }
 }
 
 /// Cuts a line into rows that are no wider than a form.
-fn wrap(line: &str, rows: &mut Vec<Row>) {
+fn wrap(line: &str, rows: &mut Vec<ShownRow>) {
     let mut rest = line;
-    let mut row: fn(String) -> Row = Row::Line;
+    let mut row: fn(String) -> ShownRow = ShownRow::Line;
     loop {
         let mut width = 0;
         let is_over = |c: char| {
@@ -116,14 +116,14 @@ fn wrap(line: &str, rows: &mut Vec<Row>) {
         if more.is_empty() {
             return;
         }
-        (rest, row) = (more, Row::More);
+        (rest, row) = (more, ShownRow::More);
     }
 }
 
 /// Takes out the middle, and says how much that is.
-fn cut(rows: &mut Vec<Row>, text: &str) {
+fn cut(rows: &mut Vec<ShownRow>, text: &str) {
     let mut room = MOST;
-    let mut fits = |row: &&Row, share: usize| {
+    let mut fits = |row: &&ShownRow, share: usize| {
         room = room.saturating_sub(row.width());
         room > share
     };
@@ -132,7 +132,7 @@ fn cut(rows: &mut Vec<Row>, text: &str) {
     let left_out = rows.len() - head - tail;
     let note = format!("{} are not shown; {}", counted(left_out, "line"), measured(text));
     let end = rows.len() - tail;
-    rows.splice(head..end, [Row::Note(note)]);
+    rows.splice(head..end, [ShownRow::Note(note)]);
 }
 
 /// The length and digest of a whole text.

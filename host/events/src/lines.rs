@@ -133,8 +133,8 @@ impl LineFiles {
         let mut length = whole_length(file)?;
         file.set_len(length)?;
         if length == 0 {
-            let older = open_plain(&self.older()).ok().and_then(|older| Part::of(older).ok());
-            let head = position_line(older.as_ref().map_or(0, Part::end));
+            let older = open_plain(&self.older()).ok().and_then(|older| LinesFile::of(older).ok());
+            let head = position_line(older.as_ref().map_or(0, LinesFile::end));
             file.write_all(head.as_bytes())?;
             length = head.len() as u64;
         }
@@ -152,7 +152,7 @@ impl LineFiles {
 
     /// Returns the position behind the newest line.
     pub fn end(&self) -> io::Result<u64> {
-        Ok(self.files()?.last().map_or(0, Part::end))
+        Ok(self.files()?.last().map_or(0, LinesFile::end))
     }
 
     /// Returns the lines from a position on that are wanted, at most so many. From 0 on, they are all that are there. What
@@ -169,7 +169,7 @@ impl LineFiles {
         is_wanted: impl Fn(&T) -> bool,
     ) -> io::Result<LinePage<T>> {
         let files = self.files()?;
-        let (start, end) = (files.first().map_or(0, |part| part.base), files.last().map_or(0, Part::end));
+        let (start, end) = (files.first().map_or(0, |part| part.base), files.last().map_or(0, LinesFile::end));
         // A position behind the end is of files that somebody has removed.
         let has_gap = from != 0 && (from < start || from > end);
         let next = if has_gap { start } else { from.max(start) };
@@ -191,15 +191,15 @@ impl LineFiles {
     }
 
     /// Returns the files, oldest first.
-    fn files(&self) -> io::Result<Vec<Part>> {
-        let mut files: Vec<Part> = Vec::new();
+    fn files(&self) -> io::Result<Vec<LinesFile>> {
+        let mut files: Vec<LinesFile> = Vec::new();
         // In this order: the live one may become the older one meanwhile, and is seen twice then.
         for path in [self.live(), self.older()] {
             let file = match open_plain(&path) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 file => file?,
             };
-            let part = Part::of(file)?;
+            let part = LinesFile::of(file)?;
             // One without a line was just made, and says not yet where it begins.
             if part.length > 0 && files.iter().all(|other| other.base != part.base) {
                 files.push(part);
@@ -211,14 +211,14 @@ impl LineFiles {
 }
 
 /// A file of lines.
-struct Part {
+struct LinesFile {
     /// The position of its first byte.
     base: u64,
     length: u64,
     file: File,
 }
 
-impl Part {
+impl LinesFile {
     /// Returns a file without a line at its end that a writer has not finished.
     fn of(file: File) -> io::Result<Self> {
         // In this order: the first line may be written meanwhile.

@@ -20,13 +20,13 @@ type Result<T> = std::result::Result<T, ExtensionError>;
 
 /// A number of parts, as a function of the largest instance passed to the surrounding component.
 #[derive(Debug, Clone, Copy, Default)]
-struct Size {
+struct Count {
     own: u64,
     /// The factor of the size of that instance.
     handed: u64,
 }
 
-impl Size {
+impl Count {
     const fn of(own: u64) -> Self {
         Self { own, handed: 0 }
     }
@@ -50,34 +50,34 @@ impl Size {
 
 /// The known size of an instance.
 #[derive(Debug, Clone, Copy)]
-struct Known {
+struct KnownSize {
     /// The size of its type.
     declared: u64,
     /// The size of the instance.
-    size: Size,
+    size: Count,
 }
 
 /// The cost and the result of instantiating a component.
 #[derive(Debug, Clone, Copy)]
 struct Recipe {
-    cost: Size,
-    result: Known,
+    cost: Count,
+    result: KnownSize,
 }
 
 /// The index spaces of a component, a component type or an instance type.
 #[derive(Debug, Default)]
-struct Scope {
+struct IndexSpaces {
     /// Whether this is a module, in which nothing is counted.
     module: bool,
     types: Vec<u64>,
     core_types: Vec<u64>,
     functions: Vec<u64>,
-    instances: Vec<Known>,
+    instances: Vec<KnownSize>,
     /// `None` for a component that is passed in.
     components: Vec<Option<Recipe>>,
     /// The cost of instantiation.
-    cost: Size,
-    exports: Size,
+    cost: Count,
+    exports: Count,
     /// The size of the imports and exports.
     declared: u64,
 }
@@ -85,7 +85,7 @@ struct Scope {
 /// The counts of a component so far.
 #[derive(Debug, Default)]
 pub(crate) struct Structure {
-    scopes: Vec<Scope>,
+    scopes: Vec<IndexSpaces>,
     /// The number of parts in the file.
     parts: u64,
 }
@@ -95,7 +95,7 @@ impl Structure {
     pub(crate) fn read(&mut self, payload: &Payload<'_>, bytes: &[u8]) -> Result<()> {
         match payload {
             Payload::Version { encoding, .. } => {
-                self.scopes.push(Scope { module: *encoding == Encoding::Module, ..Scope::default() });
+                self.scopes.push(IndexSpaces { module: *encoding == Encoding::Module, ..IndexSpaces::default() });
             }
             Payload::End(_) => self.close()?,
             _ if self.scopes.last().is_none_or(|scope| scope.module) => {}
@@ -111,7 +111,7 @@ impl Structure {
                         Instance::Instantiate { args, .. } => args.len(),
                         Instance::FromExports(items) => items.len(),
                     };
-                    self.costs(Size::of(1 + arguments as u64))?;
+                    self.costs(Count::of(1 + arguments as u64))?;
                 }
             }
             Payload::ComponentInstanceSection(section) => {
@@ -145,7 +145,7 @@ impl Structure {
                         CanonicalFunction::Lower { func_index, .. } => at(&self.top()?.functions, func_index)?,
                         _ => 1,
                     };
-                    self.costs(Size::of(size))?;
+                    self.costs(Count::of(size))?;
                 }
             }
             Payload::ComponentImportSection(section) => {
@@ -172,19 +172,19 @@ impl Structure {
         if scope.cost.own.saturating_add(scope.cost.handed) > MAX_PARTS {
             return Err(ExtensionError::TooComplex);
         }
-        let result = Known { declared: scope.declared, size: scope.exports.plus(Size::of(1)) };
+        let result = KnownSize { declared: scope.declared, size: scope.exports.plus(Count::of(1)) };
         if let Some(outer) = self.scopes.last_mut() {
             outer.components.push(Some(Recipe { cost: scope.cost, result }));
         }
         Ok(())
     }
 
-    fn top(&mut self) -> Result<&mut Scope> {
+    fn top(&mut self) -> Result<&mut IndexSpaces> {
         self.scopes.last_mut().ok_or_else(outside)
     }
 
     /// Adds one part to the innermost scope and returns the scope.
-    fn part(&mut self) -> Result<&mut Scope> {
+    fn part(&mut self) -> Result<&mut IndexSpaces> {
         self.parts += 1;
         if self.parts > MAX_PARTS {
             return Err(ExtensionError::TooComplex);
@@ -192,9 +192,9 @@ impl Structure {
         self.top()
     }
 
-    fn costs(&mut self, size: Size) -> Result<()> {
+    fn costs(&mut self, size: Count) -> Result<()> {
         let scope = self.top()?;
-        scope.cost = scope.cost.plus(size).plus(Size::of(1));
+        scope.cost = scope.cost.plus(size).plus(Count::of(1));
         if scope.cost.own > MAX_PARTS {
             return Err(ExtensionError::TooComplex);
         }
@@ -202,7 +202,7 @@ impl Structure {
     }
 
     /// Returns the scope `count` levels out.
-    fn outer(&self, count: u32) -> Result<&Scope> {
+    fn outer(&self, count: u32) -> Result<&IndexSpaces> {
         let level = self.scopes.len().checked_sub(1 + count as usize).ok_or_else(outside)?;
         self.scopes.get(level).ok_or_else(outside)
     }
@@ -211,23 +211,23 @@ impl Structure {
         at(&self.outer(0)?.types, index)
     }
 
-    fn instance(&mut self, instance: &ComponentInstance<'_>) -> Result<Known> {
+    fn instance(&mut self, instance: &ComponentInstance<'_>) -> Result<KnownSize> {
         match instance {
             ComponentInstance::Instantiate { component_index, args } => {
                 let Some(recipe) = at(&self.top()?.components, *component_index)? else {
                     return Err(ExtensionError::Handed);
                 };
-                let mut largest = Size::of(1);
+                let mut largest = Count::of(1);
                 for argument in args {
                     let known = self.item(argument.kind, argument.index)?;
                     largest = largest.max(known.size);
                     self.costs(known.size)?;
                 }
                 self.costs(recipe.cost.given(largest))?;
-                Ok(Known { declared: recipe.result.declared, size: recipe.result.size.given(largest) })
+                Ok(KnownSize { declared: recipe.result.declared, size: recipe.result.size.given(largest) })
             }
             ComponentInstance::FromExports(items) => {
-                let mut all = Known { declared: 1, size: Size::of(1) };
+                let mut all = KnownSize { declared: 1, size: Count::of(1) };
                 for item in items {
                     let known = self.item(item.kind, item.index)?;
                     all.declared = all.declared.saturating_add(known.declared);
@@ -239,7 +239,7 @@ impl Structure {
     }
 
     /// Returns what is at an index.
-    fn item(&mut self, kind: ComponentExternalKind, index: u32) -> Result<Known> {
+    fn item(&mut self, kind: ComponentExternalKind, index: u32) -> Result<KnownSize> {
         let scope = self.top()?;
         let declared = match kind {
             ComponentExternalKind::Instance => return at(&scope.instances, index),
@@ -247,11 +247,11 @@ impl Structure {
             ComponentExternalKind::Type => at(&scope.types, index)?,
             ComponentExternalKind::Component | ComponentExternalKind::Module | ComponentExternalKind::Value => 1,
         };
-        Ok(Known { declared, size: Size::of(1) })
+        Ok(KnownSize { declared, size: Count::of(1) })
     }
 
     /// Gives an item the next index of its kind.
-    fn add(&mut self, kind: ComponentExternalKind, known: Known, component: Option<Recipe>) -> Result<()> {
+    fn add(&mut self, kind: ComponentExternalKind, known: KnownSize, component: Option<Recipe>) -> Result<()> {
         let scope = self.part()?;
         match kind {
             ComponentExternalKind::Instance => scope.instances.push(known),
@@ -266,9 +266,12 @@ impl Structure {
     fn import(&mut self, import: &ComponentImport<'_>) -> Result<()> {
         let declared = self.reference(&import.ty)?;
         self.declare(declared)?;
-        let size =
-            if import.ty.kind() == ComponentExternalKind::Instance { Size { own: 0, handed: 1 } } else { Size::of(1) };
-        self.add(import.ty.kind(), Known { declared, size }, None)
+        let size = if import.ty.kind() == ComponentExternalKind::Instance {
+            Count { own: 0, handed: 1 }
+        } else {
+            Count::of(1)
+        };
+        self.add(import.ty.kind(), KnownSize { declared, size }, None)
     }
 
     fn export(&mut self, kind: ComponentExternalKind, index: u32) -> Result<()> {
@@ -288,7 +291,7 @@ impl Structure {
     fn declare(&mut self, size: u64) -> Result<()> {
         let scope = self.top()?;
         scope.declared = scope.declared.saturating_add(size).saturating_add(1);
-        self.costs(Size::of(size))
+        self.costs(Count::of(size))
     }
 
     fn alias(&mut self, alias: &ComponentAlias<'_>) -> Result<()> {
@@ -299,7 +302,7 @@ impl Structure {
                 self.costs(known.size)?;
                 self.add(kind, known, None)
             }
-            ComponentAlias::CoreInstanceExport { .. } => self.costs(Size::of(1)),
+            ComponentAlias::CoreInstanceExport { .. } => self.costs(Count::of(1)),
             ComponentAlias::Outer { kind, count, index } => {
                 let outer = self.outer(count)?;
                 match kind {
@@ -355,7 +358,7 @@ impl Structure {
             if depth == MAX_TYPE_DEPTH {
                 return Err(ExtensionError::NotWasm("its types are nested too deeply".into()));
             }
-            self.scopes.push(Scope::default());
+            self.scopes.push(IndexSpaces::default());
             for _ in 0..reader.read_var_u32().map_err(damaged)? {
                 self.declaration(reader, depth)?;
             }
@@ -389,7 +392,7 @@ impl Structure {
                 let ty: ComponentTypeRef = reader.read().map_err(damaged)?;
                 let declared = self.reference(&ty)?;
                 self.declare(declared)?;
-                self.add(ty.kind(), Known { declared, size: Size::of(1) }, None)?;
+                self.add(ty.kind(), KnownSize { declared, size: Count::of(1) }, None)?;
             }
             _ => return Err(ExtensionError::NotWasm("a type has a part of no known kind".into())),
         }

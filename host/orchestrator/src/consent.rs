@@ -37,12 +37,12 @@ pub trait ScriptApprover: Send + Sync {
 pub struct Consent<A> {
     ask: A,
     /// Held while they are asked, so that they see one question at a time.
-    answers: tokio::sync::Mutex<Answers>,
-    asking: Mutex<Asking>,
+    answers: tokio::sync::Mutex<ConsentAnswers>,
+    asking: Mutex<AskingTime>,
 }
 
 #[derive(Default)]
-struct Answers {
+struct ConsentAnswers {
     /// How many calls of a tool the last yes still covers.
     left: HashMap<String, usize>,
     declined: HashSet<String>,
@@ -50,15 +50,15 @@ struct Answers {
 
 /// How long the user was asked.
 #[derive(Default)]
-struct Asking {
+struct AskingTime {
     past: Duration,
     since: Option<Instant>,
 }
 
 /// The user is being asked until this is dropped.
-struct Question<'a, A>(&'a Consent<A>);
+struct UserQuestion<'a, A>(&'a Consent<A>);
 
-impl<A> Drop for Question<'_, A> {
+impl<A> Drop for UserQuestion<'_, A> {
     fn drop(&mut self) {
         let mut asking = self.0.asking();
         let time = asking.since.take().map(|since| since.elapsed()).unwrap_or_default();
@@ -86,7 +86,7 @@ impl<A: ScriptApprover> Consent<A> {
             return Ok(());
         }
         self.asking().since = Some(Instant::now());
-        let question = Question(self);
+        let question = UserQuestion(self);
         let said = self.ask.ask(tool, arguments, calls).await;
         drop(question);
         match said {
@@ -105,7 +105,7 @@ impl<A: ScriptApprover> Consent<A> {
 }
 
 impl<A> Consent<A> {
-    fn asking(&self) -> MutexGuard<'_, Asking> {
+    fn asking(&self) -> MutexGuard<'_, AskingTime> {
         self.asking.lock()
     }
 

@@ -46,7 +46,7 @@ const SCHEMA: usize = 64 << 10;
 /// The content of the comment.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Front {
+struct ScriptComment {
     description: String,
     #[serde(default)]
     tools: Vec<String>,
@@ -210,7 +210,7 @@ impl KeptWorkflow {
         }
         let sha256 = aiw_core::hex(&Sha256::digest(&bytes));
         let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8")?;
-        let front: Front =
+        let front: ScriptComment =
             yaml::parse(front(&text)?).map_err(|problem| format!("has a head that is not YAML: {problem}"))?;
         let description = front.description.split_whitespace().collect::<Vec<_>>().join(" ");
         let description = aiw_core::printable(&description).into_owned();

@@ -146,9 +146,9 @@ impl Fault for OrchestratorError {
 
 /// Runs scripts. Nothing is loaded before the first one.
 #[derive(Clone)]
-pub struct Orchestrator(Arc<Shared>);
+pub struct Orchestrator(Arc<SharedScripts>);
 
-struct Shared {
+struct SharedScripts {
     home: Home,
     bundled: BundledScripts,
     scripts: OnceCell<Scripts>,
@@ -157,7 +157,7 @@ struct Shared {
 impl Orchestrator {
     /// Returns what runs scripts. `bundled` is the component that this program carries.
     pub fn new(home: Home, bundled: BundledScripts) -> Self {
-        Self(Arc::new(Shared { home, bundled, scripts: OnceCell::new() }))
+        Self(Arc::new(SharedScripts { home, bundled, scripts: OnceCell::new() }))
     }
 
     async fn scripts(&self) -> Result<&Scripts, OrchestratorError> {

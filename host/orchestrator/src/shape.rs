@@ -15,7 +15,7 @@ const DEPTH: usize = 100;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Whole<'a> {
+struct WholeResult<'a> {
     #[serde(default)]
     is_error: Option<Value>,
     #[serde(borrow, default)]
@@ -25,15 +25,15 @@ struct Whole<'a> {
 }
 
 #[derive(Deserialize)]
-struct Part<'a> {
+struct ContentPart<'a> {
     #[serde(borrow, default)]
     text: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    resource: Option<Resource<'a>>,
+    resource: Option<ContentResource<'a>>,
 }
 
 #[derive(Deserialize)]
-struct Resource<'a> {
+struct ContentResource<'a> {
     #[serde(borrow, default)]
     text: Option<Cow<'a, str>>,
 }
@@ -48,7 +48,7 @@ pub fn value_of(result: &str, has_output_schema: bool) -> Result<String, String>
     if result.len() > RESULT {
         return Err(format!("its result has {} bytes, and a script gets at most {RESULT}", result.len()));
     }
-    let whole: Whole<'_> = serde_json::from_str(result).map_err(|e| format!("its result can't be read: {e}"))?;
+    let whole: WholeResult<'_> = serde_json::from_str(result).map_err(|e| format!("its result can't be read: {e}"))?;
     let parts: Vec<&RawValue> = whole.content.and_then(|all| serde_json::from_str(all.get()).ok()).unwrap_or_default();
     let text = text_of(&parts);
     if whole.is_error == Some(Value::Bool(true)) {
@@ -76,7 +76,7 @@ pub fn value_of(result: &str, has_output_schema: bool) -> Result<String, String>
 /// The texts of a result, a line apart; those in embedded resources, too.
 fn text_of(parts: &[&RawValue]) -> Option<String> {
     let text = |part: &&RawValue| {
-        let part: Part<'_> = serde_json::from_str(part.get()).ok()?;
+        let part: ContentPart<'_> = serde_json::from_str(part.get()).ok()?;
         part.text.or(part.resource.and_then(|resource| resource.text)).map(Cow::into_owned)
     };
     let texts: Vec<String> = parts.iter().filter_map(text).collect();

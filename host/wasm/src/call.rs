@@ -13,13 +13,13 @@ use crate::limits::{self, CallLimits};
 
 /// A component's id, and the two keys to what it may do: what it asks for, and what the user agreed to.
 #[derive(Clone)]
-pub(crate) struct Keys {
+pub(crate) struct GrantKeys {
     pub(crate) id: Arc<str>,
     pub(crate) wanted: Arc<Grants>,
     pub(crate) granted: Arc<Grants>,
 }
 
-impl Keys {
+impl GrantKeys {
     /// Returns the values that the component asks for and the user agreed to.
     pub(crate) fn both(&self, kind: CapabilityKind) -> Vec<String> {
         let granted = self.granted.values(kind);
@@ -88,8 +88,8 @@ impl Keys {
 }
 
 /// The facts about a call that every interface needs, and the counters that they share.
-pub(crate) struct Call {
-    pub(crate) keys: Keys,
+pub(crate) struct ComponentCall {
+    pub(crate) keys: GrantKeys,
     pub(crate) table: ResourceTable,
     world: World,
     limits: &'static CallLimits,
@@ -102,11 +102,11 @@ pub(crate) struct Call {
     reads: u32,
 }
 
-impl Call {
+impl ComponentCall {
     pub(crate) fn new(
         world: World,
         limits: &'static CallLimits,
-        keys: Keys,
+        keys: GrantKeys,
         purpose: Purpose,
         budget: Option<Arc<CallBudget>>,
     ) -> Self {

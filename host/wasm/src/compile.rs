@@ -109,19 +109,21 @@ fn in_child(program: &Path, bytes: &[u8]) -> Result<Vec<u8>, String> {
     let size = bytes.len().div_ceil(1 << 10);
     let memory = limits.memory >> 20;
     match ended {
-        Ended::Slow(time) => Err(format!("it takes longer than {} s, the limit for its {size} KiB", time.as_secs())),
-        Ended::Large => Err(format!("it needs more than {memory} MiB of memory, the limit for its {size} KiB")),
-        Ended::Exited(Some(0)) => Ok(code),
+        CompilerEnd::Slow(time) => {
+            Err(format!("it takes longer than {} s, the limit for its {size} KiB", time.as_secs()))
+        }
+        CompilerEnd::Large => Err(format!("it needs more than {memory} MiB of memory, the limit for its {size} KiB")),
+        CompilerEnd::Exited(Some(0)) => Ok(code),
         // The compiler explained the failure. A process that runs out of memory cannot.
-        Ended::Exited(Some(1)) => Err(aiw_core::one_line(&String::from_utf8_lossy(&words), 400)),
-        Ended::Exited(_) => Err(format!(
+        CompilerEnd::Exited(Some(1)) => Err(aiw_core::one_line(&String::from_utf8_lossy(&words), 400)),
+        CompilerEnd::Exited(_) => Err(format!(
             "it needs more than {memory} MiB of memory, the limit for its {size} KiB, or crashes the compiler"
         )),
     }
 }
 
 /// How the child ended.
-enum Ended {
+enum CompilerEnd {
     /// By itself, with this code, or by a signal.
     Exited(Option<i32>),
     /// After more than this time.
@@ -135,21 +137,21 @@ const BUSY: u32 = 4;
 
 /// Waits for the child, and kills it at its limits. The limits that the system sets count address space and the time of
 /// all threads together; what counts is the memory in use and the time of one thread, which are read here.
-fn watch(child: &mut Child, limits: CompileLimits) -> Ended {
+fn watch(child: &mut Child, limits: CompileLimits) -> CompilerEnd {
     let start = Instant::now();
     let mut pause = Duration::from_millis(1);
     let ended = loop {
         match child.try_wait() {
-            Ok(Some(status)) => return Ended::Exited(status.code()),
-            Ok(None) if memory_of(child.id()).is_some_and(|used| used > limits.memory) => break Ended::Large,
+            Ok(Some(status)) => return CompilerEnd::Exited(status.code()),
+            Ok(None) if memory_of(child.id()).is_some_and(|used| used > limits.memory) => break CompilerEnd::Large,
             Ok(None) if start.elapsed() > limits.time && time_of(child.id()).is_some_and(|time| time > limits.time) => {
-                break Ended::Slow(limits.time);
+                break CompilerEnd::Slow(limits.time);
             }
             Ok(None) if start.elapsed() < limits.time * BUSY => {
                 std::thread::sleep(pause);
                 pause = (pause * 2).min(Duration::from_millis(10));
             }
-            _ => break Ended::Slow(limits.time * BUSY),
+            _ => break CompilerEnd::Slow(limits.time * BUSY),
         }
     };
     let _ = child.kill();
@@ -235,20 +237,20 @@ mod tests {
         let limits = |time, memory| CompileLimits { time: Duration::from_millis(time), memory };
         let start = |script: &str| Command::new("sh").args(["-c", script]).stdout(Stdio::null()).spawn().unwrap();
         assert!(
-            matches!(watch(&mut start("exec sleep 100"), limits(100, u64::MAX)), Ended::Slow(time) if time.as_millis() == 400)
+            matches!(watch(&mut start("exec sleep 100"), limits(100, u64::MAX)), CompilerEnd::Slow(time) if time.as_millis() == 400)
         );
         let spins = "while :; do :; done";
         assert!(
-            matches!(watch(&mut start(spins), limits(300, u64::MAX)), Ended::Slow(time) if time.as_millis() == 300)
+            matches!(watch(&mut start(spins), limits(300, u64::MAX)), CompilerEnd::Slow(time) if time.as_millis() == 300)
         );
         // It looks for the last line of an input without lines.
         let mut zeros = Command::new("cat").arg("/dev/zero").stdout(Stdio::piped()).spawn().unwrap();
         let mut grows = Command::new("tail");
         grows.args(["-n", "1"]).stdin(zeros.stdout.take().unwrap()).stdout(Stdio::null());
-        assert!(matches!(watch(&mut grows.spawn().unwrap(), limits(60_000, 200 << 20)), Ended::Large));
+        assert!(matches!(watch(&mut grows.spawn().unwrap(), limits(60_000, 200 << 20)), CompilerEnd::Large));
         drop(grows);
         zeros.wait().unwrap();
-        assert!(matches!(watch(&mut start("exit 3"), limits(60_000, u64::MAX)), Ended::Exited(Some(3))));
+        assert!(matches!(watch(&mut start("exit 3"), limits(60_000, u64::MAX)), CompilerEnd::Exited(Some(3))));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 
 use crate::Engine;
 use crate::budget::{OverLimit, Purpose};
-use crate::call::Keys;
+use crate::call::GrantKeys;
 use crate::compile::{self, Origin};
 use crate::compute::begun_here;
 use crate::error::{CallError, Failed, LoadError, RefusedCall};
@@ -23,7 +23,7 @@ use crate::since_v0_1;
 /// A component that is ready to be called.
 #[derive(Clone)]
 pub struct Component {
-    keys: Keys,
+    keys: GrantKeys,
     worlds: Arc<[World]>,
     engine: Engine,
     pre: InstancePre<CallState>,
@@ -61,7 +61,7 @@ impl Component {
             for world in &about.worlds {
                 since_v0_1::check_exports(*world, &pre).map_err(|e| fail(&e))?;
             }
-            let keys = Keys { id, wanted: Arc::new(wanted), granted: Arc::new(granted) };
+            let keys = GrantKeys { id, wanted: Arc::new(wanted), granted: Arc::new(granted) };
             Ok(Self { keys, worlds: about.worlds.as_slice().into(), engine: engine.clone(), pre, capabilities })
         })
     }

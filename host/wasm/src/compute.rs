@@ -69,20 +69,20 @@ pub(crate) async fn on_own_thread<T: Send + 'static>(work: impl Future<Output = 
     ended
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+type ComputeJob = Box<dyn FnOnce() + Send>;
 
 /// How long a thread waits for more work: starting one costs as much as a short call.
 const IDLE: Duration = Duration::from_secs(5);
 
 /// The threads that wait for work, by number.
-static WAITING: Mutex<Vec<(u64, mpsc::Sender<Job>)>> = Mutex::new(Vec::new());
+static WAITING: Mutex<Vec<(u64, mpsc::Sender<ComputeJob>)>> = Mutex::new(Vec::new());
 
-fn waiting() -> MutexGuard<'static, Vec<(u64, mpsc::Sender<Job>)>> {
+fn waiting() -> MutexGuard<'static, Vec<(u64, mpsc::Sender<ComputeJob>)>> {
     WAITING.lock()
 }
 
 /// Gives work to a thread that waits for some, or to a new one. Returns whether there is one.
-fn start(job: Job) -> bool {
+fn start(job: ComputeJob) -> bool {
     static NUMBERS: AtomicU64 = AtomicU64::new(0);
     let job = match waiting().pop() {
         Some((_, thread)) => match thread.send(job) {
@@ -95,8 +95,8 @@ fn start(job: Job) -> bool {
     std::thread::Builder::new().name("guest".into()).spawn(move || works(number, job)).is_ok()
 }
 
-fn works(number: u64, first: Job) {
-    let (sender, jobs) = mpsc::channel::<Job>();
+fn works(number: u64, first: ComputeJob) {
+    let (sender, jobs) = mpsc::channel::<ComputeJob>();
     let mut job = first;
     loop {
         job();

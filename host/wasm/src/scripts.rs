@@ -158,17 +158,17 @@ fn inflated(bytes: &[u8]) -> Option<Vec<u8>> {
 #[derive(Clone)]
 pub struct Scripts {
     engine: Engine,
-    pre: generated::OrchestratorPre<State>,
+    pre: generated::OrchestratorPre<ScriptState>,
     /// Runtimes that are ready.
-    pool: Arc<Mutex<Vec<Runtime>>>,
+    pool: Arc<Mutex<Vec<ScriptRuntime>>>,
 }
 
-struct Runtime {
-    store: Store<State>,
+struct ScriptRuntime {
+    store: Store<ScriptState>,
     guest: generated::Orchestrator,
 }
 
-struct State {
+struct ScriptState {
     usage: Usage,
     calls: Option<Box<dyn ScriptCalls>>,
     cpu: Duration,
@@ -177,7 +177,7 @@ struct State {
     waited: Duration,
 }
 
-impl State {
+impl ScriptState {
     fn charge_tick(&mut self) -> Result<(), OverLimit> {
         if let Some(left) = self.waited.checked_sub(limits::EPOCH_TICK) {
             self.waited = left;
@@ -193,7 +193,7 @@ impl State {
     }
 }
 
-impl calls::Host for State {
+impl calls::Host for ScriptState {
     async fn start_call(&mut self, tool: u32, arguments: String) -> wasmtime::Result<Result<u32, String>> {
         let Some(calls) = &mut self.calls else { return Err(OverLimit("no script runs".into()).into()) };
         Ok(calls.start(tool, arguments))
@@ -232,7 +232,7 @@ impl Scripts {
             let component = Self::component(&engine, bundled).await?;
             let mut linker = Linker::new(&engine.inner);
             let fail = |e: wasmtime::Error| not_compiled(one_line(&e));
-            generated::Orchestrator::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut State| state)
+            generated::Orchestrator::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut ScriptState| state)
                 .map_err(fail)?;
             let pre = linker.instantiate_pre(&component).and_then(generated::OrchestratorPre::new).map_err(fail)?;
             engine.tick();
@@ -292,7 +292,7 @@ impl Scripts {
     }
 
     /// Returns a runtime that is ready, or a new one.
-    async fn runtime(&self) -> wasmtime::Result<Runtime> {
+    async fn runtime(&self) -> wasmtime::Result<ScriptRuntime> {
         let ready = self.pool.lock().pop();
         match ready {
             Some(ready) => Ok(ready),
@@ -300,9 +300,9 @@ impl Scripts {
         }
     }
 
-    fn fresh(&self) -> BoxFuture<'_, wasmtime::Result<Runtime>> {
+    fn fresh(&self) -> BoxFuture<'_, wasmtime::Result<ScriptRuntime>> {
         Box::pin(async move {
-            let state = State {
+            let state = ScriptState {
                 usage: Usage::new(&LIMITS),
                 calls: None,
                 cpu: ScriptLimits::USUAL.cpu,
@@ -321,7 +321,7 @@ impl Scripts {
             guest.call_warm(&mut store).await?;
             // Until here no script ran.
             store.data_mut().ticks = 0;
-            Ok(Runtime { store, guest })
+            Ok(ScriptRuntime { store, guest })
         })
     }
 
@@ -348,7 +348,7 @@ impl Scripts {
         Box::pin(async move {
             let (scripts, source, tools) = (self.clone(), source.to_owned(), tools_of(tools));
             let check = on_own_thread(async move {
-                let Runtime { mut store, guest } = scripts.runtime().await.map_err(|e| unavailable(&e))?;
+                let ScriptRuntime { mut store, guest } = scripts.runtime().await.map_err(|e| unavailable(&e))?;
                 let checked = guest.call_check(&mut store, &source, &tools).await.map_err(|e| explain(&e))?;
                 Ok(checked.map_err(ScriptFailure::from)?.tools)
             });
@@ -378,7 +378,7 @@ impl Scripts {
                 ScriptFailure::new(ScriptFailureKind::Unavailable, format!("the system gives no random numbers: {e}"))
             })?;
             let run = on_own_thread(async move {
-                let Runtime { mut store, guest } = scripts.runtime().await.map_err(|e| unavailable(&e))?;
+                let ScriptRuntime { mut store, guest } = scripts.runtime().await.map_err(|e| unavailable(&e))?;
                 let state = store.data_mut();
                 (state.calls, state.cpu) = (Some(calls), limits.cpu);
                 start.now = now_millis();

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::template::{Expression, PathKey, Piece, TemplateReference};
+use super::template::{Expression, PathKey, TemplatePiece, TemplateReference};
 use super::{JobPlan, PlanStep};
 use crate::tool_expression;
 
@@ -71,9 +71,11 @@ impl Script {
                 let mut parts = Vec::new();
                 for piece in pieces {
                     parts.push(match piece {
-                        Piece::Text(text) => quoted(text),
-                        Piece::Reference(reference) if *is_text => format!("text({})", self.reference(reference)),
-                        Piece::Reference(reference) => self.reference(reference),
+                        TemplatePiece::Text(text) => quoted(text),
+                        TemplatePiece::Reference(reference) if *is_text => {
+                            format!("text({})", self.reference(reference))
+                        }
+                        TemplatePiece::Reference(reference) => self.reference(reference),
                     });
                 }
                 parts.join(" + ")

@@ -22,7 +22,7 @@ use crate::declarations::plan_line;
 pub use compile::script_of;
 pub use effects::destroys;
 pub use read::JobPlanError;
-pub use template::{Expression, PathKey, Piece, TemplateReference};
+pub use template::{Expression, PathKey, TemplatePiece, TemplateReference};
 
 /// The longest request that a model is shown, in characters.
 const REQUEST: usize = 2000;

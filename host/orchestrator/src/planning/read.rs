@@ -4,7 +4,7 @@ use aiw_core::{ErrorKind, Fault, closest, one_line, quoted, quoted_text};
 use serde_json::{Map, Value, json};
 
 use super::effects::objection;
-use super::template::{Expression, PathKey, Piece, TemplateReference, is_name};
+use super::template::{Expression, PathKey, TemplatePiece, TemplateReference, is_name};
 use super::{CandidateTool, JobPlan, MOST_STEPS, PlanJob, PlanStep};
 use crate::problem_of_arguments;
 
@@ -160,7 +160,7 @@ fn read_step(
         expression.each(look).map_err(wrong)?;
         // Where a text is wanted, a result of another kind is written as one.
         if let Expression::Filled { pieces, is_text } = &mut expression
-            && let [Piece::Reference(TemplateReference::Step(..))] = pieces.as_slice()
+            && let [TemplatePiece::Reference(TemplateReference::Step(..))] = pieces.as_slice()
         {
             *is_text = parameter["type"] == "string";
         }

@@ -27,8 +27,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use escape::Escape;
-use shape::{Edge, Place, Shape, Site};
-use trail::{Here, Span, Trail, Way};
+use shape::{Edge, LineShape, Site, StringPlace};
+use trail::{Span, StreamPosition, Trail, TrailPlace};
 
 /// The replacement for a secret.
 const MASK: &[u8] = b"[secret]";
@@ -59,7 +59,7 @@ struct Secrets {
 /// Masks one stream.
 pub struct Mask {
     secrets: Rc<Secrets>,
-    shape: Shape,
+    shape: LineShape,
     /// Bytes that were not passed on yet. The first byte is at offset `base` of the stream.
     text: Vec<u8>,
     base: u64,
@@ -70,23 +70,23 @@ pub struct Mask {
     /// Possible secrets in the current line.
     trails: Vec<Trail>,
     /// Possible secrets that a later string may continue, keyed by the path of the string.
-    parked: HashMap<u64, Vec<Parked>>,
+    parked: HashMap<u64, Vec<ParkedSecret>>,
     /// Numbers the strings that left an entry in `parked`.
     parkings: u64,
-    hits: Vec<Hit>,
+    hits: Vec<SecretHit>,
     /// The offset from which complete lines are held back, and since when.
     since: Option<(u64, Instant)>,
 }
 
 /// The beginning of a secret at the end of a string.
-struct Parked {
+struct ParkedSecret {
     trail: Trail,
     shape: u64,
     number: u64,
 }
 
 /// Bytes to replace.
-struct Hit {
+struct SecretHit {
     from: u64,
     to: u64,
     /// Whether [`MASK`] replaces them. If a secret is in pieces, only the first piece is replaced by it.
@@ -118,7 +118,7 @@ impl Mask {
     fn with(secrets: Rc<Secrets>) -> Self {
         Self {
             secrets,
-            shape: Shape::default(),
+            shape: LineShape::default(),
             text: Vec::new(),
             base: 0,
             at: 0,
@@ -222,7 +222,7 @@ impl Mask {
     }
 
     /// Returns what is at the current position, or `None` if that depends on bytes that have not arrived yet.
-    fn here(&mut self, ended: bool) -> Option<Here> {
+    fn here(&mut self, ended: bool) -> Option<StreamPosition> {
         let text = &self.text[self.at..];
         let byte = text[0];
         let escape = match byte {
@@ -248,11 +248,11 @@ impl Mask {
             self.escape = (at, at + length as u64);
         }
         let whole = if at < self.escape.1 { self.escape } else { (at, at + 1) };
-        Some(Here { at, whole, byte, escape, unseen: unseen.continue_value().flatten() })
+        Some(StreamPosition { at, whole, byte, escape, unseen: unseen.continue_value().flatten() })
     }
 
     /// Moves the possible secrets past the current position.
-    fn follow(&mut self, here: &Here) {
+    fn follow(&mut self, here: &StreamPosition) {
         if self.trails.is_empty() {
             return;
         }
@@ -278,7 +278,7 @@ impl Mask {
     }
 
     /// Adds the possible secrets that begin here.
-    fn begin(&mut self, here: &Here, site: Site) {
+    fn begin(&mut self, here: &StreamPosition, site: Site) {
         if !self.secrets.stops[usize::from(here.byte)] {
             return;
         }
@@ -299,9 +299,9 @@ impl Mask {
     }
 
     /// Handles the end of a string: a later string may continue a secret at its end.
-    fn park(&mut self, place: Place) {
+    fn park(&mut self, place: StringPlace) {
         let mut parked: Vec<Trail> =
-            self.trails.iter().filter(|trail| trail.way != Way::Bytes).flat_map(Trail::park).collect();
+            self.trails.iter().filter(|trail| trail.way != TrailPlace::Bytes).flat_map(Trail::park).collect();
         if parked.is_empty() {
             return;
         }
@@ -316,7 +316,7 @@ impl Mask {
             if trail.matched < RARE {
                 trail.let_go();
             }
-            there.push(Parked { trail, shape: place.shape, number: self.parkings });
+            there.push(ParkedSecret { trail, shape: place.shape, number: self.parkings });
         }
         let surplus = there.len().saturating_sub(BEGINNINGS);
         for mut parked in there.drain(..surplus) {
@@ -326,7 +326,7 @@ impl Mask {
 
     /// Forgets the place that has been unused for the longest time.
     fn forget_oldest(&mut self) {
-        let last = |there: &[Parked]| there.last().map_or(0, |parked| parked.number);
+        let last = |there: &[ParkedSecret]| there.last().map_or(0, |parked| parked.number);
         let oldest = self.parked.iter().min_by_key(|(_, there)| last(there)).map(|(path, _)| *path);
         for mut parked in oldest.and_then(|path| self.parked.remove(&path)).unwrap_or_default() {
             give_up(&self.secrets, &mut self.hits, &mut parked.trail);
@@ -336,9 +336,9 @@ impl Mask {
     /// Handles the beginning of a string. It may continue a secret that earlier strings at its path ended with. If it
     /// belongs to the same text, it settles whether that was a secret. If not, it settles nothing, and only a long
     /// rest counts as a match: a short one would match too easily.
-    fn wake(&mut self, place: Place, next: u64) {
+    fn wake(&mut self, place: StringPlace, next: u64) {
         let Some(there) = self.parked.get_mut(&place.path) else { return };
-        let may_go_on = |parked: &&Parked| {
+        let may_go_on = |parked: &&ParkedSecret| {
             let secret = &self.secrets.secrets[parked.trail.secret];
             parked.shape == place.shape || secret.len() - parked.trail.matched >= matters(secret)
         };
@@ -396,17 +396,17 @@ impl Mask {
 
 /// Records that a secret was found. `next` is the site of the byte after it. Where the match includes JSON quotes,
 /// they are written again.
-fn hit(hits: &mut Vec<Hit>, trail: &Trail, next: Site) {
+fn hit(hits: &mut Vec<SecretHit>, trail: &Trail, next: Site) {
     for (number, (from, to)) in trail.spans().enumerate() {
         let is_said = number == 0 && !trail.is_masked;
         let opens = trail.site == Site::Value;
         let closes = trail.site != Site::Other && next != Site::String;
-        hits.push(Hit { from, to, is_said, opens, closes });
+        hits.push(SecretHit { from, to, is_said, opens, closes });
     }
 }
 
 /// Stops holding back a beginning, masking it if it is long.
-fn give_up(secrets: &Secrets, hits: &mut Vec<Hit>, trail: &mut Trail) {
+fn give_up(secrets: &Secrets, hits: &mut Vec<SecretHit>, trail: &mut Trail) {
     if trail.matched >= matters(&secrets.secrets[trail.secret]) {
         hit(hits, trail, trail.site);
         trail.is_masked = true;

@@ -7,7 +7,7 @@ const WORD: usize = 40;
 
 /// The place of a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct StringPlace {
     /// A hash of the keys that lead to the string. All items of a list have the same path.
     pub path: u64,
     /// Like `path`, but with the names before the string that distinguish one text from another: `"role":"user"`,
@@ -20,9 +20,9 @@ pub(super) struct Place {
 pub(super) enum Edge {
     None,
     /// A string value begins after the byte.
-    Opens(Place),
+    Opens(StringPlace),
     /// A string ended before the byte. A key has no place.
-    Closes(Option<Place>),
+    Closes(Option<StringPlace>),
     /// The line ended before the byte.
     LineEnd,
 }
@@ -39,16 +39,16 @@ pub(super) enum Site {
 
 /// The line so far.
 #[derive(Debug, Default)]
-pub(super) struct Shape {
-    kind: Kind,
+pub(super) struct LineShape {
+    kind: LineKind,
     levels: Vec<Level>,
-    string: Option<Text>,
+    string: Option<OpenString>,
     /// Whether a value may start here, or has started.
     at_value: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Kind {
+enum LineKind {
     /// Only blanks so far.
     #[default]
     Blank,
@@ -60,7 +60,7 @@ enum Kind {
 #[derive(Debug)]
 struct Level {
     is_object: bool,
-    place: Place,
+    place: StringPlace,
     key: u64,
     /// Whether the next string is a key.
     at_key: bool,
@@ -68,9 +68,9 @@ struct Level {
 
 /// An open string.
 #[derive(Debug)]
-struct Text {
+struct OpenString {
     is_key: bool,
-    place: Place,
+    place: StringPlace,
     hash: u64,
     length: usize,
     is_word: bool,
@@ -78,29 +78,29 @@ struct Text {
     is_escaped: bool,
 }
 
-impl Shape {
+impl LineShape {
     /// Takes the next byte.
     pub fn next(&mut self, byte: u8) -> Edge {
         if byte == b'\n' {
-            self.kind = Kind::Blank;
+            self.kind = LineKind::Blank;
             self.levels.clear();
             self.string = None;
             self.at_value = false;
             return Edge::LineEnd;
         }
         match (self.kind, byte) {
-            (Kind::Text, _) | (Kind::Blank, b' ' | b'\t' | b'\r') => return Edge::None,
-            (Kind::Blank, b'{' | b'[') => self.kind = Kind::Json,
-            (Kind::Blank, _) => {
-                self.kind = Kind::Text;
+            (LineKind::Text, _) | (LineKind::Blank, b' ' | b'\t' | b'\r') => return Edge::None,
+            (LineKind::Blank, b'{' | b'[') => self.kind = LineKind::Json,
+            (LineKind::Blank, _) => {
+                self.kind = LineKind::Text;
                 return Edge::None;
             }
             // JSON escapes control characters, so this line is not JSON.
-            (Kind::Json, 0..0x20) if self.string.is_some() || !byte.is_ascii_whitespace() => {
+            (LineKind::Json, 0..0x20) if self.string.is_some() || !byte.is_ascii_whitespace() => {
                 self.be_text();
                 return Edge::None;
             }
-            (Kind::Json, _) => {}
+            (LineKind::Json, _) => {}
         }
         if self.string.is_some() { self.within(byte) } else { self.between(byte) }
     }
@@ -109,7 +109,7 @@ impl Shape {
     pub fn is_steady(&self) -> bool {
         match &self.string {
             Some(text) => text.length >= WORD && !text.is_escaped,
-            None => self.kind == Kind::Text,
+            None => self.kind == LineKind::Text,
         }
     }
 
@@ -123,7 +123,7 @@ impl Shape {
     }
 
     fn be_text(&mut self) {
-        (self.kind, self.string, self.at_value) = (Kind::Text, None, false);
+        (self.kind, self.string, self.at_value) = (LineKind::Text, None, false);
     }
 
     fn within(&mut self, byte: u8) -> Edge {
@@ -174,7 +174,8 @@ impl Shape {
             }
             b'"' => {
                 let is_key = self.levels.last().is_some_and(|level| level.at_key);
-                self.string = Some(Text { is_key, place, hash: SEED, length: 0, is_word: true, is_escaped: false });
+                self.string =
+                    Some(OpenString { is_key, place, hash: SEED, length: 0, is_word: true, is_escaped: false });
                 if !is_key {
                     return Edge::Opens(place);
                 }
@@ -185,12 +186,12 @@ impl Shape {
     }
 
     /// Returns the place of the next value.
-    fn place(&self) -> Place {
+    fn place(&self) -> StringPlace {
         match self.levels.last() {
-            None => Place { path: SEED, shape: SEED },
+            None => StringPlace { path: SEED, shape: SEED },
             Some(level) => {
                 let step = if level.is_object { level.key } else { 1 };
-                Place { path: mix(level.place.path, step), shape: mix(level.place.shape, step) }
+                StringPlace { path: mix(level.place.path, step), shape: mix(level.place.shape, step) }
             }
         }
     }
@@ -208,8 +209,8 @@ mod tests {
     use super::*;
 
     /// Returns the places of the strings, a list for each line.
-    fn places(lines: &[&str]) -> Vec<Vec<Place>> {
-        let mut shape = Shape::default();
+    fn places(lines: &[&str]) -> Vec<Vec<StringPlace>> {
+        let mut shape = LineShape::default();
         let places = |line: &&str| {
             let edges = line.bytes().chain([b'\n']).map(|byte| shape.next(byte));
             edges.filter_map(|edge| if let Edge::Closes(place) = edge { place } else { None }).collect()

@@ -26,12 +26,12 @@ pub(super) struct Trail {
     pub is_masked: bool,
     /// The part that the first byte belongs to.
     pub site: Site,
-    pub way: Way,
+    pub way: TrailPlace,
 }
 
 /// A place that a trail leads through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Way {
+pub(super) enum TrailPlace {
     /// The text of one string.
     Text,
     /// The texts of several strings.
@@ -41,7 +41,7 @@ pub(super) enum Way {
 }
 
 /// The current position in the stream.
-pub(super) struct Here {
+pub(super) struct StreamPosition {
     pub at: u64,
     /// The bytes that have to be replaced together with this one: half an escape would damage what follows.
     pub whole: Span,
@@ -53,7 +53,7 @@ pub(super) struct Here {
 
 impl Trail {
     /// Returns the trail of a secret whose first `matched` bytes are here, written with `length` bytes.
-    pub fn begin(secret: usize, matched: usize, here: &Here, length: usize, site: Site) -> Self {
+    pub fn begin(secret: usize, matched: usize, here: &StreamPosition, length: usize, site: Site) -> Self {
         let trail = Self {
             secret,
             matched: 0,
@@ -63,14 +63,14 @@ impl Trail {
             now: None,
             is_masked: false,
             site,
-            way: if site == Site::String { Way::Text } else { Way::Bytes },
+            way: if site == Site::String { TrailPlace::Text } else { TrailPlace::Bytes },
         };
         trail.advance(matched, here, length)
     }
 
     /// Moves the trail one step, and adds each way to continue to `out`. A backslash may stand for itself, begin an
     /// escape, or belong to an escaped escape.
-    pub fn step(mut self, secret: &[u8], here: &Here, out: &mut Vec<Self>) {
+    pub fn step(mut self, secret: &[u8], here: &StreamPosition, out: &mut Vec<Self>) {
         let rest = &secret[self.matched..];
         if self.is_in_code() {
             if let Escape::Of(character, length) = here.escape {
@@ -97,7 +97,7 @@ impl Trail {
         }
     }
 
-    fn advance(mut self, matched: usize, here: &Here, length: usize) -> Self {
+    fn advance(mut self, matched: usize, here: &StreamPosition, length: usize) -> Self {
         self.matched += matched;
         self.next = here.at + length as u64;
         let (from, to) = here.whole;
@@ -142,8 +142,8 @@ impl Trail {
 
     /// Moves past the quote that ends a string. Returns whether the trail continues there.
     pub fn leave_string(&mut self) -> bool {
-        let goes_on = self.way != Way::Texts && !self.is_in_code();
-        self.way = Way::Bytes;
+        let goes_on = self.way != TrailPlace::Texts && !self.is_in_code();
+        self.way = TrailPlace::Bytes;
         goes_on
     }
 
@@ -158,7 +158,7 @@ impl Trail {
 
     /// Returns this trail, continued by the string that begins at an offset.
     pub fn wake(&self, next: u64) -> Self {
-        Self { next, way: Way::Texts, ..self.clone() }
+        Self { next, way: TrailPlace::Texts, ..self.clone() }
     }
 
     /// Returns the matched bytes that were not passed on.
@@ -178,7 +178,7 @@ impl Trail {
     }
 
     /// Returns a key that is equal for two trails that continue in the same way.
-    pub fn key(&self) -> (u64, usize, usize, u8, Way) {
+    pub fn key(&self) -> (u64, usize, usize, u8, TrailPlace) {
         (self.next, self.secret, self.matched, self.code as u8, self.way)
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn spans(text: &str, words: &[Span]) -> Vec<Span> {
 
 /// The kind of value that a name promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ValueKind {
     /// A value that a person chose: any word may be one.
     Password,
     /// Several words.
@@ -91,7 +91,7 @@ impl<'a> Name<'a> {
         Self { start, end, text: &text[start..end] }
     }
 
-    fn kind(&self) -> Option<Kind> {
+    fn kind(&self) -> Option<ValueKind> {
         kind(self.text)
     }
 }
@@ -131,7 +131,7 @@ const WHICH: [&str; 30] = [
 ];
 
 /// Returns the kind of value that a name of these words has, if it is a secret.
-pub(super) fn kind(name: &str) -> Option<Kind> {
+pub(super) fn kind(name: &str) -> Option<ValueKind> {
     let words = words(name);
     let mut end = words.len();
     while end > 1 {
@@ -148,16 +148,16 @@ pub(super) fn kind(name: &str) -> Option<Kind> {
     let is_one = |whole: &[&str]| whole.contains(&last);
     let ends = |whole: &[&str]| whole.iter().any(|word| last.ends_with(word));
     if ends(&["passphrase", "mnemonic"]) || (last == "phrase" && matches!(before, "pass" | "seed" | "recovery")) {
-        return Some(Kind::Phrase);
+        return Some(ValueKind::Phrase);
     }
     if ends(&["password", "passwords", "passwd", "passcode", "pwd", "passwort", "kennwort"]) {
-        return Some(Kind::Password);
+        return Some(ValueKind::Password);
     }
     let is_glued = |end: &str| last.strip_suffix(end).is_some_and(|owner| OWNERS.contains(&owner));
     if is_one(&["pass", "pw", "psk"]) || (last == "word" && before == "pass") || is_glued("pass") || is_glued("pw") {
         // `two-pass`, `multi_pass`
         return (!matches!(before, "two" | "one" | "first" | "second" | "multi" | "single" | "by" | "render" | "next"))
-            .then_some(Kind::Password);
+            .then_some(ValueKind::Password);
     }
     if ends(&["secret", "secrets", "token", "tokens", "credential", "credentials", "apikey", "apikeys"])
         || is_one(&["secretkey", "accesskey", "privatekey", "authkey", "masterkey", "signingkey", "encryptionkey"])
@@ -165,23 +165,23 @@ pub(super) fn kind(name: &str) -> Option<Kind> {
         || (last == "data" && name.ends_with("client-key-data"))
         || (last == "pat" && end > 1)
     {
-        return Some(Kind::Token);
+        return Some(ValueKind::Token);
     }
     match (before, is_one(&["key", "keys"])) {
         (_, false) => None,
         ("wifi" | "fi" | "wlan" | "wpa" | "wpa2" | "wpa3" | "wep" | "hotspot" | "network", true) => {
-            Some(Kind::Password)
+            Some(ValueKind::Password)
         }
         (
             "api" | "access" | "secret" | "private" | "signing" | "encryption" | "account" | "auth" | "app" | "master"
             | "fernet" | "storage" | "license" | "preshared" | "jwt" | "unseal" | "token",
             true,
-        ) => Some(Kind::Token),
+        ) => Some(ValueKind::Token),
         (
             "public" | "pub" | "primary" | "foreign" | "partition" | "sort" | "cache" | "row" | "publishable" | "",
             true,
         ) => None,
-        (_, true) => Some(Kind::Key),
+        (_, true) => Some(ValueKind::Key),
     }
 }
 
@@ -212,12 +212,12 @@ fn words(name: &str) -> Vec<String> {
 }
 
 /// A place in a text, from which is read on.
-struct At<'a> {
+struct TextPlace<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl<'a> At<'a> {
+impl<'a> TextPlace<'a> {
     fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }
@@ -250,7 +250,7 @@ impl<'a> At<'a> {
 
     /// Whether a quote follows.
     fn is_quote(&self) -> bool {
-        !At { text: self.text, at: self.at }.quote().is_empty()
+        !TextPlace { text: self.text, at: self.at }.quote().is_empty()
     }
 
     /// A quote, escaped or not. Returns it with what escapes it.
@@ -288,7 +288,7 @@ enum Sign {
 // Long: the forms of a value, in the order in which they are tried.
 fn value(text: &str, name: &Name<'_>) -> Option<Span> {
     let bytes = text.as_bytes();
-    let mut at = At { text, at: name.end };
+    let mut at = TextPlace { text, at: name.end };
     let is_after_quote = name.start > 0 && matches!(bytes[name.start - 1], b'"' | b'\'' | b'`');
     let is_option = name.text.starts_with('-') && !name.text.ends_with('-');
     // What closes the name.
@@ -340,7 +340,7 @@ fn value(text: &str, name: &Name<'_>) -> Option<Span> {
         let is_alone = || sign == Sign::Colon && is_alone(at.rest());
         if !(is_indented && (is_block || is_quoted || is_alone())) {
             at.at = start;
-        } else if is_block && kind != Kind::Key {
+        } else if is_block && kind != ValueKind::Key {
             return block(text, at.at, name, kind);
         }
     }
@@ -375,7 +375,7 @@ fn value(text: &str, name: &Name<'_>) -> Option<Span> {
         return None;
     }
     let start = at.at;
-    if kind == Kind::Phrase
+    if kind == ValueKind::Phrase
         && let Some(end) = phrase(text, start)
     {
         return Some((start, end));
@@ -400,7 +400,7 @@ fn is_alone(text: &str) -> bool {
 }
 
 /// A value of several lines, as YAML has it: those that are as far from the edge as the first one.
-fn block(text: &str, start: usize, name: &Name<'_>, kind: Kind) -> Option<Span> {
+fn block(text: &str, start: usize, name: &Name<'_>, kind: ValueKind) -> Option<Span> {
     let first = text[start..].split('\n').next().unwrap_or_default().trim_end();
     let edge = text[..start].bytes().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     let bare = first.trim_matches(['"', '\'']);
@@ -422,7 +422,7 @@ fn block(text: &str, start: usize, name: &Name<'_>, kind: Kind) -> Option<Span> 
 }
 
 /// Reads the text between a name and a value that are not parted by a sign.
-fn apart(at: &mut At<'_>, name: &Name<'_>, is_closed: bool, is_option: bool) -> Option<Sign> {
+fn apart(at: &mut TextPlace<'_>, name: &Name<'_>, is_closed: bool, is_option: bool) -> Option<Sign> {
     let start = at.at;
     // `"--password", "X"`, `("password", "X")`, `.arg("--token").arg("X")`
     if is_closed || is_option {
@@ -488,7 +488,7 @@ fn apart(at: &mut At<'_>, name: &Name<'_>, is_closed: bool, is_option: bool) -> 
 }
 
 /// Passes over a type after a colon, if an initial value follows: `: string = `, `: Final[str] = `, `: &'static str = `.
-fn typed(at: &mut At<'_>, sign: Sign) -> bool {
+fn typed(at: &mut TextPlace<'_>, sign: Sign) -> bool {
     if sign != Sign::Colon {
         return false;
     }
@@ -510,7 +510,7 @@ fn typed(at: &mut At<'_>, sign: Sign) -> bool {
 }
 
 /// Passes over calls that only wrap a value: `Some(`, `String::from(`, `new SecureString(`, `Secret(`.
-fn wrapper(at: &mut At<'_>) {
+fn wrapper(at: &mut TextPlace<'_>) {
     for _ in 0..3 {
         let start = at.at;
         at.eat("new ");
@@ -544,7 +544,7 @@ fn wrapper(at: &mut At<'_>) {
 }
 
 /// A value in quotes, of which the last may be missing at the end of the text.
-fn quoted(text: &str, start: usize, quote: &str, name: &Name<'_>, kind: Kind) -> Option<Span> {
+fn quoted(text: &str, start: usize, quote: &str, name: &Name<'_>, kind: ValueKind) -> Option<Span> {
     let bytes = text.as_bytes();
     let sign = *quote.as_bytes().last()?;
     let mut end = start;
@@ -574,13 +574,13 @@ fn quoted(text: &str, start: usize, quote: &str, name: &Name<'_>, kind: Kind) ->
 }
 
 /// Whether a value may belong to a name of this kind.
-fn fits(value: &str, name: &Name<'_>, kind: Kind) -> bool {
+fn fits(value: &str, name: &Name<'_>, kind: ValueKind) -> bool {
     let plain = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     // A placeholder, or the name of a field.
     if plain(value) == plain(name.text) {
         return false;
     }
-    if kind == Kind::Key {
+    if kind == ValueKind::Key {
         return is_random(value);
     }
     // The number of secrets may be known.
@@ -682,11 +682,11 @@ fn bare_end(text: &str, start: usize, sign: Sign, is_open: bool) -> usize {
 }
 
 /// Whether a value without quotes is one, and not a word, an expression or a type.
-fn is_bare_secret(bare: &str, name: &Name<'_>, kind: Kind, is_loose: bool, sign: Sign) -> bool {
+fn is_bare_secret(bare: &str, name: &Name<'_>, kind: ValueKind, is_loose: bool, sign: Sign) -> bool {
     if bare.len() < 3 || !is_value(bare) || !fits(bare, name, kind) {
         return false;
     }
-    let is_password = matches!(kind, Kind::Password | Kind::Phrase);
+    let is_password = matches!(kind, ValueKind::Password | ValueKind::Phrase);
     if sign == Sign::Option {
         return !bare.starts_with('-') && !is_prose(bare) && (is_password || has_digit(bare) || bare.len() >= 12);
     }

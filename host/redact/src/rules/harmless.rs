@@ -129,7 +129,7 @@ const ENDINGS: [&str; 35] = [
 ];
 
 /// A run of signs that tokens have, with the text around it.
-pub(super) struct Run<'a> {
+pub(super) struct TokenRun<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) start: usize,
     pub(super) end: usize,
@@ -169,7 +169,7 @@ fn number(bytes: &[u8]) -> Option<usize> {
     (hex <= 16 || hex <= 32 && hex < length).then_some(2 + length)
 }
 
-impl Run<'_> {
+impl TokenRun<'_> {
     /// The length of an identifier that begins at a place: a commit or what else has the length of SHA-1, a UUID, an
     /// ObjectId, a ULID, a number; and a digest, if its name is before it.
     pub(super) fn identifier(&self, at: usize) -> Option<usize> {

@@ -29,9 +29,9 @@ use self::gates::Gate;
 use self::marks::Marks;
 use self::public::PUBLIC;
 use self::seeds::Seeds;
-use self::seen::Seen;
+use self::seen::DerivedText;
 use self::services::RULES;
-use self::step::{Find, LOOK_AFTER, Step, Work, windows, windows_of_tokens};
+use self::step::{LOOK_AFTER, SpanFinder, Step, Work, windows, windows_of_tokens};
 pub use self::text::REDACTED;
 use self::text::{Span, is_word};
 
@@ -66,7 +66,7 @@ pub struct Redactor {
     /// Finds in one pass which rules can match at all.
     marks: Marks,
     /// The owners of each mark.
-    owners: Vec<Vec<Owner>>,
+    owners: Vec<Vec<MarkOwner>>,
     /// Rules without a mark, which look for theirs themselves.
     always: Vec<usize>,
     rules: Vec<Step>,
@@ -81,7 +81,7 @@ pub struct Redactor {
 
 /// An owner of a mark.
 #[derive(Clone, Copy)]
-enum Owner {
+enum MarkOwner {
     /// A rule that looks at names, commands and sentences, if what is around the mark is as it needs it.
     Rule(usize, Gate),
     /// A rule for tokens, of which one may go on in the next line.
@@ -112,7 +112,7 @@ impl Begin {
 }
 
 /// Such a function with its marks.
-type ByHand = (&'static [&'static str], Find);
+type ByHand = (&'static [&'static str], SpanFinder);
 
 impl std::fmt::Debug for Redactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -172,24 +172,24 @@ impl Redactor {
         let any: Gate = |_, _| true;
         let first: [ByHand; 2] = [(&["AKIA", "ASIA"], keys::beside_aws), (keys::MARKS, keys::private)];
         for (marks, find) in first {
-            owners.add(marks, |_| Owner::Rule(rules.len(), any));
+            owners.add(marks, |_| MarkOwner::Rule(rules.len(), any));
             rules.push(Step::new(Work::Spans(find)));
         }
         for rule in &RULES {
             let is_exact = !rule.pattern.starts_with("(?i)");
             let is_word = rule.pattern.trim_start_matches("(?i)").starts_with(r"\b") && !rule.is_within;
             let begin = |mark| Begin { exact: is_exact.then_some(mark), is_word };
-            owners.add(rule.marks, |mark| Owner::Form(rules.len(), begin(mark)));
+            owners.add(rule.marks, |mark| MarkOwner::Form(rules.len(), begin(mark)));
             always.extend(rule.marks.is_empty().then_some(rules.len()));
             rules.push(Step::new(Work::Form(rule)));
         }
         for rule in PUBLIC {
             let begin = |mark| Begin { exact: rule.is_exact.then_some(mark), is_word: rule.is_word };
-            owners.add(rule.marks, |mark| Owner::Form(rules.len(), begin(mark)));
+            owners.add(rule.marks, |mark| MarkOwner::Form(rules.len(), begin(mark)));
             rules.push(Step::new(Work::Public(rule)));
         }
         for (marks, pattern, replace) in named::steps().into_iter().chain(placed::steps()) {
-            owners.add(marks, |mark| Owner::Rule(rules.len(), gates::gate(mark)));
+            owners.add(marks, |mark| MarkOwner::Rule(rules.len(), gates::gate(mark)));
             rules.push(Step::new(Work::Named(pattern, replace)));
         }
         // The last rules are those by hand, of which the first is about names.
@@ -197,13 +197,13 @@ impl Redactor {
         let last: [ByHand; 3] =
             [(named::MARKS, assigned::spans), (named::MARKS, tables::spans), (prose::WORDS, prose::spans)];
         for (marks, find) in last {
-            owners.add(marks, |_| Owner::Rule(rules.len(), any));
+            owners.add(marks, |_| MarkOwner::Rule(rules.len(), any));
             rules.push(Step::new(Work::Spans(find)));
         }
-        owners.add(seen::HIDING, |_| Owner::Coded);
-        owners.add(seen::ESCAPES, |_| Owner::Escaped);
-        owners.add(seen::LISTS, |_| Owner::List);
-        let (marks, owners): (Vec<String>, Vec<Vec<Owner>>) = owners.0.into_iter().unzip();
+        owners.add(seen::HIDING, |_| MarkOwner::Coded);
+        owners.add(seen::ESCAPES, |_| MarkOwner::Escaped);
+        owners.add(seen::LISTS, |_| MarkOwner::List);
+        let (marks, owners): (Vec<String>, Vec<Vec<MarkOwner>>) = owners.0.into_iter().unzip();
         let reason = |e: aho_corasick::BuildError| InvalidRule { reason: e.to_string() };
         let marks = Marks::new(&marks).map_err(reason)?;
         let known = values.iter().map(|value| value.trim()).filter(|value| value.len() >= MIN_VALUE);
@@ -246,7 +246,7 @@ impl Redactor {
         // What is a token without its breaks may be one without its rest as well: it is looked for first.
         if !look.joins.is_empty() {
             let around = windows(text, &look.torn);
-            self.through(&mut out, |text| Some(Seen::joined(text, &around, &look.joins)), true, &mut []);
+            self.through(&mut out, |text| Some(DerivedText::joined(text, &around, &look.joins)), true, &mut []);
             if matches!(out, Cow::Owned(_)) {
                 look = self.look(&out);
             }
@@ -258,14 +258,14 @@ impl Redactor {
         self.clean(&mut out, look.hits, None, false, &mut [&mut lists, &mut coded]);
         if !lists.is_empty() {
             let around = windows(&out, &lists);
-            self.through(&mut out, |text| Some(Seen::listed(text, &around)), false, &mut [&mut coded]);
+            self.through(&mut out, |text| Some(DerivedText::listed(text, &around)), false, &mut [&mut coded]);
         }
         for layers in 1..=MAX_LAYERS {
             if coded.is_empty() {
                 break;
             }
             let around = windows_of_tokens(&out, &coded);
-            coded = self.through(&mut out, |text| Seen::decoded(text, &around, layers), false, &mut []);
+            coded = self.through(&mut out, |text| DerivedText::decoded(text, &around, layers), false, &mut []);
         }
         let take = |out: &mut Cow<'_, str>, spans: &[Span]| {
             if !spans.is_empty() {
@@ -284,7 +284,7 @@ impl Redactor {
     fn through(
         &self,
         out: &mut Cow<'_, str>,
-        see: impl Fn(&str) -> Option<Seen>,
+        see: impl Fn(&str) -> Option<DerivedText>,
         is_forms: bool,
         places: &mut [&mut Vec<Span>],
     ) -> Vec<Span> {
@@ -311,8 +311,8 @@ impl Redactor {
     }
 
     /// Looks for the marks of all rules.
-    fn look(&self, text: &str) -> Look {
-        let mut look = Look::default();
+    fn look(&self, text: &str) -> MarkedText {
+        let mut look = MarkedText::default();
         let (mut escaped, mut names) = (Vec::<Span>::new(), Vec::new());
         let mut joined = 0;
         let bytes = text.as_bytes();
@@ -321,7 +321,7 @@ impl Redactor {
             let mut may_be_token = None;
             for owner in &self.owners[mark] {
                 match *owner {
-                    Owner::Rule(rule, gate) => {
+                    MarkOwner::Rule(rule, gate) => {
                         look.is_marked = true;
                         if rule == self.names {
                             names.push(start);
@@ -330,7 +330,7 @@ impl Redactor {
                             look.hits.push((rule, start, end));
                         }
                     }
-                    Owner::Form(rule, begin) => {
+                    MarkOwner::Form(rule, begin) => {
                         if !*may_be_token.get_or_insert_with(|| seen::may_be_token(text, start, end)) {
                             continue;
                         }
@@ -349,9 +349,9 @@ impl Redactor {
                             }
                         }
                     }
-                    Owner::Coded => look.coded.push(place),
-                    Owner::Escaped => escaped.push(place),
-                    Owner::List => {
+                    MarkOwner::Coded => look.coded.push(place),
+                    MarkOwner::Escaped => escaped.push(place),
+                    MarkOwner::List => {
                         if seen::has_option(bytes, place) {
                             look.lists.push(place);
                         }
@@ -377,7 +377,7 @@ impl Redactor {
         &self,
         text: &mut Cow<'_, str>,
         mut hits: Vec<(usize, usize, usize)>,
-        mut seen: Option<&mut Seen>,
+        mut seen: Option<&mut DerivedText>,
         is_forms: bool,
         places: &mut [&mut Vec<Span>],
     ) {
@@ -419,7 +419,7 @@ impl Redactor {
 
 /// The facts that the marks of a text show besides its rules.
 #[derive(Debug, Default)]
-struct Look {
+struct MarkedText {
     /// Where a line ends in what may be a token.
     joins: Vec<Span>,
     /// Where escapes and colours are.
@@ -436,10 +436,10 @@ struct Look {
 
 /// The owners of marks, each mark in small letters and once.
 #[derive(Default)]
-struct Owners(BTreeMap<String, Vec<Owner>>);
+struct Owners(BTreeMap<String, Vec<MarkOwner>>);
 
 impl Owners {
-    fn add(&mut self, marks: &[&'static str], owner: impl Fn(&'static str) -> Owner) {
+    fn add(&mut self, marks: &[&'static str], owner: impl Fn(&'static str) -> MarkOwner) {
         for mark in marks {
             self.0.entry(mark.to_ascii_lowercase()).or_default().push(owner(mark));
         }

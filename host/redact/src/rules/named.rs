@@ -4,12 +4,12 @@
 
 use regex::Captures;
 
-use super::assigned::{self, Kind};
+use super::assigned::{self, ValueKind};
 use super::step::Replace;
 use super::text::{REDACTED, entropy, has_digit, is_amount, is_code, is_mixed, is_word_for_one};
 
 /// A search: its marks, its pattern, and the replacement of a match.
-pub(super) type Named = (&'static [&'static str], &'static str, Replace);
+pub(super) type NamedSearch = (&'static [&'static str], &'static str, Replace);
 
 /// The words that a secret's name ends with.
 macro_rules! names {
@@ -47,7 +47,7 @@ macro_rules! command {
 }
 
 // Long: one table of rules.
-pub(super) fn steps() -> Vec<Named> {
+pub(super) fn steps() -> Vec<NamedSearch> {
     vec![
         // A key of PuTTY, to its last line.
         (
@@ -776,5 +776,5 @@ pub(super) fn is_secret(name: &str) -> bool {
     // `Set-Cookie`, `Authorization`
     lower.ends_with("cookie")
         || lower.ends_with("authorization")
-        || matches!(assigned::kind(name), Some(Kind::Password | Kind::Phrase | Kind::Token))
+        || matches!(assigned::kind(name), Some(ValueKind::Password | ValueKind::Phrase | ValueKind::Token))
 }

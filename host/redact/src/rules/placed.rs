@@ -2,7 +2,7 @@
 
 use regex::Captures;
 
-use super::named::{Named, is_value, unquoted};
+use super::named::{NamedSearch, is_value, unquoted};
 use super::text::{REDACTED, has_digit};
 
 /// An argument in quotes, or any other one before a password.
@@ -34,7 +34,7 @@ macro_rules! word {
 }
 
 // Long: one table of rules.
-pub(super) fn steps() -> Vec<Named> {
+pub(super) fn steps() -> Vec<NamedSearch> {
     vec![
         // A user and a password.
         (

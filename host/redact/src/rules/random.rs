@@ -4,7 +4,7 @@
 //! one sign follows another in identifiers and prose is a table. A token that this table finds less likely than dice do
 //! looks random, and is a secret unless it has a form that is known to be harmless (`harmless.rs`).
 
-use super::harmless::Run;
+use super::harmless::TokenRun;
 use super::text::{Span, has_digit_in};
 
 /// How often a sign follows another in identifiers and prose, as the binary logarithm in eighths: a row for each sign
@@ -79,7 +79,7 @@ pub(super) fn spans(text: &str, is_strict: bool, has_secret: impl Fn(&str) -> bo
             if end - start < LEAST_SIGNS {
                 continue;
             }
-            let run = Run { bytes, start, end };
+            let run = TokenRun { bytes, start, end };
             let before = spans.len();
             let known = |at| if is_strict { None } else { run.identifier(at) };
             tokens(bytes, (start, end), known, |token| {
@@ -101,9 +101,9 @@ pub(super) fn spans(text: &str, is_strict: bool, has_secret: impl Fn(&str) -> bo
 fn tokens(bytes: &[u8], (start, end): Span, is_known: impl Fn(usize) -> Option<usize>, mut take: impl FnMut(Span)) {
     let mut at = start;
     // The parts that could be a token, as they were read so far, and the best of their ends.
-    let mut now = Group::default();
-    let mut best = Group::default();
-    let mut finish = |best: &mut Group| {
+    let mut now = SignGroup::default();
+    let mut best = SignGroup::default();
+    let mut finish = |best: &mut SignGroup| {
         let best = std::mem::take(best);
         if best.is_random() {
             take(best.with_padding(bytes, end));
@@ -116,11 +116,11 @@ fn tokens(bytes: &[u8], (start, end): Span, is_known: impl Fn(usize) -> Option<u
             at += 1;
             continue;
         }
-        let part = Part::read(bytes, at, end);
+        let part = SignRun::read(bytes, at, end);
         let known = if part.may_be_known(bytes[at]) { is_known(at) } else { None };
         if now.score <= 0 || known.is_some() {
             finish(&mut best);
-            now = Group { start: at, ..Group::default() };
+            now = SignGroup { start: at, ..SignGroup::default() };
         }
         if let Some(length) = known {
             now.score = i32::MIN / 2;
@@ -137,14 +137,14 @@ fn tokens(bytes: &[u8], (start, end): Span, is_known: impl Fn(usize) -> Option<u
 }
 
 /// Letters and digits without a break.
-struct Part {
+struct SignRun {
     end: usize,
     signs: usize,
     score: i32,
     seen: u64,
 }
 
-impl Part {
+impl SignRun {
     fn read(bytes: &[u8], start: usize, most: usize) -> Self {
         let (mut at, mut before, mut likely, mut seen) = (start, 0_usize, 0_i32, 0_u64);
         let mut steady = 0;
@@ -190,7 +190,7 @@ const HEX_LARGE: u64 = DIGITS | (0b11_1111 << 27);
 
 /// Parts that follow each other.
 #[derive(Clone, Copy, Default)]
-struct Group {
+struct SignGroup {
     start: usize,
     end: usize,
     signs: usize,
@@ -201,8 +201,8 @@ struct Group {
     is_name: bool,
 }
 
-impl Group {
-    fn add(&mut self, part: &Part) {
+impl SignGroup {
+    fn add(&mut self, part: &SignRun) {
         self.end = part.end;
         self.signs += part.signs;
         self.longest = self.longest.max(part.signs);

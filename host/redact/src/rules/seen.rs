@@ -27,7 +27,7 @@ const INVISIBLE: [&str; 6] = ["\u{200b}", "\u{200c}", "\u{200d}", "\u{2060}", "\
 
 /// A text that was made from another one.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct DerivedText {
     pub(super) text: String,
     /// Where stretches of it begin, and where each was in the original.
     pieces: Vec<Span>,
@@ -39,7 +39,7 @@ pub(super) struct Seen {
     pub(super) is_decoded: bool,
 }
 
-impl Seen {
+impl DerivedText {
     /// Stretches of a text with its lines joined at these places.
     pub(super) fn joined(text: &str, around: &[Span], joins: &[Span]) -> Self {
         let mut joins = joins.to_vec();

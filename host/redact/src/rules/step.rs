@@ -26,7 +26,7 @@ const MAX_TRIES: u32 = 256;
 const MAX_FAR_TRIES: u32 = 8;
 
 /// Finds secrets in a text near the marks that were found there.
-pub(super) type Find = fn(&str, &[Span]) -> Vec<Span>;
+pub(super) type SpanFinder = fn(&str, &[Span]) -> Vec<Span>;
 
 /// Returns the replacement of a match, if it is a secret after all.
 pub(super) type Replace = fn(&Captures<'_>) -> Option<String>;
@@ -34,7 +34,7 @@ pub(super) type Replace = fn(&Captures<'_>) -> Option<String>;
 pub(super) struct Step {
     work: Work,
     /// Compiled when a text has a mark of it: most processes need few of them.
-    pattern: OnceLock<Option<Pattern>>,
+    pattern: OnceLock<Option<StepPattern>>,
 }
 
 pub(super) enum Work {
@@ -45,10 +45,10 @@ pub(super) enum Work {
     /// A match of a pattern near its marks is a secret where the function puts [`REDACTED`] in its place.
     Named(&'static str, Replace),
     /// A function finds the secrets itself.
-    Spans(Find),
+    Spans(SpanFinder),
 }
 
-enum Pattern {
+enum StepPattern {
     Token(meta::Regex),
     Near(Regex),
 }
@@ -63,16 +63,16 @@ impl Step {
         matches!(self.work, Work::Form(_) | Work::Public(_))
     }
 
-    fn compiled(&self) -> Option<&Pattern> {
+    fn compiled(&self) -> Option<&StepPattern> {
         self.pattern.get_or_init(|| self.compile()).as_ref()
     }
 
-    fn compile(&self) -> Option<Pattern> {
+    fn compile(&self) -> Option<StepPattern> {
         Some(match &self.work {
             // Tokens are ASCII, and such patterns are compiled ten times as fast.
-            Work::Form(rule) => Pattern::Token(meta::Regex::new(&format!("(?-u){}", rule.pattern)).ok()?),
-            Work::Public(rule) => Pattern::Token(meta::Regex::new(rule.pattern).ok()?),
-            Work::Named(pattern, _) => Pattern::Near(Regex::new(pattern).ok()?),
+            Work::Form(rule) => StepPattern::Token(meta::Regex::new(&format!("(?-u){}", rule.pattern)).ok()?),
+            Work::Public(rule) => StepPattern::Token(meta::Regex::new(rule.pattern).ok()?),
+            Work::Named(pattern, _) => StepPattern::Near(Regex::new(pattern).ok()?),
             Work::Spans(_) => return None,
         })
     }
@@ -88,7 +88,7 @@ impl Step {
         let mut spans = Vec::new();
         match (&self.work, self.compiled()) {
             (Work::Spans(find), _) => return find(text, places),
-            (Work::Form(rule), Some(Pattern::Token(pattern))) => {
+            (Work::Form(rule), Some(StepPattern::Token(pattern))) => {
                 let mut take = |(start, end)| {
                     let is_secret = !rule.is_mixed || is_mixed(&text[start..end]);
                     spans.extend(is_secret.then_some((start, end)));
@@ -101,7 +101,7 @@ impl Step {
                     at_marks(pattern, text, places, &mut take);
                 }
             }
-            (Work::Public(rule), Some(Pattern::Token(pattern))) => {
+            (Work::Public(rule), Some(StepPattern::Token(pattern))) => {
                 let mut groups = pattern.create_captures();
                 at_marks(pattern, text, places, |whole| {
                     let mut secret = whole;
@@ -113,7 +113,7 @@ impl Step {
                     spans.extend(rule.is_secret(text, secret).then_some(secret));
                 });
             }
-            (Work::Named(text_of, replace), Some(Pattern::Near(pattern))) => {
+            (Work::Named(text_of, replace), Some(StepPattern::Near(pattern))) => {
                 // Such a pattern goes on to the end of a long secret.
                 let is_far = text_of.contains("(?s:.)");
                 let all = if is_far { vec![(0, text.len())] } else { windows(text, places) };

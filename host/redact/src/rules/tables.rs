@@ -1,6 +1,6 @@
 //! Secrets in tables: in the column under a name, and beside a name in a row.
 
-use super::assigned::{self, Kind};
+use super::assigned::{self, ValueKind};
 use super::text::{REDACTED, Span, is_word_for_one};
 
 /// How many rows are looked at under a heading.
@@ -10,7 +10,7 @@ const MAX_ROWS: usize = 200;
 const MAX_LINE: usize = 2000;
 
 /// The cells of a line, with where they begin and end without what is around them.
-fn cells(line: &str, by: By, offset: usize) -> Vec<(usize, usize)> {
+fn cells(line: &str, by: Gap, offset: usize) -> Vec<(usize, usize)> {
     let mut cells = Vec::new();
     let mut add = |start: usize, end: usize| {
         let part = &line[start..end];
@@ -22,7 +22,7 @@ fn cells(line: &str, by: By, offset: usize) -> Vec<(usize, usize)> {
         cells.push((offset + at, offset + at + inner.len()));
     };
     match by {
-        By::Sign(sign) => {
+        Gap::Sign(sign) => {
             let mut start = 0;
             for (at, _) in line.match_indices(sign) {
                 add(start, at);
@@ -30,7 +30,7 @@ fn cells(line: &str, by: By, offset: usize) -> Vec<(usize, usize)> {
             }
             add(start, line.len());
         }
-        By::Spaces => {
+        Gap::Spaces => {
             let (mut start, bytes) = (0, line.as_bytes());
             while start < bytes.len() {
                 let end = line[start..].find("  ").map_or(line.len(), |at| start + at);
@@ -44,7 +44,7 @@ fn cells(line: &str, by: By, offset: usize) -> Vec<(usize, usize)> {
 
 /// The separator of the cells of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
+enum Gap {
     Sign(char),
     Spaces,
 }
@@ -65,23 +65,23 @@ pub(super) fn spans(text: &str, words: &[Span]) -> Vec<Span> {
             .map_or((word + MAX_LINE).min(text.len()), |at| word + at);
         after = end;
         let Some(line) = text.get(start..end).filter(|line| line.len() < MAX_LINE) else { continue };
-        for by in [By::Sign('|'), By::Sign('│'), By::Sign('\t'), By::Sign(','), By::Sign(';'), By::Spaces] {
+        for by in [Gap::Sign('|'), Gap::Sign('│'), Gap::Sign('\t'), Gap::Sign(','), Gap::Sign(';'), Gap::Spaces] {
             let is_parted = match by {
-                By::Sign(sign) => line.contains(sign),
-                By::Spaces => line.contains("  "),
+                Gap::Sign(sign) => line.contains(sign),
+                Gap::Spaces => line.contains("  "),
             };
             if !is_parted {
                 continue;
             }
             let row = cells(line, by, start);
-            let columns: Vec<(usize, Kind)> = (0..row.len())
+            let columns: Vec<(usize, ValueKind)> = (0..row.len())
                 .filter_map(|column| Some((column, named(&text[row[column].0..row[column].1])?)))
                 .collect();
             let filled = row.iter().filter(|(from, to)| from < to).count();
             if columns.is_empty() || filled < 2 || row.len() > 40 {
                 continue;
             }
-            let is_comma = matches!(by, By::Sign(',' | ';'));
+            let is_comma = matches!(by, Gap::Sign(',' | ';'));
             let beside = columns
                 .first()
                 .and_then(|(column, _)| row.get(column + 1))
@@ -89,7 +89,7 @@ pub(super) fn spans(text: &str, words: &[Span]) -> Vec<Span> {
             match beside {
                 Some(span) => spans.push(*span),
                 // Code and sentences have commas and spaces as well.
-                None if !matches!(by, By::Sign('|' | '│'))
+                None if !matches!(by, Gap::Sign('|' | '│'))
                     && !row.iter().all(|(from, to)| is_heading(&text[*from..*to])) => {}
                 None => after = column(text, (end + 1).min(text.len()), by, row.len(), &columns, &mut spans),
             }
@@ -124,7 +124,14 @@ fn is_open(around: impl Iterator<Item = u8>, is_behind: bool) -> bool {
 }
 
 /// Takes the cells of columns in the rows from a place on. Returns where the rows end.
-fn column(text: &str, from: usize, by: By, count: usize, columns: &[(usize, Kind)], spans: &mut Vec<Span>) -> usize {
+fn column(
+    text: &str,
+    from: usize,
+    by: Gap,
+    count: usize,
+    columns: &[(usize, ValueKind)],
+    spans: &mut Vec<Span>,
+) -> usize {
     let mut start = from;
     for line in text.get(from..).unwrap_or_default().split('\n').take(MAX_ROWS) {
         let at = start;
@@ -154,7 +161,7 @@ fn is_heading(cell: &str) -> bool {
 }
 
 /// The kind of secret that a cell names, if it has nothing else.
-fn named(cell: &str) -> Option<Kind> {
+fn named(cell: &str) -> Option<ValueKind> {
     let name = cell.trim_end_matches(':');
     let is_name = (2..=40).contains(&cell.len())
         && cell.split(' ').count() <= 3
@@ -162,18 +169,18 @@ fn named(cell: &str) -> Option<Kind> {
     if !is_name {
         return None;
     }
-    assigned::kind(&name.replace(' ', "_")).filter(|kind| *kind != Kind::Key)
+    assigned::kind(&name.replace(' ', "_")).filter(|kind| *kind != ValueKind::Key)
 }
 
 /// Whether a cell under a name has a secret. Any word may be a password.
-fn is_in_column(cell: &str, kind: Kind) -> bool {
+fn is_in_column(cell: &str, kind: ValueKind) -> bool {
     let is_word = cell.len() >= 5
         && cell.bytes().all(|byte| byte.is_ascii_graphic())
         && !cell.contains(['(', '<', '[', '{', '"'])
         && !cell.starts_with(['$', '-', '*'])
         && !cell.contains(REDACTED)
         && !is_word_for_one(cell);
-    is_value(cell) || (kind == Kind::Password && is_word)
+    is_value(cell) || (kind == ValueKind::Password && is_word)
 }
 
 /// Whether a cell has a secret, and not a word or a number.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aiw_home::Home;
 
-use super::{Interface, NoCapability, Setup, Within};
+use super::{CallSetup, Interface, NoCapability, Within};
 use crate::budget::OverLimit;
 
 /// The number of bytes that a component may keep.
@@ -46,7 +46,7 @@ impl Interface for CacheImport {
     type Capability = dyn ComponentCache;
     type State = ();
 
-    fn begin(_setup: &Setup<'_>) -> Self::State {}
+    fn begin(_setup: &CallSetup<'_>) -> Self::State {}
 }
 
 impl Within<'_, CacheImport> {

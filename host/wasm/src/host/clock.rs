@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use super::{Interface, NoCapability, Setup, Within};
+use super::{CallSetup, Interface, NoCapability, Within};
 use crate::budget::OverLimit;
 
 /// The clock that components see.
@@ -36,7 +36,7 @@ impl Interface for ClockImport {
     type Capability = dyn Clock;
     type State = ();
 
-    fn begin(_setup: &Setup<'_>) -> Self::State {}
+    fn begin(_setup: &CallSetup<'_>) -> Self::State {}
 }
 
 impl Within<'_, ClockImport> {

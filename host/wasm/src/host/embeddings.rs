@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Given, Interface, NoCapability, Setup, Within};
+use super::{CallSetup, HostResult, Interface, NoCapability, Within};
 use crate::budget::OverLimit;
 use crate::error::{ComponentRefusal, RefusedCall};
 
@@ -46,7 +46,7 @@ impl Interface for EmbeddingsImport {
     type Capability = dyn Embeddings;
     type State = Embedded;
 
-    fn begin(_setup: &Setup<'_>) -> Self::State {
+    fn begin(_setup: &CallSetup<'_>) -> Self::State {
         Embedded::default()
     }
 }
@@ -58,7 +58,7 @@ impl Within<'_, EmbeddingsImport> {
         Ok(self.call.waiting(self.capability.model()).await.map_err(|refused| refused.message))
     }
 
-    pub(crate) async fn embed(&mut self, texts: Vec<String>) -> Given<Vec<Vec<f32>>> {
+    pub(crate) async fn embed(&mut self, texts: Vec<String>) -> HostResult<Vec<Vec<f32>>> {
         self.request("embed")?;
         if texts.len() > TEXTS || texts.iter().map(String::len).sum::<usize>() > TEXT_BYTES {
             let message = format!("at most {TEXTS} texts of {} KiB in total can be embedded at once", TEXT_BYTES >> 10);

@@ -8,7 +8,7 @@ use aiw_extensions::CapabilityKind;
 use aiw_net::{HostPattern, Hosts, HttpRequest, Method, NetError, Policy, RESERVED_HEADERS, Response, origin};
 use async_trait::async_trait;
 
-use super::{Given, Interface, NoCapability, Setup, Within};
+use super::{CallSetup, HostResult, Interface, NoCapability, Within};
 use crate::budget::BoundSecret;
 use crate::error::{ComponentRefusal, RefusedCall};
 
@@ -37,7 +37,7 @@ impl Http for NoCapability {
 }
 
 /// A request as a component makes it.
-pub(crate) struct Outgoing {
+pub(crate) struct ComponentRequest {
     /// The body of a `POST`; `None` for a `GET`.
     pub(crate) post: Option<Vec<u8>>,
     pub(crate) url: String,
@@ -65,7 +65,7 @@ impl Interface for HttpImport {
     type Capability = dyn Http;
     type State = Allowed;
 
-    fn begin(setup: &Setup<'_>) -> Self::State {
+    fn begin(setup: &CallSetup<'_>) -> Self::State {
         let mut hosts = setup.keys.both(CapabilityKind::Hosts);
         let public = setup.reach.public_urls.iter().filter_map(|url| aiw_net::host_and_port(url));
         hosts.extend(public.map(|(host, port)| format!("{host}:{port}")));
@@ -78,7 +78,7 @@ impl Interface for HttpImport {
 }
 
 impl Within<'_, HttpImport> {
-    pub(crate) async fn send(&mut self, outgoing: Outgoing) -> Given<Response> {
+    pub(crate) async fn send(&mut self, outgoing: ComponentRequest) -> HostResult<Response> {
         self.request("send")?;
         let request = self.admit(outgoing)?;
         let answer = self.call.waiting(self.capability.fetch(&self.state.policy, &request)).await;
@@ -88,7 +88,7 @@ impl Within<'_, HttpImport> {
     }
 
     /// Converts the request for the capability and fills in its secrets.
-    fn admit(&self, outgoing: Outgoing) -> Result<HttpRequest, RefusedCall> {
+    fn admit(&self, outgoing: ComponentRequest) -> Result<HttpRequest, RefusedCall> {
         let invalid = |message| Err(RefusedCall { refusal: ComponentRefusal::Invalid, message });
         self.call.keys.check_host(&self.state.policy, CapabilityKind::Hosts, &outgoing.url)?;
         let (mut headers, mut secrets) = (Vec::new(), Vec::new());

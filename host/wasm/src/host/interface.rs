@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wasmtime::component::{HasData, ResourceTableError};
 
 use crate::budget::OverLimit;
-use crate::call::{Call, Keys};
+use crate::call::{ComponentCall, GrantKeys};
 use crate::error::{ComponentRefusal, RefusedCall};
 use crate::reach::Reach;
 
@@ -22,12 +22,12 @@ pub(crate) trait Interface: 'static {
     type State;
 
     /// The state of a call at its start.
-    fn begin(setup: &Setup<'_>) -> Self::State;
+    fn begin(setup: &CallSetup<'_>) -> Self::State;
 }
 
 /// The data that a call begins with.
-pub(crate) struct Setup<'a> {
-    pub(crate) keys: &'a Keys,
+pub(crate) struct CallSetup<'a> {
+    pub(crate) keys: &'a GrantKeys,
     /// The addresses that the user typed: in the component's settings, and for this call.
     pub(crate) typed: Vec<String>,
     pub(crate) reach: &'a Reach,
@@ -35,7 +35,7 @@ pub(crate) struct Setup<'a> {
 
 /// An interface within one call. Its functions are methods of this type.
 pub(crate) struct Within<'a, I: Interface> {
-    pub(crate) call: &'a mut Call,
+    pub(crate) call: &'a mut ComponentCall,
     pub(crate) state: &'a mut I::State,
     pub(crate) capability: &'a Arc<I::Capability>,
     /// The functions that a plan may call, of all interfaces, as the end of a list.
@@ -97,7 +97,7 @@ impl From<ResourceTableError> for NoResult {
 }
 
 /// The result of a function of the host.
-pub(crate) type Given<T> = Result<T, NoResult>;
+pub(crate) type HostResult<T> = Result<T, NoResult>;
 
 /// A capability of every interface that refuses everything and knows nothing.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,6 +1,6 @@
 //! The interface `log`. Every function may call it.
 
-use super::{Interface, NoCapability, Setup, Within};
+use super::{CallSetup, Interface, NoCapability, Within};
 
 /// The maximum length of a line.
 const LINE: usize = 2_000;
@@ -47,7 +47,7 @@ impl Interface for LogImport {
     type Capability = dyn ComponentLog;
     type State = Logged;
 
-    fn begin(_setup: &Setup<'_>) -> Self::State {
+    fn begin(_setup: &CallSetup<'_>) -> Self::State {
         Logged::default()
     }
 }

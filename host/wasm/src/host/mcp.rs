@@ -6,9 +6,9 @@ use async_trait::async_trait;
 
 use tokio::task::JoinSet;
 
-use super::{Given, Interface, NoCapability, Setup, Within};
+use super::{CallSetup, HostResult, Interface, NoCapability, Within};
 use crate::budget::OverLimit;
-use crate::call::Keys;
+use crate::call::GrantKeys;
 use crate::error::{ComponentRefusal, RefusedCall};
 
 /// The longest name of a server or tool. Longer ones exist nowhere.
@@ -87,26 +87,26 @@ impl Interface for McpImport {
     type Capability = dyn Mcp;
     type State = Calls;
 
-    fn begin(_setup: &Setup<'_>) -> Self::State {
+    fn begin(_setup: &CallSetup<'_>) -> Self::State {
         Calls::default()
     }
 }
 
 impl Within<'_, McpImport> {
-    pub(crate) async fn list(&mut self) -> Given<Vec<McpTool>> {
+    pub(crate) async fn list(&mut self) -> HostResult<Vec<McpTool>> {
         self.request("list")?;
         let known = self.call.waiting(self.capability.list()).await?;
         let may = |tool: &McpTool| may_call(&self.call.keys, &tool.server, &tool.name, tool.destructive).is_ok();
         Ok(known.into_iter().filter(may).collect())
     }
 
-    pub(crate) async fn call(&mut self, server: &str, tool: &str, arguments: &str) -> Given<McpResult> {
+    pub(crate) async fn call(&mut self, server: &str, tool: &str, arguments: &str) -> HostResult<McpResult> {
         self.request("call")?;
         let call = self.prepared(server, tool, arguments)?;
         Ok(self.call.waiting(call).await?)
     }
 
-    pub(crate) fn start_call(&mut self, server: &str, tool: &str, arguments: &str) -> Given<u32> {
+    pub(crate) fn start_call(&mut self, server: &str, tool: &str, arguments: &str) -> HostResult<u32> {
         self.request("start-call")?;
         if self.state.running.len() >= UNDER_WAY {
             return Err(RefusedCall::invalid(format!("more than {UNDER_WAY} calls are under way")).into());
@@ -150,7 +150,7 @@ impl Within<'_, McpImport> {
 }
 
 /// Checks that a pattern of the manifest, which the user agreed to, covers a tool.
-fn may_call(keys: &Keys, server: &str, tool: &str, destructive: bool) -> Result<(), RefusedCall> {
+fn may_call(keys: &GrantKeys, server: &str, tool: &str, destructive: bool) -> Result<(), RefusedCall> {
     let shown = format!("{}/{}", one_line(server, 60), one_line(tool, 60));
     if server.len() > MAX_NAME || tool.len() > MAX_NAME {
         return Err(RefusedCall {

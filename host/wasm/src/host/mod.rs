@@ -38,9 +38,9 @@ pub use self::vectors::{Collection, Vectors};
 pub(crate) use self::cache::CacheImport;
 pub(crate) use self::clock::ClockImport;
 pub(crate) use self::embeddings::EmbeddingsImport;
-pub(crate) use self::http::{HttpImport, Outgoing};
+pub(crate) use self::http::{ComponentRequest, HttpImport};
 pub use self::interface::NoCapability;
-pub(crate) use self::interface::{Given, Interface, NoResult, Of, Setup, Within};
+pub(crate) use self::interface::{CallSetup, HostResult, Interface, NoResult, Of, Within};
 pub(crate) use self::log::LogImport;
 pub(crate) use self::mcp::McpImport;
 pub(crate) use self::settings::SettingsImport;
@@ -50,7 +50,7 @@ pub(crate) use self::trees::TreesImport;
 pub(crate) use self::vectors::VectorsImport;
 
 use crate::budget::Purpose;
-use crate::call::{Call, Keys};
+use crate::call::{ComponentCall, GrantKeys};
 use crate::limits::CallLimits;
 use crate::reach::Reach;
 use crate::since_v0_1::interfaces as since_v0_1;
@@ -79,7 +79,7 @@ macro_rules! interfaces {
         }
 
         impl States {
-            fn new(setup: &Setup<'_>) -> Self {
+            fn new(setup: &CallSetup<'_>) -> Self {
                 Self { $($name: $interface::begin(setup),)* }
             }
         }
@@ -140,7 +140,7 @@ impl States {
 
 /// The state of one call, which wasmtime keeps in its store.
 pub(crate) struct CallState {
-    pub(crate) call: Call,
+    pub(crate) call: ComponentCall,
     pub(crate) usage: Usage,
     pub(crate) states: States,
     capabilities: Capabilities,
@@ -151,7 +151,7 @@ impl CallState {
     pub(crate) fn new(
         world: World,
         limits: &'static CallLimits,
-        keys: Keys,
+        keys: GrantKeys,
         capabilities: Capabilities,
         reach: &Reach,
         purpose: Purpose,
@@ -159,8 +159,8 @@ impl CallState {
         let settings = keys.both(CapabilityKind::Settings);
         let set = settings.iter().filter_map(|key| capabilities.settings.get(&keys.id, key));
         let typed = set.chain(reach.urls.iter().cloned()).collect();
-        let states = States::new(&Setup { keys: &keys, typed, reach });
-        let call = Call::new(world, limits, keys, purpose, reach.budget.clone());
+        let states = States::new(&CallSetup { keys: &keys, typed, reach });
+        let call = ComponentCall::new(world, limits, keys, purpose, reach.budget.clone());
         Self { call, usage: Usage::new(limits), states, capabilities, wasi: None }
     }
 }

@@ -2,7 +2,7 @@
 
 use aiw_extensions::CapabilityKind;
 
-use super::{Interface, NoCapability, Setup, Within};
+use super::{CallSetup, Interface, NoCapability, Within};
 use crate::budget::OverLimit;
 
 /// A component's settings, by key.
@@ -26,7 +26,7 @@ impl Interface for SettingsImport {
     type Capability = dyn SettingsSource;
     type State = ();
 
-    fn begin(_setup: &Setup<'_>) -> Self::State {}
+    fn begin(_setup: &CallSetup<'_>) -> Self::State {}
 }
 
 impl Within<'_, SettingsImport> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use aiw_core::{CliKind, ProcessId as TaskId, ProviderName, RoleName};
 use async_trait::async_trait;
 
-use super::{Given, Interface, NoCapability, Setup, Within};
+use super::{CallSetup, HostResult, Interface, NoCapability, Within};
 use crate::budget::OverLimit;
 use crate::error::{ComponentRefusal, RefusedCall};
 
@@ -45,7 +45,7 @@ impl TaskStarts for NoCapability {
 
 /// The number of tasks that one call has started.
 #[derive(Default)]
-pub(crate) struct Started(u32);
+pub(crate) struct StartedCount(u32);
 
 /// The interface `task-starts`.
 pub(crate) struct TaskStartsImport;
@@ -53,16 +53,16 @@ pub(crate) struct TaskStartsImport;
 impl Interface for TaskStartsImport {
     const NAME: &'static str = "task-starts";
     type Capability = dyn TaskStarts;
-    type State = Started;
+    type State = StartedCount;
 
-    fn begin(_setup: &Setup<'_>) -> Self::State {
-        Started::default()
+    fn begin(_setup: &CallSetup<'_>) -> Self::State {
+        StartedCount::default()
     }
 }
 
 impl Within<'_, TaskStartsImport> {
     /// Starts a task. A request that makes no sense counts as well.
-    pub(crate) async fn start(&mut self, request: Result<TaskToStart, RefusedCall>) -> Given<TaskId> {
+    pub(crate) async fn start(&mut self, request: Result<TaskToStart, RefusedCall>) -> HostResult<TaskId> {
         self.allow("start")?;
         self.state.0 += 1;
         if self.state.0 > STARTS {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use aiw_core::{CliKind, ProcessId as TaskId, ProcessOutcome as TaskOutcome, ProcessState as TaskState, ProviderName};
 use async_trait::async_trait;
 
-use super::{Given, Interface, NoCapability, Setup, Within};
+use super::{CallSetup, HostResult, Interface, NoCapability, Within};
 use crate::error::{ComponentRefusal, RefusedCall};
 
 /// Time of one wait for a task: as long as an MCP client's tool call may take.
@@ -73,22 +73,22 @@ impl Interface for TasksImport {
     type Capability = dyn TaskCapability;
     type State = ();
 
-    fn begin(_setup: &Setup<'_>) -> Self::State {}
+    fn begin(_setup: &CallSetup<'_>) -> Self::State {}
 }
 
 impl Within<'_, TasksImport> {
-    pub(crate) async fn list(&mut self) -> Given<Vec<ComponentTask>> {
+    pub(crate) async fn list(&mut self) -> HostResult<Vec<ComponentTask>> {
         self.read("list")?;
         Ok(self.call.waiting(self.capability.list()).await?)
     }
 
-    pub(crate) async fn get(&mut self, id: &str) -> Given<ComponentTask> {
+    pub(crate) async fn get(&mut self, id: &str) -> HostResult<ComponentTask> {
         self.read("get")?;
         let id = id.parse().map_err(RefusedCall::invalid)?;
         Ok(self.call.waiting(self.capability.get(id)).await?)
     }
 
-    pub(crate) async fn wait(&mut self, id: &str, time: Duration) -> Given<ComponentTask> {
+    pub(crate) async fn wait(&mut self, id: &str, time: Duration) -> HostResult<ComponentTask> {
         self.request("wait")?;
         let id = id.parse().map_err(RefusedCall::invalid)?;
         Ok(self.call.waiting(self.capability.wait(id, time.min(WAIT))).await?)

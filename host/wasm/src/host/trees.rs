@@ -8,7 +8,7 @@ use aiw_net::{GitOrigin, Item, NetError, Policy, Tree};
 use async_trait::async_trait;
 use wasmtime::component::Resource;
 
-use super::{Given, Interface, NoCapability, Setup, Within};
+use super::{CallSetup, HostResult, Interface, NoCapability, Within};
 use crate::error::RefusedCall;
 
 /// Opens trees.
@@ -53,7 +53,7 @@ impl Interface for TreesImport {
     /// The policy of one call.
     type State = Policy;
 
-    fn begin(setup: &Setup<'_>) -> Self::State {
+    fn begin(setup: &CallSetup<'_>) -> Self::State {
         let origins = setup.keys.both(CapabilityKind::Origins);
         let git = origins.iter().filter_map(|origin| origin.strip_prefix("git:"));
         let mut policy = Policy { hosts: super::http::patterns(git), ..Policy::none() };
@@ -68,7 +68,7 @@ impl Interface for TreesImport {
 }
 
 impl Within<'_, TreesImport> {
-    pub(crate) async fn open(&mut self, origin: Result<TreeOrigin, RefusedCall>) -> Given<Resource<Tree>> {
+    pub(crate) async fn open(&mut self, origin: Result<TreeOrigin, RefusedCall>) -> HostResult<Resource<Tree>> {
         self.request("open")?;
         let (origin, keys) = (origin?, &self.call.keys);
         match &origin {
@@ -88,20 +88,20 @@ impl Within<'_, TreesImport> {
         Ok(self.call.table.get(tree)?.revision().to_owned())
     }
 
-    pub(crate) fn list(&mut self, tree: &Resource<Tree>, at: &str) -> Given<Vec<Item>> {
+    pub(crate) fn list(&mut self, tree: &Resource<Tree>, at: &str) -> HostResult<Vec<Item>> {
         self.call.charge_read()?;
         let tree = self.call.table.get(tree)?;
         Ok(tree.list(&path(at)?).map_err(RefusedCall::from)?)
     }
 
-    pub(crate) fn read_file(&mut self, tree: &Resource<Tree>, at: &str, limit: u32) -> Given<Vec<u8>> {
+    pub(crate) fn read_file(&mut self, tree: &Resource<Tree>, at: &str, limit: u32) -> HostResult<Vec<u8>> {
         self.call.charge_read()?;
         let tree = self.call.table.get(tree)?;
         let limit = u64::from(limit).min(self.call.limits().read_bytes);
         Ok(tree.read(&path(at)?, limit).map_err(RefusedCall::from)?)
     }
 
-    pub(crate) fn subtree(&mut self, tree: &Resource<Tree>, at: &str) -> Given<Resource<Tree>> {
+    pub(crate) fn subtree(&mut self, tree: &Resource<Tree>, at: &str) -> HostResult<Resource<Tree>> {
         self.call.charge_read()?;
         let tree = self.call.table.get(tree)?;
         let subtree = tree.subtree(&path(at)?).map_err(RefusedCall::from)?;

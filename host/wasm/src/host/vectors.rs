@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aiw_extensions::CapabilityKind;
 use async_trait::async_trait;
 
-use super::{Given, Interface, NoCapability, Setup, Within};
+use super::{CallSetup, HostResult, Interface, NoCapability, Within};
 use crate::error::RefusedCall;
 
 /// The bytes of vectors in one collection: 43,000 entries of 384 dimensions.
@@ -84,43 +84,48 @@ impl Interface for VectorsImport {
     type Capability = dyn Vectors;
     type State = ();
 
-    fn begin(_setup: &Setup<'_>) -> Self::State {}
+    fn begin(_setup: &CallSetup<'_>) -> Self::State {}
 }
 
 impl Within<'_, VectorsImport> {
-    pub(crate) async fn upsert(&mut self, collection: &str, entries: Vec<(String, Vec<f32>)>) -> Given<()> {
+    pub(crate) async fn upsert(&mut self, collection: &str, entries: Vec<(String, Vec<f32>)>) -> HostResult<()> {
         self.request("upsert")?;
         self.within(collection, |vectors, of| async move { vectors.upsert(of, entries, COLLECTION_BYTES).await }).await
     }
 
-    pub(crate) async fn delete(&mut self, collection: &str, ids: Vec<String>) -> Given<usize> {
+    pub(crate) async fn delete(&mut self, collection: &str, ids: Vec<String>) -> HostResult<usize> {
         self.request("delete")?;
         self.within(collection, |vectors, of| async move { vectors.delete(of, ids).await }).await
     }
 
-    pub(crate) async fn get(&mut self, collection: &str, id: String) -> Given<Option<Vec<f32>>> {
+    pub(crate) async fn get(&mut self, collection: &str, id: String) -> HostResult<Option<Vec<f32>>> {
         self.read("get")?;
         self.within(collection, |vectors, of| async move { vectors.get(of, id).await }).await
     }
 
-    pub(crate) async fn count(&mut self, collection: &str) -> Given<usize> {
+    pub(crate) async fn count(&mut self, collection: &str) -> HostResult<usize> {
         self.read("count")?;
         self.within(collection, |vectors, of| async move { vectors.count(of).await }).await
     }
 
-    pub(crate) async fn search(&mut self, collection: &str, query: Vec<f32>, limit: u32) -> Given<Vec<(String, f32)>> {
+    pub(crate) async fn search(
+        &mut self,
+        collection: &str,
+        query: Vec<f32>,
+        limit: u32,
+    ) -> HostResult<Vec<(String, f32)>> {
         self.read("search")?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(HITS);
         self.within(collection, |vectors, of| async move { vectors.search(of, query, limit).await }).await
     }
 
-    pub(crate) async fn clear(&mut self, collection: &str) -> Given<()> {
+    pub(crate) async fn clear(&mut self, collection: &str) -> HostResult<()> {
         self.request("clear")?;
         self.within(collection, |vectors, of| async move { vectors.clear(of).await }).await
     }
 
     /// Works with one of the component's own collections. A name in the manifest is a valid part of a path.
-    async fn within<T, W>(&mut self, name: &str, work: impl FnOnce(Arc<dyn Vectors>, Collection) -> W) -> Given<T>
+    async fn within<T, W>(&mut self, name: &str, work: impl FnOnce(Arc<dyn Vectors>, Collection) -> W) -> HostResult<T>
     where
         W: Future<Output = Result<T, RefusedCall>>,
     {

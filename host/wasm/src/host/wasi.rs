@@ -9,9 +9,9 @@ use aiw_extensions::CapabilityKind;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder};
 
 use super::Clock;
-use crate::call::Keys;
+use crate::call::GrantKeys;
 
-pub(crate) fn empty(keys: &Keys, clock: &Arc<dyn Clock>) -> WasiCtx {
+pub(crate) fn empty(keys: &GrantKeys, clock: &Arc<dyn Clock>) -> WasiCtx {
     let granted = keys.allow(CapabilityKind::Imports, "clock");
     let wall = Wall(granted.then(|| clock.clone()));
     WasiCtxBuilder::new().wall_clock(wall).monotonic_clock(Coarse(Instant::now())).build()

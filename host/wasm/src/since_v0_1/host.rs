@@ -13,9 +13,9 @@ use super::interfaces::{
 };
 use crate::error::RefusedCall;
 use crate::host::{
-    CacheImport, ClockImport, ComponentTask, EmbeddingsImport, Given, HttpImport, Interface, LogImport, LogLevel,
-    McpImport, McpResult, McpTool, NoResult, Outgoing, SettingsImport, TaskStartsImport, TaskToStart, TasksImport,
-    TreeOrigin, TreesImport, VectorsImport, Within,
+    CacheImport, ClockImport, ComponentRequest, ComponentTask, EmbeddingsImport, HostResult, HttpImport, Interface,
+    LogImport, LogLevel, McpImport, McpResult, McpTool, NoResult, SettingsImport, TaskStartsImport, TaskToStart,
+    TasksImport, TreeOrigin, TreesImport, VectorsImport, Within,
 };
 
 impl<I: Interface> types::Host for Within<'_, I> {
@@ -29,13 +29,13 @@ impl<I: Interface> types::Host for Within<'_, I> {
 }
 
 impl http::Host for Within<'_, HttpImport> {
-    async fn send(&mut self, request: http::Request) -> Given<http::Response> {
+    async fn send(&mut self, request: http::Request) -> HostResult<http::Response> {
         let post = match request.method {
             http::Method::Get => None,
             http::Method::Post(body) => Some(body),
         };
         let headers = request.headers.into_iter().map(|header| (header.name, value(header.value))).collect();
-        let outgoing = Outgoing { post, url: request.url, headers, limit: request.limit };
+        let outgoing = ComponentRequest { post, url: request.url, headers, limit: request.limit };
         let response = Within::<HttpImport>::send(self, outgoing).await?;
         let field = |(name, value)| types::Field { name, value };
         Ok(http::Response {
@@ -56,7 +56,7 @@ pub(super) fn value(value: types::Value) -> Value {
 }
 
 impl trees::Host for Within<'_, TreesImport> {
-    async fn open(&mut self, origin: trees::Origin) -> Given<Resource<Tree>> {
+    async fn open(&mut self, origin: trees::Origin) -> HostResult<Resource<Tree>> {
         let origin = match origin {
             trees::Origin::Directory(directory) => Ok(TreeOrigin::Directory(PathBuf::from(directory))),
             trees::Origin::Git(origin) => git_origin(origin).map(TreeOrigin::Git),
@@ -79,7 +79,7 @@ impl trees::HostTree for Within<'_, TreesImport> {
         Within::<TreesImport>::revision(self, &tree)
     }
 
-    async fn list(&mut self, tree: Resource<Tree>, at: String) -> Given<Vec<trees::Item>> {
+    async fn list(&mut self, tree: Resource<Tree>, at: String) -> HostResult<Vec<trees::Item>> {
         let kind = |kind| match kind {
             ItemKind::File => trees::ItemKind::File,
             ItemKind::Directory => trees::ItemKind::Directory,
@@ -90,11 +90,11 @@ impl trees::HostTree for Within<'_, TreesImport> {
         Ok(items.map(|item| trees::Item { name: item.name, kind: kind(item.kind), size: item.size }).collect())
     }
 
-    async fn read(&mut self, tree: Resource<Tree>, at: String, limit: u32) -> Given<Vec<u8>> {
+    async fn read(&mut self, tree: Resource<Tree>, at: String, limit: u32) -> HostResult<Vec<u8>> {
         self.read_file(&tree, &at, limit)
     }
 
-    async fn subtree(&mut self, tree: Resource<Tree>, at: String) -> Given<Resource<Tree>> {
+    async fn subtree(&mut self, tree: Resource<Tree>, at: String) -> HostResult<Resource<Tree>> {
         Within::<TreesImport>::subtree(self, &tree, &at)
     }
 
@@ -140,15 +140,15 @@ impl clock::Host for Within<'_, ClockImport> {
 }
 
 impl tasks::Host for Within<'_, TasksImport> {
-    async fn list(&mut self) -> Given<Vec<tasks::Task>> {
+    async fn list(&mut self) -> HostResult<Vec<tasks::Task>> {
         Ok(Within::<TasksImport>::list(self).await?.into_iter().map(task).collect())
     }
 
-    async fn get(&mut self, id: String) -> Given<tasks::Task> {
+    async fn get(&mut self, id: String) -> HostResult<tasks::Task> {
         Within::<TasksImport>::get(self, &id).await.map(task)
     }
 
-    async fn wait(&mut self, id: String, seconds: u32) -> Given<tasks::Task> {
+    async fn wait(&mut self, id: String, seconds: u32) -> HostResult<tasks::Task> {
         let time = Duration::from_secs(u64::from(seconds));
         Within::<TasksImport>::wait(self, &id, time).await.map(task)
     }
@@ -191,7 +191,7 @@ fn task(task: ComponentTask) -> tasks::Task {
 }
 
 impl task_starts::Host for Within<'_, TaskStartsImport> {
-    async fn start(&mut self, request: task_starts::StartRequest) -> Given<String> {
+    async fn start(&mut self, request: task_starts::StartRequest) -> HostResult<String> {
         let request = start_task(request).map_err(RefusedCall::invalid);
         Ok(Within::<TaskStartsImport>::start(self, request).await?.to_string())
     }
@@ -223,7 +223,7 @@ impl embeddings::Host for Within<'_, EmbeddingsImport> {
         })
     }
 
-    async fn embed(&mut self, texts: Vec<String>) -> Given<Vec<Vec<f32>>> {
+    async fn embed(&mut self, texts: Vec<String>) -> HostResult<Vec<Vec<f32>>> {
         Within::<EmbeddingsImport>::embed(self, texts).await
     }
 }
@@ -233,35 +233,35 @@ fn small(count: usize) -> u32 {
 }
 
 impl vectors::Host for Within<'_, VectorsImport> {
-    async fn upsert(&mut self, collection: String, entries: Vec<vectors::VectorEntry>) -> Given<()> {
+    async fn upsert(&mut self, collection: String, entries: Vec<vectors::VectorEntry>) -> HostResult<()> {
         let entries = entries.into_iter().map(|entry| (entry.id, entry.vector)).collect();
         Within::<VectorsImport>::upsert(self, &collection, entries).await
     }
 
-    async fn delete(&mut self, collection: String, ids: Vec<String>) -> Given<u32> {
+    async fn delete(&mut self, collection: String, ids: Vec<String>) -> HostResult<u32> {
         Within::<VectorsImport>::delete(self, &collection, ids).await.map(small)
     }
 
-    async fn get(&mut self, collection: String, id: String) -> Given<Option<Vec<f32>>> {
+    async fn get(&mut self, collection: String, id: String) -> HostResult<Option<Vec<f32>>> {
         Within::<VectorsImport>::get(self, &collection, id).await
     }
 
-    async fn count(&mut self, collection: String) -> Given<u32> {
+    async fn count(&mut self, collection: String) -> HostResult<u32> {
         Within::<VectorsImport>::count(self, &collection).await.map(small)
     }
 
-    async fn search(&mut self, collection: String, query: Vec<f32>, limit: u32) -> Given<Vec<vectors::VectorHit>> {
+    async fn search(&mut self, collection: String, query: Vec<f32>, limit: u32) -> HostResult<Vec<vectors::VectorHit>> {
         let hits = Within::<VectorsImport>::search(self, &collection, query, limit).await?.into_iter();
         Ok(hits.map(|(id, score)| vectors::VectorHit { id, score }).collect())
     }
 
-    async fn clear(&mut self, collection: String) -> Given<()> {
+    async fn clear(&mut self, collection: String) -> HostResult<()> {
         Within::<VectorsImport>::clear(self, &collection).await
     }
 }
 
 impl mcp::Host for Within<'_, McpImport> {
-    async fn list(&mut self) -> Given<Vec<mcp::McpTool>> {
+    async fn list(&mut self) -> HostResult<Vec<mcp::McpTool>> {
         let convert = |tool: McpTool| mcp::McpTool {
             server: tool.server,
             name: tool.name,
@@ -272,11 +272,11 @@ impl mcp::Host for Within<'_, McpImport> {
         Ok(Within::<McpImport>::list(self).await?.into_iter().map(convert).collect())
     }
 
-    async fn call(&mut self, server: String, tool: String, arguments: String) -> Given<mcp::McpResult> {
+    async fn call(&mut self, server: String, tool: String, arguments: String) -> HostResult<mcp::McpResult> {
         Within::<McpImport>::call(self, &server, &tool, &arguments).await.map(mcp_result)
     }
 
-    async fn start_call(&mut self, server: String, tool: String, arguments: String) -> Given<u32> {
+    async fn start_call(&mut self, server: String, tool: String, arguments: String) -> HostResult<u32> {
         Within::<McpImport>::start_call(self, &server, &tool, &arguments)
     }
 

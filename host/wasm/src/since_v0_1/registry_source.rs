@@ -112,7 +112,7 @@ const CHOICES: usize = 200;
 const NOTES: usize = 20;
 
 fn server(found: generated::Server) -> Result<ServerVersion, BadServer> {
-    let mut reader = Reader { bytes: 0 };
+    let mut reader = ServerReader { bytes: 0 };
     let name = Some(found.name).filter(|name| is_server_name(name)).ok_or(BadServer::Name)?;
     let version = reader.exact(found.version)?;
     if version.len() > VERSION {
@@ -134,7 +134,7 @@ fn server(found: generated::Server) -> Result<ServerVersion, BadServer> {
         website: reader.text(found.website),
         updated: found.updated,
         uses: found.uses,
-        packages: reader.list(WAYS, "packages", found.packages, Reader::package)?,
+        packages: reader.list(WAYS, "packages", found.packages, ServerReader::package)?,
         remotes: reader.list(WAYS, "remotes", found.remotes, |reader, remote| match reader.transport(remote)? {
             RegistryTransport::Stdio => Err(BadServer::Remote),
             remote => Ok(remote),
@@ -153,12 +153,12 @@ fn server(found: generated::Server) -> Result<ServerVersion, BadServer> {
 }
 
 /// Reads the fields of one server.
-struct Reader {
+struct ServerReader {
     /// The bytes of all texts so far.
     bytes: usize,
 }
 
-impl Reader {
+impl ServerReader {
     /// Reads text for people: one line, without what steers a terminal.
     fn line(&mut self, text: &str) -> String {
         let line = one_line(text, TEXT).trim().to_owned();
