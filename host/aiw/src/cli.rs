@@ -557,7 +557,7 @@ pub enum ExtensionCommand {
         name: ExtensionId,
         /// Its description
         #[arg(long, value_enum)]
-        kind: Kind,
+        kind: ComponentKind,
         /// The language that it is written in
         #[arg(long, value_enum, default_value_t = Lang::Rust)]
         lang: Lang,
@@ -569,7 +569,7 @@ pub enum ExtensionCommand {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Kind {
+pub enum ComponentKind {
     /// Read a kind of plugin marketplace
     MarketSource,
     /// Connect AI CLIs to a kind of API provider

@@ -23,36 +23,36 @@ use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCan
 use crate::components::app;
 
 /// A word, and what it stands for.
-type Offer = (String, String);
+type OfferedWord = (String, String);
 
-fn candidates(offers: fn(Home) -> Option<Vec<Offer>>) -> ArgValueCandidates {
+fn candidates(offers: fn(Home) -> Option<Vec<OfferedWord>>) -> ArgValueCandidates {
     with_or_without_home(move |home| home.and_then(offers))
 }
 
 fn with_or_without_home(
-    offers: impl Fn(Option<Home>) -> Option<Vec<Offer>> + Send + Sync + 'static,
+    offers: impl Fn(Option<Home>) -> Option<Vec<OfferedWord>> + Send + Sync + 'static,
 ) -> ArgValueCandidates {
     ArgValueCandidates::new(move || {
-        let candidate = |(order, (word, about)): (usize, Offer)| {
+        let candidate = |(order, (word, about)): (usize, OfferedWord)| {
             let about = Some(one_line(&about, 60)).filter(|about| !about.is_empty());
             CompletionCandidate::new(word).help(about.map(Into::into)).display_order(Some(order))
         };
         // A word that needs quotes, or could be taken for a flag, is for people to type.
-        let plain = |(word, _): &Offer| {
+        let plain = |(word, _): &OfferedWord| {
             !word.starts_with('-') && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@/=".contains(c))
         };
         offers(crate::runtime::home().ok()).into_iter().flatten().filter(plain).enumerate().map(candidate).collect()
     })
 }
 
-fn task_offers(home: &Home, wanted: fn(&Task) -> bool) -> Option<Vec<Offer>> {
+fn task_offers(home: &Home, wanted: fn(&Task) -> bool) -> Option<Vec<OfferedWord>> {
     let tasks =
         if home.root().is_dir() { Tasks::open(home, ProcessScope::All).ok()?.list().ok()? } else { return None };
     let about = |task: &Task| format!("{} {}: {}", task.about.cli, task.state, task.about.prompt);
     Some(tasks.iter().filter(|task| wanted(task)).map(|task| (task.id.to_string(), about(task))).collect())
 }
 
-fn process_offers() -> Option<Vec<Offer>> {
+fn process_offers() -> Option<Vec<OfferedWord>> {
     let home = crate::runtime::home().ok()?;
     let all = aiw_processes::Manager::of(&home, aiw_app::directory(&home).ok()?).ok()?.list().ok()?;
     Some(
@@ -98,7 +98,7 @@ pub fn awaited() -> ArgValueCandidates {
 pub fn ci_runs() -> ArgValueCandidates {
     candidates(|home| {
         let reader = HomeEvents::new(&home, aiw_app::directory(&home).ok()?, EventsRequest::default()).ok()?;
-        let mut offers: Vec<Offer> = Vec::new();
+        let mut offers: Vec<OfferedWord> = Vec::new();
         for event in reader.list().ok()?.events.into_iter().rev().filter(|event| event.of == EventSubject::Ci) {
             let (id, about) = (event.id.clone().unwrap_or_default(), event.to_string());
             if !offers.iter().any(|(known, _)| *known == id) && offers.len() < 20 {
@@ -114,14 +114,14 @@ pub fn ended_tasks() -> ArgValueCandidates {
     candidates(|home| task_offers(&home, |task| task.state == State::Ended))
 }
 
-fn provider_offers(home: Home) -> Option<Vec<Offer>> {
+fn provider_offers(home: Home) -> Option<Vec<OfferedWord>> {
     let file = home.providers().ok()?;
     let about = |provider: &aiw_home::Provider| provider.scenario.clone().unwrap_or_else(|| provider.preset.clone());
     let providers = file.providers().iter().map(|provider| (provider.name.to_string(), about(provider)));
     Some(providers.chain(pool_offers(home).into_iter().flatten()).collect())
 }
 
-fn pool_offers(home: Home) -> Option<Vec<Offer>> {
+fn pool_offers(home: Home) -> Option<Vec<OfferedWord>> {
     let file = home.providers().ok()?;
     let about = |pool: &aiw_home::ProviderPool| {
         let members: Vec<&str> = pool.members.iter().map(|member| member.provider.as_str()).collect();
@@ -174,7 +174,7 @@ pub fn pulled_models() -> ArgValueCandidates {
     candidates(|home| model_offers(home, |model| model.pulled))
 }
 
-fn model_offers(home: Home, wanted: fn(&ModelSummary) -> bool) -> Option<Vec<Offer>> {
+fn model_offers(home: Home, wanted: fn(&ModelSummary) -> bool) -> Option<Vec<OfferedWord>> {
     let models = EmbeddingModels::at(home).list().ok()?;
     Some(models.into_iter().filter(wanted).map(|model| (model.name, model.label)).collect())
 }
@@ -251,7 +251,7 @@ fn configured(home: Home) -> Option<Vec<Configured>> {
     Some(ServerPlaces::of(home, &here).read().ok()?.0)
 }
 
-fn server_offer(server: &Configured) -> Offer {
+fn server_offer(server: &Configured) -> OfferedWord {
     (server.key.clone(), server.server.as_ref().map(aiw_servers::DeclaredServer::target).unwrap_or_default())
 }
 
@@ -332,7 +332,7 @@ pub fn marketplaces() -> ArgValueCandidates {
     })
 }
 
-fn extension_offers(wanted: fn(&KnownComponent) -> bool) -> Option<Vec<Offer>> {
+fn extension_offers(wanted: fn(&KnownComponent) -> bool) -> Option<Vec<OfferedWord>> {
     let known = client()?.library().ok()?.list().ok()?;
     let label =
         |known: &KnownComponent| known.about.as_ref().map(|about| about.manifest.label.clone()).unwrap_or_default();

@@ -5,7 +5,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The terminal that standard output is.
 #[derive(Debug, Clone, Copy)]
-pub struct Screen {
+pub struct OutputScreen {
     /// Its width, where it has one.
     pub columns: Option<usize>,
     /// Whether it shows colour.
@@ -69,7 +69,7 @@ fn row_line(row: &[String], widths: &[usize], style: impl Fn(usize) -> Style) ->
 pub fn on_screen(
     headers: &[&str],
     rows: &[Vec<String>],
-    screen: Screen,
+    screen: OutputScreen,
     style: impl Fn(usize, usize) -> Style,
 ) -> Vec<String> {
     if rows.is_empty() {
@@ -288,7 +288,7 @@ mod tests {
     use super::*;
 
     fn lines(headers: &[&str], rows: &[Vec<String>], columns: usize) -> String {
-        let screen = Screen { columns: Some(columns), color: false };
+        let screen = OutputScreen { columns: Some(columns), color: false };
         let lines = on_screen(headers, rows, screen, |_, _| Style::new());
         assert!(lines.iter().all(|line| line.trim_end().width() <= columns), "{lines:#?}");
         lines.concat()
@@ -371,7 +371,7 @@ mod tests {
         let long = "a-server-with-a-name__and_a_tool_whose_name_says_everything_that_it_does_to_a_board";
         let rows = [row([long, "yes", "It does"]), row(["short", "no", "It doesn't"])];
         let shown = |columns| {
-            let screen = Screen { columns: Some(columns), color: false };
+            let screen = OutputScreen { columns: Some(columns), color: false };
             on_screen(&["TOOL", "ASKS", "DESCRIPTION"], &rows, screen, |_, _| Style::new())
         };
         for columns in [60, 80] {
@@ -415,7 +415,7 @@ mod tests {
 
     #[test]
     fn what_is_styled_is_only_words() {
-        let screen = Screen { columns: Some(80), color: true };
+        let screen = OutputScreen { columns: Some(80), color: true };
         let rows = [row(["a\u{1b}[2J", "x"])];
         let red = clap::builder::styling::AnsiColor::Red.on_default().bold();
         let lines = on_screen(&["ID", "NAME"], &rows, screen, |_, column| if column == 0 { red } else { HEADER });

@@ -18,7 +18,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::failure::{Failure, value};
-use crate::layout::{self, Screen};
+use crate::layout::{self, OutputScreen};
 use crate::terminal;
 
 /// Where a command puts its answer: text for people, or one JSON object.
@@ -32,7 +32,7 @@ pub struct Output {
     lost: AtomicBool,
     progress: Option<Arc<ProgressLine>>,
     /// The screen that lists are laid out for.
-    screen: Option<Screen>,
+    screen: Option<OutputScreen>,
 }
 
 /// An answer that is one value under its name.
@@ -45,7 +45,7 @@ impl Output {
         let progress = std::io::stderr().is_terminal().then(|| Arc::new(ProgressLine::default()));
         let screen = std::io::stdout()
             .is_terminal()
-            .then(|| Screen { columns: terminal::columns(), color: color_on(&std::io::stdout()) });
+            .then(|| OutputScreen { columns: terminal::columns(), color: color_on(&std::io::stdout()) });
         Self {
             json,
             text: Mutex::default(),

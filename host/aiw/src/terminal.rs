@@ -64,15 +64,15 @@ async fn read_line() -> Result<String, Failure> {
 }
 
 /// The terminal without echo, put back when it goes, whatever ends the question.
-struct Unseen(Arc<Mutex<Option<Hidden>>>);
+struct Unseen(Arc<Mutex<Option<HiddenTyping>>>);
 
 /// Hides a secret while it is typed.
-struct Hidden {
+struct HiddenTyping {
     before: Termios,
     question: String,
 }
 
-impl Hidden {
+impl HiddenTyping {
     fn hide(&self) -> io::Result<()> {
         let mut unseen = self.before.clone();
         unseen.local_modes.remove(LocalModes::ECHO);
@@ -90,7 +90,7 @@ impl Hidden {
 impl Unseen {
     fn new(question: &str) -> io::Result<Self> {
         let hidden =
-            Hidden { before: tcgetattr(io::stdin())?, question: format!("{} ", aiw_core::printable(question)) };
+            HiddenTyping { before: tcgetattr(io::stdin())?, question: format!("{} ", aiw_core::printable(question)) };
         let mut signals = Signals::new([SIGTSTP, SIGCONT])?;
         hidden.hide()?;
         let state = Arc::new(Mutex::new(Some(hidden)));

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use crate::app::App;
 use crate::components::{LibraryProviders, SessionMcp, SessionTasks};
 use crate::gateways::Door;
-use crate::reach::Reach;
+use crate::reach::ComponentClient;
 use crate::{AppError, lasting_executable, providers};
 
 /// Returns the directory of the client that uses a home.
@@ -148,7 +148,7 @@ impl ClientSession {
         if let Some(library) = self.library.get() {
             return Ok(library);
         }
-        let this: Weak<dyn Reach> = self.this.clone();
+        let this: Weak<dyn ComponentClient> = self.this.clone();
         let (tasks, mcp) = (SessionTasks(this.clone()), SessionMcp(this));
         let capabilities = self.app().components()?.reaching(Arc::new(tasks), Arc::new(mcp));
         let library = Arc::new(self.app().library(capabilities)?);

@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::configured::{budgets, clis, installed, models, providers};
-use self::limits::{Check, check_all};
+use self::limits::{PartCheck, check_all};
 pub use self::online::{OnlineProblems, ask_others};
 pub use self::part::CheckedPart;
 use crate::planners;
@@ -42,14 +42,14 @@ pub struct ViewKnows {
 }
 
 /// The check of one part of a home.
-type PartOf = Box<dyn FnOnce(&Home) -> Option<CheckedPart> + Send>;
+type HomeCheck = Box<dyn FnOnce(&Home) -> Option<CheckedPart> + Send>;
 
 /// Looks at each part, as it is for the current directory. A part that can't be read, or takes too long, stops no other.
 pub fn look(home: &Home, knows: ViewKnows) -> Doctor {
     let ViewKnows { own_tools, toolsets, on_terminal } = knows;
-    let check = |name, by_hand, work: PartOf| {
+    let check = |name, by_hand, work: HomeCheck| {
         let home = home.clone();
-        Check { name, by_hand, work: Box::new(move || work(&home)) }
+        PartCheck { name, by_hand, work: Box::new(move || work(&home)) }
     };
     let checks = vec![
         check("aiw", "aiw update", Box::new(move |home| Some(machine::own(home, on_terminal)))),

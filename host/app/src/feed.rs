@@ -70,19 +70,19 @@ impl Topic {
 
 /// The changes of one home. Nothing is listened to, and no thread runs, before somebody subscribes.
 #[derive(Debug, Clone)]
-pub struct Feed(Arc<Shared>);
+pub struct Feed(Arc<SharedFeed>);
 
 #[derive(Debug)]
-struct Shared {
+struct SharedFeed {
     home: Home,
-    state: Mutex<State>,
+    state: Mutex<FeedState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct FeedState {
     subscribers: Vec<Weak<Subscriber>>,
     running: Option<Arc<Watch>>,
-    sources: Vec<Source>,
+    sources: Vec<FeedSource>,
     /// The directories of the sources but those of what runs.
     roots: BTreeSet<PathBuf>,
     /// Directories that can't be listened to, and when they were told last.
@@ -98,7 +98,7 @@ struct State {
 
 /// A directory, or a file in it, and what its change means.
 #[derive(Debug)]
-struct Source {
+struct FeedSource {
     /// The path that it is about, whether it is there or not.
     path: PathBuf,
     directory: PathBuf,
@@ -113,20 +113,20 @@ struct Source {
 }
 
 /// A topic that has changed, and the subscriber that it is told to, if it is not a topic of the home.
-type Told = (Topic, Weak<Subscriber>);
+type ToldTopic = (Topic, Weak<Subscriber>);
 
 #[derive(Debug, Default)]
 struct Subscriber {
     topics: BTreeSet<Topic>,
     /// Files, and directories without one.
     followed: Mutex<BTreeSet<(PathBuf, Option<OsString>)>>,
-    pending: Mutex<Pending>,
+    pending: Mutex<PendingTopics>,
     is_there: Condvar,
     notify: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Pending {
+struct PendingTopics {
     topics: BTreeSet<Topic>,
     is_woken: bool,
 }
@@ -194,7 +194,7 @@ impl TopicSubscription {
     /// Waits for changes since the last ones, for [`Waker::wake`], or for the time limit. Returns the topics.
     pub fn wait(&self, limit: Option<Duration>) -> BTreeSet<Topic> {
         let mut pending = self.subscriber.pending.lock();
-        let is_idle = |pending: &mut Pending| pending.topics.is_empty() && !pending.is_woken;
+        let is_idle = |pending: &mut PendingTopics| pending.topics.is_empty() && !pending.is_woken;
         let there = &self.subscriber.is_there;
         match limit {
             None => there.wait_while(&mut pending, is_idle),
@@ -237,7 +237,7 @@ impl Drop for TopicSubscription {
 impl Feed {
     /// Returns the changes of a home.
     pub fn of(home: &Home) -> Self {
-        Self(Arc::new(Shared { home: home.clone(), state: Mutex::default() }))
+        Self(Arc::new(SharedFeed { home: home.clone(), state: Mutex::default() }))
     }
 
     /// Subscribes to topics. What changes from now on is told. This looks at the files of the topics, and takes a
@@ -268,8 +268,8 @@ impl Feed {
 }
 
 /// Tells the subscribers what changes, until there are none.
-fn run(shared: &Weak<Shared>, watch: &Arc<Watch>) {
-    let running = |state: &State| state.running.as_ref().is_some_and(|running| Arc::ptr_eq(running, watch));
+fn run(shared: &Weak<SharedFeed>, watch: &Arc<Watch>) {
+    let running = |state: &FeedState| state.running.as_ref().is_some_and(|running| Arc::ptr_eq(running, watch));
     loop {
         let limit = {
             let Some(shared) = shared.upgrade() else { return };
@@ -294,7 +294,7 @@ fn run(shared: &Weak<Shared>, watch: &Arc<Watch>) {
     }
 }
 
-impl Source {
+impl FeedSource {
     fn of(topic: Topic, directory: PathBuf, file: Option<OsString>) -> Self {
         let path = file.as_ref().map_or_else(|| directory.clone(), |file| directory.join(file));
         Self { path, directory, file, topic, only: Weak::new(), is_root: false, counts_writes: false }
@@ -329,11 +329,11 @@ impl Source {
 }
 
 /// Returns what tells that a topic of a home changes.
-fn sources(home: &Home, topic: Topic) -> Vec<Source> {
-    let of = |directory: PathBuf, file: Option<&str>| Source::of(topic, directory, file.map(Into::into));
-    let file = |name| Source { counts_writes: true, ..of(home.root().to_owned(), Some(name)) };
+fn sources(home: &Home, topic: Topic) -> Vec<FeedSource> {
+    let of = |directory: PathBuf, file: Option<&str>| FeedSource::of(topic, directory, file.map(Into::into));
+    let file = |name| FeedSource { counts_writes: true, ..of(home.root().to_owned(), Some(name)) };
     let directory = |path: PathBuf| of(path, None);
-    let root = |path: PathBuf| Source { is_root: true, ..of(path, None) };
+    let root = |path: PathBuf| FeedSource { is_root: true, ..of(path, None) };
     match topic {
         // A home that can't be used has none, and says so when it is looked at.
         Topic::Tasks => {
@@ -349,13 +349,13 @@ fn sources(home: &Home, topic: Topic) -> Vec<Source> {
             .chain([directory(home.servers())])
             .collect(),
         Topic::Providers => vec![file("providers.json"), directory(home.root().join("vault"))],
-        Topic::Usage => vec![Source { counts_writes: true, ..directory(home.usage()) }],
+        Topic::Usage => vec![FeedSource { counts_writes: true, ..directory(home.usage()) }],
         Topic::Plugins => ["plugins.json", "extensions.lock", "settings.json"].map(file).into(),
         Topic::Events => {
-            vec![Source { counts_writes: true, ..directory(EventLog::of(home.root()).directory().to_owned()) }]
+            vec![FeedSource { counts_writes: true, ..directory(EventLog::of(home.root()).directory().to_owned()) }]
         }
         Topic::Workflows => vec![directory(home.workflows()), directory(RunRecords::new(home.clone()).directory())],
-        Topic::Documents => vec![Source { counts_writes: true, ..directory(home.root().to_owned()) }],
+        Topic::Documents => vec![FeedSource { counts_writes: true, ..directory(home.root().to_owned()) }],
         Topic::Files | Topic::Logs => Vec::new(),
     }
 }
@@ -369,7 +369,7 @@ fn supervised(home: &Home, topic: Topic) -> Sources {
     }
 }
 
-impl State {
+impl FeedState {
     fn subscribers(&self) -> impl Iterator<Item = Arc<Subscriber>> {
         self.subscribers.iter().filter_map(Weak::upgrade)
     }
@@ -392,14 +392,14 @@ impl State {
     fn tell(&mut self, home: &Home, changes: &BTreeSet<ProcessChange>) {
         let is_due = !self.unheard.is_empty() && self.told.is_none_or(|told| told.elapsed() >= Sources::LOOK_AGAIN);
         let is_late = self.late().is_some_and(|left| left.is_zero());
-        let is_told = |source: &&Source| {
+        let is_told = |source: &&FeedSource| {
             let is_supervised = matches!(source.topic, Topic::Tasks | Topic::Processes);
             source.is_in(changes) || is_due && self.unheard.contains(&source.directory) || is_late && is_supervised
         };
-        let meant: Vec<&Source> = self.sources.iter().filter(is_told).collect();
+        let meant: Vec<&FeedSource> = self.sources.iter().filter(is_told).collect();
         let has_more =
             is_due || is_late || meant.iter().any(|one| one.is_root) || changes.iter().any(|(_, name)| name.is_empty());
-        let mut all: Vec<Told> = meant.iter().map(|one| (one.topic, one.only.clone())).collect();
+        let mut all: Vec<ToldTopic> = meant.iter().map(|one| (one.topic, one.only.clone())).collect();
         if is_due {
             self.told = Some(Instant::now());
         }
@@ -417,9 +417,9 @@ impl State {
     }
 
     /// Tells each subscriber its topics.
-    fn hand_out(&self, all: &[Told]) {
+    fn hand_out(&self, all: &[ToldTopic]) {
         for subscriber in self.subscribers() {
-            let is_its = |(topic, only): &&Told| match topic {
+            let is_its = |(topic, only): &&ToldTopic| match topic {
                 Topic::Files | Topic::Logs => std::ptr::eq(only.as_ptr(), Arc::as_ptr(&subscriber)),
                 _ => true,
             };
@@ -440,27 +440,27 @@ impl State {
 
     /// Listens to what the subscribers wait for, and to nothing else. Returns what is in another directory now: nobody is
     /// told any more of what happened in the one before.
-    fn listen(&mut self, home: &Home) -> Vec<Told> {
+    fn listen(&mut self, home: &Home) -> Vec<ToldTopic> {
         let mut moved = Vec::new();
         let Some(watch) = self.running.clone() else { return moved };
         loop {
-            let mut all: Vec<Source> = self.topics().into_iter().flat_map(|topic| sources(home, topic)).collect();
+            let mut all: Vec<FeedSource> = self.topics().into_iter().flat_map(|topic| sources(home, topic)).collect();
             for subscriber in self.subscribers() {
                 let followed = subscriber.followed.lock();
-                all.extend(followed.iter().map(|(directory, file)| Source {
+                all.extend(followed.iter().map(|(directory, file)| FeedSource {
                     only: Arc::downgrade(&subscriber),
                     counts_writes: true,
-                    ..Source::of(Topic::of_followed(file.as_deref()), directory.clone(), file.clone())
+                    ..FeedSource::of(Topic::of_followed(file.as_deref()), directory.clone(), file.clone())
                 }));
             }
-            let mut all: Vec<Source> = all.into_iter().map(Source::nearest).collect();
+            let mut all: Vec<FeedSource> = all.into_iter().map(FeedSource::nearest).collect();
             let now_elsewhere = all.iter().filter(|one| one.has_moved(&self.sources));
             moved.extend(now_elsewhere.map(|one| (one.topic, one.only.clone())));
             let before = std::mem::replace(&mut self.roots, all.iter().map(|one| one.directory.clone()).collect());
             let mut wanted = Sources::default();
             for topic in self.topics() {
                 let found = supervised(home, topic);
-                all.extend(found.directories.keys().map(|directory| Source::of(topic, directory.clone(), None)));
+                all.extend(found.directories.keys().map(|directory| FeedSource::of(topic, directory.clone(), None)));
                 wanted.extend(found);
             }
             self.runs = wanted.has_any();

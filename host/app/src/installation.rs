@@ -201,7 +201,7 @@ fn version_in(answer: &[u8]) -> Option<Version> {
 
 /// The surroundings of a binary on a machine: tests have one of their own.
 #[derive(Default)]
-struct Ground {
+struct InstallGround {
     /// The directory that stands for `/`.
     root: PathBuf,
     /// The user's cache.
@@ -210,7 +210,7 @@ struct Ground {
     cargo: Option<PathBuf>,
 }
 
-impl Ground {
+impl InstallGround {
     fn of(around: &Surroundings) -> Self {
         let home = around.user_home();
         let named = |name: &str| around.variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
@@ -228,13 +228,13 @@ impl Installation {
     /// Finds out how this binary was installed.
     pub fn find() -> Result<Self, NoExecutable> {
         let path = own_path()?;
-        Ok(Self::of(fs::canonicalize(&path).unwrap_or(path), &Ground::of(&Surroundings::of_process())))
+        Ok(Self::of(fs::canonicalize(&path).unwrap_or(path), &InstallGround::of(&Surroundings::of_process())))
     }
 
     /// Returns the command that removes the aiw at a path, as it was installed.
     pub(crate) fn removal(path: &Path, around: &Surroundings) -> String {
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        match Self::of(real, &Ground::of(around)).by {
+        match Self::of(real, &InstallGround::of(around)).by {
             InstalledBy::Dpkg => format!("sudo dpkg --remove {PROGRAM}"),
             InstalledBy::Pacman => format!("sudo pacman -R {PROGRAM}"),
             InstalledBy::Npm => format!("npm uninstall -g {PROGRAM}"),
@@ -261,12 +261,12 @@ impl Installation {
         Err(NoExecutable::InCache { by: self.by.as_str(), lasting })
     }
 
-    fn of(path: PathBuf, ground: &Ground) -> Self {
+    fn of(path: PathBuf, ground: &InstallGround) -> Self {
         let (by, update, stable) = Self::way(&path, ground);
         Self { by, path, update, stable }
     }
 
-    fn way(path: &Path, ground: &Ground) -> (InstalledBy, String, Option<PathBuf>) {
+    fn way(path: &Path, ground: &InstallGround) -> (InstalledBy, String, Option<PathBuf>) {
         let is_cached = ground.cache.as_ref().is_some_and(|cache| path.starts_with(cache));
         let has = |name: &str| parts(path).any(|part| part == name);
         let starts = |start: &str| parts(path).any(|part| part.starts_with(start));
@@ -382,7 +382,7 @@ fn has_line(list: &Path, path: &Path, root: &Path) -> bool {
     fs::read_to_string(list).is_ok_and(|list| list.lines().any(is_it))
 }
 
-fn is_of_pacman(ground: &Ground, path: &Path) -> bool {
+fn is_of_pacman(ground: &InstallGround, path: &Path) -> bool {
     let packages = fs::read_dir(ground.root.join("var/lib/pacman/local")).into_iter().flatten().flatten();
     let ours = packages.filter(|entry| {
         entry.file_name().to_str().is_some_and(|name| name.starts_with("aiw-") || name.starts_with("agentic-warden-"))
@@ -419,14 +419,15 @@ mod tests {
 
     struct Machine {
         dir: tempfile::TempDir,
-        ground: Ground,
+        ground: InstallGround,
     }
 
     impl Machine {
         fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
             let root = fs::canonicalize(dir.path()).unwrap();
-            let ground = Ground { cache: Some(root.join("home/.cache")), cargo: Some(root.join("home/.cargo")), root };
+            let ground =
+                InstallGround { cache: Some(root.join("home/.cache")), cargo: Some(root.join("home/.cargo")), root };
             Self { dir, ground }
         }
 

@@ -15,13 +15,13 @@ const FRESH: Duration = Duration::from_secs(60);
 
 /// This process's memory of the planning model. A model that does not answer is tried once a minute.
 #[derive(Clone, Default)]
-pub struct Planner(Arc<Mutex<State>>);
+pub struct Planner(Arc<Mutex<PlannerState>>);
 
 #[derive(Default)]
-struct State {
+struct PlannerState {
     settings: Option<PlannerSettings>,
     model: Option<(Arc<LanguageModel>, Instant)>,
-    resting: Option<Resting>,
+    resting: Option<RestingModel>,
     /// It has answered, and not failed since. Then several questions may be asked at once.
     is_well: bool,
     /// A question is under way to a model that is not known to be well.
@@ -32,7 +32,7 @@ struct State {
 
 /// A model that is left alone.
 #[derive(Clone)]
-pub(crate) struct Resting {
+pub(crate) struct RestingModel {
     /// Why it did not answer; nothing if another question is under way.
     pub(crate) problem: Option<String>,
     /// Until when.
@@ -56,7 +56,7 @@ impl Drop for Try {
 }
 
 impl Try {
-    fn with(&self, change: impl FnOnce(&mut State)) {
+    fn with(&self, change: impl FnOnce(&mut PlannerState)) {
         let mut state = self.planner.state();
         if state.settings.as_ref() == Some(&self.settings) {
             change(&mut state);
@@ -78,7 +78,7 @@ impl Try {
     /// Notes that the model did not answer.
     pub(crate) fn failed(&self, problem: String) {
         self.with(|state| {
-            state.resting = Some(Resting { problem: Some(problem), until: Instant::now() + REST });
+            state.resting = Some(RestingModel { problem: Some(problem), until: Instant::now() + REST });
             (state.is_well, state.model) = (false, None);
         });
     }
@@ -94,22 +94,22 @@ impl Try {
 }
 
 impl Planner {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PlannerState> {
         self.0.lock()
     }
 
     /// Looks whether a model is to be asked. One that is not known to be well is asked one question at a time.
-    pub(crate) fn may_try(&self, settings: &PlannerSettings) -> Result<Try, Resting> {
+    pub(crate) fn may_try(&self, settings: &PlannerSettings) -> Result<Try, RestingModel> {
         let mut state = self.state();
         if state.settings.as_ref() != Some(settings) {
-            *state = State { settings: Some(settings.clone()), ..State::default() };
+            *state = PlannerState { settings: Some(settings.clone()), ..PlannerState::default() };
         }
         let now = Instant::now();
         if let Some(resting) = state.resting.as_ref().filter(|resting| resting.until > now) {
             return Err(resting.clone());
         }
         if state.is_tried {
-            return Err(Resting { problem: None, until: now });
+            return Err(RestingModel { problem: None, until: now });
         }
         let is_first = !state.is_well;
         state.is_tried = is_first;

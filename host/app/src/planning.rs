@@ -206,7 +206,8 @@ async fn plan_job(client: &ClientSession, settings: &PlannerSettings, job: &Plan
     })?;
     let model = model(client, settings, &tried).await?;
     let net = client.app().client()?;
-    let asking = Asking { tried: Arc::new(tried), model: model.clone(), net: net.clone(), context: settings.context };
+    let asking =
+        ModelQuestions { tried: Arc::new(tried), model: model.clone(), net: net.clone(), context: settings.context };
     let mut question = ModelQuestion {
         system: SYSTEM,
         messages: vec![ChatMessage { role: Speaker::User, text: job.prompt() }],
@@ -245,7 +246,7 @@ async fn plan_job(client: &ClientSession, settings: &PlannerSettings, job: &Plan
 /// Lets the model write the script of a plan. What is wrong with its first one is told to it once.
 async fn code_of(
     client: &ClientSession,
-    asking: &Asking,
+    asking: &ModelQuestions,
     plan: &JobPlan,
     mut question: ModelQuestion<'_>,
 ) -> Result<(String, Duration), NoPlan> {
@@ -274,14 +275,14 @@ async fn code_of(
 }
 
 /// Questions to a model for one plan.
-struct Asking {
+struct ModelQuestions {
     tried: Arc<Try>,
     model: Arc<LanguageModel>,
     net: HttpClient,
     context: u32,
 }
 
-impl Asking {
+impl ModelQuestions {
     /// Asks the model, and notes whether it answered.
     async fn ask(&self, question: &ModelQuestion<'_>) -> Result<Reply, NoPlan> {
         match self.model.ask(&self.net, question).await {

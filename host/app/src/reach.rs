@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use crate::AppError;
 
 /// The client of a component, as far as a component may know it.
-pub(crate) trait Reach: Send + Sync {
+pub(crate) trait ComponentClient: Send + Sync {
     /// Returns the client's directory.
     fn cwd(&self) -> PathBuf;
 

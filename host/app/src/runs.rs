@@ -13,7 +13,7 @@ use aiw_tasks::{Keep, Outcome, ProcessScope, QueueLimit, State, Task, TaskError,
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 
-use crate::reach::Reach;
+use crate::reach::ComponentClient;
 use crate::{AppError, ClientSession, accounts, health, own_executable};
 
 /// Prepares a run of a client. It is private if the user says so, or if the task is that it is started in.
@@ -66,7 +66,7 @@ pub fn start(client: &ClientSession, prepared: PreparedRun, may_queue: bool) -> 
     Ok(prepared.start(client.home(), client.session(), &own_executable()?, queue)?)
 }
 
-impl Reach for ClientSession {
+impl ComponentClient for ClientSession {
     fn cwd(&self) -> PathBuf {
         Self::cwd(self).to_owned()
     }

@@ -241,7 +241,7 @@ pub fn routing(set: &ToolSet, json: bool) -> Result<()> {
 }
 
 /// How to prepare a home, and what to run in it.
-type Step<'a> = (&'a dyn Fn(&Path) -> Result<()>, &'a [&'a str]);
+type BenchStep<'a> = (&'a dyn Fn(&Path) -> Result<()>, &'a [&'a str]);
 
 struct Bench {
     dir: tempfile::TempDir,
@@ -376,7 +376,7 @@ impl Bench {
         Ok(Sample { millis: millis(took), megabytes: megabytes(memory) })
     }
 
-    fn both(&self, what: &str, limit: f64, ours: Step<'_>, peers: Step<'_>) -> Result<Row> {
+    fn both(&self, what: &str, limit: f64, ours: BenchStep<'_>, peers: BenchStep<'_>) -> Result<Row> {
         let peer = match &self.peer {
             Some(peer) => Some(self.measure(peer, peers.0, peers.1)?),
             None => None,

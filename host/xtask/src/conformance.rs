@@ -122,20 +122,20 @@ impl Server {
 }
 
 /// The result of a scenario.
-struct Outcome {
+struct ScenarioOutcome {
     name: String,
     passed: u64,
     failed: u64,
 }
 
 /// Runs one scenario or all against a server.
-fn scenarios(suite: &Suite, url: &str, only: Option<&str>) -> Result<Vec<Outcome>> {
+fn scenarios(suite: &Suite, url: &str, only: Option<&str>) -> Result<Vec<ScenarioOutcome>> {
     let which = only.map_or(["--suite", "all"], |name| ["--scenario", name]);
     results(suite, "", &[&["server", "--url", url], which.as_slice()].concat())
 }
 
 /// Runs the suite, and reads the results from its files, which are in this folder.
-fn results(suite: &Suite, within: &str, arguments: &[&str]) -> Result<Vec<Outcome>> {
+fn results(suite: &Suite, within: &str, arguments: &[&str]) -> Result<Vec<ScenarioOutcome>> {
     let results = tempfile::tempdir()?;
     let mut run = Command::new(&suite.node);
     run.arg(suite.program.join("dist/index.js")).args(arguments).arg("--output-dir").arg(results.path());
@@ -150,7 +150,7 @@ fn results(suite: &Suite, within: &str, arguments: &[&str]) -> Result<Vec<Outcom
         let name = name.get(..name.len().saturating_sub(25)).unwrap_or(name).to_owned();
         let checks: Vec<Value> = serde_json::from_slice(&std::fs::read(folder.path().join("checks.json"))?)?;
         let count = |wanted: &str| checks.iter().filter(|check| check["status"] == wanted).count() as u64;
-        outcomes.push(Outcome { name, passed: count("SUCCESS"), failed: count("FAILURE") });
+        outcomes.push(ScenarioOutcome { name, passed: count("SUCCESS"), failed: count("FAILURE") });
     }
     if outcomes.is_empty() {
         bail!("the suite wrote no results for {}", arguments.join(" "));
@@ -217,7 +217,7 @@ fn copy(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<()> {
     }
 }
 
-fn document([version, next]: [&str; 2], [all, later, own, logins]: [&[Outcome]; 4]) -> String {
+fn document([version, next]: [&str; 2], [all, later, own, logins]: [&[ScenarioOutcome]; 4]) -> String {
     let mut text = format!(
         "# Conformance\n\nResults of the official suite, `@modelcontextprotocol/conformance` {version}, and of its preview \
          {next}.\n`cargo xtask conformance` writes this file.\n"
@@ -229,7 +229,7 @@ fn document([version, next]: [&str; 2], [all, later, own, logins]: [&[Outcome]; 
         ("`aiw mcp login` and `aiw mcp call` as the client, scenarios of logins", logins),
     ] {
         let _ = write!(text, "\n## {title}\n\n| scenario | passed | failed |\n|---|---|---|\n");
-        for Outcome { name, passed, failed } in outcomes {
+        for ScenarioOutcome { name, passed, failed } in outcomes {
             let _ = writeln!(text, "| `{name}` | {passed} | {failed} |");
         }
     }

@@ -30,12 +30,12 @@ const STREAMS: usize = 5;
 const FEW: usize = 5_000;
 
 /// An upstream of both APIs, which sends what was prepared.
-struct Upstream {
+struct FakeUpstream {
     address: SocketAddr,
-    prepared: Arc<Prepared>,
+    prepared: Arc<PreparedAnswers>,
 }
 
-struct Prepared {
+struct PreparedAnswers {
     chat: Vec<u8>,
     /// As `chat`, but shorter: one of the peers needs minutes otherwise.
     few: Vec<u8>,
@@ -45,7 +45,7 @@ struct Prepared {
     asked: Mutex<Vec<u8>>,
 }
 
-impl Upstream {
+impl FakeUpstream {
     fn start() -> Result<Self> {
         let mut chat = String::new();
         let mut messages = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"up-model\",\"content\":[],\"usage\":{\"input_tokens\":1,\"output_tokens\":1}}}\n\nevent: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n".to_owned();
@@ -68,7 +68,7 @@ impl Upstream {
         let short = format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"hello\"}}}}]}}\n\n{end}")
             .into_bytes();
         let (chat, few, messages) = (chat.into_bytes(), few.into_bytes(), messages.into_bytes());
-        let prepared = Arc::new(Prepared { chat, few, messages, short, asked: Mutex::default() });
+        let prepared = Arc::new(PreparedAnswers { chat, few, messages, short, asked: Mutex::default() });
         let shared = prepared.clone();
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
@@ -83,7 +83,7 @@ impl Upstream {
 }
 
 /// Answers the requests of a connection. One that says `wait` gets its first word only, for as long as it stays.
-fn serve(stream: TcpStream, prepared: &Prepared) -> Option<()> {
+fn serve(stream: TcpStream, prepared: &PreparedAnswers) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut stream = stream;
@@ -196,13 +196,13 @@ impl BenchClient {
     }
 }
 
-struct Gateway {
+struct GatewayProcess {
     process: Child,
     address: SocketAddr,
     token: String,
 }
 
-impl Gateway {
+impl GatewayProcess {
     fn start(env: &Environment, aiw: &std::path::Path, provider: &str) -> Result<Self> {
         let mut process =
             env.program(aiw).args(["gateway", "serve", "-p", provider, "--json"]).stdout(Stdio::piped()).spawn()?;
@@ -224,7 +224,7 @@ impl Gateway {
     }
 }
 
-impl Drop for Gateway {
+impl Drop for GatewayProcess {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -424,7 +424,7 @@ fn ask_once(host: SocketAddr, token: &str, body: &str) -> Result<(u16, String, S
 }
 
 /// Returns which cases are kept.
-fn kept(upstream: &Upstream, host: SocketAddr, token: &str) -> Vec<bool> {
+fn kept(upstream: &FakeUpstream, host: SocketAddr, token: &str) -> Vec<bool> {
     let is_kept = |case: &Case| {
         let schema = json!({"type": "object", "properties": {"a": {"type": "integer"}}});
         let tools = json!([
@@ -580,7 +580,7 @@ fn pieces(client: &mut BenchClient, path: &str, body: &str, end: &str) -> Result
 /// Prints a table. Returns whether all limits are kept.
 pub fn bench(aiw: Option<PathBuf>) -> Result<bool> {
     let aiw = binary(aiw)?;
-    let upstream = Upstream::start()?;
+    let upstream = FakeUpstream::start()?;
     let mut env = Environment::cold();
     env.set("THE_KEY", "sk-bench");
     for (name, api, url) in [
@@ -597,11 +597,11 @@ pub fn bench(aiw: Option<PathBuf>) -> Result<bool> {
     let mut starts = Vec::new();
     for _ in 0..5 {
         let begun = Instant::now();
-        drop(Gateway::start(&env, &aiw, "chat")?);
+        drop(GatewayProcess::start(&env, &aiw, "chat")?);
         starts.push(begun.elapsed());
     }
     let start = median(starts);
-    let (chat, messages) = (Gateway::start(&env, &aiw, "chat")?, Gateway::start(&env, &aiw, "messages")?);
+    let (chat, messages) = (GatewayProcess::start(&env, &aiw, "chat")?, GatewayProcess::start(&env, &aiw, "messages")?);
     let idle = chat.megabytes();
     let body = |says: &str| {
         json!({"model": "up-model", "max_tokens": 99, "stream": true, "messages": [{"role": "user", "content": says}]})
@@ -659,7 +659,7 @@ pub fn bench(aiw: Option<PathBuf>) -> Result<bool> {
 }
 
 /// Prints a table of aiw and its peers. A case that aiw loses is an error.
-fn beside(upstream: &Upstream, ours: &Gateway, alone: Duration) -> Result<()> {
+fn beside(upstream: &FakeUpstream, ours: &GatewayProcess, alone: Duration) -> Result<()> {
     let peers = Peer::all(upstream.address);
     let body = |says: &str| {
         json!({"model": "up-model", "max_tokens": 99, "stream": true, "messages": [{"role": "user", "content": says}]})

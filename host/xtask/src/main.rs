@@ -41,7 +41,7 @@ use clap::{Parser, Subcommand};
 /// The chores of this repository
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
-struct Arguments {
+struct ChoreArguments {
     #[command(subcommand)]
     chore: Chore,
 }
@@ -184,7 +184,7 @@ enum Measure {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse().chore) {
+    match run(ChoreArguments::parse().chore) {
         Ok(true) => ExitCode::SUCCESS,
         // The chore has already said what is wrong.
         Ok(false) => ExitCode::FAILURE,

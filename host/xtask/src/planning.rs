@@ -23,9 +23,9 @@ const MODEL: u64 = 100;
 
 /// A request, the steps of a perfect plan as `TOOL ARGUMENTS` a line, and what its result contains. `$F` is a directory, `$R` a
 /// repository.
-type Job = (&'static str, &'static str, &'static str);
+type PlanCase = (&'static str, &'static str, &'static str);
 
-const JOBS: [Job; 40] = [
+const JOBS: [PlanCase; 40] = [
     ("Read the text file notes.txt in $F", r#"files__read_text_file {"path":"$F/notes.txt"}"#, "milk"),
     ("List the files in the directory $F", r#"files__list_directory {"path":"$F"}"#, "notes.txt"),
     ("Search files that match **/*.md below $F", r#"files__search_files {"path":"$F","pattern":"**/*.md"}"#, "plan.md"),
@@ -167,7 +167,7 @@ pub fn bench(aiw: Option<PathBuf>) -> Result<bool> {
 
 /// Prints the figures. Returns whether all are within their limits.
 pub fn run(aiw: &Path) -> Result<bool> {
-    let Some(mut home) = Home::new(aiw)? else {
+    let Some(mut home) = PlanningHome::new(aiw)? else {
         println!("planned jobs were not measured: real servers are missing (`cargo xtask setup --tests`)");
         return Ok(true);
     };
@@ -199,7 +199,7 @@ pub fn run(aiw: &Path) -> Result<bool> {
     Ok(over <= 30.0)
 }
 
-struct Home {
+struct PlanningHome {
     aiw: PathBuf,
     env: Environment,
     files: PathBuf,
@@ -208,7 +208,7 @@ struct Home {
     reasons: BTreeMap<String, usize>,
 }
 
-impl Home {
+impl PlanningHome {
     fn new(aiw: &Path) -> Result<Option<Self>> {
         let servers = root().join("target/servers");
         let program = |name: &str| {

@@ -159,7 +159,7 @@ pub fn triple() -> Result<String> {
 }
 
 /// A guest as built by cargo.
-pub struct Guest {
+pub struct BuiltGuest {
     /// The name of the package.
     pub name: String,
     /// The path of its core module.
@@ -167,7 +167,7 @@ pub struct Guest {
 }
 
 /// Compiles the guests of a workspace to core modules.
-pub fn compile(workspace: &Path) -> Result<Vec<Guest>> {
+pub fn compile(workspace: &Path) -> Result<Vec<BuiltGuest>> {
     need(PLAIN)?;
     command::run(&mut command::guest_build(workspace, PLAIN))?;
     let metadata =
@@ -180,7 +180,7 @@ pub fn compile(workspace: &Path) -> Result<Vec<Guest>> {
         let guest =
             targets.into_iter().find(|t| t["crate_types"].as_array().is_some_and(|c| c.iter().any(|c| c == "cdylib")));
         if let (Some(name), Some(library)) = (package["name"].as_str(), guest.and_then(|t| t["name"].as_str())) {
-            guests.push(Guest { name: name.into(), module: output.join(library).with_extension("wasm") });
+            guests.push(BuiltGuest { name: name.into(), module: output.join(library).with_extension("wasm") });
         }
     }
     ensure!(!guests.is_empty(), "no guest in `{}`", workspace.display());

@@ -63,8 +63,8 @@ pub fn bench(aiw: Option<PathBuf>) -> Result<bool> {
 /// Prints one row for each figure: ours, its limit, and what the peers take. Returns whether all are within their
 /// limits.
 pub fn run(aiw: &Path) -> Result<bool> {
-    let mut all = vec![(Kind::Aiw, aiw.to_owned())];
-    for kind in [Kind::Pm2, Kind::Supervisor, Kind::Circus, Kind::Pitchfork] {
+    let mut all = vec![(Product::Aiw, aiw.to_owned())];
+    for kind in [Product::Pm2, Product::Supervisor, Product::Circus, Product::Pitchfork] {
         match kind.installed() {
             Some(program) => all.push((kind, program)),
             None => println!("{} is not installed here: `cargo xtask setup --peers` installs it", kind.name()),
@@ -74,7 +74,7 @@ pub fn run(aiw: &Path) -> Result<bool> {
     for (kind, program) in &all {
         match figures(*kind, program) {
             Ok(figures) => columns.push((kind.name(), figures)),
-            Err(e) if *kind != Kind::Aiw => println!("{} was not measured: {e:#}", kind.name()),
+            Err(e) if *kind != Product::Aiw => println!("{} was not measured: {e:#}", kind.name()),
             Err(e) => return Err(e.context("aiw was not measured")),
         }
     }
@@ -94,7 +94,9 @@ pub fn run(aiw: &Path) -> Result<bool> {
     println!();
     let mut good = true;
     for (at, (what, unit, limit)) in limits.into_iter().enumerate() {
-        let shown = |figures: &Figures| figures[at].map(|figure| if at == 5 { 100.0 * figure / plain } else { figure });
+        let shown = |figures: &SupervisorFigures| {
+            figures[at].map(|figure| if at == 5 { 100.0 * figure / plain } else { figure })
+        };
         let ours = shown(&columns[0].1).context("every figure of aiw is measured")?;
         // A negative limit is the least.
         let over = if limit < 0.0 { ours < -limit } else { ours > limit };
@@ -109,9 +111,9 @@ pub fn run(aiw: &Path) -> Result<bool> {
 }
 
 /// The figures of a supervisor, in the order of the rows.
-type Figures = [Option<f64>; 8];
+type SupervisorFigures = [Option<f64>; 8];
 
-fn figures(kind: Kind, program: &Path) -> Result<Figures> {
+fn figures(kind: Product, program: &Path) -> Result<SupervisorFigures> {
     let (start, noticed) = one(kind, program).context("a start")?;
     let restart = again(kind, program).context("a restart")?;
     let (memory, cpu) = idle(kind, program).context("idle processes")?;
@@ -122,7 +124,7 @@ fn figures(kind: Kind, program: &Path) -> Result<Figures> {
 
 /// A supervisor that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Product {
     Aiw,
     Pm2,
     Supervisor,
@@ -130,7 +132,7 @@ enum Kind {
     Pitchfork,
 }
 
-impl Kind {
+impl Product {
     fn name(self) -> &'static str {
         match self {
             Self::Aiw => "aiw",
@@ -157,17 +159,17 @@ impl Kind {
 }
 
 /// Programs under a supervisor of their own, in a directory of their own. Dropped, all of it ends.
-struct Machine {
-    kind: Kind,
+struct SupervisorRun {
+    kind: Product,
     program: PathBuf,
     dir: tempfile::TempDir,
     said: Receiver<(Instant, String)>,
 }
 
-impl Machine {
+impl SupervisorRun {
     /// Writes the programs, each a name and a script, with `SAYS` for the file that tells the bench what they say. With
     /// `again`, they are started again whenever they end; with `all`, they start with the supervisor.
-    fn new(kind: Kind, program: &Path, programs: &[(String, &str)], again: bool, all: bool) -> Result<Self> {
+    fn new(kind: Product, program: &Path, programs: &[(String, &str)], again: bool, all: bool) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let says = dir.path().join("says");
         command::run(Command::new("mkfifo").arg(&says))?;
@@ -200,7 +202,7 @@ impl Machine {
         let here = self.dir.path().display();
         let mut text = String::new();
         let file = match self.kind {
-            Kind::Aiw => {
+            Product::Aiw => {
                 for (name, script) in programs {
                     let restart = if again { "always" } else { "no" };
                     writeln!(text, "process \"{name}\" {{ command \"/bin/sh\" \"{script}\"; auto-start #{all}")?;
@@ -210,7 +212,7 @@ impl Machine {
                 fs::create_dir(self.path(".ichimi"))?;
                 ".ichimi/processes.kdl"
             }
-            Kind::Pm2 => {
+            Product::Pm2 => {
                 let app = |(name, script): &(&str, String)| {
                     json!({"name": name, "script": "/bin/sh", "args": [script], "interpreter": "none",
                         "autorestart": again, "restart_delay": 0})
@@ -218,7 +220,7 @@ impl Machine {
                 text = json!({"apps": programs.iter().map(app).collect::<Vec<_>>()}).to_string();
                 "apps.json"
             }
-            Kind::Supervisor => {
+            Product::Supervisor => {
                 writeln!(text, "[unix_http_server]\nfile={here}/s.sock\n[supervisord]\nlogfile={here}/log")?;
                 writeln!(text, "pidfile={here}/pid\nchildlogdir={here}\nminfds=1024\n[supervisorctl]")?;
                 writeln!(text, "serverurl=unix://{here}/s.sock\n[rpcinterface:supervisor]")?;
@@ -229,7 +231,7 @@ impl Machine {
                 }
                 "supervisord.conf"
             }
-            Kind::Circus => {
+            Product::Circus => {
                 writeln!(text, "[circus]\nendpoint=ipc://{here}/e\npubsub_endpoint=ipc://{here}/p\ncheck_delay=1")?;
                 for (name, script) in programs {
                     writeln!(text, "[watcher:{name}]\ncmd=/bin/sh {script}\nautostart={all}\nrespawn={again}")?;
@@ -238,7 +240,7 @@ impl Machine {
                 }
                 "circus.ini"
             }
-            Kind::Pitchfork => {
+            Product::Pitchfork => {
                 for (name, script) in programs {
                     writeln!(text, "[daemons.{name}]\nrun = \"exec /bin/sh {script}\"\nready_delay = 0")?;
                     if again {
@@ -251,10 +253,10 @@ impl Machine {
         fs::write(self.path(file), text)?;
         // A daemon that programs are given to later.
         match self.kind {
-            Kind::Supervisor if !all => self.quiet(&mut self.daemon()),
-            Kind::Circus if !all => self.quiet(&mut self.daemon()),
-            Kind::Pm2 => self.quiet(&mut self.command(&["ping"])),
-            Kind::Pitchfork => self.quiet(&mut self.command(&["supervisor", "start"])),
+            Product::Supervisor if !all => self.quiet(&mut self.daemon()),
+            Product::Circus if !all => self.quiet(&mut self.daemon()),
+            Product::Pm2 => self.quiet(&mut self.command(&["ping"])),
+            Product::Pitchfork => self.quiet(&mut self.command(&["supervisor", "start"])),
             _ => Ok(()),
         }
     }
@@ -262,7 +264,7 @@ impl Machine {
     /// The daemon of those that have one beside their client.
     fn daemon(&self) -> Command {
         match self.kind {
-            Kind::Supervisor => {
+            Product::Supervisor => {
                 let mut command = self.of(&self.program.with_file_name("supervisord"));
                 command.arg("-c").arg(self.path("supervisord.conf"));
                 command
@@ -291,8 +293,8 @@ impl Machine {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.of(&self.program);
         match self.kind {
-            Kind::Supervisor => command.arg("-c").arg(self.path("supervisord.conf")),
-            Kind::Circus => command.arg("--endpoint").arg(format!("ipc://{}/e", self.dir.path().display())),
+            Product::Supervisor => command.arg("-c").arg(self.path("supervisord.conf")),
+            Product::Circus => command.arg("--endpoint").arg(format!("ipc://{}/e", self.dir.path().display())),
             _ => &mut command,
         };
         command.args(arguments);
@@ -309,17 +311,17 @@ impl Machine {
     /// Starts all programs.
     fn up(&self) -> Result<()> {
         match self.kind {
-            Kind::Aiw => self.quiet(&mut self.command(&["up", "--detach", "--yes"])),
-            Kind::Pm2 => self.quiet(&mut self.command(&["start", "apps.json"])),
-            Kind::Supervisor | Kind::Circus => self.quiet(&mut self.daemon()),
-            Kind::Pitchfork => self.quiet(&mut self.command(&["start", "--all"])),
+            Product::Aiw => self.quiet(&mut self.command(&["up", "--detach", "--yes"])),
+            Product::Pm2 => self.quiet(&mut self.command(&["start", "apps.json"])),
+            Product::Supervisor | Product::Circus => self.quiet(&mut self.daemon()),
+            Product::Pitchfork => self.quiet(&mut self.command(&["start", "--all"])),
         }
     }
 
     fn start(&self, name: &str) -> Command {
         match self.kind {
-            Kind::Aiw => self.command(&["process", "start", "--yes", name]),
-            Kind::Pm2 => self.command(&["start", "apps.json", "--only", name]),
+            Product::Aiw => self.command(&["process", "start", "--yes", name]),
+            Product::Pm2 => self.command(&["start", "apps.json", "--only", name]),
             _ => self.command(&["start", name]),
         }
     }
@@ -330,10 +332,10 @@ impl Machine {
 
     fn list(&self) -> Command {
         match self.kind {
-            Kind::Aiw => self.command(&["ps"]),
-            Kind::Pm2 => self.command(&["jlist"]),
-            Kind::Supervisor | Kind::Circus => self.command(&["status"]),
-            Kind::Pitchfork => self.command(&["list"]),
+            Product::Aiw => self.command(&["ps"]),
+            Product::Pm2 => self.command(&["jlist"]),
+            Product::Supervisor | Product::Circus => self.command(&["status"]),
+            Product::Pitchfork => self.command(&["list"]),
         }
     }
 
@@ -345,13 +347,13 @@ impl Machine {
     /// Where an end shows first, if that is a file.
     fn noted(&self) -> Option<PathBuf> {
         match self.kind {
-            Kind::Aiw => {
+            Product::Aiw => {
                 let all = fs::read_dir(self.path("processes")).ok()?.flatten();
                 all.map(|entry| entry.path().join("process.json")).find(|path| path.is_file())
             }
-            Kind::Pm2 => Some(self.path("pm2.log")),
-            Kind::Supervisor => Some(self.path("log")),
-            Kind::Circus | Kind::Pitchfork => None,
+            Product::Pm2 => Some(self.path("pm2.log")),
+            Product::Supervisor => Some(self.path("log")),
+            Product::Circus | Product::Pitchfork => None,
         }
     }
 
@@ -375,22 +377,22 @@ impl Machine {
     }
 }
 
-impl Drop for Machine {
+impl Drop for SupervisorRun {
     fn drop(&mut self) {
         let last: &[&str] = match self.kind {
-            Kind::Aiw => &["down"],
-            Kind::Pm2 => &["kill"],
-            Kind::Supervisor => &["shutdown"],
-            Kind::Circus => &["quit"],
-            Kind::Pitchfork => &["supervisor", "stop"],
+            Product::Aiw => &["down"],
+            Product::Pm2 => &["kill"],
+            Product::Supervisor => &["shutdown"],
+            Product::Circus => &["quit"],
+            Product::Pitchfork => &["supervisor", "stop"],
         };
         let _ = self.command(last).status();
     }
 }
 
 /// Measures a start over a plain spawn, and how soon the end of a process is noticed.
-fn one(kind: Kind, program: &Path) -> Result<(f64, Option<f64>)> {
-    let machine = Machine::new(kind, program, &[("web".into(), STAYS)], false, false)?;
+fn one(kind: Product, program: &Path) -> Result<(f64, Option<f64>)> {
+    let machine = SupervisorRun::new(kind, program, &[("web".into(), STAYS)], false, false)?;
     let (mut starts, mut plain, mut ends) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..RUNS {
         let begun = Instant::now();
@@ -407,7 +409,7 @@ fn one(kind: Kind, program: &Path) -> Result<(f64, Option<f64>)> {
             let is_noted = |before: &[u8]| {
                 let now = fs::read(&noted).unwrap_or_default();
                 let ended = br#""state":"ended""#;
-                if kind == Kind::Aiw { now.windows(ended.len()).any(|part| part == ended) } else { now != before }
+                if kind == Product::Aiw { now.windows(ended.len()).any(|part| part == ended) } else { now != before }
             };
             std::thread::sleep(Duration::from_millis(200));
             let before = fs::read(&noted)?;
@@ -431,8 +433,8 @@ fn kill(pid: &str) -> Result<()> {
 }
 
 /// Measures a restart after its pause.
-fn again(kind: Kind, program: &Path) -> Result<f64> {
-    let machine = Machine::new(kind, program, &[("web".into(), STAYS)], true, false)?;
+fn again(kind: Product, program: &Path) -> Result<f64> {
+    let machine = SupervisorRun::new(kind, program, &[("web".into(), STAYS)], true, false)?;
     machine.quiet(&mut machine.start("web"))?;
     let mut samples = Vec::new();
     let (_, mut pid) = machine.said()?;
@@ -444,7 +446,7 @@ fn again(kind: Kind, program: &Path) -> Result<f64> {
         samples.push(running.saturating_duration_since(begun));
         pid = next;
     }
-    let pause = if kind == Kind::Aiw { millis(PAUSE) } else { 0.0 };
+    let pause = if kind == Product::Aiw { millis(PAUSE) } else { 0.0 };
     Ok(middle(samples) - pause)
 }
 
@@ -453,8 +455,8 @@ fn named(count: usize, script: &str) -> Vec<(String, &str)> {
 }
 
 /// The memory of the supervisors of idle processes, in MB, and the share of a processor that they take, in percent.
-fn idle(kind: Kind, program: &Path) -> Result<(f64, f64)> {
-    let machine = Machine::new(kind, program, &named(IDLE, STAYS), false, true)?;
+fn idle(kind: Product, program: &Path) -> Result<(f64, f64)> {
+    let machine = SupervisorRun::new(kind, program, &named(IDLE, STAYS), false, true)?;
     machine.up()?;
     (0..IDLE).try_for_each(|_| machine.said().map(drop))?;
     std::thread::sleep(Duration::from_secs(3));
@@ -477,11 +479,11 @@ fn speed(took: Duration) -> f64 {
 }
 
 /// How fast a program's output is taken, in MB a second.
-fn logged(kind: Kind, program: &Path) -> Result<f64> {
+fn logged(kind: Product, program: &Path) -> Result<f64> {
     let dir = tempfile::tempdir()?;
     let lines = lines(dir.path())?;
     let script = format!("echo begun > SAYS; cat '{}'; echo done > SAYS; exec sleep 100000", lines.display());
-    let machine = Machine::new(kind, program, &[("web".into(), &script)], false, false)?;
+    let machine = SupervisorRun::new(kind, program, &[("web".into(), &script)], false, false)?;
     machine.quiet(&mut machine.start("web"))?;
     let (begun, _) = machine.said()?;
     let (done, _) = machine.said()?;
@@ -509,8 +511,8 @@ fn of_three(measure: impl Fn() -> Result<f64>) -> Result<f64> {
 }
 
 /// Measures a list of many, in milliseconds, and their start, in seconds.
-fn many(kind: Kind, program: &Path) -> Result<(f64, f64)> {
-    let machine = Machine::new(kind, program, &named(MANY, STAYS), false, true)?;
+fn many(kind: Product, program: &Path) -> Result<(f64, f64)> {
+    let machine = SupervisorRun::new(kind, program, &named(MANY, STAYS), false, true)?;
     let begun = Instant::now();
     machine.up()?;
     let mut last = begun;
@@ -523,7 +525,7 @@ fn many(kind: Kind, program: &Path) -> Result<(f64, f64)> {
         let begun = Instant::now();
         let status = machine.list().status()?;
         samples.push(begun.elapsed());
-        ensure!(status.success() || kind != Kind::Aiw, "the list failed");
+        ensure!(status.success() || kind != Product::Aiw, "the list failed");
     }
     Ok((middle(samples), starts))
 }

@@ -39,7 +39,7 @@ pub fn bench(aiw: Option<PathBuf>, is_live: bool) -> Result<bool> {
 
 /// Asks the real registries, and plans every server that they return. Where none can be reached, that is said.
 fn live(aiw: &Path) -> Result<bool> {
-    let machine = Machine::bare(aiw)?;
+    let machine = RegistryHome::bare(aiw)?;
     let mut good = true;
     let mut reached = false;
     for query in ["filesystem", "postgres", "a weather forecast"] {
@@ -80,7 +80,7 @@ pub fn run(aiw: &Path) -> Result<bool> {
         println!("{what:<46} {measured:>9.1} {limit:>9.1} {unit}{}", if over { "  OVER" } else { "" });
     };
     // Rows are made when they are asked for: what this process holds counts as its children's memory, too.
-    let machine = Machine::new(aiw, SERVERS, made)?;
+    let machine = RegistryHome::new(aiw, SERVERS, made)?;
     let (took, pages) = machine.fill()?;
     let beside = took.saturating_sub(PAUSE * pages);
     row("registry: a copy of 50,000 servers, less pauses", beside.as_secs_f64(), 20.0, "s");
@@ -114,7 +114,7 @@ fn quality(aiw: &Path, rows: Vec<Value>) -> Result<bool> {
     }
     let names: Vec<String> = newest.keys().cloned().collect();
     let rows: Vec<Value> = newest.into_values().map(|row| listed(row["server"].clone())).collect();
-    let machine = Machine::new(aiw, rows.len(), move |at| rows[at].clone())?;
+    let machine = RegistryHome::new(aiw, rows.len(), move |at| rows[at].clone())?;
     machine.fill()?;
     let text = fs::read_to_string(root().join("host/registries/benches/requests.jsonl"))?;
     let requests: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
@@ -196,14 +196,14 @@ fn made(at: usize) -> Value {
 }
 
 /// A home that knows one registry, on loopback.
-struct Machine {
+struct RegistryHome {
     aiw: PathBuf,
     home: tempfile::TempDir,
     servers: usize,
     _server: Option<Server>,
 }
 
-impl Machine {
+impl RegistryHome {
     fn new(aiw: &Path, servers: usize, row: impl Fn(usize) -> Value + Send + Sync + 'static) -> Result<Self> {
         let server = Server::start(move |request| page(request, servers, &row));
         let machine = Self::bare(aiw)?;

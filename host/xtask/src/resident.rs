@@ -52,17 +52,17 @@ os.write(terminal, b"\x1d")
 "#;
 
 /// A row: the figure, its unit, and the most that it may be.
-pub type Row = (&'static str, f64, &'static str, f64);
+pub type ResidentRow = (&'static str, f64, &'static str, f64);
 
 /// A project of its own, in a home of its own.
-struct Project<'a> {
+struct MeasuredProject<'a> {
     aiw: &'a Path,
     dir: tempfile::TempDir,
     lines: Receiver<(Instant, String)>,
     reader: Child,
 }
 
-impl<'a> Project<'a> {
+impl<'a> MeasuredProject<'a> {
     fn new(aiw: &'a Path) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         fs::create_dir(dir.path().join(".ichimi"))?;
@@ -108,7 +108,7 @@ impl<'a> Project<'a> {
     }
 }
 
-impl Drop for Project<'_> {
+impl Drop for MeasuredProject<'_> {
     fn drop(&mut self) {
         let _ = self.run(&["down"]);
         let _ = self.reader.kill();
@@ -124,8 +124,8 @@ fn of(program: &Path, dir: &Path, arguments: &[&str]) -> Command {
 }
 
 /// Measures all of it.
-pub fn rows(aiw: &Path) -> Result<Vec<Row>> {
-    let project = Project::new(aiw)?;
+pub fn rows(aiw: &Path) -> Result<Vec<ResidentRow>> {
+    let project = MeasuredProject::new(aiw)?;
     project.run(&["up", "-d", "--yes"])?;
     project.shown("started")?;
     // The resident has to listen before it is measured.

@@ -55,9 +55,9 @@ pub fn run(aiw: &Path) -> Result<bool> {
     Ok(good)
 }
 
-type Row = (&'static str, f64, f64, &'static str);
+type ScreenRow = (&'static str, f64, f64, &'static str);
 
-fn measure(aiw: &Path, env: &Environment, path: &OsStr) -> Result<Vec<Row>> {
+fn measure(aiw: &Path, env: &Environment, path: &OsStr) -> Result<Vec<ScreenRow>> {
     let mut first = Vec::new();
     for _ in 0..RUNS {
         let begun = Instant::now();

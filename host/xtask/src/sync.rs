@@ -55,7 +55,7 @@ print(" ".join(word for _, word in sorted(words, key=lambda pair: int(pair[0])))
 "#;
 
 /// A row: the figure, ours and the most that it may be, and those of restic and of git.
-struct Row {
+struct SyncRow {
     what: &'static str,
     ours: f64,
     unit: &'static str,
@@ -75,7 +75,7 @@ pub fn run(aiw: &Path) -> Result<bool> {
     rows.extend(large_store(aiw)?);
     println!("\n{:<54} {:>9} {:>9} {:<3} {:>10} {:>10}", "", "aiw", "limit", "", "restic", "git push");
     let mut good = true;
-    for Row { what, ours, unit, limit, peers } in rows {
+    for SyncRow { what, ours, unit, limit, peers } in rows {
         let over = limit.is_some_and(|limit| ours > limit);
         good &= !over;
         let shown =
@@ -88,12 +88,12 @@ pub fn run(aiw: &Path) -> Result<bool> {
 }
 
 /// A machine with Claude Code's directory.
-struct Machine<'a> {
+struct SyncMachine<'a> {
     aiw: &'a Path,
     env: Environment,
 }
 
-impl<'a> Machine<'a> {
+impl<'a> SyncMachine<'a> {
     fn new(aiw: &'a Path) -> Result<Self> {
         let env = Environment::cold();
         fs::create_dir_all(env.user().join(".claude"))?;
@@ -172,8 +172,8 @@ fn prose(seed: usize) -> String {
 }
 
 /// The push of many files to a new store in a folder, and the same with the peers.
-fn to_a_folder(aiw: &Path) -> Result<Row> {
-    let machine = Machine::new(aiw)?;
+fn to_a_folder(aiw: &Path) -> Result<SyncRow> {
+    let machine = SyncMachine::new(aiw)?;
     for file in 0..FILES {
         machine.write(&format!("skills/s{}/{file}.md", file % 30), prose(file).as_bytes())?;
     }
@@ -191,11 +191,11 @@ fn to_a_folder(aiw: &Path) -> Result<Row> {
     }
     let restic = (!restic.is_empty()).then(|| seconds(restic));
     let what = "sync: a push of 300 files (1 MB) to a new folder";
-    Ok(Row { what, ours: seconds(ours), unit: "s", limit: Some(0.5), peers: [restic, Some(seconds(plain))] })
+    Ok(SyncRow { what, ours: seconds(ours), unit: "s", limit: Some(0.5), peers: [restic, Some(seconds(plain))] })
 }
 
 /// Pushes the same files with restic, where it is installed: a new repository, and a backup.
-fn with_restic(machine: &Machine<'_>, round: usize) -> Result<Option<Duration>> {
+fn with_restic(machine: &SyncMachine<'_>, round: usize) -> Result<Option<Duration>> {
     let repository = machine.env.path(&format!("restic-{round}"));
     let restic = |arguments: &[&str]| {
         let mut command = machine.env.program(Path::new("restic"));
@@ -211,7 +211,7 @@ fn with_restic(machine: &Machine<'_>, round: usize) -> Result<Option<Duration>> 
 }
 
 /// Pushes the same files with git, without sealing anything: `git add`, `commit` and `push` to a bare repository.
-fn with_git(machine: &Machine<'_>, round: usize) -> Result<Duration> {
+fn with_git(machine: &SyncMachine<'_>, round: usize) -> Result<Duration> {
     let (bare, tree) = (machine.env.path(&format!("bare-{round}")), machine.env.path(&format!("tree-{round}")));
     fs::create_dir(&bare)?;
     git(&bare, &["init", "-q", "--bare"]);
@@ -226,13 +226,13 @@ fn with_git(machine: &Machine<'_>, round: usize) -> Result<Duration> {
 }
 
 /// The pushes of large files to Google. The slowest counts.
-fn to_google(aiw: &Path) -> Result<Row> {
+fn to_google(aiw: &Path) -> Result<SyncRow> {
     let google = LoopbackGoogle::start();
     google.but(|_, _| {
         std::thread::sleep(PAUSE);
         None
     });
-    let machine = Machine::new(aiw)?;
+    let machine = SyncMachine::new(aiw)?;
     machine.env.settings(&google.settings());
     machine.with(&["secret", "set", "sync-google-client"], LoopbackGoogle::CLIENT_SECRET)?;
     machine.run(&["sync", "login", "gdrive:"])?;
@@ -251,19 +251,19 @@ fn to_google(aiw: &Path) -> Result<Row> {
     ensure!(sent > 5 << 20, "only {sent} bytes were pushed");
     let ours = samples.iter().max().context("a push")?.as_secs_f64();
     let what = "sync: a push of 5 MB to Drive, 100 ms a request";
-    Ok(Row { what, ours, unit: "s", limit: Some(5.0), peers: [None; 2] })
+    Ok(SyncRow { what, ours, unit: "s", limit: Some(5.0), peers: [None; 2] })
 }
 
 /// Measures commands that ask no far end, and some that have nothing to do with a store.
-fn looks(aiw: &Path) -> Result<Vec<Row>> {
-    let machine = Machine::new(aiw)?;
+fn looks(aiw: &Path) -> Result<Vec<SyncRow>> {
+    let machine = SyncMachine::new(aiw)?;
     for file in 0..FILES {
         machine.write(&format!("skills/s{}/{file}.md", file % 30), prose(file).as_bytes())?;
     }
     let takes = |arguments: &[&str]| -> Result<f64> {
         Ok(middle((0..SHORT_RUNS).map(|_| Ok(machine.run(arguments)?.1)).collect::<Result<_>>()?))
     };
-    let row = |what, ours, limit| Row { what, ours, unit: "ms", limit, peers: [None; 2] };
+    let row = |what, ours, limit| SyncRow { what, ours, unit: "ms", limit, peers: [None; 2] };
     let mut rows = vec![
         row("`aiw --version`", takes(&["--version"])?, None),
         row("`aiw status`, without a store", takes(&["status"])?, None),
@@ -280,12 +280,12 @@ fn looks(aiw: &Path) -> Result<Vec<Row>> {
 
 /// Measures what a machine takes to list a store of many snapshots, and to plan a pull: first when it has read nothing of it, then
 /// again.
-fn large_store(aiw: &Path) -> Result<[Row; 2]> {
+fn large_store(aiw: &Path) -> Result<[SyncRow; 2]> {
     let far = tempfile::tempdir()?;
     let far_end = far.path().to_str().context("a path in UTF-8")?;
     let mut words = String::new();
     for number in 0..MACHINES {
-        let machine = Machine::new(aiw)?;
+        let machine = SyncMachine::new(aiw)?;
         match number {
             0 => machine.run(&["sync", "init", far_end])?,
             _ => machine.with(&["sync", "join", far_end], &words)?,
@@ -300,7 +300,7 @@ fn large_store(aiw: &Path) -> Result<[Row; 2]> {
             machine.run(&["sync", "push"])?;
         }
     }
-    let machine = Machine::new(aiw)?;
+    let machine = SyncMachine::new(aiw)?;
     machine.with(&["sync", "join", far_end], &words)?;
     let mut both = [0.0; 2];
     for took in &mut both {
@@ -311,7 +311,7 @@ fn large_store(aiw: &Path) -> Result<[Row; 2]> {
         let count = listed["snapshots"].as_array().map_or(0, Vec::len);
         ensure!(count == MACHINES * SNAPSHOTS, "{count} snapshots are listed");
     }
-    let row = |what, ours| Row { what, ours, unit: "s", limit: Some(2.0), peers: [None; 2] };
+    let row = |what, ours| SyncRow { what, ours, unit: "s", limit: Some(2.0), peers: [None; 2] };
     Ok([
         row("sync: 300 snapshots, listed and planned", both[0]),
         row("sync: 300 snapshots, listed and planned again", both[1]),

@@ -8,7 +8,7 @@ use aiw_extensions::World;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::{Kind, Lang};
+use crate::cli::{ComponentKind, Lang};
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -82,16 +82,18 @@ const SDK: [(&str, &str); 12] = files!("sdk/" <- "sdk/rust/":
 const TAKEN: &str = "Account Api Auth Box Error Family Input Intent MarketSource Option Package Preset Provider \
                      ProviderInfo Registration RegistryInfo RegistrySource Result Row Server Snapshot SourceInfo String Target Vec";
 
-pub fn run(name: &ExtensionId, kind: Kind, lang: Lang, output: &Output) -> Result<(), Failure> {
+pub fn run(name: &ExtensionId, kind: ComponentKind, lang: Lang, output: &Output) -> Result<(), Failure> {
     let (world, suffix, template): (_, _, &[(&str, &str)]) = match (kind, lang) {
-        (Kind::MarketSource, Lang::Rust) => (World::MarketSource, "Source", in_rust!("market-source", "market-source")),
-        (Kind::Provider, Lang::Rust) => (World::Provider, "Provider", in_rust!("provider", "market-source")),
-        (Kind::RegistrySource, Lang::Rust) => {
+        (ComponentKind::MarketSource, Lang::Rust) => {
+            (World::MarketSource, "Source", in_rust!("market-source", "market-source"))
+        }
+        (ComponentKind::Provider, Lang::Rust) => (World::Provider, "Provider", in_rust!("provider", "market-source")),
+        (ComponentKind::RegistrySource, Lang::Rust) => {
             (World::RegistrySource, "Registry", in_rust!("registry-source", "registry-source"))
         }
-        (Kind::MarketSource, Lang::Js) => (World::MarketSource, "", in_javascript!("market-source")),
-        (Kind::Provider, Lang::Js) => (World::Provider, "", in_javascript!("provider")),
-        (Kind::RegistrySource, Lang::Js) => (World::RegistrySource, "", in_javascript!("registry-source")),
+        (ComponentKind::MarketSource, Lang::Js) => (World::MarketSource, "", in_javascript!("market-source")),
+        (ComponentKind::Provider, Lang::Js) => (World::Provider, "", in_javascript!("provider")),
+        (ComponentKind::RegistrySource, Lang::Js) => (World::RegistrySource, "", in_javascript!("registry-source")),
     };
     let (sdk, wit) = if matches!(lang, Lang::Rust) { (&SDK[..], "sdk/") } else { (&[][..], "") };
     let root = Path::new(name.as_str());

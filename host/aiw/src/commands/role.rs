@@ -111,7 +111,7 @@ fn edit(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> 
             .with_hint(format!("`aiw role new {name} --from FILE --force` replaces it without one")));
     }
     let editor = Editor::find()?;
-    let copy = Copy::new(name, &old)?;
+    let copy = EditorCopy::new(name, &old)?;
     let ended = editor.open(&copy.path)?;
     let new = copy.read();
     if !ended.success() {
@@ -136,12 +136,12 @@ fn edit(roles: &Roles, name: &RoleName, output: &Output) -> Result<(), Failure> 
 }
 
 /// A copy for the editor, in a private directory.
-struct Copy {
+struct EditorCopy {
     dir: tempfile::TempDir,
     path: PathBuf,
 }
 
-impl Copy {
+impl EditorCopy {
     fn new(name: &RoleName, bytes: &[u8]) -> Result<Self, Failure> {
         let make = || {
             let private = fs::Permissions::from_mode(0o700);

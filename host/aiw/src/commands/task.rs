@@ -342,7 +342,7 @@ fn prune(tasks: &Tasks, args: &PruneArgs, output: &Output) -> Result<(), Failure
 }
 
 /// The tasks that are waited for, on a terminal, drawn over.
-struct Live {
+struct LiveTasks {
     /// How many lines the last frame has.
     drawn: usize,
     shown: bool,
@@ -352,7 +352,7 @@ struct Live {
     order: Vec<ProcessId>,
 }
 
-impl Live {
+impl LiveTasks {
     fn new(shown: bool) -> Self {
         Self { drawn: 0, shown, states: BTreeMap::new(), order: Vec::new() }
     }
@@ -432,7 +432,7 @@ pub fn wait(args: &WaitArgs, home: &Home, output: &Output) -> Result<(), Failure
         return Ok(());
     }
     let signals = Signals::listen();
-    let mut live = Live::new(std::io::stderr().is_terminal() && !output.is_json());
+    let mut live = LiveTasks::new(std::io::stderr().is_terminal() && !output.is_json());
     let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
     let mode = if args.any { WaitMode::Any } else { WaitMode::All };
     let waited = tasks.wait(&ids, mode, deadline, signals.came(), &mut |tasks| live.draw(tasks))?;
@@ -517,7 +517,7 @@ mod tests {
 
     #[test]
     fn more_tasks_than_rows_are_counted_and_those_that_change_are_shown() {
-        let mut live = Live::new(true);
+        let mut live = LiveTasks::new(true);
         let mut tasks: Vec<Task> = (0..30).map(|number| task(number, State::Queued)).collect();
         assert_eq!(live.frame(&tasks, 8, 80).len(), 7);
         tasks[3].state = State::Running;

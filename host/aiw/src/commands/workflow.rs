@@ -52,12 +52,12 @@ pub struct ListedRuns {
 }
 
 /// Values that every command uses.
-struct Here {
+struct CommandValues {
     client: Arc<ClientSession>,
     workflows: Workflows,
 }
 
-impl Here {
+impl CommandValues {
     fn new(home: &Home, output: &Output) -> Result<Self, Failure> {
         let client = session(home, output)?;
         let workflows = Workflows::new(client.home().clone());
@@ -74,7 +74,7 @@ impl Here {
 }
 
 pub async fn run(command: WorkflowCommand, home: &Home, output: &Output) -> Result<(), Failure> {
-    let here = Here::new(home, output)?;
+    let here = CommandValues::new(home, output)?;
     match command {
         WorkflowCommand::List => list(&here, output),
         WorkflowCommand::Show { name } => show(&here, &name.parse()?, output),
@@ -90,7 +90,7 @@ pub async fn run(command: WorkflowCommand, home: &Home, output: &Output) -> Resu
     }
 }
 
-fn list(here: &Here, output: &Output) -> Result<(), Failure> {
+fn list(here: &CommandValues, output: &Output) -> Result<(), Failure> {
     let workflows = workflows::list(&here.client)?;
     let row = |workflow: &WorkflowSummary| {
         let about = workflow.description.clone().or_else(|| workflow.problem.as_ref().map(|p| format!("it {p}")));
@@ -104,7 +104,7 @@ fn list(here: &Here, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(here: &Here, name: &WorkflowName, output: &Output) -> Result<(), Failure> {
+fn show(here: &CommandValues, name: &WorkflowName, output: &Output) -> Result<(), Failure> {
     let workflow = here.workflows.get(name)?;
     let summary = workflows::summary(&here.workflows, &workflow, &ScriptTools::of(here.pool()))?;
     workflow.text.lines().for_each(|line| output.line(line));
@@ -115,7 +115,7 @@ fn show(here: &Here, name: &WorkflowName, output: &Output) -> Result<(), Failure
     Ok(())
 }
 
-async fn new(here: &Here, args: NewWorkflowArgs, output: &Output) -> Result<(), Failure> {
+async fn new(here: &CommandValues, args: NewWorkflowArgs, output: &Output) -> Result<(), Failure> {
     let name: WorkflowName = args.name.parse()?;
     let tools = fresh(here.pool(), &args.tools, output).await;
     let used = args.tools.iter().map(|tool| tools.named(tool)).collect::<Result<Vec<&Offered>, _>>()?;
@@ -152,7 +152,7 @@ async fn new(here: &Here, args: NewWorkflowArgs, output: &Output) -> Result<(), 
     Ok(())
 }
 
-async fn save(here: &Here, args: SaveWorkflowArgs, output: &Output) -> Result<(), Failure> {
+async fn save(here: &CommandValues, args: SaveWorkflowArgs, output: &Output) -> Result<(), Failure> {
     let name: WorkflowName = args.name.parse()?;
     let bytes = given(&args.from, MOST_BYTES)?;
     if bytes.len() as u64 > MOST_BYTES {
@@ -187,7 +187,7 @@ async fn save(here: &Here, args: SaveWorkflowArgs, output: &Output) -> Result<()
     Ok(())
 }
 
-async fn execute(here: &Here, args: RunWorkflowArgs, is_test: bool, output: &Output) -> Result<(), Failure> {
+async fn execute(here: &CommandValues, args: RunWorkflowArgs, is_test: bool, output: &Output) -> Result<(), Failure> {
     let RunWorkflowArgs { name, input, trace_arguments } = args;
     let request = WorkflowRequest { name: name.parse()?, input, keep_arguments: trace_arguments, is_test };
     let ended = workflows::run_named(&here.client, request, output).await?;
@@ -218,14 +218,14 @@ fn pretty(result: &RawValue) -> String {
     }
 }
 
-async fn approve(here: &Here, name: &WorkflowName, yes: bool, output: &Output) -> Result<(), Failure> {
+async fn approve(here: &CommandValues, name: &WorkflowName, yes: bool, output: &Output) -> Result<(), Failure> {
     let workflow = workflows::approve_named(&here.client, name, &Person::new(output, yes), output).await?;
     output.line(format!("Approved `{name}`: it is the tool `{}` of the toolset `workflows`", tool_name(name)));
     output.answer(ShownWorkflow { workflow, text: None });
     Ok(())
 }
 
-fn runs(here: &Here, args: &RunsArgs, output: &Output) -> Result<(), Failure> {
+fn runs(here: &CommandValues, args: &RunsArgs, output: &Output) -> Result<(), Failure> {
     let records = RunRecords::new(here.client.home().clone());
     if let Some(id) = &args.run {
         let run = records.get(id).ok_or_else(|| {

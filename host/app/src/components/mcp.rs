@@ -11,10 +11,10 @@ use async_trait::async_trait;
 use serde_json::{Map, Value};
 
 use super::refusal::{gone, refused};
-use crate::reach::Reach;
+use crate::reach::ComponentClient;
 
 /// The servers and tools that the component's client may use. None is started before a component calls it.
-pub(crate) struct SessionMcp(pub(crate) Weak<dyn Reach>);
+pub(crate) struct SessionMcp(pub(crate) Weak<dyn ComponentClient>);
 
 fn error(e: PoolError) -> RefusedCall {
     let refusal = match &e {

@@ -61,12 +61,12 @@ impl Embeddings for ComponentModel {
 }
 
 /// Collections that are open, by whose they are.
-type Opened = BTreeMap<Collection, Arc<FileVectors>>;
+type OpenCollections = BTreeMap<Collection, Arc<FileVectors>>;
 
 /// The collections in the home.
 pub(super) struct ComponentVectors {
     home: Home,
-    opened: Arc<Mutex<Opened>>,
+    opened: Arc<Mutex<OpenCollections>>,
 }
 
 fn error(e: StoreError) -> RefusedCall {

@@ -14,10 +14,10 @@ use tokio::runtime::Handle;
 
 use super::refusal::{gone, refused, unavailable};
 use crate::AppError;
-use crate::reach::Reach;
+use crate::reach::ComponentClient;
 
 /// The tasks of the session of the component's client.
-pub(crate) struct SessionTasks(pub(crate) Weak<dyn Reach>);
+pub(crate) struct SessionTasks(pub(crate) Weak<dyn ComponentClient>);
 
 fn error(e: aiw_tasks::TaskError) -> RefusedCall {
     match &e {
@@ -35,7 +35,7 @@ fn not_started(e: &AppError) -> RefusedCall {
 }
 
 impl SessionTasks {
-    fn client(&self) -> Result<Arc<dyn Reach>, RefusedCall> {
+    fn client(&self) -> Result<Arc<dyn ComponentClient>, RefusedCall> {
         self.0.upgrade().ok_or_else(gone)
     }
 

@@ -23,7 +23,7 @@ const ALL: Duration = Duration::from_secs(3 * SLACK);
 const AT_ONCE: usize = 4;
 
 /// A check of one part.
-pub(super) struct Check {
+pub(super) struct PartCheck {
     /// The part.
     pub name: &'static str,
     /// The command that does the same work, and takes as long as it needs.
@@ -33,7 +33,7 @@ pub(super) struct Check {
 }
 
 /// A check that has begun.
-struct Begun {
+struct BegunCheck {
     at: usize,
     since: Instant,
     answer: Receiver<Option<CheckedPart>>,
@@ -48,11 +48,11 @@ fn hangs(key: &(PathBuf, &'static str)) -> bool {
 }
 
 /// Does all checks, and returns what each found, in their order.
-pub(super) fn check_all(home: &Path, checks: Vec<Check>) -> Vec<CheckedPart> {
+pub(super) fn check_all(home: &Path, checks: Vec<PartCheck>) -> Vec<CheckedPart> {
     check_within(home, checks, LONGEST, ALL)
 }
 
-fn check_within(home: &Path, checks: Vec<Check>, longest: Duration, all: Duration) -> Vec<CheckedPart> {
+fn check_within(home: &Path, checks: Vec<PartCheck>, longest: Duration, all: Duration) -> Vec<CheckedPart> {
     let about: Vec<(&'static str, &'static str)> = checks.iter().map(|check| (check.name, check.by_hand)).collect();
     let late = |at: usize, what: String| {
         let (name, by_hand) = about[at];
@@ -61,7 +61,7 @@ fn check_within(home: &Path, checks: Vec<Check>, longest: Duration, all: Duratio
     };
     let mut found: Vec<Option<CheckedPart>> = about.iter().map(|_| None).collect();
     let (began, mut waiting) = (Instant::now(), checks.into_iter().enumerate());
-    let mut running: Vec<Begun> = Vec::new();
+    let mut running: Vec<BegunCheck> = Vec::new();
     loop {
         while running.len() < AT_ONCE
             && let Some((at, check)) = waiting.next()
@@ -104,7 +104,7 @@ fn check_within(home: &Path, checks: Vec<Check>, longest: Duration, all: Duratio
 }
 
 /// Begins a check on a thread of its own, which nobody waits for when it hangs.
-fn begin(at: usize, check: Check, key: (PathBuf, &'static str)) -> std::io::Result<Begun> {
+fn begin(at: usize, check: PartCheck, key: (PathBuf, &'static str)) -> std::io::Result<BegunCheck> {
     let (say, answer) = channel();
     let work = move || {
         let part = (check.work)();
@@ -114,18 +114,18 @@ fn begin(at: usize, check: Check, key: (PathBuf, &'static str)) -> std::io::Resu
         }
     };
     std::thread::Builder::new().name(format!("check {}", check.name)).spawn(work)?;
-    Ok(Begun { at, since: Instant::now(), answer })
+    Ok(BegunCheck { at, since: Instant::now(), answer })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(name: &'static str, work: impl FnOnce() -> Option<CheckedPart> + Send + 'static) -> Check {
-        Check { name, by_hand: "aiw status", work: Box::new(work) }
+    fn check(name: &'static str, work: impl FnOnce() -> Option<CheckedPart> + Send + 'static) -> PartCheck {
+        PartCheck { name, by_hand: "aiw status", work: Box::new(work) }
     }
 
-    fn well(name: &'static str) -> Check {
+    fn well(name: &'static str) -> PartCheck {
         check(name, move || Some(CheckedPart { name, summary: "well".into(), problems: Vec::new() }))
     }
 

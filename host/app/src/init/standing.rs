@@ -5,14 +5,14 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 /// A person who has agreed to one plan, which was shown, and to nothing else; or one who only looks at it.
-pub(super) enum Standing {
+pub(super) enum PlanConsent {
     /// Notes the plan, and does not agree yet.
     Looks(Mutex<Option<Plan>>),
     /// Agrees to the plan of this digest.
     Agreed(String),
 }
 
-impl Standing {
+impl PlanConsent {
     pub fn looks() -> Self {
         Self::Looks(Mutex::default())
     }
@@ -27,7 +27,7 @@ impl Standing {
 }
 
 #[async_trait]
-impl Ask for Standing {
+impl Ask for PlanConsent {
     fn can_ask(&self, _: &[Question]) -> bool {
         true
     }

@@ -7,7 +7,7 @@ use aiw_setup::{HookScope, SetupClient};
 use aiw_vectors::EmbeddingModels;
 
 use super::lacking::{InitPart, LackingPart, first_cli, names, setup_command};
-use super::standing::Standing;
+use super::standing::PlanConsent;
 use crate::models::{DEFAULT_MODEL, RUNTIME};
 use crate::setup::{SetupRequest, change_hooks, hooks, places, set_up};
 use crate::{AppError, ClientSession, models, secrets, sync};
@@ -38,8 +38,8 @@ pub(super) enum InitWork {
     /// The key of a provider that is there.
     Key(ProviderName, SecretName, Secret),
     /// Clients, and the plan that was shown.
-    Clients(SetupRequest, Standing),
-    Hooks(Standing),
+    Clients(SetupRequest, PlanConsent),
+    Hooks(PlanConsent),
     Model,
     /// A far end.
     Sync(String),
@@ -167,7 +167,7 @@ async fn clients(
     }
     let ids = clients.iter().map(|client| client.id.to_owned()).collect();
     let setup = SetupRequest { clients: ids, read_only: request.read_only.clone(), ..SetupRequest::default() };
-    let looks = Standing::looks();
+    let looks = PlanConsent::looks();
     let planned = set_up(home, &places(home)?, &setup, &looks, &aiw_core::Unasked).await;
     let Some(plan) = planned_by(looks, planned.and_then(|(_, first)| first.map_or(Ok(()), |e| Err(e.into()))))? else {
         return Ok(None);
@@ -177,7 +177,7 @@ async fn clients(
         part: InitPart::Clients,
         undo: format!("{again} --undo"),
         again,
-        work: InitWork::Clients(setup, Standing::Agreed(plan.digest())),
+        work: InitWork::Clients(setup, PlanConsent::Agreed(plan.digest())),
         about: plan.about,
         effects: plan.effects,
     }))
@@ -188,14 +188,14 @@ async fn history_hooks(home: &Home, ask: &dyn Ask) -> Result<Option<InitStep>, A
     if !wants(question, ask).await? {
         return Ok(None);
     }
-    let (looks, scope) = (Standing::looks(), HookScope::User);
+    let (looks, scope) = (PlanConsent::looks(), HookScope::User);
     let planned = change_hooks(home, &hooks(home)?, &scope, false, false, &looks, &aiw_core::Unasked).await;
     let Some(plan) = planned_by(looks, planned.map(drop))? else { return Ok(None) };
     Ok(Some(InitStep {
         part: InitPart::Hooks,
         again: "aiw history hooks install".into(),
         undo: "aiw history hooks uninstall".into(),
-        work: InitWork::Hooks(Standing::Agreed(plan.digest())),
+        work: InitWork::Hooks(PlanConsent::Agreed(plan.digest())),
         about: headed("Hooks of the history", plan.about),
         effects: plan.effects,
     }))
@@ -245,7 +245,7 @@ async fn far_end(client: &ClientSession, ask: &dyn Ask, sink: &dyn Sink) -> Resu
 }
 
 /// Returns the plan that a verb asked about; `None` if it has nothing to do.
-fn planned_by(looks: Standing, ended: Result<(), AppError>) -> Result<Option<Plan>, AppError> {
+fn planned_by(looks: PlanConsent, ended: Result<(), AppError>) -> Result<Option<Plan>, AppError> {
     match (looks.plan(), ended) {
         (Some(plan), _) => Ok(Some(plan)),
         (None, ended) => ended.map(|()| None),

@@ -148,9 +148,9 @@ fn shown(item: &Value) -> String {
 }
 
 /// Arguments by name, each as it is written: a number keeps all of its digits.
-struct Written(Vec<(String, Box<RawValue>)>);
+struct WrittenArguments(Vec<(String, Box<RawValue>)>);
 
-impl Serialize for Written {
+impl Serialize for WrittenArguments {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
@@ -168,7 +168,7 @@ pub fn arguments(given: &[String], schema: &Value) -> Result<Arguments, Argument
         let written: Box<RawValue> = serde_json::from_str(json)?;
         return Arguments::written(&written).ok_or(ArgumentError::Deep);
     }
-    let mut arguments = Written(Vec::new());
+    let mut arguments = WrittenArguments(Vec::new());
     for pair in given {
         let (name, value) = pair.split_once('=').ok_or_else(|| ArgumentError::Word(pair.clone()))?;
         let value = match schema["properties"][name]["type"].as_str() {

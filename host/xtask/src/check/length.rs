@@ -1,6 +1,6 @@
 //! Checks that a long function or file has its reason beside it.
 
-use super::tree::{File, is_product, until_tests};
+use super::tree::{NamedText, is_product, until_tests};
 
 /// How many lines a function may have without a reason, with its first and its last one.
 const FUNCTION: usize = 80;
@@ -12,7 +12,7 @@ const FILE: usize = 600;
 const REASON: &str = "Long: ";
 
 /// Returns the violations.
-pub fn check(all: &[File]) -> Vec<String> {
+pub fn check(all: &[NamedText]) -> Vec<String> {
     all.iter().filter(|(name, _)| is_product(name)).flat_map(|(name, text)| problems(name, text)).collect()
 }
 

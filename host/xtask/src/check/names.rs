@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::tree::{File, is_product, until_tests};
+use super::tree::{NamedText, is_product, until_tests};
 
 /// Names that two rooms have, and why.
 const SHARED: [(&str, &str); 1] =
     [("Provider", "the user's account, and a component of the kind `provider`, which the contract names so")];
 
 /// Returns the violations.
-pub fn check(all: &[File]) -> Vec<String> {
+pub fn check(all: &[NamedText]) -> Vec<String> {
     let mut rooms: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (file, text) in all {
         for name in types(file, text) {

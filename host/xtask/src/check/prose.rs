@@ -1,6 +1,6 @@
 //! Checks how comments begin, and two turns of phrase that make riddles of sentences.
 
-use super::tree::File;
+use super::tree::NamedText;
 
 /// Words that no line of a doc comment begins with: it opens with the noun or the verb that the item is.
 const OPENERS: [&str; 6] = ["What", "Who", "Those", "The same", "Whether or not", "Nothing"];
@@ -9,7 +9,7 @@ const OPENERS: [&str; 6] = ["What", "Who", "Those", "The same", "Whether or not"
 const RIDDLES: [&str; 2] = ["is none", "is no "];
 
 /// Returns the violations.
-pub fn check(all: &[File]) -> Vec<String> {
+pub fn check(all: &[NamedText]) -> Vec<String> {
     let rooms =
         all.iter().filter(|(name, _)| name.starts_with("host/") && name.contains("/src/") && name.ends_with(".rs"));
     // This file has them as examples.

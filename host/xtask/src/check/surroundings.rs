@@ -1,7 +1,7 @@
 //! Checks that only a view asks its own process for variables, for the directory and for arguments: what is below works for
 //! the client that it is given, and there may be several.
 
-use super::tree::{File, until_tests};
+use super::tree::{NamedText, until_tests};
 
 /// The files that may, and why.
 const MAY: [(&str, &str); 21] = [
@@ -36,7 +36,7 @@ const ROOMS: [(&str, &str); 3] = [
 ];
 
 /// Returns the violations.
-pub fn check(all: &[File]) -> Vec<String> {
+pub fn check(all: &[NamedText]) -> Vec<String> {
     let product = all.iter().filter(|(name, _)| name.starts_with("host/") && name.contains("/src/"));
     let asked = product.flat_map(|(name, text)| found(name, text).into_iter().map(move |line| (name, line)));
     let mut violations: Vec<String> = asked

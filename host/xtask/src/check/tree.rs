@@ -84,7 +84,7 @@ pub(super) fn until_tests(text: &str) -> &str {
 }
 
 /// The name of a file of the repository, and its text.
-pub(super) type File = (String, String);
+pub(super) type NamedText = (String, String);
 
 /// Whether a file is code of a room that is part of the product, not of its tests.
 pub(super) fn is_product(name: &str) -> bool {
@@ -93,7 +93,7 @@ pub(super) fn is_product(name: &str) -> bool {
 }
 
 /// Returns the files of the repository that are text.
-pub(super) fn files() -> Result<Vec<File>> {
+pub(super) fn files() -> Result<Vec<NamedText>> {
     let mut git = Command::new("git");
     git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root());
     let listed = command::output(&mut git)?;
@@ -103,7 +103,7 @@ pub(super) fn files() -> Result<Vec<File>> {
 }
 
 /// Returns the violations.
-pub fn check(all: &[File]) -> Vec<String> {
+pub fn check(all: &[NamedText]) -> Vec<String> {
     let mut problems = Vec::new();
     for (name, text) in all {
         for (number, line) in text.lines().enumerate() {

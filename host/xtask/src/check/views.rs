@@ -1,11 +1,11 @@
 //! Checks that views have no flows of their own: a view turns arguments into a request, and draws the answer of a verb.
 
-use super::tree::{File, until_tests};
+use super::tree::{NamedText, until_tests};
 
 const VIEWS: [&str; 3] = ["host/aiw/src/", "host/offer/src/", "host/tui/src/"];
 
 /// Returns the violations.
-pub fn check(all: &[File]) -> Vec<String> {
+pub fn check(all: &[NamedText]) -> Vec<String> {
     let views = all.iter().filter(|(name, _)| VIEWS.iter().any(|view| name.starts_with(view)));
     views
         .flat_map(|(name, text)| flows(name, text).into_iter().map(move |(line, what)| format!("{name}:{line} {what}")))

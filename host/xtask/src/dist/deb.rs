@@ -4,10 +4,10 @@ use anyhow::Result;
 
 use super::documents::Documents;
 use super::table::{ABOUT, DistTarget, GLIBC, VERSION};
-use super::tree::{Bytes, FileTree, fill, gzip, xz};
+use super::tree::{FileBytes, FileTree, fill, gzip, xz};
 
 /// The package for a target. Everything that it installs is below `/usr`, and nothing runs when it is installed.
-pub fn package(target: &DistTarget, binary: &Bytes, documents: &Documents, time: u64) -> Result<Vec<u8>> {
+pub fn package(target: &DistTarget, binary: &FileBytes, documents: &Documents, time: u64) -> Result<Vec<u8>> {
     let program = ABOUT.program;
     let mut data = FileTree::default();
     data.add_program(format!("usr/bin/{program}"), binary.clone());

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::table::{ABOUT, DistTarget, System, VERSION};
 use super::tools;
-use super::tree::{Bytes, FileTree, gzip, write};
+use super::tree::{FileBytes, FileTree, gzip, write};
 use crate::command::{self, root};
 use crate::plugins::PLAIN;
 
@@ -26,7 +26,7 @@ const SHELLS: [(&str, &str); 4] =
     [("bash", "aiw.bash"), ("zsh", "_aiw"), ("fish", "aiw.fish"), ("powershell", "aiw.ps1")];
 
 /// Reads a file of the repository.
-pub fn file(name: &str) -> Result<Bytes> {
+pub fn file(name: &str) -> Result<FileBytes> {
     Ok(std::fs::read(root().join(name)).with_context(|| format!("cannot read `{name}`"))?.into())
 }
 
@@ -36,7 +36,7 @@ pub struct Completion {
     pub shell: &'static str,
     file: &'static str,
     /// The script.
-    pub script: Bytes,
+    pub script: FileBytes,
 }
 
 impl Completion {
@@ -54,17 +54,17 @@ impl Completion {
 /// Files that go beside the binary.
 pub struct Documents {
     /// The text of the MIT licence.
-    pub mit: Bytes,
+    pub mit: FileBytes,
     /// The text of the Apache licence.
-    pub apache: Bytes,
+    pub apache: FileBytes,
     /// The licences of everything in the binary.
-    pub licences: Bytes,
+    pub licences: FileBytes,
     /// The contents of the binary.
-    pub sbom: Bytes,
+    pub sbom: FileBytes,
     /// The README.
-    pub readme: Bytes,
+    pub readme: FileBytes,
     /// The manual pages by name.
-    pub manual: Vec<(String, Bytes)>,
+    pub manual: Vec<(String, FileBytes)>,
     /// The completions.
     pub completions: Vec<Completion>,
 }
@@ -88,7 +88,7 @@ impl Documents {
         manual.sort();
         ensure!(!manual.is_empty(), "`aiw __man` wrote no pages");
         let completion = |(shell, file)| {
-            let script: Bytes = run(&["completions", shell])?.into_bytes().into();
+            let script: FileBytes = run(&["completions", shell])?.into_bytes().into();
             Ok(Completion { shell, file, script })
         };
         let contents = Contents::of(target)?;

@@ -25,7 +25,7 @@ use clap::Args;
 use self::documents::Documents;
 use self::table::{ABOUT, DistTarget, System, TARGETS, VERSION};
 pub use self::tools::linker;
-use self::tree::{Bytes, FileTree, gzip, write, xz};
+use self::tree::{FileBytes, FileTree, gzip, write, xz};
 use crate::command::{self, root};
 use crate::{plugins, tour};
 
@@ -107,7 +107,7 @@ fn make(target: &DistTarget, dist: &Path, time: u64) -> Result<()> {
     println!("== {} {VERSION} for {}", ABOUT.program, target.triple);
     let scripts = std::fs::read(plugins::scripts_for(target.triple)?)?;
     let path = binary::build(target)?;
-    let binary: Bytes = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?.into();
+    let binary: FileBytes = std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()))?.into();
     binary::check(target, &binary, &scripts)?;
     let documents = Documents::make(target, &runs_here(target, path)?, time)?;
     let mut tree = documents.tree()?;

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::documents::{self, Documents};
 use super::table::{ABOUT, DistTarget, GLIBC, System, VERSION};
-use super::tree::{Bytes, FileTree, fill, gzip};
+use super::tree::{FileBytes, FileTree, fill, gzip};
 
 /// The package with the binary for a target.
-pub fn of_target(target: &DistTarget, binary: &Bytes, documents: &Documents, time: u64) -> Result<Vec<u8>> {
+pub fn of_target(target: &DistTarget, binary: &FileBytes, documents: &Documents, time: u64) -> Result<Vec<u8>> {
     let mut about = about(&target.npm_name(), &format!("The binary of {} for {}", ABOUT.program, target.triple));
     about["os"] = json!([target.npm_os()]);
     about["cpu"] = json!([target.npm_cpu]);

@@ -12,20 +12,20 @@ use lzma_rust2::{XzOptions, XzWriter};
 use zip::write::SimpleFileOptions;
 
 /// Bytes that several packages have.
-pub type Bytes = Arc<[u8]>;
+pub type FileBytes = Arc<[u8]>;
 
 /// Files by their paths, each with its mode.
 #[derive(Clone, Default)]
-pub struct FileTree(BTreeMap<String, (u32, Bytes)>);
+pub struct FileTree(BTreeMap<String, (u32, FileBytes)>);
 
 impl FileTree {
     /// Adds a file that anybody may read.
-    pub fn add(&mut self, path: impl Into<String>, bytes: impl Into<Bytes>) {
+    pub fn add(&mut self, path: impl Into<String>, bytes: impl Into<FileBytes>) {
         self.0.insert(path.into(), (0o644, bytes.into()));
     }
 
     /// Adds a file that anybody may run.
-    pub fn add_program(&mut self, path: impl Into<String>, bytes: impl Into<Bytes>) {
+    pub fn add_program(&mut self, path: impl Into<String>, bytes: impl Into<FileBytes>) {
         self.0.insert(path.into(), (0o755, bytes.into()));
     }
 
@@ -36,7 +36,7 @@ impl FileTree {
     }
 
     /// Each file with its mode, by path.
-    pub fn files(&self) -> impl Iterator<Item = (&str, u32, &Bytes)> {
+    pub fn files(&self) -> impl Iterator<Item = (&str, u32, &FileBytes)> {
         self.0.iter().map(|(path, (mode, bytes))| (path.as_str(), *mode, bytes))
     }
 

@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 
 use super::documents::{self, Documents};
 use super::table::{ABOUT, DistTarget, System, VERSION};
-use super::tree::{Bytes, FileTree, fill};
+use super::tree::{FileBytes, FileTree, fill};
 
 /// The package for a target.
-pub fn package(target: &DistTarget, binary: &Bytes, documents: &Documents, time: u64) -> Result<Vec<u8>> {
+pub fn package(target: &DistTarget, binary: &FileBytes, documents: &Documents, time: u64) -> Result<Vec<u8>> {
     let name = ABOUT.crate_name.replace('-', "_");
     let (info, scripts) = (format!("{name}-{VERSION}.dist-info"), format!("{name}-{VERSION}.data/scripts"));
     let mut tree = FileTree::default();

@@ -61,7 +61,7 @@ pub async fn serve(
     let _stop = stop.clone().drop_guard();
     let server = HttpServer::new(make, HttpLimits::default(), stop.clone());
     let route = HttpRoute::new(PATH, [Method::POST, Method::GET, Method::DELETE]).with_media_type("application/json");
-    let token = Arc::new(Token { home, seen: Mutex::default() });
+    let token = Arc::new(ServeToken { home, seen: Mutex::default() });
     let (current, watched) = (token.clone(), server.clone());
     let rules = Rules::new([route])
         .with_token(move || current.current())
@@ -90,7 +90,7 @@ pub async fn serve(
 const SENT: Duration = Duration::from_millis(200);
 
 /// Closes the streams that were opened with a token once that token is replaced.
-async fn cut_when_replaced(token: &Token, server: &HttpServer) {
+async fn cut_when_replaced(token: &ServeToken, server: &HttpServer) {
     let mut before = token.current();
     loop {
         tokio::time::sleep(REPLACED).await;
@@ -103,13 +103,13 @@ async fn cut_when_replaced(token: &Token, server: &HttpServer) {
 }
 
 /// The token, which can be replaced at any time.
-struct Token {
+struct ServeToken {
     home: Home,
-    seen: Mutex<Option<Seen>>,
+    seen: Mutex<Option<SeenToken>>,
 }
 
 /// The token as it was seen.
-struct Seen {
+struct SeenToken {
     at: Instant,
     stamp: Stamp,
     token: Option<Secret>,
@@ -124,7 +124,7 @@ const REPLACED: Duration = Duration::from_secs(1);
 /// A file's inode, its time of change, and its length: one of them changes with the file.
 type Stamp = (u64, i64, i64, u64);
 
-impl Token {
+impl ServeToken {
     /// The token as it is now. It is read only if its file has changed: every session that watches the directory would
     /// wake for each look into it.
     fn current(&self) -> Option<Secret> {
@@ -142,7 +142,7 @@ impl Token {
             Some(known) if known.stamp == stamp => known.token,
             _ => self.home.mcp_token().ok().flatten(),
         };
-        *seen = Some(Seen { at: now, stamp, token: token.clone() });
+        *seen = Some(SeenToken { at: now, stamp, token: token.clone() });
         token
     }
 }

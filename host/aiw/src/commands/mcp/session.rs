@@ -93,7 +93,7 @@ impl ListedServer {
 
 /// The arguments of a server in a client's entry.
 #[derive(Parser)]
-struct Served {
+struct ServedArguments {
     #[command(flatten)]
     args: McpServeArgs,
 }
@@ -108,7 +108,7 @@ pub async fn session(id: &str, home: &Home, output: &Output) -> Result<(), Failu
         output.note(format!("note: aiw is not registered in {}: `aiw setup {id}` does it", place.name));
     }
     let words = std::iter::once("serve".to_owned()).chain(entry.iter().flatten().cloned());
-    let served = Served::try_parse_from(words).map_err(|_| {
+    let served = ServedArguments::try_parse_from(words).map_err(|_| {
         let failure = Failure::new(
             ErrorKind::Config,
             format!("the entry of aiw in {} has options that it does not have", place.name),

@@ -62,7 +62,7 @@ pub fn attach(args: &AttachArgs, home: &Home, output: &Output) -> Result<(), Fai
         None => ", which takes no input",
     };
     let said = format!("attached to `{}`{what}: {} leaves it running", args.id, args.detach_key);
-    let left = Arc::new(Left::default());
+    let left = Arc::new(UserLeft::default());
     // Signals first: one that came later would leave the terminal as it is set here.
     hear(connection.clone().filter(|_| size.is_some()), left.clone()).map_err(|e| failed(&e))?;
     let modes = Modes::set(size.is_some(), args.detach_key).map_err(|e| failed(&e))?;
@@ -99,13 +99,13 @@ fn failed(error: &io::Error) -> Failure {
 
 /// Whether the user has left, and by which signal.
 #[derive(Debug, Default)]
-struct Left {
+struct UserLeft {
     how: AtomicI32,
     /// The modes of the terminal before, once it was changed.
     modes: OnceLock<Termios>,
 }
 
-impl Left {
+impl UserLeft {
     /// The user typed the key.
     const BY_KEY: i32 = -1;
 
@@ -172,7 +172,7 @@ fn tell_size(connection: &Attachment) {
 }
 
 /// Handles signals: another size is told, and all others leave.
-fn hear(connection: Option<Arc<Attachment>>, left: Arc<Left>) -> io::Result<()> {
+fn hear(connection: Option<Arc<Attachment>>, left: Arc<UserLeft>) -> io::Result<()> {
     let mut signals = Signals::new([SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGQUIT])?;
     thread::spawn(move || {
         for signal in signals.forever() {
@@ -180,7 +180,7 @@ fn hear(connection: Option<Arc<Attachment>>, left: Arc<Left>) -> io::Result<()> 
                 (SIGWINCH, Some(connection)) => tell_size(connection),
                 (SIGWINCH, None) => {}
                 // Where lines are read, the terminal makes these of keys.
-                (SIGQUIT | SIGINT, None) => left.leave(Left::BY_KEY),
+                (SIGQUIT | SIGINT, None) => left.leave(UserLeft::BY_KEY),
                 (signal, _) => left.leave(signal),
             }
         }
@@ -189,7 +189,7 @@ fn hear(connection: Option<Arc<Attachment>>, left: Arc<Left>) -> io::Result<()> 
 }
 
 /// Reads what is typed, until the key that leaves. A process that doesn't read must not keep that key from being seen.
-fn listen(connection: Option<Arc<Attachment>>, key: Option<DetachKey>, left: Arc<Left>) {
+fn listen(connection: Option<Arc<Attachment>>, key: Option<DetachKey>, left: Arc<UserLeft>) {
     let typed = connection.map(|connection| {
         let (typed, receiver) = sync_channel::<Vec<u8>>(TYPED);
         thread::spawn(move || receiver.iter().take_while(|bytes| connection.write(bytes).is_ok()).count());
@@ -199,7 +199,7 @@ fn listen(connection: Option<Arc<Attachment>>, key: Option<DetachKey>, left: Arc
         let mut buffer = [0; 4096];
         loop {
             let bytes = match io::stdin().read(&mut buffer) {
-                Ok(0) => return left.leave(Left::BY_KEY),
+                Ok(0) => return left.leave(UserLeft::BY_KEY),
                 Ok(length) => &buffer[..length],
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => return left.leave(SIGHUP),
@@ -207,7 +207,7 @@ fn listen(connection: Option<Arc<Attachment>>, key: Option<DetachKey>, left: Arc
             let end = key.and_then(|key| key.find(bytes));
             pass(typed.as_ref(), &bytes[..end.unwrap_or(bytes.len())]);
             if end.is_some() {
-                return left.leave(Left::BY_KEY);
+                return left.leave(UserLeft::BY_KEY);
             }
         }
     });
@@ -227,7 +227,7 @@ fn show(
     manager: &Manager,
     id: &str,
     mut written: aiw_processes::Follow,
-    left: &Left,
+    left: &UserLeft,
     mut print: impl FnMut(&mut io::StdoutLock<'_>, &[LogEntry]) -> io::Result<()>,
 ) -> Result<(), Failure> {
     let mut print = |entries: &[LogEntry]| {
@@ -250,7 +250,7 @@ fn show(
     Ok(())
 }
 
-fn show_log(manager: &Manager, id: &str, written: aiw_processes::Follow, left: &Left) -> Result<(), Failure> {
+fn show_log(manager: &Manager, id: &str, written: aiw_processes::Follow, left: &UserLeft) -> Result<(), Failure> {
     let is_coloured = output::color_on(&io::stdout());
     show(manager, id, written, left, |stdout, entries| {
         entries.iter().try_for_each(|entry| stdout.write_all(shown(entry, is_coloured).as_bytes()))
@@ -263,7 +263,7 @@ fn show_terminal(
     mut written: aiw_processes::Follow,
     size: Terminal,
     said: &str,
-    left: &Left,
+    left: &UserLeft,
 ) -> Result<(), Failure> {
     // What is there already is drawn as the last screen of it.
     let before = written.next(Duration::ZERO).map_err(aiw_processes::ProcessError::from)?;

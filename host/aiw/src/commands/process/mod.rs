@@ -112,8 +112,8 @@ fn table(processes: &[ProcessSummary], args: &PsArgs, output: &Output) {
     if processes.is_empty() {
         return;
     }
-    type Column = (&'static str, bool, fn(&ProcessSummary) -> String);
-    let all: [Column; 13] = [
+    type PsColumn = (&'static str, bool, fn(&ProcessSummary) -> String);
+    let all: [PsColumn; 13] = [
         ("ID", true, |process| process.id.clone()),
         ("STATE", true, |process| process.state.to_string()),
         ("PID", true, |process| or_dash(process.pid.map(|pid| pid.to_string()))),
@@ -144,7 +144,7 @@ fn table(processes: &[ProcessSummary], args: &PsArgs, output: &Output) {
         }),
         ("WHY", true, ProcessSummary::why),
     ];
-    let columns: Vec<Column> = all.into_iter().filter(|(_, is_shown, _)| *is_shown).collect();
+    let columns: Vec<PsColumn> = all.into_iter().filter(|(_, is_shown, _)| *is_shown).collect();
     let headers: Vec<&str> = columns.iter().map(|(header, ..)| *header).collect();
     let row = |process: &ProcessSummary| columns.iter().map(|(.., cell)| cell(process)).collect();
     let rows: Vec<Vec<String>> = processes.iter().map(row).collect();

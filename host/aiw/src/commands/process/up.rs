@@ -79,7 +79,7 @@ pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), Failure> {
 }
 
 /// A process that is shown.
-struct Shown {
+struct ShownProcess {
     id: String,
     /// Whether this command has started it, and stops it at its end.
     is_ours: bool,
@@ -96,7 +96,7 @@ struct View<'a> {
     is_coloured: bool,
     logs: ProcessLogs,
     /// In the order of the logs.
-    shown: Vec<Shown>,
+    shown: Vec<ShownProcess>,
     /// The processes that start at their times.
     scheduled: Vec<String>,
     /// When the command began, in milliseconds since 1970.
@@ -120,7 +120,7 @@ impl View<'_> {
             let since = status.record.as_ref().map_or(0, |record| record.started);
             let log = log.follow(FollowFrom::Since(since)).map_err(ProcessError::from)?;
             self.logs.push(status.id.clone(), log);
-            self.shown.push(Shown { id: status.id.clone(), is_ours: *is_new, has_ended: false });
+            self.shown.push(ShownProcess { id: status.id.clone(), is_ours: *is_new, has_ended: false });
         }
         Ok(())
     }
@@ -245,7 +245,7 @@ impl View<'_> {
     /// Returns the result once all processes have ended.
     fn ended(&self) -> Result<(), Failure> {
         let mut failed = Vec::new();
-        for Shown { id, .. } in &self.shown {
+        for ShownProcess { id, .. } in &self.shown {
             let status = self.manager.get(id)?;
             if status.state == RunState::Failed {
                 failed.push(format!("`{id}` ({})", status.reason().unwrap_or_else(|| "failed".into())));
