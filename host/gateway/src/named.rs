@@ -3,12 +3,11 @@
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use aiw_core::{GatewayName, Secret};
-use aiw_home::{Home, Mode, hold, is_held, read_capped, read_dir, remove_file, replace};
+use aiw_home::{FileStamp, Home, Mode, hold, is_held, read_capped, read_dir, remove_file, replace};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -189,9 +188,6 @@ impl NamedGateways {
     }
 }
 
-/// A file's inode, its time of change, and its length: one of them changes with the file.
-type Stamp = (u64, i64, i64, u64);
-
 /// Where the token of a named gateway leads. Whether it is still good is looked at with each request.
 #[derive(Debug)]
 pub struct NamedRoute {
@@ -199,7 +195,7 @@ pub struct NamedRoute {
     name: GatewayName,
     route: Arc<GatewayRoute>,
     /// The token as it was read last.
-    seen: Mutex<Option<(Stamp, Secret)>>,
+    seen: Mutex<Option<(FileStamp, Secret)>>,
 }
 
 impl NamedRoute {
@@ -210,7 +206,7 @@ impl NamedRoute {
             *seen = None;
             return None;
         };
-        let stamp = (about.ino(), about.ctime(), about.ctime_nsec(), about.len());
+        let stamp = FileStamp::of(&about);
         if let Some((_, token)) = seen.as_ref().filter(|(known, _)| *known == stamp) {
             return Some(token.clone());
         }

@@ -18,6 +18,20 @@ pub enum Mode {
     Shared,
 }
 
+/// A file's inode, its time of change, and its length: one of them changes with the file.
+#[cfg(unix)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileStamp(u64, i64, i64, u64);
+
+#[cfg(unix)]
+impl FileStamp {
+    /// Returns the stamp in a file's metadata.
+    pub fn of(meta: &fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self(meta.ino(), meta.ctime(), meta.ctime_nsec(), meta.len())
+    }
+}
+
 /// New content of a file, on disk beside it and not yet in place.
 pub(crate) struct Staged {
     parent: Parent,

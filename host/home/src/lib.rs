@@ -60,6 +60,8 @@ pub use config_tree::ConfigTree;
 pub use document::Document;
 pub use documents::{KEPT_PATHS, KeptPath, Links, Travels};
 pub use error::{HomeError, edits, puts_aside, remedy_of_io};
+#[cfg(unix)]
+pub use files::FileStamp;
 pub use files::{
     Mode, check_own, check_writable, created, find_program, inherit_owner, is_program, make_private_dir, open_owned,
     open_plain, publish_dir, read_capped, remove_tree, replace, replace_with,

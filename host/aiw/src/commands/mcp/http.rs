@@ -1,12 +1,11 @@
 //! `aiw mcp serve --http`, `aiw mcp token`
 
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_core::Secret;
-use aiw_home::Home;
+use aiw_home::{FileStamp, Home};
 use aiw_listen::{HttpRoute, ListenError, ListenLimits, Listener, Method, Rules};
 use aiw_mcp::{HttpLimits, HttpServer, Offer};
 use parking_lot::Mutex;
@@ -111,7 +110,7 @@ struct ServeToken {
 /// The token as it was seen.
 struct SeenToken {
     at: Instant,
-    stamp: Stamp,
+    stamp: FileStamp,
     token: Option<Secret>,
 }
 
@@ -120,9 +119,6 @@ const FRESH: Duration = Duration::from_millis(10);
 
 /// How long a stream outlives the token that it was opened with, at most.
 const REPLACED: Duration = Duration::from_secs(1);
-
-/// A file's inode, its time of change, and its length: one of them changes with the file.
-type Stamp = (u64, i64, i64, u64);
 
 impl ServeToken {
     /// The token as it is now. It is read only if its file has changed: every session that watches the directory would
@@ -137,7 +133,7 @@ impl ServeToken {
             *seen = None;
             return None;
         };
-        let stamp = (about.ino(), about.ctime(), about.ctime_nsec(), about.len());
+        let stamp = FileStamp::of(&about);
         let token = match seen.take() {
             Some(known) if known.stamp == stamp => known.token,
             _ => self.home.mcp_token().ok().flatten(),
