@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aiw_app::{App as Application, BundledScripts, ClientSession};
+use aiw_app::{App, BundledScripts, ClientSession};
 use aiw_core::{CliKind, ProcessState};
 use aiw_home::{Home, now_millis};
 use aiw_tasks::{Task, TaskDescription};
@@ -14,7 +14,7 @@ use super::jobs::Reply;
 use super::state::{Screens, Tab};
 use crate::ground::Ground;
 use crate::page::{Detail, Listed};
-use crate::pages::{TaskPage, task_row};
+use crate::pages::{TasksPage, task_row};
 use crate::paint::{Fact, Theme};
 use crate::progress::ScreenProgress;
 use crate::screen::Screen;
@@ -33,11 +33,11 @@ impl ScreenFrame {
         const NO_SCRIPTS: BundledScripts = BundledScripts { component: &[], code: &[], sha256: "" };
         let progress = Arc::new(ScreenProgress::default());
         let home = Home::at("/nowhere/at/all");
-        let client = ClientSession::here(Application::open(home, &[], NO_SCRIPTS, progress.clone())).ok()?;
+        let client = ClientSession::here(App::open(home, &[], NO_SCRIPTS, progress.clone())).ok()?;
         let doctor = Arc::new(|_: &Home| aiw_app::doctor::Doctor { parts: Vec::new() });
         let ground = Arc::new(Ground::new(client, doctor, progress));
         let theme = Theme { color: true, ascii: false };
-        let app = Screens::new(ground, vec![Tab::page(Arc::new(TaskPage))], 0, theme, false);
+        let app = Screens::new(ground, vec![Tab::page(Arc::new(TasksPage))], 0, theme, false);
         let tasks = (0..count).filter_map(task).collect();
         let mut frame = Self { app, terminal: Terminal::new(TestBackend::new(width, height)).ok(), tasks };
         frame.refresh(0);

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use aiw_app::{App as Application, BundledScripts, ClientSession};
+use aiw_app::{App, BundledScripts, ClientSession};
 use aiw_home::Home;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use insta::assert_snapshot;
@@ -117,7 +117,7 @@ pub(crate) fn ground() -> Arc<Ground> {
     const NO_SCRIPTS: BundledScripts = BundledScripts { component: &[], code: &[], sha256: "" };
     let progress = Arc::new(ScreenProgress::default());
     let home = Home::at("/nowhere/at/all");
-    let client = ClientSession::here(Application::open(home, &[], NO_SCRIPTS, progress.clone())).unwrap();
+    let client = ClientSession::here(App::open(home, &[], NO_SCRIPTS, progress.clone())).unwrap();
     let doctor = Arc::new(|_: &Home| aiw_app::doctor::Doctor { parts: Vec::new() });
     Arc::new(Ground::new(client, doctor, progress))
 }

@@ -15,7 +15,7 @@ mod tests;
 
 use std::sync::Arc;
 
-pub(crate) use tasks::{TasksPage as TaskPage, row as task_row};
+pub(crate) use tasks::{TasksPage, row as task_row};
 
 use crate::app::Tab;
 use crate::page::{PLUGINS, PageAbout};
