@@ -79,8 +79,8 @@ pub use places::{
 pub use positions::{position_line, position_of, whole_length};
 pub use project::{Project, TrustedProject};
 pub use providers::{
-    EnvText, Migration, ModelFor, OWN, PoolMember, PoolOrder, Provider, ProviderPool, ProviderProblem, ProvidersFile,
-    SecretRef, base_url, check_header, new_provider_id, origin, providers_schema,
+    Migration, ModelFor, OWN, PoolMember, PoolOrder, Provider, ProviderPool, ProviderProblem, ProvidersFile, SecretRef,
+    TextOrSecret, base_url, check_header, new_provider_id, origin, providers_schema,
 };
 pub use registries::{InstalledServer, RegistryChoice, RegistryLock, RegistrySettings};
 pub use seal::SealKey;

@@ -51,10 +51,10 @@ impl TryFrom<Value> for SecretRef {
     type Error = String;
 
     fn try_from(value: Value) -> Result<Self, String> {
-        match EnvText::try_from(value)? {
-            EnvText::Secret(reference) => Ok(reference),
+        match TextOrSecret::try_from(value)? {
+            TextOrSecret::Secret(reference) => Ok(reference),
             // This is probably the secret itself, so don't repeat it.
-            EnvText::Literal(_) => Err("contains a secret instead of a reference to one: `{\"secret\": \"NAME\"}` or `\"${VARIABLE}\"`; `aiw secret set NAME` stores it".into()),
+            TextOrSecret::Literal(_) => Err("contains a secret instead of a reference to one: `{\"secret\": \"NAME\"}` or `\"${VARIABLE}\"`; `aiw secret set NAME` stores it".into()),
         }
     }
 }
@@ -62,14 +62,14 @@ impl TryFrom<Value> for SecretRef {
 /// A value of a variable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "Value")]
-pub enum EnvText {
+pub enum TextOrSecret {
     /// As it stands.
     Literal(String),
     /// To be looked up.
     Secret(SecretRef),
 }
 
-impl EnvText {
+impl TextOrSecret {
     /// Reads `${VARIABLE}` as a reference, and anything else as literal text.
     pub fn parse(text: &str) -> Self {
         let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
@@ -80,16 +80,16 @@ impl EnvText {
     }
 }
 
-impl From<EnvText> for Value {
-    fn from(text: EnvText) -> Self {
+impl From<TextOrSecret> for Value {
+    fn from(text: TextOrSecret) -> Self {
         match text {
-            EnvText::Literal(text) => text.into(),
-            EnvText::Secret(reference) => reference.into(),
+            TextOrSecret::Literal(text) => text.into(),
+            TextOrSecret::Secret(reference) => reference.into(),
         }
     }
 }
 
-impl TryFrom<Value> for EnvText {
+impl TryFrom<Value> for TextOrSecret {
     type Error = String;
 
     fn try_from(value: Value) -> Result<Self, String> {
@@ -249,12 +249,12 @@ pub struct Provider {
     pub scenario: Option<String>,
     /// Variables that the CLI gets in addition to those that aiw sets.
     #[serde(default, with = "entry::pairs")]
-    #[schemars(with = "BTreeMap<shapes::Variable, EnvText>")]
-    pub env: Vec<(EnvName, EnvText)>,
+    #[schemars(with = "BTreeMap<shapes::Variable, TextOrSecret>")]
+    pub env: Vec<(EnvName, TextOrSecret)>,
     /// Headers that its CLIs send with each request.
     #[serde(default, with = "entry::pairs")]
-    #[schemars(with = "BTreeMap<shapes::Header, EnvText>")]
-    pub headers: Vec<(HeaderName, EnvText)>,
+    #[schemars(with = "BTreeMap<shapes::Header, TextOrSecret>")]
+    pub headers: Vec<(HeaderName, TextOrSecret)>,
     /// The usual secret.
     pub token: Option<SecretRef>,
     /// Further secrets, for components that take several.
@@ -300,10 +300,10 @@ impl Provider {
 
     /// Everything that it refers to: its secrets, and what its variables and headers read.
     pub fn references(&self) -> impl Iterator<Item = &SecretRef> {
-        fn reference(text: &EnvText) -> Option<&SecretRef> {
+        fn reference(text: &TextOrSecret) -> Option<&SecretRef> {
             match text {
-                EnvText::Secret(reference) => Some(reference),
-                EnvText::Literal(_) => None,
+                TextOrSecret::Secret(reference) => Some(reference),
+                TextOrSecret::Literal(_) => None,
             }
         }
         let env = self.env.iter().filter_map(|(_, text)| reference(text));
@@ -365,12 +365,12 @@ fn urls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Family, S
 }
 
 /// Checks a header that a user adds to a provider's requests. The error is the end of a sentence.
-pub fn check_header(name: &HeaderName, value: &EnvText) -> Result<(), String> {
+pub fn check_header(name: &HeaderName, value: &TextOrSecret) -> Result<(), String> {
     if name.is_reserved() {
         return Err("is not yours to set: the AI CLI sends it itself".into());
     }
     match value {
-        EnvText::Literal(value) if !HeaderName::allows(value) => {
+        TextOrSecret::Literal(value) if !HeaderName::allows(value) => {
             Err("has a value that is not 1 to 4096 visible ASCII characters and blanks".into())
         }
         _ => Ok(()),
@@ -639,7 +639,7 @@ fn is_old(value: &Value) -> bool {
     let Some(providers) = value.get("providers").and_then(Value::as_object) else { return false };
     let is_sign = |provider: &Value| {
         let token = provider.get("token").and_then(Value::as_str);
-        token.is_some_and(|token| matches!(EnvText::parse(token), EnvText::Literal(_)))
+        token.is_some_and(|token| matches!(TextOrSecret::parse(token), TextOrSecret::Literal(_)))
             || provider.get("base_url").is_some()
             || provider.get("compatible_with").is_some()
     };
@@ -689,7 +689,7 @@ mod tests {
         let providers = home.providers().unwrap();
         let router = providers.get("router").unwrap().unwrap();
         assert_eq!(router.token, Some(SecretRef::Vault("router".parse().unwrap())));
-        assert_eq!(router.env[2].1, EnvText::Secret(SecretRef::Variable("E".parse().unwrap())));
+        assert_eq!(router.env[2].1, TextOrSecret::Secret(SecretRef::Variable("E".parse().unwrap())));
         assert_eq!(providers.problems().len(), 3);
         let error = providers.get("bad").unwrap_err().to_string();
         assert!(error.contains("aiw secret set") && !error.contains("canary"), "{error}");

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::documents::REGISTRY_LOCK_VERSION as VERSION;
-use crate::{Document, EnvText, Home, HomeError, SecretRef, read_capped, yaml};
+use crate::{Document, Home, HomeError, SecretRef, TextOrSecret, read_capped, yaml};
 
 /// The longest `registry.yaml`.
 const MAX_YAML: u64 = 64 << 10;
@@ -69,8 +69,8 @@ impl RegistrySettings {
             if priority.is_some_and(|priority| !(1..=1000).contains(&priority)) {
                 return Err(invalid(format!("has a priority of `{id}` that is not 1 to 1000")));
             }
-            let reference = |value: Value| match EnvText::try_from(value) {
-                Ok(EnvText::Secret(reference)) => Ok(reference),
+            let reference = |value: Value| match TextOrSecret::try_from(value) {
+                Ok(TextOrSecret::Secret(reference)) => Ok(reference),
                 // What is neither is probably the key itself, so it is not repeated.
                 _ => Err(invalid(format!(
                     "has a key of `{id}` that is not a reference: `${{VARIABLE}}`, or `{{secret: NAME}}` after `aiw secret set NAME`"

@@ -13,7 +13,7 @@ use aiw_core::{
     one_line,
 };
 use aiw_dialects::UPSTREAMS;
-use aiw_home::{CliFiles, EnvText, Home, PoolOrder, Provider, ProvidersFile, Settings, Turn, origin};
+use aiw_home::{CliFiles, Home, PoolOrder, Provider, ProvidersFile, Settings, TextOrSecret, Turn, origin};
 use aiw_providers::{
     ChosenProvider, ModelAccess, ProviderComponentError, ProviderError, Providers, account, is_unpinned, lacks_token,
     look_up, name_models, pin, secrets, withheld,
@@ -470,10 +470,16 @@ impl Launcher {
     }
 
     /// Returns the value of a header or a variable of the provider's. A secret is masked in what the task writes.
-    fn value(&self, provider: &Provider, name: &str, text: &EnvText, draft: &mut Draft) -> Result<String, LaunchError> {
+    fn value(
+        &self,
+        provider: &Provider,
+        name: &str,
+        text: &TextOrSecret,
+        draft: &mut Draft,
+    ) -> Result<String, LaunchError> {
         match text {
-            EnvText::Literal(text) => Ok(text.clone()),
-            EnvText::Secret(reference) => {
+            TextOrSecret::Literal(text) => Ok(text.clone()),
+            TextOrSecret::Secret(reference) => {
                 let secret = look_up(&self.home, provider, name, reference)?;
                 draft.secrets.push(secret.expose().into());
                 Ok(secret.expose().to_owned())

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use aiw_core::{Api, CliKind, EnvName, Family, HeaderName, SecretName};
-use aiw_home::{EnvText, ModelFor, Provider, origin};
+use aiw_home::{ModelFor, Provider, TextOrSecret, origin};
 
 use crate::account::unchecked_account;
 use crate::{KnownPreset, ProviderError};
@@ -32,7 +32,7 @@ pub struct ProviderChanges {
     /// Variables to remove.
     pub unset_env: Vec<EnvName>,
     /// Headers of its requests.
-    pub headers: Vec<(HeaderName, EnvText)>,
+    pub headers: Vec<(HeaderName, TextOrSecret)>,
     /// Headers to remove.
     pub unset_headers: Vec<HeaderName>,
     /// Where its token comes from.
@@ -104,7 +104,7 @@ pub(crate) fn leave_behind(provider: &mut Provider, changes: &ProviderChanges) -
     });
     provider.headers.retain(|(name, value)| {
         let stays =
-            matches!(value, EnvText::Literal(_)) || changes.headers.iter().any(|(given, _)| is_same(given, name));
+            matches!(value, TextOrSecret::Literal(_)) || changes.headers.iter().any(|(given, _)| is_same(given, name));
         if !stays {
             left.push(format!("header `{name}`"));
         }
@@ -118,7 +118,7 @@ pub(crate) fn leave_behind(provider: &mut Provider, changes: &ProviderChanges) -
         .env
         .iter()
         .filter(|(name, text)| {
-            matches!(text, EnvText::Secret(_)) && !changes.env.iter().any(|(given, _)| given == name)
+            matches!(text, TextOrSecret::Secret(_)) && !changes.env.iter().any(|(given, _)| given == name)
         })
         .map(|(name, _)| format!("`{name}`"))
         .collect();

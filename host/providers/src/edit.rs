@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aiw_core::provider::{Need, Preset};
 use aiw_core::{Ask, AskError, CliKind, EnvName, HeaderName, ProviderName, Secret, SecretName, Sink, one_line};
-use aiw_home::{EnvText, Lock, OWN, Provider, ProvidersFile, SecretRef, blocking, check_header};
+use aiw_home::{Lock, OWN, Provider, ProvidersFile, SecretRef, TextOrSecret, blocking, check_header};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -502,8 +502,8 @@ impl Providers {
             provider.scenario = Some(one_line(scenario, 1000)).filter(|text| !text.is_empty());
         }
         for (name, value) in &changes.env {
-            let value = EnvText::parse(value);
-            if matches!(&value, EnvText::Literal(text) if aiw_core::is_secret(name.as_str(), text)) {
+            let value = TextOrSecret::parse(value);
+            if matches!(&value, TextOrSecret::Literal(text) if aiw_core::is_secret(name.as_str(), text)) {
                 return Err(ProviderError::LooksSecret { name: name.clone() });
             }
             provider.env.retain(|(known, _)| known != name);
@@ -530,11 +530,11 @@ impl Providers {
         provider: &Provider,
         preset: &Preset,
         name: &HeaderName,
-        value: &EnvText,
+        value: &TextOrSecret,
     ) -> Result<(), ProviderError> {
         let bad = |problem: String| ProviderError::BadHeader { name: name.clone(), problem };
         check_header(name, value).map_err(bad)?;
-        if let EnvText::Literal(text) = value {
+        if let TextOrSecret::Literal(text) = value {
             if aiw_core::is_secret(name.as_str(), text) {
                 return Err(ProviderError::SecretHeader { name: name.clone() });
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use aiw_core::provider::{Need, Preset};
 use aiw_core::{CliKind, ExtensionId, Family, ProviderName};
-use aiw_home::{EnvText, Provider, ProvidersFile, SecretRef};
+use aiw_home::{Provider, ProvidersFile, SecretRef, TextOrSecret};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -175,11 +175,11 @@ impl Providers {
             let file = self.file()?;
             let provider = Self::get(&file, name)?;
             let known = self.preset_of(&provider).await?;
-            fn variable(name: &str, text: &EnvText) -> (String, ShownVariable) {
+            fn variable(name: &str, text: &TextOrSecret) -> (String, ShownVariable) {
                 let value = match text {
-                    EnvText::Literal(text) if aiw_core::is_secret(name, text) => ShownVariable::LooksSecret,
-                    EnvText::Literal(text) => ShownVariable::Plain(text.clone()),
-                    EnvText::Secret(reference) => ShownVariable::Reference(reference.clone()),
+                    TextOrSecret::Literal(text) if aiw_core::is_secret(name, text) => ShownVariable::LooksSecret,
+                    TextOrSecret::Literal(text) => ShownVariable::Plain(text.clone()),
+                    TextOrSecret::Secret(reference) => ShownVariable::Reference(reference.clone()),
                 };
                 (name.to_owned(), value)
             }

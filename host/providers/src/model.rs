@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use aiw_core::provider::{Account, Auth, Header, Intent, Models, Target, Tuning, Value};
 use aiw_core::{Api, CliKind, Secret};
-use aiw_home::{EnvText, ModelFor, Provider};
+use aiw_home::{ModelFor, Provider, TextOrSecret};
 
 use crate::{ProviderError, Providers, account, look_up, secrets};
 
@@ -75,8 +75,8 @@ impl Providers {
             let secret = |name: &str| secrets.get(name).cloned().ok_or_else(|| no_secret(provider.name.as_str(), name));
             for (header, text) in &provider.headers {
                 match text {
-                    EnvText::Literal(value) => headers.push((header.to_string(), value.clone())),
-                    EnvText::Secret(reference) => {
+                    TextOrSecret::Literal(value) => headers.push((header.to_string(), value.clone())),
+                    TextOrSecret::Secret(reference) => {
                         hidden.push((header.to_string(), look_up(&self.home, provider, header.as_str(), reference)?));
                     }
                 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aiw_core::{Api, CliKind, EnvName, Family, HeaderName, ProviderName, SecretName};
-use aiw_home::{EnvText, ModelFor, SecretRef};
+use aiw_home::{ModelFor, SecretRef, TextOrSecret};
 use clap::{Args, Subcommand};
 
 use crate::complete;
@@ -114,7 +114,7 @@ pub struct ProviderArgs {
     pub env: Vec<(EnvName, String)>,
     /// Send a header with each request; `NAME=@SECRET` takes the value from the vault, `NAME='${VAR}'` from a variable
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_header)]
-    pub header: Vec<(HeaderName, EnvText)>,
+    pub header: Vec<(HeaderName, TextOrSecret)>,
     /// Hide the variables that hold its token and secrets from runs with other providers
     ///
     /// Names that vendors define for their keys, such as `OPENAI_API_KEY`, are always hidden. Leave a variable visible
@@ -217,12 +217,12 @@ fn parse_variable(text: &str) -> Result<(EnvName, String), String> {
     Ok((name.parse().map_err(|e: aiw_core::InvalidName| e.to_string())?, value.to_owned()))
 }
 
-fn parse_header(text: &str) -> Result<(HeaderName, EnvText), String> {
+fn parse_header(text: &str) -> Result<(HeaderName, TextOrSecret), String> {
     let (name, value) = text.split_once('=').ok_or("expected `NAME=VALUE` or `NAME=@SECRET`")?;
     let said = |e: aiw_core::InvalidName| e.to_string();
     let value = match value.strip_prefix('@') {
-        Some(secret) => EnvText::Secret(SecretRef::Vault(secret.parse().map_err(said)?)),
-        None => EnvText::parse(value),
+        Some(secret) => TextOrSecret::Secret(SecretRef::Vault(secret.parse().map_err(said)?)),
+        None => TextOrSecret::parse(value),
     };
     Ok((name.parse().map_err(said)?, value))
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use aiw_core::{CliKind, EnvName, Family, ProviderName, Secret, SecretName, is_secret_name};
 use serde_json::Value;
 
-use super::{EnvText, Provider, ProvidersFile, SecretRef, VERSION, is_old};
+use super::{Provider, ProvidersFile, SecretRef, TextOrSecret, VERSION, is_old};
 use crate::vault::VaultError;
 use crate::{Document, Home, Mode, replace};
 
@@ -62,7 +62,7 @@ impl Home {
                 match of {
                     SecretUse::Token => provider.token = Some(SecretRef::Vault(name.clone())),
                     SecretUse::Variable(variable) => {
-                        provider.env.push((variable, EnvText::Secret(SecretRef::Vault(name.clone()))));
+                        provider.env.push((variable, TextOrSecret::Secret(SecretRef::Vault(name.clone()))));
                     }
                 }
                 migration.secrets.push(name);
@@ -187,9 +187,9 @@ fn one(name: &str, value: &Value, left: &mut Vec<String>) -> Result<OldEntry, St
     provider.clis = (!clis.is_empty()).then_some(clis);
     provider.scenario = text("scenario").map(str::to_owned);
     if let Some(token) = text("token") {
-        match EnvText::parse(token) {
-            EnvText::Secret(reference) => provider.token = Some(reference),
-            EnvText::Literal(token) => secrets.push((SecretUse::Token, Secret::new(token.trim()))),
+        match TextOrSecret::parse(token) {
+            TextOrSecret::Secret(reference) => provider.token = Some(reference),
+            TextOrSecret::Literal(token) => secrets.push((SecretUse::Token, Secret::new(token.trim()))),
         }
     }
     for (key, value) in object.get("env").and_then(Value::as_object).into_iter().flatten() {
@@ -201,8 +201,8 @@ fn one(name: &str, value: &Value, left: &mut Vec<String>) -> Result<OldEntry, St
             ));
             continue;
         };
-        match EnvText::parse(value) {
-            EnvText::Literal(value) if is_secret_name(key.as_str()) && !value.trim().is_empty() => {
+        match TextOrSecret::parse(value) {
+            TextOrSecret::Literal(value) if is_secret_name(key.as_str()) && !value.trim().is_empty() => {
                 secrets.push((SecretUse::Variable(key), Secret::new(value.trim())));
             }
             value => provider.env.push((key, value)),

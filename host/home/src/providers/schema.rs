@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::Value;
 
 use super::shapes::{CliWord, Name, Version, schemas};
-use super::{CliChoice, EnvText, PoolMember, Provider, ProviderPool, SecretRef};
+use super::{CliChoice, PoolMember, Provider, ProviderPool, SecretRef, TextOrSecret};
 
 /// A schema within another one.
 fn of<T: JsonSchema>() -> Schema {
@@ -28,7 +28,7 @@ schemas! {
             "type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$"
         }
     ]}
-    EnvText: {"anyOf": [of::<SecretRef>(), {"type": "string"}]}
+    TextOrSecret: {"anyOf": [of::<SecretRef>(), {"type": "string"}]}
     PoolMember: {"anyOf": [of::<Name>(), {
         "type": "object", "required": ["provider"],
         "properties": {"provider": of::<Name>(), "model": {"type": "string"}}
