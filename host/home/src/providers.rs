@@ -59,7 +59,7 @@ impl TryFrom<Value> for SecretRef {
     }
 }
 
-/// A value of a variable.
+/// A value of a variable or a header: text, or a reference to a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Value", into = "Value")]
 pub enum TextOrSecret {
