@@ -44,7 +44,7 @@ const fn words(about: &PageAbout) -> (&'static str, &'static str) {
 pub(crate) fn all(plugins: Tab) -> Vec<Tab> {
     vec![
         Tab::page(Arc::new(dashboard::Dashboard::default())),
-        Tab::page(Arc::new(tasks::TasksPage)),
+        Tab::page(Arc::new(TasksPage)),
         Tab::page(Arc::new(processes::ProcessesPage::default())),
         Tab::page(Arc::new(mcp::McpServers)),
         Tab::page(Arc::new(providers::ProvidersPage)),

@@ -125,7 +125,7 @@ fn the_tasks() {
     let lines = ["the first line"; 70].into_iter().chain(["the last line"]);
     let detail = Detail { logs: Some("/srv".into()), ..without_times(tasks::detail(&tasks()[0])).with_lines(lines) };
     let listed = Listed::of(rows, ["a task can't be shown: its record is damaged".to_owned()]);
-    assert_snapshot!(shots(Arc::new(tasks::TasksPage), &listed, &detail));
+    assert_snapshot!(shots(Arc::new(TasksPage), &listed, &detail));
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn each_screen_has_a_word_a_command_and_keys_that_no_other_meaning_has() {
     assert!(named.iter().all(|(_, command)| command.starts_with("aiw ")));
     let pages: [&dyn Page; 9] = [
         &dashboard::Dashboard::default(),
-        &tasks::TasksPage,
+        &TasksPage,
         &processes::ProcessesPage::default(),
         &mcp::McpServers,
         &providers::ProvidersPage,
