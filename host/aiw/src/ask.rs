@@ -134,11 +134,7 @@ pub async fn confirm(question: &str, yes: bool) -> Result<bool, AskError> {
     if !yes && !terminal::can_ask() {
         return Err(AskError::Nobody { question: format!("`{question}`"), hint: "answer with `--yes`".into() });
     }
-    terminal::confirm(question, "--yes", yes).await.map_err(|failure| {
-        // The end of input has ended no line.
-        terminal::tell("");
-        why(failure)
-    })
+    terminal::confirm(question, "--yes", yes).await.map_err(why)
 }
 
 /// Why there is no answer, as a verb knows it.

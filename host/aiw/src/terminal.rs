@@ -59,6 +59,7 @@ async fn read_line() -> Result<String, Failure> {
     });
     match line.await {
         Ok(Ok(Some(line))) => Ok(line.trim().to_owned()),
+        Ok(Err(e)) => Err(Failure::user(format!("the answer can't be read: {e}"))),
         _ => Err(Failure::interrupted(130)),
     }
 }

@@ -380,7 +380,7 @@ pub async fn offer_market(markets: &Markets, ask: &dyn Ask, sink: &dyn Sink) -> 
     let Some(market) = offered else { return Ok(()) };
     if wants(market.as_str(), ask).await? {
         if let Err(e) = fetch(markets, market.as_str(), sink).await {
-            sink.tell(Told::Failed(format!("{market} is not fetched: {e}")));
+            sink.tell(Told::Failed(e.to_string()));
         }
     } else {
         markets.decline_offer().await?;
@@ -398,7 +398,7 @@ async fn wants(market: &str, ask: &dyn Ask) -> Result<bool> {
 /// Fetches a marketplace.
 async fn fetch(markets: &Markets, market: &str, sink: &dyn Sink) -> Result<()> {
     sink.step(format!("Fetching {market}…"));
-    let done = markets.update(market, true).await?;
+    let done = markets.update(market, true).await.inspect_err(|_| sink.note(format!("{market} is not fetched")))?;
     done.notes.iter().for_each(|note| sink.note(format!("{market}: {note}")));
     Ok(())
 }

@@ -245,6 +245,7 @@ impl Attendance {
         }
         let hint = task.note.clone().unwrap_or_else(|| format!("`aiw logs {}` shows what it wrote", task.id));
         let message = format!("task {} {how}", task.id);
-        Ending { code, problem: Some(TaskProblem { message, kind: ErrorKind::User, hint }) }
+        let kind = if signal == 0 { ErrorKind::User } else { ErrorKind::Interrupted };
+        Ending { code, problem: Some(TaskProblem { message, kind, hint }) }
     }
 }

@@ -55,7 +55,7 @@ struct AskingTime {
     since: Option<Instant>,
 }
 
-/// The user is being asked until this is dropped.
+/// A question to the user, who counts as asked until this is dropped.
 struct UserQuestion<'a, A>(&'a Consent<A>);
 
 impl<A> Drop for UserQuestion<'_, A> {

@@ -59,7 +59,7 @@ impl Orchestrator {
     ) -> Result<Box<RawValue>, OrchestratorError> {
         let scripts = self.scripts().await?;
         let (known, input) = (names_of(&plan.tools), plan.input.to_string());
-        let calls = Box::new(ScriptCallsUnderWay {
+        let calls = Box::new(OpenCalls {
             planned: plan.tools.into_iter().map(Arc::new).collect(),
             tools: tools.clone(),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
@@ -97,7 +97,7 @@ impl Orchestrator {
 /// A call that has ended: its number, its tool, and what came of it, as JSON.
 type EndedCall = (u32, Arc<PlannedTool>, Instant, Result<String, String>);
 
-struct ScriptCallsUnderWay {
+struct OpenCalls {
     planned: Vec<Arc<PlannedTool>>,
     tools: Arc<dyn Tools>,
     turns: Arc<Semaphore>,
@@ -109,7 +109,7 @@ struct ScriptCallsUnderWay {
     keep_arguments: bool,
 }
 
-impl ScriptCallsUnderWay {
+impl OpenCalls {
     fn trace(&self) -> MutexGuard<'_, Trace> {
         self.trace.lock()
     }
@@ -131,7 +131,7 @@ impl ScriptCallsUnderWay {
 }
 
 #[async_trait]
-impl ScriptCalls for ScriptCallsUnderWay {
+impl ScriptCalls for OpenCalls {
     fn start(&mut self, tool: u32, arguments: String) -> Result<u32, String> {
         let at = usize::try_from(tool).unwrap_or(usize::MAX);
         let planned = self.planned.get(at).cloned().ok_or("there is no such tool")?;
@@ -180,7 +180,7 @@ impl ScriptCalls for ScriptCallsUnderWay {
     }
 }
 
-impl Drop for ScriptCallsUnderWay {
+impl Drop for OpenCalls {
     /// Ends what is still under way.
     fn drop(&mut self) {
         let mut calls: Vec<(u32, (String, String))> = self.under_way.drain().collect();

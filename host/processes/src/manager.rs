@@ -200,10 +200,13 @@ impl Manager {
             ProcessError::Circle(ids) => ids.iter().map(String::as_str).collect(),
             _ => return error,
         };
-        let copy = |id| loaded.get(id).and_then(|(definition, _)| definition.copy.as_ref());
-        let ids: Vec<&str> = ids.into_iter().map(|id| copy(id).map_or(id, |copy| copy.of.as_str())).collect();
+        // A copy's id may stand there, or that of all of them.
+        let all = |id| loaded.get(id).and_then(|(it, _)| it.copy.as_ref()).map_or(id, |copy| copy.of.as_str());
         let text = loaded.bytes.as_deref().and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or_default();
-        let found = ids.windows(2).find_map(|pair| file::at_need(text, pair[0], pair[1], error.to_string()));
+        let found = ids.windows(2).find_map(|pair| {
+            let (id, need) = (pair[0], pair[1]);
+            file::at_need(text, all(id), [need, all(need)], error.to_string())
+        });
         match found {
             Some(source) => ProcessError::File { path: self.project.file(), source },
             None => error,

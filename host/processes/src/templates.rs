@@ -263,12 +263,12 @@ pub struct TemplateRequest {
 }
 
 /// The directory for which a template is filled in, and the scripts of its `package.json`.
-struct Directory {
+struct TemplateDirectory {
     directory: PathBuf,
     scripts: Result<Vec<String>, String>,
 }
 
-impl Directory {
+impl TemplateDirectory {
     fn has(&self, file: &str) -> bool {
         // A link may lead anywhere.
         std::fs::symlink_metadata(self.directory.join(file)).is_ok_and(|file| file.is_file())
@@ -332,7 +332,7 @@ impl Template {
     }
 
     /// Returns all values, with the usual ones where none is given.
-    fn values(&self, place: &Directory, given: &BTreeMap<String, String>) -> Result<Values, ProcessError> {
+    fn values(&self, place: &TemplateDirectory, given: &BTreeMap<String, String>) -> Result<Values, ProcessError> {
         if let Some(name) = given.keys().find(|name| self.slot(name).is_none()) {
             let known: Vec<&str> = self.values.iter().map(|slot| slot.name).collect();
             return Err(self.problem(format!("has no value {}: it has {}", quoted(name), known.join(", "))));
@@ -358,7 +358,7 @@ impl Template {
                 SlotKind::Port | SlotKind::PortVariable if !value.parse::<u16>().is_ok_and(|port| port > 0) => {
                     return Err(wrong("it is not a port from 1 to 65535"));
                 }
-                SlotKind::Words if value.contains("$'") => {
+                SlotKind::Words if has_coded_quotes(&value) => {
                     return Err(wrong("`$'…'` is not read here: use other quotes"));
                 }
                 SlotKind::Script => {
@@ -411,7 +411,7 @@ impl Template {
         Ok(definition)
     }
 
-    fn summary(&self, place: &Directory) -> ProcessTemplate {
+    fn summary(&self, place: &TemplateDirectory) -> ProcessTemplate {
         let value = |slot: &TemplateSlot| TemplateValue {
             name: slot.name.into(),
             about: slot.about.into(),
@@ -437,9 +437,9 @@ impl Template {
 }
 
 impl Manager {
-    fn place(&self, cwd: Option<&str>) -> Result<Directory, ProcessError> {
+    fn place(&self, cwd: Option<&str>) -> Result<TemplateDirectory, ProcessError> {
         let directory = self.project.inside("template", cwd.unwrap_or("."))?;
-        Ok(Directory { scripts: scripts(&directory), directory })
+        Ok(TemplateDirectory { scripts: scripts(&directory), directory })
     }
 
     /// Returns the templates that fit the files of a directory of the project.
@@ -490,6 +490,22 @@ impl Manager {
         }
         self.add(id, &definition, request.author)
     }
+}
+
+/// Whether a text has `$'…'` where a shell would read codes in it.
+fn has_coded_quotes(text: &str) -> bool {
+    let (mut quote, mut before) = (None, ' ');
+    for sign in text.chars() {
+        match quote {
+            None if sign == '\'' && before == '$' => return true,
+            None if matches!(sign, '\'' | '"') && before != '\\' => quote = Some(sign),
+            Some(open) if sign == open && (open == '\'' || before != '\\') => quote = None,
+            _ => {}
+        }
+        // What a backslash stands before begins nothing.
+        before = if before == '\\' { ' ' } else { sign };
+    }
+    false
 }
 
 #[cfg(test)]

@@ -242,6 +242,10 @@ fn a_need_that_can_not_be_met_is_named_with_its_place() {
             "process \"a\" { command \"x\"; copies 2; needs \"b\" }\nprocess \"b\" { command \"x\"; needs \"a\" }",
             "2:28: processes need each other in a circle: b → a-2 → b",
         ),
+        (
+            "process \"a\" { command \"x\"; copies 2; needs \"a-2\" }",
+            "1:38: processes need each other in a circle: a-2 → a-2",
+        ),
     ] {
         place.write(file);
         let refused = place.manager.load().unwrap_err();

@@ -19,7 +19,7 @@ use crate::travel::TravelEffect;
 const MOST_RECORD: u64 = 16 << 20;
 const MOST_FILE: u64 = 64 << 20;
 
-/// A file that changes.
+/// A change of a file that comes from elsewhere.
 #[derive(Debug, Clone)]
 pub(crate) struct TravelChange {
     pub(crate) path: SyncPath,

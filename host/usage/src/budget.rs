@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
 use aiw_home::{Budget, BudgetLimit, BudgetPeriod, Settings, now_millis, rfc3339};
@@ -13,6 +14,9 @@ use crate::sum::{Sum, Summing, dollars};
 
 /// How far the clock of another process may be ahead, in milliseconds.
 const SKEW: u64 = 60_000;
+
+/// The shortest time between two readings of a whole book that has lost something.
+const REREAD: Duration = Duration::from_secs(5);
 
 /// A budget that is used up, or has too little left.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +53,8 @@ pub struct Spending {
     /// The first day that was read.
     day: String,
     loss: Option<Loss>,
+    /// When all was last read because of a loss.
+    reread: Option<Instant>,
     /// The budgets whose end was told, and when the period began for which it was.
     told: BTreeMap<String, u64>,
 }
@@ -57,7 +63,8 @@ impl Spending {
     /// Begins with nothing read.
     pub fn new(book: Book, budgets: Vec<Budget>) -> Self {
         let budgets = budgets.into_iter().map(|budget| (budget, Summing::default())).collect();
-        Self { book, mark: Mark::default(), budgets, day: String::new(), loss: None, told: BTreeMap::new() }
+        let (day, told) = (String::new(), BTreeMap::new());
+        Self { book, mark: Mark::default(), budgets, day, loss: None, reread: None, told }
     }
 
     /// Returns whether there are no budgets.
@@ -117,10 +124,11 @@ impl Spending {
                     spent.add(&booking, cost);
                 }
             })?;
-            // It may be another book than the one that was read so far.
-            if self.loss.is_none() || std::mem::replace(&mut is_anew, true) {
+            // It may be another book than the one that was read so far. To read all of it takes too long for each request.
+            if self.loss.is_none() || is_anew || self.reread.is_some_and(|at| at.elapsed() < REREAD) {
                 return Ok(());
             }
+            (is_anew, self.reread) = (true, Some(Instant::now()));
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use aiw_app::ClientSession;
 use aiw_app::plugins;
+use aiw_core::ErrorKind;
 use aiw_home::Home;
 use aiw_tui::{BrowserOptions, ScreenProgress};
 
@@ -18,7 +19,9 @@ use crate::runtime;
 /// terminal back first.
 pub fn run(query: Option<String>, all: bool, no_color: bool, home: &Home, output: &Output) -> Result<(), Failure> {
     if output.is_json() {
-        return Err(Failure::user("browsing has no JSON output").with_hint("`aiw plugin search --json`"));
+        return Err(
+            Failure::new(ErrorKind::Usage, "browsing has no JSON output").with_hint("`aiw plugin search --json`")
+        );
     }
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         return Err(Failure::user("browsing needs a terminal").with_hint("`aiw plugin search` prints a list"));

@@ -305,8 +305,8 @@ fn attend(
                 }
                 if signals.has_hung_up() {
                     live.clear();
-                    let failure = Failure::new(ErrorKind::Interrupted, format!("task {} keeps running", now.id));
-                    return Err(failure.with_code(129).with_hint(format!("`aiw wait {}` waits for it", now.id)));
+                    let hint = format!("task {0} keeps running: `aiw wait {0}` waits for it", now.id);
+                    return Err(Failure::interrupted(129).with_hint(hint));
                 }
                 let is_asked = signals.last() != 0;
                 let stopping = attendance.borrow_mut().look(tasks, now, live.has_answered(), is_asked)?;

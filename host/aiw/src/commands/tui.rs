@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 
 use aiw_app::ClientSession;
+use aiw_core::ErrorKind;
 use aiw_home::Home;
 use aiw_tui::{ScreenOptions, ScreenProgress};
 
@@ -37,7 +38,7 @@ pub fn run(args: TuiArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let printed_by = printed_by.map_or("aiw", |(_, command)| if screen.is_none() { "aiw" } else { *command });
     if output.is_json() {
         let json = format!("`{printed_by} --json` answers other programs");
-        return Err(Failure::user("a screen has no JSON output").with_hint(json));
+        return Err(Failure::new(ErrorKind::Usage, "a screen has no JSON output").with_hint(json));
     }
     if !is_possible() {
         let hint = format!("`{printed_by}` prints the same in lines");

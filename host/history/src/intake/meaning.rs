@@ -67,7 +67,7 @@ pub fn meaning(home: &Home, store: &Store) -> Result<Option<VectorCoverage>, His
     let (done, waiting) = store.vectors_of(&identity)?;
     let is_taken = is_at_work(home);
     let line = read_capped(&lock_path(home), 4 << 10).ok().flatten().filter(|_| is_taken);
-    let begun = line.and_then(|line| VectorsBegin::read(std::str::from_utf8(&line).ok()?));
+    let begun = line.and_then(|line| VectorsStart::read(std::str::from_utf8(&line).ok()?));
     let left = begun.and_then(|begun| {
         let (made, took) = (done.checked_sub(begun.done)?, now_millis().checked_sub(begun.time)?);
         (waiting * took).checked_div(made * 1000)
@@ -111,7 +111,7 @@ fn give(home: &Home, store: &Store) -> Result<(), HistoryError> {
         let mut pace = Pace { is_wanted: &is_wanted, since: Instant::now(), power: Path::new(POWER), is_over: false };
         let embedder = Embedder::load(&files)?;
         let (done, _) = store.vectors_of(embedder.identity())?;
-        VectorsBegin { time: now_millis(), done }.write(&mut lock).map_err(unwritten)?;
+        VectorsStart { time: now_millis(), done }.write(&mut lock).map_err(unwritten)?;
         while store.embed_while(&embedder, BATCH, &mut || pace.rest())? > 0 {}
         drop(lock);
         // What came since found the turn taken.
@@ -126,13 +126,13 @@ fn lock_path(home: &Home) -> PathBuf {
 }
 
 /// When a process began to make vectors, and how many there were: from this, others see how fast it is.
-struct VectorsBegin {
+struct VectorsStart {
     /// In milliseconds since 1970.
     time: u64,
     done: u64,
 }
 
-impl VectorsBegin {
+impl VectorsStart {
     fn write(&self, lock: &mut File) -> std::io::Result<()> {
         lock.set_len(0)?;
         lock.rewind()?;

@@ -324,7 +324,7 @@ fn answer_of(fields: &mut Map<String, Value>) -> ToolAnswer {
     result.ok_or_else(|| error.map_or_else(invalid, RpcError::from))
 }
 
-/// The way back to the server.
+/// The client as rmcp runs it: what it says of itself, and where what comes goes.
 pub(crate) struct ClientService {
     info: ClientConfig,
     events: Arc<dyn Events>,

@@ -56,10 +56,11 @@ pub(crate) fn check_needs<'a>(
 }
 
 /// Returns a problem of what a process needs, with its place in a file; `None` if the file says no such need.
-pub(crate) fn at_need(text: &str, id: &str, need: &str, problem: String) -> Option<FileProblem> {
+pub(crate) fn at_need(text: &str, id: &str, need: [&str; 2], problem: String) -> Option<FileProblem> {
     let document = read::document(text).ok()?;
     let is_it = |node: &&kdl::KdlNode| {
-        node.name().value() == "needs" && node.get(0).and_then(|value| value.as_string()) == Some(need)
+        let is_need = |value: &kdl::KdlEntry| value.value().as_string().is_some_and(|value| need.contains(&value));
+        node.name().value() == "needs" && node.entries().iter().any(is_need)
     };
     let node = edit::node_of(&document, id).ok()?.children()?.nodes().iter().find(is_it)?;
     Some(read::placed(text, (read::at(node), problem)))

@@ -28,7 +28,7 @@ pub(super) fn read(file: &ObjectFields, beside: &FileSurroundings) -> Result<For
     Ok(foreign)
 }
 
-/// A service that is read.
+/// Reads a service of a compose file.
 struct ServiceReader<'a> {
     id: &'a str,
     foreign: &'a mut Foreign,

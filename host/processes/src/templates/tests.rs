@@ -100,13 +100,17 @@ fn what_does_not_fit_is_refused_and_not_listed() {
         ("worker", &[("command", "a 'b")], "template `worker` has a quote that doesn't end"),
         (
             "worker",
-            &[("command", "printf $'\\x41'")],
-            "template `worker` can't have `printf $'\\x41'` as `command`: `$'…'` is not read here: use other quotes",
+            &[("command", "printf 'x$' \"$'\" $'\\x41'")],
+            "template `worker` can't have `printf 'x$' \"$'\" $'\\x41'` as `command`: `$'…'` is not read here: use other quotes",
         ),
         ("worker", &[("command", " ")], "template `worker` can't have `` as `command`: it is empty or too long"),
         ("postgres", &[("data", "a\0b")], "process `p0` has a NUL character in a text"),
     ] {
         assert_eq!(files.line(template, values), problem);
+    }
+    // A dollar before the end of quotes, or within them, is one.
+    for text in ["grep 'x$' file", "echo \"$'a'\"", "echo \\$'a'"] {
+        assert!(!has_coded_quotes(text), "{text}");
     }
     // An odd name is a word like others.
     let odd = files.make("node", &[("script", "a; rm -rf /")]).unwrap();
@@ -153,7 +157,7 @@ mod fuzz {
     proptest! {
         #[test]
         fn any_value_is_one_word_or_refused(value in "(?s).{0,40}", script in "(?s).{0,20}") {
-            let place = Directory { directory: "/nowhere".into(), scripts: Ok(vec![script.clone()]) };
+            let place = TemplateDirectory { directory: "/nowhere".into(), scripts: Ok(vec![script.clone()]) };
             for (name, slot, given, before) in [
                 ("go", "package", &value, &["go", "run"][..]),
                 ("node", "script", &script, &["npm", "run"]),

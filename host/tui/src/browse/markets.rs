@@ -28,7 +28,7 @@ pub(crate) struct MarketBackend {
     waiting: Mutex<Option<WaitingInstall>>,
 }
 
-/// A question, and where its answer goes.
+/// The preview of an install that is asked about, and where the answer goes.
 type AskedPreview = (Preview, oneshot::Sender<GivenSecrets>);
 
 /// The values that the user gives, by name.

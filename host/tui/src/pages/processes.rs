@@ -90,7 +90,7 @@ impl Page for ProcessesPage {
         let shares: Vec<Option<f64>> = answer.processes.iter().map(share).collect();
         let rows = answer.processes.iter().zip(shares).map(|(process, share)| row(process, share));
         let lives = answer.processes.iter().any(|process| process.state.is_alive());
-        let rests = answer.processes.iter().any(|process| !process.state.is_alive());
+        let rests = answer.processes.iter().any(|process| !process.state.is_alive() && process.can_start());
         let listed = Listed::of(rows.collect(), problem.map(|problem| said(&problem)));
         Ok(listed.without('u', !rests).without('D', !lives))
     }

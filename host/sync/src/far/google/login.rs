@@ -231,7 +231,7 @@ impl DriveAccess {
         let (this, old) = (Self { context, client, oauth, way }, old.clone());
         // A refresh that was begun is brought to its end: the old token may be void by then.
         let refresh = tokio::spawn(async move { this.refresh(&old).await });
-        refresh.await.unwrap_or(Err(FarError::Stopped))
+        refresh.await.unwrap_or(Err(FarError::Internal { what: "a refresh of the login broke off" }))
     }
 
     async fn refresh(&self, old: &Secret) -> Result<Secret, FarError> {
