@@ -219,13 +219,13 @@ fn without_a_terminal_it_fails_with_one_line() {
     insta::assert_snapshot!(env.run(&["plugin", "browse", "--json"]).whole(), @r#"
     {
       "error": {
-        "kind": "user",
+        "kind": "usage",
         "message": "browsing has no JSON output",
         "hint": "`aiw plugin search --json`"
       }
     }
     ------- stderr -------
-    ------- exit code 2 -------
+    ------- exit code 64 -------
     "#);
 }
 

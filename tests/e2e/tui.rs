@@ -86,7 +86,8 @@ fn without_a_terminal_that_moves_its_cursor_it_names_the_command_that_prints() {
     ");
     assert!(env.run(&["top"]).stderr.contains("`aiw ps --stats` prints the same in lines"));
     assert_eq!(env.run(&["tui", "nowhere"]).code, 64);
-    assert!(env.run(&["tui", "tasks", "--json"]).stdout.contains("`aiw task list --json`"));
+    let refused = env.run(&["tui", "tasks", "--json"]);
+    assert!(refused.code == 64 && refused.stdout.contains("`aiw task list --json`"), "{}", refused.whole());
     assert_eq!(env.run(&[]).ok().stdout.lines().count(), 6);
     let mut terminal = Terminal::shell(&env, "TERM=dumb exec \"$0\"");
     terminal.wait_for("next: ");

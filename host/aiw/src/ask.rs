@@ -134,7 +134,11 @@ pub async fn confirm(question: &str, yes: bool) -> Result<bool, AskError> {
     if !yes && !terminal::can_ask() {
         return Err(AskError::Nobody { question: format!("`{question}`"), hint: "answer with `--yes`".into() });
     }
-    terminal::confirm(question, "--yes", yes).await.map_err(why)
+    terminal::confirm(question, "--yes", yes).await.map_err(|failure| {
+        // The end of input has ended no line.
+        terminal::tell("");
+        why(failure)
+    })
 }
 
 /// Why there is no answer, as a verb knows it.

@@ -278,7 +278,6 @@ fn errors_are_json_on_standard_output_with_the_same_exit_code() {
         (vec!["plugin", "install", "x@claude-plugins-official", "--yes"], "unavailable"),
         (vec!["plugin", "marketplace", "remove", "nope"], "user"),
         (vec!["plugin", "marketplace", "add", "./nope"], "user"),
-        (vec!["plugin", "browse"], "user"),
         (vec!["plugin", "nonsense"], "usage"),
     ] {
         let plain = env.run(&arguments);
