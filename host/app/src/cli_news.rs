@@ -101,9 +101,7 @@ pub async fn outdated(home: &Home, sink: &dyn Sink) -> Result<Vec<CliNews>, Upda
 fn is_of_registry(problem: &UpdateError) -> bool {
     matches!(
         problem,
-        UpdateError::Slow { .. }
-            | UpdateError::Status { status: 401 | 403 | 407 | 429 | 500.., .. }
-            | UpdateError::Net(NetError::Unavailable { .. } | NetError::Denied { .. })
+        UpdateError::Slow { .. } | UpdateError::Net(NetError::Unavailable { .. } | NetError::Denied { .. })
     )
 }
 
