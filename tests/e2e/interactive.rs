@@ -142,6 +142,11 @@ fn a_token_is_typed_unseen_and_the_terminal_is_as_it_was() {
     let provider = env.json(&["provider", "show", "asked"])["provider"].clone();
     assert_eq!((&provider["secret"], &provider["clis"]), (&json!("set"), &json!(["codex"])));
     assert_eq!(provider["keeps_key"], true);
+    let mut terminal = Terminal::start(&env, &["provider", "add", "other"]);
+    terminal.wait_for("Preset:");
+    terminal.press(b"\xffopenrouter\r");
+    terminal.wait_for("error: the answer can't be read");
+    assert_eq!(terminal.ends().exit_code(), 2);
     let mut terminal = Terminal::start(&env, &["secret", "set", "x"]);
     terminal.wait_for("Secret");
     terminal.press("\u{3}");

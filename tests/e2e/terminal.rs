@@ -75,13 +75,13 @@ impl Terminal {
         Self { master: pair.master, child, keys, screen, written, modes }
     }
 
-    pub fn press(&mut self, keys: &str) {
+    pub fn press(&mut self, keys: impl AsRef<[u8]>) {
         let mut writer = self.keys.take().unwrap();
-        let keys = keys.to_owned();
+        let keys = keys.as_ref().to_owned();
         // A program that reads no more would block this for good.
         let (done, written) = channel();
         std::thread::spawn(move || {
-            writer.write_all(keys.as_bytes()).and_then(|()| writer.flush()).unwrap();
+            writer.write_all(&keys).and_then(|()| writer.flush()).unwrap();
             done.send(writer)
         });
         let writer = written.recv_timeout(HANGS);

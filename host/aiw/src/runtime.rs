@@ -60,21 +60,46 @@ pub fn finishes_first() -> CancellationToken {
     CLOSING.get_or_init(CancellationToken::new).clone()
 }
 
-/// The signals that came while a command attends to tasks, which looks at them itself.
+/// The signals that came while a command looks at them itself.
+#[derive(Clone, Default)]
 pub struct Signals {
     last: Arc<AtomicUsize>,
     came: Arc<AtomicBool>,
+    count: Arc<AtomicUsize>,
 }
 
 impl Signals {
     /// From now on no signal ends the command.
-    pub fn listen() -> Self {
-        let signals = Self { last: Arc::default(), came: Arc::default() };
-        for signal in [SIGHUP, SIGINT, SIGTERM] {
-            let _ = signal_hook::flag::register_usize(signal, signals.last.clone(), signal.unsigned_abs() as usize);
-            let _ = signal_hook::flag::register(signal, signals.came.clone());
+    pub fn listen() -> Result<Self, Failure> {
+        Self::waking(|| {})
+    }
+
+    /// From now on no signal ends the command, and each wakes what waits.
+    pub fn waking(wake: impl Fn() + Send + 'static) -> Result<Self, Failure> {
+        let signals = Self::default();
+        let unhandled = |e| Failure::user(format!("signals can't be handled: {e}"));
+        let all = [SIGHUP, SIGINT, SIGTERM];
+        // These are set before what waits in the system hears of the signal.
+        for signal in all {
+            let number = signal.unsigned_abs() as usize;
+            signal_hook::flag::register_usize(signal, signals.last.clone(), number).map_err(unhandled)?;
+            signal_hook::flag::register(signal, signals.came.clone()).map_err(unhandled)?;
         }
-        signals
+        let mut coming = signal_hook::iterator::Signals::new(all).map_err(unhandled)?;
+        let seen = signals.clone();
+        std::thread::spawn(move || {
+            for _ in coming.forever() {
+                seen.end();
+                wake();
+            }
+        });
+        Ok(signals)
+    }
+
+    /// Ends the command as a signal would, because nobody reads what it writes.
+    pub fn end(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.came.store(true, Ordering::Release);
     }
 
     /// Whether one came.
@@ -82,9 +107,27 @@ impl Signals {
         &self.came
     }
 
+    /// Whether one came.
+    pub fn have_come(&self) -> bool {
+        self.came.load(Ordering::Acquire)
+    }
+
+    /// How many came.
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
     /// The last one, or 0.
     pub fn last(&self) -> u8 {
         u8::try_from(self.last.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// The exit code of a command that the last one ends.
+    pub fn code(&self) -> u8 {
+        match self.last() {
+            0 => 130,
+            signal => 128 + signal,
+        }
     }
 
     /// Whether the terminal went away.

@@ -73,6 +73,9 @@ impl YamlLimits {
             Error::AliasReplayStackDepthExceeded { max_depth, .. } => {
                 return Some(format!("aliases that lead to each other more than {max_depth} times"));
             }
+            Error::RecursiveReferencesRequireWeakTypes { .. } => {
+                return Some("an alias that stands in its own anchor".into());
+            }
             _ => return None,
         };
         Some(match breach {
@@ -141,6 +144,7 @@ mod tests {
             (numbered(&|number| format!("k{number}: &a{number} 1\n")), "more than 100 anchors"),
             (format!("a: &a 1\n{}", numbered(&|number| format!("k{number}: *a\n"))), "more than 100 aliases"),
             (format!("a: {}\n", "x".repeat(2 << 20)), "more than 1 MiB of text"),
+            ("a: &a [*a]\n".into(), "an alias that stands in its own anchor"),
         ] {
             let said = said(&text);
             assert!(said.contains(&format!("the document has {what}")), "{what}: {said}");

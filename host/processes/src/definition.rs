@@ -140,7 +140,7 @@ pub(crate) fn with_copies(
         for (own, number) in ids(&id).into_iter().zip(1..) {
             let copy = definition.copies.map(|_| CopyOf { of: id.clone(), number });
             if all.insert(own.clone(), Definition { copy, ..definition.clone() }).is_some() {
-                return Err(problem(own, "is defined, and a copy of another one".into()));
+                return Err(problem(own, "has the name of a copy of another one".into()));
             }
         }
     }

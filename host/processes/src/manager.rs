@@ -181,7 +181,8 @@ impl Manager {
         if let Some(bytes) = file {
             let Defined { processes, hooks } = self.parse(&bytes)?;
             loaded.hooks = hooks;
-            for (id, definition) in with_copies(processes)? {
+            let all = with_copies(processes).map_err(|error| self.at_its_process(error, &bytes))?;
+            for (id, definition) in all {
                 loaded.definitions.insert(id, (definition, DefinitionSource::File));
             }
             loaded.is_trusted = self.is_trusted(&bytes);
@@ -208,6 +209,16 @@ impl Manager {
             file::at_need(text, all(id), [need, all(need)], error.to_string())
         });
         match found {
+            Some(source) => ProcessError::File { path: self.project.file(), source },
+            None => error,
+        }
+    }
+
+    /// Names the place in the project's file of a process with a problem, if it is defined there.
+    fn at_its_process(&self, error: ProcessError, bytes: &[u8]) -> ProcessError {
+        let ProcessError::Definition { id, .. } = &error else { return error };
+        let text = str::from_utf8(bytes).unwrap_or_default();
+        match file::at_process(text, id, error.to_string()) {
             Some(source) => ProcessError::File { path: self.project.file(), source },
             None => error,
         }

@@ -234,7 +234,7 @@ fn what_can_not_start_is_neither_started_nor_stopped() {
 }
 
 #[test]
-fn a_need_that_can_not_be_met_is_named_with_its_place() {
+fn what_makes_no_sense_together_is_named_with_its_place() {
     let place = Place::new("");
     for (file, problem) in [
         ("process \"a\" {\n command \"x\"\n needs \"b\"\n}", "3:2: process `a` needs `b`, and there is none"),
@@ -245,6 +245,10 @@ fn a_need_that_can_not_be_met_is_named_with_its_place() {
         (
             "process \"a\" { command \"x\"; copies 2; needs \"a-2\" }",
             "1:38: processes need each other in a circle: a-2 → a-2",
+        ),
+        (
+            "process \"a\" { command \"x\"; copies 2 }\nprocess \"a-2\" { command \"y\" }",
+            "2:1: process `a-2` has the name of a copy of another one",
         ),
     ] {
         place.write(file);

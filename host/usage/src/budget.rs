@@ -102,34 +102,49 @@ impl Spending {
         let now = now_millis();
         let day: String = rfc3339(now).chars().take(10).collect();
         // Another period began for some of them, or somebody has cut the book.
-        let mut is_anew = day != self.day || self.book.has_shrunk(&self.mark)?;
+        let is_anew = day != self.day || self.book.has_shrunk(&self.mark)?;
         self.day = day;
-        let month = start(now, BudgetPeriod::Month);
-        let since = match self.budgets.iter().any(|(budget, _)| budget.period == BudgetPeriod::Month) {
-            true => month,
-            false => start(now, BudgetPeriod::Day),
-        };
-        loop {
-            if is_anew {
-                self.mark = Mark::default();
-                self.budgets.iter_mut().for_each(|(_, spent)| *spent = Summing::default());
-            }
-            let budgets = &mut self.budgets;
-            self.loss = read_on(&self.book, &mut self.mark, since, &mut |booking| {
-                let concerned = budgets.iter_mut().filter(|(budget, _)| is_in_period(budget, &booking, now));
-                let mut cost = None;
-                for (_, spent) in concerned.filter(|(budget, _)| concerns(budget, &booking)) {
-                    // A price that can't be read does not count; `aiw usage` reports it.
-                    let cost = *cost.get_or_insert_with(|| booking.cost(settings).ok().flatten());
-                    spent.add(&booking, cost);
-                }
-            })?;
-            // It may be another book than the one that was read so far. To read all of it takes too long for each request.
-            if self.loss.is_none() || is_anew || self.reread.is_some_and(|at| at.elapsed() < REREAD) {
-                return Ok(());
-            }
-            (is_anew, self.reread) = (true, Some(Instant::now()));
+        if is_anew {
+            self.forget();
         }
+        self.sum(settings, now, &read_on)?;
+        // It may be another book than the one that was read so far. To read all of it takes too long for each request.
+        if self.loss.is_some() && !is_anew && self.reread.is_none_or(|at| at.elapsed() >= REREAD) {
+            self.reread = Some(Instant::now());
+            self.forget();
+            self.sum(settings, now, &read_on)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what was read: the next reading begins at the book's first line.
+    fn forget(&mut self) {
+        self.mark = Mark::default();
+        self.budgets.iter_mut().for_each(|(_, spent)| *spent = Summing::default());
+    }
+
+    /// Adds what was booked since the mark.
+    fn sum(
+        &mut self,
+        settings: &Settings,
+        now: u64,
+        read_on: impl Fn(&Book, &mut Mark, u64, &mut dyn FnMut(Booking)) -> Result<Option<Loss>, UsageError>,
+    ) -> Result<(), UsageError> {
+        let period = match self.budgets.iter().any(|(budget, _)| budget.period == BudgetPeriod::Month) {
+            true => BudgetPeriod::Month,
+            false => BudgetPeriod::Day,
+        };
+        let budgets = &mut self.budgets;
+        self.loss = read_on(&self.book, &mut self.mark, start(now, period), &mut |booking| {
+            let concerned = budgets.iter_mut().filter(|(budget, _)| is_in_period(budget, &booking, now));
+            let mut cost = None;
+            for (_, spent) in concerned.filter(|(budget, _)| concerns(budget, &booking)) {
+                // A price that can't be read does not count; `aiw usage` reports it.
+                let cost = *cost.get_or_insert_with(|| booking.cost(settings).ok().flatten());
+                spent.add(&booking, cost);
+            }
+        })?;
+        Ok(())
     }
 
     /// Books a request that is about to be sent, with what it is expected to use, unless a budget has too little left

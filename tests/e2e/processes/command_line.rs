@@ -288,6 +288,24 @@ fn a_log_is_shown_to_its_end_although_more_is_written() {
 }
 
 #[test]
+fn what_a_signal_ends_says_by_which() {
+    let project = Project::new("process \"web\" { command \"sleep\" \"1000\" }");
+    for (sent, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+        let mut up = project.start(&["up", "--yes"]);
+        project.until("web", "running");
+        let mut waiting = project.start(&["wait", "web"]);
+        // It is waiting by now.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        kill_process(Pid::from_child(&waiting), sent).unwrap();
+        assert_eq!(until(|| waiting.try_wait().unwrap()).code(), Some(code));
+        assert_eq!(project.ps("web")["state"], "running");
+        kill_process(Pid::from_child(&up), sent).unwrap();
+        assert_eq!(until(|| up.try_wait().unwrap()).code(), Some(code));
+        project.until("web", "stopped");
+    }
+}
+
+#[test]
 fn up_in_a_pipe_asks_nothing_and_does_nothing_new() {
     let project = Project::new("process \"web\" { command \"sleep\" \"1000\" }");
     let mut up = project.start(&["up", "--yes"]);

@@ -1,7 +1,6 @@
 //! `aiw events`: what has happened, and what happens.
 
 use std::io::{self, Write};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use aiw_app::directory;
@@ -10,10 +9,10 @@ use aiw_core::printable;
 use aiw_events::HomeEvent;
 use aiw_home::Home;
 
-use super::process::counted;
 use crate::cli::process::EventsArgs;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::runtime::Signals;
 
 /// So many are shown if no time is named.
 const LAST: usize = 50;
@@ -47,9 +46,9 @@ pub fn events(args: &EventsArgs, home: &Home, output: &Output) -> Result<(), Fai
         stdout.flush()
     };
     let mut next = list.next;
-    let signals = counted(|| {})?;
+    let signals = Signals::listen()?;
     let mut printed = print(&list.events);
-    while printed.is_ok() && signals.load(Ordering::Relaxed) == 0 {
+    while printed.is_ok() && !signals.have_come() {
         let list = reader.next(next, 1000, Duration::from_millis(500))?;
         if list.gap {
             output.note("events are missing here: they came faster than they were read");

@@ -70,7 +70,7 @@ pub fn run(cli: CliKind, args: RunArgs, home: &Home, output: &Output) -> Result<
         std::process::exit(code);
     }
     // Before the start: a Ctrl-C right after it stops the task, and not this process alone.
-    let signals = Signals::listen();
+    let signals = Signals::listen()?;
     let (provider, model) = progress::describe(&prepared);
     let attendance = Attendance::begin(prepared.unreachable.clone());
     let task = runs::start(&client, prepared, !args.no_queue)?;

@@ -431,14 +431,14 @@ pub fn wait(args: &WaitArgs, home: &Home, output: &Output) -> Result<(), Failure
         output.answer(Wait { tasks: Vec::new(), done: true });
         return Ok(());
     }
-    let signals = Signals::listen();
+    let signals = Signals::listen()?;
     let mut live = LiveTasks::new(std::io::stderr().is_terminal() && !output.is_json());
     let deadline = args.timeout.map(|timeout| Instant::now() + timeout);
     let mode = if args.any { WaitMode::Any } else { WaitMode::All };
     let waited = tasks.wait(&ids, mode, deadline, signals.came(), &mut |tasks| live.draw(tasks))?;
     if waited.cancelled {
         let failure = Failure::new(ErrorKind::Interrupted, "no longer waiting");
-        return Err(failure.with_code(128 + signals.last()).with_hint("the tasks keep running"));
+        return Err(failure.with_code(signals.code()).with_hint("the tasks keep running"));
     }
     let ended: Vec<&Task> = waited.all.iter().filter(|task| task.state == State::Ended).collect();
     let (mut reports, mut unread) = (Vec::new(), None);

@@ -65,3 +65,10 @@ pub(crate) fn at_need(text: &str, id: &str, need: [&str; 2], problem: String) ->
     let node = edit::node_of(&document, id).ok()?.children()?.nodes().iter().find(is_it)?;
     Some(read::placed(text, (read::at(node), problem)))
 }
+
+/// Returns a problem of a process with its place in a file; `None` if the file doesn't define it.
+pub(crate) fn at_process(text: &str, id: &str, problem: String) -> Option<FileProblem> {
+    let document = read::document(text).ok()?;
+    let at = read::at(edit::node_of(&document, id).ok()?);
+    Some(read::placed(text, (at, problem)))
+}

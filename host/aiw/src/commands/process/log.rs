@@ -3,16 +3,16 @@ use aiw_home::Home;
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
-use std::sync::atomic::Ordering;
 
 use aiw_app::feed::{Feed, Topic, TopicSubscription, Waker};
 use aiw_processes::{FollowFrom, LogEntry, ProcessLine, ProcessLog, ProcessLogs, Stream};
 use clap::builder::styling::{AnsiColor, Style};
 
-use super::opened::{counted, looked_after};
+use super::opened::looked_after;
 use crate::cli::task::LogArgs;
 use crate::failure::Failure;
 use crate::output::{self, Output};
+use crate::runtime::Signals;
 
 /// The colours of names.
 const COLOURS: [AnsiColor; 6] =
@@ -86,12 +86,12 @@ pub fn logs(args: &LogArgs, home: &Home, output: &Output) -> Result<(), Failure>
     let is_wanted = |entry: &LogEntry| args.grep.as_ref().is_none_or(|pattern| pattern.is_match(&entry.text()));
     let changes = args.follow.then(|| followed(home, &logs)).transpose()?;
     let waker = changes.as_ref().map(TopicSubscription::waker);
-    let signals = counted(move || waker.iter().for_each(Waker::wake))?;
+    let signals = Signals::waking(move || waker.iter().for_each(Waker::wake))?;
     let mut has_ended = !args.follow;
     let is_over = loop {
         let (new, has_read) = logs.next(&is_wanted)?;
         let is_read = new.iter().all(|(n, entry)| printer.print(*n, entry).is_ok());
-        if !is_read || signals.load(Ordering::Relaxed) > 0 {
+        if !is_read || signals.have_come() {
             break false;
         }
         if has_read {

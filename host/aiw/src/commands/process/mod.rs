@@ -4,7 +4,6 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use aiw_core::{ErrorKind, Unasked, did_you_mean, one_line};
@@ -26,7 +25,8 @@ use crate::commands::each::{CommandFailures, FailedName};
 use crate::editor::Editor;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::{runtime, terminal};
+use crate::runtime::{self, Signals};
+use crate::terminal;
 use aiw_app::phrases::{since_rfc3339, soon, took};
 
 mod attach;
@@ -39,7 +39,7 @@ mod up;
 
 pub use attach::attach;
 pub use log::logs;
-pub use opened::{counted, manager};
+pub use opened::manager;
 pub use up::up;
 
 pub fn run(command: &ProcessCommand, home: &Home, output: &Output) -> Result<(), Failure> {
@@ -176,14 +176,13 @@ pub fn wait(
     let end = timeout.map(|timeout| Instant::now() + timeout);
     let watch = Arc::new(Watch::new().map_err(ProcessError::from)?);
     let waker = watch.clone();
-    let signals = counted(move || waker.wake())?;
-    let is_over = || signals.load(Ordering::Relaxed) > 0;
+    let signals = Signals::waking(move || waker.wake())?;
     let (mut processes, mut failed, mut idle, mut left) = (Vec::new(), 0, 0, 0);
     for id in ids {
-        let WaitedProcess { status, done, .. } = manager.wait(id, what, end, &watch, &is_over)?;
-        if is_over() {
+        let WaitedProcess { status, done, .. } = manager.wait(id, what, end, &watch, &|| signals.have_come())?;
+        if signals.have_come() {
             let failure = Failure::new(ErrorKind::Interrupted, "no longer waiting");
-            return Err(failure.with_hint("the processes keep running"));
+            return Err(failure.with_code(signals.code()).with_hint("the processes keep running"));
         }
         match status.state {
             RunState::Failed => failed += 1,

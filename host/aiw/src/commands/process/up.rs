@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aiw_app::feed::{Feed, Topic, TopicSubscription};
@@ -11,13 +11,14 @@ use aiw_home::Home;
 use aiw_processes::{FollowFrom, Loaded, Manager, ProcessError, ProcessLogs, RunState, Started, WaitFor};
 
 use super::log::named;
-use super::opened::{counted, looked_after};
+use super::opened::looked_after;
 use super::started::{sorted, told};
 use super::wait;
 use crate::ask::Person;
 use crate::cli::process::UpArgs;
 use crate::failure::Failure;
 use crate::output::{self, Output};
+use crate::runtime::Signals;
 use crate::{runtime, terminal};
 use aiw_app::phrases::soon;
 
@@ -42,7 +43,7 @@ pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let changes = Feed::of(home).changes(&[Topic::Processes])?;
     changes.follow_file(&manager.project().file());
     let waker = changes.waker();
-    let signals = counted(move || waker.wake())?;
+    let signals = Signals::waking(move || waker.wake())?;
     let (started, failures) = sorted(manager.up(&loaded, &args.ids)?, output);
     if let Some(failure) = failures.first {
         if started.is_empty() {
@@ -91,8 +92,7 @@ struct View<'a> {
     output: &'a Output,
     /// The subscription that wakes it.
     changes: TopicSubscription,
-    /// How many signals have come.
-    signals: &'a AtomicUsize,
+    signals: &'a Signals,
     is_coloured: bool,
     logs: ProcessLogs,
     /// In the order of the logs.
@@ -130,7 +130,7 @@ impl View<'_> {
     fn run(&mut self, mut loaded: Loaded, ids: &[String]) -> Result<(), Failure> {
         let mut topics = BTreeSet::from([Topic::Processes, Topic::Files]);
         let (mut is_known, mut looked) = (false, Instant::now());
-        while self.signals.load(Ordering::Relaxed) == 0 {
+        while !self.signals.have_come() {
             let wrote = self.print()?;
             let is_due = self.trouble.is_some() && looked.elapsed() >= Manager::TRY_AGAIN;
             if topics.contains(&Topic::Processes) || is_due {
@@ -160,14 +160,14 @@ impl View<'_> {
                 false => self.trouble.is_some().then_some(Manager::TRY_AGAIN),
             });
         }
-        let was_stopped = self.signals.load(Ordering::Relaxed) > 0;
+        let was_stopped = self.signals.have_come();
         if was_stopped {
             let ours = self.shown.iter().filter(|shown| shown.is_ours).map(|shown| &shown.id);
             let ours: BTreeSet<String> = ours.chain(&self.scheduled).cloned().collect();
             let ours: Vec<String> = ours.into_iter().collect();
             if ours.is_empty() {
                 let what = "what ran before goes on: `aiw down` stops it";
-                return Err(Failure::declined(what).with_code(130));
+                return Err(Failure::declined(what).with_code(self.signals.code()));
             }
             self.output.note("stopping: press Ctrl-C again to end them at once");
             self.stop(&ours)?;
@@ -175,7 +175,7 @@ impl View<'_> {
         // What others have started may write for ever.
         let last = Instant::now() + LAST_LINES;
         while self.print()? && (!was_stopped || Instant::now() < last) {}
-        if was_stopped { Err(Failure::declined("stopped").with_code(130)) } else { self.ended() }
+        if was_stopped { Err(Failure::declined("stopped").with_code(self.signals.code())) } else { self.ended() }
     }
 
     /// Shows what has been started at its time.
@@ -207,7 +207,7 @@ impl View<'_> {
         let text: String = new.iter().map(|(n, entry)| named(&ids, *n, entry, self.is_coloured)).collect();
         if std::io::stdout().lock().write_all(text.as_bytes()).is_err() {
             // Nobody reads any more.
-            self.signals.fetch_add(1, Ordering::Relaxed);
+            self.signals.end();
         }
         Ok(has_read)
     }
@@ -231,7 +231,7 @@ impl View<'_> {
             tokio::select! {
                 started = manager.carry_out(loaded, change, &person, output, &mut stop) => started,
                 // A signal is a no, and has ended no line.
-                () = async { while signals.load(Ordering::Relaxed) == 0 { waker.woken().await } } => {
+                () = async { while !signals.have_come() { waker.woken().await } } => {
                     terminal::tell("");
                     Vec::new()
                 }
@@ -272,7 +272,7 @@ impl View<'_> {
             });
             let mut killed = false;
             while !is_over.load(Ordering::Acquire) {
-                if self.signals.load(Ordering::Relaxed) > 1 && !killed {
+                if self.signals.count() > 1 && !killed {
                     killed = true;
                     for id in ids {
                         // One that has ended meanwhile is what was wanted.
