@@ -9,7 +9,8 @@ use aiw_home::{Home, HomeError, Settings, Surroundings, millis_of, now_millis, r
 use aiw_launch::{LaunchError, PreparedRun};
 use aiw_tasks::{Counted, EndedTask, TaskUsage};
 use aiw_usage::{
-    Book, Booking, BookingSource, By, OverBudget, Spending, Sum, Sums, TokenCounts, UsageError, plausible_cost, sum_by,
+    Book, Booking, BookingSource, By, OverBudget, Spending, Sum, Sums, TokenCounts, UsageError, budgets_for,
+    plausible_cost, sum_by,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -69,7 +70,7 @@ pub(crate) fn check(home: &Home, prepared: &PreparedRun, starts: bool) -> Result
         book.check_writable().map_err(usage_error)?;
     }
     let payers = prepared.payers();
-    let over = |names: &[&str]| spending.over(names, Some(prepared.cwd()));
+    let over = |names: &[&str]| spending.over(names, Some(prepared.cwd()), &[]);
     let (own, members) = payers.split_at(payers.len().min(1));
     let mut all = over(own);
     // A pool stops where none of its members may be asked.
@@ -147,19 +148,20 @@ fn by_itself(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
         output: count(usage.output),
         thinking: usage.reasoning.unwrap_or_default().min(count(usage.output)),
     };
+    let budgets = settings.budgets().unwrap_or_default();
     let mut booking = Booking {
         cli: Some(about.cli),
         provider: about.provider.clone(),
         model: about.answering_model.clone().or_else(|| facts.model.as_deref().map(|model| one_line(model, 200))),
         task: Some(task.id),
         project: (!about.private).then(|| task.cwd.to_string_lossy().into_owned()),
+        budgets: about.private.then(|| budgets_for(&budgets, &task.cwd)).unwrap_or_default(),
         cut: !facts.complete,
         ..Booking::new(BookingSource::Cli, tokens)
     };
     booking.cost_usd = cost(&booking, &settings, by_cli)?;
     let book = Book::of(home);
     book.add(&booking)?;
-    let budgets = settings.budgets().unwrap_or_default();
     if !budgets.is_empty() {
         let mut spending = Spending::new(book, budgets);
         // The next one tells it, if this one can't.

@@ -12,10 +12,11 @@ use aiw_gateway::{
     NamedGateways, PoolOf, Resting, RouteError, Routes, RunOf, Serving, UPSTREAMS, Upstream, Voice, bind, ensure, keep,
     resting, state,
 };
-use aiw_home::{Home, Surroundings, rfc3339};
+use aiw_home::{Budget, Home, Surroundings, rfc3339};
 use aiw_launch::{Admission, GatewayDoor, GatewayProblem, RunThrough};
 use aiw_providers::{ProviderError, Providers};
 use aiw_tasks::{NOTE, ProcessScope, State, TaskDescription, Tasks};
+use aiw_usage::budgets_for;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -31,6 +32,11 @@ impl Door {
     pub(crate) fn new(home: Home) -> Self {
         Self { home }
     }
+
+    fn budgets(&self) -> Result<Vec<Budget>, GatewayProblem> {
+        let budgets = self.home.settings().and_then(|settings| settings.budgets());
+        budgets.map_err(|e| GatewayProblem { kind: e.kind(), hint: e.hint(), source: Box::new(e) })
+    }
 }
 
 impl GatewayDoor for Door {
@@ -41,7 +47,12 @@ impl GatewayDoor for Door {
         let pool = run.pool.map(|(name, order)| PoolOf::new(name.as_str(), order));
         let members = run.members.into_iter().map(|(name, access)| Upstream::new(name.as_str(), access)).collect();
         let route = GatewayRoute::new(members, pool).map_err(RouteError::from).map_err(route_problem)?;
-        let route = route.of_run(RunOf { cli: run.cli, project: run.project });
+        let project = (!run.private).then(|| run.directory.to_string_lossy().into_owned());
+        let budgets = match run.private {
+            true => budgets_for(&self.budgets()?, &run.directory),
+            false => Vec::new(),
+        };
+        let route = route.of_run(RunOf { cli: run.cli, project, budgets });
         KeptRoutes::new(&self.home).add(&route).map_err(route_problem)?;
         Ok(Admission { address, token: Secret::new(route.token) })
     }

@@ -229,8 +229,8 @@ impl Gateway {
                     let said = format!("provider `{}` can't be reached: {said}", upstream.provider);
                     return Err(UpstreamFailure::new(FailureKind::Upstream, said));
                 }
+                // It has the request, and may write on.
                 Err(_) => {
-                    receipt.give_up();
                     let said = format!("provider `{}` says nothing for {} s", upstream.provider, patience.as_secs());
                     return Err(UpstreamFailure::new(FailureKind::Timeout, said));
                 }

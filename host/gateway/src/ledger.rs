@@ -67,7 +67,11 @@ impl Ledger {
             Err(_) => return Vec::new(),
         }
         let project = route.run.as_ref().and_then(|run| run.project.as_deref()).map(Path::new);
-        let over = |name: &str| spending.over(&[name, route.name()], project).into_iter().find(|over| over.refuses);
+        let named = route.run.as_ref().map(|run| run.budgets.as_slice()).unwrap_or_default();
+        let over = |name: &str| {
+            let over = spending.over(&[name, route.name()], project, named);
+            over.into_iter().find(|over| over.refuses)
+        };
         let members = route.members.iter().enumerate();
         members.filter_map(|(at, member)| Some((at, hinted(over(&member.provider)?.sentence)))).collect()
     }

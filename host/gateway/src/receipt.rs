@@ -41,7 +41,7 @@ pub(crate) struct Receipt {
     opened: Option<OpenRequest>,
     /// Whether the provider may count the request.
     is_sent: bool,
-    /// Whether the provider, or the way to it, was given up.
+    /// Whether the way to the provider was given up.
     is_given_up: bool,
     is_closed: bool,
 }
@@ -67,6 +67,7 @@ impl Receipt {
                 model: Some(turn.model().to_owned()),
                 task: gateway.routes.task(&route.token),
                 project: run.and_then(|run| run.project.clone()),
+                budgets: run.map(|run| run.budgets.clone()).unwrap_or_default(),
                 cut: true,
                 estimated: true,
                 ..Booking::new(BookingSource::Gateway, tokens)
@@ -104,7 +105,7 @@ impl Receipt {
         self.is_sent = is_sent;
     }
 
-    /// Notes that no answer will come, although the provider may count the request.
+    /// Notes that the way to the provider broke: it may count the request, and writes no answer.
     pub(crate) fn give_up(&mut self) {
         self.is_given_up = true;
     }
@@ -187,12 +188,15 @@ impl Receiving {
         }
     }
 
-    /// Returns the failure of an answer that the client gets nothing of. What it used is booked all the same.
+    /// Returns the failure of an answer that the client gets nothing of. What it used is booked all the same. One that
+    /// broke off before anything was counted may have been written to its end; one that the provider itself failed at
+    /// costs nothing.
     pub(crate) async fn failed(&mut self) -> Option<UpstreamFailure> {
         let failure = self.answer.failure().cloned()?;
-        let used = AnswerUsage::of(&self.answer, true);
+        let is_theirs = failure.status.is_some();
+        let used = AnswerUsage { has_left: !is_theirs, ..AnswerUsage::of(&self.answer, true) };
         if let Some(mut receipt) = self.receipt.take() {
-            let closing = receipt.close(used.is_any().then_some(used));
+            let closing = receipt.close((used.is_any() || !is_theirs).then_some(used));
             let written = tokio::task::spawn_blocking(move || drop(closing));
             let _ = tokio::time::timeout(WRITES, written).await;
         }
@@ -216,7 +220,7 @@ struct AnswerUsage {
     /// The estimate of what was written.
     said: u64,
     is_cut: bool,
-    /// Whether the client left before the end.
+    /// Whether the client left before the end, or the answer did not come: more may have been written than was seen.
     has_left: bool,
 }
 

@@ -38,6 +38,9 @@ pub struct RunOf {
     pub cli: CliKind,
     /// The directory that it works in. A private run has none.
     pub project: Option<String>,
+    /// For a private run, the names of the budgets that hold for its directory.
+    #[serde(default)]
+    pub budgets: Vec<String>,
 }
 
 impl PoolOf {

@@ -1,5 +1,6 @@
 //! The gateway between real connections: hostile clients, hostile providers, and budgets that hold.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use aiw_home::{Home, PoolOrder};
 use aiw_providers::ModelAccess;
 use aiw_usage::{Book, Booking};
 use proptest::prelude::*;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -177,7 +179,7 @@ impl World {
             members.iter().map(|(name, api, provider)| Upstream::new(name, provider.access(*api))).collect();
         let pool = (members.len() > 1).then(|| PoolOf::new("pool", PoolOrder::RoundRobin));
         let project = (!is_private).then(|| "/project".to_owned());
-        let run = RunOf { cli: CliKind::Claude, project };
+        let run = RunOf { cli: CliKind::Claude, project, budgets: vec!["of-project".into()] };
         let route = Arc::new(GatewayRoute::new(upstreams, pool).unwrap().of_run(run));
         let said: Arc<Mutex<Vec<String>>> = Arc::default();
         let says = said.clone();
@@ -359,6 +361,42 @@ async fn whoever_leaves_before_the_first_word_has_spent_what_was_expected() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_breaks_off_before_its_first_word_is_booked_as_expected() {
+    let half = || Does::Says(200, vec![("content-type", "application/json".into())], "{\"choices\":[".into());
+    for (does, used) in [
+        (events(""), EXPECTED),
+        (half(), EXPECTED),
+        // What the provider says that it can't do costs nothing.
+        (events("data: {\"error\":{\"message\":\"too much to do\",\"code\":503}}\n\n"), 0),
+    ] {
+        for is_streamed in [false, true] {
+            let does = does.clone();
+            let provider = Provider::new(move |_, _| does.clone()).await;
+            let world = World::to(Api::ChatCompletions, &provider).await;
+            let (status, text) = world.ask("/v1/messages", &question(is_streamed)).await;
+            assert!(status >= 500, "{status} {text}");
+            let booked = world.closed(usize::from(used > 0)).await;
+            let tokens: u64 = booked.iter().map(|booking| booking.tokens.all()).sum();
+            assert_eq!(tokens, used, "{is_streamed}: {booked:?}");
+            assert!(booked.iter().all(|booking| booking.cut && booking.estimated), "{booked:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_run_is_held_against_the_budgets_of_its_project_and_its_directory_is_not_kept() {
+    let provider = Provider::new(|_, _| events(chat("Hello", 9, 2))).await;
+    let of_project = json!({"tokens": EXPECTED + 5, "per": "month", "project": "/project", "then": "refuse"});
+    let settings = json!({"budgets": {"of-project": of_project}});
+    let world = World::new(&[("one", Api::ChatCompletions, &provider)], &settings, true).await;
+    assert_eq!(world.ask("/v1/messages", &question(false)).await.0, 200);
+    assert_eq!(world.closed(1).await[0].project, None);
+    let (status, text) = world.ask("/v1/messages", &question(false)).await;
+    assert!(status == 403 && text.contains("the budget `of-project`"), "{text}");
+    assert_eq!(provider.asked(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_book_that_is_lost_or_can_not_be_written_refuses() {
     let provider = Provider::new(|_, _| events(chat("Hello", 9, 2))).await;
     let world = World::new(&[("one", Api::ChatCompletions, &provider)], &budget(1_000), false).await;
@@ -428,21 +466,35 @@ struct Meeting {
     does: usize,
 }
 
+/// Puts a directory in the place of a file, as if it could not be written, and the file back.
+async fn fails_for_a_while(file: &Path) {
+    let aside = file.with_extension("aside");
+    if file.exists() && std::fs::create_dir(&aside).is_ok() {
+        let exchange = || renameat_with(CWD, &aside, CWD, file, RenameFlags::EXCHANGE).unwrap();
+        exchange();
+        tokio::time::sleep(Duration::from_millis(8)).await;
+        exchange();
+        std::fs::remove_dir(&aside).unwrap();
+    }
+}
+
 mod fuzz {
     use super::*;
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(12))]
 
-        /// Whatever clients and providers do, what was used is at most the limit and what requests used beyond what was
-        /// expected of them, and each request that a provider has read is booked.
+        /// Whatever clients, providers and the disk do, what was used is at most the limit and what requests used beyond
+        /// what was expected of them, and each request that a provider has read is booked.
         #[test]
         fn budgets_hold(
             meetings in proptest::collection::vec(
-                (proptest::option::of(0..40_u64), any::<bool>(), 0..6_usize)
+                (proptest::option::of(0..40_u64), any::<bool>(), 0..8_usize)
                     .prop_map(|(leaves, is_streamed, does)| Meeting { leaves, is_streamed, does }),
                 1..24,
             ),
+            // After how many milliseconds nothing can be booked for a while.
+            faults in proptest::collection::vec(0..30_u64, 0..4),
             limit in 100..1_500_u64,
         ) {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -451,7 +503,7 @@ mod fuzz {
                 let (beyond, paid) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
                 let (more, pays) = (beyond.clone(), paid.clone());
                 let provider = Provider::new(move |at, _| {
-                    let used = [11, 300, 0, 0, 11, 11][script[at % script.len()]];
+                    let used = [11, 300, 0, 0, 11, 11, 0, 0][script[at % script.len()]];
                     more.fetch_add(usize::try_from(u64::saturating_sub(used, EXPECTED)).unwrap(), Ordering::SeqCst);
                     let says = || events(chat("Hello", 9, used - 9));
                     let waits = || Arc::new(Semaphore::new(0));
@@ -462,6 +514,8 @@ mod fuzz {
                         2 => Does::Says(500, Vec::new(), "{}".into()),
                         3 => Does::Breaks,
                         4 => events("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hel\"}}]}\n\n"),
+                        5 => events(""),
+                        6 => Does::Says(200, Vec::new(), "{\"choices\":[".into()),
                         _ => Does::Waits(waits(), Box::new(Does::Breaks)),
                     }
                 })
@@ -473,7 +527,16 @@ mod fuzz {
                     let leaves = Duration::from_millis(meeting.leaves.unwrap_or(300));
                     tokio::time::timeout(leaves, answer(&mut client)).await.is_ok()
                 });
-                futures::future::join_all(clients).await;
+                let disk = async {
+                    for wait in faults {
+                        tokio::time::sleep(Duration::from_millis(wait)).await;
+                        fails_for_a_while(&world.home().usage_seal()).await;
+                    }
+                };
+                tokio::join!(futures::future::join_all(clients), disk);
+                // Whatever could not be booked is, before another request is sent.
+                let last = async { answer(&mut world.begin("/v1/messages", "", &question(false)).await).await };
+                let _ = tokio::time::timeout(Duration::from_millis(300), last).await;
                 let bookings = world.closed(paid.load(Ordering::SeqCst)).await;
                 let spent: u64 = bookings.iter().map(|booking| booking.tokens.all()).sum();
                 let most = limit + beyond.load(Ordering::SeqCst) as u64;

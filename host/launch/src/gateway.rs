@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::error::Error;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use aiw_core::{CliKind, ErrorKind, ProcessId, ProviderName, Secret};
 use aiw_home::PoolOrder;
@@ -25,8 +26,10 @@ pub trait GatewayDoor: Send + Sync {
 pub struct RunThrough {
     /// Its CLI.
     pub cli: CliKind,
-    /// The directory that it works in. A private run has none.
-    pub project: Option<String>,
+    /// The directory that it works in.
+    pub directory: PathBuf,
+    /// Whether it is private: the directory is kept nowhere.
+    pub private: bool,
     /// The pool, and how it chooses.
     pub pool: Option<(ProviderName, PoolOrder)>,
     /// The provider, or the pool's members in their order; at least one.

@@ -458,9 +458,14 @@ impl Launcher {
             hint: None,
         })?;
         let pool = chosen.order.map(|order| (chosen.name.clone(), order));
-        let project = (!request.private).then(|| request.cwd.to_string_lossy().into_owned());
         let admission = match request.starts {
-            true => door.admit(RunThrough { cli: request.cli, project, pool: pool.clone(), members })?,
+            true => door.admit(RunThrough {
+                cli: request.cli,
+                directory: request.cwd.clone(),
+                private: request.private,
+                pool: pool.clone(),
+                members,
+            })?,
             false => Admission { address: ([127, 0, 0, 1], 0).into(), token: Secret::new("aiw-".to_owned()) },
         };
         let is_spoken = |api: &&Api| upstreams.iter().any(|(_, upstream)| upstream == *api);

@@ -212,9 +212,13 @@ impl Book {
     ) -> Result<Option<Loss>, UsageError> {
         let first = month(since);
         let (mut files, mut loss) = (self.files()?, None);
-        // Somebody has removed both.
-        if matches!(sealed, Ok(None)) && files.is_empty() && self.was_begun() {
-            loss = Some(Loss::Gone);
+        // A book without its seal has lost it, whatever month is asked about. Somebody may have removed files with it.
+        if matches!(sealed, Ok(None)) {
+            let is_something = files.values().any(|path| fs::metadata(path).is_ok_and(|meta| meta.len() > 0));
+            loss = match is_something {
+                true => Some(Loss::Unsealed),
+                false => self.was_begun().then_some(Loss::Gone),
+            };
         }
         files.retain(|name, _| *name >= first);
         let none = Seal::default();
@@ -242,13 +246,10 @@ impl Book {
                 }
             })
             .map_err(|source| UsageError::Io { doing: "read", path, source })?;
-            let is_unsealed = matches!(sealed, Ok(None)) && read.extent.length > 0;
-            let problem = match problem {
-                Some(Problem::Missing) => Some(Loss::Missing { month: name }),
-                Some(Problem::Changed) => Some(Loss::Changed { month: name }),
-                None => is_unsealed.then_some(Loss::Unsealed),
-            };
-            loss = loss.or(problem);
+            loss = loss.or(problem.map(|problem| match problem {
+                Problem::Missing => Loss::Missing { month: name },
+                Problem::Changed => Loss::Changed { month: name },
+            }));
         }
         Ok(loss)
     }

@@ -100,6 +100,9 @@ pub struct Booking {
     /// The directory that the run works in. Private runs have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
+    /// For a private run, the names of the budgets that hold for its directory.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<String>,
     /// The tokens.
     #[serde(flatten)]
     pub tokens: TokenCounts,
@@ -138,6 +141,8 @@ struct Line {
     #[serde(default)]
     project: Option<String>,
     #[serde(default)]
+    budgets: Vec<String>,
+    #[serde(default)]
     input: u64,
     #[serde(default)]
     cached: u64,
@@ -164,11 +169,41 @@ struct Line {
 impl From<Line> for Booking {
     fn from(line: Line) -> Self {
         let Line {
-            at, source, cli, provider, pool, model, task, project, cost_usd, cut, estimated, open, closes, ..
+            at,
+            source,
+            cli,
+            provider,
+            pool,
+            model,
+            task,
+            project,
+            budgets,
+            cost_usd,
+            cut,
+            estimated,
+            open,
+            closes,
+            ..
         } = line;
         let Line { input, cached, cache_written, cache_written_1h, output, thinking, .. } = line;
         let tokens = TokenCounts { input, cached, cache_written, cache_written_1h, output, thinking };
-        Self { at, source, cli, provider, pool, model, task, project, tokens, cost_usd, cut, estimated, open, closes }
+        Self {
+            at,
+            source,
+            cli,
+            provider,
+            pool,
+            model,
+            task,
+            project,
+            budgets,
+            tokens,
+            cost_usd,
+            cut,
+            estimated,
+            open,
+            closes,
+        }
     }
 }
 
@@ -184,6 +219,7 @@ impl Booking {
             model: None,
             task: None,
             project: None,
+            budgets: Vec::new(),
             tokens,
             cost_usd: None,
             cut: false,

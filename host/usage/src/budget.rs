@@ -176,11 +176,14 @@ impl Spending {
         turn.add(&booking).map_err(unknown)
     }
 
-    /// Returns the budgets for a provider (and the pool that chose it) and a directory that are used up.
-    pub fn over(&self, providers: &[&str], project: Option<&Path>) -> Vec<OverBudget> {
+    /// Returns the budgets for a provider (and the pool that chose it) and a directory, or of these names, that are used
+    /// up.
+    pub fn over(&self, providers: &[&str], project: Option<&Path>, named: &[String]) -> Vec<OverBudget> {
         let is_for = |budget: &Budget| {
             budget.provider.as_deref().is_none_or(|name| providers.contains(&name))
-                && budget.project.as_deref().is_none_or(|of| project.is_some_and(|project| project.starts_with(of)))
+                && budget.project.as_deref().is_none_or(|of| {
+                    project.is_some_and(|project| project.starts_with(of)) || named.contains(&budget.name)
+                })
         };
         let concerned = self.budgets.iter().filter(|(budget, _)| is_for(budget));
         concerned.filter_map(|(budget, sum)| self.judge(budget, sum.sum, None)).collect()
@@ -278,10 +281,17 @@ fn concerns(budget: &Budget, booking: &Booking) -> bool {
         .provider
         .as_deref()
         .is_none_or(|wanted| by(&booking.provider, wanted) || booking.pool.as_deref() == Some(wanted))
-        && budget
-            .project
-            .as_deref()
-            .is_none_or(|of| booking.project.as_deref().is_some_and(|project| Path::new(project).starts_with(of)))
+        && budget.project.as_deref().is_none_or(|of| {
+            let is_in = |project: &str| Path::new(project).starts_with(of);
+            booking.project.as_deref().is_some_and(is_in) || booking.budgets.contains(&budget.name)
+        })
+}
+
+/// Returns the names of the budgets of projects that hold for a directory. The bookings of a private run have them in
+/// the place of the directory.
+pub fn budgets_for<'b>(budgets: impl IntoIterator<Item = &'b Budget>, directory: &Path) -> Vec<String> {
+    let holds = |budget: &&Budget| budget.project.as_deref().is_some_and(|of| directory.starts_with(of));
+    budgets.into_iter().filter(holds).map(|budget| budget.name.clone()).collect()
 }
 
 /// Returns when a period began, in milliseconds since 1970.
@@ -327,7 +337,7 @@ mod tests {
             ..Booking::new(BookingSource::Gateway, tokens)
         };
         let names = |spending: &Spending, providers: &[&str], project: &str| -> Vec<String> {
-            spending.over(providers, Some(Path::new(project))).into_iter().map(|over| over.name).collect()
+            spending.over(providers, Some(Path::new(project)), &[]).into_iter().map(|over| over.name).collect()
         };
         spending.refresh(&settings).unwrap();
         assert!(names(&spending, &["p"], "/here").is_empty());
@@ -342,7 +352,7 @@ mod tests {
         spending.refresh(&settings).unwrap();
         assert_eq!(names(&spending, &["p"], "/elsewhere"), ["all", "p"]);
         assert_eq!(names(&spending, &["q"], "/here"), ["all", "here"]);
-        let over = spending.over(&["q"], None);
+        let over = spending.over(&["q"], None, &[]);
         // It is told once in a day, by whoever sees it first.
         let events = EventLog::of(home.root());
         spending.tell_used_up(&events);
@@ -360,5 +370,22 @@ mod tests {
         assert_eq!(told, expected);
         assert!(over[0].refuses, "{over:?}");
         assert_eq!(over[0].sentence, "the budget `all` of $3.00 a day is used up: $3.00 so far");
+        // A private run has the names of its directory's budgets in its place.
+        let budgets = settings.budgets().unwrap();
+        let named = budgets_for(&budgets, Path::new("/here/below"));
+        assert_eq!(
+            (named.as_slice(), budgets_for(&budgets, Path::new("/hereabouts"))),
+            (["here".to_owned()].as_slice(), vec![])
+        );
+        let of = |spending: &Spending| -> f64 {
+            let mut sums = spending.budgets.iter().filter(|(budget, _)| budget.name == "here");
+            sums.next().unwrap().1.sum.cost_usd
+        };
+        let before = of(&spending);
+        book.add(&Booking { project: None, budgets: named.clone(), ..booking("q", "") }).unwrap();
+        spending.refresh(&settings).unwrap();
+        assert!(of(&spending) > before);
+        let private: Vec<String> = spending.over(&["q"], None, &named).into_iter().map(|over| over.name).collect();
+        assert_eq!(private, ["all", "here"]);
     }
 }

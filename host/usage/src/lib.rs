@@ -19,6 +19,6 @@ mod tests;
 
 pub use book::{Book, BookTurn, OpenRequest, UsageError};
 pub use booking::{Booking, BookingSource, TokenCounts, plausible_cost};
-pub use budget::{NotOpened, OverBudget, Spending};
+pub use budget::{NotOpened, OverBudget, Spending, budgets_for};
 pub use seal::Loss;
 pub use sum::{By, Sum, Sums, UsageRow, sum_by};

@@ -54,7 +54,7 @@ impl Client {
     /// Returns a budget's answer to a new run.
     fn says(&mut self) -> Option<(bool, String)> {
         self.spending.refresh(&self.settings).unwrap();
-        self.spending.over(&["p"], None).into_iter().next().map(|over| (over.refuses, over.sentence))
+        self.spending.over(&["p"], None, &[]).into_iter().next().map(|over| (over.refuses, over.sentence))
     }
 }
 
@@ -107,7 +107,7 @@ fn a_request_counts_once_whether_it_is_open_or_ended() {
 #[test]
 fn a_book_that_lost_something_says_so_and_refuses_until_that_is_accepted() {
     type Damage = fn(&Path, &Book);
-    let damages: [(&str, Damage); 10] = [
+    let damages: [(&str, Damage); 13] = [
         ("lost bookings of", |_, book| fs::remove_file(month(book)).unwrap()),
         ("lost bookings of", |_, book| fs::remove_dir_all(book.directory()).unwrap()),
         ("lost bookings of", |_, book| fs::write(month(book), "").unwrap()),
@@ -132,6 +132,19 @@ fn a_book_that_lost_something_says_so_and_refuses_until_that_is_accepted() {
         }),
         ("the seal of the book of usage is gone or damaged", |home, _| {
             fs::write(Home::at(home).usage_seal(), "{").unwrap();
+        }),
+        // Only what was spent in this month is gone, with the seal.
+        ("the seal of the book of usage is gone", |home, book| {
+            fs::rename(month(book), book.directory().join("2020-01.jsonl")).unwrap();
+            fs::remove_file(Home::at(home).usage_seal()).unwrap();
+        }),
+        ("the book of usage is gone, with its seal", |home, book| {
+            fs::write(month(book), "").unwrap();
+            fs::remove_file(Home::at(home).usage_seal()).unwrap();
+        }),
+        ("the book of usage is gone, with its seal", |home, book| {
+            fs::write(month(book), "").unwrap();
+            fs::write(Home::at(home).usage_seal(), "").unwrap();
         }),
         // As if nothing had ever been spent.
         ("the book of usage is gone, with its seal", |home, book| {
