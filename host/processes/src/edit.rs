@@ -81,10 +81,12 @@ impl Manager {
         }
         let path = self.project.file();
         let _turn = self.home.turn()?;
-        if self.project.read()? != before.bytes {
+        let now = self.before_edit()?;
+        if now.bytes != before.bytes {
             return Err(ProcessError::ChangedMeanwhile { path });
         }
-        self.write_file(edited, before.is_trusted)?;
+        // The user may have taken it back meanwhile.
+        self.write_file(edited, before.is_trusted && now.is_trusted)?;
         Ok(true)
     }
 }

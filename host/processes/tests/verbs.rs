@@ -579,6 +579,16 @@ fn an_editor_allows_only_what_the_user_changed_in_a_file_that_was_allowed() {
     let person = Recorded::agreeing();
     edit("process \"b\" { command \"x\" }\n", &person).unwrap().unwrap();
     assert_eq!((person.questions().len(), place.is_allowed(), place.ids()), (0, true, names(&["b"])));
+    // What the user took back meanwhile is asked about again.
+    let taken_back = |copy: &Path| {
+        fs::remove_file(place.directory.path().join("home/settings.json")).unwrap();
+        new("process \"b\" { command \"y\" }\n")(copy)
+    };
+    let absent = Recorded::new(0, Does::Absent);
+    now(place.manager.edit(taken_back, &absent, &absent)).unwrap();
+    assert!(!place.is_allowed());
+    place.allow();
+    edit("process \"b\" { command \"x\" }\n", &person).unwrap().unwrap();
     // An editor that fails changes nothing.
     let failed = now(place.manager.edit(|_| Err(ProcessError::TooMuchInput), &person, &person));
     assert!(matches!(failed, Err(ProcessError::TooMuchInput)));
