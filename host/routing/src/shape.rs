@@ -368,6 +368,77 @@ fn is_known_draft(text: &str) -> bool {
     name.is_some_and(|name| DRAFTS.contains(&name.trim_end_matches('#')))
 }
 
+/// The keywords below which names stand, each with a schema.
+const NAMED: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
+
+/// The keywords below which no schema stands, but values of what the schema describes.
+const DATA: [&str; 4] = ["const", "default", "enum", "examples"];
+
+/// The keywords that name a place.
+const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
+
+/// Checks a keyword that names a place or the schema itself. A reader of the schema may fetch what another document has,
+/// or look there for what stands here.
+fn leads_within(keyword: &str, value: &Value) -> ShapeCheck {
+    let holds = |test: fn(&str) -> bool| value.as_str().is_some_and(test);
+    match keyword {
+        "$schema" => must(holds(is_known_draft), "a known draft of JSON Schema"),
+        "$id" => must(holds(|id| id.starts_with('#')), "a name within the schema"),
+        "id" => must(holds(is_id_within), "a name within the schema"),
+        _ => must(holds(|at| at.starts_with('#') && !is_in_data(at)), "a place in the same schema"),
+    }
+}
+
+/// Whether the `id` of a schema of draft 4 leaves the places below it in its document. Generators write names of all kinds
+/// there, so only an address elsewhere counts.
+fn is_id_within(id: &str) -> bool {
+    let Ok(here) = url::Url::parse("https://schema.invalid/") else { return false };
+    here.join(id).is_ok_and(|base| base.origin() == here.origin() || base.scheme() == "urn")
+}
+
+/// Whether a place of the schema is in a value, which is not looked at: a reader would take it for a schema.
+fn is_in_data(at: &str) -> bool {
+    let decoded: String = url::form_urlencoded::parse(at.as_bytes()).flat_map(|(name, value)| [name, value]).collect();
+    let mut is_name = false;
+    decoded.split('/').skip(1).any(|part| {
+        let is_data = !is_name && DATA.contains(&part);
+        is_name = !is_name && NAMED.contains(&part);
+        is_data
+    })
+}
+
+/// Checks a value below a keyword that is not known: a reference can make a schema of any part of it.
+fn stays_within(value: &Value, path: &mut Vec<String>) -> ShapeCheck {
+    match value {
+        Value::Object(fields) => fields.iter().try_for_each(|(name, field)| {
+            within(path, name, |path| match name.as_str() {
+                // It is the name of something, and no keyword.
+                _ if !field.is_string() => stays_within(field, path),
+                keyword @ ("$id" | "$schema") => leads_within(keyword, field),
+                keyword if REFERENCES.contains(&keyword) => leads_within(keyword, field),
+                "id" if refers(value) => leads_within("id", field),
+                _ => Ok(()),
+            })
+        }),
+        Value::Array(items) => {
+            let mut items = items.iter().enumerate();
+            items.try_for_each(|(at, item)| within(path, &at.to_string(), |path| stays_within(item, path)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether something in a value names a place: only for that does the address of the whole matter.
+fn refers(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().any(|(name, field)| refers(field) || field.is_string() && REFERENCES.contains(&name.as_str()))
+        }
+        Value::Array(items) => items.iter().any(refers),
+        _ => false,
+    }
+}
+
 /// The types of JSON Schema.
 const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
 
@@ -385,7 +456,7 @@ fn schema_of(schema: &Value, path: &mut Vec<String>) -> ShapeCheck {
                 let some = value.as_array().is_some_and(|names| !names.is_empty() && names.iter().all(is_type));
                 must(is_type(value) || some, "a type of JSON Schema")
             }
-            "properties" | "patternProperties" | "$defs" | "definitions" | "dependentSchemas" => {
+            keyword if NAMED.contains(&keyword) => {
                 let Some(named) = value.as_object() else { return Err("is not an object".into()) };
                 named.iter().try_for_each(|(name, schema)| within(path, name, |path| schema_of(schema, path)))
             }
@@ -408,13 +479,11 @@ fn schema_of(schema: &Value, path: &mut Vec<String>) -> ShapeCheck {
                 must(value.as_array().is_some_and(|names| names.iter().all(Value::is_string)), "a list of texts")
             }
             "enum" | "examples" => must(value.is_array(), "a list"),
+            "const" | "default" => Ok(()),
             "uniqueItems" | "readOnly" | "writeOnly" | "deprecated" => must(value.is_boolean(), "`true` or `false`"),
-            // A reader of the schema may fetch what another document has, or look there for what stands here.
-            "$ref" | "$dynamicRef" | "$recursiveRef" => {
-                must(value.as_str().is_some_and(|at| at.starts_with('#')), "a place in the same schema")
-            }
-            "$id" => must(value.as_str().is_some_and(|id| id.starts_with('#')), "a name within the schema"),
-            "$schema" => must(value.as_str().is_some_and(is_known_draft), "a known draft of JSON Schema"),
+            keyword @ ("$id" | "$schema") => leads_within(keyword, value),
+            keyword if REFERENCES.contains(&keyword) => leads_within(keyword, value),
+            "id" if value.is_string() => leads_within("id", value),
             "title" | "description" | "format" | "pattern" | "$anchor" | "$comment" => {
                 must(value.is_string(), "a text")
             }
@@ -425,7 +494,7 @@ fn schema_of(schema: &Value, path: &mut Vec<String>) -> ShapeCheck {
             "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" => {
                 must(value.is_number(), "a number")
             }
-            _ => Ok(()),
+            _ => stays_within(value, path),
         })?;
     }
     Ok(())
@@ -612,6 +681,15 @@ mod tests {
             json!({"$schema": "https://json-schema.org/draft/2020-12/schema"}),
             json!({"$id": "#here", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"type": "string"}}}),
             json!({"properties": {"$ref": {"type": "string"}, "$id": {"type": "string"}}}),
+            json!({"properties": {"id": {"type": "string"}, "default": {"$ref": "#/properties/id"}},
+                "required": ["id"], "dependencies": {"$ref": ["id"], "id": {"$ref": "#/properties/default"}}}),
+            json!({"id": "/properties/a", "$defs": {"a": {"id": "urn:jsonschema:com:acme:A"}, "b": {"id": "#b"}}}),
+            json!({"$ref": "#/$defs/enum", "$defs": {"enum": {"items": {"$ref": "#/$defs/enum"}}}}),
+            // Values of what is described, and what nothing refers to.
+            json!({"default": {"$ref": "https://a.example/x"}, "examples": [{"$id": "https://a.example/x"}]}),
+            json!({"enum": [{"id": "https://a.example/x"}], "const": {"$schema": "https://a.example/x"}}),
+            json!({"example": {"id": "https://a.example/x"}, "x-docs": {"url": "https://a.example/x", "id": "x:y"}}),
+            json!({"x-names": {"$ref": {"type": "string"}, "$schema": ["https://a.example"]}}),
         ] {
             assert!(is_right(right.clone()), "{right}");
         }
@@ -624,6 +702,24 @@ mod tests {
             json!({"properties": {"a": {"items": {"$ref": "other.json#/a"}}}}),
             json!({"properties": {"a": {"$dynamicRef": "//evil.example/x"}}}),
             json!({"properties": {"a": {"anyOf": [{"$recursiveRef": "x"}]}}}),
+            // Below keywords that are not checked otherwise.
+            json!({"$ref": "#/x", "x": {"$ref": "https://evil.example/x"}}),
+            json!({"x": [{"y": {"properties": {"default": {"$dynamicRef": "other.json"}}}}]}),
+            json!({"x": {"default": {"$ref": "https://evil.example/x"}}}),
+            json!({"x": {"$id": "https://evil.example/x"}}),
+            json!({"x": {"$schema": "https://evil.example/x"}}),
+            json!({"dependencies": {"a": {"$ref": "https://evil.example/x"}}}),
+            json!({"properties": {"a": {"contentSchema": {"items": {"$ref": "file:///etc/passwd"}}}}}),
+            // In draft 4, `id` moves the base of what stands below it.
+            json!({"id": "https://evil.example/x"}),
+            json!({"properties": {"a": {"id": "//evil.example/x"}}}),
+            json!({"items": {"id": "\\\\evil.example/x"}}),
+            json!({"x": {"id": "file:///etc/passwd", "y": [{"$ref": "#/z"}]}}),
+            // A reference makes a schema of a value.
+            json!({"$ref": "#/default", "default": {"$ref": "https://evil.example/x"}}),
+            json!({"properties": {"a": {"enum": [{"$ref": "https://evil.example/x"}]},
+                "b": {"$ref": "#/properties/a/%65num/0"}}}),
+            json!({"$ref": "#%2Fproperties%2Fconst%2Fconst", "properties": {"const": {"const": {"$ref": "x.json"}}}}),
         ] {
             assert!(!is_right(wrong.clone()), "{wrong}");
         }
