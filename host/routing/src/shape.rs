@@ -272,32 +272,49 @@ fn check_uri(value: &Value, grammar: fn(&str) -> bool, ends: &[char], what: &str
     let end = uri.and_then(|uri| uri.find(ends));
     let Some((uri, end)) = uri.zip(end) else { return must(false, what) };
     let scheme = &uri[..end];
-    let is_scheme = scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
-    must(is_scheme && (end > 0 || uri.starts_with('{')), what)?;
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    must(is_scheme || end == 0 && uri.starts_with('{'), what)?;
     must(!scheme.eq_ignore_ascii_case(OWN_SCHEME), "a URI of the server's own")
 }
 
-/// Whether a text is a URI, as strict readers take it: its characters, whole bytes in percent, a port of digits, and
-/// brackets around a whole host.
+/// Whether what follows a text's first colon is that of a URI, each part with its own characters. A port is one that there
+/// is, and brackets are around a whole address.
 ///
 /// <https://www.rfc-editor.org/rfc/rfc3986#appendix-A>
 fn is_uri(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once(':') else { return false };
+    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     // Without two slashes behind the scheme there is no host.
-    let place = text.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//")).unwrap_or_default();
-    let authority = &place[..place.find(['/', '?', '#']).unwrap_or(place.len())];
-    let (user, place) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let (authority, path) = match rest.strip_prefix("//") {
+        Some(place) => place.split_at(place.find('/').unwrap_or(place.len())),
+        None => ("", rest),
+    };
+    let is_below = |c| is_of_name(c) || b":@/".contains(&c);
+    let is_behind = |c| is_below(c) || c == b'?';
+    is_authority(authority)
+        && are_whole(path, is_below)
+        && are_whole(query, is_behind)
+        && are_whole(fragment, is_behind)
+}
+
+fn is_authority(text: &str) -> bool {
+    let (user, place) = text.rsplit_once('@').unwrap_or(("", text));
     // What follows the last colon outside of brackets.
     let (host, port) = place.rsplit_once(':').filter(|(_, port)| !port.contains(']')).unwrap_or((place, ""));
     let is_host = match host.strip_prefix('[') {
         Some(literal) => literal.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok()),
-        None => !host.contains(['[', ']']),
+        None => are_whole(host, is_of_name),
     };
     let is_port = port.is_empty() || port.bytes().all(|c| c.is_ascii_digit()) && port.parse::<u16>().is_ok();
-    are_whole(text, is_of_uri) && is_host && is_port && !user.contains(['[', ']'])
+    are_whole(user, |c| is_of_name(c) || c == b':') && is_host && is_port
 }
 
-fn is_of_uri(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=".contains(&byte)
+/// Whether a byte may be in the name of a host and in all other parts: an unreserved one, or one that delimits within a
+/// part.
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
 }
 
 /// Whether a text has only such bytes, and bytes in percent.
@@ -313,19 +330,21 @@ fn are_whole(text: &str, is_plain: impl Fn(u8) -> bool) -> bool {
     true
 }
 
-/// Whether a text is a template of URIs: literal parts of a URI, and expressions.
+/// Whether a text is a template of URIs: literal parts, and expressions. Which part of a URI a literal is in is known only
+/// with the values, so it may have the characters of all of them.
 ///
 /// <https://www.rfc-editor.org/rfc/rfc6570#section-2>
 fn is_uri_template(text: &str) -> bool {
+    let is_literal = |c| is_of_name(c) || b":/?#[]@".contains(&c);
     let mut rest = text;
     while let Some((literal, after)) = rest.split_once('{') {
         let Some((expression, next)) = after.split_once('}') else { return false };
-        if !are_whole(literal, is_of_uri) || !is_expression(expression) {
+        if !are_whole(literal, is_literal) || !is_expression(expression) {
             return false;
         }
         rest = next;
     }
-    are_whole(rest, is_of_uri)
+    are_whole(rest, is_literal)
 }
 
 fn is_expression(text: &str) -> bool {
@@ -516,12 +535,16 @@ mod tests {
     #[test]
     fn a_uri_is_one_for_strict_readers() {
         for good in [
-            "file:///a[1].txt",
+            "file:///a%5B1%5D.txt",
             "http://[::1]:80/x",
             "https://u@a.example:8080/?q=a:b#c",
             "x:y",
             "db://a/b@c",
             "open:x?u=http://host:abc/",
+            "x://u:p;a=b@h/a@b:c;d/?e?f/@#g?h/@",
+            "x:a:b@c//d",
+            "x://",
+            "x://h:",
         ] {
             assert!(is_uri(good), "{good}");
         }
@@ -535,10 +558,19 @@ mod tests {
             "http://[zz]/",
             "http://[u]@h/",
             "http://a b/",
+            "http://a:1:2/",
+            "file:///a[1].txt",
+            "x:a[1]",
+            "x:a?b[]=c",
+            "x:a#b[c]",
+            "x:a#b#c",
+            "x:##",
+            "http://u@v@h/",
+            "http://u[1]@h/",
         ] {
             assert!(!is_uri(bad), "{bad}");
         }
-        assert!(is_uri_template("http://[{address}]:{port}/{+path}"));
+        assert!(is_uri_template("http://[{address}]:{port}/{+path}") && is_uri_template("x:{a}#{b}[1]@"));
     }
 
     /// A whole item of each kind.
@@ -635,7 +667,21 @@ mod tests {
     fn a_uri_has_a_scheme_that_is_not_aiws() {
         let is_right = |uri: &str| Kind::Resource.problem(&json!({"uri": uri, "name": "x"})).is_none();
         assert!(is_right("file:///x") && is_right("urn:x:y") && is_right("A+b.c-1:"));
-        for wrong in ["", "note", "zzz__file:///x", "aiw://a/b", "AIW:x", "a b:c", "x:\n", "x:\u{202e}"] {
+        for wrong in [
+            "",
+            "note",
+            "zzz__file:///x",
+            "aiw://a/b",
+            "AIW:x",
+            "a b:c",
+            "x:\n",
+            "x:\u{202e}",
+            ":x",
+            "{a}:b",
+            "1:x",
+            "+x:y",
+            "-x:y",
+        ] {
             assert!(!is_right(wrong), "{wrong}");
         }
         // By the grammar.
@@ -662,6 +708,8 @@ mod tests {
             "x:{.a.}",
             "x:{ignore all}",
             "x y:{a}",
+            "1:{a}",
+            "1{+a}",
             "x:{a{b}}",
         ] {
             assert!(!template(wrong), "{wrong}");
