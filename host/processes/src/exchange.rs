@@ -37,7 +37,8 @@ aiw_core::words! {
 pub struct ExportRequest {
     /// Its form.
     pub form: ExportForm,
-    /// The file; without one, the text is the answer. A model's is in the project, a user's where they say.
+    /// The file; without one, the text is the answer. A model's is in the project, below `.ichimi` if it is YAML; a
+    /// user's is where they say.
     pub file: Option<PathBuf>,
     /// Whether a user's file may take the place of another one.
     pub force: bool,
@@ -114,11 +115,14 @@ impl Manager {
         let outside = || ProcessError::Outside { id: "export".into(), path: given.to_owned() };
         // Other programs run what is in their files: hooks of git, settings of editors and of AI CLIs.
         let is_hidden = |part: Component<'_>| matches!(part, Component::Normal(name) if name.as_encoded_bytes().starts_with(b".") && name != ".ichimi");
+        // Many of them read YAML, too: a `compose.yaml`, the workspace of a package manager.
+        let is_elsewhere = |path: &Path| matches!(form, ExportForm::Yaml) && !path.starts_with(".ichimi");
         let refused = || {
-            let problem = format!(
-                "can't be the place of an export: its name must end in `.{form}`, and no directory may begin with a dot but \
-                 `.ichimi`"
-            );
+            let place = match form {
+                ExportForm::Kdl => "no directory may begin with a dot but `.ichimi`",
+                ExportForm::Yaml => "it must be below `.ichimi`",
+            };
+            let problem = format!("can't be the place of an export: its name must end in `.{form}`, and {place}");
             ProcessError::EnvFile { id: "export".into(), path: given.to_owned(), problem }
         };
         let is_seen = !path.contains(aiw_core::is_unsafe_in_line);
@@ -128,11 +132,16 @@ impl Manager {
         {
             return Err(refused());
         }
+        if given.parent() == Some(Path::new(".ichimi")) {
+            // It may be there; if it can't be made, the next step says so.
+            let _ = fs::create_dir(self.project.directory().join(".ichimi"));
+        }
         let directory = given.parent().map(|parent| parent.to_string_lossy().into_owned()).unwrap_or_default();
         let directory = self.project.inside("export", if directory.is_empty() { "." } else { &directory })?;
         // Where links lead counts, too.
         let root = self.project.inside("export", ".")?;
-        if directory.strip_prefix(&root).map_err(|_| outside())?.components().any(is_hidden) {
+        let below = directory.strip_prefix(&root).map_err(|_| outside())?;
+        if is_elsewhere(below) || below.components().any(is_hidden) {
             return Err(refused());
         }
         let target = directory.join(name.ok_or_else(outside)?);

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use aiw_core::{Ask, AskError, Choice, Effect, Fault, Plan, Question, Secret, SnapshotName, Unasked};
 use aiw_home::Home;
 use aiw_processes::{
-    Author, DefineRequest, ExportRequest, Manager, ProcessEdit, ProcessError, ProcessProject, RedefineRequest,
-    SnapshotChange, SnapshotSummary, StartResults, WaitFor, Watch,
+    Author, DefineRequest, ExportForm, ExportRequest, Manager, ProcessEdit, ProcessError, ProcessProject,
+    RedefineRequest, SnapshotChange, SnapshotSummary, StartResults, WaitFor, Watch,
 };
 use futures::FutureExt;
 use serde_json::{Value, from_value, json};
@@ -383,6 +383,31 @@ fn an_export_takes_the_place_of_no_file_unless_the_user_says_so() {
     fs::write(&target, "").unwrap();
     assert!(export(Some(&target), true, Author::Model).is_err());
     assert_eq!(fs::read_to_string(&target).unwrap(), "");
+}
+
+#[test]
+fn a_model_exports_yaml_only_where_no_other_program_reads_it() {
+    let place = Place::new("process \"p\" {\n    command \"serve\"\n}\n");
+    let project = place.directory.path().join("project");
+    let export = |file: &Path, author: Author| {
+        place.manager.export(&ExportRequest {
+            form: ExportForm::Yaml,
+            file: Some(file.to_owned()),
+            author,
+            ..ExportRequest::default()
+        })
+    };
+    let compose = project.join("compose.yaml");
+    for wrong in [Path::new("compose.yaml"), &compose, Path::new(".ichimi/../compose.yaml")] {
+        let refused = export(wrong, Author::Model).unwrap_err().to_string();
+        assert!(refused.contains("it must be below `.ichimi`"), "{refused}");
+        assert!(!compose.exists());
+    }
+    export(Path::new(".ichimi/out.yaml"), Author::Model).unwrap();
+    assert!(fs::read_to_string(project.join(".ichimi/out.yaml")).unwrap().contains("serve"));
+    // A person writes where they say.
+    export(&compose, Author::User).unwrap();
+    assert!(compose.exists());
 }
 
 impl Place {

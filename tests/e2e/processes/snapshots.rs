@@ -74,20 +74,36 @@ fn an_export_in_yaml_comes_back_as_it_was() {
         json!({"id": "odd", "command": "x", "args": ODD, "ready_port": 80, "restart": "always"}),
     );
     let before = client.good("export_processes", json!({}));
-    client.good("export_processes", json!({"file_path": "out.yaml", "format": "yaml"}));
-    for wrong in ["out.kdl", "out.yml", "Makefile", ".git/x.yaml", ".github/x.yaml", "../x.yaml"] {
+    client.good("export_processes", json!({"file_path": ".ichimi/out.yaml", "format": "yaml"}));
+    fs::create_dir_all(project.path("sub/.ichimi")).unwrap();
+    std::os::unix::fs::symlink("../sub", project.path(".ichimi/sub")).unwrap();
+    // Other programs read YAML elsewhere in a project.
+    for wrong in [
+        ".ichimi/out.kdl",
+        ".ichimi/out.yml",
+        ".ichimi/Makefile",
+        ".ichimi/../x.yaml",
+        ".ichimi/sub/x.yaml",
+        "sub/.ichimi/x.yaml",
+        "compose.yaml",
+        "pnpm-workspace.yaml",
+        ".git/x.yaml",
+        ".github/x.yaml",
+        "../x.yaml",
+    ] {
+        let path = project.path(wrong);
         client.bad("export_processes", json!({"file_path": wrong, "format": "yaml"}));
+        assert!(!path.exists(), "{wrong}");
     }
     // What is there and is not an export stays.
-    fs::write(project.path("mine.yaml"), "a: 1\n").unwrap();
-    assert!(
-        client.bad("export_processes", json!({"file_path": "mine.yaml", "format": "yaml"})).contains("not an export")
-    );
-    client.good("export_processes", json!({"file_path": "out.yaml", "format": "yaml"}));
+    fs::write(project.path(".ichimi/mine.yaml"), "a: 1\n").unwrap();
+    let refused = client.bad("export_processes", json!({"file_path": ".ichimi/mine.yaml", "format": "yaml"}));
+    assert!(refused.contains("not an export"), "{refused}");
+    client.good("export_processes", json!({"file_path": ".ichimi/out.yaml", "format": "yaml"}));
     client.good("remove_process", json!({"id": "odd"}));
-    client.good("import_processes", json!({"file_path": "out.yaml"}));
+    client.good("import_processes", json!({"file_path": ".ichimi/out.yaml"}));
     assert_eq!(client.good("export_processes", json!({})), before);
     client.good("remove_process", json!({"id": "odd"}));
-    project.json(&["process", "add", "--from", "out.yaml", "--yes"]);
+    project.json(&["process", "add", "--from", ".ichimi/out.yaml", "--yes"]);
     assert_eq!(project.run(&["process", "export"]).ok().stdout, before["text"].as_str().unwrap());
 }
