@@ -181,7 +181,8 @@ def call(id, params):
         print("last words", file=sys.stderr, flush=True)
         os._exit(3)
     if name == "logs":
-        note("notifications/message", {"level": "warning", "data": {"odd": [None]}, "logger": "test"})
+        data = given.get("data", {"odd": [None]})
+        note("notifications/message", {"level": "warning", "data": data, "logger": "test"})
         return text("logged")
     if name == "poke":
         note("notifications/tools/list_changed", {})

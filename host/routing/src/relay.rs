@@ -261,6 +261,7 @@ fn refused(problem: &str) -> RpcError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn with_calls_of_two_sessions_a_server_speaks_to_none() {
@@ -288,5 +289,28 @@ mod tests {
         assert_eq!(passed, MAX_BYTES / MAX_MESSAGE);
         let later = now + Duration::from_millis(1001);
         assert_eq!((0..1000).filter(|_| window.admits(10, later)).count(), 100);
+    }
+
+    #[test]
+    fn a_flood_of_progress_and_log_messages_shares_one_bound() {
+        let relay = Relay::new("x", None);
+        let begun = Instant::now();
+        let step = json!({"progressToken": 1, "progress": 1});
+        let logged = json!({"level": "info", "data": "flood"});
+        let passed = (0..10_000).flat_map(|_| [&step, &logged]).filter(|message| relay.admits(message)).count();
+        // Each second that it took has its own hundred.
+        let most = 100 * (begun.elapsed().as_secs() + 1);
+        assert!(passed >= 100 && passed as u64 <= most, "{passed} of {most}");
+        assert!(!relay.admits(&json!({"progressToken": 1, "message": "x".repeat(MAX_MESSAGE)})));
+    }
+
+    #[test]
+    fn only_three_questions_of_a_server_are_open() {
+        let relay = Relay::new("x", None);
+        let mut open: Vec<_> = (0..MAX_OPEN).map(|_| relay.open_question().unwrap()).collect();
+        assert!(relay.open_question().is_none());
+        open.pop();
+        let again = relay.open_question();
+        assert!(again.is_some() && relay.open_question().is_none());
     }
 }

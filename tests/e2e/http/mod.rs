@@ -161,7 +161,7 @@ impl Session<'_> {
         answer["result"]["structuredContent"].clone()
     }
 
-    fn get(&self, more: &[(&str, &str)]) -> Answer {
+    pub(crate) fn get(&self, more: &[(&str, &str)]) -> Answer {
         self.server.send("GET", &[&self.headers(), more].concat(), "")
     }
 }

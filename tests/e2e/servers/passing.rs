@@ -157,6 +157,20 @@ fn progress_logs_questions_and_cancellation_are_relayed() {
 }
 
 #[test]
+fn a_flood_of_progress_is_bounded_and_the_call_is_answered() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("test", &[]).known();
+    let mut client = Client::initialized(&servers.env);
+    let begun = std::time::Instant::now();
+    let asked = json!({"name": "test__slow", "arguments": {"steps": 5000}, "_meta": {"progressToken": "mine"}});
+    assert_eq!(text(&client.result("tools/call", asked)), "done");
+    let passed = client.all_told("notifications/progress").len() as u64;
+    // Up to a hundred a second pass, however long it took.
+    let most = 100 * (begun.elapsed().as_secs() + 1);
+    assert!((1..=most).contains(&passed), "{passed} of {most}");
+}
+
+#[test]
 fn a_server_asks_three_things_at_once_and_only_during_its_calls() {
     let Some(servers) = Servers::new() else { return };
     let servers = servers.with("test", &[]).known();

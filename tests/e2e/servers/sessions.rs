@@ -175,3 +175,37 @@ fn a_shared_server_serves_all_sessions_of_a_process_and_others_their_own() {
     drop(server);
     until(|| !servers.processes().iter().any(|pid| is_there(*pid)));
 }
+
+#[test]
+fn a_shared_servers_log_reaches_the_only_session_with_calls_or_none() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("one", &[]).known();
+    servers.env.settings(&json!({"mcp": {"servers": {"one": {"shared": true}}}}));
+    let server = crate::http::Server::start(&servers.env);
+    let sessions = [server.session("2025-06-18"), server.session("2025-06-18")];
+    let mut streams = sessions.each_ref().map(|session| session.get(&[]));
+    let logs = |at: usize, word: &str| {
+        let asked = json!({"name": "one__logs", "arguments": {"data": word}});
+        assert_eq!(text(&sessions[at].ask(7, "tools/call", &asked)["result"]), "logged");
+    };
+    let refuses = || {
+        let asked =
+            json!({"name": "one__asks", "arguments": {"method": "elicitation/create", "params": {"message": "?"}}});
+        text(&sessions[1].ask(8, "tools/call", &asked)["result"]).contains("only one session has calls")
+    };
+    let slow = json!({"name": "one__slow", "arguments": {"seconds": 5}});
+    std::thread::scope(|scope| {
+        let open = scope.spawn(|| sessions[0].ask(9, "tools/call", &slow));
+        until(refuses);
+        logs(1, "in calls of both");
+        assert!(refuses(), "the other session's call has ended too early");
+        assert_eq!(text(&open.join().unwrap()["result"]), "done");
+    });
+    // A stream keeps the order, so the message before it would come first.
+    for (at, word) in [(0, "only mine"), (1, "only yours")] {
+        logs(at, word);
+        let told = std::iter::repeat_with(|| streams[at].message())
+            .find(|told| told["method"] == "notifications/message" && told["params"]["logger"] == "one/test");
+        assert_eq!(told.unwrap()["params"]["data"], word);
+    }
+}
