@@ -17,7 +17,10 @@ mod tables;
 
 use aho_corasick::AhoCorasick;
 use aiw_redact::known::Mask;
-use aiw_redact::rules::{REDACTED, Redactor};
+use aiw_redact::rules::Redactor;
+
+/// The beginning of what stands in the place of a secret.
+const TAKEN: &str = "[redacted";
 
 /// How much is read of each kind of text, if `--megabytes` says nothing else.
 const MEGABYTES: usize = 40;
@@ -103,7 +106,7 @@ fn main() {
             continue;
         }
         let plain = speed(&mut |text| words.find_overlapping_iter(text).count());
-        texts.iter().for_each(|text| taken += redactor.redact(text).matches(REDACTED).count());
+        texts.iter().for_each(|text| taken += redactor.redact(text).matches(TAKEN).count());
         let size = bytes as f64 / 1e6;
         let least = if kind.starts_with("tools") { "-" } else { ">=200" };
         println!("redaction, {kind}, {size:.1} MB, {taken} taken out\t{ours:.0}\t{least}\tMB/s");
@@ -221,7 +224,7 @@ fn show(kind: &str, redactor: &Redactor, texts: &[String]) {
         // A secret of several lines makes fewer of them: what is around it is looked for behind.
         let mut before = text.lines();
         for line in out.lines().filter(|line| !line.is_empty()) {
-            if !line.contains(REDACTED) {
+            if !line.contains(TAKEN) {
                 let _ = before.clone().take(100).position(|old| old == line).and_then(|at| before.nth(at));
                 continue;
             }

@@ -6,6 +6,7 @@ mod assigned;
 mod gates;
 mod harmless;
 mod keys;
+mod labels;
 mod marks;
 mod named;
 mod placed;
@@ -26,6 +27,7 @@ use std::collections::BTreeMap;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use self::gates::Gate;
+use self::labels::Labels;
 use self::marks::Marks;
 use self::public::PUBLIC;
 use self::seeds::Seeds;
@@ -222,17 +224,27 @@ impl Redactor {
         self
     }
 
-    /// The text without secrets, at most [`MAX_LOOKED`] of it.
+    /// The text without secrets, at most [`MAX_LOOKED`] of it. A rule of another scanner leaves its name:
+    /// `[redacted: github-pat]`.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let (text, mut labels) = Labels::of(text);
+        let out = match text {
+            Cow::Borrowed(text) => self.passes(text, &mut labels),
+            Cow::Owned(text) => Cow::Owned(self.passes(&text, &mut labels).into_owned()),
+        };
+        labels.put_into(out)
+    }
+
+    fn passes<'a>(&self, text: &'a str, labels: &mut Labels) -> Cow<'a, str> {
         let text = &text[..text.floor_char_boundary(MAX_LOOKED)];
-        let mut out = self.pass(text);
+        let mut out = self.pass(text, labels);
         // What stood beside a secret may be seen for one only once that is gone.
         for _ in 1..MAX_PASSES {
             let Cow::Owned(before) = &out else { break };
-            if around_taken(before).is_some_and(|around| self.pass(&around) == around) {
+            if around_taken(before).is_some_and(|around| self.pass(&around, &mut Labels::default()) == around) {
                 break;
             }
-            match self.pass(before) {
+            match self.pass(before, labels) {
                 Cow::Owned(after) if after != *before => out = Cow::Owned(after),
                 _ => break,
             }
@@ -240,13 +252,14 @@ impl Redactor {
         out
     }
 
-    fn pass<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    fn pass<'a>(&self, text: &'a str, labels: &mut Labels) -> Cow<'a, str> {
         let mut out = Cow::Borrowed(text);
         let mut look = self.look(text);
         // What is a token without its breaks may be one without its rest as well: it is looked for first.
         if !look.joins.is_empty() {
             let around = windows(text, &look.torn);
-            self.through(&mut out, |text| Some(DerivedText::joined(text, &around, &look.joins)), true, &mut []);
+            let places = &mut [&mut labels.places];
+            self.through(&mut out, |text| Some(DerivedText::joined(text, &around, &look.joins)), true, places);
             if matches!(out, Cow::Owned(_)) {
                 look = self.look(&out);
             }
@@ -255,26 +268,30 @@ impl Redactor {
         let mut lists = std::mem::take(&mut look.lists);
         let mut coded =
             if look.is_marked || look.coded.len() >= MANY_CODES { std::mem::take(&mut look.coded) } else { Vec::new() };
-        self.clean(&mut out, look.hits, None, false, &mut [&mut lists, &mut coded]);
+        self.clean(&mut out, look.hits, None, false, &mut [&mut lists, &mut coded], Some(&mut *labels));
         if !lists.is_empty() {
             let around = windows(&out, &lists);
-            self.through(&mut out, |text| Some(DerivedText::listed(text, &around)), false, &mut [&mut coded]);
+            let places = &mut [&mut coded, &mut labels.places];
+            self.through(&mut out, |text| Some(DerivedText::listed(text, &around)), false, places);
         }
         for layers in 1..=MAX_LAYERS {
             if coded.is_empty() {
                 break;
             }
             let around = windows_of_tokens(&out, &coded);
-            coded = self.through(&mut out, |text| DerivedText::decoded(text, &around, layers), false, &mut []);
+            let places = &mut [&mut labels.places];
+            coded = self.through(&mut out, |text| DerivedText::decoded(text, &around, layers), false, places);
         }
-        let take = |out: &mut Cow<'_, str>, spans: &[Span]| {
+        let mut take = |out: &mut Cow<'_, str>, spans: &[Span]| {
             if !spans.is_empty() {
                 *out = Cow::Owned(without(out, spans));
+                Moves::of(spans).all(&mut labels.places);
             }
         };
         let spans = self.seeds.spans(&out);
         take(&mut out, &spans);
-        let spans = random::spans(&out, self.is_strict, |inner| self.pass(inner).contains(REDACTED));
+        let spans =
+            random::spans(&out, self.is_strict, |inner| self.pass(inner, &mut Labels::default()).contains(REDACTED));
         take(&mut out, &spans);
         out
     }
@@ -293,7 +310,7 @@ impl Redactor {
         let look = self.look(&text);
         let mut coded = look.coded;
         coded.iter_mut().for_each(|(start, end)| (*start, *end) = (seen.origin(*start), seen.origin(*end)));
-        self.clean(&mut text, look.hits, Some(&mut seen), is_forms, &mut []);
+        self.clean(&mut text, look.hits, Some(&mut seen), is_forms, &mut [], None);
         // Tokens without escapes are looked at in the text itself, with all that stands around them.
         if seen.is_decoded {
             let mut spans = random::spans(&text, self.is_strict, |_| false);
@@ -372,7 +389,7 @@ impl Redactor {
     }
 
     /// Takes out what is a secret in a text, and notes in `seen` where it was in the original. `is_forms`: only tokens.
-    /// `places` are moved with the rest of the text.
+    /// `places` and `labels` are moved with the rest of the text, and the latter gain the names of its rules.
     fn clean(
         &self,
         text: &mut Cow<'_, str>,
@@ -380,8 +397,12 @@ impl Redactor {
         mut seen: Option<&mut DerivedText>,
         is_forms: bool,
         places: &mut [&mut Vec<Span>],
+        mut labels: Option<&mut Labels>,
     ) {
-        let mut take = |text: &mut Cow<'_, str>, spans: &[Span], hits: &mut [(usize, usize, usize)]| {
+        let mut take = |text: &mut Cow<'_, str>,
+                        spans: &[Span],
+                        hits: &mut [(usize, usize, usize)],
+                        label: Option<&'static str>| {
             if let Some(seen) = seen.as_mut() {
                 seen.take(spans);
             }
@@ -389,11 +410,17 @@ impl Redactor {
             let moves = Moves::of(spans);
             hits.iter_mut().for_each(|(_, start, end)| (*start, *end) = (moves.moved(*start), moves.moved(*end)));
             places.iter_mut().for_each(|places| moves.all(places));
+            if let Some(labels) = labels.as_mut() {
+                moves.all(&mut labels.places);
+                if let Some(label) = label {
+                    spans.iter().for_each(|(start, _)| labels.add(moves.moved(*start), label));
+                }
+            }
         };
         if let Some(values) = &self.values {
             let spans: Vec<Span> = values.find_iter(text.as_ref()).map(|found| (found.start(), found.end())).collect();
             if !spans.is_empty() {
-                take(text, &spans, &mut hits);
+                take(text, &spans, &mut hits, None);
             }
         }
         let mut at = 0;
@@ -404,7 +431,7 @@ impl Redactor {
                 let places: Vec<Span> = hits[at..end].iter().map(|(_, start, end)| (*start, *end)).collect();
                 let spans = step.spans(text, &places);
                 if !spans.is_empty() {
-                    take(text, &spans, &mut hits[end..]);
+                    take(text, &spans, &mut hits[end..], step.label());
                 }
             }
             at = end;

@@ -4,6 +4,8 @@ use super::text::{Span, entropy, has_digit};
 
 /// A rule of another scanner.
 pub(super) struct Public {
+    /// Its name there, which stands in the place of what it takes out.
+    pub(super) id: &'static str,
     /// Every match begins with one of these.
     pub(super) marks: &'static [&'static str],
     /// Whether the marks are in this case in every match.

@@ -63,6 +63,14 @@ impl Step {
         matches!(self.work, Work::Form(_) | Work::Public(_))
     }
 
+    /// The name that stands in the place of what it takes out, if it has one.
+    pub(super) fn label(&self) -> Option<&'static str> {
+        match &self.work {
+            Work::Public(rule) => Some(rule.id),
+            _ => None,
+        }
+    }
+
     fn compiled(&self) -> Option<&StepPattern> {
         self.pattern.get_or_init(|| self.compile()).as_ref()
     }

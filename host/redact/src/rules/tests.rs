@@ -168,7 +168,7 @@ fn the_token_of_every_service_is_taken_out_wherever_it_stands() {
             let out = redactor.redact(&text);
             // The middle is what must not stay, whatever a rule leaves around it.
             let middle = &token[token.len() / 2 - 4..token.len() / 2 + 4];
-            assert!(!out.contains(middle) && out.contains(REDACTED), "{service}: {text} -> {out}");
+            assert!(!out.contains(middle) && out.contains("[redacted"), "{service}: {text} -> {out}");
         }
         let out = redactor.redact(&format!("before {token} after")).into_owned();
         assert!(out.starts_with("before ") && out.ends_with(" after"), "{service}: {out}");
@@ -605,6 +605,43 @@ fn code_and_prose_about_secrets_stay() {
     ] {
         assert_eq!(redactor.redact(text), text);
     }
+}
+
+#[test]
+fn a_rule_of_another_scanner_says_what_it_found() {
+    let (duffel, ico) = (format!("duffel_live_{}", "aB3dE6gH9jK".repeat(4)), format!("ico-{}", "aB3dE6gH".repeat(4)));
+    let duffel = &duffel[..12 + 43];
+    let said = "[redacted: duffel-api-token]";
+    for (text, left) in [
+        (format!("see {duffel} there"), format!("see {said} there")),
+        (format!("token={duffel}"), format!("token={said}")),
+        // Each has its own name, whatever is taken out before it.
+        (
+            format!("password=hunter2\n\nsee {duffel} there\n\npassword=hunter2\n\nand {ico} too"),
+            format!(
+                "password=[redacted]\n\nsee {said} there\n\npassword=[redacted]\n\n\
+                 and [redacted: infracost-api-token] too"
+            ),
+        ),
+    ] {
+        let once = redactor().redact(&text).into_owned();
+        assert_eq!(once, left);
+        // It stays as it is, also beside what comes later.
+        assert_eq!(redactor().redact(&once), once);
+        let more = redactor().redact(&format!("password=hunter2\n\n{once}")).into_owned();
+        assert_eq!(more, format!("password=[redacted]\n\n{once}"));
+    }
+    // Names that no rule has are words like others.
+    for text in ["[redacted: ", "[redacted: ]", "[redacted: nothing]", "see [redacted: ä"] {
+        assert_eq!(redactor().redact(text), text);
+    }
+    let mut ids: Vec<&str> = PUBLIC.iter().map(|rule| rule.id).collect();
+    let is_name =
+        |id: &&str| id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    assert!(ids.iter().all(is_name), "{ids:?}");
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), PUBLIC.len());
 }
 
 #[test]

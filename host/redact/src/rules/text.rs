@@ -1,6 +1,6 @@
 //! Words about words: what of a text could be a secret at all.
 
-/// The replacement of a secret.
+/// The replacement of a secret. A rule of another scanner adds its name to it at last (`labels.rs`).
 pub const REDACTED: &str = "[redacted]";
 
 /// A stretch of a text that is a secret.
