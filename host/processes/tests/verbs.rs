@@ -398,7 +398,7 @@ fn a_model_exports_yaml_only_where_no_other_program_reads_it() {
         })
     };
     let compose = project.join("compose.yaml");
-    for wrong in [Path::new("compose.yaml"), &compose, Path::new(".ichimi/../compose.yaml")] {
+    for wrong in [Path::new("compose.yaml"), compose.as_path(), Path::new(".ichimi/../compose.yaml")] {
         let refused = export(wrong, Author::Model).unwrap_err().to_string();
         assert!(refused.contains("it must be below `.ichimi`"), "{refused}");
         assert!(!compose.exists());
