@@ -3,10 +3,13 @@
 //! A question is an answer of its own: it carries the digest of everything that is shown, and ends the request. The page
 //! shows it, and sends the request again with what was answered, by that digest. Nothing waits in between, and a yes to
 //! one plan does not count for another.
+//!
+//! What the page shows went through the functions by which every view shows what others wrote. The digest, and what is
+//! carried out, are of the texts as they are.
 
 use std::collections::BTreeMap;
 
-use aiw_core::{Ask, AskError, Choice, Heard, Page, Plan, Question, Secret, Sink, Told, hex};
+use aiw_core::{Ask, AskError, Choice, Heard, Page, Plan, Question, Secret, Sink, Told, hex, shown_line, shown_lines};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
@@ -112,13 +115,51 @@ fn asked(kind: &'static str, question: &str, parts: &[&str]) -> AskedOnPage {
     AskedOnPage {
         digest: hex(&digest.finalize()),
         kind,
-        question: question.to_owned(),
+        question: shown_line(question),
         text: None,
         about: Vec::new(),
         effects: Vec::new(),
         options: Vec::new(),
         values: Vec::new(),
     }
+}
+
+/// Returns somebody else's text in a frame, so that none of its lines looks like one of ours.
+fn framed(text: &str) -> String {
+    let rows = shown_lines(text);
+    rows.iter().map(|line| format!("│ {line}").trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+fn shown_value(question: &Question) -> AskedValue {
+    AskedValue {
+        name: shown_line(&question.name),
+        description: question.description.as_deref().map(shown_line),
+        required: question.required,
+        secret: question.secret,
+        default: question.default.as_deref().map(shown_line),
+        placeholder: question.placeholder.as_deref().map(shown_line),
+        choices: question.choices.iter().map(|choice| shown_line(choice)).collect(),
+    }
+}
+
+/// Whether names and choices that differ are shown differently: they are answered by what is shown.
+fn are_told_apart(questions: &[&Question]) -> bool {
+    questions.iter().all(|question| differ_as_shown(question.choices.iter().chain(&question.default)))
+        && differ_as_shown(questions.iter().map(|question| &question.name))
+}
+
+fn differ_as_shown<'a>(mut texts: impl Iterator<Item = &'a String>) -> bool {
+    let mut seen = BTreeMap::new();
+    texts.all(|text| seen.insert(shown_line(text), text).is_none_or(|other| other == text))
+}
+
+/// Returns the choice that was meant, which was sent as it is shown. Other values are meant as they were typed.
+fn meant<'a>(question: &'a Question, value: &'a str) -> &'a str {
+    if question.choices.is_empty() {
+        return value;
+    }
+    let mut offered = question.choices.iter().chain(&question.default);
+    offered.find(|offer| shown_line(offer) == value).map_or(value, String::as_str)
 }
 
 #[async_trait]
@@ -128,20 +169,14 @@ impl Ask for PagePerson {
     }
 
     async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
-        let value = |question: &&Question| AskedValue {
-            name: question.name.clone(),
-            description: question.description.clone(),
-            required: question.required,
-            secret: question.secret,
-            default: question.default.clone(),
-            placeholder: question.placeholder.clone(),
-            choices: question.choices.clone(),
-        };
+        if !are_told_apart(questions) {
+            return Err(AskError::NotHere);
+        }
         let shown = AskedOnPage {
-            text: plan.text.clone(),
-            about: plan.about.clone(),
-            effects: plan.effects.iter().map(ToString::to_string).collect(),
-            values: questions.iter().map(value).collect(),
+            text: plan.text.as_deref().map(framed),
+            about: plan.about.iter().flat_map(|line| shown_lines(line)).collect(),
+            effects: plan.effects.iter().map(|effect| shown_line(&effect.to_string())).collect(),
+            values: questions.iter().map(|question| shown_value(question)).collect(),
             ..asked("plan", &plan.question, &[&plan.digest(), &format!("{questions:?}")])
         };
         let answer = self.answer(shown)?;
@@ -150,8 +185,9 @@ impl Ask for PagePerson {
         }
         let mut given = Vec::new();
         for question in questions {
-            let values = answer.values.get(&question.name).into_iter().flatten().filter(|value| !value.is_empty());
-            let values: Vec<Secret> = values.map(Secret::new).collect();
+            let values = answer.values.get(&shown_line(&question.name)).into_iter().flatten();
+            let values = values.filter(|value| !value.is_empty());
+            let values: Vec<Secret> = values.map(|value| Secret::new(meant(question, value))).collect();
             match (values.is_empty(), question.usual_answer()) {
                 (true, Some(usual)) => given.push((question.name.clone(), usual)),
                 (true, None) if question.required => {
@@ -166,7 +202,8 @@ impl Ask for PagePerson {
 
     async fn choose(&self, choice: &Choice) -> Result<usize, AskError> {
         let parts: Vec<&str> = choice.options.iter().map(String::as_str).collect();
-        let shown = AskedOnPage { options: choice.options.clone(), ..asked("choice", &choice.question, &parts) };
+        let options = choice.options.iter().map(|option| shown_line(option)).collect();
+        let shown = AskedOnPage { options, ..asked("choice", &choice.question, &parts) };
         self.answer(shown)?.chosen.filter(|at| *at < choice.options.len()).ok_or(AskError::Declined)
     }
 

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Access;
 use crate::{WebOptions, WebServer};
 
+mod asking;
 mod editing;
 mod servers;
 mod streams;
