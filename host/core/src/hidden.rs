@@ -35,6 +35,22 @@ pub fn is_unsafe(c: char) -> bool {
     if c < '\u{ad}' {
         return c.is_control() && c != '\n' && c != '\t';
     }
+    // Most of what texts have beyond ASCII: letters of Europe, signs, kana, Han and Hangul. All of it is seen.
+    let is_common = matches!(
+        c,
+        '\u{ae}'..='\u{2ff}'
+            | '\u{400}'..='\u{52f}'
+            | '\u{2010}'..='\u{2027}'
+            | '\u{2190}'..='\u{23ff}'
+            | '\u{2500}'..='\u{27bf}'
+            | '\u{3041}'..='\u{3096}'
+            | '\u{30a0}'..='\u{30ff}'
+            | '\u{3400}'..='\u{9fff}'
+            | '\u{ac00}'..='\u{d7a3}'
+    );
+    if is_common {
+        return false;
+    }
     let is_unseen = matches!(
         CATEGORY.get(c),
         GeneralCategory::Control
@@ -62,13 +78,21 @@ pub fn is_unsafe_in_line(c: char) -> bool {
 /// In each of these places the character is seen by what it does. Marks beyond the eighth on one letter are unsafe,
 /// too.
 pub fn unsafe_chars(text: &str) -> impl Iterator<Item = (usize, char)> {
-    let is_unneeded = |(at, c): &(usize, char)| match is_unsafe(*c) {
-        true => !is_needed(&text[..*at], *c, &text[at + c.len_utf8()..]),
-        false => {
-            is_mark(*c) && text[..*at].chars().rev().take(MOST_MARKS).filter(|c| is_mark(*c)).count() == MOST_MARKS
-        }
-    };
-    text.char_indices().filter(is_unneeded)
+    text.char_indices().filter(|(at, c)| is_unneeded(&text[..*at], *c, &text[at + c.len_utf8()..]))
+}
+
+/// Whether the character that begins at a place in bytes is one of the [`unsafe_chars`] of a text.
+pub fn is_unsafe_at(text: &str, at: usize) -> bool {
+    let Some((before, rest)) = text.split_at_checked(at) else { return false };
+    let mut after = rest.chars();
+    after.next().is_some_and(|c| is_unneeded(before, c, after.as_str()))
+}
+
+fn is_unneeded(before: &str, c: char, after: &str) -> bool {
+    match is_unsafe(c) {
+        true => !is_needed(before, c, after),
+        false => is_mark(c) && before.chars().rev().take(MOST_MARKS).filter(|c| is_mark(*c)).count() == MOST_MARKS,
+    }
 }
 
 /// Whether a character stands on, below or around the one before it.
@@ -135,7 +159,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn found(text: &str) -> Vec<char> {
-        unsafe_chars(text).map(|(_, c)| c).collect()
+        let found: Vec<(usize, char)> = unsafe_chars(text).collect();
+        let by_place = |(at, _): &(usize, char)| is_unsafe_at(text, *at);
+        assert_eq!(text.char_indices().filter(by_place).collect::<Vec<_>>(), found);
+        found.into_iter().map(|(_, c)| c).collect()
     }
 
     /// All that is assigned and visible in the blocks around the ranges of the properties, read from the standard by

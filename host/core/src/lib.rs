@@ -36,7 +36,7 @@ pub use ask::{Ask, AskError, Choice, Effect, Heard, Page, Plan, Question, Sink, 
 pub use cli_kind::CliKind;
 pub use error_kind::ErrorKind;
 pub use fault::Fault;
-pub use hidden::{is_safe, is_unsafe, is_unsafe_in_line, unsafe_chars};
+pub use hidden::{is_safe, is_unsafe, is_unsafe_at, is_unsafe_in_line, unsafe_chars};
 pub use looks::{is_alike, latin_letters, skeleton};
 pub use market::MarketKind;
 pub use names::{

@@ -376,6 +376,7 @@ impl Redactor {
                 }
             }
         });
+        seen::unseen(text, |place| look.coded.push(place));
         look.hits.extend(self.always.iter().map(|rule| (*rule, 0, 0)));
         look.hits.sort_unstable();
         let is_near = |(start, _): &Span| {

@@ -1,12 +1,14 @@
 //! A text as it is read rather than written: without colours and invisible signs, with escapes decoded, with lines
 //! joined. What is taken out of it is taken out of the original.
 
+use aiw_core::{is_unsafe, is_unsafe_at};
+
 use super::text::{REDACTED, Span};
 
-/// Colours, invisible signs and escapes that may hide a name or part a token.
+/// Colours and escapes that may hide a name or part a token. Signs that nobody sees do so too: [`unseen`].
 pub(super) const HIDING: &[&str] = &[
-    "\u{1b}[", "\\u001b", "\\x1b", "\\033", "\\e[", "\u{200b}", "\u{200c}", "\u{200d}", "\u{2060}", "\u{ad}",
-    "\u{feff}", "\\u00", "\\x2", "\\x3", "\\x4", "\\x5", "\\x6", "\\x7", "\\/", "%40", "%20-", "&ntilde;", "&szlig;",
+    "\u{1b}[", "\\u001b", "\\x1b", "\\033", "\\e[", "\\u00", "\\x2", "\\x3", "\\x4", "\\x5", "\\x6", "\\x7", "\\/",
+    "%40", "%20-", "&ntilde;", "&szlig;",
 ];
 
 /// Escapes that may stand between a name and its value, but not within a name.
@@ -22,8 +24,8 @@ const MAX_TOKEN: usize = 4096;
 /// The fewest signs of a token in a line.
 const LEAST_JOINED: usize = 4;
 
-/// Signs that take no place on a screen.
-const INVISIBLE: [&str; 6] = ["\u{200b}", "\u{200c}", "\u{200d}", "\u{2060}", "\u{ad}", "\u{feff}"];
+/// How many bytes are asked at once whether all of them are ASCII.
+const BLOCK: usize = 64;
 
 /// A text that was made from another one.
 #[derive(Debug, Default)]
@@ -100,15 +102,14 @@ impl DerivedText {
         for _ in 0..layers {
             let mut next = Self { text: String::with_capacity(seen.text.len()), end: seen.end, ..Self::default() };
             let (mut place, mut is_changed, mut piece) = (0, false, 0);
-            let bytes = seen.text.as_bytes();
-            while place < bytes.len() {
-                let plain = bytes[place..]
-                    .iter()
-                    .take_while(|byte| !matches!(byte, b'\\' | b'&' | b'%' | 0x1b | 0xc2 | 0xe2 | 0xef))
-                    .count();
+            while let Some(rest) = seen.text.get(place..).filter(|rest| !rest.is_empty()) {
+                let plain = rest.find(may_be_code).unwrap_or(rest.len());
                 seen.copy_to(&mut next, place, place + plain, &mut piece);
                 place += plain;
-                let Some(rest) = seen.text.get(place..).filter(|rest| !rest.is_empty()) else { continue };
+                let rest = &rest[plain..];
+                if rest.is_empty() {
+                    break;
+                }
                 let (length, sign) = code(rest);
                 if length == 0 {
                     let length = rest.chars().next().map_or(1, char::len_utf8);
@@ -123,7 +124,7 @@ impl DerivedText {
                 }
                 place += length;
                 // What follows is not where the sign was.
-                if place < bytes.len() {
+                if place < seen.text.len() {
                     next.pieces.push((next.text.len(), seen.origin(place)));
                 }
             }
@@ -247,6 +248,35 @@ fn merged(mut spans: Vec<Span>) -> Vec<Span> {
     merged
 }
 
+/// Calls a function with each sign of a text that nobody sees, but for those that its writing needs.
+pub(super) fn unseen(text: &str, mut take: impl FnMut(Span)) {
+    let bytes = text.as_bytes();
+    for (number, block) in bytes.chunks(BLOCK).enumerate() {
+        // As most are.
+        if block.is_ascii() {
+            continue;
+        }
+        // A sign of more bytes begins with one of these.
+        for at in (number * BLOCK..).zip(block).filter(|(_, byte)| **byte >= 0xc2).map(|(at, _)| at) {
+            if let Some(sign) = text[at..].chars().next().filter(|sign| is_unsafe(*sign))
+                && is_unsafe_at(text, at)
+            {
+                take((at, at + sign.len_utf8()));
+            }
+        }
+    }
+}
+
+/// Whether it is a sign beyond ASCII that nobody sees. Controls of ASCII end a token, or begin an escape.
+fn is_unseen(sign: char) -> bool {
+    !sign.is_ascii() && is_unsafe(sign)
+}
+
+/// Whether a code may begin with it.
+fn may_be_code(sign: char) -> bool {
+    matches!(sign, '\\' | '&' | '%' | '\u{1b}') || is_unseen(sign)
+}
+
 /// The length of an escape at the start of a text, and what it stands for: nothing, if that is not seen.
 fn code(text: &str) -> (usize, Option<char>) {
     let bytes = text.as_bytes();
@@ -260,7 +290,12 @@ fn code(text: &str) -> (usize, Option<char>) {
                 _ => (0, None),
             }
         }
-        _ => (INVISIBLE.iter().find(|sign| text.starts_with(**sign)).map_or(0, |sign| sign.len()), None),
+        _ => match text.chars().next().filter(|sign| is_unseen(*sign)) {
+            // They are seen as the end of a line.
+            Some(end @ ('\u{85}' | '\u{2028}' | '\u{2029}')) => (end.len_utf8(), Some('\n')),
+            Some(sign) => (sign.len_utf8(), None),
+            None => (0, None),
+        },
     }
 }
 
@@ -369,10 +404,9 @@ pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) -> usize {
             at = *next;
             continue;
         }
-        let mut next = end;
-        if let Some(sign) = INVISIBLE.iter().find(|sign| rest.starts_with(**sign)) {
-            next += sign.len();
-        } else {
+        let unseen: usize = rest.chars().take_while(|sign| is_unseen(*sign)).map(char::len_utf8).sum();
+        let mut next = end + unseen;
+        if unseen == 0 {
             next += bytes[end..].iter().take(8).take_while(|byte| **byte == b'\\').count();
             let is_written = next > end && bytes.get(next) == Some(&b'n');
             if !is_written {

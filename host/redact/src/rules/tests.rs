@@ -388,6 +388,46 @@ fn a_token_that_looks_random_is_taken_out_in_escapes() {
 }
 
 #[test]
+fn a_sign_that_nobody_sees_parts_no_token() {
+    let redactor = Redactor::new(&[]).unwrap();
+    let parts = ["k3Jx9Q", "mT2vLp", "7ZsW4b", "R8nYc5", "Hd1FgU", "6aEo0K"];
+    for sign in [
+        "\u{200b}",
+        "\u{ad}",
+        "\u{2063}",
+        "\u{34f}",
+        "\u{115f}",
+        "\u{3164}",
+        "\u{fe0f}",
+        "\u{e0100}",
+        "\u{e0041}",
+        "\u{fffc}",
+        "\u{2800}",
+        "\u{e000}",
+        "\u{2028}",
+        "\u{2063}\u{fe0f}\u{e0100}",
+    ] {
+        let text = format!("x ghp_{} y", parts.join(sign));
+        assert_eq!(redactor.redact(&text), "x [redacted] y", "{sign:?}");
+    }
+}
+
+#[test]
+fn signs_that_nobody_sees_are_found_wherever_they_are() {
+    let found = |text: &str| {
+        let mut found = Vec::new();
+        seen::unseen(text, |(start, end)| found.push(text[start..end].to_owned()));
+        found
+    };
+    for before in 0..70 {
+        let text = format!("{}\u{2063}é日\u{e0100}\r\u{7}z", "a".repeat(before));
+        assert_eq!(found(&text), ["\u{2063}", "\u{e0100}"], "{before}");
+    }
+    // What a writing needs parts no token.
+    assert!(found("❤\u{fe0f} 1\u{fe0f}\u{20e3} 👩\u{200d}💻 می\u{200c}خواهم").is_empty());
+}
+
+#[test]
 fn a_value_of_the_vault_is_taken_out_as_json_escapes_it() {
     let value = "say \"canary\"\\a/é<b>\n\tend\u{1}";
     let redactor = Redactor::new(&[value.to_owned(), "plain/canary".to_owned()]).unwrap();
