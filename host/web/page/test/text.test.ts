@@ -23,6 +23,71 @@ describe('a text that somebody else wrote', () => {
     expect(visible({ a: 1 })).toBe('{"a":1}')
   })
 
+  it('keeps what its writing needs', () => {
+    for (const text of [
+      'plain — text',
+      '❤\ufe0f ☀\ufe0f ©\ufe0f 1\ufe0f\u20e3 #\ufe0f\u20e3 🏳\ufe0f\u200d🌈',
+      '👩\u200d💻 👨\u200d👩\u200d👧\u200d👦 👩🏽\u200d🚀 🧑🏿\u200d🤝\u200d🧑🏻 ❤\ufe0f\u200d🔥',
+      'می\u200cخواهم خانه\u200cها',
+      'क्\u200dष क्\u200cष ශ්\u200dරී ক্\u200cত',
+      '登录 新闻 日本語 한국어 ไทย עברית',
+      'e\u0301 ñ \u00a0«x»\u202f!',
+      `a${'\u20dd\u0300'.repeat(4)}b${'\u0488'.repeat(8)}`,
+    ]) {
+      expect(visible(text)).toBe(text)
+    }
+  })
+
+  it('shows each character that its writing does not need', () => {
+    const rows: [string, number][] = [
+      ['a\ufe0f', 1],
+      ['1\ufe0f2', 1],
+      ['😀\ufe0f\ufe0f', 1],
+      ['😀\ufe0e', 1],
+      ['a\u200db', 1],
+      ['👩\u200da', 1],
+      ['👩\u200d\u200d💻', 2],
+      ['\u200d💻', 1],
+      ['a\u200cb', 1],
+      ['می\u200c', 1],
+      ['می\u200c\u200cخ', 2],
+      ['دا\u200cخ', 1],
+      ['क्\u200c', 1],
+      ['葛\u{e0100}', 1],
+      ['🏴\u{e0067}\u{e0062}\u{e007f}', 3],
+      ['\u2800\u3164\u034f\u180b\ufffc', 5],
+      ['a\u2028b\u0085c\rd', 3],
+      [`a${'\u0301'.repeat(50)}`, 42],
+      // A whole order in variation selectors.
+      [`😀${'\ufe00\u{e0150}\u{e0165}'.repeat(5)}`, 15],
+    ]
+    for (const [text, count] of rows) {
+      expect([text, visible(text).match(/\\u\{[0-9a-f]+\}/g)?.length]).toEqual([text, count])
+    }
+  })
+
+  it('hides nothing, by the properties of Unicode', () => {
+    // Of each property and of each sign that is empty, in their order.
+    const unseen =
+      '00 08 0b 1f 7f 9f ad 34f 600 605 61c 6dd 70f 890 8e2 115f 1160 17b4 17b5 180b 180e 180f 200b 200c 200d 200e 200f 2028 2029 202a 202e 2060 2063 2064 2065 2066 206f 2800 3164 d800 dfff e000 f8ff fdd0 fe00 fe0f feff ffa0 fff0 fff8 fff9 fffb fffc ffff 110bd 110cd 13430 13441 13442 16fe4 1bca0 1bca3 1d159 1d173 1d17a 1fffe e0001 e0020 e007f e0100 e01ef e0fff f0000 10fffd 10ffff'
+    for (const hex of unseen.split(' ')) {
+      const text = `a${String.fromCodePoint(Number.parseInt(hex, 16))}b`
+      expect(visible(text)).toBe(`a\\u{${hex.replace(/^0(?=.)/, '')}}b`)
+    }
+  })
+
+  it('shows a return within a line, and no end of a line', () => {
+    expect(visible('// fine\rwipe()')).toBe('// fine\\u{d}wipe()')
+    expect(visible('a\r\nb\r')).toBe('a\nb')
+    expect(visible('a\r\r\nb')).toBe('a\\u{d}\nb')
+  })
+
+  it('is read in time however much of it hides', () => {
+    const begun = Date.now()
+    for (const one of ['\u200b', '\u200c', '\u0301', 'م\u200c', '👩\u200d', '\ufe0f']) visible(one.repeat(50_000))
+    expect(Date.now() - begun).toBeLessThan(4_000)
+  })
+
   it('becomes a link only for http and https', () => {
     expect(link('https://example.com/a')).toBe('https://example.com/a')
     for (const bad of ['javascript:alert(1)', ' https://x', 'data:text/html,x', '//x', 'httpx://a', '', null]) {

@@ -1,21 +1,13 @@
 // Texts that others wrote: shown as text, with everything visible that would hide or reorder it.
 
-/**
- * Characters that are not seen, or change how others are seen: controls but for tabs and line ends, bidirectional controls,
- * those without a width, fillers, tags, and halves of pairs.
- */
-const UNSEEN =
-  // eslint-disable-next-line no-control-regex
-  /[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\u{e0000}-\u{e0fff}\p{Surrogate}]/gu
+import { escaped } from './hidden'
 
 /** Makes visible what would hide in a text. */
 export function visible(text: unknown): string {
   if (text === null || text === undefined) return ''
   const words = typeof text === 'string' ? text : typeof text === 'object' ? JSON.stringify(text) : String(text)
-  return words.replace(UNSEEN, (one) => {
-    if (one === '\r') return ''
-    return `\\u{${one.codePointAt(0)?.toString(16) ?? ''}}`
-  })
+  // What ends a line on Windows hides nothing. A return within a line does: it ends a comment of a script.
+  return escaped(words.replace(/\r(?=\n|$)/g, ''))
 }
 
 /** Returns an address that may become a link, or nothing. */
