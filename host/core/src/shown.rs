@@ -1,7 +1,7 @@
 //! What somebody is asked to agree to, as they can see it: all of it, or how much is missing.
 //!
-//! Every question of aiw's, in a form or on a terminal, shows what others wrote through this module, so that what is
-//! agreed to is what happens.
+//! Every question of aiw's, in a form, on a terminal or in the dashboard, shows what others wrote through this module, so
+//! that what is agreed to is what happens.
 
 use sha2::{Digest, Sha256};
 

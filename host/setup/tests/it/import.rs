@@ -373,6 +373,31 @@ fn a_server_whose_name_is_taken_moves_under_another_one_and_comes_back() {
 }
 
 #[test]
+fn a_server_of_aiws_own_name_does_not_move() {
+    let world = World::new();
+    let own = ["workflows", "planned", " Workflows", "aiw!", "workflows__x"];
+    let servers: serde_json::Map<String, Value> =
+        own.iter().chain(&["mine"]).map(|name| ((*name).to_owned(), json!({"command": "theirs"}))).collect();
+    let theirs = json!({"mcpServers": servers}).to_string();
+    let path = world.write("cursor", &theirs);
+    let notes = world.plan("cursor", &IMPORT).unwrap().notes;
+    for name in own {
+        let wanted = format!("server `{}` stays in Cursor: it has aiw's own name: rename it", name.trim());
+        assert!(notes.contains(&wanted), "{wanted}: {notes:?}");
+    }
+    // Nor does one under a name of aiw's own.
+    let World { dir, home, setup } = world;
+    let setup = setup.with_renames([("mine".to_owned(), "workflows".to_owned())].into());
+    let world = World { dir, home, setup };
+    let notes = world.plan("cursor", &IMPORT).unwrap().notes.join("\n");
+    assert!(notes.contains("server `mine` stays in Cursor: `workflows` is aiw's own name"), "{notes}");
+    world.set_up("cursor", &IMPORT);
+    assert!(!world.home.mcp_path().exists() || !text(&world.home.mcp_path()).contains("theirs"));
+    let left: Value = serde_json::from_str(&text(&path)).unwrap();
+    assert!(own.iter().chain(&["mine"]).all(|name| left["mcpServers"][*name]["command"] == "theirs"), "{left}");
+}
+
+#[test]
 fn two_clients_with_different_servers_of_one_name_are_previewed_as_they_will_be() {
     let world = World::new();
     world.write("claude", r#"{"mcpServers": {"a": {"command": "one"}}}"#);
