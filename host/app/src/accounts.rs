@@ -155,7 +155,7 @@ fn by_itself(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
         model: about.answering_model.clone().or_else(|| facts.model.as_deref().map(|model| one_line(model, 200))),
         task: Some(task.id),
         project: (!about.private).then(|| task.cwd.to_string_lossy().into_owned()),
-        budgets: about.private.then(|| budgets_for(&budgets, &task.cwd)).unwrap_or_default(),
+        budgets: if about.private { budgets_for(&budgets, &task.cwd) } else { Vec::new() },
         cut: !facts.complete,
         ..Booking::new(BookingSource::Cli, tokens)
     };
