@@ -50,7 +50,7 @@ fn answer(terminal: &mut Terminal, all: &[(&str, &str)]) {
             // What is typed before the terminal hides it is dropped.
             std::thread::sleep(std::time::Duration::from_millis(200));
         }
-        terminal.press(&format!("{said}\r"));
+        terminal.press(format!("{said}\r"));
     }
 }
 

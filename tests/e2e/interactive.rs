@@ -169,10 +169,10 @@ fn adding_a_provider_asks_for_everything_and_again_after_a_typo() {
     ] {
         terminal.wait_for(question);
         if !wrong.is_empty() {
-            terminal.press(&format!("{wrong}\r"));
+            terminal.press(format!("{wrong}\r"));
             terminal.wait_for(said);
         }
-        terminal.press(&format!("{right}\r"));
+        terminal.press(format!("{right}\r"));
     }
     terminal.wait_for("Token");
     std::thread::sleep(std::time::Duration::from_millis(200));

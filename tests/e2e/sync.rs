@@ -61,9 +61,9 @@ impl Machine {
         assert!(words.iter().all(|word| !word.is_empty()), "{shown}");
         terminal.press("nonsense\r");
         terminal.wait_for("another word");
-        terminal.press(&format!("{}\r", words[2]));
+        terminal.press(format!("{}\r", words[2]));
         terminal.wait_for("Word 9:");
-        terminal.press(&format!("{}\r", words[8]));
+        terminal.press(format!("{}\r", words[8]));
         assert!(terminal.ends().success(), "{}", terminal.shown());
         words
     }

@@ -252,7 +252,7 @@ fn a_provider_is_edited_by_questions_and_who_types_nothing_leaves_it_as_it_is() 
         ];
         for (question, said) in asks.iter().zip(answers) {
             terminal.wait_for(question);
-            terminal.press(&format!("{said}\r"));
+            terminal.press(format!("{said}\r"));
         }
     };
     answer(&mut terminal, ["", "m-2", "hard work"]);
@@ -439,10 +439,10 @@ fn storms_of_sizes_and_floods_of_text_do_nothing() {
     terminal.wait_for("this needs 60");
     // Keys do nothing where nobody sees what they do.
     terminal.press("xy");
-    terminal.press(&format!("\u{1b}[200~{}\u{1b}[201~", "xyDqy\n".repeat(20_000)));
+    terminal.press(format!("\u{1b}[200~{}\u{1b}[201~", "xyDqy\n".repeat(20_000)));
     resize(&terminal, 30, 100);
     terminal.wait_for("3 Processes");
-    terminal.press(&format!("\u{1b}[200~{}\u{1b}[201~", "xyDqy\n".repeat(20_000)));
+    terminal.press(format!("\u{1b}[200~{}\u{1b}[201~", "xyDqy\n".repeat(20_000)));
     terminal.press("?");
     terminal.wait_for("this help");
     assert_eq!(project.ps("web")["state"], "running");
@@ -457,7 +457,7 @@ fn what_comes_at_once_is_read_to_its_end() {
     let mut terminal = Terminal::start(&env, &["tui", "tasks"]);
     terminal.wait_for("no tasks");
     // More than one read takes.
-    terminal.press(&format!("{}?", "j".repeat(3_000)));
+    terminal.press(format!("{}?", "j".repeat(3_000)));
     terminal.wait_for("this help");
     terminal.press("\u{1b}");
     // Read with the next key, it would be another one.

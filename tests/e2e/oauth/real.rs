@@ -295,7 +295,7 @@ fn the_address_that_a_browser_elsewhere_ended_up_at_can_be_pasted() {
     assert!(landed.contains("/callback/"), "{landed}\n{screen}");
     terminal.press("https://elsewhere.example/?code=x\r");
     terminal.wait_for("That is not the address");
-    terminal.press(&format!("{landed}\r"));
+    terminal.press(format!("{landed}\r"));
     terminal.wait_for("Logged in to `g`");
     assert_eq!(world.env.run(&["mcp", "call", "g", "echo"]).ok().stdout, "echo done\n");
 }
