@@ -657,10 +657,10 @@ fn a_rule_of_another_scanner_says_what_it_found() {
         (format!("token={duffel}"), format!("token={said}")),
         // Each has its own name, whatever is taken out before it.
         (
-            format!("password=hunter2\n\nsee {duffel} there\n\npassword=hunter2\n\nand {ico} too"),
+            format!("password=hunter2\n\nsee {duffel} there\n\npassword=hunter2\n\nand {ico}"),
             format!(
                 "password=[redacted]\n\nsee {said} there\n\npassword=[redacted]\n\n\
-                 and [redacted: infracost-api-token] too"
+                 and [redacted: infracost-api-token]"
             ),
         ),
     ] {
