@@ -177,26 +177,32 @@ impl Receiving {
     /// Books what was used, and notes how it ended.
     pub(crate) async fn ended(&mut self) {
         if let Some(mut receipt) = self.receipt.take() {
-            let failure = self.answer.failure().cloned();
-            let used = AnswerUsage::of(&self.answer, failure.is_some());
+            let (failure, used) = (self.answer.failure().cloned(), self.used());
             let written = tokio::task::spawn_blocking(move || {
                 receipt.turn.ended(failure.as_ref());
-                drop(receipt.close(Some(used)));
+                drop(receipt.close(used));
             });
             // A slow disk holds up no client.
             let _ = tokio::time::timeout(WRITES, written).await;
         }
     }
 
-    /// Returns the failure of an answer that the client gets nothing of. What it used is booked all the same. One that
-    /// broke off before anything was counted may have been written to its end; one that the provider itself failed at
-    /// costs nothing.
+    /// Returns what an answer used that is over. One that broke off before anything was counted may have been written to
+    /// its end; one that the provider itself failed at by then costs nothing.
+    fn used(&self) -> Option<AnswerUsage> {
+        let failure = self.answer.failure();
+        let is_theirs = failure.is_some_and(|failure| failure.status.is_some());
+        let has_left = failure.is_some() && !is_theirs;
+        let used = AnswerUsage { has_left, ..AnswerUsage::of(&self.answer, failure.is_some()) };
+        (used.is_any() || !is_theirs).then_some(used)
+    }
+
+    /// Returns the failure of an answer that the client gets nothing of. What it used is booked all the same.
     pub(crate) async fn failed(&mut self) -> Option<UpstreamFailure> {
         let failure = self.answer.failure().cloned()?;
-        let is_theirs = failure.status.is_some();
-        let used = AnswerUsage { has_left: !is_theirs, ..AnswerUsage::of(&self.answer, true) };
+        let used = self.used();
         if let Some(mut receipt) = self.receipt.take() {
-            let closing = receipt.close((used.is_any() || !is_theirs).then_some(used));
+            let closing = receipt.close(used);
             let written = tokio::task::spawn_blocking(move || drop(closing));
             let _ = tokio::time::timeout(WRITES, written).await;
         }

@@ -135,7 +135,7 @@ pub(crate) struct GetSuggestions {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExportProcesses {
-    /// A file in the project, in YAML one below `.ichimi`; without it, the text is the answer
+    /// A file in the project; a YAML file must be below `.ichimi`. Without it, the text is the answer
     file_path: Option<String>,
     /// The form, in which the file's name ends
     #[serde(default)]

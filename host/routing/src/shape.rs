@@ -234,7 +234,12 @@ fn check(value: &Value, shape: &FieldShape, path: &mut Vec<String>) -> ShapeChec
         Name => {
             must(value.as_str().is_some_and(|text| (1..=MAX_NAME).contains(&text.len())), "a text of 1 to 256 bytes")
         }
-        Uri => check_uri(value, is_uri, &[':'], "a URI of at most 2048 bytes"),
+        Uri => check_uri(
+            value,
+            is_uri,
+            &[':'],
+            "a URI by RFC 3986 of at most 2048 bytes (`[` and `]` are `%5B` and `%5D`)",
+        ),
         UriTemplate => check_uri(value, is_uri_template, &[':', '{'], "a URI template of at most 2048 bytes"),
         Flag => must(value.is_boolean(), "`true` or `false`"),
         Number => must(value.is_number(), "a number"),
@@ -391,7 +396,7 @@ fn is_known_draft(text: &str) -> bool {
 const NAMED: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
 
 /// The keywords below which no schema stands, but values of what the schema describes.
-const DATA: [&str; 4] = ["const", "default", "enum", "examples"];
+const DATA: [&str; 5] = ["const", "default", "enum", "example", "examples"];
 
 /// The keywords that name a place.
 const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
@@ -450,12 +455,14 @@ fn stays_within(value: &Value, path: &mut Vec<String>) -> ShapeCheck {
 /// Whether something in a value names a place: only for that does the address of the whole matter.
 fn refers(value: &Value) -> bool {
     match value {
-        Value::Object(fields) => {
-            fields.iter().any(|(name, field)| refers(field) || field.is_string() && REFERENCES.contains(&name.as_str()))
-        }
+        Value::Object(fields) => refer(fields),
         Value::Array(items) => items.iter().any(refers),
         _ => false,
     }
+}
+
+fn refer(fields: &Map<String, Value>) -> bool {
+    fields.iter().any(|(name, field)| refers(field) || field.is_string() && REFERENCES.contains(&name.as_str()))
 }
 
 /// The types of JSON Schema.
@@ -498,10 +505,12 @@ fn schema_of(schema: &Value, path: &mut Vec<String>) -> ShapeCheck {
                 must(value.as_array().is_some_and(|names| names.iter().all(Value::is_string)), "a list of texts")
             }
             "enum" | "examples" => must(value.is_array(), "a list"),
-            "const" | "default" => Ok(()),
+            // `example` is OpenAPI's.
+            "const" | "default" | "example" => Ok(()),
             "uniqueItems" | "readOnly" | "writeOnly" | "deprecated" => must(value.is_boolean(), "`true` or `false`"),
             keyword @ ("$id" | "$schema") => leads_within(keyword, value),
             keyword if REFERENCES.contains(&keyword) => leads_within(keyword, value),
+            "id" if value.is_string() && !refer(schema) => Ok(()),
             "id" if value.is_string() => leads_within("id", value),
             "title" | "description" | "format" | "pattern" | "$anchor" | "$comment" => {
                 must(value.is_string(), "a text")
@@ -734,6 +743,8 @@ mod tests {
             json!({"id": "/properties/a", "$defs": {"a": {"id": "urn:jsonschema:com:acme:A"}, "b": {"id": "#b"}}}),
             json!({"$ref": "#/$defs/enum", "$defs": {"enum": {"items": {"$ref": "#/$defs/enum"}}}}),
             // Values of what is described, and what nothing refers to.
+            json!({"id": "acme:Create", "properties": {"a": {"id": "https://a.example/x", "type": "string"}}}),
+            json!({"properties": {"a": {"type": "object", "example": {"$id": "https://a.example/x"}}}}),
             json!({"default": {"$ref": "https://a.example/x"}, "examples": [{"$id": "https://a.example/x"}]}),
             json!({"enum": [{"id": "https://a.example/x"}], "const": {"$schema": "https://a.example/x"}}),
             json!({"example": {"id": "https://a.example/x"}, "x-docs": {"url": "https://a.example/x", "id": "x:y"}}),
@@ -759,9 +770,10 @@ mod tests {
             json!({"dependencies": {"a": {"$ref": "https://evil.example/x"}}}),
             json!({"properties": {"a": {"contentSchema": {"items": {"$ref": "file:///etc/passwd"}}}}}),
             // In draft 4, `id` moves the base of what stands below it.
-            json!({"id": "https://evil.example/x"}),
-            json!({"properties": {"a": {"id": "//evil.example/x"}}}),
-            json!({"items": {"id": "\\\\evil.example/x"}}),
+            json!({"id": "https://evil.example/x", "$ref": "#/a"}),
+            json!({"id": "https://evil.example/x", "properties": {"a": {"$ref": "#/a"}}}),
+            json!({"properties": {"a": {"id": "//evil.example/x", "items": {"$ref": "#/a"}}}}),
+            json!({"items": {"id": "\\\\evil.example/x", "$ref": "#"}}),
             json!({"x": {"id": "file:///etc/passwd", "y": [{"$ref": "#/z"}]}}),
             // A reference makes a schema of a value.
             json!({"$ref": "#/default", "default": {"$ref": "https://evil.example/x"}}),

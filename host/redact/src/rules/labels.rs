@@ -1,8 +1,9 @@
-//! The names of the rules that took something out: `[redacted: github-pat]`. While a text is looked through, it has
+//! The names of the rules that took something out: `[redacted: duffel-api-token]`. While a text is looked through, it has
 //! [`REDACTED`] in all places, and the names are kept beside it.
 
 use std::borrow::Cow;
 
+use super::MAX_LOOKED;
 use super::public::PUBLIC;
 use super::text::{REDACTED, Span};
 
@@ -27,6 +28,10 @@ impl Labels {
         let mut labels = Self::default();
         let (mut out, mut last) = (String::new(), 0);
         for at in memchr::memmem::find_iter(text.as_bytes(), LABELLED) {
+            // What stands behind that is cut off.
+            if out.len() + (at - last) > MAX_LOOKED {
+                break;
+            }
             let rest = &text[at + LABELLED.len()..];
             let Some(end) = rest.bytes().take(MAX_NAME + 1).position(|byte| byte == b']') else { continue };
             let name = &rest[..end];
@@ -39,7 +44,8 @@ impl Labels {
         if labels.names.is_empty() {
             return (Cow::Borrowed(text), labels);
         }
-        out.push_str(&text[last..]);
+        let rest = &text[last..];
+        out.push_str(&rest[..rest.floor_char_boundary(MAX_LOOKED)]);
         (Cow::Owned(out), labels)
     }
 

@@ -225,7 +225,7 @@ impl Redactor {
     }
 
     /// The text without secrets, at most [`MAX_LOOKED`] of it. A rule of another scanner leaves its name:
-    /// `[redacted: github-pat]`.
+    /// `[redacted: duffel-api-token]`.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let (text, mut labels) = Labels::of(text);
         let out = match text {
@@ -376,7 +376,11 @@ impl Redactor {
                 }
             }
         });
-        seen::unseen(text, |place| look.coded.push(place));
+        // One of them is enough to part a word.
+        seen::unseen(text, |place| {
+            look.is_marked = true;
+            look.coded.push(place);
+        });
         look.hits.extend(self.always.iter().map(|rule| (*rule, 0, 0)));
         look.hits.sort_unstable();
         let is_near = |(start, _): &Span| {

@@ -21,6 +21,9 @@ pub(super) const LISTS: &[&str] = &["\", \"-", "\", \\\"-", "\",\\\"-", "\",\"-"
 /// The longest token that is put together from several lines.
 const MAX_TOKEN: usize = 4096;
 
+/// The most signs that nobody sees which a token goes on behind.
+const MAX_UNSEEN: usize = 64;
+
 /// The fewest signs of a token in a line.
 const LEAST_JOINED: usize = 4;
 
@@ -404,7 +407,7 @@ pub(super) fn joins(text: &str, start: usize, joins: &mut Vec<Span>) -> usize {
             at = *next;
             continue;
         }
-        let unseen: usize = rest.chars().take_while(|sign| is_unseen(*sign)).map(char::len_utf8).sum();
+        let unseen: usize = rest.chars().take(MAX_UNSEEN).take_while(|sign| is_unseen(*sign)).map(char::len_utf8).sum();
         let mut next = end + unseen;
         if unseen == 0 {
             next += bytes[end..].iter().take(8).take_while(|byte| **byte == b'\\').count();

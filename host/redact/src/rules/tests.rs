@@ -410,6 +410,25 @@ fn a_sign_that_nobody_sees_parts_no_token() {
         let text = format!("x ghp_{} y", parts.join(sign));
         assert_eq!(redactor.redact(&text), "x [redacted] y", "{sign:?}");
     }
+    // One of them is enough, also where no rule's mark is left.
+    let value = Redactor::new(&["correct-horse".into()]).unwrap();
+    for (redactor, text, secret) in [
+        (&redactor, format!("x {} y", parts[..4].join("\u{2063}")), parts[1]),
+        (&redactor, "pass\u{2063}word=hunter2".into(), "hunter2"),
+        (&value, "x correct-\u{2063}horse y".into(), "horse"),
+    ] {
+        let left = redactor.redact(&text);
+        assert!(!left.contains(secret) && left.contains(REDACTED), "{left}");
+    }
+}
+
+#[test]
+fn much_that_nobody_sees_behind_many_marks_takes_no_time_by_its_square() {
+    let text = "sk-a1b2\n".repeat(500) + &"\u{ad}".repeat(120_000);
+    let begun = std::time::Instant::now();
+    let _ = redactor().redact(&text);
+    // A hang guard: by the square, it takes a hundred times as long.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(60));
 }
 
 #[test]
