@@ -1,6 +1,6 @@
 //! Routing with a model: a tiny one that is made here, run by the real library.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aiw_tests::{onnx_runtime, real_model, tiny_model};
 use serde_json::{Value, json};
@@ -124,9 +124,10 @@ fn a_session_does_not_wait_until_a_model_has_seen_many_tools_and_a_person_does()
     let mut client = Client::initialized(&servers.env);
     let begun = Instant::now();
     let routed = client.good("intelligent_route", json!({"user_request": "certificate of a host"}));
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let took = begun.elapsed();
     assert!(routed["tools"][0]["tool"].as_str().unwrap().starts_with("look_"), "{routed:#}");
     // A person waits for them, and is told nothing that would be different a moment later.
     let run = servers.env.run(&["mcp", "route", "certificate of a host"]).ok();
     assert!(run.stdout.contains("many/look_") && !run.stderr.contains("known so far"), "{}", run.whole());
+    assert!(took < begun.elapsed() / 2, "{took:?} of {:?}", begun.elapsed());
 }
