@@ -3,9 +3,8 @@
 
 use std::borrow::Cow;
 
-use super::MAX_LOOKED;
 use super::public::PUBLIC;
-use super::text::{REDACTED, Span};
+use super::text::{MAX_LOOKED, REDACTED, Span};
 
 /// The beginning of a replacement with a name.
 const LABELLED: &str = "[redacted: ";

@@ -34,11 +34,8 @@ use self::seeds::Seeds;
 use self::seen::DerivedText;
 use self::services::RULES;
 use self::step::{LOOK_AFTER, SpanFinder, Step, Work, windows, windows_of_tokens};
-pub use self::text::REDACTED;
+pub use self::text::{MAX_LOOKED, REDACTED};
 use self::text::{Span, is_word};
-
-/// The longest text that is looked through, in bytes. [`Redactor::redact`] returns nothing of the rest.
-pub const MAX_LOOKED: usize = 256 << 10;
 
 /// A number for the rules. Versions of aiw with other rules have another number.
 pub const VERSION: i64 = include!(concat!(env!("OUT_DIR"), "/version.rs"));

@@ -3,6 +3,9 @@
 /// The replacement of a secret. A rule of another scanner adds its name to it at last (`labels.rs`).
 pub const REDACTED: &str = "[redacted]";
 
+/// The longest text that is looked through, in bytes. [`super::Redactor::redact`] returns nothing of the rest.
+pub const MAX_LOOKED: usize = 256 << 10;
+
 /// A stretch of a text that is a secret.
 pub(super) type Span = (usize, usize);
 
