@@ -20,9 +20,6 @@ use crate::figures::{figures, megabytes, millis, with_codex};
 /// The number of runs of each command. The median counts.
 const RUNS: usize = 15;
 
-/// The past messages that are searched: a million take minutes to store.
-const PAST_MESSAGES: usize = 100_000;
-
 /// The maximum memory of a command, in MB.
 const MEMORY_MB: f64 = 40.0;
 
@@ -38,6 +35,23 @@ struct Row {
     limit: f64,
     peer: Option<Sample>,
 }
+
+/// The benches of the rooms: package, name and arguments. A hundred thousand past messages are searched, because a
+/// million take minutes to store.
+const BENCHES: [(&str, &str, &[&str]); 12] = [
+    ("aiw-testkit", "calls", &[]),
+    ("aiw-tui", "frame", &[]),
+    ("aiw-supervisor", "figures", &[]),
+    ("aiw-wasm", "scripts", &[]),
+    ("aiw-routing", "proxied", &[]),
+    ("aiw-routing", "finder", &[]),
+    ("aiw-routing", "quality", &["--figures"]),
+    ("aiw-vectors", "meaning", &[]),
+    ("aiw-history", "hook", &[]),
+    ("aiw-history", "import", &[]),
+    ("aiw-redact", "figures", &[]),
+    ("aiw-history", "figures", &["--messages", "100000"]),
+];
 
 /// The benches with a module of their own.
 const OTHERS: [fn(&Path) -> Result<bool>; 7] = [
@@ -95,28 +109,8 @@ pub fn run() -> Result<bool> {
     );
     good &= bench.listed()?;
     println!();
-    let few = PAST_MESSAGES.to_string();
-    let benches: [(&str, &str, &[&str]); 12] = [
-        ("aiw-testkit", "calls", &[]),
-        ("aiw-tui", "frame", &[]),
-        ("aiw-supervisor", "figures", &[]),
-        ("aiw-wasm", "scripts", &[]),
-        ("aiw-routing", "proxied", &[]),
-        ("aiw-routing", "finder", &[]),
-        ("aiw-routing", "quality", &["--", "--figures"]),
-        ("aiw-vectors", "meaning", &[]),
-        ("aiw-history", "hook", &[]),
-        ("aiw-history", "import", &[]),
-        ("aiw-redact", "figures", &[]),
-        ("aiw-history", "figures", &["--", "--messages", &few]),
-    ];
-    for (package, name, arguments) in benches {
-        let output = host_cargo()
-            .args(["bench", "--quiet", "-p", package, "--bench", name])
-            .args(arguments)
-            .env("AIW_BENCH_SHIM", &bench.aiw)
-            .stderr(Stdio::inherit())
-            .output()?;
+    for ((package, name, arguments), built) in BENCHES.iter().zip(built(&BENCHES)?) {
+        let output = built.command().args(*arguments).env("AIW_BENCH_SHIM", &bench.aiw).output()?;
         if !output.status.success() {
             bail!("the bench `{name}` of {package} failed");
         }
@@ -127,6 +121,55 @@ pub fn run() -> Result<bool> {
     }
     println!("the search of a million messages: `cargo xtask bench history --figures 1000000`");
     Ok(good)
+}
+
+/// A bench as cargo built it.
+struct BuiltBench {
+    package: String,
+    name: String,
+    file: PathBuf,
+    /// The directory of its package, where it runs.
+    directory: PathBuf,
+}
+
+impl BuiltBench {
+    /// Reads a line of what cargo prints in JSON, if it tells of a bench.
+    fn of(line: &str) -> Option<Self> {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let is_bench = message["target"]["kind"].as_array()?.iter().any(|kind| kind == "bench");
+        // `path+file:///directory#name@version`
+        let package = message["package_id"].as_str()?.rsplit_once('#')?.1;
+        is_bench.then_some(Self {
+            package: package.split('@').next()?.to_owned(),
+            name: message["target"]["name"].as_str()?.to_owned(),
+            file: message["executable"].as_str()?.into(),
+            directory: Path::new(message["manifest_path"].as_str()?).parent()?.to_owned(),
+        })
+    }
+
+    /// A command that runs it as cargo would. Its errors go to standard error.
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.file);
+        command.arg("--bench").current_dir(&self.directory).stderr(Stdio::inherit());
+        command
+    }
+}
+
+/// Builds benches and returns them in their order. One call of cargo for all compiles once what they share: with a call
+/// for each, every package chooses other features for it.
+fn built(benches: &[(&str, &str, &[&str])]) -> Result<Vec<BuiltBench>> {
+    let mut build = host_cargo();
+    build.args(["bench", "--no-run", "--message-format", "json-render-diagnostics"]).stderr(Stdio::inherit());
+    for (package, name, _) in benches {
+        build.args(["-p", package, "--bench", name]);
+    }
+    let printed = crate::command::output(&mut build)?;
+    let mut built: Vec<BuiltBench> = printed.lines().filter_map(BuiltBench::of).collect();
+    let take = |(package, name, _): &(&str, &str, &[&str])| {
+        let at = built.iter().position(|built| built.package == *package && built.name == *name);
+        Ok(built.swap_remove(at.with_context(|| format!("cargo built no bench `{name}` of {package}"))?))
+    };
+    benches.iter().map(take).collect()
 }
 
 /// Measures the search of past sessions: how often it finds the right message, or with a number of messages, what it
