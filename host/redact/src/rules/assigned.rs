@@ -130,8 +130,24 @@ const WHICH: [&str; 30] = [
     "base64",
 ];
 
+/// What a name of a secret has in it, in whatever case: one of these is in each word that [`kind`] knows.
+const PARTS: [&[u8]; 11] =
+    [b"pass", b"phrase", b"pw", b"psk", b"pat", b"mnemonic", b"kennwort", b"key", b"secret", b"token", b"credential"];
+
+/// Whether a name has one of [`PARTS`], which is told faster than its words.
+fn may_be_secret(name: &[u8]) -> bool {
+    let has = |at: usize, part: &[u8]| name[at..].get(..part.len()).is_some_and(|it| it.eq_ignore_ascii_case(part));
+    (0..name.len()).any(|at| {
+        let is_first = matches!(name[at] | 0x20, b'p' | b'm' | b'k' | b's' | b't' | b'c');
+        is_first && PARTS.iter().any(|part| has(at, part))
+    })
+}
+
 /// Returns the kind of value that a name of these words has, if it is a secret.
 pub(super) fn kind(name: &str) -> Option<ValueKind> {
+    if !may_be_secret(name.as_bytes()) {
+        return None;
+    }
     let words = words(name);
     let mut end = words.len();
     while end > 1 {

@@ -48,7 +48,8 @@ pub(super) fn gate(mark: &str) -> Gate {
         ".login(" | ".auth(" => |bytes, (_, end)| is_quote(at(bytes, spaces(bytes, end))),
         "passwords" | "passphrases" | "secrets" | "tokens" => |bytes, (_, end)| {
             let end = end + bytes[end..].iter().take(4).take_while(|byte| is_quote(**byte)).count();
-            matches!(at(bytes, spaces(bytes, end)), b':' | b'=')
+            let sign = spaces(bytes, end);
+            matches!(at(bytes, sign), b':' | b'=') && at(bytes, spaces(bytes, sign + 1)) == b'['
         },
         "passwords:" | "passphrases:" | "secrets:" | "tokens:" => {
             |bytes, (_, end)| at(bytes, spaces(bytes, end)) == b'-'

@@ -1,6 +1,9 @@
 //! Forms of tokens that look random and are no secrets: what commits, digests, identifiers, images and public keys look
 //! like, by themselves or by what is before them.
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 
 use super::text::Span;
@@ -139,6 +142,11 @@ fn has(bytes: &[u8], word: &str) -> bool {
     memchr::memmem::find(bytes, word.as_bytes()).is_some()
 }
 
+/// Finds any of some words, in whatever case.
+fn any_of(words: &[&str]) -> Option<AhoCorasick> {
+    AhoCorasick::builder().ascii_case_insensitive(true).build(words).ok()
+}
+
 fn starts(bytes: &[u8], word: &str) -> bool {
     bytes.starts_with(word.as_bytes())
 }
@@ -245,13 +253,14 @@ impl TokenRun<'_> {
         let is_own = own
             .split(|byte| !byte.is_ascii_alphanumeric())
             .any(|word| SECRET_WORDS.iter().any(|secret| word == secret.as_bytes()));
-        let before = self.before(at, NEAR).to_ascii_lowercase();
-        is_own || (TELLING.iter().any(|word| has(&before, word)) && !self.is_told_digest(at))
+        static TOLD: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| any_of(&TELLING));
+        let is_told = || TOLD.as_ref().is_some_and(|words| words.is_match(self.before(at, NEAR)));
+        is_own || (is_told() && !self.is_told_digest(at))
     }
 
     fn is_told_digest(&self, at: usize) -> bool {
-        let before = self.before(at, BEFORE).to_ascii_lowercase();
-        DIGEST_WORDS.iter().any(|word| has(&before, word))
+        static WORDS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| any_of(&DIGEST_WORDS));
+        WORDS.as_ref().is_some_and(|words| words.is_match(self.before(at, BEFORE)))
     }
 
     /// Whether a name of a file follows, as `sha256sum` prints it.

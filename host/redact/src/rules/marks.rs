@@ -1,62 +1,63 @@
 //! The marks of all rules, found in one pass over a text.
 //!
 //! An automaton of a thousand marks takes a megabyte, and each byte of a text has to wait for the state of the one before.
-//! Here, three bytes at a time are looked up in a table that stays in the nearest cache, then five. Only where a mark may
-//! begin, as at one place in a hundred, the tree of marks is followed.
+//! Here, the kinds of three bytes at a time are looked up in a table of 4 KiB that stays in the nearest cache, then up to five
+//! bytes. Only where a mark may begin, as at one place in a hundred, the tree of marks is followed.
 
 use aho_corasick::automaton::Automaton;
 use aho_corasick::dfa::DFA;
 use aho_corasick::{Anchored, MatchKind, StartKind};
 
-/// The kinds of bytes that marks are told by: letters in either case are one.
-const KINDS: usize = 64;
+/// How many kinds of bytes there are: as many as a number has bits.
+const KINDS: usize = 32;
 
-/// How many sets of three kinds there are.
-const THREE: usize = KINDS * KINDS * KINDS;
-
-/// How many sets of more kinds are told apart, in each table of them.
-const MORE: usize = 1 << 14;
-
-/// How many bytes are asked for three kinds before the places that were found are looked at: a branch for each byte would be
-/// guessed wrong at every twentieth.
-const BLOCK: usize = 64;
+/// How many places are asked for three kinds before those that were found are looked at: a branch for each byte would be
+/// guessed wrong at every twentieth. A number has a bit for each.
+const BLOCK: usize = u64::BITS as usize;
 
 /// The first bytes of marks, and all marks as a tree.
 pub(super) struct Marks {
-    kinds: [u8; 256],
-    /// A bit for each three kinds that a mark begins with.
-    three: Box<[u64; THREE / 64]>,
-    /// A bit for some sets of five kinds, of which one is that of a mark. It is asked where the first three are right.
-    five: Set,
-    /// Such sets for the marks of three and of four bytes: too much would follow one to have it among those of five.
-    short: [Set; 2],
-    /// A bit for each two kinds that are a mark.
-    two: [u64; KINDS * KINDS / 64],
+    /// A bit for each three kinds that a mark begins with: a number for the first two, in it a bit for the third.
+    three: Box<[u32; KINDS * KINDS]>,
+    /// The marks of two, three and four bytes, and the first five bytes of longer ones: too much would follow a short one to
+    /// have it among the long ones.
+    begins: [BeginSet; 4],
     tree: DFA,
 }
 
-/// Some of all sets of kinds.
-struct Set(Box<[u64; MORE / 64]>);
+/// Some of all beginnings of so many bytes, among them those of marks.
+struct BeginSet(Box<[u64; Self::BITS / 64]>);
 
-impl Set {
-    fn new() -> Self {
-        Self(Box::new([0; MORE / 64]))
+impl BeginSet {
+    const BITS: usize = 1 << 14;
+
+    fn bit(begin: u64) -> usize {
+        (begin.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50) as usize
     }
 
-    /// The bit of some kinds, six bits of each, which other kinds may share.
-    fn bit(kinds: usize) -> usize {
-        ((kinds as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50) as usize
-    }
-
-    fn add(&mut self, kinds: usize) {
-        let bit = Self::bit(kinds);
+    fn add(&mut self, begin: u64) {
+        let bit = Self::bit(begin);
         self.0[bit / 64] |= 1 << (bit % 64);
     }
 
-    fn has(&self, kinds: usize) -> bool {
-        let bit = Self::bit(kinds);
+    fn has(&self, begin: u64) -> bool {
+        let bit = Self::bit(begin);
         self.0[bit / 64] >> (bit % 64) & 1 == 1
     }
+}
+
+/// The eight bytes from a place on as a number, in which both cases of a letter are one, as some other bytes are.
+fn eight(bytes: &[u8], at: usize) -> u64 {
+    let first = match bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        Some(eight) => u64::from_le_bytes(*eight),
+        None => bytes.iter().skip(at).rev().fold(0, |all, byte| all << 8 | u64::from(*byte)),
+    };
+    first | (u64::MAX / 255 * 0x20)
+}
+
+/// The first bytes of eight.
+fn first(count: usize, eight: u64) -> u64 {
+    eight & ((1 << (8 * count)) - 1)
 }
 
 impl Marks {
@@ -67,59 +68,58 @@ impl Marks {
             .match_kind(MatchKind::Standard)
             .start_kind(StartKind::Anchored)
             .build(marks)?;
-        let kinds = kinds(marks);
-        let (mut three, mut two) = (Box::new([0; THREE / 64]), [0; KINDS * KINDS / 64]);
-        let (mut five, mut short) = (Set::new(), [Set::new(), Set::new()]);
-        for mark in marks {
-            let first = |count| {
-                mark.bytes().take(count).fold(0, |all, byte| all * KINDS + usize::from(kinds[usize::from(byte)]))
-            };
-            match mark.len() {
-                ..=2 => two[first(2) / 64] |= 1 << (first(2) % 64),
-                3 => short[0].add(first(3)),
-                4 => short[1].add(first(4)),
-                _ => five.add(first(5)),
-            }
+        let mut three = Box::new([0; KINDS * KINDS]);
+        let mut begins = [(); 4].map(|()| BeginSet(Box::new([0; BeginSet::BITS / 64])));
+        for mark in marks.iter().map(String::as_bytes).filter(|mark| mark.len() >= 2) {
+            let count = mark.len().min(5);
+            begins[count - 2].add(first(count, eight(mark, 0)));
+            let first = kind(mark[0]) as usize * KINDS + kind(mark[1]) as usize;
             // Anything may follow a mark of two bytes.
-            let keys = if mark.len() == 2 { first(2) * KINDS..(first(2) + 1) * KINDS } else { first(3)..first(3) + 1 };
-            keys.for_each(|key| three[key / 64] |= 1 << (key % 64));
+            three[first] |= if count == 2 { u32::MAX } else { 1 << kind(mark[2]) };
         }
-        Ok(Self { kinds, three, five, short, two, tree })
+        Ok(Self { three, begins, tree })
     }
 
     /// Calls a function with the number of each mark in a text, and where it is. Those that begin first come first.
     pub(super) fn each(&self, bytes: &[u8], mut take: impl FnMut(usize, usize, usize)) {
-        let kind = |byte: u8| usize::from(self.kinds[usize::from(byte)]);
         let Some((begin, rest)) = bytes.split_first_chunk::<2>() else { return };
-        let mut key = kind(begin[0]) * KINDS + kind(begin[1]);
-        for (number, block) in rest.chunks(BLOCK).enumerate() {
-            let (mut places, mut count) = ([0_u8; BLOCK], 0);
-            for (at, byte) in block.iter().enumerate() {
-                key = (key * KINDS + kind(*byte)) % THREE;
-                places[count % BLOCK] = at as u8;
-                count += (self.three[key / 64] >> (key % 64) & 1) as usize;
-            }
-            for place in &places[..count] {
-                let at = number * BLOCK + usize::from(*place);
+        let mut kinds = begin.iter().fold(0, |kinds, byte| kinds * KINDS as u32 + kind(*byte));
+        let (blocks, last) = rest.as_chunks::<BLOCK>();
+        let mut look = |number: usize, mut places: u64| {
+            while places != 0 {
+                let place = places.leading_zeros();
+                places ^= 1 << (BLOCK as u32 - 1 - place);
+                let at = number * BLOCK + place as usize;
                 if self.may_begin(bytes, at) {
                     self.follow(bytes, at, &mut take);
                 }
             }
+        };
+        for (number, block) in blocks.iter().enumerate() {
+            look(number, self.places(block, &mut kinds));
+        }
+        if !last.is_empty() {
+            look(blocks.len(), self.places(last, &mut kinds) << (BLOCK - last.len()));
         }
         // A mark of two bytes may be the end.
         self.follow(bytes, bytes.len() - 2, &mut take);
     }
 
+    /// A bit for each byte, the last one lowest: whether it has the third kind of three, after the kinds of the bytes before.
+    #[inline]
+    fn places(&self, block: &[u8], kinds: &mut u32) -> u64 {
+        block.iter().fold(0, |places, byte| {
+            let third = kind(*byte);
+            let is_begin = self.three[*kinds as usize % (KINDS * KINDS)] >> third & 1;
+            *kinds = *kinds << 5 | third;
+            places << 1 | u64::from(is_begin)
+        })
+    }
+
     /// Whether a mark may begin at a place, as five bytes tell.
     fn may_begin(&self, bytes: &[u8], at: usize) -> bool {
-        let kind = |at: usize| bytes.get(at).map_or(0, |byte| usize::from(self.kinds[usize::from(*byte)]));
-        let two = kind(at) * KINDS + kind(at + 1);
-        let three = two * KINDS + kind(at + 2);
-        let four = three * KINDS + kind(at + 3);
-        self.five.has(four * KINDS + kind(at + 4))
-            || self.two[two / 64] >> (two % 64) & 1 == 1
-            || self.short[0].has(three)
-            || self.short[1].has(four)
+        let eight = eight(bytes, at);
+        (2..).zip(&self.begins).any(|(count, begins)| begins.has(first(count, eight)))
     }
 
     fn follow(&self, bytes: &[u8], start: usize, take: &mut impl FnMut(usize, usize, usize)) {
@@ -140,19 +140,79 @@ impl Marks {
     }
 }
 
-/// A number for each byte: the same for both cases of a letter, and 0 for those that no mark begins with.
-fn kinds(marks: &[String]) -> [u8; 256] {
+/// The kind of each byte. Those that most texts have together with others of marks are apart from them: `//` and `::`
+/// are no `&#`, and `",` is no `\\n`.
+static KIND: [u8; 256] = kinds();
+
+fn kind(byte: u8) -> u32 {
+    u32::from(KIND[usize::from(byte)])
+}
+
+const fn kinds() -> [u8; 256] {
+    // The signs that share the last kinds, which come after the letters.
+    const SIGNS: [&[u8]; 6] = [b"-_&$", b"0123456789", b"\\", b"\"'", b" ", b"%~*#\x1b"];
+    // Other signs have the first kind, other languages the last one.
     let mut kinds = [0; 256];
-    let mut last = 0;
-    // What isn't ASCII has no part in most texts, and shares its numbers.
-    let (ascii, other): (Vec<u8>, Vec<u8>) = marks.iter().flat_map(|mark| mark.bytes().take(3)).partition(u8::is_ascii);
-    for byte in ascii.into_iter().chain(other) {
-        if kinds[usize::from(byte)] == 0 {
-            // More than there are numbers for share the last one.
-            last = (last + 1).min(KINDS as u8 - 1);
-            kinds[usize::from(byte.to_ascii_lowercase())] = last;
-            kinds[usize::from(byte.to_ascii_uppercase())] = last;
+    let (mut letter, mut next) = (0, 1);
+    while letter < 26 {
+        // Three letters that are rare share one.
+        let kind = if matches!(letter + b'a', b'q' | b'z') { kinds[b'j' as usize] } else { next };
+        kinds[(b'a' + letter) as usize] = kind;
+        kinds[(b'A' + letter) as usize] = kind;
+        next += if kind == next { 1 } else { 0 };
+        letter += 1;
+    }
+    let mut set = 0;
+    while set < SIGNS.len() {
+        let mut sign = 0;
+        while sign < SIGNS[set].len() {
+            kinds[SIGNS[set][sign] as usize] = next;
+            sign += 1;
         }
+        next += 1;
+        set += 1;
+    }
+    assert!(next as usize <= KINDS, "each kind is a bit");
+    let mut byte = 128;
+    while byte < 256 {
+        kinds[byte] = next - 1;
+        byte += 1;
     }
     kinds
+}
+
+#[cfg(test)]
+mod tests {
+    use aho_corasick::AhoCorasick;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MARKS: [&str; 12] =
+        ["sk", "\\n", "&#", "\u{1b}[", "://", "$1$", "ghp_", "%3a", "token", "-----begin ", "密码", "q~"];
+
+    proptest! {
+        #[test]
+        fn all_marks_are_found_as_by_a_plain_search(
+            parts in prop::collection::vec(
+                prop_oneof![
+                    prop::sample::select(&MARKS[..]).prop_map(str::to_owned),
+                    prop::sample::select(&MARKS[..]).prop_map(str::to_uppercase),
+                    "[a-zA-Z0-9/:&#$%~\\\\ \"密é-]{0,9}",
+                    any::<char>().prop_map(String::from),
+                ],
+                0..60,
+            ),
+        ) {
+            let text = parts.concat();
+            let marks = MARKS.map(str::to_owned);
+            let mut found = Vec::new();
+            Marks::new(&marks).unwrap().each(text.as_bytes(), |mark, start, end| found.push((start, end, mark)));
+            let plain = AhoCorasick::builder().ascii_case_insensitive(true).build(marks).unwrap();
+            let all = plain.find_overlapping_iter(&text);
+            let mut expected: Vec<_> = all.map(|it| (it.start(), it.end(), it.pattern().as_usize())).collect();
+            expected.sort_unstable();
+            prop_assert_eq!(found, expected);
+        }
+    }
 }

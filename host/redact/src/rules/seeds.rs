@@ -31,7 +31,7 @@ impl Seeds {
     pub(super) fn new() -> Self {
         let mut bits = Box::new([0; 1 << 10]);
         for word in Language::English.word_list() {
-            let bit = bit(word.bytes());
+            let bit = bit(word.bytes().fold(0, |packed, byte| packed << 8 | u64::from(byte)));
             bits[bit / 64] |= 1 << (bit % 64);
         }
         Self { bits }
@@ -103,14 +103,14 @@ impl Seeds {
 
     /// The word that begins at a place, if the list may have it: some others share its bit.
     fn listed(&self, bytes: &[u8], start: usize) -> Option<Span> {
-        let rest = &bytes[start..];
-        let length = rest.iter().take(LONGEST + 1).take_while(|byte| is_letter(**byte)).count();
-        let word = rest.get(..length).filter(|word| (3..=LONGEST).contains(&word.len()))?;
-        let bit = bit(word.iter().map(u8::to_ascii_lowercase));
-        if self.bits[bit / 64] >> (bit % 64) & 1 == 0 {
-            return None;
+        let (mut length, mut packed) = (0, 0);
+        for byte in bytes[start..].iter().take(LONGEST + 1).take_while(|byte| is_letter(**byte)) {
+            length += 1;
+            packed = packed << 8 | u64::from(byte.to_ascii_lowercase());
         }
-        Some((start, start + length))
+        let bit = bit(packed);
+        let is_listed = (3..=LONGEST).contains(&length) && self.bits[bit / 64] >> (bit % 64) & 1 == 1;
+        is_listed.then_some((start, start + length))
     }
 }
 
@@ -124,9 +124,8 @@ fn are_listed(phrase: &str) -> bool {
     listed >= LEAST - 1 && listed + 1 + all / 24 >= all
 }
 
-/// The number of a word's bit.
-fn bit(word: impl Iterator<Item = u8>) -> usize {
-    let packed = word.fold(0_u64, |packed, byte| packed << 8 | u64::from(byte));
+/// The number of the bit of a word, whose letters are the bytes of a number.
+fn bit(packed: u64) -> usize {
     (packed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize
 }
 

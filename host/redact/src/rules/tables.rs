@@ -9,6 +9,9 @@ const MAX_ROWS: usize = 200;
 /// The longest line that is looked at.
 const MAX_LINE: usize = 2000;
 
+/// The most cells of a row.
+const MAX_CELLS: usize = 40;
+
 /// The cells of a line, with where they begin and end without what is around them.
 fn cells(line: &str, by: Gap, offset: usize) -> Vec<(usize, usize)> {
     let mut cells = Vec::new();
@@ -67,18 +70,21 @@ pub(super) fn spans(text: &str, words: &[Span]) -> Vec<Span> {
         let Some(line) = text.get(start..end).filter(|line| line.len() < MAX_LINE) else { continue };
         for by in [Gap::Sign('|'), Gap::Sign('│'), Gap::Sign('\t'), Gap::Sign(','), Gap::Sign(';'), Gap::Spaces] {
             let is_parted = match by {
-                Gap::Sign(sign) => line.contains(sign),
+                Gap::Sign(sign) => (1..MAX_CELLS).contains(&line.matches(sign).take(MAX_CELLS).count()),
                 Gap::Spaces => line.contains("  "),
             };
             if !is_parted {
                 continue;
             }
             let row = cells(line, by, start);
+            let filled = row.iter().filter(|(from, to)| from < to).count();
+            if filled < 2 || row.len() > MAX_CELLS {
+                continue;
+            }
             let columns: Vec<(usize, ValueKind)> = (0..row.len())
                 .filter_map(|column| Some((column, named(&text[row[column].0..row[column].1])?)))
                 .collect();
-            let filled = row.iter().filter(|(from, to)| from < to).count();
-            if columns.is_empty() || filled < 2 || row.len() > 40 {
+            if columns.is_empty() {
                 continue;
             }
             let is_comma = matches!(by, Gap::Sign(',' | ';'));
