@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use aiw_core::shown_lines;
+use aiw_core::{framed_line, shown_lines};
 use aiw_markets::{Observer, Quiet};
 use clap::builder::StyledStr;
 use clap::builder::styling::{AnsiColor, Style};
@@ -121,7 +121,7 @@ impl Output {
         for line in shown_lines(text) {
             // Nobody knows how far a terminal goes for a tab, but it is at most this far.
             let line = line.replace('\t', "        ");
-            layout::pieces(&line, columns).for_each(|piece| self.before_question(format!("│ {piece}").trim_end()));
+            layout::pieces(&line, columns).for_each(|piece| self.before_question(framed_line(piece)));
         }
     }
 

@@ -47,7 +47,7 @@ pub use path::{InvalidPath, RelPath, is_windows_device};
 pub use process::{ProcessId, ProcessOutcome, ProcessState};
 pub use reference::ReferenceForm;
 pub use secret::{Secret, is_secret, is_secret_name, is_secret_value};
-pub use shown::{Shown, shown_gaps, shown_line, shown_lines, visible};
+pub use shown::{Shown, framed_line, shown_gaps, shown_line, shown_lines, visible};
 pub use text::{
     closest, counted, did_you_mean, hex, is_close, one_line, printable, quoted, quoted_list, quoted_text, random_hex,
     shell_word, shell_word_in_line, shell_words, star_matches, toml_string, without_keys_in_urls, without_query,

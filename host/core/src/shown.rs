@@ -82,7 +82,7 @@ impl Shown {
         for row in &self.rows {
             match (row, lines.last_mut()) {
                 (ShownRow::More(text), Some(last)) => last.push_str(text),
-                (ShownRow::Line(text) | ShownRow::More(text), _) => lines.push(format!("│ {text}")),
+                (ShownRow::Line(text) | ShownRow::More(text), _) => lines.push(framed_line(text)),
                 (ShownRow::Note(text), _) => lines.push(format!("⋮ {text}")),
             }
         }
@@ -93,7 +93,7 @@ impl Shown {
     /// sentence of aiw's.
     pub fn framed(&self) -> String {
         let line = |row: &ShownRow| match row {
-            ShownRow::Line(text) => format!("│ {text}"),
+            ShownRow::Line(text) => framed_line(text),
             ShownRow::More(text) => format!("┆ {text}"),
             ShownRow::Note(text) => format!("⋮ {text}"),
         };
@@ -153,6 +153,11 @@ pub fn shown_lines(text: &str) -> Vec<String> {
     }
     lines.extend(repeats.end());
     lines
+}
+
+/// A line of somebody else's in a frame, so that it doesn't look like one of ours.
+pub fn framed_line(line: &str) -> String {
+    format!("│ {line}").trim_end().to_owned()
 }
 
 /// A line as a question shows it.

@@ -1,6 +1,6 @@
 //! The person at the screen, as verbs see them: who answers, and who is told.
 
-use aiw_core::{Ask, AskError, Choice, Plan, Question, Secret, Sink, Told, shown_line, shown_lines};
+use aiw_core::{Ask, AskError, Choice, Plan, Question, Secret, Sink, Told, framed_line, shown_line, shown_lines};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -87,8 +87,7 @@ impl Ask for AtScreen {
     }
 
     async fn agree(&self, plan: &Plan, questions: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
-        // Somebody else's text stands in a frame, so that none of its lines looks like one of ours.
-        let text = plan.text.iter().flat_map(|text| shown_lines(text)).map(|line| format!("│ {line}"));
+        let text = plan.text.iter().flat_map(|text| shown_lines(text)).map(|line| framed_line(&line));
         let about = plan.about.iter().map(|line| shown_line(line));
         let effects = plan.effects.iter().map(|effect| shown_line(&effect.to_string()));
         let asked = questions.iter().map(|one| shown_line(&format!("`{}` is not set: you are asked next", one.name)));

@@ -9,7 +9,9 @@
 
 use std::collections::BTreeMap;
 
-use aiw_core::{Ask, AskError, Choice, Heard, Page, Plan, Question, Secret, Sink, Told, hex, shown_line, shown_lines};
+use aiw_core::{
+    Ask, AskError, Choice, Heard, Page, Plan, Question, Secret, Sink, Told, framed_line, hex, shown_line, shown_lines,
+};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
@@ -126,8 +128,7 @@ fn asked(kind: &'static str, question: &str, parts: &[&str]) -> AskedOnPage {
 
 /// Returns somebody else's text in a frame, so that none of its lines looks like one of ours.
 fn framed(text: &str) -> String {
-    let rows = shown_lines(text);
-    rows.iter().map(|line| format!("│ {line}").trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    shown_lines(text).iter().map(|line| framed_line(line)).collect::<Vec<_>>().join("\n")
 }
 
 fn shown_value(question: &Question) -> AskedValue {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use aiw_app::ci;
 use aiw_ci::{Ci, CiJob, CiListRequest, CiRun, CiWait, MonitoredBranch};
-use aiw_core::{ErrorKind, counted, one_line};
+use aiw_core::{ErrorKind, counted, framed_line, one_line};
 use aiw_home::Home;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -97,8 +97,7 @@ async fn logs(args: &RunLogArgs, home: &Home, output: &Output) -> Result<(), Fai
     for job in &logs.jobs {
         let step = job.step.as_deref().map(|step| format!(" in step {step}")).unwrap_or_default();
         output.line(format!("{}: {}{step}", job.name, job.conclusion));
-        // None of their lines looks like one of ours.
-        job.lines.iter().for_each(|line| output.line(format!("│ {line}")));
+        job.lines.iter().for_each(|line| output.line(framed_line(line)));
         job.note.iter().for_each(|note| output.line(format!("({note})")));
     }
     say(&logs.notes, output);
@@ -121,7 +120,7 @@ async fn all_logs(args: &RunLogArgs, home: &Home, output: &Output) -> Result<(),
             (false, line) => {
                 let head = if is_next { writeln!(stdout, "{}: {}", job.name, job.state()) } else { Ok(()) };
                 head.and_then(|()| match line {
-                    Ok(line) => writeln!(stdout, "│ {line}"),
+                    Ok(line) => writeln!(stdout, "{}", framed_line(line)),
                     Err(note) => writeln!(stdout, "({note})"),
                 })
             }

@@ -1,7 +1,7 @@
 //! `aiw sync …`
 
 use aiw_app::sync;
-use aiw_core::{Sink, counted};
+use aiw_core::{Sink, counted, framed_line};
 use aiw_home::Home;
 use aiw_sync::{
     PullRequest, PushRequest, SnapshotFile, StoreBegun, StoreSnapshot, SyncChange, SyncPull, SyncPush, SyncWish,
@@ -191,8 +191,7 @@ fn wishes(wishes: &[SyncWish], output: &Output) {
 fn changes(changes: &[SyncChange], output: &Output) {
     for change in changes {
         output.line(format!("{} {} ({})", change.path, change.change, change.effect));
-        // No line of somebody else's looks like one of ours.
-        change.lines.iter().for_each(|line| output.line(format!("│ {line}")));
+        change.lines.iter().for_each(|line| output.line(framed_line(line)));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use aiw_app::feed::Topic;
 use aiw_app::sync;
-use aiw_core::counted;
+use aiw_core::{counted, framed_line};
 use aiw_sync::{PullRequest, PushRequest, StoreStatus, SyncChange, SyncPull, Synchronizer, has_store};
 
 use crate::ground::Ground;
@@ -140,7 +140,7 @@ pub(super) fn rows(status: &StoreStatus) -> Vec<Row> {
 fn changes(changes: &[SyncChange]) -> Vec<String> {
     let one = |change: &SyncChange| {
         let head = format!("{} {} ({})", change.path, change.change, change.effect);
-        [head].into_iter().chain(change.lines.iter().map(|line| format!("│ {line}"))).collect::<Vec<_>>()
+        [head].into_iter().chain(change.lines.iter().map(|line| framed_line(line))).collect::<Vec<_>>()
     };
     changes.iter().flat_map(one).collect()
 }
