@@ -82,7 +82,8 @@ impl Shown {
         for row in &self.rows {
             match (row, lines.last_mut()) {
                 (ShownRow::More(text), Some(last)) => last.push_str(text),
-                (ShownRow::Line(text) | ShownRow::More(text), _) => lines.push(framed_line(text)),
+                // The blanks at its end may stand before more of the line.
+                (ShownRow::Line(text) | ShownRow::More(text), _) => lines.push(format!("│ {text}")),
                 (ShownRow::Note(text), _) => lines.push(format!("⋮ {text}")),
             }
         }
