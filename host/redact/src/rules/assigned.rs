@@ -130,7 +130,7 @@ const WHICH: [&str; 30] = [
     "base64",
 ];
 
-/// What a name of a secret has in it, in whatever case: one of these is in each word that [`kind`] knows.
+/// The parts of secrets' names, in whatever case: one of them is in each word that [`kind`] knows.
 const PARTS: [&[u8]; 11] =
     [b"pass", b"phrase", b"pw", b"psk", b"pat", b"mnemonic", b"kennwort", b"key", b"secret", b"token", b"credential"];
 

@@ -140,8 +140,8 @@ impl Marks {
     }
 }
 
-/// The kind of each byte. Those that most texts have together with others of marks are apart from them: `//` and `::`
-/// are no `&#`, and `",` is no `\\n`.
+/// The kind of each byte. The signs of `//` and `::`, which most code has, are apart from those of `&#`, and those of `",`
+/// from the ones of `\\n`.
 static KIND: [u8; 256] = kinds();
 
 fn kind(byte: u8) -> u32 {
