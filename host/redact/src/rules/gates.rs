@@ -49,7 +49,9 @@ pub(super) fn gate(mark: &str) -> Gate {
         "passwords" | "passphrases" | "secrets" | "tokens" => |bytes, (_, end)| {
             let end = end + bytes[end..].iter().take(4).take_while(|byte| is_quote(**byte)).count();
             let sign = spaces(bytes, end);
-            matches!(at(bytes, sign), b':' | b'=') && at(bytes, spaces(bytes, sign + 1)) == b'['
+            // Blanks hide nothing, however many they are.
+            matches!(at(bytes, sign), b':' | b'=')
+                && bytes[sign + 1..].iter().find(|byte| !is_space(**byte)) == Some(&b'[')
         },
         "passwords:" | "passphrases:" | "secrets:" | "tokens:" => {
             |bytes, (_, end)| at(bytes, spaces(bytes, end)) == b'-'

@@ -9,7 +9,7 @@ use aho_corasick::dfa::DFA;
 use aho_corasick::{Anchored, MatchKind, StartKind};
 
 /// How many kinds of bytes there are: as many as a number has bits.
-const KINDS: usize = 32;
+const KINDS: usize = u32::BITS as usize;
 
 /// How many places are asked for three kinds before those that were found are looked at: a branch for each byte would be
 /// guessed wrong at every twentieth. A number has a bit for each.
@@ -73,9 +73,9 @@ impl Marks {
         for mark in marks.iter().map(String::as_bytes).filter(|mark| mark.len() >= 2) {
             let count = mark.len().min(5);
             begins[count - 2].add(first(count, eight(mark, 0)));
-            let first = kind(mark[0]) as usize * KINDS + kind(mark[1]) as usize;
             // Anything may follow a mark of two bytes.
-            three[first] |= if count == 2 { u32::MAX } else { 1 << kind(mark[2]) };
+            three[and_kind(kind(mark[0]), kind(mark[1])) as usize] |=
+                if count == 2 { u32::MAX } else { 1 << kind(mark[2]) };
         }
         Ok(Self { three, begins, tree })
     }
@@ -83,7 +83,7 @@ impl Marks {
     /// Calls a function with the number of each mark in a text, and where it is. Those that begin first come first.
     pub(super) fn each(&self, bytes: &[u8], mut take: impl FnMut(usize, usize, usize)) {
         let Some((begin, rest)) = bytes.split_first_chunk::<2>() else { return };
-        let mut kinds = begin.iter().fold(0, |kinds, byte| kinds * KINDS as u32 + kind(*byte));
+        let mut kinds = begin.iter().fold(0, |kinds, byte| and_kind(kinds, kind(*byte)));
         let (blocks, last) = rest.as_chunks::<BLOCK>();
         let mut look = |number: usize, mut places: u64| {
             while places != 0 {
@@ -111,7 +111,7 @@ impl Marks {
         block.iter().fold(0, |places, byte| {
             let third = kind(*byte);
             let is_begin = self.three[*kinds as usize % (KINDS * KINDS)] >> third & 1;
-            *kinds = *kinds << 5 | third;
+            *kinds = and_kind(*kinds, third);
             places << 1 | u64::from(is_begin)
         })
     }
@@ -146,6 +146,11 @@ static KIND: [u8; 256] = kinds();
 
 fn kind(byte: u8) -> u32 {
     u32::from(KIND[usize::from(byte)])
+}
+
+/// The kinds of bytes that follow each other, and of the next one: the last of them are the lowest.
+fn and_kind(kinds: u32, next: u32) -> u32 {
+    kinds << KINDS.ilog2() | next
 }
 
 const fn kinds() -> [u8; 256] {

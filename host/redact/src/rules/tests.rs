@@ -797,6 +797,7 @@ fn a_password_is_known_by_its_place() {
         r#"[{"Name": "admin_password", "Type": "String", "Value": "bluefish"}]"#,
         r#"{"password": {"value": "bluefish"}}"#,
         r#"{"body": "{\"passwords\": [\"a1\", \"bluefish\"]}"}"#,
+        &["passwords: ", &" ".repeat(250), "[\"a1\", \"bluefish\"]"].concat(),
         "name,password,url\nann,bluefish,https://x.example\n",
         "\"user\";\"passwd\";\"note\"\n\"ann\";\"bluefish\";\"first\"\n",
         "- name: DB_PASSWORD\n  value: bluefish\n",
