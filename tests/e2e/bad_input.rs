@@ -888,6 +888,12 @@ cases! {
         then: |b| assert_eq!(b.servers[0].seen(), [""; 0]),
     }
 
+    an_address_that_is_not_encrypted_needs_a_yes_in_capitals_as_well {
+        when: "plugin marketplace add HTTP://127.0.0.1:9/marketplace.json",
+        says: "error: `The address is not encrypted: anyone on the network path can change what you install. Add it?` needs an answer, and there is no terminal to ask on
+               hint: answer with `--yes`",
+    }
+
     credentials_in_a_reference_are_refused_and_never_repeated {
         when: "plugin marketplace add https://user:hunter2@git.example/bad.git",
         says: "error: `https://…@git.example` contains credentials

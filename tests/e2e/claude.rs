@@ -9,9 +9,6 @@ use std::time::{Duration, Instant};
 use aiw_tests::{Answer, Environment, Run, Server, not_run, python, real_cli};
 use serde_json::{Value, json};
 
-/// The time after which a client counts as hanging.
-const HANGS: Duration = Duration::from_secs(120);
-
 /// Returns one answer of the Messages API, streamed or not, as the client requested.
 fn message(streamed: bool, block: &Value, stop: &str) -> Answer {
     let mut message = json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "scripted",
@@ -119,7 +116,7 @@ fn claude_code_offers_the_installed_tool_and_calls_it() {
     ]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let start = Instant::now();
-    while child.try_wait().unwrap().is_none() && start.elapsed() < HANGS {
+    while child.try_wait().unwrap().is_none() && start.elapsed() < aiw_tests::HANG_TIMEOUT {
         std::thread::sleep(Duration::from_millis(20));
     }
     let _ = child.kill();

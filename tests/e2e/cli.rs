@@ -6,87 +6,27 @@ use std::process::Stdio;
 use aiw_tests::{Environment, Market};
 use serde_json::json;
 
-/// Returns the subcommands that a help text lists.
-fn subcommands(help: &str) -> Vec<String> {
-    let Some((_, lists)) = help.split_once("\nUsage: ") else { return Vec::new() };
-    let rows = lists.lines().take_while(|line| *line != "Options:").filter_map(|line| line.strip_prefix("  "));
-    let names = rows.filter(|row| row.starts_with(|c: char| c.is_ascii_lowercase()));
-    names.filter_map(|row| row.split_whitespace().next().map(str::to_owned)).collect()
-}
-
+/// The lines themselves are tested where they are parsed.
 #[test]
-fn the_help_needs_no_home() {
+fn help_version_and_wrong_lines_need_no_home_and_go_where_they_belong() {
     let env = Environment::cold();
-    let mut ahead: Vec<Vec<String>> = vec![Vec::new()];
-    while let Some(command) = ahead.pop() {
-        let words: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
-        let run = env.run(&words).ok();
+    for words in [&["--help"][..], &["logs", "--help"], &["plugin", "marketplace", "add", "--help"]] {
+        let run = env.run(words).ok();
         assert!(run.stderr.is_empty() && run.stdout.contains("Usage: aiw"), "{}", run.whole());
-        // `docs/cli.md` has the whole text, and the house rules compare it.
-        ahead.extend(subcommands(&run.stdout).into_iter().map(|name| [command.clone(), vec![name]].concat()));
     }
-    assert!(!env.home().exists());
-}
-
-#[test]
-fn the_version_is_said_in_one_line() {
-    let env = Environment::cold();
+    assert_eq!(env.run(&["help"]).ok().stdout, env.run(&["--help"]).ok().stdout);
+    assert_eq!(env.run(&["help", "logs"]).ok().stdout, env.run(&["logs", "--help"]).ok().stdout);
+    let run = env.run(&["help", "tusk"]);
+    assert!(run.code == 64 && run.stderr.contains("unrecognized subcommand 'tusk'"), "{}", run.whole());
     for flag in ["--version", "-V"] {
-        let run = env.run(&[flag]).ok();
-        assert_eq!(run.stdout, format!("aiw {}\n", env!("CARGO_PKG_VERSION")));
+        assert_eq!(env.run(&[flag]).ok().stdout, format!("aiw {}\n", env!("CARGO_PKG_VERSION")));
     }
-    assert!(!env.home().exists());
-}
-
-#[test]
-fn a_wrong_command_line_is_64_on_standard_error() {
-    let env = Environment::cold();
-    for arguments in [
-        vec!["nonsense"],
-        vec!["plugin"],
-        vec!["plugin", "instal"],
-        vec!["plugin", "install"],
-        vec!["plugin", "install", "x", "--nonsense"],
-        vec!["plugin", "install", "x", "--env", "=x"],
-        vec!["plugin", "install", "x", "--on-conflict", "maybe"],
-        vec!["plugin", "marketplace", "add", "x", "--name", "../x"],
-        vec!["plugin", "marketplace", "add", "x", "--source", "Not An Id"],
-        vec!["extension", "new", "../x", "--kind", "market-source"],
-    ] {
-        let run = env.run(&arguments);
-        assert_eq!(run.code, 64, "{arguments:?}: {}", run.whole());
-        assert_eq!(run.stdout, "", "{arguments:?}");
-        assert!(!run.stderr.is_empty(), "{arguments:?}");
-        let arguments: Vec<&str> = arguments.into_iter().chain(["--json"]).collect();
-        let run = env.run(&arguments);
-        assert_eq!(run.code, 64, "{arguments:?}");
-        let answer = run.json();
-        assert_eq!(answer["error"]["kind"], "usage", "{arguments:?}");
-        assert!(answer["error"]["message"].as_str().is_some_and(|m| !m.is_empty()), "{answer:#}");
-    }
-    assert!(!env.home().exists());
-}
-
-#[test]
-fn a_command_without_its_noun_is_answered_with_the_whole_one() {
-    let env = Environment::cold();
-    for (words, right) in [
-        (&["show", "2yg1"][..], "did you mean `aiw task show 2yg1`?"),
-        (&["add", "web", "--", "npm", "run dev"], "did you mean `aiw process add web -- npm 'run dev'`?"),
-        (&["remove", "2yg1", "a b"], "did you mean `aiw task remove 2yg1 'a b'`?"),
-        (&["presets"], "did you mean `aiw provider presets`?"),
-        (&["install", "x"], "did you mean `aiw plugin install`, `aiw mcp install`?"),
-        (&["find", "github"], "did you mean `aiw mcp search WORDS`?"),
-        (&["run", "x"], "did you mean `aiw claude \"PROMPT\"`?"),
-        (&["--json", "prune"], "did you mean `aiw task prune`?"),
-    ] {
-        let run = env.run(words);
-        assert_eq!(run.code, 64, "{}", run.whole());
-        match words[0] {
-            "--json" => assert_eq!(run.json()["error"]["hint"], right),
-            _ => assert_eq!(run.stderr.lines().last(), Some(&*format!("hint: {right}"))),
-        }
-    }
+    let wrong = env.run(&["process", "logs", "a b"]);
+    assert!(wrong.code == 64 && wrong.stdout.is_empty(), "{}", wrong.whole());
+    assert_eq!(wrong.stderr.lines().last(), Some("hint: did you mean `aiw logs 'a b'`?"));
+    let answer = env.run(&["plugin", "install", "--json"]);
+    assert_eq!((answer.code, &answer.json()["error"]["kind"]), (64, &json!("usage")));
+    assert!(answer.json()["error"]["message"].as_str().is_some_and(|message| !message.is_empty()));
     assert!(!env.home().exists());
 }
 
@@ -114,17 +54,6 @@ fn alone_it_says_how_things_stand_and_what_comes_next() {
     {
         assert!(line.starts_with(part), "{part}: {said}");
     }
-}
-
-#[test]
-fn help_is_a_command_too() {
-    let env = Environment::cold();
-    assert_eq!(env.run(&["help"]).ok().stdout, env.run(&["--help"]).ok().stdout);
-    assert_eq!(env.run(&["help", "logs"]).ok().stdout, env.run(&["logs", "--help"]).ok().stdout);
-    let run = env.run(&["help", "tusk"]);
-    assert!(run.code == 64 && run.stderr.contains("unrecognized subcommand 'tusk'"), "{}", run.whole());
-    let version = env!("CARGO_PKG_VERSION");
-    assert_eq!(env.run(&["--version"]).ok().stdout, format!("aiw {version}\n"));
 }
 
 #[test]
@@ -215,31 +144,6 @@ fn a_shell_is_offered_commands_ids_and_names() {
         let script = env.run(&["completions", shell]).ok().stdout;
         assert!(script.contains("AIW_COMPLETE"), "{script}");
     }
-}
-
-#[test]
-fn a_slip_of_the_finger_is_pointed_out() {
-    let env = Environment::cold();
-    for (line, meant) in [
-        (["process", "list", "--all"], "hint: did you mean `aiw ps --all`?"),
-        (["process", "logs", "a b"], "hint: did you mean `aiw logs 'a b'`?"),
-        (["task", "wait", "x"], "hint: did you mean `aiw wait x`?"),
-        (["add", "x", "--"], "hint: did you mean `aiw process add x --`?"),
-    ] {
-        let run = env.run(&line);
-        assert!(run.code == 64 && run.stderr.contains(meant), "{}", run.whole());
-    }
-    insta::assert_snapshot!(env.run(&["plugin", "instal"]).whole(), @"
-    ------- stderr -------
-    error: unrecognized subcommand 'instal'
-
-      tip: some similar subcommands exist: 'disable', 'list', 'uninstall', 'install'
-
-    Usage: aiw plugin [OPTIONS] <COMMAND>
-
-    For more information, try '--help'.
-    ------- exit code 64 -------
-    ");
 }
 
 #[test]

@@ -1,12 +1,11 @@
 //! `aiw cli …`: which AI CLIs are installed.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use aiw_tests::Environment;
+use aiw_tests::{Environment, not_run};
 use serde_json::json;
 
 /// Creates a machine without any CLI.
@@ -141,8 +140,7 @@ fn claude() -> Option<PathBuf> {
 #[test]
 fn the_real_claude_is_found() {
     let Some(claude) = claude() else {
-        std::io::stderr().write_all(b"not run: no Claude Code below target/clients\n").unwrap();
-        return;
+        return not_run("claude is absent");
     };
     let mut env = bare();
     symlink(claude.canonicalize().unwrap(), env.path("bin/claude")).unwrap();

@@ -1,5 +1,7 @@
 //! Third-party components: what they may do, what is pinned, and a marketplace of a kind that aiw does not know.
 
+mod projects;
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
@@ -13,6 +15,7 @@ use aiw_tests::{
 };
 use serde_json::{Value, json};
 
+use self::projects::{built_project, guest_target, new_project};
 use crate::terminal::Terminal;
 use crate::until;
 
@@ -825,40 +828,16 @@ fn the_json_of_extensions_has_its_shape() {
     assert_eq!(ids, bundled);
 }
 
-/// Points to the toolchain's real directories, which the test's own home would hide.
-fn with_toolchain(env: &mut Environment) {
-    let real = std::env::var("HOME").unwrap_or_default();
-    for (name, below) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
-        env.set(name, std::env::var(name).unwrap_or_else(|_| format!("{real}/{below}")));
-    }
-    env.set("CARGO_NET_OFFLINE", "true");
-}
-
-/// Makes a new project. Returns it, what was printed, and its target directory, which it shares with all guests: their
-/// dependencies compile once.
-fn new_project(name: &str, kind: &str) -> (Environment, PathBuf, String, PathBuf) {
-    let mut env = Environment::new();
-    with_toolchain(&mut env);
-    let (binary, _) = env.parts();
-    env.set("AIW", binary.display().to_string());
-    let said = env.run(&["extension", "new", name, "--kind", kind]).ok().stdout;
-    let project = env.path(name);
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("target/guests");
-    fs::create_dir_all(&target).unwrap();
-    std::os::unix::fs::symlink(&target, project.join("target")).unwrap();
-    (env, project, said, target)
-}
-
 #[test]
 fn a_new_provider_builds_and_passes_its_tests() {
-    let (env, project, _, target) = new_project("my-llm", "provider");
+    let (env, project) = built_project("my-llm");
     let run: Run = env.program(Path::new("cargo")).arg("test").current_dir(&project).output().unwrap().into();
     assert_eq!(run.code, 0, "{}", run.whole());
     // Of the pure functions, and of the component in aiw.
     for test in ["tests::a_cli_gets_the_key_and_the_model ... ok", "a_key_is_checked ... ok"] {
         assert!(run.stdout.contains(test), "{}", run.whole());
     }
-    let file = target.join("wasm32-wasip2/release/my_llm.wasm").display().to_string();
+    let file = guest_target().join("wasm32-wasip2/release/my_llm.wasm").display().to_string();
     env.run(&["extension", "add", &file, "--yes"]).ok();
     env.run(&["provider", "add", "llm", "--preset", "my-llm", "--token-env", "X_KEY"]).ok();
 }
@@ -866,14 +845,14 @@ fn a_new_provider_builds_and_passes_its_tests() {
 #[test]
 fn a_new_registry_builds_and_passes_its_tests() {
     // The SDK has something of this name too.
-    let (env, project, _, target) = new_project("server", "registry-source");
+    let (env, project) = built_project("server");
     let run: Run = env.program(Path::new("cargo")).arg("test").current_dir(&project).output().unwrap().into();
     assert_eq!(run.code, 0, "{}", run.whole());
     // Of the pure functions, and of the component in aiw.
     for test in ["tests::every_word_of_a_query_counts ... ok", "a_server_says_what_it_needs ... ok"] {
         assert!(run.stdout.contains(test), "{}", run.whole());
     }
-    let file = target.join("wasm32-wasip2/release/server.wasm").display().to_string();
+    let file = guest_target().join("wasm32-wasip2/release/server.wasm").display().to_string();
     env.run(&["extension", "add", &file, "--yes"]).ok();
     let shown = env.run(&["extension", "info", "server"]).ok().stdout;
     assert!(shown.contains("  names of MCP servers:\n    server/NAME, for example `server/hello`\n"), "{shown}");
@@ -882,7 +861,8 @@ fn a_new_registry_builds_and_passes_its_tests() {
     let run = env.run(&["extension", "call", &file, "changes"]);
     assert!(run.code == 2 && run.stderr.contains("this registry does not report what changed"), "{}", run.whole());
     // Each save builds and calls it again, and an error is shown and waits for the next.
-    let mut terminal = Terminal::start(&env, &["extension", "dev", "--project", "server", "describe"]);
+    let directory = project.display().to_string();
+    let mut terminal = Terminal::start(&env, &["extension", "dev", "--project", &directory, "describe"]);
     terminal.wait_for("MCP servers of server");
     let lib = project.join("src/lib.rs");
     let source = fs::read_to_string(&lib).unwrap();
@@ -892,7 +872,8 @@ fn a_new_registry_builds_and_passes_its_tests() {
     terminal.wait_for("json-render-diagnostics` failed");
     terminal.press("\x03");
     assert_eq!(terminal.ends().exit_code(), 130);
-    let missing = env.run(&["extension", "dev", "--project", "server/src", "describe"]);
+    let below = project.join("src").display().to_string();
+    let missing = env.run(&["extension", "dev", "--project", &below, "describe"]);
     assert!(missing.code == 2 && missing.stderr.contains("is not a project of an extension"), "{}", missing.whole());
 }
 
@@ -907,7 +888,9 @@ fn a_project_of_a_component_needs_no_home() {
 
 #[test]
 fn a_new_project_builds_tests_and_adds_by_the_commands_that_it_prints() {
-    let (env, project, said, _) = new_project("my-market", "market-source");
+    let (env, project, said) = new_project("my-market", "market-source");
+    fs::create_dir_all(guest_target()).unwrap();
+    std::os::unix::fs::symlink(guest_target(), project.join("target")).unwrap();
     insta::assert_snapshot!(said, @"
     Wrote my-market; next:
       cd my-market

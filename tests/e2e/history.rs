@@ -277,7 +277,7 @@ fn what_is_forgotten_is_gone_from_the_disk() {
     let asks = env.run(&["history", "forget", "a1-first"]);
     insta::assert_snapshot!(asks.whole(), @r"
     ------- stderr -------
-    error: `Forget 4 messages of 1 session?` needs an answer, and there is no terminal to ask on
+    error: `Forget 4 messages of 1 session (session `a1-first`)?` needs an answer, and there is no terminal to ask on
     hint: answer with `--yes`
     ------- exit code 2 -------
     ");

@@ -125,7 +125,7 @@ fn a_token_is_typed_unseen_and_the_terminal_is_as_it_was() {
     let mut terminal = Terminal::start(&env, &["provider", "add", "asked"]);
     terminal.wait_for("Preset:");
     terminal.press("openrouter\r");
-    terminal.wait_for("CLIs (empty for claude,codex):");
+    terminal.wait_for("CLIs (empty for claude,codex)");
     terminal.press("vim\r");
     terminal.wait_for("`vim` is not one of them");
     terminal.press("codex\r");

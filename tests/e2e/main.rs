@@ -50,6 +50,7 @@ mod tasks;
 mod terminal;
 mod trust;
 mod tui;
+mod untrusted;
 mod web;
 mod workflows;
 
@@ -86,7 +87,7 @@ pub(crate) fn until<A: Awaited>(mut look: impl FnMut() -> A) -> A::Found {
         if let Some(found) = look().found() {
             return found;
         }
-        assert!(start.elapsed() < Duration::from_secs(60), "it never is");
+        assert!(start.elapsed() < aiw_tests::HANG_TIMEOUT, "it never is");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

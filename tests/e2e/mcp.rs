@@ -9,9 +9,6 @@ use aiw_tests::{Environment, FakeClis};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-/// The time after which a missing answer counts as a hang.
-const HANGS: Duration = Duration::from_secs(60);
-
 /// Far less than a call waits, and enough on a machine with other work.
 const SOON: Duration = Duration::from_secs(20);
 
@@ -169,7 +166,7 @@ impl Client {
 
     /// Returns the next message. The server must write nothing but messages.
     fn next(&self) -> Value {
-        let line = self.lines.recv_timeout(HANGS).unwrap();
+        let line = self.lines.recv_timeout(aiw_tests::HANG_TIMEOUT).unwrap();
         let message: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
         assert_eq!(message["jsonrpc"], "2.0", "{line}");
         message
@@ -228,7 +225,7 @@ impl Client {
             if let Some(status) = self.server.try_wait().unwrap() {
                 return status.code();
             }
-            assert!(start.elapsed() < HANGS, "the server does not end");
+            assert!(start.elapsed() < aiw_tests::HANG_TIMEOUT, "the server does not end");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -402,7 +399,7 @@ fn a_task_is_started_seen_waited_for_and_read() {
         if log["lines"].as_array().unwrap().contains(&json!("I see.")) {
             break log;
         }
-        assert!(start.elapsed() < HANGS, "{log:#}");
+        assert!(start.elapsed() < aiw_tests::HANG_TIMEOUT, "{log:#}");
     };
     assert_eq!((&log["earlier_lines"], &log["log"]), (&json!(false), &task["log"]));
 
@@ -421,10 +418,9 @@ fn a_task_is_started_seen_waited_for_and_read() {
     assert_eq!(env.json(&["status"])["tasks"], json!([]));
 
     let seen = clis.only();
-    assert_eq!(
-        seen.arguments,
-        ["-p", "--output-format", "stream-json", "--verbose", "--permission-mode", "acceptEdits", "--model", "m-1"]
-    );
+    let arguments =
+        "-p --output-format stream-json --verbose --permission-mode acceptEdits --model m-1 --setting-sources user";
+    assert_eq!(seen.arguments, arguments.split(' ').collect::<Vec<_>>());
     assert_eq!(String::from_utf8(seen.stdin).unwrap(), say);
     assert_eq!(client.stderr_after_leaving(), "");
 }

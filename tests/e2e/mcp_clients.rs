@@ -11,9 +11,6 @@ use aiw_tests::{Environment, ModelApi, Run, git, not_run, real_cli};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 
-/// The time after which a client counts as hanging.
-const HANGS: Duration = Duration::from_secs(150);
-
 /// The scripted model, which replaces `TASK_ID` in its turns with the id of the task that it was told about.
 const MODEL: &str = r#"
 import json, os, re, sys
@@ -57,7 +54,7 @@ pub(crate) fn with_limit(mut command: Command) -> Run {
         if let Some(status) = child.try_wait().unwrap() {
             break status.code().unwrap_or(-1);
         }
-        if start.elapsed() > HANGS {
+        if start.elapsed() > aiw_tests::HANG_TIMEOUT {
             let _ = kill_process_group(group, Signal::KILL);
             let _ = child.wait();
             break -1;

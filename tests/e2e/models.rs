@@ -173,7 +173,7 @@ fn a_pull_that_is_killed_or_interrupted_is_taken_up_again() {
         let begun = Instant::now();
         let whole = round * ((1 << 20) + 7);
         while fs::metadata(&partial).map_or(0, |meta| meta.len()) < whole {
-            assert!(begun.elapsed() < Duration::from_secs(60), "nothing arrives");
+            assert!(begun.elapsed() < aiw_tests::HANG_TIMEOUT, "nothing arrives");
             std::thread::sleep(Duration::from_millis(10));
         }
         let kill = std::process::Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
@@ -409,14 +409,10 @@ fn indexer(env: &Environment) -> i64 {
 fn an_indexer_stops_when_the_model_is_switched_off_or_removed_and_goes_on_where_it_stopped() {
     let Some(env) = with_long_messages() else { return };
     let done = || env.json(&["history", "stats"])["vectors"].as_u64().unwrap();
-    let ends = |pid: i64, begun: Instant| {
-        until(|| !is_there(pid));
-        // What is left would take it longer.
-        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
-    };
+    let ends = |pid: i64| until(|| !is_there(pid));
     let first = indexer(&env);
     let off = env.run(&["model", "off"]).ok();
-    ends(first, Instant::now());
+    ends(first);
     assert!(off.stdout.starts_with("the model is switched off: search goes by words alone"), "{}", off.whole());
     assert_eq!(env.json(&["model", "status"])["model"]["state"], "off");
     let kept = done();
@@ -440,7 +436,8 @@ fn an_indexer_stops_when_the_model_is_switched_off_or_removed_and_goes_on_where_
 
     let name = env.json(&["model", "status"])["model"]["name"].as_str().unwrap().to_owned();
     env.run(&["model", "remove", &name]).ok();
-    ends(third, Instant::now());
+    ends(third);
+    assert!(done() < 640, "it went on to the end");
     for switch in ["on", "off"] {
         let refused = env.run(&["model", switch]);
         assert!(refused.code == 2 && refused.stderr.starts_with("error: no model is in use"), "{}", refused.whole());

@@ -113,13 +113,28 @@ fn works(env: &Environment, name: &str, command: &[String], calls: &[(&str, Valu
     for (tool, arguments) in calls {
         let expected = direct.call(tool, arguments);
         assert!(expected["content"].is_array(), "{expected}");
-        assert_eq!(client.call(&format!("{name}__{tool}"), arguments.clone()), expected, "{tool}");
+        let called = client.call(&format!("{name}__{tool}"), arguments.clone());
+        assert_eq!(without_version(called), expected, "{tool}");
         let asked = json!({"server": name, "tool": tool, "arguments": arguments});
-        assert_eq!(client.call("call_tool", asked), expected, "{tool}");
+        assert_eq!(without_version(client.call("call_tool", asked)), expected, "{tool}");
     }
     assert!(!processes(env).is_empty());
     client.leave_whatever_comes();
     until(|| processes(env).is_empty());
+}
+
+/// A result without what a server adds from protocol version 2026-07-28 on: `direct` speaks an older one.
+fn without_version(mut result: Value) -> Value {
+    let fields = result.as_object_mut().unwrap();
+    fields.shift_remove("resultType");
+    let is_left = |meta: &mut Value| {
+        meta.as_object_mut().unwrap().shift_remove("io.modelcontextprotocol/serverInfo");
+        *meta != json!({})
+    };
+    if !fields.get_mut("_meta").is_none_or(is_left) {
+        fields.shift_remove("_meta");
+    }
+    result
 }
 
 fn words(parts: &[&str]) -> Vec<String> {

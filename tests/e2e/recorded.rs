@@ -23,9 +23,6 @@ const CLIS: [&str; 3] = ["claude", "codex", "gemini"];
 /// The prefix of every secret of a provider.
 const PROVIDERS: &str = "providers-canary-";
 
-/// The time after which a run counts as hanging.
-const HANGS: Duration = Duration::from_secs(240);
-
 /// The headers that identify someone, and those that hostile settings would add.
 const CREDENTIALS: [&str; 12] = [
     "api-key",
@@ -138,7 +135,7 @@ fn wait(child: &mut Child) -> i32 {
         if let Some(status) = child.try_wait().unwrap() {
             return status.code().unwrap_or(-1);
         }
-        if start.elapsed() > HANGS {
+        if start.elapsed() > aiw_tests::HANG_TIMEOUT {
             let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
             let _ = child.wait();
             return -1;

@@ -10,9 +10,6 @@ use aiw_tests::{Environment, FakeClis};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use serde_json::{Value, json};
 
-/// The time after which a process on a terminal counts as hanging.
-const HANGS: Duration = Duration::from_secs(30);
-
 const REVIEWER: &str = "Reviews code\n------------\nYou review.\n\nBe kind.\n";
 
 fn write(path: PathBuf, bytes: impl AsRef<[u8]>) -> PathBuf {
@@ -327,7 +324,7 @@ fn on_a_terminal(env: &Environment, arguments: &[&str]) -> (String, u32) {
         if let Some(status) = child.try_wait().unwrap() {
             break status.exit_code();
         }
-        assert!(start.elapsed() < HANGS, "it does not end");
+        assert!(start.elapsed() < aiw_tests::HANG_TIMEOUT, "it does not end");
         std::thread::sleep(Duration::from_millis(10));
     };
     drop(pair.master);

@@ -44,9 +44,12 @@ impl Client {
         };
         let call = tool_use(cli, tool, input);
         // The first that fits is taken: the call, unless its result is there.
+        let search = json!({"name": "ToolSearch", "input": {"query": format!("select:mcp__aiw__{tool}")}});
         let turns = json!([
             {"match": PROMPT, "result": expected, "text": ANSWER, "repeat": true},
             {"match": PROMPT, "offers": tool, "tools": [call], "times": 3},
+            // Claude Code offers a tool of a server behind aiw once its own search has found it.
+            {"match": PROMPT, "offers": "^ToolSearch$", "tools": [search]},
         ]);
         let Some(model) = ModelApi::start(&turns) else {
             not_run("python3 is absent");
@@ -83,9 +86,11 @@ impl Client {
         let project = self.project.display().to_string();
         let line = [self.cli, "--cwd", &project, "-p", "gw", "--timeout", "140s"];
         let run = self.env.run(&[&line[..], flags, &[PROMPT]].concat());
-        let last = self.model.requests().last().map_or(String::new(), |request| request["body"].to_string());
-        let end = &last[last.floor_char_boundary(last.len().saturating_sub(4000))..];
-        assert!(run.code == 0 && run.stdout.contains(ANSWER), "{}\n{end}", run.whole());
+        let requests = self.model.requests();
+        let offered = requests.iter().map(|request| request["body"]["tools"].as_array().into_iter().flatten());
+        let offered: Vec<Vec<&str>> =
+            offered.map(|tools| tools.filter_map(|tool| tool["name"].as_str()).collect()).collect();
+        assert!(run.code == 0 && run.stdout.contains(ANSWER), "{}\noffered: {offered:#?}", run.whole());
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -298,6 +303,54 @@ fn a_setup_that_is_killed_anywhere_is_undone() {
     assert!(cut > 0);
 }
 
+/// Kills a command at one renaming after the other, until a temporary file is left in a directory. Returns such files.
+fn left_by_a_kill(env: &Environment, at: &Path, arguments: &[&str], directory: &Path) -> Option<Vec<PathBuf>> {
+    let left = || {
+        let all = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+        let is_left = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(".aiw-");
+        all.filter(is_left).collect::<Vec<_>>()
+    };
+    for nth in 1..60 {
+        let renamings = "?rename,?renameat,renameat2";
+        let inject = format!("inject={renamings}:signal=KILL:when={nth}");
+        let mut traced = env.program("strace".as_ref());
+        traced.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={renamings}"), "-e", &inject]);
+        if traced.arg(env.parts().0).args(arguments).current_dir(at).output().is_err() {
+            not_run("strace is absent");
+            return None;
+        }
+        let left = left();
+        if !left.is_empty() {
+            return Some(left);
+        }
+    }
+    panic!("{arguments:?} was never killed between")
+}
+
+#[test]
+fn temporary_files_beside_files_of_others_are_swept_after_a_kill() {
+    let (env, _clis) = FakeClis::environment();
+    write(&env.user().join(".claude.json"), "{}");
+    let project = env.path("project");
+    fs::create_dir_all(project.join(".ichimi")).unwrap();
+    write(&project.join(".ichimi/processes.kdl"), "");
+    let (claude, add) = (["setup", "claude", "--yes"], ["process", "add", "x", "--", "true"]);
+    for (arguments, directory) in [(&claude[..], env.user()), (&add[..], project.join(".ichimi"))] {
+        let Some(left) = left_by_a_kill(&env, &project, arguments, &directory) else { return };
+        let sweep = || {
+            let _ = fs::remove_file(env.home().join(".swept"));
+            env.run(&["provider", "add", "p", "--preset", "anthropic", "--token-env", "KEY"]).ok();
+            env.run(&["provider", "remove", "p"]).ok();
+            left.iter().filter(|path| path.exists()).count()
+        };
+        // It may be that of a process that is at work.
+        assert_eq!(sweep(), left.len(), "{left:?}");
+        let old = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 60 * 60);
+        left.iter().for_each(|path| fs::File::open(path).unwrap().set_modified(old).unwrap());
+        assert_eq!(sweep(), 0, "{left:?}");
+    }
+}
+
 #[test]
 fn every_installed_client_is_set_up_after_a_question() {
     let (env, _clis) = FakeClis::environment();
@@ -376,6 +429,32 @@ fn toolsets_are_written_to_each_client_and_kept_until_others_are_chosen() {
     assert_eq!(arguments(&env), vec![json!(["mcp", "serve", "--toolsets", "tasks"]); 3]);
     env.run(&["setup", "--undo", "-y"]).ok();
     assert!(!env.user().join(".claude.json").exists() && !env.user().join(".codex").exists());
+
+    // What may be called without asking starts no processes of a project, unless their toolset is named.
+    env.run(&["setup", "-y", "--approve-calls"]).ok();
+    assert_eq!(arguments(&env), vec![json!(["mcp", "serve", "--toolsets", "default"]); 3]);
+    env.run(&["setup", "-y", "--approve-calls", "--toolsets", "default,processes"]).ok();
+    env.run(&["setup", "-y", "--approve-calls"]).ok();
+    assert_eq!(arguments(&env), vec![json!(["mcp", "serve", "--toolsets", "default,processes"]); 3]);
+}
+
+#[test]
+fn where_a_project_declares_processes_a_setup_in_a_terminal_asks_for_their_tools() {
+    let (env, _clis) = FakeClis::environment();
+    fs::create_dir_all(env.path(".ichimi")).unwrap();
+    fs::write(env.path(".ichimi/processes.kdl"), "process \"web\" { command \"x\" }").unwrap();
+    let mut terminal = Terminal::start(&env, &["setup", "gemini"]);
+    terminal.wait_for("Offer agents the tools that define processes, too");
+    terminal.press("y\r");
+    terminal.wait_for("Write these changes?");
+    terminal.press("y\r");
+    assert!(terminal.ends().success());
+    let text = fs::read_to_string(env.user().join(".gemini/settings.json")).unwrap();
+    assert!(text.contains("default,processes"), "{text}");
+    // It is asked once.
+    let mut terminal = Terminal::start(&env, &["setup", "gemini"]);
+    terminal.wait_for("aiw is set up already");
+    assert!(terminal.ends().success());
 }
 
 #[test]

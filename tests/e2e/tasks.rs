@@ -37,7 +37,7 @@ fn a_prompt_is_a_task_that_shows_what_the_model_says() {
     assert!(started.starts_with("task ") && started.ends_with(": claude with its own configuration"), "{started}");
     assert_eq!(rest, "> Bash ls\nodd\nused: 10 tokens read, 5 written, $0.2500\n");
     let seen = clis.only();
-    assert_eq!(seen.arguments, ["-p", "--output-format", "stream-json", "--verbose"]);
+    assert_eq!(seen.arguments, ["-p", "--output-format", "stream-json", "--verbose", "--setting-sources", "user"]);
     assert_eq!(seen.stdin, FakeClis::script(say).into_bytes());
     let list = env.json(&["task", "list"]);
     let task = &list["tasks"][0];
@@ -233,7 +233,7 @@ fn a_flag_in_the_wrong_place_is_answered_with_the_right_line() {
     }
     assert!(clis.seen().is_empty());
     env.run(&["claude", "hello", "--", "--add-dir", "/x", "--", "-y"]).ok();
-    assert_eq!(clis.only().arguments[4..], ["--add-dir", "/x", "--", "-y"]);
+    assert_eq!(clis.only().arguments[6..], ["--add-dir", "/x", "--", "-y"]);
 }
 
 #[test]
@@ -667,7 +667,7 @@ fn a_directory_that_a_cli_refuses_and_a_refused_key_say_what_to_type() {
             "echo 'Not inside a trusted directory and --skip-git-repo-check was not specified.' >&2; exit 1",
             "add `-- --skip-git-repo-check`",
         ),
-        ("gemini", "exit 55", "add `-- --skip-trust`"),
+        ("gemini", "exit 55", "`--trust` for one run"),
         ("claude", "echo 'API Error: 401 authentication_error' >&2; exit 1", "claude is not logged in"),
     ] {
         let run = env.run(&[cli, &FakeClis::script(script)]);

@@ -1,8 +1,8 @@
 //! Runs the program on its own terminal.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread::sleep;
@@ -12,9 +12,6 @@ use aiw_tests::Environment;
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The time after which a missing screen counts as a hang. A component in JavaScript is compiled within it.
-const HANGS: Duration = Duration::from_secs(180);
-
 /// The program on its own terminal.
 pub struct Terminal {
     pub master: Box<dyn MasterPty + Send>,
@@ -23,6 +20,8 @@ pub struct Terminal {
     pub screen: Arc<Mutex<vt100::Parser>>,
     /// How many bytes the program has written.
     pub written: Arc<AtomicUsize>,
+    /// Whether nothing more is read of it.
+    stalled: Arc<AtomicBool>,
     /// The terminal's modes before the program started.
     modes: String,
 }
@@ -63,16 +62,20 @@ impl Terminal {
         let screen = Arc::new(Mutex::new(vt100::Parser::new(24, 100, 0)));
         let mut output = pair.master.try_clone_reader().unwrap();
         let (seen, written) = (screen.clone(), Arc::new(AtomicUsize::new(0)));
-        let count = written.clone();
+        let (count, stalled) = (written.clone(), Arc::new(AtomicBool::new(false)));
+        let stalls = stalled.clone();
         std::thread::spawn(move || {
             let mut piece = [0; 4096];
             while let Ok(read @ 1..) = output.read(&mut piece) {
                 seen.lock().unwrap().process(&piece[..read]);
                 count.fetch_add(read, Ordering::SeqCst);
+                while stalls.load(Ordering::SeqCst) {
+                    sleep(Duration::from_millis(10));
+                }
             }
         });
         let keys = Some(pair.master.take_writer().unwrap());
-        Self { master: pair.master, child, keys, screen, written, modes }
+        Self { master: pair.master, child, keys, screen, written, stalled, modes }
     }
 
     pub fn press(&mut self, keys: impl AsRef<[u8]>) {
@@ -84,7 +87,7 @@ impl Terminal {
             writer.write_all(&keys).and_then(|()| writer.flush()).unwrap();
             done.send(writer)
         });
-        let writer = written.recv_timeout(HANGS);
+        let writer = written.recv_timeout(aiw_tests::HANG_TIMEOUT);
         self.keys = Some(writer.unwrap_or_else(|_| panic!("the keys are not read:\n{}", self.shown())));
     }
 
@@ -96,7 +99,7 @@ impl Terminal {
     pub fn wait(&self, what: &str, is: impl Fn(&str) -> bool) {
         let start = Instant::now();
         while !is(&self.shown()) {
-            assert!(start.elapsed() < HANGS, "{what} is not shown:\n{}", self.shown());
+            assert!(start.elapsed() < aiw_tests::HANG_TIMEOUT, "{what} is not shown:\n{}", self.shown());
             sleep(Duration::from_millis(10));
         }
     }
@@ -110,19 +113,52 @@ impl Terminal {
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
+    /// Reads nothing more, and fills the terminal until it takes no more bytes.
+    pub fn stall(&self) {
+        self.stalled.store(true, Ordering::SeqCst);
+        let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::NONBLOCK;
+        let name = self.master.tty_name().unwrap();
+        let mut slave = std::fs::File::from(rustix::fs::open(name, flags, rustix::fs::Mode::empty()).unwrap());
+        // What the system passes on between its buffers makes room again.
+        let mut refused = 0;
+        while refused < 20 {
+            match slave.write(&[b'x'; 512]) {
+                Ok(_) => refused = 0,
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    refused += 1;
+                    sleep(Duration::from_millis(10));
+                }
+                Err(e) => panic!("{e}"),
+            }
+        }
+    }
+
+    /// Waits until the program ends by itself.
+    fn exits(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(start.elapsed() < aiw_tests::HANG_TIMEOUT, "it does not end:\n{}", self.shown());
+            sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until the program ends by itself on a terminal that takes no bytes, and checks that it restored the modes.
+    pub fn ends_stalled(&mut self) -> ExitStatus {
+        let status = self.exits();
+        assert_eq!(modes(&*self.master), self.modes);
+        self.stalled.store(false, Ordering::SeqCst);
+        status
+    }
+
     /// Waits until the program ends by itself, and checks that it restored the terminal.
     pub fn ends(&mut self) -> ExitStatus {
-        let start = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(start.elapsed() < HANGS, "it does not end:\n{}", self.shown());
-            sleep(Duration::from_millis(10));
-        };
+        let status = self.exits();
         let start = Instant::now();
         while self.screen.lock().unwrap().screen().alternate_screen() {
-            assert!(start.elapsed() < HANGS, "the alternate screen stays");
+            assert!(start.elapsed() < aiw_tests::HANG_TIMEOUT, "the alternate screen stays");
             sleep(Duration::from_millis(10));
         }
         let parser = self.screen.lock().unwrap();

@@ -262,7 +262,7 @@ fn a_file_that_can_not_be_used_does_not_keep_the_rest_from_being_trusted() {
     let many: serde_json::Map<_, _> = (0..5_000).map(|n| (format!("s{n}"), json!({"command": "x"}))).collect();
     declare(&project, &many.into());
     fs::write(project.join(".aiw.json"), r#"{"mcp": {"profiles": {"few": {}}}}"#).unwrap();
-    for (broken, problem) in [(false, "declares 5000 servers, more than 200"), (true, ".mcp.json is left out: it ")] {
+    for (broken, problem) in [(false, "declares 5000 servers, more than 200"), (true, ".mcp.json` is left out: it ")] {
         if broken {
             fs::write(project.join(".mcp.json"), "{").unwrap();
         }
@@ -286,7 +286,7 @@ fn a_file_that_can_not_be_used_does_not_keep_the_rest_from_being_trusted() {
         }
         within(&env, &project, &["trust", "remove"]).ok();
         let said = within(&env, &project, &["trust", "add", "--yes"]).ok();
-        let left_out = format!(".mcp.json is left out: {problem}");
+        let left_out = format!(".mcp.json` is left out: {problem}");
         assert!(said.stdout.contains(&left_out) && said.stdout.contains("profiles few"), "{}", said.whole());
         let again = within(&env, &project, &["trust", "add", "--yes", "--json"]).ok();
         assert!(again.stderr.contains(".mcp.json` is left out: it "), "{}", again.whole());

@@ -106,7 +106,7 @@ fn a_process_is_started_followed_attached_to_and_stopped() {
     // What the project's file starts is agreed to.
     terminal.wait_for("Allow this file to start these processes?");
     terminal.press("n");
-    terminal.wait("the list", |shown| shown.contains("not started") && !shown.contains("Allow"));
+    terminal.wait_for("nothing was started");
     terminal.press("u");
     terminal.wait_for("Allow this file");
     // Whoever types something else agrees to nothing with a letter of it.
@@ -361,6 +361,46 @@ fn every_way_out_gives_the_terminal_back() {
     terminal.wait_for("attached to `web`");
     terminal.signal(Signal::TERM);
     assert_eq!(terminal.ends().exit_code(), 143);
+}
+
+#[test]
+fn a_terminal_that_takes_no_bytes_keeps_nothing_from_ending() {
+    let project = Project::new(TICKS);
+    project.up(&["web"]);
+    for (arguments, shown) in [(&["top"][..], "tick 3"), (&["tui"], "1 Dashboard"), (&["logs", "-f", "web"], "tick 3")]
+    {
+        for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
+            let mut terminal = Terminal::start(&project, arguments);
+            terminal.wait_for(shown);
+            terminal.stall();
+            // Something is written, and waits.
+            resize(&terminal, 40, 120);
+            sleep(Duration::from_millis(500));
+            terminal.signal(signal);
+            assert_eq!(terminal.ends_stalled().exit_code(), code, "{arguments:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_started_is_stopped_where_nothing_can_be_written() {
+    let project = Project::new(TICKS);
+    let mut terminal = Terminal::start(&project, &["up", "--yes", "web"]);
+    terminal.wait_for("tick 3");
+    terminal.stall();
+    sleep(Duration::from_millis(500));
+    terminal.signal(Signal::TERM);
+    assert_eq!(terminal.ends_stalled().exit_code(), 143);
+    assert_eq!(project.ps("web")["state"], "stopped");
+    // What ran before goes on.
+    project.up(&["web"]);
+    let mut terminal = Terminal::start(&project, &["up", "--yes", "web"]);
+    terminal.wait_for("tick");
+    terminal.stall();
+    sleep(Duration::from_millis(500));
+    terminal.signal(Signal::TERM);
+    assert_eq!(terminal.ends_stalled().exit_code(), 143);
+    assert_eq!(project.ps("web")["state"], "running");
 }
 
 #[test]

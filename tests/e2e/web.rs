@@ -22,8 +22,7 @@ use crate::until;
 /// A page with its session.
 struct Page {
     port: u16,
-    cookie: String,
-    csrf: String,
+    token: String,
 }
 
 /// Sends a request, and leaves its answer to the caller.
@@ -41,13 +40,13 @@ fn begin(port: u16, method: &str, path: &str, headers: &str, body: &str) -> TcpS
     stream
 }
 
-fn ask(port: u16, method: &str, path: &str, headers: &str, body: &str) -> (u16, String, String) {
+fn ask(port: u16, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
     let mut answer = Vec::new();
     let _ = begin(port, method, path, headers, body).read_to_end(&mut answer);
     let text = String::from_utf8_lossy(&answer).into_owned();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-    (status, head.to_owned(), body.to_owned())
+    (status, body.to_owned())
 }
 
 impl Page {
@@ -55,21 +54,18 @@ impl Page {
     fn open(address: &str) -> Self {
         let (origin, code) = address.trim().split_once("/#code=").unwrap_or_else(|| panic!("no code in {address}"));
         let port = origin.rsplit_once(':').unwrap().1.parse().unwrap();
-        let (status, head, body) = ask(port, "POST", "/api/v1/session", "", &json!({ "code": code }).to_string());
+        let (status, body) = ask(port, "POST", "/api/v1/session", "", &json!({ "code": code }).to_string());
         assert_eq!(status, 200, "{body}");
-        let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
         let answer: Value = serde_json::from_str(&body).unwrap();
-        let (cookie, csrf) =
-            (cookie.split(';').next().unwrap().to_owned(), answer["csrf"].as_str().unwrap().to_owned());
-        Self { port, cookie, csrf }
+        Self { port, token: answer["token"].as_str().unwrap().to_owned() }
     }
 
     fn headers(&self) -> String {
-        format!("cookie: {}\r\nx-aiw-csrf: {}\r\n", self.cookie, self.csrf)
+        format!("authorization: Bearer {}\r\n", self.token)
     }
 
     fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
-        let (status, _, body) = ask(self.port, method, &format!("/api/v1{path}"), &self.headers(), body);
+        let (status, body) = ask(self.port, method, &format!("/api/v1{path}"), &self.headers(), body);
         (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
     }
 
@@ -205,8 +201,8 @@ fn whoever_leaves_keeps_nobody_waiting() {
         let head = format!(
             "POST /api/v1/servers/hangs/tools HTTP/1.1\r\nhost: 127.0.0.1:{0}\r\norigin: http://127.0.0.1:{0}\r\n\
              sec-fetch-site: same-origin\r\nsec-fetch-mode: cors\r\nsec-fetch-dest: empty\r\n\
-             content-type: application/json\r\ncookie: {1}\r\nx-aiw-csrf: {2}\r\n\r\n",
-            page.port, page.cookie, page.csrf
+             content-type: application/json\r\nauthorization: Bearer {1}\r\n\r\n",
+            page.port, page.token
         );
         stream.write_all(head.as_bytes()).unwrap();
         stream
@@ -286,8 +282,8 @@ fn what_a_page_does_happens_on_this_machine() {
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let head = format!(
         "GET /api/v1/events?topics=processes HTTP/1.1\r\nhost: 127.0.0.1:{}\r\nsec-fetch-site: same-origin\r\n\
-         sec-fetch-mode: cors\r\nsec-fetch-dest: empty\r\ncookie: {}\r\n\r\n",
-        page.port, page.cookie
+         sec-fetch-mode: cors\r\nsec-fetch-dest: empty\r\nauthorization: Bearer {}\r\n\r\n",
+        page.port, page.token
     );
     stream.write_all(head.as_bytes()).unwrap();
     sleep(Duration::from_millis(300));
@@ -468,9 +464,9 @@ fn a_page_comes_back_with_what_happened_while_its_server_was_dead() {
     let project = Project::new(text);
     let _ended = Ended(&project.env);
     project.env.run(&["up", "-d", "--yes", "web"]).ok();
-    let address = project.env.run(&["web", "-d"]).ok().stdout;
+    let addresses = [(); 2].map(|()| project.env.run(&["web", "-d"]).ok().stdout.trim().to_owned());
     let mut node =
-        node.arg(address.trim()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        node.args(addresses).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(node.stdout.take().unwrap());
     let mut first = String::new();
     said.read_line(&mut first).unwrap();
@@ -483,6 +479,44 @@ fn a_page_comes_back_with_what_happened_while_its_server_was_dead() {
     drop(node.stdin.take());
     let said = std::io::read_to_string(said).unwrap();
     assert!(node.wait().unwrap().success(), "{said}");
+}
+
+#[test]
+fn a_server_of_another_user_gets_no_session_from_a_browser() {
+    let Some(mut node) = in_browser("thief.mjs") else { return };
+    let env = Environment::new();
+    let _ended = Ended(&env);
+    let address = env.run(&["web", "-d"]).ok().stdout;
+    let port = address.trim().split_once("/#").unwrap().0.rsplit_once(':').unwrap().1.to_owned();
+    let mut node =
+        node.arg(address.trim()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = node.stdin.take().unwrap();
+    let mut said = BufReader::new(node.stdout.take().unwrap());
+    let mut all = String::new();
+    let mut until_it_says = |word: &str| {
+        loop {
+            let mut line = String::new();
+            let is_end = said.read_line(&mut line).unwrap() == 0;
+            all.push_str(&line);
+            if is_end || line.trim_end() == word {
+                return all.clone();
+            }
+        }
+    };
+    until_it_says("up");
+    // It ends as nothing of it can forget a session.
+    let pids = [record(&env)["shim"]["pid"].as_u64(), server(&env).map(u64::from)];
+    for pid in pids.map(|pid| Pid::from_raw(i32::try_from(pid.unwrap()).unwrap()).unwrap()) {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    until(|| TcpStream::connect(("127.0.0.1", port.parse::<u16>().unwrap())).err());
+    let _ = writeln!(input, "down");
+    until_it_says("taken");
+    let again = env.run(&["web", "-d"]).ok().stdout;
+    let _ = writeln!(input, "{}", again.trim());
+    let said = until_it_says("its end");
+    let complained = std::io::read_to_string(node.stderr.take().unwrap()).unwrap();
+    assert!(node.wait().unwrap().success(), "{said}{complained}");
 }
 
 #[test]

@@ -10,10 +10,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Returns the root of the repository.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository").to_owned()
-}
+use crate::command::root;
 
 /// Returns the directory of the components that `cargo xtask test` builds for tests.
 pub fn components_dir() -> PathBuf {
@@ -61,20 +58,35 @@ pub fn binary() -> PathBuf {
     path
 }
 
-/// Returns a home with compiled code of the bundled components, so that not every test compiles them again.
+/// The test components that many tests load.
+const WARM_COMPONENTS: [&str; 6] =
+    ["acme-catalogue", "acme-index", "acme-spread", "hostile", "hostile-provider", "knowing"];
+
+/// The number of files of compiled code above which older ones, of other builds, are removed.
+const MAX_WARM_FILES: usize = 24;
+
+/// Returns the directory of the compiled code of the bundled components and of test components, which is kept from run to
+/// run: its files are named for what was compiled, and by which engine.
 fn warm() -> &'static Path {
-    static WARM: OnceLock<TempDir> = OnceLock::new();
+    static WARM: OnceLock<PathBuf> = OnceLock::new();
     WARM.get_or_init(|| {
-        let home = tempfile::tempdir().expect("a temporary directory");
-        let ran = Command::new(binary())
-            .args(["extension", "verify"])
-            .env("AIW_HOME", home.path())
-            .output()
-            .expect("aiw starts");
-        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-        home
+        let home = binary().with_file_name("test-home");
+        let cache = home.join("cache/compiled-v1");
+        if fs::read_dir(&cache).is_ok_and(|files| files.count() > MAX_WARM_FILES) {
+            let _ = fs::remove_dir_all(&cache);
+        }
+        let run = |arguments: &[&str]| {
+            let mut aiw = Command::new(binary());
+            aiw.args(arguments).env("AIW_HOME", &home).stdin(Stdio::null()).output().expect("aiw starts")
+        };
+        let verified = run(&["extension", "verify"]);
+        assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+        for name in WARM_COMPONENTS {
+            // It is compiled before the call, whatever its answer.
+            run(&["extension", "call", &component(name).display().to_string(), "describe"]);
+        }
+        cache
     })
-    .path()
 }
 
 /// The result of one run of the binary.
@@ -139,8 +151,11 @@ impl Environment {
         for dir in [&environment.home(), &environment.home().join("cache"), &cache] {
             private(dir);
         }
-        for file in fs::read_dir(warm().join("cache/compiled-v1")).unwrap() {
+        for file in fs::read_dir(warm()).unwrap() {
             let file = file.unwrap();
+            if file.path().extension().is_none_or(|extension| extension != "cwasm") {
+                continue;
+            }
             fs::copy(file.path(), cache.join(file.file_name())).unwrap();
         }
         environment

@@ -24,6 +24,8 @@ pub struct DriveEntry {
     pub parent: String,
     /// The content.
     pub bytes: Vec<u8>,
+    /// `true` if it is in the trash: listings leave it out.
+    pub trashed: bool,
 }
 
 /// An upload that was begun.
@@ -215,7 +217,7 @@ impl GoogleState {
     fn list(&self, query: &BTreeMap<String, String>) -> Answer {
         let q = &query["q"];
         let quoted: Vec<&str> = q.split('\'').collect();
-        let found = self.files.iter().filter(|(_, file)| match quoted[..] {
+        let found = self.files.iter().filter(|(_, file)| !file.trashed).filter(|(_, file)| match quoted[..] {
             ["name=", name, " and mimeType=", kind, " and trashed=false"] => file.name == name && file.kind == kind,
             ["", parent, " in parents and trashed=false"] => file.parent == parent,
             ["name=", name, " and ", parent, " in parents and trashed=false"] => {
@@ -258,7 +260,8 @@ impl GoogleState {
         if !self.files.contains_key(&parent) {
             return LoopbackGoogle::refusal(404, "notFound");
         }
-        let file = DriveEntry { name: text(&body["name"]), kind: text(&body["mimeType"]), parent, bytes: Vec::new() };
+        let (name, kind) = (text(&body["name"]), text(&body["mimeType"]));
+        let file = DriveEntry { name, kind, parent, ..DriveEntry::default() };
         let total = request.headers["x-upload-content-length"].parse().unwrap();
         self.uploads.push(Some(Upload { id, file, total }));
         let place = format!("/api/session/{}?upload_id=x", self.uploads.len() - 1);
@@ -315,7 +318,12 @@ impl GoogleState {
 
     fn one(&mut self, method: &str, id: &str, query: &BTreeMap<String, String>) -> Answer {
         match (method, self.files.get(id)) {
-            ("GET", Some(file)) if query["alt"] == "media" => Answer::ok(file.bytes.clone()),
+            ("GET", Some(file)) if query.get("alt").is_some_and(|alt| alt == "media") => Answer::ok(file.bytes.clone()),
+            ("GET", Some(file)) => {
+                let mut said = self.shown(id, file);
+                said["trashed"] = file.trashed.into();
+                Answer::json(200, &said)
+            }
             ("DELETE", Some(_)) => {
                 self.files.remove(id);
                 Answer::status(204)

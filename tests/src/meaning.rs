@@ -113,14 +113,17 @@ fn field(tag: u64, bytes: &[u8]) -> Vec<u8> {
     [varint(tag << 3 | 2), varint(bytes.len() as u64), bytes.to_vec()].concat()
 }
 
-/// Returns where the real model files are: `AIW_TEST_MODEL`, or where `.ci/run` puts them.
+/// Returns where the real model files are: `AIW_TEST_MODEL`, or where `cargo xtask test` puts them.
 fn place(name: &str) -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/model");
     let path = std::env::var_os("AIW_TEST_MODEL").map_or(beside, PathBuf::from).join(name);
     if let Ok(path) = path.canonicalize() {
         return Some(path);
     }
-    super::not_run(&format!("`{}` is absent (`.ci/run` makes it; AIW_TEST_MODEL names its folder)", path.display()));
+    super::not_run(&format!(
+        "`{}` is absent (`cargo xtask setup --tests` makes it; AIW_TEST_MODEL names its folder)",
+        path.display()
+    ));
     None
 }
 

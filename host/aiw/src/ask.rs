@@ -216,6 +216,18 @@ impl Sink for Output {
     }
 }
 
+/// The output of a command whose standard output belongs to the CLI that it runs.
+pub struct Beside<'a>(pub &'a Output);
+
+impl Sink for Beside<'_> {
+    fn tell(&self, told: Told) {
+        match told {
+            Told::Done(line) => self.0.note(line),
+            told => self.0.tell(told),
+        }
+    }
+}
+
 /// The output for verbs of plugins: their notes are sentences that need no word before them.
 pub struct PluginNotes<'a>(pub &'a Output);
 

@@ -130,6 +130,9 @@ pub enum Command {
     /// Take your configuration along to your other machines: encrypted, merged, and undone if you like
     #[command(subcommand)]
     Sync(SyncCommand),
+    /// Put aiw's hooks into Claude Code's settings, and out again: `aiw history hooks`
+    #[command(subcommand, hide = true)]
+    Hooks(hooks::HooksCommand),
     /// Push what travels from this machine: `aiw sync push`
     #[command(hide = true)]
     Push(sync::PushArgs),
@@ -392,7 +395,7 @@ pub struct InstallArgs {
     #[arg(required = true, add = complete::available_plugins())]
     pub plugins: Vec<String>,
     /// Set a value that a server reads; `K='${OTHER}'` reads it from another variable.
-    /// Secrets are never written: aiw keeps only the reference
+    /// A secret goes to the vault; `K=@NAME` is one of `aiw secret`
     #[arg(long, value_name = "K=V", value_parser = parse_pair)]
     pub env: Vec<(String, String)>,
     /// How to go on if a server's name is taken in mcp.json

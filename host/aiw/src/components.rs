@@ -30,6 +30,11 @@ const SCRIPTS: BundledScripts = BundledScripts {
     sha256: include_str!(env!("AIW_SCRIPTS_SHA256")),
 };
 
+/// Whether a component is a part of aiw.
+pub fn is_bundled(id: &str) -> bool {
+    BUNDLED.iter().any(|bundled| bundled.id == id)
+}
+
 const fn market(id: &'static str, bytes: &'static [u8]) -> Bundled {
     Bundled { id, world: World::MarketSource, bytes }
 }

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
@@ -19,10 +20,19 @@ impl Editor {
     /// Returns the one that `VISUAL` or `EDITOR` names, or that git would open.
     pub fn find() -> Result<Self, Failure> {
         let set = |variable: &str| env::var_os(variable).filter(|value| !value.is_empty());
-        set("VISUAL").or_else(|| set("EDITOR")).or_else(editor_of_git).map(Self).ok_or_else(|| {
+        if let Some(named) = set("VISUAL").or_else(|| set("EDITOR")) {
+            return Ok(Self(named));
+        }
+        let of_git = editor_of_git().ok_or_else(|| {
             Failure::user("neither `VISUAL` nor `EDITOR` names an editor, and git has none")
                 .with_hint("for example, `export EDITOR=nano`")
-        })
+        })?;
+        // A script that is named needs none.
+        if !std::io::stdin().is_terminal() {
+            let failure = Failure::new(ErrorKind::Usage, "there is no terminal for an editor");
+            return Err(failure.with_hint("`EDITOR` names a program that needs none"));
+        }
+        Ok(Self(of_git))
     }
 
     /// As git does it: a shell reads the variable, so that it may hold arguments.

@@ -9,6 +9,7 @@ mod editor;
 mod failure;
 mod layout;
 mod output;
+mod parse;
 mod runtime;
 mod schema;
 mod terminal;
@@ -21,14 +22,14 @@ use std::sync::atomic::AtomicBool;
 use aiw_core::{CliKind, ErrorKind};
 use aiw_home::{Home, Surroundings};
 use aiw_processes::WaitFor;
-use clap::Parser;
 
 use crate::cli::history::HistoryCommand;
 use crate::cli::run::RunArgs;
 use crate::cli::sync::SyncCommand;
-use crate::cli::{Cli, Command, TuiArgs};
+use crate::cli::{Command, TuiArgs};
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::parse::{NotParsed, Parsed};
 
 fn main() -> ExitCode {
     or_bug(begin)
@@ -92,25 +93,16 @@ fn begin() -> ExitCode {
     if aiw_history::detached_main(words.into_iter(), aiw_app::past::indexer) {
         return ExitCode::SUCCESS;
     }
+    aiw_home::say_lock_waits(output::say);
     // A file-size limit is an error of the write that meets it, not a death.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)));
-    let (arguments, theirs) = commands::run::line::part(std::env::args_os());
-    let json = arguments.iter().any(|a| a == "--json");
-    let has_command = arguments.iter().skip(1).any(|word| !word.to_string_lossy().starts_with('-'));
-    let parsed = if has_command { Cli::try_parse_from(arguments) } else { cli::groups::parse(arguments) };
-    let cli = match parsed {
-        Ok(cli) => cli,
-        Err(e) if !e.use_stderr() => {
-            return output::write(&output::rendered(&e.render(), &std::io::stdout()));
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let Parsed { cli, theirs } = match parse::parse(&words) {
+        Ok(parsed) => parsed,
+        Err(NotParsed::Help(help)) => {
+            return output::write(&output::rendered(&help.render(), &std::io::stdout()));
         }
-        Err(mut e) => {
-            let command = std::env::args_os().skip(1).find_map(|word| word.to_str()?.parse::<CliKind>().ok());
-            let hint = match command {
-                Some(command) => commands::run::line::hint(command, &mut e),
-                None => commands::general::meant(&e),
-            };
-            return Output::new(json).usage(&e, hint.as_deref());
-        }
+        Err(NotParsed::Wrong { error, hint, json }) => return Output::new(json).usage(&error, hint.as_deref()),
     };
     let output = Output::new(cli.json);
     let home = runtime::home().map_err(Failure::from);
@@ -184,6 +176,7 @@ fn run(command: Command, theirs: Vec<OsString>, home: &Home, output: &Output) ->
         Command::Restart(args) => commands::process::restart(&args, home, output),
         Command::Events(args) => commands::events::events(&args, home, output),
         Command::Sync(command) => runtime::run(output, commands::sync::run(command, home, output)),
+        Command::Hooks(command) => runtime::run(output, commands::hooks::run(home, command, output)),
         Command::Push(args) => runtime::run(output, commands::sync::run(SyncCommand::Push(args), home, output)),
         Command::Pull(args) => runtime::run(output, commands::sync::run(SyncCommand::Pull(args), home, output)),
         Command::List(args) => runtime::run(output, commands::sync::run(SyncCommand::List(args), home, output)),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use aiw_core::ErrorKind;
 use aiw_home::{Home, HomeError, Surroundings};
+use parking_lot::Mutex;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tokio_util::sync::CancellationToken;
 
@@ -50,7 +51,7 @@ pub fn blocking() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 /// How long a command that finishes its work first may take for that.
-const FINISHES: Duration = Duration::from_secs(5);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 static CLOSING: OnceLock<CancellationToken> = OnceLock::new();
 
@@ -66,7 +67,11 @@ pub struct Signals {
     last: Arc<AtomicUsize>,
     came: Arc<AtomicBool>,
     count: Arc<AtomicUsize>,
+    /// Finishes what the command has begun, where its output takes no bytes.
+    finish: Arc<Mutex<Option<Finish>>>,
 }
+
+type Finish = Box<dyn FnOnce() + Send>;
 
 impl Signals {
     /// From now on no signal ends the command.
@@ -88,7 +93,17 @@ impl Signals {
         let mut coming = signal_hook::iterator::Signals::new(all).map_err(unhandled)?;
         let seen = signals.clone();
         std::thread::spawn(move || {
-            for _ in coming.forever() {
+            let mut ends = false;
+            for signal in coming.forever() {
+                if !ends && matches!(signal, SIGHUP | SIGTERM) {
+                    ends = true;
+                    let finish = seen.finish.clone();
+                    aiw_tui::end_if_stuck(signal, move || {
+                        if let Some(finish) = finish.lock().take() {
+                            finish();
+                        }
+                    });
+                }
                 seen.end();
                 wake();
             }
@@ -100,6 +115,11 @@ impl Signals {
     pub fn end(&self) {
         self.count.fetch_add(1, Ordering::Relaxed);
         self.came.store(true, Ordering::Release);
+    }
+
+    /// Before a command ends whose output takes no bytes, `finish` is called: the command itself waits to write.
+    pub fn finish_stuck(&self, finish: impl FnOnce() + Send + 'static) {
+        *self.finish.lock() = Some(Box::new(finish));
     }
 
     /// Whether one came.
@@ -146,13 +166,21 @@ fn end_what_does_not_wait(json: bool) {
     std::thread::spawn(move || {
         if let Some(signal) = signals.forever().next() {
             let begun = Instant::now();
-            while CLOSING.get().is_some() && begun.elapsed() < FINISHES && signals.pending().next().is_none() {
+            while CLOSING.get().is_some() && begun.elapsed() < SHUTDOWN_TIMEOUT && signals.pending().next().is_none() {
                 std::thread::sleep(Duration::from_millis(20));
             }
             std::thread::sleep(GRACE);
             let failure = Failure::interrupted(128 + u8::try_from(signal).unwrap_or(0));
-            let _ = Output::new(json).fail(&failure);
-            std::process::exit(failure.code().into());
+            let code = failure.code();
+            // A terminal that takes no bytes takes no last words either.
+            let told = std::thread::spawn(move || {
+                let _ = Output::new(json).fail(&failure);
+            });
+            let begun = Instant::now();
+            while !told.is_finished() && begun.elapsed() < GRACE {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            signal_hook::low_level::exit(code.into());
         }
     });
 }
@@ -180,7 +208,7 @@ async fn interrupted(asked: &Cell<Option<u8>>) -> Failure {
         asked.set(Some(code));
         closing.cancel();
         // A second one is for those who can't wait.
-        let _ = tokio::time::timeout(FINISHES, signal()).await;
+        let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, signal()).await;
     }
     Failure::interrupted(code)
 }

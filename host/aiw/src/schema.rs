@@ -5,10 +5,10 @@ use aiw_servers::visible_json;
 use serde_json::{Map, Value};
 
 /// The deepest parameter with a line of its own; what is below stands in it as JSON.
-const DEEPEST: usize = 6;
+const MAX_DEPTH: usize = 6;
 
 /// The most lines: a schema that refers to itself in several places has no end.
-const MOST: usize = 400;
+const MAX_LINES: usize = 400;
 
 /// The lines that describe the parameters of a schema, indented by two spaces for each level.
 pub fn parameters(schema: &Value) -> Vec<String> {
@@ -28,7 +28,7 @@ pub fn parameters(schema: &Value) -> Vec<String> {
             view.field(&visible(&reference), "", meant, 0);
         }
     }
-    if view.lines.len() >= MOST {
+    if view.lines.len() >= MAX_LINES {
         view.lines.push("… `--json` shows all of it".to_owned());
     }
     view.lines
@@ -89,7 +89,7 @@ impl<'a> View<'a> {
         match value {
             Value::Object(fields) => {
                 if let Some(reference) = fields.get("$ref").and_then(Value::as_str)
-                    && self.named.len() < MOST
+                    && self.named.len() < MAX_LINES
                     && !self.named.iter().any(|known| known == reference)
                 {
                     self.named.push(reference.to_owned());
@@ -110,7 +110,7 @@ impl<'a> View<'a> {
     }
 
     fn field(&mut self, name: &str, state: &str, written: &'a Value, level: usize) {
-        if self.lines.len() >= MOST {
+        if self.lines.len() >= MAX_LINES {
             return;
         }
         // As generators write what may be left out.
@@ -127,7 +127,7 @@ impl<'a> View<'a> {
         if let Some(values) = schema.get("enum").and_then(Value::as_array) {
             facts.push(format!("one of {}", values.iter().map(visible_json).collect::<Vec<_>>().join(", ")));
         }
-        let is_deep = level >= DEEPEST;
+        let is_deep = level >= MAX_DEPTH;
         let rest = schema.as_object().map(|schema| rest(schema, is_deep)).unwrap_or_default();
         let rest = Value::Object(rest);
         self.note(&rest);
@@ -251,7 +251,7 @@ mod tests {
         let properties: Map<String, Value> = (0..20).map(|n| (format!("p{n}"), field.clone())).collect();
         let schema = json!({"properties": properties, "$defs": {"a": {"properties": {"x": {"$ref": "#/$defs/b"}}},
             "b": {"properties": properties}}});
-        assert!(parameters(&schema).len() <= MOST + 1);
+        assert!(parameters(&schema).len() <= MAX_LINES + 1);
         assert!(!parameters(&json!({"properties": {"x": {"$ref": "#"}}})).is_empty());
     }
 

@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 /// `aiw usage`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct UsageAnswer {
     /// The key of the sums
@@ -136,7 +137,7 @@ fn by_itself(home: &Home, task: &EndedTask) -> Result<Counted, UsageError> {
     let (about, facts, (settings, _)) = (&task.about, &task.facts, home.settings_or_none()?);
     let by_cli = plausible_cost(facts.cost_usd);
     let Some(usage) = facts.usage else { return Ok(Counted { usage: None, cost_usd: by_cli, note: None }) };
-    let count = |count: u64| count.min(TokenCounts::MOST);
+    let count = |count: u64| count.min(TokenCounts::MAX_TOKENS);
     let read = count(usage.input);
     let cached = usage.cached.unwrap_or_default().min(read);
     let cache_written = usage.cache_written.unwrap_or_default().min(read - cached);

@@ -11,7 +11,7 @@ use aiw_home::Surroundings;
 /// Opens an address, or a page in a file, in the user's browser. Returns whether there is one.
 pub fn opens(around: &Surroundings, what: impl AsRef<OsStr>) -> bool {
     /// The time within which something that is not a browser, or has no screen, fails. Some browsers run as long as their window.
-    const FAILS: Duration = Duration::from_millis(500);
+    const BROWSER_SPAWN_GRACE: Duration = Duration::from_millis(500);
 
     let Some(program) = program(around) else { return false };
     let mut command = Command::new(program);
@@ -20,7 +20,7 @@ pub fn opens(around: &Surroundings, what: impl AsRef<OsStr>) -> bool {
     let (sender, ended) = channel();
     let waits = std::thread::Builder::new().spawn(move || sender.send(child.wait()));
     let has_failed = |ended: io::Result<ExitStatus>| !ended.is_ok_and(|status| status.success());
-    waits.is_ok() && !ended.recv_timeout(FAILS).is_ok_and(has_failed)
+    waits.is_ok() && !ended.recv_timeout(BROWSER_SPAWN_GRACE).is_ok_and(has_failed)
 }
 
 fn program(around: &Surroundings) -> Option<OsString> {

@@ -54,6 +54,7 @@ impl Fault for BudgetError {
 }
 
 /// A budget, and what was spent of it.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct BudgetSummary {
     /// Its name
@@ -121,6 +122,7 @@ impl BudgetSummary {
 }
 
 /// A budget that was set.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct BudgetSet {
     /// The budget
@@ -128,6 +130,7 @@ pub struct BudgetSet {
 }
 
 /// All budgets.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct BudgetList {
     /// The budgets
@@ -135,6 +138,7 @@ pub struct BudgetList {
 }
 
 /// The loss of bookings that was accepted.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct BudgetAcceptLoss {
     /// The loss that the book of usage had; null if none
@@ -168,7 +172,10 @@ pub fn plan(home: &Home, budget: &Budget) -> Result<Plan, BudgetError> {
     let line = |budget: &Budget| BudgetSummary::of(budget, Sum::default()).line();
     let before = home.settings()?.budgets()?.into_iter().find(|known| known.name == budget.name);
     let replaced = before.map(|before| format!("in place of {}", line(&before)));
-    Ok(Plan { about: std::iter::once(line(budget)).chain(replaced).collect(), ..Plan::of("Set this budget?") })
+    let mut plan =
+        Plan { about: std::iter::once(line(budget)).chain(replaced).collect(), ..Plan::of("Set this budget?") };
+    plan.hold_for(format!("{budget:?}").as_bytes());
+    Ok(plan)
 }
 
 fn check(home: &Home, budget: &Budget) -> Result<(), BudgetError> {

@@ -19,6 +19,7 @@ const NPM: &str = "https://registry.npmjs.org";
 const DAY: u64 = 24 * 3600 * 1000;
 
 /// A version of an AI CLI, and the newest one.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CliNews {
     /// `claude`, `codex` or `gemini`

@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::components::{LibraryProviders, SessionMcp, SessionTasks};
 use crate::gateways::Door;
 use crate::reach::ComponentClient;
-use crate::{AppError, lasting_executable, providers};
+use crate::{AppError, lasting_executable, old, providers};
 
 /// Returns the directory of the client that uses a home.
 pub fn directory(home: &Home) -> Result<&Path, AppError> {
@@ -155,8 +155,10 @@ impl ClientSession {
         Ok(self.library.get_or_init(|| library))
     }
 
-    /// Returns the marketplaces and their plugins.
+    /// Returns the marketplaces and their plugins. Those of aiw 0.6 are brought up to date first.
     pub fn markets(&self) -> Result<Markets, AppError> {
+        // What keeps it from that is told by what reads the files next.
+        self.note(old::migrate(self.home()).unwrap_or_default());
         let (library, client) = (self.library()?.clone(), self.app().client()?.clone());
         Ok(Markets::new(self.home().clone(), library, client, self.app().trees()?, self.app().observer()))
     }

@@ -25,6 +25,7 @@ pub use self::part::CheckedPart;
 use crate::planners;
 
 /// `aiw doctor`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Doctor {
     /// The parts that were checked
@@ -37,6 +38,8 @@ pub struct ViewKnows {
     pub own_tools: Vec<KnownTool>,
     /// Says what is wrong with names of toolsets.
     pub toolsets: fn(&[String]) -> Option<String>,
+    /// Whether a component is a part of aiw.
+    pub is_bundled: fn(&str) -> bool,
     /// Whether the answer is shown on a terminal.
     pub on_terminal: bool,
 }
@@ -46,7 +49,7 @@ type HomeCheck = Box<dyn FnOnce(&Home) -> Option<CheckedPart> + Send>;
 
 /// Looks at each part, as it is for the current directory. A part that can't be read, or takes too long, stops no other.
 pub fn look(home: &Home, knows: ViewKnows) -> Doctor {
-    let ViewKnows { own_tools, toolsets, on_terminal } = knows;
+    let ViewKnows { own_tools, toolsets, is_bundled, on_terminal } = knows;
     let check = |name, by_hand, work: HomeCheck| {
         let home = home.clone();
         PartCheck { name, by_hand, work: Box::new(move || work(&home)) }
@@ -57,13 +60,14 @@ pub fn look(home: &Home, knows: ViewKnows) -> Doctor {
         check("clis", "aiw cli list", Box::new(|home| Some(clis(home)))),
         check("clients", "aiw setup --dry-run", Box::new(past::clients)),
         check("providers", "aiw provider list", Box::new(|home| Some(providers(home)))),
+        check("roles", "aiw role list", Box::new(configured::roles)),
         check("budgets", "aiw budget list", Box::new(budgets)),
         check("tasks", "aiw task list", Box::new(|home| Some(running::tasks(home)))),
         check("processes", "aiw ps", Box::new(|home| Some(running::processes(home)))),
         check("mcp", "aiw mcp list", Box::new(move |home| Some(servers::servers(home, own_tools)))),
         check("trust", "aiw trust list", Box::new(machine::trust)),
         check("workflows", "aiw workflow list", Box::new(|home| Some(workflows(home)))),
-        check("installed", "aiw extension verify", Box::new(|home| Some(installed(home)))),
+        check("installed", "aiw extension verify", Box::new(move |home| Some(installed(home, is_bundled)))),
         check("models", "aiw model list", Box::new(|home| Some(models(home)))),
         check("history", "aiw history doctor", Box::new(|home| Some(past::history(home)))),
         check("sync", "aiw sync status", Box::new(synchronized)),

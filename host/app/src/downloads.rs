@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use crate::AppError;
 
 /// The longest pause of a server.
-const PATIENCE: Duration = Duration::from_secs(30);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Fetches files, as far as a policy allows.
 pub struct Downloads {
@@ -45,11 +45,11 @@ impl Fetch for Downloads {
         if from > 0 {
             request.headers.push(("range".into(), format!("bytes={from}-")));
         }
-        let mut stream = self.client.open(&self.policy, &request, PATIENCE).await.map_err(|e| broken(&e))?;
+        let mut stream = self.client.open(&self.policy, &request, READ_TIMEOUT).await.map_err(|e| broken(&e))?;
         // The server has no such part: its file is another one than before.
         if stream.status == 416 {
             request.headers.clear();
-            stream = self.client.open(&self.policy, &request, PATIENCE).await.map_err(|e| broken(&e))?;
+            stream = self.client.open(&self.policy, &request, READ_TIMEOUT).await.map_err(|e| broken(&e))?;
         }
         let start = match stream.status {
             200 => 0,

@@ -28,6 +28,7 @@ pub struct EventsRequest {
 }
 
 /// A part of the events
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct EventList {
     /// The events, oldest first

@@ -10,7 +10,7 @@ use aiw_core::{ErrorKind, Fault};
 use serde_json::Value;
 
 /// How often files are looked at.
-const LOOK: Duration = Duration::from_millis(200);
+const FILE_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// More files than this are no project of an extension.
 const MOST_FILES: usize = 5000;
@@ -132,7 +132,7 @@ impl ExtensionProject {
     pub async fn changed(&self, since: &SourceFiles) -> Result<(), ProjectError> {
         let mut last = self.files()?;
         loop {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(FILE_POLL_INTERVAL).await;
             let now = self.files()?;
             if now == last && now != *since {
                 return Ok(());
@@ -230,13 +230,13 @@ mod tests {
             fs::write(path(name), "x").unwrap();
         }
         assert_eq!(project.files().unwrap(), before);
-        let waiting = tokio::time::timeout(LOOK * 4, project.changed(&before)).await;
+        let waiting = tokio::time::timeout(FILE_POLL_INTERVAL * 4, project.changed(&before)).await;
         assert!(waiting.is_err(), "nothing was saved");
         // A file that is new counts as one that was written again.
         fs::write(path("source.mjs"), "1").unwrap();
-        tokio::time::timeout(LOOK * 20, project.changed(&before)).await.unwrap().unwrap();
+        tokio::time::timeout(FILE_POLL_INTERVAL * 20, project.changed(&before)).await.unwrap().unwrap();
         let after = project.files().unwrap();
         fs::remove_file(path("source.mjs")).unwrap();
-        tokio::time::timeout(LOOK * 20, project.changed(&after)).await.unwrap().unwrap();
+        tokio::time::timeout(FILE_POLL_INTERVAL * 20, project.changed(&after)).await.unwrap().unwrap();
     }
 }

@@ -16,6 +16,7 @@ pub use aiw_wasm::{COMPILE_ARGUMENT, CallError, Component, compile_main};
 use crate::{AppError, ClientSession};
 
 /// `aiw extension info`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ExtensionDetails {
     /// The fields of lists
@@ -32,6 +33,7 @@ pub struct ExtensionDetails {
 }
 
 /// A form of reference to a marketplace.
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct MarketReference {
     /// The form: `owner/repo[@ref]`
@@ -41,6 +43,7 @@ pub struct MarketReference {
 }
 
 /// `aiw extension verify`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ExtensionVerify {
     /// The extensions
@@ -48,6 +51,7 @@ pub struct ExtensionVerify {
 }
 
 /// `aiw extension remove`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ExtensionRemove {
     /// Its id
@@ -97,7 +101,9 @@ pub async fn add(
         about.push("the address is not encrypted: anyone on the network path can change the file".into());
     }
     let question = format!("Add {}?", candidate.about.manifest.id);
-    ask.agree(&Plan { about, ..Plan::of(question) }, &[]).await?;
+    let mut plan = Plan { about, ..Plan::of(question) };
+    plan.hold_for(candidate.about.sha256.as_bytes());
+    ask.agree(&plan, &[]).await?;
     let locked = library.add(&candidate).await?;
     sink.done(format!("Added {} {}", locked.id, locked.version));
     let id = locked.id.clone();
@@ -122,12 +128,14 @@ pub async fn update(
         return Ok(None);
     };
     if let Some(last) = against.pop().filter(|_| !accepted) {
-        against.iter().for_each(|reason| sink.step(reason.to_string()));
+        let mut plan = Plan::of(format!("Update {id} to this version?"));
+        plan.about = against.iter().chain([&last]).map(ToString::to_string).collect();
         if !ask.is_there() {
+            against.iter().for_each(|reason| sink.step(reason.to_string()));
             return Err(last.into());
         }
-        sink.step(last.to_string());
-        ask.agree(&Plan::of("Agree to it?"), &[]).await?;
+        plan.hold_for(candidate.about.sha256.as_bytes());
+        ask.agree(&plan, &[]).await?;
     }
     Ok(Some(library.update(&candidate).await?))
 }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One of several things for which a verb failed.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct FailedId {
     /// Its id, as you wrote it
@@ -18,6 +19,7 @@ pub struct FailedId {
 }
 
 /// One of several things for which a verb failed, by name.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct FailedName {
     /// Its name

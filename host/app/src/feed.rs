@@ -28,12 +28,12 @@ use tokio::sync::Notify;
 
 use crate::AppError;
 
-/// How often the end of a supervisor is told again, each [`Sources::LOOK_AGAIN`]: somebody may hold its lock at the
+/// How often the end of a supervisor is told again, each [`Sources::FALLBACK_POLL_INTERVAL`]: somebody may hold its lock at the
 /// first look, which then can't tell that it is dead.
 const TOLD_AGAIN: u8 = 3;
 
 /// How long changes are collected: many at once are told together.
-const BREATH: Duration = Duration::from_millis(20);
+const COALESCE_WINDOW: Duration = Duration::from_millis(20);
 
 /// A kind of change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -278,12 +278,12 @@ fn run(shared: &Weak<SharedFeed>, watch: &Arc<Watch>) {
                 return;
             }
             let since = state.told.map_or(Duration::ZERO, |told| told.elapsed());
-            let again = (!state.unheard.is_empty()).then(|| Sources::LOOK_AGAIN.saturating_sub(since));
+            let again = (!state.unheard.is_empty()).then(|| Sources::FALLBACK_POLL_INTERVAL.saturating_sub(since));
             again.into_iter().chain(state.late()).min()
         };
         let mut changes = watch.wait(limit);
         if !changes.is_empty() {
-            std::thread::sleep(BREATH);
+            std::thread::sleep(COALESCE_WINDOW);
             changes.extend(watch.wait(Some(Duration::ZERO)));
         }
         let Some(shared) = shared.upgrade() else { return };
@@ -377,8 +377,8 @@ impl FeedState {
     /// Returns how long it is until what runs is told in any case.
     fn late(&self) -> Option<Duration> {
         let period = match (self.again, self.runs) {
-            (1.., _) => Sources::LOOK_AGAIN,
-            (0, true) => Sources::LOOK_ANYWAY,
+            (1.., _) => Sources::FALLBACK_POLL_INTERVAL,
+            (0, true) => Sources::FULL_RESCAN_INTERVAL,
             (0, false) => return None,
         };
         Some(period.saturating_sub(self.looked.map_or(Duration::ZERO, |looked| looked.elapsed())))
@@ -390,7 +390,8 @@ impl FeedState {
 
     /// Tells what these changes mean, and what can't be listened to when it is time for that.
     fn tell(&mut self, home: &Home, changes: &BTreeSet<ProcessChange>) {
-        let is_due = !self.unheard.is_empty() && self.told.is_none_or(|told| told.elapsed() >= Sources::LOOK_AGAIN);
+        let is_due =
+            !self.unheard.is_empty() && self.told.is_none_or(|told| told.elapsed() >= Sources::FALLBACK_POLL_INTERVAL);
         let is_late = self.late().is_some_and(|left| left.is_zero());
         let is_told = |source: &&FeedSource| {
             let is_supervised = matches!(source.topic, Topic::Tasks | Topic::Processes);

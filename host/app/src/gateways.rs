@@ -145,7 +145,7 @@ pub struct ServedGateway {
 const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// How soon a gateway that was revoked ends.
-const REVOKED: Duration = Duration::from_secs(1);
+const REVOCATION_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Opens a gateway to a provider or a pool, for as long as this process lives. One with a name keeps its address and
 /// its token.
@@ -192,6 +192,7 @@ pub async fn open_gateway(
 }
 
 /// `aiw gateway list`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct GatewayList {
     /// The gateways that have names
@@ -199,6 +200,7 @@ pub struct GatewayList {
 }
 
 /// A gateway that has a name.
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct GatewaySummary {
     /// Its name
@@ -218,6 +220,7 @@ pub struct GatewaySummary {
 }
 
 /// `aiw gateway token`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct GatewayToken {
     /// The gateway's name
@@ -229,6 +232,7 @@ pub struct GatewayToken {
 }
 
 /// `aiw gateway status`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct GatewayStatus {
     /// Where the gateway of runs listens; null if it does not run
@@ -240,6 +244,7 @@ pub struct GatewayStatus {
 }
 
 /// A member of a pool that is not asked for a while.
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct PoolRest {
     /// The provider
@@ -267,6 +272,7 @@ impl PoolRest {
 }
 
 /// The resting accounts of a pool.
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct PoolResting {
     /// The pool
@@ -339,7 +345,7 @@ pub fn status(home: &Home) -> Result<GatewayStatus, AppError> {
 pub async fn until_revoked(home: &Home, name: &GatewayName) {
     let all = NamedGateways::new(home);
     while all.is_there(name) {
-        tokio::time::sleep(REVOKED).await;
+        tokio::time::sleep(REVOCATION_CHECK_INTERVAL).await;
     }
 }
 

@@ -16,16 +16,16 @@ use crate::{AppError, ClientSession, lasting_executable};
 const ROUND: &str = "__check-providers";
 
 /// How often it is looked whether a round is due, and what the settings say.
-const LOOKS: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long a round that failed waits for the next one, at the most.
-const RESTS: Duration = Duration::from_secs(60);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
 
 /// How long a round may take.
-const LONGEST: Duration = Duration::from_secs(600);
+const ROUND_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// How long a resident that was just started may take to be awake.
-const WAKES: Duration = Duration::from_secs(2);
+const DAEMON_START_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Whether providers are to be checked from time to time.
 pub(crate) fn is_needed(home: &Home) -> bool {
@@ -58,7 +58,7 @@ pub fn have_checked(home: &Home) -> Result<(), AppError> {
         return Ok(());
     }
     let begun = Instant::now();
-    while !Resident::is_awake(home) && begun.elapsed() < WAKES {
+    while !Resident::is_awake(home) && begun.elapsed() < DAEMON_START_TIMEOUT {
         std::thread::sleep(Duration::from_millis(5));
     }
     Ok(())
@@ -70,7 +70,7 @@ pub(crate) fn attend_to_health(home: &Home, aiw: &Path, say: fn(&str)) -> Result
     let (mut complaint, mut failed) = (String::new(), None::<Instant>);
     loop {
         if let Some(every) = every(home)
-            && failed.is_none_or(|failed| failed.elapsed() >= RESTS)
+            && failed.is_none_or(|failed| failed.elapsed() >= MAX_RETRY_DELAY)
             && health_book(home).map_or(true, |book| is_due(&book, every, now_millis()))
         {
             let said = round(home, aiw).err().unwrap_or_default();
@@ -81,7 +81,7 @@ pub(crate) fn attend_to_health(home: &Home, aiw: &Path, say: fn(&str)) -> Result
             failed = (!said.is_empty()).then(Instant::now);
             complaint = said;
         }
-        std::thread::sleep(LOOKS);
+        std::thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -96,11 +96,11 @@ fn is_due(book: &HealthBook, every: Duration, now: u64) -> bool {
 fn round(home: &Home, aiw: &Path) -> Result<(), String> {
     let mut command = Command::new(aiw);
     command.arg(ROUND).env("AIW_HOME", home.root()).current_dir("/").stdin(Stdio::null()).stdout(Stdio::null());
-    let ended = ChildGroup::start(&mut command).and_then(|mut round| round.wait_for(LONGEST));
+    let ended = ChildGroup::start(&mut command).and_then(|mut round| round.wait_for(ROUND_TIMEOUT));
     match ended.map_err(|error| error.to_string())? {
         Some(status) if status.success() => Ok(()),
         Some(status) => Err(format!("a round ended with {status}")),
-        None => Err(format!("a round took more than {} s", LONGEST.as_secs())),
+        None => Err(format!("a round took more than {} s", ROUND_TIMEOUT.as_secs())),
     }
 }
 

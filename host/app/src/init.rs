@@ -105,12 +105,12 @@ fn listed(parts: &[InitPart]) -> String {
 }
 
 /// How long the registry may take to say which AI CLIs have a newer version.
-const ANSWERS: Duration = Duration::from_secs(10);
+const REGISTRY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Tells which AI CLIs have a newer version, and the commands that update them. Whoever does not answer is only noted: nothing of
 /// the set-up waits for it.
 pub async fn tell_news(home: &Home, sink: &dyn Sink) {
-    match timeout(ANSWERS, outdated(home, sink)).await {
+    match timeout(REGISTRY_TIMEOUT, outdated(home, sink)).await {
         Ok(Ok(news)) => {
             let newer = news.iter().filter(|news| news.is_newer);
             newer.flat_map(CliNews::lines).for_each(|line| sink.done(line));
@@ -139,7 +139,8 @@ impl InitDone {
 fn plan(steps: &[InitStep]) -> Plan {
     let about = steps.iter().flat_map(|step| step.about.clone()).collect();
     let effects: Vec<Effect> = steps.iter().flat_map(|step| step.effects.clone()).collect();
-    Plan { about, effects, ..Plan::of("Do all of this?") }
+    let unshown = steps.iter().flat_map(|step| step.unshown.clone()).collect();
+    Plan { about, effects, unshown, ..Plan::of("Do all of this?") }
 }
 
 /// Returns what comes after the set-up, where no provider was added.

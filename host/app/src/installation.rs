@@ -28,6 +28,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 aiw_core::words! {
     /// How aiw was installed
+    #[warn(missing_docs)]
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
     #[serde(rename_all = "kebab-case")]
     pub enum InstalledBy {
@@ -102,7 +103,7 @@ pub enum UpdateError {
         status: u16,
     },
     /// It gives no whole answer in time.
-    #[error("the newest version is not known: `{url}` did not answer within {} s", ANSWERS.as_secs())]
+    #[error("the newest version is not known: `{url}` did not answer within {} s", UPDATE_CHECK_TIMEOUT.as_secs())]
     Slow {
         /// The address, without its query.
         url: String,
@@ -137,6 +138,7 @@ impl Fault for UpdateError {
 }
 
 /// `aiw update`: how aiw is updated
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Update {
     /// The version of this aiw
@@ -166,7 +168,7 @@ impl Update {
 }
 
 /// How long the answer with the newest version may take.
-const ANSWERS: Duration = Duration::from_secs(15);
+const UPDATE_CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Asks the address of the settings for the newest version: a JSON object with `version`, or `tag_name` as GitHub's
 /// releases have it.
@@ -182,7 +184,7 @@ async fn newest(home: &Home) -> Result<Version, UpdateError> {
 pub(crate) async fn version_at(url: String, policy: &Policy) -> Result<Version, UpdateError> {
     let shown = one_line(&aiw_core::without_query(&url), 200);
     let (client, request) = (HttpClient::new()?, HttpRequest { limit: MOST_ANSWER, ..HttpRequest::new(url) });
-    let response = tokio::time::timeout(ANSWERS, client.fetch(policy, &request)).await;
+    let response = tokio::time::timeout(UPDATE_CHECK_TIMEOUT, client.fetch(policy, &request)).await;
     let response = response.map_err(|_| UpdateError::Slow { url: shown.clone() })??;
     if response.status != 200 {
         return Err(UpdateError::Status { url: shown, status: response.status });
@@ -194,7 +196,7 @@ pub(crate) async fn version_at(url: String, policy: &Policy) -> Result<Version, 
 const MOST_VERSION: usize = 64;
 
 fn version_in(answer: &[u8]) -> Option<Version> {
-    let answer: serde_json::Value = serde_json::from_slice(answer).ok()?;
+    let answer: serde_json::Value = aiw_core::from_foreign_json(answer).ok()?;
     let named = answer["version"].as_str().or_else(|| answer["tag_name"].as_str())?;
     Some(named).filter(|named| named.len() <= MOST_VERSION)?.strip_prefix('v').unwrap_or(named).parse().ok()
 }
@@ -273,6 +275,11 @@ impl Installation {
         let is_run_once = has("_npx") || starts("dlx-") || starts("bunx-") || is_cached;
         if is_run_once && has("node_modules") {
             return (InstalledBy::Npx, format!("npx {PROGRAM}@latest"), None);
+        }
+        // Bun starts what it runs once from there.
+        let words: Vec<_> = parts(path).collect();
+        if words.windows(3).any(|three| three == [".bun", "install", "cache"]) {
+            return (InstalledBy::Npx, format!("bunx {PROGRAM}@latest"), None);
         }
         if let Some(modules) = up_to(path, "node_modules") {
             return npm(modules);
@@ -475,6 +482,7 @@ mod tests {
             ("srv/p/node_modules/aiw/bin/aiw", InstalledBy::Npm, "npm install --prefix /srv/p aiw@latest"),
             ("home/.npm/_npx/0a/node_modules/aiw/bin/aiw", InstalledBy::Npx, "npx aiw@latest"),
             ("tmp/bunx-0-aiw@latest/node_modules/aiw/bin/aiw", InstalledBy::Npx, "npx aiw@latest"),
+            ("home/.bun/install/cache/aiw@0.7.0@@@1/bin/aiw", InstalledBy::Npx, "bunx aiw@latest"),
             ("home/.cache/pnpm/dlx-1/node_modules/aiw/bin/aiw", InstalledBy::Npx, "npx aiw@latest"),
             ("home/.local/share/uv/tools/agentic-warden/bin/aiw", InstalledBy::Uv, "uv tool upgrade agentic-warden"),
             ("home/.cache/uv/archive-v0/x/bin/aiw", InstalledBy::Uvx, "uvx --from agentic-warden@latest aiw"),
@@ -550,5 +558,14 @@ mod tests {
         ] {
             assert_eq!(version_in(answer.as_bytes()).map(|it| it.to_string()).as_deref(), version, "{answer}");
         }
+    }
+
+    #[test]
+    fn half_a_character_is_read() {
+        let document = r#"{"version": "1.2.3", "description": "TEXT"}"#;
+        aiw_tests::assert_finds_odd_json(document, |bytes| {
+            assert!(version_in(bytes).is_some());
+            aiw_core::from_foreign_json(bytes).unwrap()
+        });
     }
 }

@@ -28,7 +28,7 @@ pub use install::{InstallRequest, ServerInstallation, ServerInstalled, install};
 pub use update::{ServerNews, ServersOutdated, ServersUpdate, UpdateRequest, outdated, update};
 
 /// The longest pause of a server that sends a bundle.
-const PATIENCE: Duration = Duration::from_secs(30);
+const DOWNLOAD_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A bundle that was fetched and checked, and is not unpacked yet.
 struct Fetched {
@@ -165,7 +165,7 @@ fn fetch<'a>(
         if let Some(typed) = home.settings()?.source(found.source.as_str()).get("base_url") {
             policy.grant_url(&typed);
         }
-        let mut stream = net.open(&policy, &HttpRequest::new(url), PATIENCE).await?;
+        let mut stream = net.open(&policy, &HttpRequest::new(url), DOWNLOAD_READ_TIMEOUT).await?;
         if stream.status != 200 {
             return Err(ServerError::Answered { status: stream.status });
         }

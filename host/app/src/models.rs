@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::{AppError, Downloads};
 
 /// `aiw model pull`
+#[warn(missing_docs)]
 #[derive(Default, Serialize, JsonSchema)]
 pub struct ModelPull {
     /// The files that were fetched

@@ -17,6 +17,7 @@ use crate::tasks::{self, TaskCounts};
 pub const FIRST: &str = "`aiw init` asks for what is missing, and sets it up";
 
 /// The project's processes, counted
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub struct ProcessCounts {
     /// How many there are
@@ -26,6 +27,7 @@ pub struct ProcessCounts {
 }
 
 /// The history, counted
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub struct HistoryCounts {
     /// How many sessions it has
@@ -35,6 +37,7 @@ pub struct HistoryCounts {
 }
 
 /// `aiw`: the state of each part; null where a part can't be read, which `aiw doctor` explains
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Overview {
     /// The tasks of this session, or of all sessions outside of an AI CLI

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use aiw_core::{Ask, AskError, Fault, Plan, Sink, counted};
+use aiw_core::{Ask, AskError, Fault, Plan, Sink, counted, quoted, visible};
 use aiw_history::{
     Forget, Forgot, FoundTranscripts, HistoryError, HistoryMessage, Import, Indexer, IntakeQueue, Launch, Report,
     SessionView, Sessions, Store, VectorCoverage, excluded, give_meaning, is_off, meaning,
@@ -56,6 +56,7 @@ impl Fault for PastError {
 }
 
 /// `aiw history sessions`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct HistorySessions {
     /// The sessions, the latest first
@@ -63,6 +64,7 @@ pub struct HistorySessions {
 }
 
 /// `aiw history show`, `aiw history export --format json`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct HistoryShow {
     /// The session
@@ -88,6 +90,7 @@ impl HistoryShow {
 }
 
 /// `aiw history forget`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct HistoryForget {
     /// How many sessions have messages less
@@ -97,6 +100,7 @@ pub struct HistoryForget {
 }
 
 /// `aiw history import`, `aiw history watch --once`
+#[warn(missing_docs)]
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct HistoryImport {
     /// The transcripts that were looked at
@@ -131,6 +135,7 @@ impl HistoryImport {
 }
 
 /// `aiw history doctor`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct HistoryDoctor {
     /// Whether Claude Code tells aiw of its sessions, in any of its settings
@@ -159,6 +164,7 @@ pub struct HistoryDoctor {
 }
 
 /// A transcript in `aiw history doctor`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct HistorySkipped {
     /// The transcript
@@ -231,7 +237,7 @@ pub async fn import(
     if let Some(store) = Store::open_existing(&home.history())?
         && let Some(meaning) = meaning(home, &store)?
     {
-        if meaning.total - meaning.done <= FEW {
+        if meaning.total - meaning.done <= MAX_IMMEDIATE_VECTORS {
             give_meaning(home, &store);
         } else {
             sink.note(format!("meaning: {meaning}; `aiw model status` shows how far it is"));
@@ -242,7 +248,7 @@ pub async fn import(
 }
 
 /// So many messages get their vectors at once. More are given theirs in the background.
-const FEW: u64 = 100;
+const MAX_IMMEDIATE_VECTORS: u64 = 100;
 
 /// Takes out what is excluded now, if the person agrees. Returns how many messages that were.
 async fn take_out_excluded(home: &Home, ask: &dyn Ask, sink: &dyn Sink) -> Result<usize, PastError> {
@@ -281,6 +287,15 @@ pub enum ForgetRequest {
     Before(i64),
 }
 
+/// Returns what is forgotten, in parentheses after the amount.
+fn subject(forget: &Forget<'_>) -> String {
+    match forget {
+        Forget::Session(id) => format!("session {}", quoted(id)),
+        Forget::Project(directory) => format!("in `{}`", visible(&directory.to_string_lossy())),
+        Forget::Before(time) => format!("before {}", rfc3339(u64::try_from(*time).unwrap_or_default())),
+    }
+}
+
 /// Forgets sessions, after a question if there is anything to forget.
 pub async fn forget(
     home: &Home,
@@ -307,7 +322,11 @@ pub async fn forget(
     let would = store.would_forget(&forget)?;
     match directory {
         Some(directory) if would.messages == 0 => return Err(PastError::Nothing(directory)),
-        _ if would.messages > 0 => drop(ask.agree(&Plan::of(format!("Forget {}?", amount(&would))), &[]).await?),
+        _ if would.messages > 0 => {
+            let mut plan = Plan::of(format!("Forget {} ({})?", amount(&would), subject(&forget)));
+            plan.hold_for(format!("{request:?} {directory:?}").as_bytes());
+            ask.agree(&plan, &[]).await?;
+        }
         _ => {}
     }
     let Forgot { sessions, messages } = store.forget(&forget)?;

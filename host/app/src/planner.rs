@@ -8,10 +8,10 @@ use aiw_llm::LanguageModel;
 use parking_lot::{Mutex, MutexGuard};
 
 /// How long a model that did not answer is left alone.
-const REST: Duration = Duration::from_secs(60);
+const COOLDOWN: Duration = Duration::from_secs(60);
 
 /// How long what a provider's component said of its model holds.
-const FRESH: Duration = Duration::from_secs(60);
+const MODEL_INFO_TTL: Duration = Duration::from_secs(60);
 
 /// This process's memory of the planning model. A model that does not answer is tried once a minute.
 #[derive(Clone, Default)]
@@ -78,7 +78,7 @@ impl Try {
     /// Notes that the model did not answer.
     pub(crate) fn failed(&self, problem: String) {
         self.with(|state| {
-            state.resting = Some(RestingModel { problem: Some(problem), until: Instant::now() + REST });
+            state.resting = Some(RestingModel { problem: Some(problem), until: Instant::now() + COOLDOWN });
             (state.is_well, state.model) = (false, None);
         });
     }
@@ -120,6 +120,6 @@ impl Planner {
     pub(crate) fn model(&self, settings: &PlannerSettings) -> Option<Arc<LanguageModel>> {
         let state = self.state();
         let (model, since) = state.model.as_ref().filter(|_| state.settings.as_ref() == Some(settings))?;
-        (since.elapsed() < FRESH).then(|| model.clone())
+        (since.elapsed() < MODEL_INFO_TTL).then(|| model.clone())
     }
 }

@@ -111,6 +111,7 @@ pub enum WantedKey {
 }
 
 /// `aiw planner set`, `show`, `off`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct PlannerShow {
     /// The model that plans jobs, if one does
@@ -118,6 +119,7 @@ pub struct PlannerShow {
 }
 
 /// A model that plans jobs.
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct PlannerSummary {
     /// `ollama`, `chat-completions` or `messages`; none for a provider
@@ -183,12 +185,14 @@ pub async fn set(home: &Home, wanted: PlannerSet, ask: &dyn Ask) -> Result<(), P
         (PlannerPlace::Url { key, .. }, Some(WantedKey::Variable(variable))) => {
             *key = Some(SecretRef::Variable(variable));
         }
-        (PlannerPlace::Url { key, .. }, Some(WantedKey::Given)) => {
+        (PlannerPlace::Url { url, key, .. }, Some(WantedKey::Given)) => {
             let name: SecretName = KEY.parse()?;
             if home.vault().is_taken(&name) && key_in_vault(before.as_ref()) != Some(&name) {
                 return Err(PlannerSetError::Taken);
             }
-            let typed = ask.secret("Key of the model:").await?.ok_or(PlannerSetError::NoKey)?;
+            // A key that was typed for one address is not taken for another.
+            let place = url.as_deref().unwrap_or("Ollama's usual address");
+            let typed = ask.secret(&format!("Key of the model at {place}:")).await?.ok_or(PlannerSetError::NoKey)?;
             *key = Some(SecretRef::Vault(name.clone()));
             given = Some((name, typed));
         }

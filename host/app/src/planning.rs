@@ -19,7 +19,7 @@ use crate::workflows::{ScriptError, ScriptTools};
 use crate::{AppError, ClientSession};
 
 /// How long a model may take to load.
-const LOAD: Duration = Duration::from_secs(90);
+const MODEL_LOAD_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -192,7 +192,7 @@ pub fn load_now(client: &ClientSession) -> BoxFuture<'_, Result<(), NoPlan>> {
     Box::pin(async move {
         let settings = set(client)?;
         let model = LanguageModel::new(endpoint(client, &settings).await?);
-        Ok(model.load(client.app().client()?, settings.context, LOAD).await?)
+        Ok(model.load(client.app().client()?, settings.context, MODEL_LOAD_TIMEOUT).await?)
     })
 }
 
@@ -297,7 +297,7 @@ impl ModelQuestions {
                     let (tried, model, net, context) =
                         (self.tried.clone(), self.model.clone(), self.net.clone(), self.context);
                     tokio::spawn(async move {
-                        if model.load(&net, context, LOAD).await.is_ok() {
+                        if model.load(&net, context, MODEL_LOAD_TIMEOUT).await.is_ok() {
                             tried.loaded();
                         }
                     });

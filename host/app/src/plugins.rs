@@ -1,18 +1,22 @@
 //! Plugins and the marketplaces that list them: installing, updating, switching and removing them.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 
-use aiw_core::{Ask, AskError, Effect, Plan, PluginId, Question, Sink, Told, counted, one_line};
-use aiw_home::{InstalledPlugin, Surroundings};
+use aiw_core::{Ask, AskError, Effect, Plan, PluginId, Question, Sink, Told, counted, one_line, without_query};
+use aiw_home::{Home, InstalledPlugin};
 use aiw_markets::{
     AddOptions, AddedMarket, InstallAnswers, InstallPlan, InstalledSummary, MarketError, Markets, Missing, OnConflict,
     PluginInstallation, RemovedPlugin, SwitchedPlugin, UpdatedSummary,
 };
-use aiw_servers::Transport;
+use aiw_servers::{Given, Transport, entry_value};
+use futures::StreamExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::failures::{FailedId, Failures, unless_stopped};
+use crate::secrets::note_unused;
 use crate::servers::edit::forget;
 use crate::workflows::suspicious;
 
@@ -22,18 +26,20 @@ type Result<T> = std::result::Result<T, MarketError>;
 type Several<T> = Result<(T, Option<MarketError>)>;
 
 /// Which plugins, and what they get.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct PluginRequest {
     /// Their names or ids; for an update, none means all that are installed
     pub names: Vec<String>,
-    /// Values that their servers read, by name
+    /// Values that their servers read, by name; `@NAME` is a secret of the vault, and a secret goes there
     pub set: Vec<(String, String)>,
     /// How to go on if a server's name is taken in mcp.json
     pub on_conflict: Option<OnConflict>,
 }
 
 /// `aiw plugin install`
+#[warn(missing_docs)]
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct PluginInstall {
     /// The plugins that are installed now
@@ -43,6 +49,7 @@ pub struct PluginInstall {
 }
 
 /// `aiw plugin update`
+#[warn(missing_docs)]
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct PluginUpdate {
     /// The plugins that were updated
@@ -54,6 +61,7 @@ pub struct PluginUpdate {
 }
 
 /// `aiw plugin remove`
+#[warn(missing_docs)]
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct PluginRemove {
     /// The plugins that were removed
@@ -63,6 +71,7 @@ pub struct PluginRemove {
 }
 
 /// `aiw plugin enable`, `disable`
+#[warn(missing_docs)]
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct PluginSwitch {
     /// The plugins as they are now
@@ -82,7 +91,7 @@ pub async fn install(
     ask: &dyn Ask,
     sink: &dyn Sink,
 ) -> Several<PluginInstall> {
-    let answers = answers(request, sink);
+    let answers = answers(request, markets.home())?;
     let (mut installed, mut failures) = (Vec::new(), Failures::default());
     for name in &request.names {
         match install_one(markets, name, &answers, ask, sink).await {
@@ -99,16 +108,17 @@ pub async fn install(
 }
 
 /// The answers that a request gives.
-fn answers(request: &PluginRequest, sink: &dyn Sink) -> InstallAnswers {
+fn answers(request: &PluginRequest, home: &Home) -> Result<InstallAnswers> {
     let mut answers = InstallAnswers { on_conflict: request.on_conflict, ..InstallAnswers::default() };
-    request.set.iter().for_each(|(name, value)| give(&mut answers, name, value, sink));
-    answers
+    for (name, value) in &request.set {
+        answers.give(name, &entry_value(value, home)?);
+    }
+    Ok(answers)
 }
 
-fn give(answers: &mut InstallAnswers, name: &str, value: &str, sink: &dyn Sink) {
-    if !answers.give(name, value) {
-        sink.note(format!("the value of `{name}` is not kept: export it where your client starts"));
-    }
+/// The entries of a plugin in mcp.json, as they were written.
+fn written(record: &InstalledPlugin) -> impl Iterator<Item = Value> {
+    record.servers.iter().map(|server| server.written.clone())
 }
 
 /// Tells what is still to be done for a plugin, and what came otherwise than planned.
@@ -134,25 +144,37 @@ async fn install_one(
         plan => plan,
     }?;
     let mut answers = answers.clone();
-    if plan.unchanged && answers.values.is_empty() && answers.on_conflict.is_none() {
+    let missing = plan.missing(&answers, markets.home());
+    let asks_again = !missing.is_empty() && ask.is_there();
+    if plan.unchanged && answers.gives_nothing() && answers.on_conflict.is_none() && !asks_again {
         return markets.install(plan, answers).await;
     }
     plan.left_out.iter().for_each(|line| sink.note(line.clone()));
-    // A secret can't be given here: how to set it is said at the end.
-    let open = plan.missing(&answers, markets.home().around()).into_iter().filter(|missing| !missing.secret);
-    let question = |Missing { name, title, .. }| Question { name, description: title, ..Question::default() };
-    let open: Vec<Question> = open.map(question).collect();
-    let given = ask.agree(&shown(&plan, &answers, markets.home().around()), &open.iter().collect::<Vec<_>>()).await?;
-    given.iter().for_each(|(name, value)| give(&mut answers, name, value.expose(), sink));
+    let shown = shown(&plan, &answers, &missing, markets.home());
+    // Where nobody can be asked for a secret, how to set it is said at the end.
+    let question =
+        |Missing { name, title, secret, .. }| Question { name, description: title, secret, ..Question::default() };
+    let open: Vec<Question> = missing.into_iter().map(question).collect();
+    let given = ask.agree(&shown, &open.iter().collect::<Vec<_>>()).await?;
+    for (name, value) in given.into_iter().filter(|(_, value)| !value.expose().is_empty()) {
+        let is_reference = Given::parse(value.expose()).is_reference();
+        match open.iter().any(|question| question.secret && question.name == name) && !is_reference {
+            true => answers.give_secret(&name, value),
+            false => answers.give(&name, value.expose()),
+        }
+    }
     if answers.on_conflict.is_none() && ask.is_there() {
         answers.conflicts = conflicts(&plan, ask).await?;
     }
-    markets.install(plan, answers).await
+    let replaced: Vec<Value> = plan.present.iter().flat_map(written).collect();
+    let done = markets.install(plan, answers).await?;
+    note_unused(markets.home(), &replaced, sink);
+    Ok(done)
 }
 
 /// Returns everything that an install would add, for people to judge: nothing is folded, cut or left out. The yes holds for
 /// all files of the plugin.
-fn shown(plan: &InstallPlan, answers: &InstallAnswers, around: &Surroundings) -> Plan {
+fn shown(plan: &InstallPlan, answers: &InstallAnswers, missing: &[Missing], home: &Home) -> Plan {
     let from =
         plan.commit.as_ref().map_or_else(|| plan.source.clone(), |commit| format!("{} at {commit}", plan.source));
     let mut about = vec![format!("{} {} from {from}", plan.id, short(&plan.version))];
@@ -179,9 +201,9 @@ fn shown(plan: &InstallPlan, answers: &InstallAnswers, around: &Surroundings) ->
             _ => Effect::Reaches(target),
         });
     }
-    let unset = plan.missing(answers, around).into_iter().filter(|missing| missing.secret);
+    let unset = missing.iter().filter(|missing| missing.secret);
     about.extend(unset.map(|missing| format!("  `{}` is a secret, and not set yet", missing.name)));
-    let options = plan.options_used(answers);
+    let options = plan.options_used(answers, home);
     about.extend(options.iter().map(|(name, value)| format!("  {name} is {}", value.escape_debug())));
     let signs: Vec<String> = suspicious(about[1..].iter().map(String::as_str)).collect();
     about.extend(signs.iter().map(|line| format!("  {line}")));
@@ -195,8 +217,10 @@ async fn conflicts(plan: &InstallPlan, ask: &dyn Ask) -> Result<BTreeMap<String,
     let mut conflicts = BTreeMap::new();
     for server in plan.servers.iter().filter(|server| !server.skipped) {
         let Some(clash) = &server.clash else { continue };
-        let question =
-            format!("The server name `{}` is taken by {clash}: [o]verwrite, [s]kip, [r]ename, or stop?", server.key);
+        let question = format!(
+            "The server name `{}` is taken by {clash}: [o]verwrite, [s]kip, [r]ename, or stop? ({}, {})",
+            server.key, plan.id, plan.digest
+        );
         let choice = match ask.text(&question).await?.and_then(|said| said.to_lowercase().chars().next()) {
             Some('o') => OnConflict::Overwrite,
             Some('s') => OnConflict::Skip,
@@ -223,7 +247,7 @@ pub async fn update(
     sink: &dyn Sink,
 ) -> Several<PluginUpdate> {
     let (mut updated, mut unchanged, mut failures) = (Vec::new(), Vec::new(), Failures::default());
-    let (answers, is_all) = (answers(request, sink), request.names.is_empty());
+    let (answers, is_all) = (answers(request, markets.home())?, request.names.is_empty());
     let mut ids: Vec<PluginId> = Vec::new();
     if is_all {
         ids.extend(markets.installed()?.into_iter().map(|(id, _)| id));
@@ -237,11 +261,12 @@ pub async fn update(
     let known: Vec<String> = markets.statuses()?.0.iter().map(|status| status.market.name.to_string()).collect();
     let is_known = |id: &PluginId| known.iter().any(|name| name == id.market.as_str());
     if fetches {
-        let mut used: Vec<&str> = ids.iter().filter(|id| is_known(id)).map(|id| id.market.as_str()).collect();
+        let mut used: Vec<String> = ids.iter().filter(|id| is_known(id)).map(|id| id.market.to_string()).collect();
         used.sort_unstable();
         used.dedup();
-        for market in used {
-            if let Err(e) = markets.update(market, false).await {
+        let mut updates = pin!(markets.update_each(used, false));
+        while let Some((market, updated)) = updates.next().await {
+            if let Err(e) = updated {
                 sink.note(format!("marketplace `{market}` is used as last fetched: {e}"));
             }
         }
@@ -299,9 +324,14 @@ async fn update_one(
             return Err(changes);
         }
         let about = vec![changes.to_string()];
-        ask.agree(&Plan { about, ..Plan::of("Accept the changes?") }, &[]).await?;
+        let mut plan = Plan { about, ..Plan::of(format!("Accept the changes of {id}?")) };
+        plan.hold_for(check.plan.digest.as_bytes());
+        ask.agree(&plan, &[]).await?;
     }
-    Ok(Some((check.from, markets.update_to(check.plan, answers.clone()).await?)))
+    let replaced: Vec<Value> = check.plan.present.iter().flat_map(written).collect();
+    let done = markets.update_to(check.plan, answers.clone()).await?;
+    note_unused(markets.home(), &replaced, sink);
+    Ok(Some((check.from, done)))
 }
 
 /// Removes plugins, and forgets what is known about their servers.
@@ -312,6 +342,8 @@ async fn update_one(
 pub async fn remove(markets: &Markets, names: &[String], sink: &dyn Sink) -> Several<PluginRemove> {
     let (mut removed, mut failures) = (Vec::new(), Failures::default());
     for name in names {
+        let record = markets.find_installed(name).and_then(|id| Ok(markets.home().plugins()?.get(&id)?));
+        let gone: Vec<Value> = record.ok().flatten().iter().flat_map(written).collect();
         match markets.uninstall(name).await {
             Ok(done) => {
                 let servers = if done.servers.is_empty() { "no server" } else { &done.servers.join(", ") };
@@ -322,6 +354,7 @@ pub async fn remove(markets: &Markets, names: &[String], sink: &dyn Sink) -> Sev
                         sink.note(format!("what is known about the server `{key}` stays: {e}"));
                     }
                 }
+                note_unused(markets.home(), &gone, sink);
                 removed.push(done);
             }
             Err(e) => failures.add(name, Some(name), e, sink),
@@ -342,7 +375,7 @@ pub async fn switch(
     sink: &dyn Sink,
 ) -> Several<PluginSwitch> {
     let (mut plugins, mut failures) = (Vec::new(), Failures::default());
-    let answers = answers(request, sink);
+    let answers = answers(request, markets.home())?;
     for name in &request.names {
         match markets.set_enabled(name, enabled, answers.clone()).await {
             Ok(done) => {
@@ -360,14 +393,19 @@ pub async fn switch(
 
 /// Adds a marketplace. One that anybody can change on its way, and a name that looks like another's, are asked about.
 pub async fn add_market(markets: &Markets, reference: &str, options: AddOptions, ask: &dyn Ask) -> Result<AddedMarket> {
-    if reference.starts_with("http://") {
+    if reference.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://")) {
         let question = "The address is not encrypted: anyone on the network path can change what you install. Add it?";
-        ask.agree(&Plan::of(question), &[]).await?;
+        // Who typed it on a terminal sees it; what that prints is the answer alone.
+        let effects = vec![Effect::Reads(without_query(reference).into_owned())];
+        let mut plan = Plan { effects, ..Plan::of(question) };
+        plan.hold_for(reference.as_bytes());
+        ask.agree(&plan, &[]).await?;
     }
     match markets.add(reference, &options).await {
         Err(alike @ MarketError::LooksReserved { .. }) if ask.is_there() => {
-            let about = vec![alike.to_string()];
-            ask.agree(&Plan { about, ..Plan::of("Add it anyway?") }, &[]).await?;
+            let mut plan = Plan { about: vec![alike.to_string()], ..Plan::of("Add it anyway?") };
+            plan.hold_for(reference.as_bytes());
+            ask.agree(&plan, &[]).await?;
             markets.add(reference, &AddOptions { take_look_alike: true, ..options }).await
         }
         added => added,

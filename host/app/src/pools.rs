@@ -11,6 +11,7 @@ use crate::AppError;
 use crate::gateways::{self, PoolRest};
 
 /// `aiw pool show`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct PoolDetails {
     /// The fields of lists

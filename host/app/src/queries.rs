@@ -95,6 +95,7 @@ pub fn resume(resumes: &Resumes, cli: CliKind, session: &str, directory: &str, l
 }
 
 /// A hit of `aiw history search`
+#[warn(missing_docs)]
 #[derive(Serialize, JsonSchema)]
 pub struct HistoryHit {
     /// The session's id, as its CLI has it
@@ -146,6 +147,7 @@ impl HistoryHit {
 }
 
 /// `aiw history search`
+#[warn(missing_docs)]
 #[derive(Serialize, JsonSchema)]
 pub struct HistorySearch {
     /// The messages that were found, the best first
@@ -157,6 +159,7 @@ pub struct HistorySearch {
 }
 
 /// A session in `aiw history sessions`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct HistorySession {
     /// Its id, as its CLI has it

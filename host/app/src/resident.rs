@@ -44,13 +44,13 @@ const DUTIES: [Duty; 3] = [
 ];
 
 /// How often it looks whether it is needed.
-const LOOKS: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long it stays when nothing needs it.
-const LINGERS: Duration = Duration::from_secs(60);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a duty that failed rests.
-const RESTS: Duration = Duration::from_secs(5);
+const RETRY_DELAY: Duration = Duration::from_secs(5);
 
 /// Does the duties of the resident, until none is needed. Returns at once if another one is awake. `say` says what
 /// is wrong: its supervisor keeps that in its log.
@@ -70,7 +70,7 @@ pub fn run_resident(home: &Home, say: fn(&str)) -> Result<(), AppError> {
                     Ok(Err(error)) => say(&format!("{}: {error}", duty.name)),
                     Err(_) => say(&format!("{}: it failed, and begins anew", duty.name)),
                 }
-                std::thread::sleep(RESTS);
+                std::thread::sleep(RETRY_DELAY);
             }
         };
         std::thread::Builder::new()
@@ -80,19 +80,20 @@ pub fn run_resident(home: &Home, say: fn(&str)) -> Result<(), AppError> {
     }
     let is_needed = || DUTIES.iter().any(|duty| (duty.is_needed)(home));
     let mut needed = Instant::now();
-    std::thread::sleep(LOOKS);
+    std::thread::sleep(POLL_INTERVAL);
     on_duty.has_begun();
     loop {
-        std::thread::sleep(LOOKS);
+        std::thread::sleep(POLL_INTERVAL);
         if is_needed() && home.root().is_dir() {
             needed = Instant::now();
-        } else if needed.elapsed() > LINGERS || !home.root().is_dir() {
+        } else if needed.elapsed() > IDLE_TIMEOUT || !home.root().is_dir() {
             on_duty.leave_unless(home, is_needed).map_err(ProcessError::from)?;
         }
     }
 }
 
 /// The resident, and its reasons to be awake
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ResidentState {
     /// Whether it is awake

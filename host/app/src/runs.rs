@@ -4,16 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use aiw_core::{ErrorKind, ProcessId};
+use aiw_core::{Ask, AskError, ErrorKind, ProcessId, Sink};
 use aiw_history::{Launch, is_off, is_word_for_off, keep_private, keep_private_since, log, note_launch};
-use aiw_home::{HISTORY_VARIABLE, Home, Surroundings, blocking};
-use aiw_launch::{Advice, LaunchError, PreparedRun, ProcessSession, RunRequest, advice, standing};
+use aiw_home::{HISTORY_VARIABLE, Home, HomeError, Surroundings, blocking};
+use aiw_launch::{Advice, LaunchError, PreparedRun, ProcessSession, RunRequest, advice, ask_about, standing};
 use aiw_routing::Pool;
-use aiw_tasks::{Keep, Outcome, ProcessScope, QueueLimit, State, Task, TaskError, Tasks};
+use aiw_tasks::{Keep, Outcome, ProcessScope, QueueLimit, State, Task, TaskError, Tasks, unenforced};
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 
 use crate::reach::ComponentClient;
+use crate::trust::{self, TrustError};
 use crate::{AppError, ClientSession, accounts, health, own_executable};
 
 /// Prepares a run of a client. It is private if the user says so, or if the task is that it is started in.
@@ -28,11 +29,42 @@ pub fn prepare(client: &ClientSession, mut request: RunRequest) -> BoxFuture<'_,
         let mut prepared = client.launcher()?.prepare(&request).await?;
         let over = accounts::check(home, &prepared, request.starts)?;
         prepared.notes.extend(over);
-        let theirs = home.clone();
-        let woken = blocking(move || health::wake_resident(&theirs)).await;
+        let (theirs, limits) = (home.clone(), request.limits);
+        let looked = move || (unenforced(limits), health::wake_resident(&theirs));
+        let (unlimited, woken) = blocking(looked).await;
+        prepared.notes.extend(unlimited);
         prepared.notes.extend(woken.err().map(|error| error.to_string()));
         Ok(prepared)
     })
+}
+
+/// Asks whether the user trusts the project of a run, where its CLI would ask nobody and nobody has answered yet. A no is
+/// remembered, and the run then goes on without what the project brings.
+///
+/// # Errors
+///
+/// Fails if the user stops, or the settings can't be read or written.
+pub async fn ask_for_trust(
+    home: &Home,
+    request: &RunRequest,
+    ask: &dyn Ask,
+    sink: &dyn Sink,
+) -> Result<(), TrustError> {
+    let mut asked = None;
+    // The project, and then each directory of it that brings more.
+    while let Some(directory) = ask_about(home, request)?.filter(|directory| asked.as_ref() != Some(directory)) {
+        match trust::add(home, directory.clone(), ask, sink).await {
+            Ok(_) => asked = Some(directory),
+            Err(TrustError::Ask(AskError::Declined)) => return trust::decline(home, &directory),
+            Err(error @ (TrustError::Ask(_) | TrustError::Home(HomeError::Busy { .. }))) => return Err(error),
+            // The run goes on without it.
+            Err(error) => {
+                sink.note(error.to_string());
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Returns whether a run is to be kept out of the history.
@@ -130,7 +162,7 @@ pub fn named_session(task: &aiw_tasks::TaskDescription, session: &str, since: Sy
 }
 
 /// How long a CLI may try to reach a provider whose host name does not resolve. Codex alone would try for ten minutes.
-const HOPELESS: Duration = Duration::from_secs(20);
+const UNREACHABLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A task that somebody watches until it has ended.
 pub struct Attendance {
@@ -201,7 +233,7 @@ impl Attendance {
         if self.has_stopped || task.state == State::Ended {
             return Ok(None);
         }
-        let is_hopeless = self.unreachable.is_some() && !has_answered && self.begun.elapsed() > HOPELESS;
+        let is_hopeless = self.unreachable.is_some() && !has_answered && self.begun.elapsed() > UNREACHABLE_TIMEOUT;
         let why = match (is_hopeless, is_asked) {
             (true, _) => Stopping::Hopeless,
             (_, true) => Stopping::Asked,

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::AppError;
 
 /// A secret that was stored.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SecretSet {
     /// The secret
@@ -18,6 +19,7 @@ pub struct SecretSet {
 }
 
 /// A secret that was stored, and whether it is new.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StoredSecret {
     /// Its name
@@ -28,6 +30,7 @@ pub struct StoredSecret {
 }
 
 /// The secrets of the vault.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SecretList {
     /// The secrets, in order
@@ -35,6 +38,7 @@ pub struct SecretList {
 }
 
 /// A secret, without its value.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SecretSummary {
     /// Its name
@@ -43,6 +47,7 @@ pub struct SecretSummary {
 }
 
 /// A secret that was removed.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SecretRemove {
     /// The secret
@@ -87,7 +92,9 @@ pub async fn remove(home: &Home, name: &SecretName, ask: &dyn Ask, sink: &dyn Si
     let users: Vec<String> =
         providers.chain(servers.iter().map(|server| format!("the MCP server {}", quoted(server)))).collect();
     if !users.is_empty() {
-        ask.agree(&Plan::of(format!("`{name}` is used by {}. Remove it?", users.join(", "))), &[]).await?;
+        let mut plan = Plan::of(format!("`{name}` is used by {}. Remove it?", users.join(", ")));
+        plan.hold_for(format!("{servers:?}").as_bytes());
+        ask.agree(&plan, &[]).await?;
     }
     Ok(SecretRemove { removed: aiw_providers::remove_secret(home, name)?, servers })
 }

@@ -8,7 +8,7 @@ use aiw_core::{ErrorKind, Fault, PluginId, Sink, one_line, quoted, quoted_list, 
 use aiw_history::HistoryError;
 use aiw_listen::ListenError;
 use aiw_registries::{BundleError, EntryPlanError, RegistryError, how_to_get};
-use aiw_routing::{Pool, PoolError, SlotStatus};
+use aiw_routing::{Pool, PoolError, ServerRecord, SlotStatus};
 use aiw_servers::AddError;
 use futures::future::join_all;
 
@@ -310,6 +310,19 @@ impl Fault for ServerError {
 
 fn word(kind: ErrorKind, word: &str, why: &'static str) -> ServerError {
     ServerError::Word { word: word.to_owned(), why, kind }
+}
+
+/// How many of the items that are left out of a server's lists are named.
+const MAX_LEFT_OUT_NOTES: usize = 20;
+
+/// Names what is left out of a server's lists.
+fn note_left_out(record: &ServerRecord, server: &str, sink: &dyn Sink) {
+    let name = quoted(server);
+    notes(record.left_out().take(MAX_LEFT_OUT_NOTES).map(|sentence| format!("{name}: {sentence}")), sink);
+    let more = record.left_out().count().saturating_sub(MAX_LEFT_OUT_NOTES);
+    if more > 0 {
+        sink.note(format!("{more} more are left out: `aiw mcp doctor {server}` names them"));
+    }
 }
 
 /// Tells each of these sentences as a note.

@@ -13,11 +13,12 @@ use aiw_setup::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::AppError;
 use crate::failures::{FailedName, Failures};
 use crate::installation::Installation;
+use crate::{AppError, ProjectUses, directory};
 
 /// Which clients are set up, and how.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SetupRequest {
@@ -42,6 +43,7 @@ pub struct SetupRequest {
 }
 
 /// `aiw setup`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct SetupAnswer {
     /// The clients
@@ -66,14 +68,18 @@ pub async fn set_up(
     sink: &dyn Sink,
 ) -> Result<(SetupAnswer, Option<SetupError>), AppError> {
     let SetupRequest { undo, dry_run, import, .. } = *request;
+    let has_toolsets = home.settings()?.mcp()?.toolsets.is_some();
     if !undo {
         Installation::find()?.lasting_path()?;
     }
-    let (toolsets, read_only) = (request.toolsets.clone(), request.read_only.clone());
-    let ours = Ours { toolsets, read_only, ..ours(home)? };
+    let ours = Ours { has_toolsets, read_only: request.read_only.clone(), ..ours(home)? };
+    let setup_with = |toolsets: Option<String>| {
+        let ours = Ours { toolsets, ..ours.clone() };
+        Setup::new(home.clone(), places.clone(), ours).with_renames(request.renames.clone())
+    };
     let scope = request.project.clone().map_or(SetupScope::User, SetupScope::Project);
     let named: Vec<&'static SetupClient> = request.clients.iter().filter_map(|id| aiw_setup::client(id)).collect();
-    let setup = Setup::new(home.clone(), places.clone(), ours).with_renames(request.renames.clone());
+    let mut setup = setup_with(request.toolsets.clone());
     let clients = match (named.is_empty(), undo) {
         (false, _) => named,
         (true, true) => setup.recorded(&scope)?,
@@ -81,6 +87,14 @@ pub async fn set_up(
     };
     if clients.is_empty() {
         sink.done("aiw is not set up in any client here".into());
+    }
+    let is_new = |client: &&'static SetupClient| setup.registered(client, &scope).is_ok_and(|entry| entry.is_none());
+    if request.toolsets.is_none()
+        && !(undo || dry_run || has_toolsets)
+        && clients.iter().any(is_new)
+        && let Some(wanted) = wanted_toolsets(home, ask).await?
+    {
+        setup = setup_with(Some(wanted));
     }
     let options = SetupOptions { import, approve_calls: approves(&clients, request, ask).await? };
     let (mut plans, mut failures) = (Vec::new(), Failures::default());
@@ -119,7 +133,9 @@ pub async fn set_up(
         };
         let files = plans.iter().flat_map(|plan| plan.files());
         let effects = files.map(|file| Effect::Writes(file.path.display().to_string())).collect();
-        ask.agree(&Plan { about, effects, ..Plan::of(question) }, &[]).await?;
+        let mut asked = Plan { about, effects, ..Plan::of(question) };
+        plans.iter().flat_map(|plan| plan.files()).for_each(|file| asked.hold_for(file.whole().as_bytes()));
+        ask.agree(&asked, &[]).await?;
     }
     let (mut clients, mut done) = (Vec::new(), Vec::new());
     for plan in plans {
@@ -141,6 +157,23 @@ pub async fn set_up(
         sink.done(format!("aiw is set up in {}; start them again if they are running", done.join(", ")));
     }
     Ok((SetupAnswer { clients, failed: failures.failed, dry_run }, failures.first))
+}
+
+/// Asks whether agents get all tools for what the project here has: by default they get those for processes that are declared
+/// and allowed, and those that read what CI says.
+async fn wanted_toolsets(home: &Home, ask: &dyn Ask) -> Result<Option<String>, AppError> {
+    if !ask.is_there() {
+        return Ok(None);
+    }
+    let uses = ProjectUses::of(home, directory(home)?);
+    let (what, toolsets) = match (uses.declares_processes, uses.has_workflows) {
+        (true, true) => ("define processes and monitor CI", "default,processes,ci"),
+        (true, false) => ("define processes", "default,processes"),
+        (false, true) => ("monitor CI", "default,ci"),
+        (false, false) => return Ok(None),
+    };
+    let question = format!("Offer agents the tools that {what}, too, in every project (`--toolsets {toolsets}`)?");
+    Ok(ask.decide(&question, false).await?.then(|| toolsets.to_owned()))
 }
 
 /// Returns where the clients of the user keep their files.
@@ -246,6 +279,7 @@ async fn approves(clients: &[&SetupClient], request: &SetupRequest, ask: &dyn As
 }
 
 /// `aiw history hooks install`, `aiw history hooks uninstall`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct HooksAnswer {
     /// The settings, and what changes in them
@@ -255,7 +289,7 @@ pub struct HooksAnswer {
     pub dry_run: bool,
 }
 
-/// Returns aiw's hooks in Claude Code's settings.
+/// Returns aiw's hooks in the settings of AI CLIs.
 pub fn hooks(home: &Home) -> Result<Hooks, AppError> {
     let ours = ours(home)?;
     let variables = ours.env.iter().map(|(name, value)| format!("{name}={} ", shell_word(value)));
@@ -263,14 +297,16 @@ pub fn hooks(home: &Home) -> Result<Hooks, AppError> {
     Ok(Hooks::new(home.clone(), places(home)?, program))
 }
 
-/// Returns the hooks in each settings file of Claude Code's.
+/// Returns the hooks in each settings file of the AI CLIs.
 pub fn hook_statuses(home: &Home) -> Result<Vec<HookStatus>, AppError> {
     let (hooks, here) = (hooks(home)?, home.around().directory().ok());
     let project = here.into_iter().flat_map(|here| [HookScope::Project(here.into()), HookScope::Local(here.into())]);
-    Ok([HookScope::User].into_iter().chain(project).map(|scope| hooks.status(&scope)).collect())
+    let others = [HookScope::Codex, HookScope::Gemini];
+    let all = [HookScope::User].into_iter().chain(project).chain(others);
+    Ok(all.map(|scope| hooks.status(&scope)).collect())
 }
 
-/// Puts the hooks into Claude Code's settings, or takes them out. The person is asked where they can be.
+/// Puts the hooks into an AI CLI's settings, or takes them out. The person is asked where they can be.
 ///
 /// # Errors
 ///
@@ -295,7 +331,9 @@ pub async fn change_hooks(
         _ if dry_run || !ask.is_there() => about.into_iter().for_each(|line| sink.done(line)),
         _ => {
             let effects = vec![Effect::Writes(path)];
-            ask.agree(&Plan { about, effects, ..Plan::of("Write these changes?") }, &[]).await?;
+            let mut asked = Plan { about, effects, ..Plan::of("Write these changes?") };
+            planned.whole().iter().for_each(|whole| asked.hold_for(whole.as_bytes()));
+            ask.agree(&asked, &[]).await?;
         }
     }
     if !dry_run {
@@ -304,7 +342,11 @@ pub async fn change_hooks(
             aiw_history::IntakeQueue::of(home).prepare()?;
         }
         if !planned.is_empty() && !undo {
-            sink.done("sessions of Claude Code are read when they end, from the next one on".into());
+            let name = aiw_setup::client(scope.cli().as_str()).map_or("the CLI", |client| client.name);
+            sink.done(format!("sessions of {name} are read when they end, from the next one on"));
+            if *scope == HookScope::Codex {
+                sink.note("Codex runs a new hook once you have reviewed it there (`/hooks`)".into());
+            }
             sink.done("`aiw history import` reads those of your AI CLIs".into());
         }
     }

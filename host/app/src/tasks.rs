@@ -13,6 +13,7 @@ use crate::resident::ResidentState;
 use crate::{accounts, directory, own_executable};
 
 /// How many tasks there are in each state
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TaskCounts {
     /// How many are running
@@ -39,6 +40,7 @@ impl TaskCounts {
 }
 
 /// `aiw status`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TaskStatus {
     /// The tasks that are queued or running, and those that finished since you last looked
@@ -65,6 +67,7 @@ fn is_zero(count: &usize) -> bool {
 }
 
 /// `aiw task remove`, `prune`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TaskRemove {
     /// The ids of the tasks that were removed

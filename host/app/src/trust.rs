@@ -5,13 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use aiw_core::{Ask, AskError, Effect, Fault, Plan, Sink, one_line, shell_word, visible};
-use aiw_home::{Home, HomeError, Project, TrustSettings, read_unlinked};
-use aiw_launch::{RoleSource, Roles};
+use aiw_home::{Home, HomeError, Project, TrustSettings, read_nofollow};
+use aiw_launch::{ProjectContent, ProjectDeclared, ProjectFile, RoleSource, Roles};
 use aiw_processes::ProcessProject;
-use aiw_routing::{MAX_FILE, signs};
-use aiw_servers::{PROJECT_FILE, ScopedServer, ServerScope, in_file};
+use aiw_routing::signs;
+use aiw_servers::{MAX_PROJECT_FILE, PROJECT_FILE, ScopedServer, ServerScope};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// Why a directory can't be trusted, or taken out.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +72,7 @@ impl Fault for TrustError {
 }
 
 /// A directory that is trusted now.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct TrustAdd {
     /// The directory
@@ -82,6 +84,7 @@ pub struct TrustAdd {
 }
 
 /// The directories that are trusted.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct TrustList {
     /// The directories
@@ -89,21 +92,11 @@ pub struct TrustList {
 }
 
 /// A directory that is no longer trusted.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct TrustRemove {
     /// The directory
     pub removed: String,
-}
-
-/// More servers than anybody reads through.
-const MOST_SERVERS: usize = 200;
-
-/// The file that starts programs, as it was read once: what is shown is what is trusted.
-struct Servers {
-    file: PathBuf,
-    bytes: Vec<u8>,
-    /// Or why the file can't be used, as the end of a sentence about it.
-    found: Result<Vec<ScopedServer>, String>,
 }
 
 /// Trusts a directory and everything below it, after all that its files decide was shown and agreed to.
@@ -113,25 +106,35 @@ struct Servers {
 /// Fails if the answer is no, it is not a directory, or the settings can't be written.
 pub async fn add(home: &Home, directory: PathBuf, ask: &dyn Ask, sink: &dyn Sink) -> Result<TrustAdd, TrustError> {
     let directory = whole(directory)?;
-    let servers = servers(&directory)?;
+    let mut files: Vec<ProjectFile> = ProjectFile::read_all(&directory).collect();
+    // Whoever may write a link chooses what is trusted.
+    let is_link = |file: &ProjectFile| file.path.ends_with(PROJECT_FILE) && file.path.is_symlink();
+    if let Some(at) = files.iter().position(|file| file.content.is_err() && is_link(file)) {
+        files.swap_remove(at).content?;
+    }
     let decide = |trust: &mut TrustSettings| {
         let is_new = trust.add(&directory);
-        let file = directory.join(PROJECT_FILE);
-        let is_changed = match &servers {
-            Some(servers) if servers.found.is_ok() => trust.add_file(&file, &servers.bytes),
-            _ => trust.remove_file(&file),
-        };
+        let mut is_changed = false;
+        for file in &files {
+            is_changed |= match &file.content {
+                Ok(Some(content)) => trust.add_file(&file.path, &content.bytes),
+                Ok(None) | Err(_) => trust.remove_file(&file.path),
+            };
+        }
         (is_new, is_changed)
     };
     let (new, is_changed) = decide(&mut home.settings()?.trust());
     let is_asked = new || is_changed;
     if is_asked {
         let mut about = vec![format!("`{}`", visible(&directory.to_string_lossy()))];
-        about.extend(described(home, &directory, servers.as_ref())?.into_iter().map(|line| format!("  {line}")));
+        let roles = roles(home, &directory)?;
+        about.extend(described(&directory, &files, &roles)?.into_iter().map(|line| format!("  {line}")));
         let question = "Trust this directory and everything below it?".to_owned();
         let effects = vec![Effect::Reads(directory.display().to_string()), Effect::Writes("settings.json".into())];
         let mut plan = Plan { about, effects, ..Plan::of(question) };
-        servers.iter().for_each(|servers| plan.hold_for(&servers.bytes));
+        files.iter().filter_map(content).for_each(|content| plan.hold_for(&content.bytes));
+        // Of a description, the beginning is shown.
+        plan.hold_for(format!("{roles:?}").as_bytes());
         ask.agree(&plan, &[]).await?;
         let lock = home.lock()?;
         let mut settings = home.settings()?;
@@ -143,12 +146,43 @@ pub async fn add(home: &Home, directory: PathBuf, ask: &dyn Ask, sink: &dyn Sink
     let word = if is_asked { "Trusted" } else { "Already trusted" };
     sink.done(format!("{word}: `{}`", directory.display()));
     // Where it was asked about, it stood above the question.
-    if let Some((file, problem)) = left_out(servers.as_ref()).filter(|_| !is_asked) {
-        sink.note(format!("`{}` is left out: it {problem}", visible(&file.to_string_lossy())));
+    for left_out in files.iter().filter_map(left_out).filter(|_| !is_asked) {
+        sink.note(left_out);
     }
-    let found = servers.iter().filter_map(|servers| servers.found.as_ref().ok()).flatten();
-    let servers = found.map(|found| found.key.clone()).collect();
+    let servers = files.iter().filter_map(content).filter_map(|content| match &content.declared {
+        ProjectDeclared::Servers(servers) => Some(servers.keys().cloned()),
+        ProjectDeclared::Settings(_) => None,
+    });
+    let servers = servers.flatten().collect();
     Ok(TrustAdd { trusted: directory.to_string_lossy().into_owned(), new, servers })
+}
+
+/// Returns what a file holds, if it can be trusted.
+fn content(file: &ProjectFile) -> Option<&ProjectContent> {
+    file.content.as_ref().ok()?.as_ref()
+}
+
+/// Says that a file can't be trusted, and why.
+fn left_out(file: &ProjectFile) -> Option<String> {
+    let path = visible(&file.path.to_string_lossy());
+    Some(match file.content.as_ref().err()? {
+        HomeError::Invalid { problem, .. } => format!("`{path}` is left out: it {}", visible(problem)),
+        error => format!("`{path}` is left out: {}", visible(&error.to_string())),
+    })
+}
+
+/// Remembers that the user did not trust a directory when asked.
+///
+/// # Errors
+///
+/// Fails if the settings can't be written.
+pub fn decline(home: &Home, directory: &Path) -> Result<(), TrustError> {
+    let lock = home.lock()?;
+    let mut settings = home.settings()?;
+    let mut trust = settings.trust();
+    trust.decline(directory);
+    settings.set_trust(&trust)?;
+    Ok(settings.save(&lock)?)
 }
 
 /// Returns the directories that are trusted.
@@ -191,58 +225,70 @@ pub fn remove(home: &Home, directory: PathBuf, sink: &dyn Sink) -> Result<TrustR
     Ok(TrustRemove { removed: directory.to_string_lossy().into_owned() })
 }
 
-/// The file that is left out, and why.
-fn left_out(servers: Option<&Servers>) -> Option<(&Path, &str)> {
-    let servers = servers?;
-    Some((&servers.file, servers.found.as_ref().err()?))
+/// Returns what settings decide, a line each: the programs that they start first.
+fn shown_settings(settings: &Map<String, Value>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let hooks = settings.get("hooks").and_then(Value::as_object);
+    for (event, value) in hooks.into_iter().flatten() {
+        commands(value, &mut |command| lines.push(format!("runs at {}: {}", visible(event), visible(command))));
+    }
+    let is_shown = |key: &str| key == "$schema" || (key == "hooks" && hooks.is_some());
+    for (key, value) in settings.iter().filter(|(key, _)| !is_shown(key)) {
+        lines.push(format!("sets {}: {}", visible(key), visible(&value.to_string())));
+    }
+    lines
 }
 
-/// The servers of a directory's `.mcp.json`.
-fn servers(directory: &Path) -> Result<Option<Servers>, TrustError> {
-    let file = directory.join(PROJECT_FILE);
-    let bytes = match read_unlinked(&file, MAX_FILE) {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => return Ok(None),
-        // Whoever may write a link chooses what is trusted.
-        Err(e) if fs::symlink_metadata(&file).is_ok_and(|meta| meta.is_symlink()) => return Err(e.into()),
-        // The rest of the directory can be trusted all the same.
-        Err(HomeError::Invalid { problem, .. }) => {
-            return Ok(Some(Servers { file, bytes: Vec::new(), found: Err(problem) }));
+/// Calls `found` for each hook: with its command, or with all of it if it has more than that.
+fn commands(hooks: &Value, found: &mut impl FnMut(&str)) {
+    match hooks {
+        Value::Array(all) => all.iter().for_each(|hook| commands(hook, found)),
+        // A matcher, and what runs where it matches.
+        Value::Object(fields) if fields.contains_key("hooks") => {
+            fields.get("hooks").into_iter().for_each(|hooks| commands(hooks, found));
         }
-        Err(HomeError::Io { source, .. }) => {
-            let found = Err(format!("can't be read: {source}"));
-            return Ok(Some(Servers { file, bytes: Vec::new(), found }));
-        }
-        Err(e) => return Err(e.into()),
-    };
-    let found = match in_file(&bytes) {
-        Ok(declared) if declared.len() > MOST_SERVERS => {
-            Err(format!("declares {} servers, more than {MOST_SERVERS}", declared.len()))
-        }
-        declared => declared.map(|declared| ScopedServer::all(ServerScope::Project, declared)),
-    };
-    Ok(Some(Servers { file, bytes, found }))
+        Value::Object(fields) => match fields.get("command").and_then(Value::as_str) {
+            Some(command)
+                if fields.get("type").is_none_or(|kind| kind == "command")
+                    && fields.keys().all(|key| key == "command" || key == "type") =>
+            {
+                found(command);
+            }
+            _ => found(&hooks.to_string()),
+        },
+        other => found(&other.to_string()),
+    }
 }
 
 /// All that the files of a directory decide, a line each.
-fn described(home: &Home, directory: &Path, servers: Option<&Servers>) -> Result<Vec<String>, TrustError> {
+fn described(directory: &Path, files: &[ProjectFile], roles: &[ProjectRole]) -> Result<Vec<String>, TrustError> {
     let mut lines = Vec::new();
-    if let Some(servers) = servers {
-        let file = visible(&servers.file.to_string_lossy());
-        lines.push(match &servers.found {
-            Ok(_) => format!("{file} starts these MCP servers in this directory:"),
-            Err(problem) => format!("{file} is left out: it {problem}"),
-        });
-        for found in servers.found.iter().flatten() {
-            match &found.server {
-                Ok(server) => lines.extend(server.shown(&found.key).into_iter().map(|line| format!("  {line}"))),
-                Err(problem) => lines.push(format!("  {} is left out: it {problem}", visible(&found.key))),
+    for file in files {
+        let (path, cli) = (visible(&file.path.to_string_lossy()), file.cli);
+        match &file.content {
+            Ok(None) => {}
+            Ok(Some(ProjectContent { declared: ProjectDeclared::Servers(servers), .. })) => {
+                lines.push(format!("{path} starts these MCP servers in this directory:"));
+                for found in ScopedServer::all(ServerScope::Project, servers.clone()) {
+                    match &found.server {
+                        Ok(server) => {
+                            lines.extend(server.shown(&found.key).into_iter().map(|line| format!("  {line}")))
+                        }
+                        Err(problem) => lines.push(format!("  {} is left out: it {problem}", visible(&found.key))),
+                    }
+                }
             }
+            Ok(Some(ProjectContent { declared: ProjectDeclared::Settings(settings), .. })) => {
+                lines.push(format!("{path} holds for {cli} in this directory:"));
+                lines.extend(shown_settings(settings).into_iter().map(|line| format!("  {line}")));
+            }
+            Err(_) => lines.extend(left_out(file)),
         }
     }
     let file = directory.join(Project::FILE);
     // It can be trusted before it works: aiw reads it again for each use.
-    match read_unlinked(&file, MAX_FILE).and_then(|bytes| bytes.map(|b| Project::parse(&file, &b)).transpose()) {
+    match read_nofollow(&file, MAX_PROJECT_FILE).and_then(|bytes| bytes.map(|b| Project::parse(&file, &b)).transpose())
+    {
         Ok(Some(project)) => {
             lines.extend(
                 project.providers().map(|(cli, name)| format!("{} uses the provider {}", cli.as_str(), visible(name))),
@@ -261,16 +307,25 @@ fn described(home: &Home, directory: &Path, servers: Option<&Servers>) -> Result
         let file = visible(&file.to_string_lossy());
         lines.push(format!("{file} is allowed apart: `aiw up` shows what it starts, and asks"));
     }
-    let roles = Roles::at(home.clone(), &home.settings()?, Some(directory)).list().roles;
-    for role in roles.into_iter().filter(|role| role.source == RoleSource::Project) {
-        let said = role.description.map(|text| format!(": {}", one_line(&text, 200))).unwrap_or_default();
-        lines.push(format!("role {}{said}", visible(&role.name)));
+    for (name, description) in roles {
+        let said = description.as_ref().map(|text| format!(": {}", one_line(text, 200))).unwrap_or_default();
+        lines.push(format!("role {}{said}", visible(name)));
     }
     lines.extend(signs(lines.iter().map(String::as_str)).into_iter().map(|sign| format!("suspicious: it {sign}")));
     if lines.is_empty() {
         lines.push("has no project files of aiw's yet".to_owned());
     }
     Ok(lines)
+}
+
+/// The name of a role that a directory brings, and its description.
+type ProjectRole = (String, Option<String>);
+
+/// Returns the roles that a directory brings.
+fn roles(home: &Home, directory: &Path) -> Result<Vec<ProjectRole>, TrustError> {
+    let roles = Roles::at(home.clone(), &home.settings()?, Some(directory)).list().roles;
+    let own = roles.into_iter().filter(|role| role.source == RoleSource::Project);
+    Ok(own.map(|role| (role.name, role.description)).collect())
 }
 
 /// A directory without links and dots.

@@ -291,15 +291,17 @@ pub async fn approve(
             tool_name(&workflow.name)
         ),
     };
-    let plan = AskPlan {
+    let mut plan = AskPlan {
         text: Some(workflow.text.clone()),
         about: used.iter().map(effect).chain(suspicious(lines.iter().copied())).collect(),
         effects: used.iter().map(|tool| Effect::Runs(tool.proxied.clone())).collect(),
         ..AskPlan::of(question)
     };
-    ask.agree(&plan, &[]).await?;
     let digests: BTreeMap<String, String> =
         workflow.tools.iter().filter_map(|tool| Some((tool.clone(), tools.digest(tool)?))).collect();
+    // The tools as they are now, whose names may be cut.
+    plan.hold_for(format!("{digests:?}").as_bytes());
+    ask.agree(&plan, &[]).await?;
     let (workflows, workflow) = (workflows.clone(), workflow.clone());
     Ok(aiw_home::blocking(move || workflows.approve(&workflow, &|tool| digests.get(tool).cloned())).await?)
 }
@@ -424,6 +426,7 @@ pub struct WorkflowRequest {
 }
 
 /// `aiw workflow run`, `test`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RanWorkflow {
     /// The script's result
@@ -570,7 +573,7 @@ impl<A: AskForCalls> Tools for ScriptReach<A> {
         let arguments = RawValue::from_string(arguments).ok().and_then(|text| Arguments::written(&text));
         let arguments = arguments.ok_or("the arguments are nested too deeply")?;
         let call = self.call.as_ref().map(|call| Call { meta: Map::new(), ..call.clone() });
-        let result = self.pool.call(&tool.server, &tool.name, arguments, call.as_ref()).await;
+        let result = self.pool.call(&tool.server, &tool.name, arguments, call.as_ref(), None).await;
         self.progress(tool).await;
         let result = result.map_err(|e| one_line(&e.to_string(), 2000))?;
         Ok(Box::<str>::from(result).into_string())

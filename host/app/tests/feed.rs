@@ -17,7 +17,7 @@ use aiw_tests::{Environment, FakeClis};
 use parking_lot::{Mutex, MutexGuard};
 
 /// Nothing here takes as long.
-const HANGS: Duration = Duration::from_secs(60);
+const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The threads of a feed are found by their name, so one test at a time has some.
 fn turn() -> MutexGuard<'static, ()> {
@@ -45,7 +45,7 @@ fn next(changes: &TopicSubscription) -> BTreeSet<Topic> {
 }
 
 fn told(changes: &TopicSubscription, topic: Topic) {
-    let topics = changes.wait(Some(HANGS));
+    let topics = changes.wait(Some(HANG_TIMEOUT));
     assert!(topics.contains(&topic), "{topics:?}");
 }
 
@@ -59,7 +59,7 @@ fn an_event_is_told_and_nothing_else_is() {
     let event = HomeEvent::now(EventKind::Started, EventSubject::Process);
     for _ in 0..2 {
         EventLog::of(home.root()).add(&event).unwrap();
-        assert_eq!(changes.wait(Some(HANGS)), [Topic::Events].into());
+        assert_eq!(changes.wait(Some(HANG_TIMEOUT)), [Topic::Events].into());
         settle(&changes);
     }
 }
@@ -79,7 +79,7 @@ fn each_document_says_its_topic_and_no_other_one() {
         let path = home.root().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         replace(&path, b"{}", Mode::Private).unwrap();
-        changes.wait(Some(HANGS))
+        changes.wait(Some(HANG_TIMEOUT))
     };
     // On a busy machine, the notice of what was before comes late, and along with it.
     let says = |name: &str, topics: &[Topic]| {
@@ -130,7 +130,7 @@ fn a_burst_is_few_items_and_who_does_not_read_costs_nothing() {
         let items = scope.spawn(|| {
             let mut items = 0;
             while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
-                items += usize::from(!reads.wait(Some(HANGS)).is_empty());
+                items += usize::from(!reads.wait(Some(HANG_TIMEOUT)).is_empty());
             }
             items
         });
@@ -152,7 +152,7 @@ fn a_burst_is_few_items_and_who_does_not_read_costs_nothing() {
 fn thread_ends() {
     let begun = Instant::now();
     while sleeps().is_some() {
-        assert!(begun.elapsed() < HANGS, "the thread stays");
+        assert!(begun.elapsed() < HANG_TIMEOUT, "the thread stays");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -21,10 +21,10 @@ use crate::token::CiToken;
 const VERSION: &str = "2022-11-28";
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long nothing may come of a log.
-const PAUSE: Duration = Duration::from_secs(20);
+const LOG_READ_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The longest that a limit is believed, in seconds.
 const MOST_SECONDS: u64 = 3600;
@@ -33,6 +33,7 @@ const MOST_SECONDS: u64 = 3600;
 const A_WHILE: u64 = 60;
 
 /// The limit of requests, as the host said it last
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CiLimit {
     /// How many requests are left
@@ -86,7 +87,7 @@ impl ApiClient {
             address: api.address.clone(),
             token,
             limit: Mutex::default(),
-            patience: PATIENCE,
+            patience: RESPONSE_TIMEOUT,
             until: None,
         })
     }
@@ -144,7 +145,7 @@ impl ApiClient {
             304 if known.is_some() => return Ok(None),
             _ => return Err(self.refusal(repository, &answer)),
         }
-        let value = serde_json::from_slice(&answer.body);
+        let value = aiw_core::from_foreign_json(&answer.body);
         let value = value.map_err(|source| CiError::Junk { host: self.host.clone(), source })?;
         // Anything may be a mark, but a long one would make requests that no server takes.
         let is_mark = |etag: &&str| etag.len() <= 200 && etag.bytes().all(|byte| byte.is_ascii_graphic());
@@ -158,7 +159,7 @@ impl ApiClient {
         let Some(request) = self.request(repository, &["jobs", &job, "logs"], &[]) else {
             return Err(self.not_found(repository));
         };
-        let answer = self.client.open(&self.logs, &request, PAUSE).await?;
+        let answer = self.client.open(&self.logs, &request, LOG_READ_TIMEOUT).await?;
         match answer.status {
             200 => Ok(Some(answer)),
             404 | 410 => Ok(None),
@@ -196,7 +197,13 @@ impl ApiClient {
                     let resource = one_line(answer.header("x-ratelimit-resource").unwrap_or_default(), 40);
                     CiError::Limited { host, seconds, resource, token }
                 }
-                None => self.not_found(repository),
+                None => {
+                    let complaint: Complaint = aiw_core::from_foreign_json(&answer.body).unwrap_or_default();
+                    match one_line(complaint.message.trim(), 300) {
+                        reason if reason.is_empty() => self.not_found(repository),
+                        reason => CiError::Forbidden { host, reason, token },
+                    }
+                }
             },
             404 | 410 => self.not_found(repository),
             status => CiError::Status { host, status },
@@ -214,7 +221,7 @@ impl ApiClient {
         if answer.header("x-ratelimit-remaining") == Some("0") {
             return Some(self.limit().map_or(A_WHILE, |limit| limit.seconds));
         }
-        let complaint: Complaint = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let complaint: Complaint = aiw_core::from_foreign_json(&answer.body).unwrap_or_default();
         let is_limit = answer.status == 429 || complaint.message.to_ascii_lowercase().contains("rate limit");
         is_limit.then_some(A_WHILE)
     }

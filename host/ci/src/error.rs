@@ -1,6 +1,6 @@
 //! Why nothing is known of a run.
 
-use aiw_core::{ErrorKind, Fault, quoted, quoted_list};
+use aiw_core::{ErrorKind, Fault, counted, quoted, quoted_list};
 use aiw_home::{HomeError, VaultError};
 use aiw_net::{Denier, NetError};
 use aiw_redact::rules::InvalidRule;
@@ -46,6 +46,14 @@ pub enum CiError {
         /// The repository.
         repository: String,
     },
+    /// The commit that is checked out has no run of a workflow.
+    #[error("the commit has no run of a workflow {}: it has {}", quoted(.workflow), quoted_list(.known))]
+    NoWorkflow {
+        /// The name that was given.
+        workflow: String,
+        /// The names of those that have one.
+        known: Vec<String>,
+    },
     /// There is no such run or repository, or the token can't see it.
     #[error("there is no {what} at `{host}`, or your token can't see it")]
     NotFound {
@@ -64,8 +72,18 @@ pub enum CiError {
         /// Where the token is from.
         token: TokenSource,
     },
+    /// The host does not allow it, and says why.
+    #[error("`{host}` refuses it: {}", quoted(.reason))]
+    Forbidden {
+        /// The host.
+        host: String,
+        /// Its reason.
+        reason: String,
+        /// Where the token is from.
+        token: TokenSource,
+    },
     /// The host answers no more requests for a while.
-    #[error("`{host}` answers no more requests for {seconds} s{}", of_resource(.resource))]
+    #[error("`{host}` answers no more requests for {}{}", span(*.seconds), of_resource(.resource))]
     Limited {
         /// The host.
         host: String,
@@ -146,6 +164,14 @@ fn because(why: &Option<&str>) -> String {
     why.map(|why| format!(": {why}")).unwrap_or_default()
 }
 
+/// A time as people say it.
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        seconds => counted(seconds.div_ceil(60), "minute"),
+    }
+}
+
 fn of_resource(resource: &str) -> String {
     if resource.is_empty() { String::new() } else { format!(" (limit `{resource}`)") }
 }
@@ -182,7 +208,9 @@ impl Fault for CiError {
             Self::NotARepository { .. } => "`OWNER/REPO`, or `HOST/OWNER/REPO`".into(),
             Self::NoCommit { .. } => "`aiw ci list` names the runs".into(),
             Self::NoRun { .. } => "`aiw ci list` names the runs; one begins some seconds after a push".into(),
+            Self::NoWorkflow { .. } => "`aiw ci list` names the runs, and their workflows".into(),
             Self::NotFound { host, token: TokenSource::None, .. }
+            | Self::Forbidden { host, token: TokenSource::None, .. }
             | Self::Limited { host, token: TokenSource::None, .. } => {
                 format!(
                     "there is no token for `{host}`: `gh auth login --hostname {host}`, or `aiw secret set \
@@ -193,6 +221,7 @@ impl Fault for CiError {
                 TokenSource::Gh => format!("`gh auth login --hostname {host}`"),
                 _ => format!("`aiw secret set ci.hosts.{host}.token`"),
             },
+            Self::Forbidden { .. } => "the token has to be allowed to read the repository's Actions".into(),
             Self::Limited { .. } => "try again then".into(),
             Self::NoBranch { why: None } => "check one out: `git switch BRANCH`".into(),
             Self::NoBranch { .. } => "name the repository, for all its branches: `--repo OWNER/REPO`".into(),

@@ -37,7 +37,7 @@ pub use monitor::{
     MonitorRequest, MonitoredBranch, StoppedMonitoring, attend, monitored, start_monitoring, stop_monitoring,
 };
 pub use place::CiRepository;
-pub use runs::{Ci, CiFailedLogs, CiJobLog, CiListRequest, CiRunDetails, CiRunList};
+pub use runs::{Ci, CiFailedLogs, CiJobLog, CiListRequest, CiRunDetails, CiRunList, CiRunRequest};
 pub use shapes::{CiJob, CiRun, CiStep};
 pub use source::TokenSource;
 pub use wait::CiWait;

@@ -28,7 +28,7 @@ const SHOWN: usize = 1000;
 
 /// The bytes in which secrets are looked for at once, and those that are read of a log.
 const BLOCK: usize = 64 << 10;
-const MOST: u64 = 1 << 30;
+const MAX_LOG_BYTES: u64 = 1 << 30;
 
 /// The mark of an error in a log, which is at the beginning of its line.
 const ERROR: &[u8] = b"##[error]";
@@ -64,7 +64,7 @@ pub(crate) async fn read_lines(
         let Ok(piece) = tokio::time::timeout_at(until, stream.chunk()).await else { return Ok(Unread::Late) };
         let Some(piece) = piece? else { break };
         bytes += piece.len() as u64;
-        if bytes > MOST {
+        if bytes > MAX_LOG_BYTES {
             return Ok(Unread::TooLong);
         }
         let mut rest = piece.as_slice();

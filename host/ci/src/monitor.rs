@@ -23,18 +23,18 @@ use crate::source::TokenSource;
 use crate::token::CiToken;
 
 /// How long it goes on after the last run, and with one that does not change, in milliseconds.
-const GOES_ON: u64 = 30 * 60 * 1000;
+const MONITOR_AFTER_LAST_RUN_MS: u64 = 30 * 60 * 1000;
 const GIVES_UP: u64 = 24 * 3600 * 1000;
 
 /// The shortest interval, and that without a token, in seconds: a host answers 60 requests an hour without one.
-const SHORTEST: u64 = 10;
+const MIN_INTERVAL_SECONDS: u64 = 10;
 const WITHOUT_TOKEN: u64 = 90;
 
 /// The longest pause when nothing happens, or nobody answers.
-const LONGEST: Duration = Duration::from_secs(300);
+const MAX_POLL_INTERVAL: Duration = Duration::from_secs(300);
 
 /// How often it looks what is monitored.
-const LOOKS: Duration = Duration::from_secs(1);
+const CONFIG_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The pages that it asks for at once, and the runs that it remembers.
 const PAGES: usize = 10;
@@ -55,6 +55,7 @@ pub struct MonitorRequest {
 }
 
 /// A branch whose runs the resident asks for
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct MonitoredBranch {
     /// The directory of its project
@@ -75,6 +76,7 @@ pub struct MonitoredBranch {
 }
 
 /// The branches that are monitored no more
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StoppedMonitoring {
     /// The branches
@@ -150,7 +152,7 @@ impl Monitor {
 
     /// Whether its last run is long over, or one waits for what does not come.
     pub fn is_spent(&self, now: u64) -> bool {
-        let most = if self.runs.values().all(|run| run.is_over) { GOES_ON } else { GIVES_UP };
+        let most = if self.runs.values().all(|run| run.is_over) { MONITOR_AFTER_LAST_RUN_MS } else { GIVES_UP };
         now.saturating_sub(self.active.max(self.started)) > most
     }
 
@@ -243,7 +245,7 @@ pub fn start_monitoring(home: &Home, aiw: &Path, request: &MonitorRequest) -> Re
     }
     let source = CiToken::find(&theirs, &host)?.source;
     let is_kept = matches!(source, TokenSource::Gh | TokenSource::Vault);
-    let least = if is_kept { SHORTEST } else { WITHOUT_TOKEN };
+    let least = if is_kept { MIN_INTERVAL_SECONDS } else { WITHOUT_TOKEN };
     let interval = request.interval.clamp(least, 3600);
     let mut record = Monitor::new(&request.project, place.repository, place.branch, interval);
     let known = {
@@ -318,7 +320,7 @@ pub fn attend(home: &Home, say: fn(&str)) -> Result<Infallible, CiError> {
                 };
                 pollers.entry(path.clone()).or_insert_with(new);
             }
-            tokio::time::sleep(LOOKS).await;
+            tokio::time::sleep(CONFIG_POLL_INTERVAL).await;
         }
     })
 }
@@ -360,13 +362,13 @@ impl Poller {
         let is_running = record.runs.values().any(|run| !run.is_over);
         let (news, problem) = match asked {
             Ok(news) => {
-                let longest = if is_running { base * 2 } else { base.max(LONGEST) };
+                let longest = if is_running { base * 2 } else { base.max(MAX_POLL_INTERVAL) };
                 self.pause = if news.is_some() { base } else { (self.pause * 3 / 2).min(longest) };
                 self.due = Instant::now() + self.pause.max(self.rest());
                 (news, None)
             }
             Err(error) => {
-                self.pause = (self.pause * 2).min(base.max(LONGEST));
+                self.pause = (self.pause * 2).min(base.max(MAX_POLL_INTERVAL));
                 let seconds = if let CiError::Limited { seconds, .. } = error { seconds } else { 0 };
                 self.due = Instant::now() + self.pause.max(Duration::from_secs(seconds));
                 (None, Some(error.to_string()))

@@ -21,6 +21,7 @@ const HOSTS: u64 = 1 << 20;
 pub(crate) const GITHUB: &str = "github.com";
 
 /// A repository at a host
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct CiRepository {
     /// Its host

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::connection::{ApiClient, CiLimit};
+use crate::connection::{ApiAnswer, ApiClient, CiLimit};
 use crate::error::CiError;
 use crate::log::{Blocks, Cutter, LINES, NAMES, THEIRS, read_lines};
 use crate::place::{CiPlace, CiRepository};
@@ -27,7 +27,10 @@ pub(crate) const PAGE: usize = 100;
 const JOB_PAGES: usize = 10;
 
 /// How long a log may take, or those of all jobs that failed.
-const LOGS: Duration = Duration::from_secs(300);
+const LOG_DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// The most failed runs of a commit of which the jobs are read, beside the first.
+pub(crate) const MOST_OTHERS: usize = 4;
 
 /// The most jobs whose logs are read, and the lines that each has at least.
 const MOST_LOGS: usize = 10;
@@ -42,7 +45,23 @@ pub struct CiListRequest {
     pub branch: Option<String>,
 }
 
+/// Which run is meant: one by its id, or those of the commit that is checked out.
+#[derive(Debug, Clone, Default)]
+pub struct CiRunRequest {
+    /// The id of one run.
+    pub id: Option<u64>,
+    /// Only this workflow of the commit: its name, or the name of its file.
+    pub workflow: Option<String>,
+}
+
+impl From<Option<u64>> for CiRunRequest {
+    fn from(id: Option<u64>) -> Self {
+        Self { id, workflow: None }
+    }
+}
+
 /// Runs of a repository
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct CiRunList {
     /// The repository: `OWNER/REPO`, behind its host if that is not github.com
@@ -64,12 +83,15 @@ pub struct CiRunList {
 }
 
 /// A run, and its jobs
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct CiRunDetails {
     /// The repository: `OWNER/REPO`, behind its host if that is not github.com
     pub repository: String,
-    /// The run
+    /// The run; of several runs of the commit, one that failed, else one that has not ended
     pub run: CiRun,
+    /// The newest runs of the other workflows of the commit, if no run was named
+    pub others: Vec<CiRun>,
     /// The jobs of its latest attempt: those that failed first
     pub jobs: Vec<CiJob>,
     /// The limit of requests, as the host said it
@@ -81,13 +103,16 @@ pub struct CiRunDetails {
 }
 
 /// The jobs of a run that failed, with their errors
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct CiFailedLogs {
     /// The repository: `OWNER/REPO`, behind its host if that is not github.com
     pub repository: String,
-    /// The run
+    /// The run; of several runs of the commit, one that failed, else one that has not ended
     pub run: CiRun,
-    /// Its jobs that failed
+    /// The newest runs of the other workflows of the commit, if no run was named
+    pub others: Vec<CiRun>,
+    /// The jobs that failed, in all of these runs
     pub jobs: Vec<CiJobLog>,
     /// How far to believe the lines
     pub about: &'static str,
@@ -96,10 +121,13 @@ pub struct CiFailedLogs {
 }
 
 /// The end of a job, as its log tells it
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct CiJobLog {
     /// The job's id
     pub id: u64,
+    /// The name of its workflow
+    pub workflow: String,
     /// Its name
     pub name: String,
     /// How it ended
@@ -226,35 +254,64 @@ impl Ci {
         path: &[&str],
         query: &[(&str, &str)],
         known: Option<&str>,
-    ) -> Result<Option<crate::connection::ApiAnswer<T>>, CiError> {
+    ) -> Result<Option<ApiAnswer<T>>, CiError> {
         self.connection.get(&self.place.repository, path, query, known).await
     }
 
-    /// Returns the newest run of the commit that is checked out, if there is one by now, and a note if that has others.
-    pub(crate) async fn newest(&self) -> Result<Option<(CiRun, Option<String>)>, CiError> {
-        let commit = self.place.commit.as_ref().ok_or(CiError::NoCommit { why: self.place.unread })?;
-        let query = [("head_sha", commit.as_str()), ("per_page", "1")];
-        let found = self.get::<RunPage>(&["runs"], &query, None).await?;
-        let Some(RunPage { total_count, workflow_runs }) = found.map(|found| found.value) else { return Ok(None) };
-        let others = total_count.saturating_sub(1);
-        let note = (others > 0).then(|| format!("the commit has {} more: `aiw ci list`", counted(others, "run")));
-        Ok(workflow_runs.into_iter().next().map(|run| (run, note)))
-    }
-
-    async fn run(&self, id: Option<u64>) -> Result<(CiRun, Option<String>), CiError> {
-        let Some(id) = id else {
-            let commit = self.place.commit.as_ref().map(|commit| commit.as_str()[..10].to_owned()).unwrap_or_default();
-            let missing = || CiError::NoRun { commit, repository: self.place.repository.to_string() };
-            return self.newest().await?.ok_or_else(missing);
+    /// Returns the runs that a request means, those first that decide how it went: failed ones, then those that have not
+    /// ended. Of the commit that is checked out, they are the newest of each workflow, event and branch. `None` if nothing has
+    /// changed since `etag`.
+    pub(crate) async fn meant(
+        &self,
+        request: &CiRunRequest,
+        etag: Option<&str>,
+    ) -> Result<Option<ApiAnswer<Vec<CiRun>>>, CiError> {
+        let Some(id) = request.id else {
+            let commit = self.place.commit.as_ref().ok_or(CiError::NoCommit { why: self.place.unread })?;
+            let query = [("head_sha", commit.as_str()), ("per_page", "100")];
+            let found = self.get::<RunPage>(&["runs"], &query, etag).await?;
+            let Some(ApiAnswer { value: RunPage { workflow_runs, .. }, etag }) = found else { return Ok(None) };
+            let mut runs: Vec<CiRun> = Vec::new();
+            for run in workflow_runs {
+                // A commit may be that of a branch and of a tag.
+                let is_other = |known: &CiRun| {
+                    known.workflow() != run.workflow() || known.event != run.event || known.branch != run.branch
+                };
+                if runs.iter().all(is_other) {
+                    runs.push(run);
+                }
+            }
+            if let Some(workflow) = request.workflow.as_deref().filter(|_| !runs.is_empty()) {
+                let mut known: Vec<String> = runs.iter().map(|run| run.name.clone()).collect();
+                known.dedup();
+                runs.retain(|run| run.is_of(workflow));
+                if runs.is_empty() {
+                    return Err(CiError::NoWorkflow { workflow: workflow.to_owned(), known });
+                }
+            }
+            // Stable: the newest first.
+            runs.sort_by_key(CiRun::rank);
+            return Ok(Some(ApiAnswer { value: runs, etag }));
         };
-        match self.get(&["runs", &id.to_string()], &[], None).await {
-            Ok(found) => found.map(|found| (found.value, None)).ok_or(CiError::NoCommit { why: None }),
+        match self.get::<CiRun>(&["runs", &id.to_string()], &[], etag).await {
+            Ok(found) => Ok(found.map(|found| ApiAnswer { value: vec![found.value], etag: found.etag })),
             Err(CiError::NotFound { host, token, .. }) => {
                 let what = format!("run {id} of `{}`", self.place.repository);
                 Err(CiError::NotFound { what, host, token })
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Returns the run that decides, and the others.
+    async fn run(&self, request: &CiRunRequest) -> Result<(CiRun, Vec<CiRun>), CiError> {
+        let commit = self.place.commit.as_ref().map(|commit| commit.as_str()[..10].to_owned()).unwrap_or_default();
+        let missing = || CiError::NoRun { commit, repository: self.place.repository.to_string() };
+        let mut runs = self.meant(request, None).await?.map(|found| found.value).unwrap_or_default();
+        if runs.is_empty() {
+            return Err(missing());
+        }
+        Ok((runs.remove(0), runs))
     }
 
     pub(crate) async fn jobs(&self, run: u64) -> Result<Vec<CiJob>, CiError> {
@@ -273,17 +330,16 @@ impl Ci {
         Ok(jobs)
     }
 
-    /// Returns a run with its jobs: without an id, the newest run of the commit that is checked out.
+    /// Returns a run with its jobs: without an id, that of the commit that is checked out that decides how it went.
     ///
     /// # Errors
     ///
     /// There is no such run, or the host doesn't answer.
-    pub async fn details(&self, id: Option<u64>) -> Result<CiRunDetails, CiError> {
-        let (run, note) = self.run(id).await?;
+    pub async fn details(&self, request: impl Into<CiRunRequest>) -> Result<CiRunDetails, CiError> {
+        let (run, others) = self.run(&request.into()).await?;
         let jobs = self.jobs(run.id).await?;
-        let repository = self.place.repository.to_string();
-        let notes = note.into_iter().chain(self.notes()).collect();
-        Ok(CiRunDetails { repository, run, jobs, limit: self.connection.limit(), about: NAMES, notes })
+        let (repository, notes) = (self.place.repository.to_string(), self.notes());
+        Ok(CiRunDetails { repository, run, others, jobs, limit: self.connection.limit(), about: NAMES, notes })
     }
 
     fn redactor(&self) -> Result<Redactor, CiError> {
@@ -292,41 +348,53 @@ impl Ci {
         Ok(Redactor::new(&values)?)
     }
 
-    /// Returns what failed in a run, from the logs of its jobs.
+    /// Returns what failed in a run, or in all runs of the commit, from the logs of their jobs.
     ///
     /// # Errors
     ///
     /// There is no such run, or the host doesn't answer.
-    pub async fn failed_logs(&self, id: Option<u64>) -> Result<CiFailedLogs, CiError> {
-        let CiRunDetails { repository, run, jobs, mut notes, .. } = self.details(id).await?;
+    pub async fn failed_logs(&self, request: impl Into<CiRunRequest>) -> Result<CiFailedLogs, CiError> {
+        let CiRunDetails { repository, run, others, jobs, mut notes, .. } = self.details(request).await?;
         let until = self.logs_until();
-        let failed: Vec<&CiJob> = jobs.iter().filter(|job| job.has_failed()).collect();
+        let has_jobs = !jobs.is_empty();
+        let mut failed: Vec<(String, CiJob)> = jobs.into_iter().map(|job| (run.name.clone(), job)).collect();
+        let mut red = others.iter().filter(|other| other.has_failed());
+        for other in red.by_ref().take(MOST_OTHERS) {
+            failed.extend(self.jobs(other.id).await?.into_iter().map(|job| (other.name.clone(), job)));
+        }
+        let unread: Vec<String> = red.map(|other| format!("{} ({})", other.label(), other.id)).collect();
+        if !unread.is_empty() {
+            notes.push(format!("these have failed, too, and are left out: {}", one_line(&unread.join(", "), 300)));
+        }
+        failed.retain(|(_, job)| job.has_failed());
         let redactor = self.redactor()?;
         let share = (LINES / failed.len().max(1)).max(LEAST_LINES);
         let (mut room, mut logs) = (LINES, Vec::new());
-        for (place, job) in failed.iter().enumerate() {
+        for (place, (workflow, job)) in failed.iter().enumerate() {
             let log = match place < MOST_LOGS && room > 0 {
                 true => self.failed_log(job, share.min(room), until, &redactor).await?,
                 false => named(job, "its log is left out: others before it fill the answer"),
             };
+            let log = CiJobLog { workflow: workflow.clone(), ..log };
             room = room.saturating_sub(log.lines.len());
             logs.push(log);
         }
         if logs.is_empty() {
             notes.push(match (run.is_over(), run.has_succeeded()) {
                 (true, true) => "it has succeeded: nothing failed in it".to_owned(),
+                (true, false) if !has_jobs => format!("it has no jobs: the run ended as `{}`", run.state()),
                 (true, false) => format!("no job failed: the run ended as `{}`", run.state()),
                 (false, _) => "nothing has failed so far, and it still runs".to_owned(),
             });
-        } else if !run.is_over() {
+        } else if !run.is_over() || others.iter().any(|other| !other.is_over()) {
             notes.push("it still runs: other jobs may fail too".to_owned());
         }
-        Ok(CiFailedLogs { repository, run, jobs: logs, about: THEIRS, notes })
+        Ok(CiFailedLogs { repository, run, others, jobs: logs, about: THEIRS, notes })
     }
 
     /// When logs are late whose reading begins now.
     fn logs_until(&self) -> Instant {
-        self.until.unwrap_or_else(|| Instant::now() + LOGS)
+        self.until.unwrap_or_else(|| Instant::now() + LOG_DOWNLOAD_TIMEOUT)
     }
 
     async fn failed_log(
@@ -357,6 +425,7 @@ impl Ci {
         };
         let (mut lines, left_out) = cutter.end(redactor);
         lines.truncate(room);
+        let note = note.or_else(|| lines.is_empty().then(|| "its log is empty".to_owned()));
         Ok(CiJobLog { lines, left_out, note, ..named(job, "") })
     }
 
@@ -368,10 +437,10 @@ impl Ci {
     /// There is no such run, or the host doesn't answer.
     pub async fn all_logs(
         &self,
-        id: Option<u64>,
+        request: impl Into<CiRunRequest>,
         each: &mut (dyn FnMut(&CiJob, Result<&str, &str>) -> bool + Send),
     ) -> Result<CiRun, CiError> {
-        let CiRunDetails { run, mut jobs, .. } = self.details(id).await?;
+        let CiRunDetails { run, mut jobs, .. } = self.details(request).await?;
         jobs.sort_by_key(|job| job.id);
         let redactor = self.redactor()?;
         for job in &jobs {
@@ -411,13 +480,18 @@ fn named(job: &CiJob, why: &str) -> CiJobLog {
     let step = job.failed_step().map(|step| format!("{} {}", step.number, step.name));
     let note = Some(why.to_owned()).filter(|why| !why.is_empty());
     let (name, conclusion) = (job.name.clone(), job.state().to_owned());
-    CiJobLog { id: job.id, name, conclusion, step, lines: Vec::new(), left_out: 0, note }
+    let workflow = String::new();
+    CiJobLog { id: job.id, workflow, name, conclusion, step, lines: Vec::new(), left_out: 0, note }
 }
 
 /// Returns the failed jobs of a run in a few words.
 pub(crate) fn failed_names(jobs: &[CiJob]) -> Vec<String> {
-    let failed: Vec<&CiJob> = jobs.iter().filter(|job| job.has_failed()).collect();
-    let mut names: Vec<String> = failed.iter().take(20).map(|job| job.name.clone()).collect();
+    bounded(jobs.iter().filter(|job| job.has_failed()).map(|job| job.name.clone()).collect())
+}
+
+/// Returns the first names of jobs, and how many others there are.
+pub(crate) fn bounded(failed: Vec<String>) -> Vec<String> {
+    let mut names: Vec<String> = failed.iter().take(20).cloned().collect();
     if failed.len() > names.len() {
         names.push(counted(failed.len() - names.len(), "other job"));
     }

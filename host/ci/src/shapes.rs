@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 const NAME: usize = 120;
 
 /// A run
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CiRun {
     /// Its id
@@ -17,6 +18,9 @@ pub struct CiRun {
     /// The name of its workflow
     #[serde(default, deserialize_with = "line")]
     pub name: String,
+    /// The file of its workflow: `.github/workflows/ci.yml`
+    #[serde(default, deserialize_with = "line")]
+    pub path: String,
     /// The number of the run among those of its workflow
     #[serde(default, rename(deserialize = "run_number"), deserialize_with = "number")]
     pub number: u64,
@@ -53,6 +57,7 @@ pub struct CiRun {
 }
 
 /// A job of a run
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CiJob {
     /// Its id
@@ -72,6 +77,7 @@ pub struct CiJob {
 }
 
 /// A step of a job
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CiStep {
     /// Its number
@@ -121,6 +127,29 @@ impl CiRun {
     /// Whether it has ended, and nothing in it failed or was cancelled.
     pub fn has_succeeded(&self) -> bool {
         self.is_over() && matches!(self.conclusion.as_str(), "success" | "neutral" | "skipped")
+    }
+
+    /// What tells its workflow from others.
+    pub(crate) fn workflow(&self) -> (&str, &str) {
+        (&self.name, &self.path)
+    }
+
+    /// Whether it is of a workflow, by its name or that of its file.
+    pub(crate) fn is_of(&self, workflow: &str) -> bool {
+        // The path may have a ref: `.github/workflows/ci.yml@refs/heads/main`.
+        let path = self.path.split('@').next().unwrap_or_default();
+        let file = path.rsplit('/').next().unwrap_or_default();
+        self.name.eq_ignore_ascii_case(workflow) || path == workflow || file == workflow && !file.is_empty()
+    }
+
+    /// Where it stands among runs of one commit: what failed is first, and what succeeded last.
+    pub(crate) fn rank(&self) -> u8 {
+        match (self.is_over(), self.has_failed(), self.has_succeeded()) {
+            (true, true, _) => 0,
+            (true, false, false) => 1,
+            (false, ..) => 2,
+            (true, false, true) => 3,
+        }
     }
 
     /// Returns its name as GitHub shows it: `CI #12, attempt 2`.

@@ -15,10 +15,10 @@ use crate::place::{GITHUB, gh_hosts};
 use crate::source::TokenSource;
 
 /// How long `gh` may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const GH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest token.
-const LONGEST: u64 = 4096;
+const MAX_TOKEN_BYTES: u64 = 4096;
 
 /// Variables with tokens for github.com, and for GitHub Enterprise: the first that is set counts.
 const FOR_GITHUB: [&str; 2] = ["GH_TOKEN", "GITHUB_TOKEN"];
@@ -56,7 +56,8 @@ impl CiToken {
 /// Returns a token as a header may have it.
 fn checked(text: &str) -> Option<Secret> {
     let text = text.trim();
-    let is_token = !text.is_empty() && text.len() as u64 <= LONGEST && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_token =
+        !text.is_empty() && text.len() as u64 <= MAX_TOKEN_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic());
     is_token.then(|| Secret::new(text))
 }
 
@@ -88,12 +89,12 @@ fn of_gh(around: &Surroundings, host: &str) -> Option<Secret> {
         .spawn(move || {
             // What it leaves running may keep its output open.
             let mut text = String::new();
-            let read = BufReader::new(output.take(LONGEST + 2)).read_line(&mut text);
+            let read = BufReader::new(output.take(MAX_TOKEN_BYTES + 2)).read_line(&mut text);
             sender.send(read.map(|_| text))
         })
         .ok()?;
-    let text = receiver.recv_timeout(PATIENCE).ok()?.ok()?;
+    let text = receiver.recv_timeout(GH_TIMEOUT).ok()?.ok()?;
     // It has said all that it says, and is about to end.
-    let status = running.wait_for(PATIENCE).ok()??;
+    let status = running.wait_for(GH_TIMEOUT).ok()??;
     status.success().then(|| checked(&text))?
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::error::CiError;
-use crate::runs::{Ci, failed_names};
+use crate::runs::{Ci, CiRunRequest, MOST_OTHERS, bounded, failed_names};
 use crate::shapes::{CiJob, CiRun};
 
 /// The longest pause between two questions, as a multiple of the first.
@@ -17,12 +17,15 @@ const SLOWEST: u32 = 5;
 const FAILURES: u32 = 5;
 
 /// A run that was waited for
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CiWait {
-    /// Whether it has ended
+    /// Whether it has ended, with all other runs of the commit if no run was named
     pub done: bool,
-    /// The run; null if the commit has none yet
+    /// The run, null if the commit has none yet; of several runs, one that failed, else one that has not ended
     pub run: Option<CiRun>,
+    /// The newest runs of the other workflows of the commit, if no run was named
+    pub others: Vec<CiRun>,
     /// The jobs that have failed
     pub failed: Vec<String>,
     /// The reason for waiting, if that is not the run itself
@@ -32,30 +35,37 @@ pub struct CiWait {
 }
 
 impl Ci {
-    /// Waits until a run has ended: without an id, the newest run of the commit that is checked out, which may begin meanwhile.
-    /// `tell` gets the run and its jobs each time that it has changed, `say` why nothing is known of it.
+    /// Waits until a run has ended: without an id, all workflows' runs of the commit that is checked out, which may begin
+    /// meanwhile. `tell` gets a run that has not ended, and its jobs, each time that something has changed, `say` why nothing
+    /// is known of it.
     ///
     /// # Errors
     ///
     /// There is no such run, or the host fails to answer several times.
     pub async fn wait(
         &self,
-        id: Option<u64>,
+        request: impl Into<CiRunRequest>,
         until: Option<Instant>,
         tell: &mut (dyn FnMut(&CiRun, &[CiJob]) + Send),
         say: &mut (dyn FnMut(&str) + Send),
     ) -> Result<CiWait, CiError> {
-        let (mut id, mut etag, mut pause, mut failures) = (id, None::<String>, self.pace, 0);
+        let (request, mut etag, mut pause, mut failures) = (request.into(), None::<String>, self.pace, 0);
         let mut has_answered = false;
-        let mut now = CiWait { done: false, run: None, failed: Vec::new(), waits: None, notes: Vec::new() };
+        let mut now =
+            CiWait { done: false, run: None, others: Vec::new(), failed: Vec::new(), waits: None, notes: Vec::new() };
         loop {
             let mut next = pause;
             let looked = async {
-                let found = self.look(&mut id, &mut etag, &mut now.notes).await?;
-                Ok(match found {
-                    Some(run) => Some((self.jobs(run.id).await.unwrap_or_default(), run)),
-                    None => None,
-                })
+                let found = self.meant(&request, etag.as_deref()).await?;
+                let Some(found) = found else { return Ok(None) };
+                etag = found.etag;
+                let mut runs = Vec::new();
+                for (place, run) in found.value.into_iter().enumerate() {
+                    let is_asked = place == 0 || place <= MOST_OTHERS && !run.has_succeeded();
+                    let jobs = if is_asked { self.jobs(run.id).await.unwrap_or_default() } else { Vec::new() };
+                    runs.push((run, jobs));
+                }
+                Ok(Some(runs).filter(|runs| !runs.is_empty()))
             };
             let Some(looked) = by(until, looked).await else {
                 // What is known by then is the answer.
@@ -70,11 +80,20 @@ impl Ci {
                     failures = 0;
                     pause = (pause * 3 / 2).min(self.pace * SLOWEST);
                 }
-                Ok(Some((jobs, run))) => {
-                    tell(&run, &jobs);
-                    (now.failed, failures) = (failed_names(&jobs), 0);
-                    now.done = run.is_over();
-                    now.run = Some(run);
+                Ok(Some(runs)) => {
+                    if let Some((run, jobs)) = runs.iter().find(|(run, _)| !run.is_over()).or(runs.first()) {
+                        tell(run, jobs);
+                    }
+                    let is_one = runs.len() == 1;
+                    let name = |run: &CiRun, job: String| if is_one { job } else { format!("{}: {job}", run.name) };
+                    let failed = runs
+                        .iter()
+                        .flat_map(|(run, jobs)| failed_names(jobs).into_iter().map(move |job| name(run, job)));
+                    (now.failed, failures) = (bounded(failed.collect()), 0);
+                    now.done = runs.iter().all(|(run, _)| run.is_over());
+                    let mut runs = runs.into_iter().map(|(run, _)| run);
+                    now.run = runs.next();
+                    now.others = runs.collect();
                     pause = self.pace;
                 }
                 Err(error @ CiError::Limited { seconds, .. }) => {
@@ -97,26 +116,6 @@ impl Ci {
             let at = Instant::now() + next;
             tokio::time::sleep_until(until.map_or(at, |until| until.min(at))).await;
         }
-    }
-
-    /// Returns the run, if it has changed.
-    async fn look(
-        &self,
-        id: &mut Option<u64>,
-        etag: &mut Option<String>,
-        notes: &mut Vec<String>,
-    ) -> Result<Option<CiRun>, CiError> {
-        let Some(known) = *id else {
-            let Some((run, note)) = self.newest().await? else { return Ok(None) };
-            *id = Some(run.id);
-            notes.extend(note);
-            return Ok(Some(run));
-        };
-        let found = self.get::<CiRun>(&["runs", &known.to_string()], &[], etag.as_deref()).await?;
-        Ok(found.map(|found| {
-            *etag = found.etag;
-            found.value
-        }))
     }
 }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::KnownComponent;
 
 /// An extension in a list.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ExtensionSummary {
     /// Its id
@@ -62,6 +63,7 @@ impl ExtensionSummary {
 }
 
 /// An extension that was updated.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UpdatedExtension {
     /// Its id
@@ -73,6 +75,7 @@ pub struct UpdatedExtension {
 }
 
 /// An extension that was verified.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct VerifiedExtension {
     /// Its id

@@ -64,6 +64,14 @@ impl Plan {
         self.unshown.push(hex(&Sha256::digest(bytes)));
     }
 
+    /// Returns a part that is shortened in a plan that holds for nothing else than what it shows: a yes would count for every
+    /// other text that begins alike.
+    pub fn uncovered(&self) -> Option<String> {
+        let effects: Vec<String> = self.effects.iter().map(ToString::to_string).collect();
+        let parts = [&self.question].into_iter().chain(&self.text).chain(&self.about).chain(&effects);
+        uncovered(parts, &self.unshown)
+    }
+
     /// Returns the SHA-256 digest of all of it: a yes to one plan is not a yes to another.
     pub fn digest(&self) -> String {
         let mut digest = Sha256::new();
@@ -126,6 +134,34 @@ pub struct Choice {
     pub options: Vec<String>,
     /// The flag that answers it.
     pub flag: String,
+    /// Digests of all that the answer holds for, where the question shows a part of it: [`Choice::hold_for`].
+    pub unshown: Vec<String>,
+}
+
+impl Choice {
+    /// Makes the answer hold for these bytes alone, of which the question shows a part.
+    pub fn hold_for(&mut self, bytes: &[u8]) {
+        self.unshown.push(hex(&Sha256::digest(bytes)));
+    }
+
+    /// Returns a part that is shortened, as [`Plan::uncovered`] does.
+    pub fn uncovered(&self) -> Option<String> {
+        uncovered([&self.question].into_iter().chain(&self.options), &self.unshown)
+    }
+}
+
+fn uncovered<'a>(parts: impl Iterator<Item = &'a String>, unshown: &[String]) -> Option<String> {
+    let mut shortened = parts.filter(|part| unshown.is_empty() && part.lines().any(is_shortened));
+    shortened.next().cloned()
+}
+
+/// Returns `true` if a line looks as what shortens texts leaves it: cut with `…`, or a count of what is missing, without the
+/// digest of the whole.
+fn is_shortened(line: &str) -> bool {
+    let is_count = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    let words: Vec<&str> = line.split([' ', ',']).collect();
+    let is_counted = words.windows(2).any(|pair| is_count(pair[0]) && pair[1] == "more");
+    (line.contains('…') || is_counted) && !line.contains("sha256")
 }
 
 /// A page that the person goes to with their browser, and comes back from.
@@ -204,6 +240,9 @@ pub trait Ask: Send + Sync {
     }
 
     /// Asks for a text, in the verb's words. An empty line means `None`.
+    ///
+    /// The words name what the text is for, whole: views that are answered later know the question by them. The same holds for a
+    /// secret, which is for a name and an address, and for a decision.
     async fn text(&self, _words: &str) -> Result<Option<String>, AskError> {
         Err(AskError::NotHere)
     }
@@ -345,5 +384,40 @@ mod tests {
         let digests: std::collections::BTreeSet<String> = all.iter().map(Plan::digest).collect();
         assert_eq!(digests.len(), all.len());
         assert_eq!(all[0].digest(), all[0].clone().digest());
+    }
+
+    #[test]
+    fn a_question_that_shortens_something_holds_for_the_whole() {
+        let long = "x".repeat(100);
+        let names = ["a"; 9];
+        for line in [
+            crate::one_line(&long, 20),
+            crate::quoted(&long),
+            crate::quoted_list(&names),
+            "  and 7 more lines".to_owned(),
+            "and 3 more places".to_owned(),
+        ] {
+            let plans = [
+                Plan::of(&line),
+                Plan { about: vec!["a".into(), line.clone()], ..Plan::of("Do it?") },
+                Plan { text: Some(format!("a\n{line}\nb")), ..Plan::of("Do it?") },
+                Plan { effects: vec![Effect::Runs(line.clone())], ..Plan::of("Do it?") },
+            ];
+            for mut plan in plans {
+                assert!(plan.uncovered().is_some(), "{plan:?}");
+                plan.hold_for(long.as_bytes());
+                assert_eq!(plan.uncovered(), None);
+            }
+            let text = || String::new();
+            let (question, options) = ("Which?".to_owned(), vec![line]);
+            let mut choice =
+                Choice { name: "way", question, short: text(), options, flag: text(), unshown: Vec::new() };
+            assert!(choice.uncovered().is_some(), "{choice:?}");
+            choice.hold_for(long.as_bytes());
+            assert_eq!(choice.uncovered(), None);
+        }
+        // What says how much is missing of what, by its digest, is whole.
+        let measured = crate::Shown::of(&"x\n1\n".repeat(500)).framed_whole();
+        assert_eq!(Plan { about: vec![measured], ..Plan::of("3 or more?") }.uncovered(), None);
     }
 }

@@ -15,6 +15,7 @@ mod cli_kind;
 mod error_kind;
 mod fault;
 mod hidden;
+mod json;
 mod looks;
 mod market;
 mod names;
@@ -37,6 +38,7 @@ pub use cli_kind::CliKind;
 pub use error_kind::ErrorKind;
 pub use fault::Fault;
 pub use hidden::{is_safe, is_unsafe, is_unsafe_at, is_unsafe_in_line, unsafe_chars};
+pub use json::{from_foreign_json, unpaired_surrogates, well_formed_json};
 pub use looks::{is_alike, latin_letters, skeleton};
 pub use market::MarketKind;
 pub use names::{
@@ -46,7 +48,10 @@ pub use names::{
 pub use path::{InvalidPath, RelPath, is_windows_device};
 pub use process::{ProcessId, ProcessOutcome, ProcessState};
 pub use reference::ReferenceForm;
-pub use secret::{Secret, is_secret, is_secret_name, is_secret_value};
+pub use secret::{
+    Secret, is_key_value, is_path_value, is_revision, is_secret, is_secret_name, is_secret_value, is_setting,
+    without_echoes,
+};
 pub use shown::{Shown, framed_line, shown_gaps, shown_line, shown_lines, visible};
 pub use text::{
     closest, counted, did_you_mean, hex, is_close, one_line, printable, quoted, quoted_list, quoted_text, random_hex,

@@ -9,7 +9,7 @@ use crate::hidden::columns;
 use crate::text::{counted, hex, printable};
 
 /// The most columns and lines that a form shows. Nobody scrolls through more before they agree.
-const MOST: usize = 6000;
+const MAX_CELLS: usize = 6000;
 const MOST_LINES: usize = 200;
 
 /// The width of a line in a form, in columns. What stands beyond the edge of a window is not seen.
@@ -64,7 +64,7 @@ impl Shown {
             }
         }
         rows.extend(repeats.end().map(ShownRow::Note));
-        let is_whole = rows.len() <= MOST_LINES && rows.iter().map(ShownRow::width).sum::<usize>() <= MOST;
+        let is_whole = rows.len() <= MOST_LINES && rows.iter().map(ShownRow::width).sum::<usize>() <= MAX_CELLS;
         if !is_whole {
             cut(&mut rows, text);
         }
@@ -123,12 +123,12 @@ fn wrap(line: &str, rows: &mut Vec<ShownRow>) {
 
 /// Takes out the middle, and says how much that is.
 fn cut(rows: &mut Vec<ShownRow>, text: &str) {
-    let mut room = MOST;
+    let mut room = MAX_CELLS;
     let mut fits = |row: &&ShownRow, share: usize| {
         room = room.saturating_sub(row.width());
         room > share
     };
-    let head = rows.iter().take(MOST_LINES * 2 / 3).take_while(|row| fits(row, MOST / 3)).count();
+    let head = rows.iter().take(MOST_LINES * 2 / 3).take_while(|row| fits(row, MAX_CELLS / 3)).count();
     let tail = rows[head..].iter().rev().take(MOST_LINES / 3).take_while(|row| fits(row, 0)).count();
     let left_out = rows.len() - head - tail;
     let note = format!("{} are not shown; {}", counted(left_out, "line"), measured(text));
@@ -303,7 +303,7 @@ mod tests {
             let framed = shown.framed();
             prop_assert!(crate::is_safe(&framed), "{:?}", framed);
             prop_assert!(framed.lines().all(|line| line.starts_with(['│', '┆', '⋮'])));
-            prop_assert!(framed.lines().count() <= MOST_LINES + 1 && framed.chars().count() <= MOST + 3 * MOST_LINES + 200);
+            prop_assert!(framed.lines().count() <= MOST_LINES + 1 && framed.chars().count() <= MAX_CELLS + 3 * MOST_LINES + 200);
             prop_assert!(shown.is_whole() || framed.contains(&hex(&Sha256::digest(&text))));
             // Every word that is short enough to stand on one line is there.
             if shown.is_whole() {

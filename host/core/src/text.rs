@@ -77,9 +77,9 @@ pub fn quoted_text(text: &str, width: usize) -> String {
 
 /// Names from outside in a sentence of aiw's own, each [`quoted`], at most as many as one can read.
 pub fn quoted_list<S: AsRef<str>>(names: &[S]) -> String {
-    const MOST: usize = 8;
-    let mut shown: Vec<String> = names.iter().take(MOST).map(|name| quoted(name.as_ref())).collect();
-    let more = names.len().saturating_sub(MOST);
+    const MAX_NAMES: usize = 8;
+    let mut shown: Vec<String> = names.iter().take(MAX_NAMES).map(|name| quoted(name.as_ref())).collect();
+    let more = names.len().saturating_sub(MAX_NAMES);
     if more > 0 {
         shown.push(format!("{more} more"));
     }

@@ -1,4 +1,5 @@
-//! Pieces of streams that one core translates, without sockets.
+//! Pieces of streams that one core translates, without sockets. Prints rows of `what, measured, unit` for `cargo xtask
+//! bench`.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints, and ends by a panic")]
 
@@ -8,13 +9,9 @@ use aiw_dialects::{Api, ModelRequest, UpstreamTarget, prepare};
 
 const PIECES: usize = 500_000;
 
-/// What a core has to do.
-const LIMIT: f64 = 500_000.0;
-
 fn main() {
     let request = br#"{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"x"}]}"#;
     let responses = br#"{"model":"m","stream":true,"input":"x"}"#;
-    let mut is_good = true;
     for (what, client, body, text) in [
         ("Chat Completions to Messages, pieces of 5 characters", Api::Messages, &request[..], "hello".to_owned()),
         ("Chat Completions to Messages, pieces of 64 characters", Api::Messages, &request[..], "hello wo".repeat(8)),
@@ -38,13 +35,6 @@ fn main() {
         }
         #[expect(clippy::cast_precision_loss, reason = "a count of pieces")]
         let rate = PIECES as f64 / best;
-        is_good &= rate >= LIMIT;
-        println!(
-            "{what:<58} {:>11.0}k/s {:>11.0}k/s{}",
-            rate / 1_000.0,
-            LIMIT / 1_000.0,
-            if rate < LIMIT { "  OVER" } else { "" }
-        );
+        println!("{what}\t{:.0}\tk/s", rate / 1_000.0);
     }
-    std::process::exit(i32::from(!is_good));
 }

@@ -10,7 +10,7 @@ use crate::failure::{FailureKind, UpstreamFailure};
 use crate::pass::{Pass, Passage, changed};
 use crate::sides::dialect;
 use crate::sse::{self, SseEvents};
-use aiw_core::Api;
+use aiw_core::{Api, well_formed_json};
 use serde_json::value::RawValue;
 
 /// How much an answer may hold on its way, in bytes, whatever comes: each buffer is one of these.
@@ -144,6 +144,7 @@ impl UpstreamAnswer {
 
     /// Reads a whole answer, of an upstream that does not stream.
     pub fn read_whole(&mut self, body: &[u8], out: &mut Vec<u8>) {
+        let body = &*well_formed_json(body);
         let Self { exchange, reader, form, state, bounds, .. } = self;
         if let Form::Pass(pass) = form {
             pass.read_whole(

@@ -12,7 +12,7 @@ const PART: usize = 1 << 10;
 const VALUE: usize = 32;
 
 /// Chunks up to this size that bring no new names replace what was there.
-const SMALL: usize = 4 << 10;
+const SMALL_CHUNK_BYTES: usize = 4 << 10;
 
 /// An answer that is put together from the events of its own dialect.
 #[derive(Debug)]
@@ -137,7 +137,7 @@ impl Assembled {
     }
 
     fn add_chunk(&mut self, mut event: Map<String, Value>, size: usize) {
-        let mut has_new = size > SMALL;
+        let mut has_new = size > SMALL_CHUNK_BYTES;
         for (place, candidate) in array(event.remove("candidates")).into_iter().enumerate() {
             let mut candidate = object(Some(candidate));
             let at = candidate.get("index").and_then(Value::as_u64).unwrap_or(place as u64);

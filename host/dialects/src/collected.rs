@@ -50,7 +50,7 @@ impl CollectedAnswer {
 
 /// Reads a call's arguments. Those that are no object become one, so that the tool can say what is wrong.
 pub(crate) fn object_of(arguments: &str) -> Value {
-    match serde_json::from_str(arguments) {
+    match aiw_core::from_foreign_json(arguments.as_bytes()) {
         Ok(Value::Object(object)) => Value::Object(object),
         Ok(Value::Null) => Value::Object(Map::new()),
         _ if arguments.trim().is_empty() => Value::Object(Map::new()),

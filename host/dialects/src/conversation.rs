@@ -477,7 +477,8 @@ impl Ids {
             if *used == 1 {
                 return valid;
             }
-            let next = format!("{}_{used}", valid.get(..56).unwrap_or(&valid));
+            // Claude Code takes `ID_2` for the second part of the call `ID`, and loses its result.
+            let next = format!("{}x{used}", valid.get(..56).unwrap_or(&valid));
             valid = next;
         }
     }

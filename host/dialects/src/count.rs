@@ -3,7 +3,7 @@
 use crate::conversation::{Conversation, Part};
 use crate::request::{ModelRequest, RequestError};
 use crate::sides::dialect;
-use aiw_core::Api;
+use aiw_core::{Api, well_formed_json};
 
 /// Tokens that a picture or a document costs, about.
 const MEDIA: u64 = 1_600;
@@ -14,7 +14,8 @@ const MEDIA: u64 = 1_600;
 ///
 /// Fails if the body is not the JSON of the client's dialect.
 pub fn estimate(request: &ModelRequest<'_>) -> Result<u64, RequestError> {
-    let conversation = (dialect(request.client).read)(request.body)?;
+    let body = well_formed_json(request.body);
+    let conversation = (dialect(request.client).read)(&body)?;
     let (bytes, media) = size(&conversation);
     Ok(tokens_of(bytes) + media * MEDIA)
 }

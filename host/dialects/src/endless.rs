@@ -12,7 +12,7 @@ const BOUND: usize = 32 << 10;
 const SENT: usize = 1 << 20;
 
 /// The limit of all buffers, as [`std::fmt::Debug`] shows them: a byte as five.
-const MOST: usize = 16 * BOUND;
+const MAX_BUFFER_BYTES: usize = 16 * BOUND;
 
 fn question(client: Api, is_streamed: bool) -> Value {
     match client {
@@ -151,14 +151,14 @@ fn no_buffer_grows_without_end() {
                     }
                     most = most.max(format!("{answer:?}").len());
                     let case = format!("{client:?} {is_streamed} {says_so} {upstream:?} {at}");
-                    assert!(most < MOST, "{case}: {most}");
+                    assert!(most < MAX_BUFFER_BYTES, "{case}: {most}");
                     if answer.is_over() {
                         ended += 1;
                         let failure = answer.failure().map(|failure| failure.message.clone()).unwrap_or_default();
                         assert!(failure.contains("too long") || failure.contains("too large"), "{case}: {failure}");
                     }
                     answer.end(&mut out);
-                    assert!(out.len() + answer.whole().unwrap_or_default().len() < MOST, "{case}");
+                    assert!(out.len() + answer.whole().unwrap_or_default().len() < MAX_BUFFER_BYTES, "{case}");
                 }
             }
         }

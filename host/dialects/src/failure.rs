@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use aiw_core::{Api, printable};
+use aiw_core::{Api, from_foreign_json, printable};
 
 use crate::request::SecretMask;
 
@@ -80,12 +80,12 @@ pub struct UpstreamFailure {
 }
 
 /// The longest message that is passed on, in characters.
-const LONGEST: usize = 2_000;
+const MAX_MESSAGE_CHARS: usize = 2_000;
 
 impl UpstreamFailure {
     /// Makes an error.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        let message: String = message.into().chars().take(LONGEST).collect();
+        let message: String = message.into().chars().take(MAX_MESSAGE_CHARS).collect();
         // Clients print it.
         Self { kind, message: printable(&message).into_owned(), retry_after: None, status: None }
     }
@@ -103,7 +103,7 @@ impl UpstreamFailure {
 
     /// Reads an error answer. `body` may be anything.
     pub fn read(status: u16, body: &[u8]) -> Self {
-        let said: Value = serde_json::from_slice(body).unwrap_or_default();
+        let said: Value = from_foreign_json(body).unwrap_or_default();
         // Gemini wraps errors in a list where it streams.
         let said = said.get(0).unwrap_or(&said);
         let error = said.get("error").filter(|error| !error.is_null()).unwrap_or(said);
@@ -112,7 +112,7 @@ impl UpstreamFailure {
         let message = message.map_or_else(
             || match serde_json::from_slice::<Value>(body).is_ok() || body.starts_with(b"<") || body.is_empty() {
                 true => format!("the provider answered with status {status}"),
-                false => String::from_utf8_lossy(&body[..body.len().min(LONGEST)]).into_owned(),
+                false => String::from_utf8_lossy(&body[..body.len().min(MAX_MESSAGE_CHARS)]).into_owned(),
             },
             str::to_owned,
         );
@@ -247,7 +247,9 @@ fn kind(status: u16, codes: &[String], message: &str) -> FailureKind {
     {
         return FailureKind::Quota;
     }
-    if has("overloaded") || has("unavailable") {
+    // Some servers say so with status 400.
+    let busy = ["overloaded", "system busy", "server is busy", "too busy", "try again later"];
+    if has("overloaded") || has("unavailable") || (status == 400 && says(&busy)) {
         return FailureKind::Overloaded;
     }
     if has("rate_limit") || has("resource_exhausted") {
@@ -258,7 +260,8 @@ fn kind(status: u16, codes: &[String], message: &str) -> FailureKind {
         400 if has("invalid_api_key") || has("authentication") || says(&["api key not valid", "api_key_invalid"]) => {
             FailureKind::Key
         }
-        403 => FailureKind::Permission,
+        // 451: unavailable for legal reasons (RFC 7725), here or for this model.
+        403 | 451 => FailureKind::Permission,
         404 => FailureKind::NotFound,
         413 => FailureKind::TooLarge,
         408 | 504 => FailureKind::Timeout,

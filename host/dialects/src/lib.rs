@@ -58,6 +58,7 @@ use crate::exchange::Exchange;
 use crate::names::ToolNames;
 use crate::request::StreamOptions;
 use crate::sides::dialect;
+use aiw_core::well_formed_json;
 
 /// The APIs that any client can be translated to, the preferred one first. Of the two that share an address, Chat
 /// Completions is the one that most servers speak.
@@ -101,6 +102,9 @@ pub struct PreparedRequest {
 ///
 /// Fails if the body is not the JSON of the client's dialect.
 pub fn prepare(request: &ModelRequest<'_>, to: &UpstreamTarget) -> Result<PreparedRequest, RequestError> {
+    // A session whose history holds half a character would get a refusal for each further request.
+    let body = well_formed_json(request.body);
+    let request = &ModelRequest { body: &body, ..*request };
     let mut exchange = Exchange {
         client: request.client,
         upstream: to.dialect,
@@ -166,7 +170,8 @@ fn seed(body: &[u8]) -> String {
 ///
 /// Fails if the body is not the JSON of the client's dialect.
 pub fn session(request: &ModelRequest<'_>) -> Result<String, RequestError> {
-    let conversation = (dialect(request.client).read)(request.body)?;
+    let body = well_formed_json(request.body);
+    let conversation = (dialect(request.client).read)(&body)?;
     if let Some(key) = conversation.cache_key {
         return Ok(key.into_owned());
     }

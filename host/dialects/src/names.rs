@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::conversation::{Conversation, Part, ToolKind};
 
 /// The longest name that all upstreams accept.
-const LONGEST: usize = 64;
+const MAX_NAME_LEN: usize = 64;
 
 /// A tool as the client named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ fn flat<'n>(namespace: Option<&str>, name: &'n str) -> Cow<'n, str> {
 
 fn is_valid(name: &str) -> bool {
     let is_start = |first: u8| first.is_ascii_alphabetic() || first == b'_';
-    (1..=LONGEST).contains(&name.len())
+    (1..=MAX_NAME_LEN).contains(&name.len())
         && name.bytes().next().is_some_and(is_start)
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
@@ -99,7 +99,7 @@ fn shortened(whole: &str, namespace: Option<&str>, salt: u32) -> String {
     let start: String = std::iter::once('_')
         .filter(|_| !whole.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))
         .chain(valid)
-        .take(LONGEST - 9)
+        .take(MAX_NAME_LEN - 9)
         .collect();
     format!("{start}_{digest}")
 }
@@ -135,7 +135,7 @@ mod tests {
         let names = ToolNames::of(&given);
         assert_eq!(names.upstream(None, "Bash"), "Bash");
         assert_eq!(names.upstream(Some("mcp__probe"), "echo"), "mcp__probe__echo");
-        assert_eq!(names.upstream(None, &long).len(), LONGEST);
+        assert_eq!(names.upstream(None, &long).len(), MAX_NAME_LEN);
         assert!(names.upstream(None, "odd.name/with:signs").starts_with("odd_name_with_signs_"));
         let back = names.client("mcp__probe__echo");
         assert_eq!((back.namespace.as_deref(), &*back.name), (Some("mcp__probe"), "echo"));

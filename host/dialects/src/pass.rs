@@ -22,7 +22,7 @@ use crate::json;
 use crate::request::{RequestError, UpstreamTarget};
 use crate::sides::dialect;
 use crate::sse::{SseEvents, TooLarge};
-use aiw_core::{Api, printable};
+use aiw_core::{Api, printable, well_formed_json};
 
 /// A place in a text, and what stands there instead.
 struct TextEdit {
@@ -582,6 +582,7 @@ impl Passage<'_> {
 
     /// Reads an event, and says whether it was a failure, or may be one.
     fn read(&mut self, data: &[u8], thoughts: &mut Thoughts) -> bool {
+        let data = &*well_formed_json(data);
         let mut has_failed = memmem::find(data, b"\"error\"").is_some();
         let Self { reader, exchange, note, .. } = self;
         reader.read(data, &mut |event| {

@@ -1,5 +1,6 @@
 //! Server-sent events, out of chunks that may end anywhere.
 
+use aiw_core::well_formed_json;
 use memchr::memchr2;
 use serde_json::Value;
 
@@ -17,7 +18,7 @@ pub(crate) fn send(data: &Value, out: &mut Vec<u8>) {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooLarge;
 
-/// Reads the `data` of events. Names of events are not needed: each dialect repeats them inside, or has none.
+/// Reads the `data` of events, which is JSON in each dialect: what is not Unicode in it becomes U+FFFD. Names of events are not needed: each dialect repeats them inside, or has none.
 ///
 /// Source: <https://html.spec.whatwg.org/multipage/server-sent-events.html>, section 9.2.6.
 #[derive(Debug)]
@@ -82,7 +83,7 @@ impl SseEvents {
         let line = std::mem::take(&mut self.line);
         self.line_ends(&line, &mut event);
         if std::mem::take(&mut self.has_data) {
-            event(&self.data);
+            event(&well_formed_json(&self.data));
         }
         self.data.clear();
     }
@@ -90,7 +91,7 @@ impl SseEvents {
     fn line_ends(&mut self, line: &[u8], event: &mut impl FnMut(&[u8])) {
         if line.is_empty() {
             if std::mem::take(&mut self.has_data) {
-                event(&self.data);
+                event(&well_formed_json(&self.data));
                 self.data.clear();
             }
         } else if let Some(data) = line.strip_prefix(b"data:") {

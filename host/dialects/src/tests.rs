@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use crate::event::Event;
 use crate::sides::dialect;
 use crate::{
-    Api, FailureKind, ModelRequest, PreparedRequest, RequestUsage, SecretMask, Stop, UpstreamAnswer, UpstreamTarget,
-    prepare,
+    Api, FailureKind, ModelRequest, PreparedRequest, RequestUsage, SecretMask, Stop, UPSTREAMS, UpstreamAnswer,
+    UpstreamTarget, prepare,
 };
 
 const CLIENTS: [Api; 4] = Api::ALL;
@@ -1108,6 +1108,50 @@ mod fuzz {
             for to in Api::ALL {
                 let _ = prepare(&ModelRequest::new(CLIENTS[client], &body), &upstream(to));
             }
+        }
+    }
+}
+
+#[test]
+fn half_a_character_is_read() {
+    let request_of = |client: Api| match client {
+        Api::Messages => r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"TEXT"}]}"#,
+        Api::ChatCompletions => r#"{"model":"m","messages":[{"role":"user","content":"TEXT"}]}"#,
+        Api::Responses => r#"{"model":"m","input":[{"role":"user","content":[{"type":"input_text","text":"TEXT"}]}]}"#,
+        _ => r#"{"contents":[{"role":"user","parts":[{"text":"TEXT"}]}]}"#,
+    };
+    let answer_of = |upstream: Api| match upstream {
+        Api::Messages => {
+            r#"{"id":"a","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"TEXT"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}"#
+        }
+        Api::ChatCompletions => {
+            r#"{"id":"a","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"TEXT"},"finish_reason":"stop"}]}"#
+        }
+        Api::Responses => {
+            r#"{"id":"a","object":"response","status":"completed","model":"m","output":[{"type":"message","role":"assistant","content":[{"type":"output_text","text":"TEXT"}]}]}"#
+        }
+        _ => {
+            r#"{"candidates":[{"index":0,"content":{"role":"model","parts":[{"text":"TEXT"}]},"finishReason":"STOP"}]}"#
+        }
+    };
+    let prepare = |client: Api, to: Api, body: &[u8]| {
+        let is_in_path = client == Api::GenerateContent;
+        let (model, is_streamed) = (is_in_path.then_some("m"), is_in_path.then_some(false));
+        prepare(&ModelRequest { client, body, model, is_streamed }, &upstream(to)).unwrap()
+    };
+    for client in UPSTREAMS {
+        for to in UPSTREAMS {
+            aiw_tests::assert_finds_odd_json(request_of(client), |bytes| {
+                serde_json::from_slice(&prepare(client, to, bytes).body).unwrap()
+            });
+            aiw_tests::assert_finds_odd_json(answer_of(to), |bytes| {
+                let mut answer = prepare(client, to, request_of(client).as_bytes()).answer;
+                let mut out = Vec::new();
+                answer.comes_in_events(false);
+                answer.read_whole(bytes, &mut out);
+                // Where both sides speak one API, an answer passes as it came.
+                aiw_core::from_foreign_json(&answer.whole().unwrap_or(out)).unwrap()
+            });
         }
     }
 }

@@ -13,6 +13,7 @@ const TEXT: usize = 200;
 
 aiw_core::words! {
     /// The kind of an event.
+    #[warn(missing_docs)]
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
     #[serde(rename_all = "snake_case")]
     pub enum EventKind, "kind of event" {
@@ -53,6 +54,7 @@ aiw_core::words! {
 
 aiw_core::words! {
     /// The kind of thing that an event is about.
+    #[warn(missing_docs)]
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
     #[serde(rename_all = "snake_case")]
     pub enum EventSubject {
@@ -72,6 +74,7 @@ aiw_core::words! {
 }
 
 /// An event
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HomeEvent {
     /// The time

@@ -13,10 +13,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The most bytes of a line. Texts are short, but the path of a project may be long.
-const LONGEST: usize = 8192;
+const MAX_LINE_BYTES: usize = 8192;
 
 /// How long a writer waits for others. One of them may be suspended, and a line must not stop anything.
-const PATIENCE: Duration = Duration::from_millis(250);
+const LOCK_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Lines of JSON in two files. When the live one is full, it takes the place of the older one.
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ impl LineFiles {
     pub fn add(&self, line: &impl Serialize) -> io::Result<()> {
         let mut line = serde_json::to_vec(line)?;
         line.push(b'\n');
-        if line.len() > LONGEST {
+        if line.len() > MAX_LINE_BYTES {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a line is too long"));
         }
         loop {
@@ -105,7 +105,7 @@ impl LineFiles {
         loop {
             let file = self.open()?;
             while let Err(error) = lock(&file) {
-                if error.kind() != io::ErrorKind::WouldBlock || start.elapsed() > PATIENCE {
+                if error.kind() != io::ErrorKind::WouldBlock || start.elapsed() > LOCK_TIMEOUT {
                     return Err(error);
                 }
                 std::thread::sleep(Duration::from_millis(1));

@@ -29,16 +29,16 @@ const DAEMON: Daemon = Daemon {
 };
 
 /// How long a new gateway may take.
-const STARTS: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often it looks for runs that have ended.
-const SWEEP: Duration = Duration::from_secs(5);
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often a run looks whether it is there.
-const LOOKS: Duration = Duration::from_secs(2);
+const LIVENESS_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long it lives on after the last run.
-const LINGERS: Duration = Duration::from_secs(20);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Variables that the gateway of runs needs beside the places of files: the way out.
 const WAYS_OUT: [&str; 10] = [
@@ -127,7 +127,7 @@ pub fn ensure(home: &Home, aiw: &Path) -> Result<SocketAddr, GatewayError> {
         start(home, aiw, 0)?;
     }
     let begun = Instant::now();
-    while begun.elapsed() < STARTS {
+    while begun.elapsed() < START_TIMEOUT {
         if let Some(place) = GatewayPlace::read(home).filter(GatewayPlace::is_ours) {
             return Ok(place.address);
         }
@@ -158,7 +158,7 @@ pub fn keep(home: &Home, aiw: &Path) -> io::Result<Keeper> {
             if missed > 1 && ensure(&home, &aiw).is_ok() {
                 missed = 0;
             }
-            if !matches!(ends.recv_timeout(LOOKS), Err(mpsc::RecvTimeoutError::Timeout)) {
+            if !matches!(ends.recv_timeout(LIVENESS_CHECK_INTERVAL), Err(mpsc::RecvTimeoutError::Timeout)) {
                 return;
             }
         }
@@ -194,11 +194,11 @@ pub fn serve_runs(home: &Home, is_running: IsRunning, voice: Voice) -> BoxFuture
         let end = async {
             let mut last = Instant::now();
             loop {
-                tokio::time::sleep(SWEEP).await;
+                tokio::time::sleep(CLEANUP_INTERVAL).await;
                 if routes.sweep(&is_running) > 0 {
                     last = Instant::now();
                 }
-                if last.elapsed() > LINGERS {
+                if last.elapsed() > IDLE_TIMEOUT {
                     stop.cancel();
                     return;
                 }

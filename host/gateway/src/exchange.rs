@@ -26,19 +26,19 @@ use crate::route::{GatewayRoute, Upstream};
 use crate::turn::RequestTurn;
 
 /// The longest silence of an upstream. A model may think for minutes.
-const PATIENCE: Duration = Duration::from_secs(600);
+const UPSTREAM_READ_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The limit where another member of a pool can be asked.
-const OTHERS: Duration = Duration::from_secs(60);
+const FAILOVER_READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How much is held back for the first word.
 const HELD_BYTES: usize = 1 << 20;
 
 /// How long an answer is held back for its first word, so that a failure can still be said with its own status.
-const HELD_BACK: Duration = Duration::from_secs(15);
+const RESPONSE_HEAD_HOLD_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How often a client hears that the upstream is silent.
-const SILENCE: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The longest error that is read.
 const ERROR_BYTES: usize = 256 << 10;
@@ -217,7 +217,7 @@ impl Gateway {
                 return Err(failure);
             }
             // One that takes a request and says nothing keeps no other member from it.
-            let patience = if has_others { OTHERS } else { PATIENCE };
+            let patience = if has_others { FAILOVER_READ_TIMEOUT } else { UPSTREAM_READ_TIMEOUT };
             receipt.is_sent(true);
             let asked = self.send(upstream, &model, incoming.parts, sent.clone(), is_passed, streams);
             let mut streamed = match tokio::time::timeout(patience, asked).await {
@@ -323,7 +323,7 @@ impl Gateway {
         }
         let request =
             HttpRequest { method: Method::Post, headers, secrets: upstream.secrets(), body, ..HttpRequest::new(url) };
-        self.client.open(&policy, &request, PATIENCE).await
+        self.client.open(&policy, &request, UPSTREAM_READ_TIMEOUT).await
     }
 
     /// Passes a stream on, once its first word has come. Gives a failure before it back.
@@ -350,7 +350,7 @@ impl Gateway {
                 step(&mut from, answer, &mut out).await;
             }
         };
-        if tokio::time::timeout(HELD_BACK, first).await.is_err() {
+        if tokio::time::timeout(RESPONSE_HEAD_HOLD_TIMEOUT, first).await.is_err() {
             receiving.answer.keep_alive(&mut out);
         }
         if receiving.answer.is_over()
@@ -374,7 +374,7 @@ impl Gateway {
                     return;
                 }
                 let is_silent = tokio::select! {
-                    read = tokio::time::timeout(SILENCE, step(&mut from, &mut receiving.answer, &mut out)) => read.is_err(),
+                    read = tokio::time::timeout(KEEP_ALIVE_INTERVAL, step(&mut from, &mut receiving.answer, &mut out)) => read.is_err(),
                     () = sender.closed() => return,
                 };
                 if is_silent {
@@ -512,7 +512,8 @@ fn is_about_thoughts(failure: &UpstreamFailure) -> bool {
     failure.kind == FailureKind::Invalid
         && ((says("signature") && (says("thinking") || says("thought")))
             || says("encrypted_content")
-            || says("encrypted content"))
+            || says("encrypted content")
+            || says("compaction"))
 }
 
 pub(crate) async fn read_whole(streamed: &mut Streamed, limit: usize) -> Result<Vec<u8>, UpstreamFailure> {
@@ -639,6 +640,7 @@ mod tests {
             ("messages.1.content.0: Invalid `signature` in `thinking` block", true),
             ("The encrypted content for item rs_1 could not be verified.", true),
             ("Corrupted thought signature.", true),
+            ("input.0: item type \"compaction\" is not supported", true),
             ("Invalid signature of the request", false),
         ] {
             assert_eq!(is_about_thoughts(&UpstreamFailure::new(FailureKind::Invalid, said)), is_so, "{said}");

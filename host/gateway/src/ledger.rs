@@ -12,7 +12,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::route::GatewayRoute;
 
 /// How often the settings are read again.
-const FRESH: Duration = Duration::from_secs(2);
+const SETTINGS_RELOAD_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The most bookings that wait until they can be written. Where a budget refuses, no request is sent while one waits.
 const UNWRITTEN: usize = 1_024;
@@ -142,7 +142,7 @@ impl Ledger {
     /// Returns what is known, after a look at the settings.
     fn known(&self) -> MutexGuard<'_, KnownSpending> {
         let mut known = self.known.lock();
-        if known.read.is_none_or(|at| at.elapsed() > FRESH) {
+        if known.read.is_none_or(|at| at.elapsed() > SETTINGS_RELOAD_INTERVAL) {
             known.read = Some(Instant::now());
             // Settings that can't be read stop new runs, which say why. What runs goes on as before.
             match self.settings() {

@@ -13,7 +13,7 @@ use crate::gateway::Gateway;
 use crate::route::{GatewayRoute, Upstream};
 
 /// How long a provider may take to list its models.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LIST_MODELS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest list that is read, in bytes and in models. Routers have hundreds.
 const LIST_BYTES: usize = 8 << 20;
@@ -43,7 +43,7 @@ impl Gateway {
         }
         let (mut all, mut failed): (Vec<String>, _) = (Vec::new(), None);
         for member in &route.members {
-            match tokio::time::timeout(PATIENCE, self.listed(member)).await {
+            match tokio::time::timeout(LIST_MODELS_TIMEOUT, self.listed(member)).await {
                 Ok(Ok(models)) => all.extend(models),
                 Ok(Err(failure)) => failed = Some(failure),
                 Err(_) => {
@@ -66,7 +66,7 @@ impl Gateway {
         let headers = own_headers(upstream, vec![("accept".to_owned(), "application/json".to_owned())]);
         let url = format!("{}{}", upstream.url, models_path(upstream.api));
         let request = HttpRequest { headers, secrets: upstream.secrets(), ..HttpRequest::new(url) };
-        let mut answer = self.client.open(&policy, &request, PATIENCE).await.map_err(|e| {
+        let mut answer = self.client.open(&policy, &request, LIST_MODELS_TIMEOUT).await.map_err(|e| {
             let said = upstream.masked(&e.without_paths().to_string());
             UpstreamFailure::new(
                 FailureKind::Upstream,
@@ -77,7 +77,7 @@ impl Gateway {
             return Err(read_failure(&mut answer, upstream).await);
         }
         let body = read_whole(&mut answer, LIST_BYTES).await?;
-        let Ok(listed) = serde_json::from_slice::<ModelLists>(&body) else {
+        let Ok(listed) = aiw_core::from_foreign_json::<ModelLists>(&body) else {
             let said = format!("provider `{}` lists its models in a way that aiw does not know", upstream.provider);
             return Err(UpstreamFailure::new(FailureKind::Upstream, said));
         };

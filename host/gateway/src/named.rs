@@ -15,7 +15,7 @@ use crate::route::{GatewayRoute, random_token};
 use crate::routes::{RouteError, Routes, is_same};
 
 /// The longest description.
-const LONGEST: u64 = 64 << 10;
+const MAX_DESCRIPTION_BYTES: u64 = 64 << 10;
 
 /// A gateway with a name. It contains a token, so it has no `Debug` of its parts.
 #[derive(Clone, Serialize, Deserialize)]
@@ -128,7 +128,7 @@ impl NamedGateways {
     ///
     /// Fails if it can't be read or decrypted.
     pub fn get(&self, name: &GatewayName) -> Result<Option<NamedGateway>, RouteError> {
-        let Some(bytes) = read_capped(&self.path(name), LONGEST)? else { return Ok(None) };
+        let Some(bytes) = read_capped(&self.path(name), MAX_DESCRIPTION_BYTES)? else { return Ok(None) };
         let plain = self.home.vault().open(&bytes)?;
         Ok(Some(serde_json::from_slice(&plain)?))
     }

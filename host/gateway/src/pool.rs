@@ -14,42 +14,45 @@ use aiw_home::{Home, HomeError, Mode, PoolOrder, Turn, now_millis, read_capped, 
 use serde::{Deserialize, Serialize};
 
 /// How long a session that is not used stays with its member.
-const STAYS: Duration = Duration::from_secs(60 * 60);
+const SESSION_AFFINITY_TTL: Duration = Duration::from_secs(60 * 60);
+
+/// How long an ended cooldown is remembered: the next one continues its backoff.
+const COOLDOWN_RETENTION: Duration = Duration::from_secs(60 * 60);
 
 /// How often it is noted that a session was used.
-const RENEWED: Duration = Duration::from_secs(5 * 60);
+const AFFINITY_TOUCH_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
 /// The most sessions that are remembered.
-const SESSIONS: usize = 500;
+const MAX_SESSIONS: usize = 500;
 
 /// The most rests that are remembered.
-const RESTS: usize = 500;
+const MAX_COOLDOWNS: usize = 500;
 
 /// The longest rest after which one request tries again.
-const LONGEST: Duration = Duration::from_secs(15 * 60);
+const PROBE_INTERVAL: Duration = Duration::from_secs(15 * 60);
 
-/// The rest after a limit whose end was not said. It doubles, up to `DOUBLED`.
-const LIMITED: Duration = Duration::from_secs(2);
+/// The rest after a limit whose end was not said. It doubles, up to `MAX_BACKOFF_COOLDOWN`.
+const RATE_LIMIT_COOLDOWN: Duration = Duration::from_secs(2);
 
-/// The rest after failures. It doubles, up to `DOUBLED`.
-const FAILED: Duration = Duration::from_secs(30);
-const DOUBLED: Duration = Duration::from_secs(5 * 60);
+/// The rest after failures. It doubles, up to `MAX_BACKOFF_COOLDOWN`.
+const FAILURE_COOLDOWN: Duration = Duration::from_secs(30);
+const MAX_BACKOFF_COOLDOWN: Duration = Duration::from_secs(5 * 60);
 
 /// So many failures in so long a time make a member rest.
-const FAILURES: usize = 3;
-const WITHIN: Duration = Duration::from_secs(60);
+const FAILURES_BEFORE_COOLDOWN: usize = 3;
+const FAILURE_WINDOW: Duration = Duration::from_secs(60);
 
 /// The rest of an account that has nothing left or whose key is refused, unless its configuration changes.
-const EMPTY: Duration = Duration::from_secs(30 * 60);
+const QUOTA_COOLDOWN: Duration = Duration::from_secs(30 * 60);
 
 /// The rest of a model that is not there.
-const MISSING: Duration = Duration::from_secs(60 * 60);
+const MODEL_NOT_FOUND_COOLDOWN: Duration = Duration::from_secs(60 * 60);
 
-/// How long a request waits for a member that is limited, where all are.
-pub(crate) const WAITS: Duration = Duration::from_secs(20);
+/// How long a request waits for a member that is limited, or asks again, where all are.
+pub(crate) const MAX_QUEUE_WAIT: Duration = Duration::from_secs(20);
 
 /// How long another gateway may have the file.
-const PATIENCE: Duration = Duration::from_secs(2);
+const STATE_FILE_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The largest file.
 const FILE_BYTES: u64 = 1 << 20;
@@ -100,7 +103,7 @@ struct Rest {
     failed: Vec<u64>,
     /// Why, in a few words.
     why: String,
-    /// Whether waiting helps.
+    /// Whether waiting helps: its server has said until when it is limited.
     is_limit: bool,
     /// Whether asking again does not: the key is refused, or the model is not there.
     is_final: bool,
@@ -172,12 +175,20 @@ impl AccountPool {
         }
     }
 
-    /// Notes a failure of a member, and why in these words. Returns whether another one may be asked.
-    pub(crate) fn failed(&self, member: &PoolAccount, failure: &UpstreamFailure, why: &str, is_alone: bool) -> bool {
+    /// Notes a failure of a member at a request that was sent at a time, in milliseconds since 1970, and why in these words.
+    /// Returns whether another one may be asked.
+    pub(crate) fn failed(
+        &self,
+        member: &PoolAccount,
+        failure: &UpstreamFailure,
+        why: &str,
+        is_alone: bool,
+        sent: u64,
+    ) -> bool {
         let Some(fault) = MemberFault::of(failure) else { return false };
         if !is_alone {
             let now = now_millis();
-            self.change_and_tell(member, Some(fault.phrase()), |state| state.rest(member, fault, why, now));
+            self.change_and_tell(member, Some(fault.phrase()), |state| state.rest(member, fault, why, sent, now));
         }
         true
     }
@@ -212,7 +223,7 @@ impl AccountPool {
         if std::fs::symlink_metadata(&self.path).is_ok_and(|meta| meta.file_type().is_symlink()) {
             return None;
         }
-        let _turn = Turn::within(&self.path.with_extension("lock"), PATIENCE).ok().flatten()?;
+        let _turn = Turn::within(&self.path.with_extension("lock"), STATE_FILE_LOCK_TIMEOUT).ok().flatten()?;
         let mut state = load(&self.path).unwrap_or_default();
         let (result, has_changed) = change(&mut state);
         if has_changed && let Ok(bytes) = serde_json::to_vec(&state) {
@@ -247,7 +258,11 @@ impl PoolState {
             .copied()
             .filter(|at| self.resting(&members[*at], now).is_none_or(|rest| now >= rest.probe))
             .collect();
-        let stays = self.sessions.get(session).filter(|(_, at)| now.saturating_sub(*at) < millis(STAYS)).cloned();
+        let stays = self
+            .sessions
+            .get(session)
+            .filter(|(_, at)| now.saturating_sub(*at) < millis(SESSION_AFFINITY_TTL))
+            .cloned();
         let own = stays.as_ref().and_then(|(id, _)| free.iter().copied().find(|at| members[*at].member == *id));
         let picked = own.or_else(|| match order {
             _ if free.is_empty() => None,
@@ -264,7 +279,7 @@ impl PoolState {
         // One request tries; the others wait until it has succeeded, or for the next time.
         for key in [members[at].id.clone(), members[at].with_model()] {
             if let Some(rest) = self.rests.get_mut(&key).filter(|rest| !rest.is_over(now)) {
-                rest.probe = now.saturating_add(millis(LONGEST));
+                rest.probe = now.saturating_add(millis(PROBE_INTERVAL));
                 has_changed = true;
             }
         }
@@ -277,7 +292,7 @@ impl PoolState {
         if noted.is_none() {
             self.turns = self.turns.wrapping_add(1);
         }
-        if noted.is_none_or(|at| now.saturating_sub(at) >= millis(RENEWED)) {
+        if noted.is_none_or(|at| now.saturating_sub(at) >= millis(AFFINITY_TOUCH_INTERVAL)) {
             self.sessions.insert(session.to_owned(), (members[at].member.clone(), now));
             self.forget_sessions(now);
             has_changed = true;
@@ -297,7 +312,7 @@ impl PoolState {
         match wait(soonest) {
             None => Pick::Member(soonest),
             // Rather one that fails than a client that is sent away.
-            Some(time) if time > WAITS => {
+            Some(time) if time > MAX_QUEUE_WAIT => {
                 let may_work =
                     |at: &usize| self.resting(&members[*at], now).is_none_or(|rest| !rest.is_limit && !rest.is_final);
                 let failing = left.iter().copied().filter(may_work).min_by_key(|at| ends(at));
@@ -336,38 +351,42 @@ impl PoolState {
             let model = key.strip_prefix(account).filter(|model| model.is_empty() || model.starts_with(' '));
             let is_missing = |model: &str| rest.is_final && !model.is_empty();
             rest.until > 0
-                && now.saturating_sub(rest.until) < millis(STAYS)
+                && now.saturating_sub(rest.until) < millis(COOLDOWN_RETENTION)
                 && model.is_some_and(|model| !is_missing(model))
         })
     }
 
-    fn rest(&mut self, member: &PoolAccount, fault: MemberFault, why: &str, now: u64) -> bool {
+    fn rest(&mut self, member: &PoolAccount, fault: MemberFault, why: &str, sent: u64, now: u64) -> bool {
         let key = if fault.is_of_account() { member.id.clone() } else { member.with_model() };
         // What ended long ago says nothing any more.
-        self.rests.retain(|_, rest| now.saturating_sub(rest.until) < millis(STAYS));
+        self.rests.retain(|_, rest| now.saturating_sub(rest.until) < millis(COOLDOWN_RETENTION));
         // Clients name the models.
-        if self.rests.len() >= RESTS && !self.rests.contains_key(&key) {
+        if self.rests.len() >= MAX_COOLDOWNS && !self.rests.contains_key(&key) {
             let soonest = self.rests.iter().min_by_key(|(_, rest)| rest.until).map(|(key, _)| key.clone());
             soonest.and_then(|key| self.rests.remove(&key));
         }
         let rest = self.rests.entry(key).or_default();
-        let doubled = |first: Duration| first.saturating_mul(1 << rest.strikes.min(16)).min(DOUBLED);
+        // Requests that were sent at once are refused at once: that is one limit, and not one after the other.
+        if matches!(fault, MemberFault::Limited { wait: None, .. }) && rest.since > sent && !rest.is_over(now) {
+            return false;
+        }
+        let doubled = |first: Duration| first.saturating_mul(1 << rest.strikes.min(16)).min(MAX_BACKOFF_COOLDOWN);
         let time = match fault {
             MemberFault::Limited { wait: Some(wait), .. } => wait,
-            MemberFault::Limited { wait: None, .. } => doubled(LIMITED),
-            MemberFault::Empty => EMPTY,
-            MemberFault::Missing => MISSING,
-            MemberFault::Silent => doubled(FAILED),
+            MemberFault::Limited { wait: None, .. } => doubled(RATE_LIMIT_COOLDOWN),
+            MemberFault::Empty => QUOTA_COOLDOWN,
+            MemberFault::Missing => MODEL_NOT_FOUND_COOLDOWN,
+            MemberFault::Silent => doubled(FAILURE_COOLDOWN),
             MemberFault::Broken => {
-                rest.failed.retain(|at| now.saturating_sub(*at) < millis(WITHIN));
+                rest.failed.retain(|at| now.saturating_sub(*at) < millis(FAILURE_WINDOW));
                 rest.failed.push(now);
-                if rest.failed.len() < FAILURES {
+                if rest.failed.len() < FAILURES_BEFORE_COOLDOWN {
                     // What ended it is a success after this.
                     rest.since = now;
                     return true;
                 }
                 rest.failed.clear();
-                doubled(FAILED)
+                doubled(FAILURE_COOLDOWN)
             }
         };
         rest.strikes = rest.strikes.saturating_add(1);
@@ -376,16 +395,16 @@ impl PoolState {
         // A server's newest word counts.
         rest.until =
             if matches!(fault, MemberFault::Limited { wait: Some(_), .. }) { until } else { rest.until.max(until) };
-        rest.probe = rest.until.min(now.saturating_add(millis(LONGEST)));
-        rest.is_limit = matches!(fault, MemberFault::Limited { .. });
+        rest.probe = rest.until.min(now.saturating_add(millis(PROBE_INTERVAL)));
+        rest.is_limit = matches!(fault, MemberFault::Limited { wait: Some(_), .. });
         rest.is_final = matches!(fault, MemberFault::Empty | MemberFault::Missing);
         rest.why = aiw_core::one_line(why, 120);
         true
     }
 
     fn forget_sessions(&mut self, now: u64) {
-        self.sessions.retain(|_, (_, at)| now.saturating_sub(*at) < millis(STAYS));
-        while self.sessions.len() > SESSIONS {
+        self.sessions.retain(|_, (_, at)| now.saturating_sub(*at) < millis(SESSION_AFFINITY_TTL));
+        while self.sessions.len() > MAX_SESSIONS {
             let oldest = self.sessions.iter().min_by_key(|(_, (_, at))| *at).map(|(session, _)| session.clone());
             let Some(oldest) = oldest else { return };
             self.sessions.remove(&oldest);
@@ -546,7 +565,7 @@ mod tests {
 
         fn fails(&mut self, at: usize, failure: &UpstreamFailure) -> bool {
             match MemberFault::of(failure) {
-                Some(fault) => self.state.rest(&self.members[at], fault, &failure.message, self.now),
+                Some(fault) => self.state.rest(&self.members[at], fault, &failure.message, self.now, self.now),
                 None => false,
             }
         }
@@ -665,13 +684,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_refused_at_once_is_one_limit_and_where_no_end_is_said_none_is_waited_for() {
+        let mut world = World::new(2, PoolOrder::Order);
+        let (first, sent) = (world.members[0].clone(), world.now);
+        let limited = MemberFault::of(&failure(FailureKind::RateLimit, "slow", Some(0))).unwrap();
+        world.wait(1);
+        let until = world.now + millis(RATE_LIMIT_COOLDOWN);
+        for _ in 0..10 {
+            world.state.rest(&first, limited, "slow", sent, world.now);
+            world.now += 10;
+        }
+        assert_eq!(world.state.resting(&first, world.now).map(|rest| (rest.until, rest.strikes)), Some((until, 1)));
+        // One that was sent later is another one.
+        world.state.rest(&first, limited, "slow", world.now, world.now);
+        assert_eq!(world.state.resting(&first, world.now).unwrap().strikes, 2);
+        assert_eq!(world.pick("a"), Pick::Member(1));
+        world.fails(1, &failure(FailureKind::RateLimit, "slow", None));
+        assert_eq!(world.pick("a"), Pick::Member(1));
+        world.fails(1, &failure(FailureKind::RateLimit, "slow", Some(1)));
+        assert_eq!(world.pick("a"), Pick::Wait(Duration::from_secs(1)));
+    }
+
+    #[test]
     fn a_client_that_invents_models_does_not_fill_the_file() {
         let mut world = World::new(1, PoolOrder::Order);
-        for model in 0..2 * RESTS {
+        for model in 0..2 * MAX_COOLDOWNS {
             world.members[0] = account(0, &format!("{model:x<90}"));
             world.fails(0, &failure(FailureKind::NotFound, &"x".repeat(500), None));
         }
-        assert_eq!(world.state.rests.len(), RESTS);
+        assert_eq!(world.state.rests.len(), MAX_COOLDOWNS);
         assert!(serde_json::to_vec(&world.state).unwrap().len() < FILE_BYTES as usize / 2);
     }
 
@@ -683,15 +724,15 @@ mod tests {
         let pool = || AccountPool::new(&home, "work", PoolOrder::Order);
         let members = members(2);
         assert_eq!(pool().pick("a", &members, &[], &[]).pick, Pick::Member(0));
-        assert!(pool().failed(&members[0], &failure(FailureKind::Key, "refused", None), "refused", false));
+        assert!(pool().failed(&members[0], &failure(FailureKind::Key, "refused", None), "refused", false, 0));
         let picked = pool().pick("a", &members, &[], &[]);
         let left = LeftMember { provider: "p0".into(), why: Some("refused".into()) };
         assert_eq!(picked, Picked { pick: Pick::Member(1), left: Some(left) });
         let rests = resting(&home, "work");
         assert_eq!((rests.len(), rests[0].provider.as_str(), rests[0].why.as_str()), (1, "p0", "refused"));
         // A second failure, and a model that is not there, are no news.
-        assert!(pool().failed(&members[0], &failure(FailureKind::Key, "words", None), "words", false));
-        assert!(pool().failed(&members[1], &failure(FailureKind::NotFound, "words", None), "words", false));
+        assert!(pool().failed(&members[0], &failure(FailureKind::Key, "words", None), "words", false, 0));
+        assert!(pool().failed(&members[1], &failure(FailureKind::NotFound, "words", None), "words", false, 0));
         pool().answered(&members[0], u64::MAX);
         pool().answered(&members[1], u64::MAX);
         let told = EventLog::of(home.root()).read(0, 10, |_| true).unwrap().events;
@@ -699,7 +740,7 @@ mod tests {
         assert_eq!(told, ["provider p0 rests: it has nothing left, or refuses the key", "provider p0 recovered"]);
         assert!(resting(&home, "work").is_empty());
         // A pool of one is never left without.
-        assert!(pool().failed(&members[0], &failure(FailureKind::Key, "refused", None), "refused", true));
+        assert!(pool().failed(&members[0], &failure(FailureKind::Key, "refused", None), "refused", true, 0));
         assert!(resting(&home, "work").is_empty());
         for nonsense in ["", "{", "[]", r#"{"rests": 7}"#] {
             std::fs::write(path(&home, "work"), nonsense).unwrap();

@@ -15,7 +15,7 @@ use crate::shares::Shares;
 use crate::turn::OpenTurn;
 
 /// How long an answer waits until it is booked.
-const WRITES: Duration = Duration::from_millis(200);
+const USAGE_WRITE_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// A server that counts less than such a part of what it read or said does not count.
 const PLAUSIBLE: u64 = 10;
@@ -183,7 +183,7 @@ impl Receiving {
                 drop(receipt.close(used));
             });
             // A slow disk holds up no client.
-            let _ = tokio::time::timeout(WRITES, written).await;
+            let _ = tokio::time::timeout(USAGE_WRITE_TIMEOUT, written).await;
         }
     }
 
@@ -204,7 +204,7 @@ impl Receiving {
         if let Some(mut receipt) = self.receipt.take() {
             let closing = receipt.close(used);
             let written = tokio::task::spawn_blocking(move || drop(closing));
-            let _ = tokio::time::timeout(WRITES, written).await;
+            let _ = tokio::time::timeout(USAGE_WRITE_TIMEOUT, written).await;
         }
         Some(failure)
     }
@@ -238,7 +238,7 @@ impl AnswerUsage {
 
     fn of(answer: &UpstreamAnswer, is_cut: bool) -> Self {
         let usage = answer.usage();
-        let count = |count: u64| count.min(TokenCounts::MOST);
+        let count = |count: u64| count.min(TokenCounts::MAX_TOKENS);
         let tokens = TokenCounts {
             input: count(usage.input),
             cached: count(usage.cached),

@@ -40,7 +40,7 @@ pub(crate) fn is_same(given: &str, expected: &str) -> bool {
 }
 
 /// How long a run may take from its preparation to its start.
-const STARTING: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An error with the routes of runs.
 #[derive(Debug, thiserror::Error)]
@@ -199,7 +199,7 @@ fn name(token: &str) -> String {
 fn is_alive(route: &Path, is_running: &IsRunning) -> bool {
     let is_new = fs::metadata(route)
         .and_then(|metadata| metadata.modified())
-        .is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age < STARTING));
+        .is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age < START_TIMEOUT));
     let owner = route.with_extension("owner");
     let Ok(file) = open_plain(&owner) else { return is_new };
     match file.try_lock_shared() {

@@ -6,7 +6,7 @@ use aiw_usage::TokenCounts;
 use parking_lot::Mutex;
 
 /// The most sessions that are remembered.
-const MOST: usize = 1_000;
+const MAX_SESSIONS: usize = 1_000;
 
 /// The last count of each session with an account and a model.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ impl Shares {
             return;
         }
         let mut all = self.0.lock();
-        if all.len() >= MOST {
+        if all.len() >= MAX_SESSIONS {
             all.clear();
         }
         all.insert(session.to_owned(), tokens);
@@ -62,10 +62,10 @@ mod tests {
         };
         assert_eq!(shares.split("s", 2_000), split);
         assert_eq!(shares.split("other", 5).input, 5);
-        for read in [0, 1, 7, TokenCounts::MOST] {
+        for read in [0, 1, 7, TokenCounts::MAX_TOKENS] {
             assert_eq!(shares.split("s", read).read(), read);
         }
-        (0..3 * MOST).for_each(|at| shares.note(&at.to_string(), counted));
-        assert!(shares.0.lock().len() <= MOST);
+        (0..3 * MAX_SESSIONS).for_each(|at| shares.note(&at.to_string(), counted));
+        assert!(shares.0.lock().len() <= MAX_SESSIONS);
     }
 }

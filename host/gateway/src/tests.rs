@@ -884,17 +884,42 @@ async fn a_limit_that_never_ends_is_believed_for_a_month() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pool_whose_members_refuse_every_second_request_answers_all() {
-    for status in [529, 500] {
-        let refuses = move |at: usize, _: &Value| match at % 2 {
-            0 => Does::Says(status, Vec::new(), "{}".into()),
-            _ => events(chat("Hello", 9, 2)),
+    let past = "Tue, 24 Nov 2020 20:00:00 GMT";
+    for (status, wait) in
+        [(529, None), (500, None), (429, None), (429, Some("0")), (429, Some(past)), (429, Some("0.1"))]
+    {
+        let headers: Vec<_> = wait.map(|wait| ("retry-after", wait.to_owned())).into_iter().collect();
+        let refuses = move |headers: Vec<(&'static str, String)>| {
+            move |at: usize, _: &Value| match at % 2 {
+                0 => Does::Says(status, headers.clone(), "{}".into()),
+                _ => events(chat("Hello", 9, 2)),
+            }
         };
-        let (one, two) = (Provider::new(refuses).await, Provider::new(refuses).await);
+        let (one, two) = (Provider::new(refuses(headers.clone())).await, Provider::new(refuses(headers)).await);
         let members = [("one", Api::ChatCompletions, &one), ("two", Api::ChatCompletions, &two)];
         let world = World::new(&members, &json!({}), false).await;
         for _ in 0..12 {
-            let (status, text) = world.ask("/v1/messages", &question(false)).await;
-            assert_eq!(status, 200, "{text}");
+            let (answered, text) = world.ask("/v1/messages", &question(false)).await;
+            assert_eq!(answered, 200, "{status} {wait:?}: {text}");
+        }
+        // At once, what several of them are refused is one limit.
+        let question = question(false);
+        let sessions: Vec<String> = (0..12).map(|at| format!("session-id: s{at}\r\n")).collect();
+        let all = sessions.iter().map(|session| world.ask_with("/v1/messages", session, &question));
+        for (answered, text) in futures::future::join_all(all).await {
+            assert_eq!(answered, 200, "{status} {wait:?}, at once: {text}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_whose_members_say_no_more_than_that_they_are_limited_gives_up_in_time() {
+    let refuses = |_: usize, _: &Value| Does::Says(429, Vec::new(), "{}".into());
+    let (one, two) = (Provider::new(refuses).await, Provider::new(refuses).await);
+    let members = [("one", Api::ChatCompletions, &one), ("two", Api::ChatCompletions, &two)];
+    let world = World::new(&members, &json!({}), false).await;
+    let (status, text) = world.ask("/v1/messages", &question(false)).await;
+    assert!(status == 429 && text.contains("all members of pool") && text.contains("retry-after: "), "{text}");
+    let asked = one.heads.lock().unwrap().len();
+    assert!((3..12).contains(&asked), "asked {asked} times");
 }

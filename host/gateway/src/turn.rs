@@ -9,15 +9,16 @@ use sha2::{Digest, Sha256};
 
 use crate::busy::Answering;
 use crate::gateway::Gateway;
-use crate::pool::{AccountPool, LeftMember, MemberFault, Pick, Picked, PoolAccount, WAITS};
+use crate::pool::{AccountPool, LeftMember, MAX_QUEUE_WAIT, MemberFault, Pick, Picked, PoolAccount};
 use crate::route::{GatewayRoute, Upstream};
 
 /// Headers in which CLIs name their session.
 const SESSIONS: [&str; 3] = ["x-claude-code-session-id", "session-id", "thread-id"];
 
-/// How often all members are asked again that may answer a moment later, and how long that moment is at first.
+/// How often all members are asked again that may answer a moment later, and how long that moment is at first. Where they
+/// are limited, the time decides.
 const ROUNDS: u32 = 4;
-const PAUSE: Duration = Duration::from_millis(100);
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// The upstreams of one request.
 pub(crate) struct RequestTurn {
@@ -39,6 +40,8 @@ pub(crate) struct RequestTurn {
     answering: Option<Answering>,
     /// The last failure, with its provider.
     failed: Option<(String, UpstreamFailure)>,
+    /// When the last request was sent, in milliseconds since 1970.
+    sent: u64,
     begun: Instant,
 }
 
@@ -72,6 +75,7 @@ impl RequestTurn {
             rounds: 0,
             answering: None,
             failed: None,
+            sent: 0,
             begun: Instant::now(),
         }
     }
@@ -84,9 +88,14 @@ impl RequestTurn {
         };
         loop {
             let is_over = self.tried.len() >= self.accounts.len();
-            let is_last = self.rounds >= ROUNDS || self.is_alone() || self.gone.len() >= self.accounts.len();
-            if is_over && is_last {
+            let pause = RETRY_DELAY.saturating_mul(1 << self.rounds.min(16));
+            let is_limited = self.failed.as_ref().is_some_and(|(_, failure)| failure.kind == FailureKind::RateLimit);
+            let is_last = self.is_alone() || self.gone.len() >= self.accounts.len();
+            if is_over && (is_last || (!is_limited && self.rounds >= ROUNDS)) {
                 return Err(self.last_failure());
+            }
+            if is_over && is_limited && pause > MAX_QUEUE_WAIT.saturating_sub(self.begun.elapsed()) {
+                return Err(self.all_are_limited(pause));
             }
             // Where all were asked, those that may answer now are asked again.
             let tried = if is_over { &self.gone } else { &self.tried };
@@ -103,7 +112,7 @@ impl RequestTurn {
                     self.answering = Some(Answering::begin(&self.gateway.busy, &self.accounts[at].id));
                     drop(alone);
                     if is_over {
-                        tokio::time::sleep(PAUSE * (1 << self.rounds)).await;
+                        tokio::time::sleep(pause).await;
                         self.begin_round();
                     }
                     if let Some(left) = left {
@@ -114,7 +123,7 @@ impl RequestTurn {
                 Pick::Nobody => return Err(self.last_failure()),
                 Pick::Wait(time) => {
                     drop(alone);
-                    if time > WAITS.saturating_sub(self.begun.elapsed()) {
+                    if time > MAX_QUEUE_WAIT.saturating_sub(self.begun.elapsed()) {
                         // A failed request is not a limit.
                         let failed = self.failed.as_ref().map(|(_, failure)| failure.kind);
                         return Err(match failed {
@@ -122,7 +131,7 @@ impl RequestTurn {
                             _ => self.all_are_limited(time),
                         });
                     }
-                    tokio::time::sleep(time).await;
+                    tokio::time::sleep(if is_over { time.max(pause) } else { time }).await;
                     if is_over {
                         self.begin_round();
                     }
@@ -178,9 +187,9 @@ impl RequestTurn {
     /// Notes a failure before the client got anything. Returns whether another member may be asked.
     pub(crate) async fn failed(&mut self, at: usize, failure: &UpstreamFailure) -> bool {
         let Some(pool) = self.pool.clone() else { return false };
-        let (account, noted, is_alone) = (self.accounts[at].clone(), failure.clone(), self.is_alone());
+        let (account, noted, is_alone, sent) = (self.accounts[at].clone(), failure.clone(), self.is_alone(), self.sent);
         let why = why(failure, self.route.is_private());
-        let may_go_on = aiw_home::blocking(move || pool.failed(&account, &noted, &why, is_alone)).await;
+        let may_go_on = aiw_home::blocking(move || pool.failed(&account, &noted, &why, is_alone, sent)).await;
         if !MemberFault::is_brief(failure) {
             self.gone.push(at);
         }
@@ -195,6 +204,7 @@ impl RequestTurn {
         let taken = self.answering.take();
         let answering = taken.unwrap_or_else(|| Answering::begin(&self.gateway.busy, &account.id));
         let sent = aiw_home::now_millis();
+        self.sent = sent;
         let (is_alone, is_private) = (self.is_alone(), self.route.is_private());
         OpenTurn { pool: self.pool.clone(), account, is_alone, is_private, sent, _answering: answering }
     }
@@ -232,7 +242,7 @@ impl OpenTurn {
         match (&self.pool, failure) {
             (Some(pool), None) => pool.answered(&self.account, self.sent),
             (Some(pool), Some(failure)) => {
-                pool.failed(&self.account, failure, &why(failure, self.is_private), self.is_alone);
+                pool.failed(&self.account, failure, &why(failure, self.is_private), self.is_alone, self.sent);
             }
             (None, _) => {}
         }

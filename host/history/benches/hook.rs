@@ -59,10 +59,8 @@ fn main() {
         }
         indexed.push(start.elapsed().as_secs_f64() * 1000.0);
     }
-    for (what, mut times, limit) in
-        [("hook returns", returned, 30.0), ("100 messages can be found, after the hook", indexed, 300.0)]
-    {
+    for (what, mut times) in [("hook returns", returned), ("100 messages can be found, after the hook", indexed)] {
         times.sort_by(f64::total_cmp);
-        println!("{what}\t{:.1}\t{limit:.1}\tms", times[times.len() / 2]);
+        println!("{what}\t{:.1}\tms", times[times.len() / 2]);
     }
 }

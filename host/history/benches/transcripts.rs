@@ -51,8 +51,10 @@ pub fn wrapped(path: &Path, session: &str, turns: u64, seed: u64) {
     for turn in 0..turns {
         let id = seed * 100_000 + turn;
         let base = |kind: &str, content: serde_json::Value, n: u64| {
+            // Each line has a time of its own, or all sessions would look like forks of one.
+            let time = aiw_home::rfc3339(1_772_359_200_000 + seed * 3_600_007 + turn * 20_011 + n * 1_009);
             json!({"parentUuid": null, "isSidechain": false, "message": {"role": kind, "content": content}, "type": kind,
-                "uuid": format!("{id:08}-{n}"), "timestamp": "2026-03-01T10:00:00.000Z", "cwd": "/srv/project", "sessionId": session})
+                "uuid": format!("{id:08}-{n}"), "timestamp": time, "cwd": "/srv/project", "sessionId": session})
         };
         let mut answer =
             base("user", json!([{"type": "tool_result", "tool_use_id": "t", "content": text(id + 2, 120)}]), 3);

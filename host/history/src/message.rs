@@ -8,6 +8,7 @@ pub const MAX_TEXT: usize = 256 << 10;
 
 aiw_core::words! {
     /// The author of a message.
+    #[warn(missing_docs)]
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
     #[serde(rename_all = "lowercase")]
     pub enum MessageAuthor, "role" {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::Stored;
 
 /// A message in `aiw history show`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct HistoryMessage {
     /// Its id in the transcript

@@ -39,6 +39,9 @@ pub struct CliFiles {
     pub sessions: &'static [&'static str],
 }
 
+/// The settings of a project that Claude Code's users keep out of the repository, below the project.
+pub const CLAUDE_LOCAL_SETTINGS: &str = ".claude/settings.local.json";
+
 const CLAUDE: CliFiles = CliFiles {
     variable: "CLAUDE_CONFIG_DIR",
     own: ".claude",
@@ -144,6 +147,13 @@ impl CliPlaces {
     /// Returns the CLI's own directory.
     pub fn directory(&self, cli: CliKind) -> &Path {
         &self.directories[cli as usize]
+    }
+
+    /// Returns another directory in which versions of a CLI have kept their files, if no variable names one: Claude
+    /// Code's was in `~/.config` for a while.
+    pub fn other_directory(&self, cli: CliKind) -> Option<PathBuf> {
+        let is_usual = self.directory(cli) == self.home.join(CliFiles::of(cli).own);
+        (cli == CliKind::Claude && is_usual).then(|| self.home.join(".config/claude"))
     }
 
     /// Returns the user's settings of a CLI.

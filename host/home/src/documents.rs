@@ -115,7 +115,7 @@ pub const KEPT_PATHS: &[KeptPath] = &[
         "home",
         Allowed,
         "",
-        "`trustedDirectories`, `trustedFiles`, `mcp.scripts`, `ci.hosts`, addresses",
+        "`trustedDirectories`, `trustedFiles`, `untrustedDirectories`, `mcp.scripts`, `ci.hosts`, addresses",
     )
     .always(),
     kept("providers.json", "providers", Allowed, "", "`origins`").version(PROVIDERS_VERSION).always(),

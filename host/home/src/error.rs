@@ -47,12 +47,14 @@ pub enum HomeError {
         problem: String,
     },
     /// Another process has held the lock for too long.
-    #[error("another aiw is using `{}` and did not finish within {seconds} s", .path.display())]
+    #[error("{} is using `{}` and did not finish within {seconds} s", user_of(.pid), .path.display())]
     Busy {
         /// The lock file.
         path: PathBuf,
         /// How long we waited.
         seconds: u64,
+        /// The process that holds it, if the system says that.
+        pid: Option<u32>,
     },
 }
 
@@ -111,6 +113,10 @@ impl Fault for HomeError {
             Self::Busy { path, .. } => format!("lsof {}", shown_path(path)),
         })
     }
+}
+
+fn user_of(pid: &Option<u32>) -> String {
+    pid.map_or_else(|| "another aiw".to_owned(), |pid| format!("another aiw, process {pid},"))
 }
 
 /// Returns a path as a shell reads it.

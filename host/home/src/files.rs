@@ -44,12 +44,23 @@ pub(crate) struct Staged {
 impl Staged {
     /// Writes the new content. The link of a configuration (people keep it in a repository) is followed, not replaced.
     pub(crate) fn new(path: &Path, bytes: &[u8], mode: Mode) -> Result<Self, HomeError> {
-        Self::with(path, mode, |file| file.write_all(bytes))
+        Self::with(path, mode, |_| {}, |file| file.write_all(bytes))
     }
 
-    fn with(path: &Path, mode: Mode, content: impl FnOnce(&mut File) -> io::Result<()>) -> Result<Self, HomeError> {
+    /// Writes the new content as [`Self::new`] does, once a function knows in which directory it is about to be.
+    pub(crate) fn noted(path: &Path, bytes: &[u8], mode: Mode, note: impl FnOnce(&Path)) -> Result<Self, HomeError> {
+        Self::with(path, mode, note, |file| file.write_all(bytes))
+    }
+
+    fn with(
+        path: &Path,
+        mode: Mode,
+        note: impl FnOnce(&Path),
+        content: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<Self, HomeError> {
         let write = || -> io::Result<Self> {
             let parent = Parent::of(path)?.replaced()?;
+            note(parent.path());
             let name = OsString::from(format!(".aiw-{}", aiw_core::random_hex::<8>()?));
             let mut file = parent.open(&name, How::New)?;
             let staged = Self { parent, name, is_published: false, path: path.to_owned() };
@@ -107,7 +118,7 @@ pub fn replace_with(
     mode: Mode,
     content: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> Result<(), HomeError> {
-    Staged::with(path, mode, content)?.publish()
+    Staged::with(path, mode, |_| {}, content)?.publish()
 }
 
 /// Gives a new file or directory of root's the owner of the directory that it is in. Otherwise `sudo aiw` would leave
@@ -230,9 +241,21 @@ pub(crate) fn make_private(path: &Path) {
     }
 }
 
+/// Returns the first of these paths at which nothing is, not even a link to nothing. `named` gets the numbers from 1 on.
+pub fn first_free(named: impl Fn(u32) -> PathBuf) -> PathBuf {
+    let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
+    (1..).map(&named).find(is_free).unwrap_or_else(|| named(1))
+}
+
 /// Whether anyone but the owner can read a file.
 pub(crate) fn others_may_read(path: &Path) -> bool {
     has_any(path, 0o077)
+}
+
+/// Whether anyone but the owner can get at what is in a directory, if they know its name.
+#[cfg(unix)]
+pub(crate) fn others_may_enter(path: &Path) -> bool {
+    has_any(path, 0o011)
 }
 
 /// Whether anyone but the owner can change a file, or what is in a directory.

@@ -2,18 +2,19 @@
 
 use std::fmt::Display;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-#[cfg(unix)]
-use aiw_core::shell_word_in_line;
-use aiw_core::{Fault, one_line};
+use aiw_core::{Fault, one_line, shell_word_in_line};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 #[cfg(unix)]
-use crate::files::others_may_write;
-use crate::{Home, HomeError, Settings, Surroundings, edits};
+use crate::files::{others_may_enter, others_may_read, others_may_write};
+use crate::paths::LOCK;
+use crate::{Home, HomeError, Settings, Surroundings, edits, is_held, lock_holder};
 
 /// A problem in `aiw doctor`
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FoundProblem {
     /// The problem, as a sentence
@@ -59,13 +60,15 @@ impl Home {
     pub fn check(&self) -> (usize, Vec<FoundProblem>) {
         let mut problems: Vec<FoundProblem> = open_to_others(self.root()).into_iter().collect();
         problems.extend(unwritable(self.root()));
+        problems.extend(exposed(self));
+        problems.extend(held_lock(self));
         match self.settings() {
             Err(e) => problems.push(e.into()),
             Ok(settings) => problems.extend(in_settings(&settings, self.around())),
         }
         let read = [
             self.providers().err(),
-            self.plugins().err(),
+            self.plugins().and_then(|plugins| plugins.all()).err(),
             self.extensions_lock().err(),
             self.models_lock().err(),
             self.workflows_lock().err(),
@@ -73,6 +76,13 @@ impl Home {
             self.registry_lock().err(),
         ];
         problems.extend(read.into_iter().flatten().map(FoundProblem::from));
+        let journal = self.damaged_journal();
+        if journal.exists() {
+            let (shown, word) = (journal.display(), journal.to_string_lossy());
+            let sentence =
+                format!("an unfinished change could not be finished, because its journal was damaged: `{shown}`");
+            problems.push(FoundProblem::new(sentence, format!("rm {}", shell_word_in_line(&word))).that("forgets it"));
+        }
         let (values, unreadable) = self.vault().values();
         problems.extend(unreadable.iter().map(|error| FoundProblem::of(error, "aiw secret list")));
         (values.len(), problems)
@@ -84,6 +94,52 @@ impl Home {
 fn open_to_others(root: &Path) -> Option<FoundProblem> {
     let close = format!("chmod go-w {}", shell_word_in_line(&root.to_string_lossy()));
     others_may_write(root).then(|| FoundProblem::new("others can write to aiw's home", close))
+}
+
+/// Files that only their owner may read, and that others can get at.
+#[cfg(unix)]
+fn exposed(home: &Home) -> Vec<FoundProblem> {
+    let root = home.root();
+    if !others_may_enter(root) {
+        return Vec::new();
+    }
+    let files = [("providers.json", "your providers"), ("mcp-token", "the token of `aiw mcp serve --http`")];
+    let files = files.into_iter().map(|(name, what)| (root.join(name), what));
+    let all = files.chain([(root.join("vault"), "your secrets")]);
+    let problem = |(path, what): (std::path::PathBuf, &str)| {
+        let close = format!("chmod go-rwx {}", shell_word_in_line(&path.to_string_lossy()));
+        others_may_read(&path)
+            .then(|| FoundProblem::new(format!("others can read `{}`: {what}", path.display()), close))
+    };
+    all.filter_map(problem).collect()
+}
+
+#[cfg(not(unix))]
+fn exposed(_: &Home) -> Vec<FoundProblem> {
+    Vec::new()
+}
+
+/// How long a lock may be held before that is a problem. A change takes milliseconds.
+const HELD_LOCK_GRACE_PERIOD: Duration = Duration::from_secs(1);
+
+/// A lock of the home that somebody keeps.
+fn held_lock(home: &Home) -> Option<FoundProblem> {
+    let path = home.root().join(LOCK);
+    let begun = Instant::now();
+    while is_held(&path) {
+        if begun.elapsed() >= HELD_LOCK_GRACE_PERIOD {
+            let (holder, next) = match lock_holder(&path) {
+                Some(pid) => (format!("process {pid}"), format!("kill {pid}")),
+                None => ("another process".to_owned(), format!("lsof {}", shell_word_in_line(&path.to_string_lossy()))),
+            };
+            let problem = format!("{holder} holds `{}`, so no command can change anything", path.display());
+            return Some(
+                FoundProblem::new(problem, next).that("ends it; the next command finishes or undoes its change"),
+            );
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    None
 }
 
 /// The problems in `settings.json`.
@@ -104,7 +160,9 @@ fn in_settings(settings: &Settings, around: &Surroundings) -> Vec<FoundProblem> 
         let problem = format!("`{}` in settings.json means nothing{meant}", one_line(&key.path, 120));
         FoundProblem::new(problem, edits(settings.document().path()))
     });
-    read.into_iter().flatten().map(FoundProblem::from).chain(unknown).collect()
+    let path = settings.document().path();
+    let markets = settings.problems().iter().map(|problem| FoundProblem::new(problem.as_str(), edits(path)));
+    read.into_iter().flatten().map(FoundProblem::from).chain(markets).chain(unknown).collect()
 }
 
 #[cfg(unix)]

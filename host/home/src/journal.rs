@@ -6,6 +6,7 @@
 //! user has changed since stays as it is; if it had not been replaced yet, the files after it aren't either, so that
 //! the documents still describe the same state. The file that people edit most comes first.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::document::{DocumentChange, digest};
@@ -37,10 +38,20 @@ pub(crate) fn commit(journal: &Path, documents: &[&Document]) -> Result<(), Home
     remove(journal)
 }
 
+/// Returns where a journal that makes no sense is put: what it would have changed is not known.
+pub(crate) fn damaged(journal: &Path) -> PathBuf {
+    let mut aside = journal.as_os_str().to_owned();
+    aside.push(".damaged");
+    PathBuf::from(aside)
+}
+
 pub(crate) fn complete(journal: &Path) -> Result<(), HomeError> {
     let Some(bytes) = read_capped(journal, MAX_BYTES)? else { return Ok(()) };
-    // It was replaced atomically, so it is complete; anything that isn't ours is dropped.
-    let mut changes: Vec<DocumentChange> = serde_json::from_slice(&bytes).unwrap_or_default();
+    // It was replaced atomically, so it is complete; anything that isn't ours is put aside.
+    let Ok(mut changes) = serde_json::from_slice::<Vec<DocumentChange>>(&bytes) else {
+        let aside = damaged(journal);
+        return fs::rename(journal, &aside).map_err(|e| HomeError::io("rename", journal, e));
+    };
     // Documents are beside the journal, wherever it says that they are: as root, in somebody else's home, it could name
     // any file.
     for change in &mut changes {
@@ -83,6 +94,20 @@ mod tests {
     use crate::Home;
     use serde_json::json;
     use std::fs;
+
+    #[test]
+    fn one_that_makes_no_sense_is_put_aside_and_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("home"));
+        drop(home.lock().unwrap());
+        let journal = home.root().join(".journal.json");
+        fs::write(&journal, "[{\"path\"").unwrap();
+        drop(home.lock().unwrap());
+        assert!(!journal.exists());
+        assert_eq!(fs::read_to_string(damaged(&journal)).unwrap(), "[{\"path\"");
+        let (_, problems) = home.check();
+        assert!(problems.iter().any(|found| found.problem.contains("its journal was damaged")), "{problems:?}");
+    }
 
     #[test]
     fn a_journal_that_was_left_behind_is_completed_and_the_users_own_change_is_kept() {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use aiw_core::well_formed_json;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
@@ -20,8 +21,11 @@ pub struct Parsed {
     pub bom: bool,
 }
 
-/// Parses a document; the error is the end of a sentence: `is not JSON: …`.
-/// Nesting is bounded by serde_json (128).
+/// Parses a document, in which what is not Unicode becomes U+FFFD. Nesting is bounded by serde_json (128).
+///
+/// # Errors
+///
+/// The end of a sentence: `is not JSON: …`.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, String> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(format!("is larger than {} MiB", MAX_BYTES >> 20));
@@ -30,14 +34,18 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, String> {
         Some(rest) => (true, rest),
         None => (false, bytes),
     };
-    let text = std::str::from_utf8(bytes).map_err(|e| format!("is not UTF-8: byte {}", e.valid_up_to()))?;
+    let text = well_formed_json(bytes);
     let mut duplicates = Vec::new();
     let mut path = Vec::new();
-    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let mut deserializer = serde_json::Deserializer::from_slice(&text);
     let value = Seed { duplicates: &mut duplicates, path: &mut path }
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|e| format!("is not JSON: {e}"))?;
+        .map_err(|e| match std::str::from_utf8(bytes) {
+            Ok(_) => format!("is not JSON: {e}"),
+            // UTF-16 and binary files.
+            Err(invalid) => format!("is not UTF-8: byte {}", invalid.valid_up_to()),
+        })?;
     Ok(Parsed { value, duplicates, bom })
 }
 
@@ -51,9 +59,9 @@ pub fn parse_settings(bytes: &[u8]) -> Result<Value, String> {
     if let Ok(parsed) = parse(bytes) {
         return Ok(parsed.value);
     }
-    let text = std::str::from_utf8(bytes).map_err(|e| format!("is not UTF-8: byte {}", e.valid_up_to()))?;
+    let text = String::from_utf8_lossy(&well_formed_json(bytes)).into_owned();
     let options = jsonc_parser::ParseOptions::default();
-    jsonc_parser::parse_to_serde_value(text, &options).map_err(|e| format!("is not JSON: {e}"))
+    jsonc_parser::parse_to_serde_value(&text, &options).map_err(|e| format!("is not JSON: {e}"))
 }
 
 struct Seed<'a> {
@@ -157,6 +165,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_unicode_becomes_the_replacement_character() {
+        let value = serde_json::json!({"a": "cut \u{fffd}", "b": "caf\u{fffd}"});
+        assert_eq!(parse(b"{\"a\": \"cut \\ud83d\", \"b\": \"caf\xe9\"}").unwrap().value, value);
+        assert_eq!(parse_settings(b"{\"a\": \"cut \\uDE00\", /* \xe9 */ \"b\": \"caf\xe9\",}").unwrap(), value);
+    }
+
+    #[test]
     fn settings_may_hold_comments() {
         let value = parse_settings(b"{\n  // one\n  \"a\": [1,], /* two */\n}").unwrap();
         assert_eq!(value, serde_json::json!({"a": [1]}));
@@ -183,5 +198,12 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn half_a_character_is_read() {
+        let document = r#"{"plugins": [{"name": "a", "description": "TEXT"}]}"#;
+        aiw_tests::assert_finds_odd_json(document, |bytes| parse(bytes).unwrap().value);
+        aiw_tests::assert_finds_odd_json(document, |bytes| parse_settings(bytes).unwrap());
     }
 }

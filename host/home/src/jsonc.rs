@@ -1,5 +1,6 @@
 //! JSON, with or without comments, changed by the smallest insertions and removals.
 
+mod surrogates;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::config_tree::{ConfigTree, not_a_table};
 use crate::json::{self, Parsed};
+use crate::jsonc::surrogates::MarkedText;
 use crate::splice::{Comments, Edits, inserted, newline, pretty, removed, spliced};
 
 /// Comments and trailing commas, which editors allow in their settings. Everything else is as strict as JSON.
@@ -34,8 +36,10 @@ const BOM: &str = "\u{feff}";
 /// the files of other tools do.
 #[derive(Debug, Clone)]
 pub struct Jsonc {
-    text: String,
+    /// With characters in place of unpaired surrogates, which no parser takes.
+    text: MarkedText,
     has_bom: bool,
+    /// With U+FFFD in their place.
     value: Value,
 }
 
@@ -46,21 +50,16 @@ impl Jsonc {
     ///
     /// The end of a sentence about the file.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        if bytes.len() as u64 > json::MAX_BYTES {
-            return Err(format!("is larger than {} MiB", json::MAX_BYTES >> 20));
-        }
-        let text = str::from_utf8(bytes).map_err(|e| format!("is not UTF-8: byte {}", e.valid_up_to()))?;
-        let (has_bom, text) = text.strip_prefix(BOM).map_or((false, text), |rest| (true, rest));
-        let value = if text.trim().is_empty() { Value::Object(Map::new()) } else { read(text)? };
-        Ok(Self { text: text.to_owned(), has_bom, value })
+        let (has_bom, text) = decode(bytes)?;
+        let value = if text.trim().is_empty() { Value::Object(Map::new()) } else { text.value(read(&text)?) };
+        Ok(Self { text, has_bom, value })
     }
 
     /// Parses a file without comments and trailing commas; an empty one is refused.
     pub(crate) fn parse_strict(bytes: &[u8]) -> Result<Self, String> {
-        let parsed = json::parse(bytes)?;
-        let text = String::from_utf8_lossy(bytes);
-        let text = text.strip_prefix(BOM).unwrap_or(&text).to_owned();
-        Ok(Self { text, has_bom: parsed.bom, value: object(undoubled(parsed)?)? })
+        let (has_bom, text) = decode(bytes)?;
+        let value = text.value(object(undoubled(json::parse(text.as_bytes())?)?)?);
+        Ok(Self { text, has_bom, value })
     }
 
     /// The whole object.
@@ -76,7 +75,7 @@ impl Jsonc {
     /// The file's text.
     pub fn text(&self) -> String {
         let bom = if self.has_bom { BOM } else { "" };
-        format!("{bom}{}", self.text)
+        format!("{bom}{}", self.text.unmarked())
     }
 
     /// The whole object, with its numbers as they are written.
@@ -85,6 +84,11 @@ impl Jsonc {
     ///
     /// The end of a sentence about the file.
     pub fn tree(&self) -> Result<ConfigTree, String> {
+        self.marked_tree().map(|tree| self.text.tree(tree))
+    }
+
+    /// The whole object, with the characters that stand for unpaired surrogates.
+    fn marked_tree(&self) -> Result<ConfigTree, String> {
         with_root(&self.text, |root| root.map_or_else(ConfigTree::empty, tree_of))
     }
 
@@ -106,7 +110,7 @@ impl Jsonc {
     ///
     /// As for [`Jsonc::set`].
     pub fn set_tree<K: AsRef<str>>(&mut self, path: &[K], value: &ConfigTree) -> Result<(), String> {
-        let mut wanted = self.tree()?;
+        let mut wanted = self.marked_tree()?;
         if wanted.get(path) == Some(value) {
             return Ok(());
         }
@@ -153,7 +157,7 @@ impl Jsonc {
     ///
     /// As for [`Jsonc::set`].
     pub fn append_tree<K: AsRef<str>>(&mut self, path: &[K], item: &ConfigTree) -> Result<(), String> {
-        let mut wanted = self.tree()?;
+        let mut wanted = self.marked_tree()?;
         let mut items = match wanted.get(path) {
             None => return self.set_tree(path, &ConfigTree::List(vec![item.clone()])),
             Some(ConfigTree::List(items)) if items.contains(item) => return Ok(()),
@@ -178,7 +182,7 @@ impl Jsonc {
     /// As for [`Jsonc::set`].
     pub fn remove<K: AsRef<str>>(&mut self, path: &[K]) -> Result<bool, String> {
         let Some((last, parents)) = path.split_last() else { return Ok(false) };
-        let mut wanted = self.tree()?;
+        let mut wanted = self.marked_tree()?;
         if wanted.take(path).is_none() {
             return Ok(false);
         }
@@ -205,7 +209,7 @@ impl Jsonc {
         let Some(Value::Array(items)) = self.get(path) else { return Ok(false) };
         let Some(position) = items.iter().position(|other| other == item) else { return Ok(false) };
         // As it is written.
-        let tree = self.tree()?;
+        let tree = self.marked_tree()?;
         let item = tree.get(path).and_then(|list| list.as_list()?.get(position)).ok_or("has no such list")?;
         self.remove_tree(path, &item.clone())
     }
@@ -216,7 +220,7 @@ impl Jsonc {
     ///
     /// As for [`Jsonc::set`].
     pub fn remove_tree<K: AsRef<str>>(&mut self, path: &[K], item: &ConfigTree) -> Result<bool, String> {
-        let mut wanted = self.tree()?;
+        let mut wanted = self.marked_tree()?;
         let Some(ConfigTree::List(items)) = wanted.get(path) else { return Ok(false) };
         let Some(position) = items.iter().position(|other| other == item) else { return Ok(false) };
         let mut items = items.clone();
@@ -236,7 +240,7 @@ impl Jsonc {
     ///
     /// As for [`Jsonc::set`].
     pub fn replace_strings(&mut self, mut new: impl FnMut(&[String], &str) -> Option<String>) -> Result<(), String> {
-        let mut wanted = self.tree()?;
+        let mut wanted = self.marked_tree()?;
         wanted.replace_strings(&mut Vec::new(), &mut new);
         self.edit(wanted, |_, root| {
             let mut edits = Vec::new();
@@ -260,11 +264,24 @@ impl Jsonc {
         let text = spliced(&self.text, &edits);
         let is_wanted = with_root(&text, |root| root.map(tree_of)).is_ok_and(|tree| tree.as_ref() == Some(&wanted));
         match read(&text) {
-            Ok(value) if is_wanted => (self.text, self.value) = (text, value),
+            Ok(value) if is_wanted => {
+                self.text.replace(text);
+                self.value = self.text.value(value);
+            }
             _ => return Err("could not be edited without loss; nothing was changed".into()),
         }
         Ok(())
     }
+}
+
+/// The text of a file, and whether a byte order mark stood before it.
+fn decode(bytes: &[u8]) -> Result<(bool, MarkedText), String> {
+    if bytes.len() as u64 > json::MAX_BYTES {
+        return Err(format!("is larger than {} MiB", json::MAX_BYTES >> 20));
+    }
+    let text = str::from_utf8(bytes).map_err(|e| format!("is not UTF-8: byte {}", e.valid_up_to()))?;
+    let (has_bom, text) = text.strip_prefix(BOM).map_or((false, text), |rest| (true, rest));
+    Ok((has_bom, MarkedText::new(text)))
 }
 
 /// Runs something with the object of a text.

@@ -32,6 +32,8 @@ mod jsonc;
 mod lock;
 mod lockfile;
 mod models;
+mod nofollow;
+mod old;
 mod paths;
 mod places;
 mod positions;
@@ -39,6 +41,7 @@ mod project;
 mod providers;
 mod registries;
 mod seal;
+mod secret_names;
 mod settings;
 mod splice;
 mod surroundings;
@@ -46,7 +49,6 @@ mod sweep;
 mod time;
 mod token;
 mod toml;
-mod unlinked;
 mod vault;
 mod workflows;
 pub mod yaml;
@@ -55,7 +57,7 @@ pub use blocking::blocking;
 pub use bundles::BundleUse;
 pub use cache::Cache;
 pub use child::ChildGroup;
-pub use clis::{CLAUDE_AGENTS, CLAUDE_RUNNING, CliFiles, CliPlaces, GivenDirectory, PLACES};
+pub use clis::{CLAUDE_AGENTS, CLAUDE_LOCAL_SETTINGS, CLAUDE_RUNNING, CliFiles, CliPlaces, GivenDirectory, PLACES};
 pub use config_tree::ConfigTree;
 pub use document::Document;
 pub use documents::{KEPT_PATHS, KeptPath, Links, Travels};
@@ -63,18 +65,20 @@ pub use error::{HomeError, edits, puts_aside, remedy_of_io};
 #[cfg(unix)]
 pub use files::FileStamp;
 pub use files::{
-    Mode, check_own, check_writable, created, find_program, inherit_owner, is_program, make_private_dir, open_owned,
-    open_plain, publish_dir, read_capped, remove_tree, replace, replace_with,
+    Mode, check_own, check_writable, created, find_program, first_free, inherit_owner, is_program, make_private_dir,
+    open_owned, open_plain, publish_dir, read_capped, remove_tree, replace, replace_with,
 };
 pub use health::FoundProblem;
 pub use installed::{AddedServer, InstalledPlugin, Plugins, ServerKey};
 pub use jsonc::Jsonc;
-pub use lock::{Lock, LockWait, Turn, hold, is_held, lock_within};
+pub use lock::{Lock, LockWait, Turn, hold, is_held, lock_holder, lock_within, say_lock_waits};
 pub use lockfile::{ExtensionsLock, LockedExtension};
 pub use models::{LockedFile, LockedModel, ModelsLock, is_model_name};
+pub use nofollow::{OpenDir, nearest, open_dir_nofollow, read_nofollow, read_nofollow_beside};
+pub use old::OldPlugins;
 pub use paths::{HISTORY_VARIABLE, Home, TASK_VARIABLE, TrialDir};
 pub use places::{
-    OpenDirectory, create_new, log_line, open_append, own_directory, read_dir, remove_file, rename, unlinked_path,
+    OpenDirectory, create_new, log_line, nofollow_path, open_append, own_directory, read_dir, remove_file, rename,
 };
 pub use positions::{position_line, position_of, whole_length};
 pub use project::{Project, TrustedProject};
@@ -82,8 +86,9 @@ pub use providers::{
     Migration, ModelFor, OWN, PoolMember, PoolOrder, Provider, ProviderPool, ProviderProblem, ProvidersFile, SecretRef,
     TextOrSecret, base_url, check_header, new_provider_id, origin, providers_schema,
 };
-pub use registries::{InstalledServer, RegistryChoice, RegistryLock, RegistrySettings};
+pub use registries::{InstalledServer, RegistryChoice, RegistryLock, RegistrySettings, registry_id};
 pub use seal::SealKey;
+pub use secret_names::secret_names;
 pub use settings::{
     Budget, BudgetLimit, BudgetPeriod, CiHostSettings, CiSettings, CliSettings, FileTrust, GoogleSettings,
     HealthSettings, HistorySettings, ListSettings, MarketSettings, McpSettings, ModelLimits, ModelPrice,
@@ -91,8 +96,7 @@ pub use settings::{
     SourceSettings, SyncSettings, TaskSettings, TrustSettings, UnknownKey, UpdateSettings, ollama_host,
 };
 pub use surroundings::Surroundings;
-pub use time::{local_hour, millis_of, millis_of_http, now_millis, now_rfc3339, rfc3339, rfc3339_of};
+pub use time::{Timestamp, local_hour, millis_of, millis_of_http, now_millis, now_rfc3339, rfc3339, rfc3339_of};
 pub use toml::Toml;
-pub use unlinked::{OpenDir, nearest, open_unlinked_dir, read_unlinked, read_unlinked_beside};
 pub use vault::{MAX_SECRET_BYTES, Vault, VaultError};
 pub use workflows::{ApprovedWorkflow, WorkflowsLock};

@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -10,7 +11,18 @@ use std::time::Duration;
 use crate::{HomeError, files, open_append};
 
 /// Document changes take milliseconds; a process that holds the lock longer is stopped or stuck.
-const PATIENCE: Duration = Duration::from_secs(30);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// After this time, it is said that a lock is waited for.
+const WAIT_NOTICE_DELAY: Duration = Duration::from_secs(2);
+
+/// Says what is waited for: a sentence.
+static SAY_WAIT: OnceLock<fn(&str)> = OnceLock::new();
+
+/// Has it said that a lock is waited for, as soon as that takes two seconds. Only the first call in a process counts.
+pub fn say_lock_waits(say: fn(&str)) {
+    let _ = SAY_WAIT.set(say);
+}
 
 /// The right to change documents of the home, held while it lives. There is one lock for all documents, because an
 /// install touches three, and a single lock can't deadlock.
@@ -39,8 +51,21 @@ impl Turn {
 
 impl Lock {
     pub(crate) fn acquire(path: &Path) -> Result<Self, HomeError> {
-        let busy = || HomeError::Busy { path: path.to_owned(), seconds: PATIENCE.as_secs() };
-        Self::within(path, PATIENCE)?.ok_or_else(busy)
+        let file = files::open_owned(path).map_err(|e| HomeError::io("open", path, e))?;
+        let failed = |e| HomeError::io("lock", path, e);
+        let mut wait = LockWait::start(file);
+        let mut locked = wait.within(WAIT_NOTICE_DELAY).map_err(failed)?;
+        if locked.is_none() {
+            if let Some(say) = SAY_WAIT.get() {
+                let holder =
+                    lock_holder(path).map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+                say(&format!("waiting for {holder}, which holds `{}`", path.display()));
+            }
+            locked = wait.within(LOCK_TIMEOUT - WAIT_NOTICE_DELAY).map_err(failed)?;
+        }
+        let busy =
+            || HomeError::Busy { path: path.to_owned(), seconds: LOCK_TIMEOUT.as_secs(), pid: lock_holder(path) };
+        locked.map(|file| Self { _file: file }).ok_or_else(busy)
     }
 
     fn within(path: &Path, patience: Duration) -> Result<Option<Self>, HomeError> {
@@ -68,6 +93,28 @@ pub fn hold(path: &Path) -> io::Result<Option<File>> {
 pub fn is_held(path: &Path) -> bool {
     let file = files::open_plain(path);
     file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// Returns the process that holds the lock of a file, where the system says it (`/proc/locks`, see proc_locks(5)).
+pub fn lock_holder(path: &Path) -> Option<u32> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let inode = format!(":{}", std::fs::metadata(path).ok()?.ino());
+        let locks = std::fs::read_to_string("/proc/locks").ok()?;
+        let holder = |line: &str| {
+            // `1: FLOCK  ADVISORY  WRITE 4711 08:01:12345 0 EOF`; those that wait have `->` after the number.
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let is_it = words.get(1) == Some(&"FLOCK") && words.get(5)?.ends_with(&inode);
+            if is_it { words.get(4)?.parse().ok() } else { None }
+        };
+        locks.lines().find_map(holder)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = path;
+        None
+    }
 }
 
 /// Locks a file exclusively, as soon as its holder releases it. `None` if that takes longer than `patience`; the file

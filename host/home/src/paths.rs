@@ -27,6 +27,9 @@ pub const TASK_VARIABLE: &str = "AIW_TASK_ID";
 /// The file in the directory of a trial that is locked as long as the trial lasts.
 pub(crate) const HELD: &str = ".held";
 
+/// The lock of all documents.
+pub(crate) const LOCK: &str = ".lock";
+
 /// The directory of a trial, which goes when this is dropped.
 #[derive(Debug)]
 pub struct TrialDir {
@@ -170,7 +173,7 @@ impl Home {
         let mut builder = tempfile::Builder::new();
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        let dir = crate::unlinked_path(parent).and_then(|_| builder.prefix(".new-").tempdir_in(parent));
+        let dir = crate::nofollow_path(parent).and_then(|_| builder.prefix(".new-").tempdir_in(parent));
         dir.map_err(|e| HomeError::io("create a directory in", parent, e))
     }
 
@@ -185,7 +188,7 @@ impl Home {
     /// Takes the lock that every change needs.
     pub fn lock(&self) -> Result<Lock, HomeError> {
         self.make_dir(&self.root)?;
-        let lock = Lock::acquire(&self.root.join(".lock"))?;
+        let lock = Lock::acquire(&self.root.join(LOCK))?;
         crate::journal::complete(&self.journal())?;
         self.drop_pending(&lock);
         self.sweep_sometimes(&lock);
@@ -206,6 +209,11 @@ impl Home {
 
     fn journal(&self) -> PathBuf {
         self.root.join(".journal.json")
+    }
+
+    /// Returns where a journal is put that makes no sense.
+    pub(crate) fn damaged_journal(&self) -> PathBuf {
+        crate::journal::damaged(&self.journal())
     }
 
     /// Finishes or forgets what a killed process had started to write. Call it before you read documents or secrets

@@ -37,7 +37,7 @@ struct OwnPath {
     /// The names of the path below the root.
     names: Vec<OsString>,
     /// How many of them may not be links.
-    unlinked: usize,
+    nofollow_len: usize,
 }
 
 impl OwnPath {
@@ -51,13 +51,13 @@ impl OwnPath {
             _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "`..` is not used in aiw's own directory")),
         });
         let names: Vec<OsString> = names.collect::<io::Result<_>>()?;
-        let unlinked = unlinked(&names);
-        Ok((!names.is_empty()).then(|| Self { root: root.clone(), names, unlinked }))
+        let nofollow_len = nofollow_len(&names);
+        Ok((!names.is_empty()).then(|| Self { root: root.clone(), names, nofollow_len }))
     }
 }
 
 /// Returns how many names of a path from the home's root may not be links.
-fn unlinked(names: &[OsString]) -> usize {
+fn nofollow_len(names: &[OsString]) -> usize {
     let found = KEPT_PATHS.iter().filter_map(|kept| Some((kept.matches(names)?, kept.links)));
     match found.max_by_key(|(length, _)| *length) {
         Some((length, Links::Allowed)) => length - 1,
@@ -84,7 +84,7 @@ pub(crate) enum How {
 /// # Errors
 ///
 /// The system's error, or the refusal of a link.
-pub fn unlinked_path(path: &Path) -> io::Result<PathBuf> {
+pub fn nofollow_path(path: &Path) -> io::Result<PathBuf> {
     let Some(place) = OwnPath::of(path)? else { return Ok(path.to_owned()) };
     let parent = match Parent::of(path) {
         // Nothing is there, so nothing is a link.
@@ -101,7 +101,7 @@ pub fn unlinked_path(path: &Path) -> io::Result<PathBuf> {
 ///
 /// The system's error, or the refusal of a link.
 pub fn read_dir(path: &Path) -> io::Result<fs::ReadDir> {
-    unlinked_path(path)?;
+    nofollow_path(path)?;
     fs::read_dir(path)
 }
 
@@ -187,7 +187,7 @@ fn open_walking(path: &Path, how: How) -> io::Result<(fs::File, fs::Metadata)> {
 /// Opens a file for reading as its place demands. Returns also what the system says about it.
 pub(crate) fn open_to_read(path: &Path) -> io::Result<(fs::File, fs::Metadata)> {
     match OwnPath::of(path)? {
-        Some(OwnPath { root, names, unlinked }) if unlinked == names.len() => {
+        Some(OwnPath { root, names, nofollow_len }) if nofollow_len == names.len() => {
             let way: PathBuf = names.iter().collect();
             OpenDirectory { path: root.clone(), opened: platform::OpenedDirectory::of(&root, &[]) }.open(&way)
         }
@@ -205,7 +205,7 @@ impl OpenDirectory {
     /// Opens a directory. One that can't be opened is tried again for each file, whose error tells why.
     pub fn of(path: &Path) -> Self {
         let opened = match OwnPath::of(path) {
-            Ok(Some(OwnPath { root, names, unlinked })) if unlinked == names.len() => {
+            Ok(Some(OwnPath { root, names, nofollow_len })) if nofollow_len == names.len() => {
                 platform::OpenedDirectory::of(&root, &names)
             }
             _ => None,
@@ -404,7 +404,7 @@ mod platform {
             let mut directory = open(&place.root, STEP, Mode::empty())?;
             let mut at = place.root.clone();
             let Some((name, above)) = place.names.split_last() else { return Self::outside(path) };
-            let mut walked = above.len().min(place.unlinked);
+            let mut walked = above.len().min(place.nofollow_len);
             // Where that fails, a walk through each tells why.
             if walked > 1
                 && let Ok(reached) = at_once(&directory, &above[..walked].iter().collect::<PathBuf>(), STEP)
@@ -415,7 +415,7 @@ mod platform {
                 walked = 0;
             }
             for (n, name) in above.iter().enumerate().skip(walked) {
-                let is_free = n >= place.unlinked;
+                let is_free = n >= place.nofollow_len;
                 let flags = if is_free { STEP } else { STEP | OFlags::NOFOLLOW };
                 at.push(name);
                 let step = || openat(&directory, name, flags, Mode::empty());
@@ -431,7 +431,7 @@ mod platform {
                     false => e.into(),
                 })?;
             }
-            let is_ours = place.unlinked == place.names.len();
+            let is_ours = place.nofollow_len == place.names.len();
             if !is_ours && at != place.root {
                 check_owner_of_named(&place.root, || File::from(directory.try_clone()?).metadata())?;
             }
@@ -527,9 +527,9 @@ mod platform {
                 How::Append => OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK,
                 How::New => OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
             };
-            let unlinked = if self.root.is_some() { OFlags::NOFOLLOW } else { OFlags::empty() };
+            let nofollow = if self.root.is_some() { OFlags::NOFOLLOW } else { OFlags::empty() };
             let mode = Mode::RUSR | Mode::WUSR;
-            match openat(&self.directory, name, flags | unlinked | OFlags::CLOEXEC, mode) {
+            match openat(&self.directory, name, flags | nofollow | OFlags::CLOEXEC, mode) {
                 Ok(file) => Ok(File::from(file)),
                 Err(Errno::LOOP | Errno::MLINK) => Err(linked(Path::new(name), true)),
                 Err(e) => Err(e.into()),
@@ -717,11 +717,11 @@ mod platform {
             let Some((name, above)) = place.names.split_last() else { return Self::outside(path) };
             for (n, name) in above.iter().enumerate() {
                 at.push(name);
-                if n < place.unlinked && is_link(&at) {
+                if n < place.nofollow_len && is_link(&at) {
                     return Err(linked(&at, false));
                 }
             }
-            Ok(Self { path: at, name: name.clone(), may_be_link: place.unlinked < place.names.len() })
+            Ok(Self { path: at, name: name.clone(), may_be_link: place.nofollow_len < place.names.len() })
         }
 
         pub(crate) fn made(path: &Path) -> io::Result<Self> {
@@ -876,7 +876,7 @@ mod tests {
         ("open_append", |path| open_append(path).map(drop).map_err(|e| HomeError::io("open", path, e))),
         ("create_new", |path| create_new(path).map(drop).map_err(|e| HomeError::io("open", path, e))),
         ("make_private_dir", |path| make_private_dir(&path.with_file_name("made/deep"))),
-        ("unlinked_path", |path| unlinked_path(path).map(drop).map_err(|e| HomeError::io("open", path, e))),
+        ("nofollow_path", |path| nofollow_path(path).map(drop).map_err(|e| HomeError::io("open", path, e))),
         ("turn", |path| crate::Turn::acquire(path).map(drop)),
     ];
 
@@ -969,7 +969,7 @@ mod tests {
         symlink(&moved, home.root()).unwrap();
         replace(&home.root().join("servers"), b"ours", Mode::Private).unwrap();
         assert_eq!(fs::read(moved.join("servers")).unwrap(), b"ours");
-        assert_eq!(unlinked_path(&home.root().join("x")).unwrap(), fs::canonicalize(&moved).unwrap().join("x"));
+        assert_eq!(nofollow_path(&home.root().join("x")).unwrap(), fs::canonicalize(&moved).unwrap().join("x"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::providers::CliChoice;
-use crate::{HomeError, ProfileSettings, TrustSettings, entry, json, nearest, read_capped, read_unlinked};
+use crate::{HomeError, ProfileSettings, TrustSettings, entry, json, nearest, read_capped, read_nofollow};
 
 /// `.aiw.json` of a project: what its authors want aiw to use there. It comes with a repository, so aiw ignores it
 /// until the user trusts the directory.
@@ -49,7 +49,7 @@ impl TrustedProject {
         if !trust.covers(root) {
             return Ok(Self::Ignored(root.to_owned()));
         }
-        Ok(match read_unlinked(&path, MAX_BYTES)? {
+        Ok(match read_nofollow(&path, MAX_BYTES)? {
             Some(bytes) => Self::Trusted(Project::parse(&path, &bytes)?),
             None => Self::None,
         })

@@ -200,6 +200,7 @@ impl std::str::FromStr for ModelFor {
 }
 
 /// An API provider as the user configured it.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Provider {
     /// Its name here.
@@ -226,7 +227,7 @@ pub struct Provider {
     #[schemars(with = "BTreeMap<shapes::FamilyWord, shapes::Url>")]
     pub base_urls: BTreeMap<Family, String>,
     /// The API that its address speaks, where a family has two or the address is not what its preset expects. Other
-    /// CLIs reach it through the gateway.
+    /// CLIs reach it through the gateway. An address for another family in `base_urls` speaks that family's own.
     #[serde(default, deserialize_with = "entry::some_word")]
     #[schemars(with = "Option<shapes::ApiWord>")]
     pub api: Option<Api>,
@@ -290,6 +291,13 @@ impl Provider {
             secrets: BTreeMap::new(),
             withhold: None,
         }
+    }
+
+    /// Whether one of its addresses may speak an API. The API that the user named is that of the address of its family; an
+    /// address that they gave for another family speaks that family's.
+    pub fn may_speak(&self, api: Api) -> bool {
+        let is_of_another = |own: Api| own.family() != api.family() && self.base_urls.contains_key(&api.family());
+        self.api.is_none_or(|own| own == api || is_of_another(own))
     }
 
     /// All its secrets by the names that a component uses: the usual one is `token`.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use aiw_core::{ExtensionId, SecretName};
+use aiw_core::{ExtensionId, InvalidName, SecretName};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -43,7 +43,7 @@ pub struct RegistryChoice {
 #[serde(deny_unknown_fields)]
 struct RegistriesFile {
     #[serde(default)]
-    sources: BTreeMap<ExtensionId, Option<WrittenChoice>>,
+    sources: BTreeMap<String, Option<WrittenChoice>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -51,7 +51,16 @@ struct RegistriesFile {
 struct WrittenChoice {
     enabled: Option<bool>,
     priority: Option<u32>,
+    #[serde(alias = "api_key")]
     key: Option<Value>,
+}
+
+/// The names of aiw 0.6 for the components, which people still type.
+const ALIASES: [(&str, &str); 2] = [("registry", "registry-official"), ("smithery", "registry-smithery")];
+
+/// Returns the id of the component that a name of aiw 0.6 stands for, or the name itself.
+pub fn registry_id(name: &str) -> &str {
+    ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, id)| id)
 }
 
 impl RegistrySettings {
@@ -64,7 +73,11 @@ impl RegistrySettings {
         }
         let file: RegistriesFile = yaml::parse(&text).map_err(|why| invalid(format!("cannot be read: {why}")))?;
         let mut sources = BTreeMap::new();
-        for (id, choice) in file.sources {
+        for (name, choice) in file.sources {
+            let id: ExtensionId = registry_id(&name).parse().map_err(|e: InvalidName| invalid(e.to_string()))?;
+            if sources.contains_key(&id) {
+                return Err(invalid(format!("names `{id}` twice")));
+            }
             let WrittenChoice { enabled, priority, key } = choice.unwrap_or_default();
             if priority.is_some_and(|priority| !(1..=1000).contains(&priority)) {
                 return Err(invalid(format!("has a priority of `{id}` that is not 1 to 1000")));
@@ -187,6 +200,18 @@ mod tests {
         for empty in ["", "\n# nothing\n", "sources:\n", "sources: {}\n"] {
             assert!(settings(empty).unwrap_or_else(|e| panic!("{empty}: {e}")).sources.is_empty(), "{empty}");
         }
+    }
+
+    #[test]
+    fn the_file_of_aiw_0_6_is_read() {
+        let text = "sources:\n  registry:\n    enabled: true\n    priority: 1\n\n  smithery:\n    enabled: true\n    \
+                    priority: 2\n    api_key: \"${SMITHERY_API_KEY}\"\n";
+        let sources = settings(text).unwrap().sources;
+        let of = |id: &str| sources[&id.parse::<ExtensionId>().unwrap()].clone();
+        assert_eq!(of("registry-official"), RegistryChoice { enabled: true, priority: Some(1), key: None });
+        assert_eq!(of("registry-smithery").key, Some(SecretRef::Variable("SMITHERY_API_KEY".parse().unwrap())));
+        let twice = settings("sources: {smithery: {}, registry-smithery: {}}\n").unwrap_err();
+        assert!(twice.contains("names `registry-smithery` twice"), "{twice}");
     }
 
     #[test]

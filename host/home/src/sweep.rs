@@ -8,19 +8,26 @@ use std::time::{Duration, SystemTime};
 
 use aiw_core::SecretName;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::documents::KEPT_PATHS;
+use crate::files::Staged;
 use crate::paths::HELD;
-use crate::{Home, HomeError, Lock, Mode, is_held, json, read_capped, read_dir, remove_file, replace};
+use crate::{
+    Home, HomeError, Lock, Mode, is_held, json, make_private_dir, read_capped, read_dir, remove_file, replace,
+};
 
 /// The age at which a temporary file belongs to no process that still runs.
-const OLD: Duration = Duration::from_secs(60 * 60);
+const TEMP_FILE_MAX_AGE: Duration = Duration::from_secs(60 * 60);
 
 /// The age by which a trial has locked its directory.
-const HELD_BY: Duration = Duration::from_secs(60);
+const LOCK_GRACE: Duration = Duration::from_secs(60);
 
 /// The age at which a temporary file counts as given up.
-const VERY_OLD: Duration = Duration::from_secs(24 * 60 * 60);
+const ABANDONED_FILE_MAX_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The part of the cache that names directories outside of the home in which temporary files were made.
+const ELSEWHERE: &str = "elsewhere";
 
 /// The names of secrets that are stored before what names them is written.
 const PENDING: &str = ".secrets.json";
@@ -96,10 +103,67 @@ impl Home {
         }
     }
 
+    /// Replaces a file as [`crate::replace`] does, which may be outside of the home. If this process is killed meanwhile, what is
+    /// left beside the file is removed as what is left in the home is.
+    ///
+    /// # Errors
+    ///
+    /// The file can't be written.
+    pub fn replace_elsewhere(&self, path: &Path, bytes: &[u8], mode: Mode) -> Result<(), HomeError> {
+        Staged::noted(path, bytes, mode, |directory| self.note_elsewhere(directory))?.publish()
+    }
+
+    /// Notes a directory in which a temporary file is about to be made. A change doesn't depend on it: what can't be noted is not
+    /// swept.
+    pub fn note_elsewhere(&self, directory: &Path) {
+        let Ok(directory) = std::path::absolute(directory) else { return };
+        if directory.starts_with(self.root()) {
+            return;
+        }
+        let (notes, bytes) = (self.cache(ELSEWHERE), directory.as_os_str().as_encoded_bytes());
+        let note = notes.join(&aiw_core::hex(&Sha256::digest(bytes))[..32]);
+        // One of many files is noted with the first of them.
+        if note.exists() && !is_old(&note, TEMP_FILE_MAX_AGE / 2) {
+            return;
+        }
+        let _ = make_private_dir(&notes).and_then(|()| replace(&note, bytes, Mode::Private));
+    }
+
+    /// Returns the noted directories, each with its note.
+    fn noted_elsewhere(&self) -> Vec<(PathBuf, PathBuf)> {
+        let Ok(notes) = read_dir(&self.cache(ELSEWHERE)) else { return Vec::new() };
+        let notes = notes.flatten().map(|entry| entry.path()).filter(|note| {
+            let name = note.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        });
+        let read = |note: PathBuf| {
+            let directory = path_from(read_capped(&note, MAX_PATH).ok()??)?;
+            Some((note, directory))
+        };
+        notes.filter_map(read).collect()
+    }
+
+    /// Returns the directories of the files to which links in the home lead: a linked document is replaced there.
+    fn linked_directories(&self) -> impl Iterator<Item = PathBuf> {
+        let links = read_dir(self.root()).into_iter().flatten().flatten().map(|entry| entry.path());
+        let files = links.filter(|path| path.is_symlink() && path.is_file()).flat_map(fs::canonicalize);
+        files.filter_map(|file| Some(file.parent()?.to_owned()))
+    }
+
+    /// Forgets noted directories that have no temporary file.
+    fn forget_elsewhere(&self) {
+        for (note, directory) in self.noted_elsewhere() {
+            // A process may be about to make one.
+            if is_old(&note, TEMP_FILE_MAX_AGE) && temporary_files(&directory, Duration::ZERO).is_empty() {
+                let _ = remove_file(&note);
+            }
+        }
+    }
+
     /// Removes what is left over, at most once an hour.
     pub(crate) fn sweep_sometimes(&self, lock: &Lock) {
         let stamp = self.root().join(".swept");
-        let is_new = |time: SystemTime| time.elapsed().is_ok_and(|age| age < OLD);
+        let is_new = |time: SystemTime| time.elapsed().is_ok_and(|age| age < TEMP_FILE_MAX_AGE);
         if fs::metadata(&stamp).and_then(|meta| meta.modified()).is_ok_and(is_new) {
             return;
         }
@@ -113,6 +177,7 @@ impl Home {
             let is_dir = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir());
             let _ = if is_dir { crate::remove_tree(&path).is_ok() } else { remove_file(&path).is_ok() };
         }
+        self.forget_elsewhere();
     }
 
     /// The files and directories that killed processes left behind.
@@ -125,19 +190,22 @@ impl Home {
         // A question about what is in it may be open for long.
         let is_tree = |name: &str| name.starts_with(".new-");
         let mut found: Vec<PathBuf> =
-            dirs.iter().chain([&trials]).flat_map(|dir| old_entries(dir, OLD, &is_file)).collect();
+            dirs.iter().chain([&trials]).flat_map(|dir| old_entries(dir, TEMP_FILE_MAX_AGE, &is_file)).collect();
+        let noted = self.noted_elsewhere().into_iter().map(|(_, directory)| directory);
+        let elsewhere: BTreeSet<PathBuf> = noted.chain(self.linked_directories()).collect();
+        found.extend(elsewhere.iter().flat_map(|directory| temporary_files(directory, TEMP_FILE_MAX_AGE)));
         let trees = self.trees();
         // They have secrets.
-        let of_trials = old_entries(&trials, HELD_BY, &is_tree);
+        let of_trials = old_entries(&trials, LOCK_GRACE, &is_tree);
         found.extend(of_trials.into_iter().filter(|trial| !is_held(&trial.join(HELD))));
-        found.extend(dirs.iter().flat_map(|dir| old_entries(dir, VERY_OLD, &is_tree)));
+        found.extend(dirs.iter().flat_map(|dir| old_entries(dir, ABANDONED_FILE_MAX_AGE, &is_tree)));
         // A plugin's tree is there before the record of the plugin. If the file of records is gone, it may come back.
         if root.join("plugins.json").exists()
             && let Ok(plugins) = self.plugins().and_then(|plugins| plugins.all())
         {
             let named: BTreeSet<String> = plugins.into_iter().map(|(_, plugin)| plugin.digest).collect();
             let is_digest = |name: &str| name.len() >= 32 && name.bytes().all(|b| b.is_ascii_hexdigit());
-            found.extend(old_entries(&trees, OLD, &|name| is_digest(name) && !named.contains(name)));
+            found.extend(old_entries(&trees, TEMP_FILE_MAX_AGE, &|name| is_digest(name) && !named.contains(name)));
         }
         found
     }
@@ -151,18 +219,47 @@ fn names(text: &[u8], name: &SecretName) -> bool {
     text.windows(name.len()).enumerate().any(|(at, part)| part == name && is_whole(at))
 }
 
-fn old_entries(dir: &Path, age: Duration, is_wanted: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
-    let is_old = |entry: &fs::DirEntry| {
-        let modified = entry.path().symlink_metadata().and_then(|meta| meta.modified());
-        modified.is_ok_and(|time| time.elapsed().is_ok_and(|since| since > age))
+/// The longest path that is noted.
+const MAX_PATH: u64 = 16 << 10;
+
+fn path_from(bytes: Vec<u8>) -> Option<PathBuf> {
+    #[cfg(unix)]
+    let path = Some(PathBuf::from(<std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(bytes)));
+    #[cfg(not(unix))]
+    let path = String::from_utf8(bytes).ok().map(PathBuf::from);
+    path.filter(|path| path.is_absolute())
+}
+
+/// Temporary files of an age beside the files of others: regular ones by the names that only aiw gives.
+fn temporary_files(directory: &Path, age: Duration) -> Vec<PathBuf> {
+    let is_ours = |name: &str| {
+        let random = name.strip_prefix(".aiw-");
+        random.is_some_and(|random| {
+            random.len() == 16 && random.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        })
     };
+    let mut found = old_entries(directory, age, &is_ours);
+    found.retain(|path| fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file()));
+    found
+}
+
+fn is_old(path: &Path, age: Duration) -> bool {
+    // A file may be of a time that is still to come.
+    if age.is_zero() {
+        return true;
+    }
+    let modified = path.symlink_metadata().and_then(|meta| meta.modified());
+    modified.is_ok_and(|time| time.elapsed().is_ok_and(|since| since > age))
+}
+
+fn old_entries(dir: &Path, age: Duration, is_wanted: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
     // A link leads to what is somebody else's.
     if fs::symlink_metadata(dir).is_ok_and(|meta| meta.is_symlink()) {
         return Vec::new();
     }
     let Ok(entries) = read_dir(dir) else { return Vec::new() };
     let wanted = entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_wanted));
-    wanted.filter(is_old).map(|entry| entry.path()).collect()
+    wanted.map(|entry| entry.path()).filter(|path| is_old(path, age)).collect()
 }
 
 #[cfg(test)]
@@ -171,7 +268,7 @@ mod tests {
     use aiw_core::Secret;
 
     fn age(path: &Path) {
-        let then = SystemTime::now() - 2 * VERY_OLD;
+        let then = SystemTime::now() - 2 * ABANDONED_FILE_MAX_AGE;
         fs::File::open(path).unwrap().set_modified(then).unwrap();
     }
 
@@ -207,6 +304,67 @@ mod tests {
     }
 
     #[test]
+    fn a_temporary_file_outside_of_the_home_goes_too_and_no_other_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("home"));
+        let (rules, linked) = (dir.path().join("rules"), dir.path().join("repository"));
+        [&rules, &linked].iter().for_each(|directory| fs::create_dir(directory).unwrap());
+        std::os::unix::fs::symlink(linked.join("real.md"), rules.join("link.md")).unwrap();
+        fs::write(linked.join("real.md"), "old").unwrap();
+        // As if the process were killed here.
+        for file in ["a.md", "link.md"] {
+            std::mem::forget(
+                Staged::noted(&rules.join(file), b"new", Mode::Shared, |directory| home.note_elsewhere(directory))
+                    .unwrap(),
+            );
+        }
+        let theirs = [".aiw-0123456789abcde", ".aiw-0123456789ABCDEF", ".aiw-notes.md", "b.md"];
+        for name in theirs {
+            fs::write(rules.join(name), "theirs").unwrap();
+            age(&rules.join(name));
+        }
+        fs::create_dir(rules.join(".aiw-0123456789abcdef")).unwrap();
+        std::os::unix::fs::symlink("b.md", rules.join(".aiw-00112233445566ff")).unwrap();
+        let lock = home.lock().unwrap();
+        // One that is new may be in use.
+        home.sweep(&lock);
+        let left = [&rules, &linked].map(|directory| temporary_files(directory, Duration::ZERO));
+        assert_eq!(left.each_ref().map(Vec::len), [1, 1]);
+        left.iter().flatten().for_each(|path| age(path));
+        home.sweep(&lock);
+        assert!(left.iter().flatten().all(|path| !path.exists()));
+        assert!(theirs.iter().all(|name| rules.join(name).exists()) && rules.join(".aiw-0123456789abcdef").exists());
+        assert!(rules.join(".aiw-00112233445566ff").is_symlink());
+        // A directory is forgotten once nothing can be left there.
+        assert_eq!(home.noted_elsewhere().len(), 2);
+        home.noted_elsewhere().iter().for_each(|(note, _)| age(note));
+        home.sweep(&lock);
+        assert_eq!(home.noted_elsewhere(), Vec::new());
+        assert_eq!(fs::read(linked.join("real.md")).unwrap(), b"old");
+        home.replace_elsewhere(&rules.join("link.md"), b"new", Mode::Shared).unwrap();
+        assert_eq!(fs::read(linked.join("real.md")).unwrap(), b"new");
+        home.replace_elsewhere(&home.root().join("x"), b"", Mode::Private).unwrap();
+        assert_eq!(home.noted_elsewhere().len(), 1);
+    }
+
+    #[test]
+    fn a_temporary_file_beside_a_linked_document_goes_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::at(dir.path().join("home"));
+        let lock = home.lock().unwrap();
+        let dotfiles = dir.path().join("dotfiles");
+        fs::create_dir(&dotfiles).unwrap();
+        fs::write(dotfiles.join("settings.json"), "{}").unwrap();
+        std::os::unix::fs::symlink(dotfiles.join("settings.json"), home.settings_path()).unwrap();
+        std::mem::forget(Staged::new(&home.settings_path(), b"{}", Mode::Private).unwrap());
+        let left = temporary_files(&dotfiles, Duration::ZERO);
+        assert_eq!(left.len(), 1);
+        age(&left[0]);
+        home.sweep(&lock);
+        assert!(!left[0].exists() && dotfiles.join("settings.json").exists());
+    }
+
+    #[test]
     fn a_trial_that_nobody_holds_goes_and_one_that_lasts_stays() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path().join("home"));
@@ -217,7 +375,7 @@ mod tests {
             fs::write(left.join(HELD), "").unwrap();
         }
         for old in [lasts.path(), &killed] {
-            fs::File::open(old).unwrap().set_modified(SystemTime::now() - 2 * HELD_BY).unwrap();
+            fs::File::open(old).unwrap().set_modified(SystemTime::now() - 2 * LOCK_GRACE).unwrap();
         }
         home.sweep(&home.lock().unwrap());
         assert_eq!([lasts.path(), &new, &killed].map(Path::exists), [true, true, false]);

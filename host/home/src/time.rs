@@ -1,8 +1,9 @@
 //! Times as milliseconds since 1970 and as text.
 
 use std::num::NonZeroU8;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
 use time::format_description::well_known::iso8601::{Config, EncodedConfig, TimePrecision};
 use time::format_description::well_known::{Iso8601, Rfc2822, Rfc3339};
 use time::{OffsetDateTime, UtcOffset, Weekday};
@@ -25,6 +26,52 @@ pub fn now_rfc3339() -> String {
 /// Milliseconds since 1970.
 pub fn now_millis() -> u64 {
     aiw_core::millis_since_1970(SystemTime::now())
+}
+
+/// A time by two clocks, for what is good for a while: people and time servers set the wall clock back, and what was over
+/// would be good again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Timestamp {
+    /// Milliseconds since the system was started, those in which it slept included.
+    pub uptime: i64,
+    /// Milliseconds since 1970.
+    pub wall: u64,
+}
+
+impl Timestamp {
+    /// Returns the time now.
+    pub fn now() -> Self {
+        Self { uptime: uptime(), wall: now_millis() }
+    }
+
+    /// Returns how old it is at another time: the longer age by the two clocks. A time of another boot is as old as can be.
+    pub fn age_at(self, now: Self) -> Duration {
+        match u64::try_from(now.uptime.saturating_sub(self.uptime)) {
+            Ok(age) => Duration::from_millis(age.max(now.wall.saturating_sub(self.wall))),
+            Err(_) => Duration::MAX,
+        }
+    }
+
+    /// Returns how old it is now.
+    pub fn age(self) -> Duration {
+        self.age_at(Self::now())
+    }
+}
+
+#[cfg(unix)]
+fn uptime() -> i64 {
+    // Linux's monotonic clock stands still while the system sleeps; that of macOS goes on.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let clock = rustix::time::ClockId::Boottime;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let clock = rustix::time::ClockId::Monotonic;
+    let time = Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default();
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(not(unix))]
+fn uptime() -> i64 {
+    0
 }
 
 /// A time in milliseconds since 1970 as RFC 3339 in UTC, with milliseconds, so that texts sort as the times do.
@@ -64,6 +111,22 @@ pub fn millis_of_http(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_age_grows_whatever_is_done_to_the_wall_clock() {
+        const HOUR: u64 = 60 * 60 * 1000;
+        let made = Timestamp { wall: 100 * HOUR, uptime: 5_000 };
+        let after = |wall, uptime| made.age_at(Timestamp { wall, uptime }).as_millis();
+        assert_eq!(after(101 * HOUR, 5_000 + 3_600_000), u128::from(HOUR));
+        // The clock was set back by a day, and by an hour; then forward.
+        assert_eq!(after(76 * HOUR, 5_000 + 3_600_000), u128::from(HOUR));
+        assert_eq!(after(100 * HOUR, 5_000 + 3_600_000), u128::from(HOUR));
+        assert_eq!(after(200 * HOUR, 5_001), u128::from(100 * HOUR));
+        // The system was started again.
+        assert_eq!(made.age_at(Timestamp { wall: 100 * HOUR, uptime: 4_999 }), Duration::MAX);
+        let now = Timestamp::now();
+        assert!(now.age() < Duration::from_secs(3600) && Timestamp::now() >= now, "{now:?}");
+    }
 
     #[test]
     fn times_are_read_as_they_are_written() {

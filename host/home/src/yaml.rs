@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_saphyr::budget::BudgetBreach;
-use serde_saphyr::granit_parser::ErrorKind;
+use serde_saphyr::granit_parser::{ErrorKind, Event, Parser, ScalarStyle};
 use serde_saphyr::{DefaultMessageFormatter, Error, ExternalMessageSource, MessageFormatter};
 
 /// The most levels of lists and maps in each other.
@@ -24,6 +25,39 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 
 /// Reads a document of YAML with at most so many nodes. The error is one line.
 pub fn parse_within<T: DeserializeOwned>(text: &str, nodes: usize) -> Result<T, String> {
+    parse_with(text, nodes, false)
+}
+
+/// Reads a document like [`parse_within`], but each scalar other than null as the text that stands there: `NO`, `0755`
+/// and `1.10` are no booleans and numbers. Unknown tags are errors.
+pub fn parse_as_written(text: &str, nodes: usize) -> Result<Value, String> {
+    // The budget holds for what follows, too.
+    let _: Value = parse_with(text, nodes, true)?;
+    let mut quoted = String::with_capacity(text.len());
+    let mut end = 0;
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|e| aiw_core::one_line(&e.to_string(), 200))?;
+        let Event::Scalar(value, ScalarStyle::Plain, _, None) = event else { continue };
+        let Some(range) = span.byte_range().filter(|range| range.start >= end && is_typed(&value)) else { continue };
+        // Only what is on one line can look like a number or boolean, and it has no quotes.
+        let (Some(before), Some(scalar)) = (text.get(end..range.start), text.get(range.clone())) else { continue };
+        if scalar == value {
+            quoted.extend([before, "'", scalar, "'"]);
+            end = range.end;
+        }
+    }
+    quoted.push_str(text.get(end..).unwrap_or_default());
+    parse_with(&quoted, nodes, true)
+}
+
+/// Whether a plain scalar may be read as a boolean or a number.
+fn is_typed(scalar: &str) -> bool {
+    const BOOLEANS: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "y", "n"];
+    let is_number = scalar.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'));
+    (is_number || BOOLEANS.iter().any(|word| scalar.eq_ignore_ascii_case(word))) && !scalar.contains(['\'', '\n'])
+}
+
+fn parse_with<T: DeserializeOwned>(text: &str, nodes: usize, rejects_tags: bool) -> Result<T, String> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_depth: DEPTH,
@@ -42,6 +76,7 @@ pub fn parse_within<T: DeserializeOwned>(text: &str, nodes: usize) -> Result<T, 
             max_replay_stack_depth: 8,
         },
         with_snippet: false,
+        reject_unsupported_tags: rejects_tags,
     };
     serde_saphyr::from_str_with_options(text, options)
         .map_err(|e| aiw_core::one_line(&e.render_with_formatter(&YamlLimits { nodes }), 200))
@@ -115,12 +150,23 @@ pub fn write<T: Serialize>(value: &T) -> Result<String, String> {
 mod tests {
     use std::fmt::Write;
 
-    use serde_json::Value;
-
     use super::*;
 
     fn said(text: &str) -> String {
         parse::<Value>(text).unwrap_err()
+    }
+
+    #[test]
+    fn scalars_are_read_as_they_are_written() {
+        let text = "a: NO\nb: 0755\nc: 1e3\nd: 1.10\ne: [yes, +5, -0x1F, .5, ~, ]\nf: \"on\"\ng: &x 007\nh: *x\n1: true\n<<: {i: 1_000}\nj: | \n  12\nk: 12:30\nl: -x\nm: null\n";
+        let read = parse_as_written(text, 100).unwrap();
+        let expected = serde_json::json!({
+            "a": "NO", "b": "0755", "c": "1e3", "d": "1.10", "e": ["yes", "+5", "-0x1F", ".5", null], "f": "on",
+            "g": "007", "h": "007", "1": "true", "i": "1_000", "j": "12\n", "k": "12:30", "l": "-x", "m": null,
+        });
+        assert_eq!(read, expected);
+        let error = parse_as_written("a: !reset null\n", 100).unwrap_err();
+        assert!(error.contains("!reset"), "{error}");
     }
 
     #[test]

@@ -260,7 +260,7 @@ fn documents_of_others_are_read_and_stay_as_they_are() {
     let corpora = std::env::var_os("AIW_CORPORA").map(PathBuf::from);
     let mut waiting = corpora.into_iter().collect::<Vec<_>>();
     if waiting.is_empty() {
-        eprintln!("not run: there are no corpora of documents; AIW_CORPORA names their directory");
+        eprintln!("skipped: there are no corpora of documents; AIW_CORPORA names their directory");
     }
     while let Some(directory) = waiting.pop() {
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {

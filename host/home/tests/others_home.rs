@@ -14,7 +14,7 @@ fn a_link_of_somebody_else_leads_root_to_their_own_files_only() {
     let home = Home::at(dir.path().join("home"));
     fs::create_dir(home.root()).unwrap();
     if chown(home.root(), NOBODY, NOBODY).is_err() {
-        eprintln!("not run: only root can be in somebody else's home");
+        eprintln!("skipped: only root can be in somebody else's home");
         return;
     }
     let target = dir.path().join("target.json");

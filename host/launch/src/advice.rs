@@ -26,7 +26,8 @@ pub fn advice(cli: CliKind, provider: Option<&str>, code: Option<i32>, said: &st
         }
         // Its exit code for a directory that is not trusted.
         CliKind::Gemini if code == Some(55) || said.contains("not running in a trusted directory") => {
-            "Gemini CLI works in directories that it trusts: run `gemini` here once and trust it, or add `-- --skip-trust`"
+            "Gemini CLI works in directories that you trust: `aiw trust add` for all of aiw, `gemini` for it alone, \
+             `--trust` for one run"
         }
         _ => return refused(cli, provider, code, &said),
     };
@@ -67,7 +68,7 @@ mod tests {
             "Not inside a trusted directory and --skip-git-repo-check was not specified.",
         );
         assert!(codex.unwrap().hint.contains("-- --skip-git-repo-check"));
-        assert!(advice(CliKind::Gemini, None, Some(55), "").unwrap().hint.contains("-- --skip-trust"));
+        assert!(advice(CliKind::Gemini, None, Some(55), "").unwrap().hint.contains("`--trust`"));
         for (cli, code, said) in [
             (CliKind::Claude, 1, "API Error: 401 {\"error\":{\"type\":\"authentication_error\"}}"),
             (CliKind::Claude, 1, "Invalid API key · Fix external API key"),

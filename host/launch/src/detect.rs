@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use aiw_core::{CliKind, shell_word_in_line};
-use aiw_home::{ChildGroup, Home, Mode, Surroundings};
+use aiw_home::{ChildGroup, Home, Mode, Surroundings, read_capped};
 use serde::{Deserialize, Serialize};
 
 use crate::clis;
@@ -61,7 +61,9 @@ const BESIDE_PATH: [&str; 5] = [".local/bin", ".npm-global/bin", ".claude/local"
 impl Search {
     /// Returns `PATH`, followed by the directories where installers put CLIs outside of it.
     pub fn around(client: &Surroundings) -> Self {
-        Self::new(client.variable("PATH").unwrap_or_default(), client.user_home().as_deref())
+        let mut search = Self::new(client.variable("PATH").unwrap_or_default(), client.user_home().as_deref());
+        search.directories.extend(npm_prefix(client).map(|prefix| prefix.join("bin")));
+        search
     }
 
     /// Like [`Search::around`], for given values.
@@ -82,6 +84,32 @@ impl Search {
             self.directories.iter().flat_map(move |dir| ENDINGS.iter().map(move |ending| dir.join(name(ending))));
         paths.filter(|path| aiw_home::is_program(path))
     }
+}
+
+/// The longest `.npmrc` that is read.
+const MAX_NPMRC: u64 = 64 << 10;
+
+/// Returns where `npm install -g` installs, if the user has chosen that.
+/// <https://docs.npmjs.com/cli/v11/using-npm/config#prefix>
+fn npm_prefix(client: &Surroundings) -> Option<PathBuf> {
+    let by_variable = ["npm_config_prefix", "NPM_CONFIG_PREFIX"].iter().find_map(|name| client.filled(name));
+    if let Some(prefix) = by_variable {
+        return Some(PathBuf::from(prefix)).filter(|prefix| prefix.is_absolute());
+    }
+    let home = client.user_home()?;
+    let bytes = read_capped(&home.join(".npmrc"), MAX_NPMRC).ok()??;
+    let text = String::from_utf8_lossy(&bytes);
+    // The last one counts.
+    let value = text.lines().rev().find_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        (key.trim() == "prefix").then(|| value.trim().trim_matches(['"', '\'']))
+    })?;
+    let home_text = home.to_str()?;
+    let prefix = match value.strip_prefix("~/") {
+        Some(rest) => home.join(rest),
+        None => PathBuf::from(value.replace("${HOME}", home_text)),
+    };
+    Some(prefix).filter(|prefix| prefix.is_absolute())
 }
 
 /// The extensions of a command's file.
@@ -185,8 +213,8 @@ fn package_version(kind: CliKind, real: &Path) -> Option<String> {
         name.strip_prefix(clis::of(kind).npm_package()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     };
     real.ancestors().skip(1).take(8).find_map(|dir| {
-        let bytes = aiw_home::read_capped(&dir.join("package.json"), 1 << 20).ok()??;
-        let package: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+        let bytes = read_capped(&dir.join("package.json"), 1 << 20).ok()??;
+        let package: serde_json::Value = aiw_core::from_foreign_json(&bytes).ok()?;
         ours(package["name"].as_str()?).then_some(())?;
         plain_version(package["version"].as_str()?)
     })
@@ -210,11 +238,11 @@ struct KnownVersions {
 }
 
 /// How long a CLI may take to print its version. Gemini takes 1.2 s.
-const PATIENCE: Duration = Duration::from_secs(5);
+const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl KnownVersions {
     fn load(home: Option<&Home>) -> Self {
-        let bytes = home.and_then(|home| aiw_home::read_capped(&home.cache("cli.json"), 1 << 20).ok()?);
+        let bytes = home.and_then(|home| read_capped(&home.cache("cli.json"), 1 << 20).ok()?);
         bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
@@ -249,7 +277,7 @@ fn ask(real: &Path) -> Option<String> {
     let mut command = Command::new(real);
     command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut running = ChildGroup::start(&mut command).ok()?;
-    running.wait_for(PATIENCE).ok()??;
+    running.wait_for(VERSION_TIMEOUT).ok()??;
     let mut text = String::new();
     running.child().stdout.take()?.take(4096).read_to_string(&mut text).ok()?;
     let word =
@@ -282,6 +310,28 @@ mod tests {
     fn package(dir: &Path, name: &str, version: &str) {
         fs::create_dir_all(dir).unwrap();
         fs::write(dir.join("package.json"), format!("{{\"name\":\"{name}\",\"version\":\"{version}\"}}")).unwrap();
+    }
+
+    #[test]
+    fn npm_s_own_prefix_is_looked_into() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().to_str().unwrap().to_owned();
+        let last = |more: &[(&str, &str)]| {
+            let variables = [&[("HOME", home.as_str()), ("PATH", "/usr/bin")], more].concat();
+            let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
+            Search::around(&Surroundings::new(Ok("/".into()), variables)).directories.pop().unwrap()
+        };
+        assert_eq!(last(&[("NPM_CONFIG_PREFIX", "/opt/npm")]), Path::new("/opt/npm/bin"));
+        assert!(last(&[("NPM_CONFIG_PREFIX", "npm")]).ends_with(".volta/bin"));
+        for (text, bin) in [
+            ("prefix=/old\n; x\nprefix = ~/npm\nregistry=https://x\n", "npm/bin"),
+            ("prefix=\"${HOME}/packages\"", "packages/bin"),
+            ("prefix=npm", ".volta/bin"),
+            ("\u{0}", ".volta/bin"),
+        ] {
+            fs::write(dir.path().join(".npmrc"), text).unwrap();
+            assert_eq!(last(&[]), dir.path().join(bin), "{text:?}");
+        }
     }
 
     #[test]

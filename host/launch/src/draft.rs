@@ -11,6 +11,21 @@ use serde_json::Value;
 use crate::environment::Environment;
 use crate::overlay;
 
+/// What a project forbids in its CLI's settings, in the CLI's own form: rules for tools that are refused, and for those that
+/// are asked about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Restrictions {
+    pub(crate) deny: Vec<String>,
+    pub(crate) ask: Vec<String>,
+}
+
+impl Restrictions {
+    /// Returns whether nothing is forbidden.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.deny.is_empty() && self.ask.is_empty()
+    }
+}
+
 /// A run that will be started, built step by step.
 pub(crate) struct Draft {
     pub(crate) home: Home,
@@ -23,6 +38,10 @@ pub(crate) struct Draft {
     pub(crate) environment: Environment,
     /// Settings that override the user's own, in the CLI's own form.
     pub(crate) settings: Option<Value>,
+    /// The user's own MCP servers that the CLI would leave out together with the project's.
+    pub(crate) servers: Option<Value>,
+    /// What the project forbids, which counts even where nothing else of the project does.
+    pub(crate) restrictions: Restrictions,
     /// The arguments before the user's own.
     pub(crate) arguments: Vec<OsString>,
     /// Sentences for the user.

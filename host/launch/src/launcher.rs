@@ -27,7 +27,9 @@ use crate::gateway::{Admission, GatewayDoor, RunThrough};
 use crate::prepared::PreparedRun;
 use crate::request::{MAX_PROMPT_BYTES, RunRequest};
 use crate::served::Served;
+use crate::trust;
 use crate::via::{TOKEN, Via};
+use crate::workspace::Standing;
 use crate::{FoundCli, LaunchError, Permission, Roles, Search};
 
 /// Prepares runs of CLIs, without starting anything itself.
@@ -128,6 +130,18 @@ impl Launcher {
             if request.isolated {
                 self.isolate(cli, &mut draft)?;
             }
+            let workspace = trust::workspace(&self.home, &request.cwd);
+            let standing = match request.trust {
+                true => Standing::Trusted,
+                false => workspace.standing(request.cli, &settings.trust()),
+            };
+            match standing.note() {
+                None if matches!(standing, Standing::Trusted) => cli.trust(request, &mut draft),
+                Some(why) if cli.skips_trust_prompt(request) => cli.restrict(&workspace, why, &mut draft),
+                // What `aiw trust add` would not change.
+                Some(why) if matches!(standing, Standing::Unusable(_)) => draft.notes.push(why),
+                _ => {}
+            }
             if let Some(server) = &request.mcp {
                 cli.pass_server(&Served::new(server, &draft)?, &mut draft);
             }
@@ -166,6 +180,7 @@ impl Launcher {
                 bypass: command.bypass,
                 environment: draft.environment,
                 settings,
+                servers: draft.servers,
                 set: draft.set,
                 cleared: draft.cleared,
                 own: draft.own,
@@ -306,6 +321,8 @@ impl Launcher {
             isolated: request.isolated,
             environment: Environment::inherited(self.home.around().variables()),
             settings: None,
+            servers: None,
+            restrictions: Default::default(),
             arguments: Vec::new(),
             notes,
             set: Default::default(),
@@ -329,7 +346,7 @@ impl Launcher {
         let account = &chosen.account;
         // What the CLI itself speaks, then what the gateway translates.
         let speaks = cli.speaks().iter().chain(UPSTREAMS.iter().filter(|api| !cli.speaks().contains(api))).copied();
-        let speaks = speaks.filter(|api| chosen.provider.api.is_none_or(|own| own == *api)).collect();
+        let speaks = speaks.filter(|api| chosen.provider.may_speak(*api)).collect();
         let asked = request.model.clone().or_else(|| chosen.model.clone());
         let target = Target { cli: Some(cli.kind()), version, speaks, model: asked };
         let mut intent =
@@ -357,7 +374,7 @@ impl Launcher {
     /// host name that does not resolve is not an error, because the CLI may have its own way out: a sentence says so.
     async fn check_connection(&self, chosen: &Member, family: Family) -> Result<Option<String>, LaunchError> {
         /// How long a connection that worked is not tried again.
-        const FRESH: Duration = Duration::from_secs(60);
+        const CONNECT_CHECK_TTL: Duration = Duration::from_secs(60);
 
         let (provider, Some(url)) = (&chosen.provider, chosen.account.base_urls.get(&family)) else { return Ok(None) };
         let (cache, origin) = (self.home.byte_cache("connections", 64 << 10), origin(url));
@@ -373,7 +390,7 @@ impl Launcher {
                 tried.map_err(|source| ProviderError::Unreachable { provider: provider.name.to_string(), source })?;
             }
         }
-        cache.put(&origin, b"reached", FRESH);
+        cache.put(&origin, b"reached", CONNECT_CHECK_TTL);
         Ok(None)
     }
 

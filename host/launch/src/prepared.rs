@@ -49,6 +49,8 @@ pub struct PreparedRun {
     pub(crate) environment: Environment,
     /// Settings that override the user's own, and how they are passed to the CLI.
     pub(crate) settings: Option<(Passed, Value)>,
+    /// The user's own MCP servers that the CLI would leave out together with the project's.
+    pub(crate) servers: Option<Value>,
     /// Variables that send the CLI to the provider.
     pub(crate) set: BTreeSet<String>,
     /// The user's own variables that were removed or emptied.
@@ -67,6 +69,7 @@ pub struct PreparedRun {
 }
 
 /// A description of a start, for `--explain`. It contains the names of variables, but no values of secrets.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Explanation {
     /// Which AI CLI
@@ -103,6 +106,7 @@ pub struct Explanation {
 }
 
 /// The gateway's translation between a CLI and a provider.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Translation {
     /// The API that the CLI speaks
@@ -118,6 +122,9 @@ pub struct Translation {
 /// The number of a passed file. CLIs use lower numbers for files of their own, and Node, when it restarts itself,
 /// closes the descriptors it finds up to the first gap.
 const PASSED_FILE: i32 = 100;
+
+/// The argument with MCP servers, which holds its value, because Claude Code would take the words after it too.
+const MCP_CONFIG: &str = "--mcp-config=";
 
 impl PreparedRun {
     /// Returns what would be started.
@@ -184,7 +191,7 @@ impl PreparedRun {
     #[expect(clippy::type_complexity, reason = "arguments and a variable, used right here")]
     fn with_settings<E>(
         &self,
-        place: impl FnOnce(Vec<u8>) -> Result<PathBuf, E>,
+        mut place: impl FnMut(Vec<u8>) -> Result<PathBuf, E>,
         home: impl FnOnce(&GeminiHome, &Value) -> Result<(), E>,
     ) -> Result<(Vec<OsString>, Option<(&'static str, PathBuf)>), E> {
         let (mut arguments, mut variable) = (self.before.clone(), None);
@@ -203,6 +210,11 @@ impl PreparedRun {
                 let (name, path) = gemini.variable();
                 variable = Some((name, path.to_owned()));
             }
+        }
+        if let Some(servers) = &self.servers {
+            let mut argument = OsString::from(MCP_CONFIG);
+            argument.push(place(servers.to_string().into_bytes())?);
+            arguments.push(argument);
         }
         arguments.extend(self.after.iter().cloned());
         Ok((arguments, variable))
@@ -250,8 +262,9 @@ impl PreparedRun {
                 named_files.push(NamedFile { path: path.clone(), bytes });
                 return Ok::<_, LaunchError>(path);
             }
-            files.push(PassedFile { fd: PASSED_FILE, bytes });
-            Ok(PathBuf::from(format!("/proc/self/fd/{PASSED_FILE}")))
+            let fd = PASSED_FILE + i32::try_from(files.len()).unwrap_or_default();
+            files.push(PassedFile { fd, bytes });
+            Ok(PathBuf::from(format!("/proc/self/fd/{fd}")))
         };
         let (arguments, variable) = self.with_settings(place, GeminiHome::make)?;
         self.set_place(variable);
@@ -319,7 +332,8 @@ impl PreparedRun {
     /// descriptor does not have; or this system has no path for a descriptor that can be read more than once.
     fn wants_names(&self) -> bool {
         match &self.settings {
-            Some((Passed::Argument(_), _)) => {
+            None if self.servers.is_none() => false,
+            None | Some((Passed::Argument(_), _)) => {
                 !overlay::HAS_DESCRIPTORS || clis::of(self.cli.kind).wants_file_names(self.cli.version.as_deref())
             }
             _ => false,
@@ -412,7 +426,7 @@ mod platform {
     use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, waitpid};
 
     /// How often a CLI in the foreground is looked at for the session that it is in.
-    const LOOK: Duration = Duration::from_millis(100);
+    const SESSION_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
     /// Files that no other user can reach, for a CLI in the foreground.
     #[derive(Default)]
@@ -466,7 +480,7 @@ mod platform {
             std::thread::spawn(move || {
                 loop {
                     seen.lock().extend(session(process));
-                    std::thread::sleep(LOOK);
+                    std::thread::sleep(SESSION_POLL_INTERVAL);
                 }
             });
             let status = ended(id)?;

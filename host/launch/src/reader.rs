@@ -27,7 +27,7 @@ impl RunReader {
         if stream == Stream::Stderr {
             return vec![text()];
         }
-        let value = (line.len() <= MAX_LINE && line.starts_with(b"{")).then(|| serde_json::from_slice(line).ok());
+        let value = (line.len() <= MAX_LINE && line.starts_with(b"{")).then(|| aiw_core::from_foreign_json(line).ok());
         let Some(Some(value)) = value else { return vec![text()] };
         self.stream.read(&value, &mut self.found)
     }
@@ -54,4 +54,24 @@ impl StreamInterpreter for RunReader {
 /// Returns the interpreter for a task's shim.
 pub fn interpreter(cli: CliKind) -> Box<dyn StreamInterpreter> {
     Box::new(RunReader::new(cli))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_character_is_read() {
+        let lines = [
+            (CliKind::Claude, r#"{"type":"assistant","message":{"content":[{"type":"text","text":"TEXT"}]}}"#),
+            (CliKind::Codex, r#"{"type":"item.completed","item":{"type":"agent_message","text":"TEXT"}}"#),
+            (CliKind::Gemini, r#"{"type":"message","role":"assistant","content":"TEXT"}"#),
+        ];
+        for (cli, line) in lines {
+            aiw_tests::assert_reads_odd_json(line, |bytes| {
+                let said = |event| if let RunEvent::Said { text, .. } = event { Some(text) } else { None };
+                RunReader::new(cli).read(Stream::Stdout, bytes).into_iter().find_map(said)
+            });
+        }
+    }
 }

@@ -13,6 +13,7 @@ use crate::TextLine;
 use crate::resume::{Continuation, joined};
 
 /// A task as lists show it to programs.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TaskSummary {
     /// Its id
@@ -78,6 +79,7 @@ impl TaskSummary {
 }
 
 /// The tokens that a task used.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TokenUsage {
     /// Read by the model, including cached ones if the CLI counts them
@@ -93,6 +95,7 @@ pub struct TokenUsage {
 }
 
 /// A task with everything known about it.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TaskDetails {
     /// The fields of lists.
@@ -152,6 +155,7 @@ impl TaskDetails {
 }
 
 /// A task that was waited for.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct WaitedTask {
     /// The task.
@@ -162,6 +166,7 @@ pub struct WaitedTask {
 }
 
 /// `aiw logs`
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TaskLog {
     /// The task's id
@@ -173,6 +178,7 @@ pub struct TaskLog {
 }
 
 /// A line of a task's log.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TaskLogLine {
     /// When it was received, in RFC 3339 format

@@ -16,6 +16,8 @@ pub struct OwnServer {
     pub command: PathBuf,
     /// The profile that decides which tools it offers.
     pub profile: Option<String>,
+    /// The toolsets that it offers; those of the settings if there are none.
+    pub toolsets: Option<String>,
 }
 
 /// A request to start a CLI.
@@ -53,6 +55,10 @@ pub struct RunRequest {
     pub isolated: bool,
     /// Whether the CLI's session is to be kept out of the history.
     pub private: bool,
+    /// Whether this run uses the project's own settings and MCP servers, whoever trusts its directory.
+    pub trust: bool,
+    /// Whether standard input and output are a terminal, on which an interactive CLI asks for trust itself.
+    pub terminal: bool,
     /// The user's own arguments for the CLI.
     pub arguments: Vec<OsString>,
     /// Its starter, as events say it.
@@ -79,6 +85,8 @@ impl RunRequest {
             mcp: None,
             isolated: false,
             private: false,
+            trust: false,
+            terminal: false,
             arguments: Vec::new(),
             by: "you".into(),
         }

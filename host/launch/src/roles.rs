@@ -23,7 +23,7 @@ pub use folder::Overwrite;
 pub use parse::DELIMITER;
 
 use folder::{RoleFile, RoleFolder};
-use parse::LogText;
+use parse::ParsedRole;
 
 aiw_core::words! {
     /// Where a role comes from.
@@ -299,7 +299,7 @@ impl Roles {
     }
 }
 
-fn role(name: RoleName, text: LogText, source: RoleSource, path: PathBuf, bytes: u64) -> Role {
+fn role(name: RoleName, text: ParsedRole, source: RoleSource, path: PathBuf, bytes: u64) -> Role {
     Role { name, description: text.description, content: text.content, source, path, bytes, trusted: true }
 }
 

@@ -25,6 +25,7 @@ impl Served {
         let command = server.command.to_str().ok_or_else(|| not_text("the path of aiw's executable"))?.to_owned();
         let mut args = vec!["mcp".to_owned(), "serve".to_owned()];
         args.extend(server.profile.iter().flat_map(|profile| ["--profile".to_owned(), profile.clone()]));
+        args.extend(server.toolsets.iter().flat_map(|names| ["--toolsets".to_owned(), names.clone()]));
         let mut env = BTreeMap::new();
         // Codex passes on next to nothing.
         let default = draft.environment.get("HOME").map(|home| PathBuf::from(home).join(".aiw"));

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{FoundCli, ListedRole, Role, install_command};
 
 /// An AI CLI in a list.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CliSummary {
     /// `claude`, `codex` or `gemini`
@@ -36,6 +37,7 @@ impl CliSummary {
 }
 
 /// An AI CLI with all that is known.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CliDetails {
     /// The fields of lists.
@@ -59,6 +61,7 @@ impl CliDetails {
 }
 
 /// A role in a list.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RoleSummary {
     /// Its name
@@ -111,6 +114,7 @@ impl RoleSummary {
 }
 
 /// A role with its text.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RoleDetails {
     /// The fields of lists.

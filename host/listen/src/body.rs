@@ -24,11 +24,11 @@ pub(crate) struct BodyMemory {
 }
 
 /// The largest body that counts as small, in bytes, and the memory for all of those.
-const SMALL: usize = 256 << 10;
+const SMALL_BODY_BYTES: usize = 256 << 10;
 const ALL_SMALL: usize = 16 << 20;
 
 /// How long a client may send nothing in the middle of a body, which keeps memory from others.
-const SILENCE: Duration = Duration::from_secs(10);
+const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A body with the memory that it takes up. The last of its clones gives it back.
 struct HeldBody {
@@ -70,12 +70,14 @@ impl BodyMemory {
             return Ok(Bytes::new());
         }
         let permits = u32::try_from(most).map_err(|_| Refusal::TooLarge(self.limit))?;
-        let memory = if most <= SMALL && self.limit > SMALL { &self.small } else { &self.free };
+        let memory = if most <= SMALL_BODY_BYTES && self.limit > SMALL_BODY_BYTES { &self.small } else { &self.free };
         let memory = tokio::time::timeout(self.time, memory.clone().acquire_many_owned(permits)).await;
         let Ok(Ok(mut memory)) = memory else { return Err(Refusal::Full) };
         let read = async {
             let mut bytes = Vec::with_capacity(announced.unwrap_or_default());
-            while let Some(frame) = tokio::time::timeout(SILENCE, body.frame()).await.map_err(|_| Refusal::Slow)? {
+            while let Some(frame) =
+                tokio::time::timeout(BODY_READ_TIMEOUT, body.frame()).await.map_err(|_| Refusal::Slow)?
+            {
                 let Ok(frame) = frame else { return Err(Refusal::Broken) };
                 let Ok(mut data) = frame.into_data() else { continue };
                 if data.remaining() > most - bytes.len() {

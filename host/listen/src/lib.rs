@@ -38,6 +38,7 @@ pub use http_body_util::Full;
 pub use listener::Listener;
 pub use refusal::RefusedRequest;
 pub use rules::{HttpRoute, ListenLimits, MatchedPath, Rules};
+pub use token::bearer;
 
 #[cfg(test)]
 mod tests;

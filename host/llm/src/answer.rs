@@ -13,7 +13,7 @@ pub(crate) fn read(endpoint: &ModelEndpoint, status: u16, body: &[u8]) -> Result
         return Err(refused(endpoint, status, body));
     }
     let unusable = |problem| LlmError::Unusable { place: endpoint.place(), problem };
-    let answer: Value = serde_json::from_slice(body).map_err(|_| unusable("an answer that is not JSON"))?;
+    let answer: Value = aiw_core::from_foreign_json(body).map_err(|_| unusable("an answer that is not JSON"))?;
     // Some gateways send an error with status 200.
     if answer["error"].is_object() || answer["error"].is_string() {
         return Err(refused(endpoint, status, body));
@@ -83,7 +83,7 @@ fn masked(endpoint: &ModelEndpoint, mut text: String) -> String {
 /// Returns the error for a response that is not an answer.
 pub(crate) fn refused(endpoint: &ModelEndpoint, status: u16, body: &[u8]) -> LlmError {
     let place = endpoint.place();
-    let said = serde_json::from_slice::<Value>(body).ok();
+    let said = aiw_core::from_foreign_json::<Value>(body).ok();
     let said = said.and_then(|said| {
         let message = [&said["error"]["message"], &said["error"], &said["message"], &said["detail"]];
         message.into_iter().find_map(Value::as_str).map(str::to_owned)
@@ -189,6 +189,16 @@ mod tests {
                 }
                 let _ = without_thoughts(&text);
             }
+        }
+    }
+
+    #[test]
+    fn half_a_character_is_read() {
+        for (api, document) in [
+            (LlmApi::Ollama, r#"{"message": {"content": "TEXT"}}"#),
+            (LlmApi::ChatCompletions, r#"{"choices": [{"message": {"content": "TEXT"}}]}"#),
+        ] {
+            aiw_tests::assert_reads_odd_json(document, |bytes| Some(read(&endpoint(api), 200, bytes).unwrap().text));
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use aiw_core::Secret;
 use aiw_servers::Given;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The treatment of a taken key of mcp.json.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnConflict {
@@ -23,6 +25,8 @@ pub enum OnConflict {
 pub struct InstallAnswers {
     /// Variables and options, by the name in the placeholder.
     pub values: BTreeMap<String, Given>,
+    /// Secrets for the vault, by the same names.
+    pub secrets: BTreeMap<String, Secret>,
     /// For every clash without its own answer.
     pub on_conflict: Option<OnConflict>,
     /// By key.
@@ -30,14 +34,23 @@ pub struct InstallAnswers {
 }
 
 impl InstallAnswers {
-    /// Takes what was typed for a value. Returns whether it is kept: a secret never is, as if it had not been given,
-    /// so that the placeholder stays.
-    pub fn give(&mut self, name: &str, value: &str) -> bool {
-        let given = Given::parse(value);
-        let is_kept = !matches!(&given, Given::Literal(value) if aiw_core::is_secret(name, value));
-        if is_kept {
-            self.values.insert(name.to_owned(), given);
+    /// Takes what was typed for a value: a secret goes to the vault.
+    pub fn give(&mut self, name: &str, value: &str) {
+        match Given::parse(value) {
+            Given::Literal(text) if !text.is_empty() && aiw_core::is_secret(name, &text) => {
+                self.give_secret(name, Secret::new(text));
+            }
+            given => drop(self.values.insert(name.to_owned(), given)),
         }
-        is_kept
+    }
+
+    /// Takes a secret for the vault.
+    pub fn give_secret(&mut self, name: &str, secret: Secret) {
+        self.secrets.insert(name.to_owned(), secret);
+    }
+
+    /// Whether it gives no value.
+    pub fn gives_nothing(&self) -> bool {
+        self.values.is_empty() && self.secrets.is_empty()
     }
 }

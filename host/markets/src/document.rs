@@ -195,6 +195,11 @@ impl PluginEntry {
         Some(aiw_core::printable(text).into_owned())
     }
 
+    /// The name of `author`.
+    pub fn author(&self) -> Option<String> {
+        author(&self.fields)
+    }
+
     /// `strict`, true by default.
     pub fn strict(&self) -> bool {
         self.fields.get("strict").and_then(Value::as_bool).unwrap_or(true)
@@ -207,6 +212,13 @@ impl PluginEntry {
     }
 }
 
+/// Returns the name of `author`, which is a text or has a `name`.
+pub fn author(fields: &Map<String, Value>) -> Option<String> {
+    let author = fields.get("author")?;
+    let name = author.as_str().or_else(|| author.get("name")?.as_str())?;
+    Some(one_line(name, 100)).filter(|name| !name.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,6 +228,20 @@ mod tests {
 
     fn parse(value: &Value) -> MarketDocument {
         MarketDocument::parse(value.to_string().as_bytes(), &[]).unwrap()
+    }
+
+    #[test]
+    fn an_author_is_a_text_or_has_a_name() {
+        for (fields, wanted) in [
+            (json!({"author": "Ann"}), Some("Ann")),
+            (json!({"author": {"name": "Ann\n<a@x>", "email": "a@x"}}), Some("Ann <a@x>")),
+            (json!({"author": {"email": "a@x"}}), None),
+            (json!({"author": ""}), None),
+            (json!({"author": 3}), None),
+            (json!({}), None),
+        ] {
+            assert_eq!(author(fields.as_object().unwrap()).as_deref(), wanted, "{fields}");
+        }
     }
 
     #[test]

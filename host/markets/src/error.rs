@@ -2,8 +2,9 @@
 
 use aiw_components::LibraryError;
 use aiw_core::{AskError, ErrorKind, Fault, PluginId, one_line};
-use aiw_home::HomeError;
+use aiw_home::{HomeError, VaultError};
 use aiw_net::NetError;
+use aiw_servers::AddError;
 use aiw_wasm::CallError;
 
 /// An error that concerns marketplaces and plugins. Each is one sentence for the user.
@@ -12,6 +13,12 @@ pub enum MarketError {
     /// A file of the home.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// A value that can't be used.
+    #[error(transparent)]
+    Value(#[from] AddError),
     /// Something outside.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -144,7 +151,7 @@ pub enum MarketError {
 
 impl Fault for MarketError {
     fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home, Net, Call, Library, Ask)
+        aiw_core::passed_on!(self, Home, Vault, Value, Net, Call, Library, Ask)
     }
 
     fn own_kind(&self) -> ErrorKind {

@@ -7,7 +7,7 @@ use aiw_net::{ItemKind, NetError, Tree};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::document::{PluginEntry, at_most};
+use crate::document::{PluginEntry, at_most, author};
 use aiw_servers::{Collected, DeclaredServer, declared, in_file};
 
 /// A plugin's manifest within its tree.
@@ -30,6 +30,8 @@ pub struct Inspection {
     pub version: Option<String>,
     /// From plugin.json, for entries without one.
     pub description: Option<String>,
+    /// From plugin.json, for entries without one.
+    pub author: Option<String>,
     /// Its MCP servers.
     pub servers: Vec<DeclaredServer>,
     /// `skills`, `commands`, `agents`, `hooks`, `lsp`; none if its files were not read.
@@ -151,6 +153,7 @@ fn fill(inspection: &mut Inspection, entry: &PluginEntry, files: &Files) -> Resu
     let text = |key: &str| manifest.get(key).and_then(Value::as_str).map(|t| aiw_core::printable(t).into_owned());
     inspection.version = text("version");
     inspection.description = text("description");
+    inspection.author = author(&manifest);
     if !entry.strict()
         && let Some((field, _)) = COMPONENTS.iter().find(|(field, _)| manifest.contains_key(*field))
     {

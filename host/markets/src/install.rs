@@ -6,7 +6,7 @@
 use futures::future::BoxFuture;
 use std::path::PathBuf;
 
-use aiw_core::PluginId;
+use aiw_core::{PluginId, SecretName};
 use aiw_home::{AddedServer, InstalledPlugin, Lock, blocking};
 use aiw_servers::{Released, Values};
 use schemars::JsonSchema;
@@ -17,7 +17,7 @@ use crate::context::Markets;
 use crate::documents::{InstallDocuments, claim_of, note};
 use crate::error::MarketError;
 use crate::needs::Missing;
-use crate::plan::{InstallPlan, defaults, given_options, given_variables, merged, missing, unused};
+use crate::plan::{InstallPlan, MergedValues, defaults, given_options, given_variables, merged, missing, unused};
 
 /// A plugin that was installed.
 #[derive(Debug)]
@@ -35,6 +35,7 @@ pub struct PluginInstallation {
 }
 
 /// A plugin that was removed.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RemovedPlugin {
     /// Its id
@@ -47,6 +48,7 @@ pub struct RemovedPlugin {
 }
 
 /// A plugin that was enabled or disabled.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SwitchedPlugin {
     /// Its id
@@ -100,7 +102,10 @@ impl Markets {
         let lock = self.home.lock()?;
         let mut documents = InstallDocuments::load(&self.home)?;
         let present = documents.plugins.get(&plan.id)?;
-        let values = merged(&plan, present.as_ref(), answers);
+        let vault = self.home.vault();
+        let merged = merged(&plan, present.as_ref(), answers, &vault);
+        let missing = missing(&plan, &merged, &self.home);
+        let MergedValues { values, secrets } = merged;
         let mut notes = unused(&plan, answers);
         // Another process may have done the same in the meantime.
         let as_planned =
@@ -113,7 +118,6 @@ impl Markets {
             if !present.enabled {
                 notes.push(disabled(&plan.id));
             }
-            let missing = missing(&plan, &values, self.home.around());
             return Ok(PluginInstallation { id: plan.id, record: present.clone(), missing, notes, unchanged: true });
         }
         // If it did something else, the user did not review that here.
@@ -169,11 +173,14 @@ impl Markets {
         };
         documents.plugins.set(&plan.id, &record)?;
         documents.settings.set_plugin(&plan.id, Some(enabled))?;
-        let missing = missing(&plan, &values, self.home.around());
         let id = plan.id.clone();
         aiw_home::publish_dir(plan.staged.path(), &self.home.tree(&plan.digest))?;
         self.home.make_dir(&data)?;
+        let names: Vec<SecretName> = secrets.iter().map(|(name, _)| name.clone()).collect();
+        self.home.note_pending(&lock, documents.plugins.document().path(), &names)?;
+        secrets.iter().try_for_each(|(name, secret)| vault.set(&lock, name, secret))?;
         documents.commit(&self.home, &lock)?;
+        self.home.forget_pending(&lock, &names);
         notes.extend(documents.drop_trees(&self.home, &lock));
         self.home.sweep(&lock);
         Ok(PluginInstallation { id, record, missing, notes, unchanged: false })
@@ -211,7 +218,7 @@ impl Markets {
         documents.commit(&self.home, &lock)?;
         notes.extend(documents.drop_trees(&self.home, &lock));
         let data = self.home.plugin_data(&id);
-        let removed = aiw_home::unlinked_path(&data).and_then(std::fs::remove_dir);
+        let removed = aiw_home::nofollow_path(&data).and_then(std::fs::remove_dir);
         if removed.is_err() && data.exists() {
             notes.push(format!("the plugin's data stays in `{}`", data.display()));
         }

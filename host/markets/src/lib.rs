@@ -33,7 +33,7 @@ pub use inspect::{Inspection, UserOption};
 pub use install::{PluginInstallation, RemovedPlugin, SwitchedPlugin};
 pub use listing::{ListedEntry, MarketListing};
 pub use market::{AddOptions, AddedMarket, MarketStatus, RemovedMarket, UpdatedMarket};
-pub use needs::Missing;
+pub use needs::{Missing, ValueSource};
 pub use plan::{InstallPlan, PlannedServer};
 pub use search::{FoundPlugin, PluginQuery, SearchResult};
 pub use source::PluginSource;

@@ -82,6 +82,11 @@ impl ListedEntry {
         self.entry.text("description").or_else(|| self.inspection.as_ref()?.description.clone())
     }
 
+    /// The entry's author, else plugin.json's.
+    pub fn author(&self) -> Option<String> {
+        self.entry.author().or_else(|| self.inspection.as_ref()?.author.clone())
+    }
+
     /// The plugin's id in a market; none for an entry without a usable name.
     pub fn id(&self, market: &MarketName) -> Option<PluginId> {
         let usable = self.entry.content.as_ref().ok()?;

@@ -1,6 +1,7 @@
 //! Registering, fetching and listing marketplaces.
 
 use futures::future::BoxFuture;
+use futures::{Stream, StreamExt, stream};
 use std::sync::Arc;
 
 use aiw_core::{ErrorKind, ExtensionId, Fault, MarketKind, MarketName, PluginId, is_git_ref, one_line, without_query};
@@ -51,6 +52,7 @@ pub struct AddedMarket {
 }
 
 /// The result of updating one marketplace.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UpdatedMarket {
     /// The marketplace
@@ -71,6 +73,7 @@ pub struct UpdatedMarket {
 }
 
 /// A marketplace that was removed.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RemovedMarket {
     /// Its name
@@ -91,6 +94,9 @@ struct ResolvedMarket {
 
 /// The longest reference, and the longest location that a component may derive from it: the same as for git URLs.
 const MAX_LOCATION: usize = 2048;
+
+/// The most marketplaces that are fetched at once.
+const MAX_UPDATES_AT_ONCE: usize = 8;
 
 /// One line of `marketplace list`.
 #[derive(Debug)]
@@ -538,6 +544,19 @@ impl Markets {
                 notes,
             })
         })
+    }
+
+    /// Fetches marketplaces again, some side by side. The results come in the order of the names.
+    pub fn update_each(
+        &self,
+        names: Vec<String>,
+        inspect: bool,
+    ) -> impl Stream<Item = (String, Result<UpdatedMarket, MarketError>)> + '_ {
+        let updates = names.into_iter().map(move |name| async move {
+            let updated = self.update(&name, inspect).await;
+            (name, updated)
+        });
+        stream::iter(updates).buffered(MAX_UPDATES_AT_ONCE)
     }
 
     /// A default marketplace that was never fetched, unless the user was asked before and said no.

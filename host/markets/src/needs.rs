@@ -2,36 +2,51 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiw_core::{EnvName, PluginId};
-use aiw_home::{InstalledPlugin, Surroundings};
+use aiw_core::{EnvName, PluginId, SecretName};
+use aiw_home::{Home, InstalledPlugin};
 use aiw_servers::{Given, Reads, option_variable, reads};
 
 use crate::inspect::UserOption;
+
+/// Where a value is read when a client starts a server.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ValueSource {
+    /// The environment.
+    Variable(EnvName),
+    /// The vault.
+    Vault(SecretName),
+}
 
 /// A value that a server needs and that is not set.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Missing {
     /// The name under which the user gives it: that of the variable, or of the option of `userConfig`.
     pub name: String,
-    /// The variable that will be read when a client starts the server.
-    pub variable: EnvName,
+    /// The variable or the secret of the vault that will be read when a client starts the server.
+    pub source: ValueSource,
     /// A human-readable label.
     pub title: Option<String>,
-    /// Whether it must not be typed on a command line or stored.
+    /// Whether it is kept in the vault alone.
     pub secret: bool,
 }
 
 impl Missing {
     /// Returns the next step once the plugin is installed: one sentence.
     pub fn advice(&self, id: &PluginId) -> String {
-        let Self { name, variable, secret, .. } = self;
+        let Self { name, source, secret, .. } = self;
+        let variable = match source {
+            ValueSource::Variable(variable) => variable,
+            ValueSource::Vault(stored) => {
+                return format!("`{name}` is not in the vault: `aiw secret set {stored}` puts it there");
+            }
+        };
         let export =
             if variable.as_str() == name { "export it".to_owned() } else { format!("export it as {variable}") };
         let give = format!("aiw plugin update {id} --env {name}=");
         // The variable behind an option is only worth a word where the option can't be given itself.
         let is_derived = option_variable(name).as_ref() == Some(variable);
         match (secret, is_derived) {
-            (true, _) => format!("`{name}` is not set: {export}, or name another variable: `{give}'${{OTHER}}'`"),
+            (true, _) => format!("`{name}` is not set: `aiw plugin install {id}` asks for it, or {export}"),
             (false, true) => format!("`{name}` is not set: `{give}VALUE` sets it"),
             (false, false) => format!("`{name}` is not set: {export}, or give it: `{give}VALUE`"),
         }
@@ -39,7 +54,7 @@ impl Missing {
 
     /// The values that an installed plugin's servers need and that are not set. What its author says about its options
     /// is in `options`, as far as it is known.
-    pub fn of(record: &InstalledPlugin, options: &BTreeMap<String, UserOption>, around: &Surroundings) -> Vec<Self> {
+    pub fn of(record: &InstalledPlugin, options: &BTreeMap<String, UserOption>, home: &Home) -> Vec<Self> {
         let servers = record.servers.iter().filter(|server| !server.skipped);
         let servers: Vec<Reads> = servers.filter_map(|server| Some(reads(server.declaration.as_object()?))).collect();
         let known = |name: &String| UserOption {
@@ -49,7 +64,7 @@ impl Missing {
         };
         let names = servers.iter().flat_map(|reads| &reads.options);
         let declared = names.map(|name| (name.clone(), known(name))).collect();
-        needed(&servers.iter().collect::<Vec<_>>(), &declared, &record.values, around)
+        needed(&servers.iter().collect::<Vec<_>>(), &declared, &record.values, &[], home)
     }
 }
 
@@ -66,7 +81,7 @@ pub(crate) fn options_of(
         let by_variable = || option_variable(name).and_then(|variable| values.get(variable.as_str()));
         let given = values.get(name).or_else(by_variable).map(|text| Given::parse(text));
         let secret = declared.is_some_and(|option| option.sensitive) || aiw_core::is_secret_name(name);
-        let given = given.filter(|given| !secret || matches!(given, Given::Reference(_)));
+        let given = given.filter(|given| !secret || given.is_reference());
         let default = declared.and_then(|option| option.default.clone()).map(Given::Literal);
         if let Some(given) = given.or(default) {
             options.insert(name.clone(), given);
@@ -75,40 +90,48 @@ pub(crate) fn options_of(
     options
 }
 
-/// Returns the variables and secrets that servers need and that neither the values nor the environment give.
+/// Returns the variables and secrets that servers need and that neither the values, nor the vault, nor the environment give.
+/// `new` are secrets that are about to be stored.
 pub(crate) fn needed(
     servers: &[&Reads],
     declared: &BTreeMap<String, UserOption>,
     values: &BTreeMap<String, String>,
-    around: &Surroundings,
+    new: &[&SecretName],
+    home: &Home,
 ) -> Vec<Missing> {
-    let set = |name: &EnvName| around.filled(name.as_str()).is_some();
+    let vault = home.vault();
+    let is_set = |source: &ValueSource| match source {
+        ValueSource::Variable(name) => home.around().filled(name.as_str()).is_some(),
+        ValueSource::Vault(name) => new.contains(&name) || vault.is_taken(name),
+    };
     let options = options_of(servers, declared, values);
     let mut missing = BTreeSet::new();
     for reads in servers {
         for (name, needed) in &reads.variables {
-            let variable = match values.get(name.as_str()).map(|text| Given::parse(text)) {
+            let source = match values.get(name.as_str()).map(|text| Given::parse(text)) {
                 Some(Given::Literal(_)) => continue,
-                Some(Given::Reference(other)) => other,
-                None if *needed => name.clone(),
+                Some(Given::Reference(other)) => ValueSource::Variable(other),
+                Some(Given::Secret(stored)) => ValueSource::Vault(stored),
+                None if *needed => ValueSource::Variable(name.clone()),
                 None => continue,
             };
-            if !set(&variable) {
+            if !is_set(&source) {
                 let secret = aiw_core::is_secret_name(name.as_str());
-                missing.insert(Missing { name: name.to_string(), variable, title: None, secret });
+                missing.insert(Missing { name: name.to_string(), source, title: None, secret });
             }
         }
         for name in &reads.options {
             let declared = declared.get(name);
-            let variable = match options.get(name) {
+            let source = match options.get(name) {
                 Some(Given::Literal(_)) => continue,
-                Some(Given::Reference(variable)) => Some(variable.clone()),
-                None => option_variable(name),
+                Some(Given::Reference(variable)) => Some(ValueSource::Variable(variable.clone())),
+                Some(Given::Secret(stored)) => Some(ValueSource::Vault(stored.clone())),
+                None => option_variable(name).map(ValueSource::Variable),
             };
-            let Some(variable) = variable.filter(|v| !set(v)) else { continue };
+            let Some(source) = source.filter(|source| !is_set(source)) else { continue };
             missing.insert(Missing {
                 name: name.clone(),
-                variable,
+                source,
                 title: declared.map(|option| option.title.clone()).filter(|title| !title.is_empty() && title != name),
                 secret: declared.is_some_and(|option| option.sensitive) || aiw_core::is_secret_name(name),
             });

@@ -3,8 +3,8 @@
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 
-use aiw_core::{EnvName, ErrorKind, Fault, PluginId, RelPath, Sha};
-use aiw_home::{InstalledPlugin, Surroundings};
+use aiw_core::{EnvName, ErrorKind, Fault, PluginId, RelPath, Secret, SecretName, Sha};
+use aiw_home::{Home, InstalledPlugin, Vault};
 use aiw_net::{GitOrigin, Tree};
 use aiw_servers::{
     Claim, Clash, DeclaredServer, Given, Reads, Transport, Values, option_variable, reads, safe, safe_keys, unique,
@@ -243,20 +243,24 @@ impl Markets {
 }
 
 impl InstallPlan {
-    /// The values that its servers read and that neither the answers nor the environment give.
-    pub fn missing(&self, answers: &InstallAnswers, around: &Surroundings) -> Vec<Missing> {
-        missing(self, &merged(self, self.present.as_ref(), answers), around)
+    /// The values that its servers read and that neither the answers, nor the vault, nor the environment give.
+    pub fn missing(&self, answers: &InstallAnswers, home: &Home) -> Vec<Missing> {
+        missing(self, &merged(self, self.present.as_ref(), answers, &home.vault()), home)
     }
 
     /// The options that its servers use, each with its value: the answer, or the default.
-    pub fn options_used(&self, answers: &InstallAnswers) -> Vec<(String, String)> {
-        let given = given_options(self, &merged(self, self.present.as_ref(), answers));
-        let text = |given: Given| match given {
-            Given::Literal(text) => text,
-            Given::Reference(name) => format!("${{{name}}}"),
-        };
-        given.into_iter().map(|(name, given)| (name, text(given))).collect()
+    pub fn options_used(&self, answers: &InstallAnswers, home: &Home) -> Vec<(String, String)> {
+        let given = given_options(self, &merged(self, self.present.as_ref(), answers, &home.vault()).values);
+        given.into_iter().map(|(name, given)| (name, given.to_string())).collect()
     }
+}
+
+/// The values of a plugin, and those of its secrets that the vault does not have yet.
+#[derive(Default)]
+pub(crate) struct MergedValues {
+    /// Text, `${NAME}` or `${secret:NAME}`, by the name in the placeholder.
+    pub(crate) values: BTreeMap<String, String>,
+    pub(crate) secrets: Vec<(SecretName, Secret)>,
 }
 
 /// The servers with their keys, and who owns them.
@@ -309,18 +313,36 @@ pub(crate) fn merged(
     plan: &InstallPlan,
     present: Option<&InstalledPlugin>,
     answers: &InstallAnswers,
-) -> BTreeMap<String, String> {
+    vault: &Vault,
+) -> MergedValues {
     let mut values = present.map(|p| p.values.clone()).unwrap_or_default();
-    values.extend(answers.values.iter().map(|(name, given)| (name.clone(), given.to_string())));
+    let mut given_secrets: BTreeMap<&str, Secret> = BTreeMap::new();
     let means =
         |option: &str, name: &str| option == name || option_variable(option).is_some_and(|v| v.as_str() == name);
     let sensitive = |name: &str| plan.options.iter().any(|(option, o)| o.sensitive && means(option, name));
+    for (name, given) in &answers.values {
+        match given {
+            Given::Literal(text) if sensitive(name) && !text.is_empty() => {
+                given_secrets.insert(name, Secret::new(text));
+            }
+            given => drop(values.insert(name.clone(), given.to_string())),
+        }
+    }
     values.retain(|name, text| {
-        let reference = matches!(Given::parse(text), Given::Reference(_));
-        let secret = aiw_core::is_secret_name(name) || aiw_core::is_secret_value(text) || sensitive(name);
-        is_read(plan, name) && (reference || !secret)
+        let secret = aiw_core::is_secret(name, text) || sensitive(name);
+        is_read(plan, name) && (!secret || Given::parse(text).is_reference())
     });
-    values
+    given_secrets.extend(answers.secrets.iter().map(|(name, secret)| (name.as_str(), secret.clone())));
+    let mut secrets = Vec::new();
+    for (name, secret) in given_secrets.into_iter().filter(|(name, _)| is_read(plan, name)) {
+        // Without a free name it stays unset, which is said.
+        let Some((kept, is_new)) = vault.name_for(plan.id.name.as_str(), name, &secret, &secrets) else { continue };
+        values.insert(name.to_owned(), Given::Secret(kept.clone()).to_string());
+        if is_new {
+            secrets.push((kept, secret));
+        }
+    }
+    MergedValues { values, secrets }
 }
 
 /// Whether a server reads a variable or option of that name.
@@ -335,7 +357,7 @@ fn is_read(plan: &InstallPlan, name: &str) -> bool {
 
 /// Given names that no server reads: probably typos.
 pub(crate) fn unused(plan: &InstallPlan, answers: &InstallAnswers) -> Vec<String> {
-    let unread = answers.values.keys().filter(|name| !is_read(plan, name));
+    let unread = answers.values.keys().chain(answers.secrets.keys()).filter(|name| !is_read(plan, name));
     unread.map(|name| format!("`{}` is read by no server of {}", aiw_core::one_line(name, 80), plan.id)).collect()
 }
 
@@ -360,10 +382,12 @@ pub(crate) fn given_options(plan: &InstallPlan, values: &BTreeMap<String, String
     options_of(&plan.servers.iter().map(|server| &server.reads).collect::<Vec<_>>(), &plan.options, values)
 }
 
-pub(crate) fn missing(plan: &InstallPlan, values: &BTreeMap<String, String>, around: &Surroundings) -> Vec<Missing> {
-    let servers = plan.servers.iter().filter(|server| !server.skipped);
-    needed(&servers.map(|server| &server.reads).collect::<Vec<_>>(), &plan.options, values, around)
+pub(crate) fn missing(plan: &InstallPlan, merged: &MergedValues, home: &Home) -> Vec<Missing> {
+    let servers = plan.servers.iter().filter(|server| !server.skipped).map(|server| &server.reads);
+    let new: Vec<&SecretName> = merged.secrets.iter().map(|(name, _)| name).collect();
+    needed(&servers.collect::<Vec<_>>(), &plan.options, &merged.values, &new, home)
 }
+
 /// `skills, hooks and commands`
 fn joined(words: &[String]) -> String {
     match words {

@@ -25,10 +25,10 @@ const GIVE_UP_AFTER: u32 = 3;
 
 /// How long a look waits for the next answer where nobody sees its progress: it must not hold up a command that has
 /// everything else. The next look goes on from there.
-const PATIENCE: Duration = Duration::from_secs(1);
+const BACKGROUND_FETCH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A commit never changes, so it is kept until space is needed.
-const FOR_GOOD: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
+const IMMUTABLE_TTL: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
 
 /// Space for the manifests of about ten thousand plugins.
 const QUOTA: u64 = 64 << 20;
@@ -107,7 +107,8 @@ impl LastHeard {
     async fn while_answers_come<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = std::pin::pin!(work);
         loop {
-            let due = self.start + Duration::from_millis(self.millis.load(Ordering::Relaxed)) + PATIENCE;
+            let due =
+                self.start + Duration::from_millis(self.millis.load(Ordering::Relaxed)) + BACKGROUND_FETCH_TIMEOUT;
             let left = due.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return None;
@@ -209,7 +210,7 @@ impl Markets {
                     note = Some(format!(
                         "some plugins could not be inspected within {} s; `aiw plugin marketplace update {name}` goes \
                          on, and waits longer on a terminal",
-                        PATIENCE.as_secs()
+                        BACKGROUND_FETCH_TIMEOUT.as_secs()
                     ));
                     break;
                 }
@@ -304,7 +305,7 @@ impl Markets {
             return Ok(None);
         }
         if let Ok(bytes) = serde_json::to_vec(&kept) {
-            self.kept().put(&key, &bytes, FOR_GOOD);
+            self.kept().put(&key, &bytes, IMMUTABLE_TTL);
         }
         Ok(Some(inspect(entry, &kept.files(), Some(sha))))
     }

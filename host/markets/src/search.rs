@@ -1,7 +1,7 @@
 //! Finding plugins in the cached listings. Reads files only.
 
 use aiw_core::{MarketName, PluginId, is_close};
-use aiw_home::{InstalledPlugin, Settings, Surroundings};
+use aiw_home::{Home, InstalledPlugin, Settings};
 
 use crate::context::{Markets, lookup};
 use crate::document::{MarketDocument, Usable};
@@ -44,9 +44,9 @@ impl FoundPlugin {
         mcp.into_iter().chain(inspection.brings.clone().unwrap_or_default()).collect()
     }
 
-    fn new(market: MarketName, listed: ListedEntry, installed: Option<InstalledPlugin>, around: &Surroundings) -> Self {
+    fn new(market: MarketName, listed: ListedEntry, installed: Option<InstalledPlugin>, home: &Home) -> Self {
         let options = listed.inspection.as_ref().map(|inspection| inspection.options.clone()).unwrap_or_default();
-        let missing = installed.as_ref().map(|record| Missing::of(record, &options, around)).unwrap_or_default();
+        let missing = installed.as_ref().map(|record| Missing::of(record, &options, home)).unwrap_or_default();
         Self { market, listed, installed, missing }
     }
 
@@ -141,7 +141,7 @@ impl Markets {
                         continue;
                     }
                 }
-                found.push((score, FoundPlugin::new(market.name.clone(), listed, record, self.home.around())));
+                found.push((score, FoundPlugin::new(market.name.clone(), listed, record, &self.home)));
             }
         }
         found.sort_by(|a, b| {
@@ -189,7 +189,7 @@ impl Markets {
                 Some(listed) => {
                     let id = listed.id(&market.name);
                     let record = installed.iter().find(|(known, _)| Some(known) == id.as_ref()).map(|(_, p)| p.clone());
-                    found.push(FoundPlugin::new(market.name, listed.clone(), record, self.home.around()));
+                    found.push(FoundPlugin::new(market.name, listed.clone(), record, &self.home));
                 }
                 None => {
                     similar.extend(listing.plugins.iter().map(|p| p.entry.name.clone()).filter(|n| alike(n, plain)))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aiw_core::PluginId;
-use aiw_home::{InstalledPlugin, Surroundings};
+use aiw_home::{Home, InstalledPlugin};
 use aiw_servers::Transport;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::{FoundPlugin, MarketStatus, Missing, PluginInstallation, SearchResult};
 
 /// A marketplace in a list.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct MarketSummary {
     /// Its name
@@ -50,6 +51,7 @@ impl MarketSummary {
 }
 
 /// An MCP server of a plugin, by name.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ServerSummary {
     /// Its name in the plugin
@@ -61,6 +63,7 @@ pub struct ServerSummary {
 }
 
 /// A plugin in a list, with as much of its servers as `S` holds.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PluginSummary<S = ServerSummary> {
     /// `NAME@MARKETPLACE`
@@ -73,8 +76,12 @@ pub struct PluginSummary<S = ServerSummary> {
     pub version: Option<String>,
     /// Its author's description
     pub description: Option<String>,
+    /// Its author's name
+    pub author: Option<String>,
     /// Its category in the marketplace
     pub category: Option<String>,
+    /// Its tags and keywords in the marketplace
+    pub tags: Vec<String>,
     /// Where its files come from
     pub source: Option<String>,
     /// Its MCP servers; null if aiw has not inspected it, or could not
@@ -103,7 +110,9 @@ impl<S: From<ServerDetails>> PluginSummary<S> {
             marketplace: found.market.to_string(),
             version: listed.version(),
             description: listed.description(),
+            author: listed.author(),
             category: listed.entry.text("category"),
+            tags: listed.entry.words(),
             source: listed.entry.content.as_ref().ok().map(|usable| usable.source.describe()),
             mcp_servers: servers,
             brings: inspection.and_then(|inspection| inspection.brings.clone()),
@@ -117,7 +126,7 @@ impl<S: From<ServerDetails>> PluginSummary<S> {
 
 impl PluginSummary {
     /// An installed plugin that its marketplace no longer lists.
-    pub fn of_installed(id: &PluginId, record: &InstalledPlugin, around: &Surroundings) -> Self {
+    pub fn of_installed(id: &PluginId, record: &InstalledPlugin, home: &Home) -> Self {
         let transport = |server: &aiw_home::AddedServer| {
             server.written.as_object().and_then(|written| Transport::of(written).ok()).unwrap_or(Transport::Stdio)
         };
@@ -129,22 +138,22 @@ impl PluginSummary {
             marketplace: id.market.to_string(),
             version: Some(record.version.clone()),
             description: None,
+            author: None,
             category: None,
+            tags: Vec::new(),
             source: Some(record.source.clone()),
             mcp_servers: Some(servers.collect()),
             brings: None,
             installed: true,
             enabled: record.enabled,
-            missing_env: Missing::of(record, &BTreeMap::new(), around)
-                .into_iter()
-                .map(|missing| missing.name)
-                .collect(),
+            missing_env: Missing::of(record, &BTreeMap::new(), home).into_iter().map(|missing| missing.name).collect(),
             broken: None,
         }
     }
 }
 
 /// An MCP server of a plugin, with what it does.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ServerDetails {
     /// Its name and how it is reached.
@@ -176,6 +185,7 @@ impl From<ServerDetails> for ServerSummary {
 }
 
 /// A plugin with everything known about it.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PluginDetails {
     /// The fields of lists, with its servers in full.
@@ -207,6 +217,7 @@ impl PluginDetails {
 }
 
 /// The plugins that a search found.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SearchSummary {
     /// Best first
@@ -218,6 +229,7 @@ pub struct SearchSummary {
 }
 
 /// How many plugins match a search, but are not shown.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HiddenPlugins {
     /// The number of plugins without an MCP server
@@ -244,6 +256,7 @@ impl SearchSummary {
 }
 
 /// A plugin that was installed, or that was already installed.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct InstalledSummary {
     /// `NAME@MARKETPLACE`
@@ -280,6 +293,7 @@ impl InstalledSummary {
 }
 
 /// A plugin that was updated.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UpdatedSummary {
     /// The plugin as it is now.

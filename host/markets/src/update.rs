@@ -51,7 +51,7 @@ impl Markets {
                 && let PluginSource::Git { sha: Some(sha), .. } = &usable.source
                 && record.commit.as_ref() == Some(sha)
                 && found.listed.version().is_none_or(|version| version == record.version)
-                && answers.values.is_empty()
+                && answers.gives_nothing()
             {
                 return Ok(None);
             }
@@ -61,7 +61,7 @@ impl Markets {
             // A commit elsewhere in the marketplace doesn't affect this plugin.
             let same = plan.digest == record.digest && plan.version == record.version && changes.is_empty();
             let is_current = same || (!moved && plan.commit.is_some());
-            if is_current && merged(&plan, Some(&record), answers) == record.values {
+            if is_current && merged(&plan, Some(&record), answers, &self.home.vault()).values == record.values {
                 return Ok(None);
             }
             let own_tree = plan.servers.iter().any(|server| server.reads.own_tree);

@@ -16,6 +16,7 @@ use crate::reserved::{is_reserved, looks_reserved};
 use crate::source::PluginSource;
 
 /// The result of `validate`.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Validation {
     /// Whether there is no error

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 /// The number of opening brackets below which a text can't be nested too deeply for a parser, which gives up at 128
 /// levels.
-const FEW: usize = 100;
+const MAX_BRACKETS: usize = 100;
 
 /// The arguments of a call: an object. It passes as the client wrote it, on one line.
 #[derive(Debug, Clone, Serialize)]
@@ -23,7 +23,7 @@ impl Arguments {
         }
         // A server reads lines, and some take `\r` for the end of one.
         let is_line = memchr2(b'\n', b'\r', bytes).is_none();
-        if is_line && memchr2_iter(b'{', b'[', bytes).nth(FEW).is_none() {
+        if is_line && memchr2_iter(b'{', b'[', bytes).nth(MAX_BRACKETS).is_none() {
             return Some(Self(text.to_owned()));
         }
         serde_json::from_str::<Map<String, Value>>(text.get()).ok().map(Self::from)

@@ -45,7 +45,7 @@ pub(crate) struct CallerSession {
 /// The client of a session.
 #[derive(Clone)]
 pub struct Caller {
-    client: Arc<McpClient>,
+    client: Arc<ClientIdentity>,
     /// The request on whose stream questions to the client travel.
     request: Option<RequestId>,
     /// Takes questions, where the answer to the request has to ask them.
@@ -57,13 +57,16 @@ pub struct Caller {
 /// The field of a request's metadata with the level of log messages that it asks for.
 ///
 /// <https://modelcontextprotocol.io/specification/2026-07-28/server/utilities/logging>
-const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+
+/// The extension that clients with MCP Apps declare.
+pub const UI_EXTENSION: &str = "io.modelcontextprotocol/ui";
 
 /// The levels of log messages, the least important first (RFC 5424).
 pub const LOG_LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 /// The part of a caller that stays the same from request to request.
-struct McpClient {
+struct ClientIdentity {
     peer: Peer<RoleServer>,
     session: CallerSession,
     name: String,
@@ -110,7 +113,7 @@ impl Caller {
     ) -> Self {
         let (name, version) = info.map(|info| (info.name, info.version)).unwrap_or_default();
         let capabilities = capabilities.and_then(|known| serde_json::to_value(known).ok()).unwrap_or_default();
-        let client = McpClient { peer, session, name, version, capabilities, is_modern };
+        let client = ClientIdentity { peer, session, name, version, capabilities, is_modern };
         Self { client: Arc::new(client), request, asker: None, log_level: None }
     }
 
@@ -148,6 +151,13 @@ impl Caller {
     /// Its capabilities for a server (`sampling`, `elicitation`, `roots`), in the protocol's form.
     pub fn capabilities(&self) -> &Value {
         &self.client.capabilities
+    }
+
+    /// Returns `true` if the client declares MCP Apps.
+    ///
+    /// Source: SEP-1865.
+    pub fn supports_apps(&self) -> bool {
+        self.client.capabilities["extensions"][UI_EXTENSION].is_object()
     }
 
     /// Whether it wants a log message of this level.

@@ -34,9 +34,10 @@ mod tool;
 mod wire;
 
 pub use arguments::Arguments;
-pub use caller::{Call, Caller, Cancelled, LOG_LEVELS};
+pub use caller::{Call, Caller, Cancelled, LOG_LEVEL, LOG_LEVELS, UI_EXTENSION};
 pub use client::{
-    Bearer, ClientError, ClientInfo, Events, McpClient, McpRequest, Params, RpcError, ServerEndpoint, value_of,
+    Bearer, ClientError, ClientInfo, Events, Lifecycle, McpClient, McpRequest, Params, RpcError, ServerEndpoint,
+    value_of,
 };
 pub use http::{HttpLimits, HttpServer, ReplyBody};
 pub use offer::{Offer, ServerDescription, ToolAnswer};

@@ -14,10 +14,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// How long a client may take for its answers: a person may have to read the questions.
-const PATIENCE: Duration = Duration::from_secs(600);
+const ELICITATION_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// How many requests may wait for answers. One more ends the oldest.
-const MOST: usize = 256;
+const MAX_PARKED_REQUESTS: usize = 256;
 
 /// How many questions a client gets at once.
 const QUESTIONS: usize = 16;
@@ -118,7 +118,7 @@ impl Rounds {
         let mut parked = self.parked();
         parked
             .get(state)
-            .filter(|parked| parked.what == what && parked.since.elapsed() < PATIENCE)
+            .filter(|parked| parked.what == what && parked.since.elapsed() < ELICITATION_TIMEOUT)
             .ok_or_else(unknown)?;
         let ParkedRound { work, open, .. } = parked.remove(state).ok_or_else(unknown)?;
         drop(parked);
@@ -151,8 +151,8 @@ impl Rounds {
         // Whoever knows a state can go on with its request.
         let state = aiw_core::random_hex::<16>().map_err(|_| defect())?;
         let mut parked = self.parked();
-        parked.retain(|_, parked| parked.since.elapsed() < PATIENCE);
-        while parked.len() >= MOST {
+        parked.retain(|_, parked| parked.since.elapsed() < ELICITATION_TIMEOUT);
+        while parked.len() >= MAX_PARKED_REQUESTS {
             let oldest = parked.iter().min_by_key(|(_, parked)| parked.since).map(|(state, _)| state.clone());
             oldest.and_then(|oldest| parked.remove(&oldest));
         }
@@ -215,8 +215,8 @@ mod tests {
     #[tokio::test]
     async fn who_never_answers_holds_a_bounded_number_of_requests() {
         let (rounds, gone) = (Rounds::default(), CancellationToken::new());
-        let (sender, mut cancelled) = mpsc::channel(2 * MOST);
-        for _ in 0..MOST + 3 {
+        let (sender, mut cancelled) = mpsc::channel(2 * MAX_PARKED_REQUESTS);
+        for _ in 0..MAX_PARKED_REQUESTS + 3 {
             let sender = sender.clone();
             let start = |asker: Asker, cancel: CancellationToken| async move {
                 assert_eq!(ask(&asker, "a").await, None);
@@ -226,7 +226,7 @@ mod tests {
             };
             rounds.run("x".into(), Again::default(), &gone, start).await.unwrap();
         }
-        assert_eq!(rounds.parked().len(), MOST);
+        assert_eq!(rounds.parked().len(), MAX_PARKED_REQUESTS);
         for _ in 0..3 {
             cancelled.recv().await.unwrap();
         }

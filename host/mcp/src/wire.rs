@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc as blocking;
 
+use aiw_core::well_formed_json;
 use memchr::memchr;
 use parking_lot::MutexGuard;
 use rmcp::RoleServer;
@@ -608,7 +609,8 @@ fn handshake(message: &RxJsonRpcMessage<RoleServer>) -> Option<&RequestId> {
 
 /// None if no one waits for an answer: noise, and unknown notifications.
 pub(crate) fn parse(line: &[u8]) -> Option<Incoming> {
-    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
+    let line = well_formed_json(line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii());
+    let line = &*line;
     let refused = |message: String, id| Some(Incoming::Refused(ErrorData::invalid_request(message, None), id));
     let begins = *line.first()?;
     let broken = || Incoming::Refused(ErrorData::parse_error("the message is not valid JSON", None), None);
@@ -650,6 +652,21 @@ mod tests {
                 format!("{}: {}", id.map_or("-".into(), |id| id.to_string()), error.message)
             }
         }
+    }
+
+    #[test]
+    fn half_a_character_is_read() {
+        let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"b":"TEXT"}}}"#;
+        aiw_tests::assert_finds_odd_json(call, |bytes| match parse(bytes) {
+            Some(Incoming::Call(call)) => call.arguments.read().unwrap().into(),
+            _ => panic!("{} is no call", String::from_utf8_lossy(bytes)),
+        });
+        // A batch, and what rmcp reads.
+        let asked = r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"a","b":"TEXT"}}"#;
+        aiw_tests::assert_finds_odd_json(asked, |bytes| match parse(bytes) {
+            Some(Incoming::Message(message)) => serde_json::to_value(&*message).unwrap(),
+            _ => panic!("{} is no request", String::from_utf8_lossy(bytes)),
+        });
     }
 
     const ILLEGAL: &str = "-: the `id` of a request must be an integer or a string of at most 64 KiB";

@@ -309,12 +309,12 @@ impl HttpClient {
     ) -> BoxFuture<'a, Result<Streamed, NetError>> {
         Box::pin(async move {
             /// The caller ends the stream, which may go on for days.
-            const NO_END: Duration = Duration::from_secs(365 * 24 * 3600);
+            const UNBOUNDED_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 
             let mut outgoing = request.outgoing()?;
             // A server that compresses a stream holds pieces of it back.
             outgoing.headers.insert(reqwest::header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-            let mut stream = self.send(policy, outgoing, Instant::now() + NO_END, patience).await?;
+            let mut stream = self.send(policy, outgoing, Instant::now() + UNBOUNDED_TIMEOUT, patience).await?;
             stream.idle = patience;
             let headers = headers(&stream.response);
             Ok(Streamed { status: stream.response.status().as_u16(), headers, url: stream.url.to_string(), stream })
@@ -334,11 +334,29 @@ impl HttpClient {
         policy: &'a Policy,
         request: &'a HttpRequest,
     ) -> BoxFuture<'a, Result<Response, NetError>> {
+        // The deadline of all of it is earlier.
+        self.fetch_within(policy, request, self.shared.limits.get.saturating_mul(2))
+    }
+
+    /// Sends a request as [`Self::fetch`] does. A response that is no redirect begins within `head`, connecting included; sending
+    /// a body gets more time.
+    pub fn fetch_within<'a>(
+        &'a self,
+        policy: &'a Policy,
+        request: &'a HttpRequest,
+        head: Duration,
+    ) -> BoxFuture<'a, Result<Response, NetError>> {
         Box::pin(async move {
             let limits = self.shared.limits;
             let upload = upload_time(request.body.len());
             let deadline = Instant::now() + limits.get + upload;
-            let mut stream = self.send(policy, request.outgoing()?, deadline, limits.idle + upload).await?;
+            let sending = self.send(policy, request.outgoing()?, deadline, limits.idle + upload);
+            let begun = tokio::time::timeout(head + upload, sending).await;
+            let mut stream = begun.unwrap_or_else(|_| {
+                let place = parse_http(&request.url).map(|url| shown(&url)).unwrap_or_default();
+                let seconds = (head.as_secs_f32() * 10.0).round() / 10.0;
+                Err(NetError::unavailable(format!("`{place}` sent no answer for {seconds} s")))
+            })?;
             let limit = request.limit.min(MAX_BODY);
             let too_large = |url: &Url| {
                 NetError::too_large(format!("`{}` is longer than the {limit} bytes that were requested", shown(url)))
@@ -436,13 +454,13 @@ impl HttpClient {
     pub fn check_address<'a>(&'a self, policy: &'a Policy, url: &'a str) -> BoxFuture<'a, Result<(), NetError>> {
         Box::pin(async move {
             /// When a network is gone, its name servers take many seconds to answer.
-            const PATIENCE: Duration = Duration::from_secs(2);
+            const DNS_TIMEOUT: Duration = Duration::from_secs(2);
 
             let url = parse_http(url)?;
             let (Route::Public, Some(host)) = (self.admit(policy, &url, true)?, url.host_str()) else { return Ok(()) };
             let host = host.to_owned();
             let resolved = detached(move || resolve_public(&host));
-            match tokio::time::timeout(PATIENCE, resolved).await {
+            match tokio::time::timeout(DNS_TIMEOUT, resolved).await {
                 Ok(Ok(Err(denied @ NetError::Denied { .. }))) => Err(denied),
                 _ => Ok(()),
             }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 /// How long the user may think about a question.
-const PATIENCE: Duration = Duration::from_secs(10 * 60);
+const ELICITATION_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 /// The most characters of a question: of a text of others in its frame, and of what aiw says about it.
 const MAX_MESSAGE: usize = 12_000;
@@ -37,7 +37,7 @@ pub(crate) async fn ask(
     let schema = json!({"type": "object", "properties": fields, "required": required});
     let params = json!({"mode": "form", "message": message, "requestedSchema": schema});
     // A client that fails here may not have shown anything.
-    let Ok(mut said) = call.caller.ask("elicitation/create", Some(params), PATIENCE).await else {
+    let Ok(mut said) = call.caller.ask("elicitation/create", Some(params), ELICITATION_TIMEOUT).await else {
         return Err(AskError::NotHere);
     };
     match said["action"].as_str() {

@@ -9,7 +9,7 @@ use aiw_core::{Fault, quoted, quoted_list};
 use aiw_home::Home;
 use aiw_mcp::{Call, Caller, LOG_LEVELS, RpcError, Tool};
 use aiw_routing::definition::tokens_of;
-use aiw_routing::{Cost, ListingChoice, Offered, Pool, PoolError, SWEEP};
+use aiw_routing::{Cost, ListingChoice, Offered, Pool, PoolError, SWEEP_INTERVAL};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
@@ -19,7 +19,7 @@ use crate::shared::{SharedOffer, names};
 use crate::toolset::Toolset;
 
 /// Changes that come within this time are one.
-const SETTLE: Duration = Duration::from_millis(20);
+const COALESCE_WINDOW: Duration = Duration::from_millis(20);
 
 /// The tools that a client lists at any time, and what becomes of each server's.
 pub(crate) struct Base {
@@ -51,6 +51,9 @@ impl Base {
         let servers: BTreeSet<&str> = choices.iter().filter(|c| c.is_listed()).map(|c| c.server.as_str()).collect();
         let foreign = tools.all().iter().filter(|tool| servers.contains(tool.server.as_str()));
         listed.extend(foreign.filter_map(|tool| Tool::foreign(tool.renamed())));
+        if toolsets.contains(&Toolset::Servers) {
+            listed.extend(pool.app_only_tools(tools.all()).iter().filter_map(|tool| Tool::foreign(tool.renamed())));
+        }
         Self { tools: listed, choices }
     }
 }
@@ -72,7 +75,8 @@ impl SharedOffer {
     pub(crate) fn refresh(&self) -> bool {
         let tools = ScriptTools::of(&self.context.pool);
         let offered = tools.all();
-        *self.names.write() = names(offered, &self.toolsets);
+        let named = [offered, &self.context.pool.app_only_tools(offered)].concat();
+        *self.names.write() = names(&named, &self.toolsets);
         let base = Base::of(self.own(), &self.context.home, &self.context.pool, &tools, &self.toolsets);
         let changed = self.context.registry.set_base(base.tools);
         *self.choices.write() = base.choices;
@@ -93,7 +97,7 @@ impl SharedOffer {
         let Some(mut changes) = changes else { return };
         let shared = Arc::downgrade(self);
         tokio::spawn(async move {
-            let mut sweep = tokio::time::interval(SWEEP);
+            let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
             let mut told = None;
             loop {
                 tokio::select! {
@@ -106,14 +110,15 @@ impl SharedOffer {
                     _ = sweep.tick() => {}
                 }
                 let Some(shared) = shared.upgrade() else { return };
-                shared.context.registry.sweep(Instant::now());
-                shared.tell_changes(&client, &mut told).await;
+                let has_expired = shared.context.registry.sweep(Instant::now());
+                shared.tell_changes(&client, &mut told, has_expired).await;
             }
         });
     }
 
-    async fn tell_changes(&self, client: &Caller, told: &mut Option<Lists>) {
-        let tools = self.refresh();
+    /// Notifies the client of lists that changed; the list of tools did where `has_expired` says so.
+    async fn tell_changes(&self, client: &Caller, told: &mut Option<Lists>, has_expired: bool) {
+        let tools = self.refresh() || has_expired;
         let now = Lists::of(self);
         let before = told.replace(now.clone());
         let passes = self.passes();
@@ -241,6 +246,6 @@ impl Lists {
 }
 
 async fn settle(changes: &mut mpsc::UnboundedReceiver<()>) {
-    tokio::time::sleep(SETTLE).await;
+    tokio::time::sleep(COALESCE_WINDOW).await;
     while changes.try_recv().is_ok() {}
 }

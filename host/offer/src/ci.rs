@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_app::{AppError, ci};
-use aiw_ci::{Ci, CiFailedLogs, CiListRequest, CiRun, CiRunDetails, CiRunList, MonitoredBranch, NAMES};
+use aiw_ci::{Ci, CiFailedLogs, CiListRequest, CiRun, CiRunDetails, CiRunList, CiRunRequest, MonitoredBranch, NAMES};
 use aiw_mcp::Call;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use crate::error::CallError;
 
 /// The longest that a call waits, in seconds, and that the answers to one may take: clients give a call one minute.
 const MAX_WAIT: u64 = 45;
-const MAX_CALL: Duration = Duration::from_secs(48);
+const MAX_CALL_DURATION: Duration = Duration::from_secs(48);
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -30,22 +30,32 @@ pub(crate) struct ListRuns {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OneRun {
-    /// The run's id; without it, the newest run of the commit that is checked out
+    /// The run's id; without it, the newest runs of all workflows of the commit that is checked out
     #[schemars(extend("maximum" = 9_007_199_254_740_991_u64))]
     run_id: Option<u64>,
+    /// Only this workflow of the commit: its name, or the name of its file
+    workflow: Option<String>,
     /// `OWNER/REPO`; without it, the repository that is checked out
     repo: Option<String>,
+}
+
+impl OneRun {
+    fn request(&self) -> CiRunRequest {
+        CiRunRequest { id: self.run_id, workflow: self.workflow.clone() }
+    }
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WaitForRun {
-    /// The run's id; without it, the newest run of the commit that is checked out
+    /// The run's id; without it, the newest runs of all workflows of the commit that is checked out
     #[schemars(extend("maximum" = 9_007_199_254_740_991_u64))]
     run_id: Option<u64>,
     /// How long, over several calls: one answers after 45 seconds at the latest
     #[schemars(range(min = 1, max = 86400))]
     timeout_secs: Option<u64>,
+    /// Only this workflow of the commit: its name, or the name of its file
+    workflow: Option<String>,
     /// `OWNER/REPO`; without it, the repository that is checked out
     repo: Option<String>,
 }
@@ -62,12 +72,14 @@ pub(crate) struct StartMonitoring {
 
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct WaitedRun {
-    /// Whether it has ended
+    /// Whether it has ended, with all other runs of the commit if no run was named
     done: bool,
     /// The next tool to call
     message: String,
-    /// The run
+    /// The run; of several runs of the commit, one that failed, else one that has not ended
     run: Option<CiRun>,
+    /// The newest runs of the other workflows of the commit
+    others: Vec<CiRun>,
     /// The jobs that have failed
     failed: Vec<String>,
     /// How far to believe names and titles
@@ -84,7 +96,7 @@ pub(crate) struct Monitored {
 
 async fn open(context: &Context, repo: Option<&str>) -> Result<Ci, CallError> {
     let opened = ci::open(context.client.app(), &context.home, repo).await;
-    Ok(opened.map_err(of_ci)?.patient_for(MAX_CALL))
+    Ok(opened.map_err(of_ci)?.patient_for(MAX_CALL_DURATION))
 }
 
 /// Takes out the room's own error, whose hints the application has for the command line.
@@ -127,7 +139,7 @@ pub(crate) async fn get_ci_run_details(
     call: Call,
 ) -> Result<CiRunDetails, CallError> {
     let work = async {
-        let mut details = open(&context, asked.repo.as_deref()).await?.details(asked.run_id).await?;
+        let mut details = open(&context, asked.repo.as_deref()).await?.details(asked.request()).await?;
         fit(&mut details.jobs, &mut details.notes, "more jobs are left out; those that failed come first");
         Ok(details)
     };
@@ -140,7 +152,7 @@ pub(crate) async fn get_ci_failed_logs(
     call: Call,
 ) -> Result<CiFailedLogs, CallError> {
     let work = async {
-        let mut logs = open(&context, asked.repo.as_deref()).await?.failed_logs(asked.run_id).await?;
+        let mut logs = open(&context, asked.repo.as_deref()).await?.failed_logs(asked.request()).await?;
         // The last error of a job says how it ended.
         let share = bounds::RESULT / logs.jobs.iter().filter(|job| !job.lines.is_empty()).count().max(1);
         for job in &mut logs.jobs {
@@ -162,19 +174,21 @@ pub(crate) async fn wait_for_ci_completion(
     let end = Instant::now() + Duration::from_secs(asked.timeout_secs.unwrap_or(600).min(MAX_WAIT));
     let work = async {
         let ci = open(&context, asked.repo.as_deref()).await?;
-        let waited = ci.wait(asked.run_id, Some(end.into()), &mut |_, _| {}, &mut |_| {}).await?;
+        let request = CiRunRequest { id: asked.run_id, workflow: asked.workflow };
+        let waited = ci.wait(request, Some(end.into()), &mut |_, _| {}, &mut |_| {}).await?;
         let message = match (&waited.run, waited.waits) {
             (Some(run), _) if run.has_succeeded() => "it has succeeded".to_owned(),
             (Some(run), _) if waited.done => {
                 format!("it ended as `{}`: get_ci_failed_logs shows what failed", run.state())
             }
             (_, Some(waits)) => format!("not yet: {waits}; call again"),
-            (Some(run), None) => format!("not yet: call again with run_id {}", run.id),
+            (Some(run), None) if waited.others.is_empty() => format!("not yet: call again with run_id {}", run.id),
+            (Some(_), None) => "not yet: call again".to_owned(),
             (None, None) => "the commit has no run yet: call again".to_owned(),
         };
-        let (run, failed) = (waited.run, waited.failed);
+        let (run, others, failed) = (waited.run, waited.others, waited.failed);
         let notes = waited.notes.into_iter().chain(ci.notes()).collect();
-        Ok(WaitedRun { done: waited.done, message, run, failed, about: NAMES, notes })
+        Ok(WaitedRun { done: waited.done, message, run, others, failed, about: NAMES, notes })
     };
     unless_cancelled(&call, work).await
 }

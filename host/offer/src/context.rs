@@ -33,6 +33,10 @@ pub(crate) struct Context {
     pub(crate) listed: Notify,
     /// The scripts that run, and those whose results were not fetched.
     pub(crate) runs: ScriptRuns,
+    /// Whether the user is asked before the first start of a process: they did not name the tools for it.
+    pub(crate) asks_before_start: bool,
+    /// Whether the user has agreed to a start of a process in this session. Held while they are asked.
+    pub(crate) agreed_to_start: tokio::sync::Mutex<bool>,
     /// The level from which the client gets events as log messages, by its place among all levels.
     pub(crate) wanted_level: Mutex<Option<usize>>,
     /// Gone with this: what waits for changes ends then.
@@ -56,6 +60,7 @@ impl Context {
         pool: Arc<Pool>,
         registry: DynamicToolRegistry,
         meaning: Arc<CurrentMeaning>,
+        asks_before_start: bool,
     ) -> Self {
         let home = client.home().clone();
         let finder = Finder::new(&home, meaning.clone());
@@ -72,6 +77,8 @@ impl Context {
             planned: PlannedTools::default(),
             listed,
             runs: ScriptRuns::default(),
+            asks_before_start,
+            agreed_to_start: tokio::sync::Mutex::default(),
             wanted_level: Mutex::default(),
             here: watch::Sender::default(),
         }

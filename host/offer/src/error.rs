@@ -4,7 +4,7 @@ use aiw_app::AppError;
 use aiw_app::servers::ServerError;
 use aiw_app::workflows::ScriptError;
 use aiw_ci::CiError;
-use aiw_core::{Fault, InvalidName, ProcessId, one_line, printable};
+use aiw_core::{AskError, Fault, InvalidName, ProcessId, one_line, printable};
 use aiw_history::HistoryError;
 use aiw_home::HomeError;
 use aiw_launch::LaunchError;
@@ -16,11 +16,17 @@ use aiw_routing::PoolError;
 use aiw_tasks::TaskError;
 use aiw_web::WebError;
 
+use crate::toolset::Toolset;
+
 /// Why a call fails. The model reads it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
     #[error("there is no tool `{}`", one_line(.name, 80))]
     UnknownTool { name: String, tools: Vec<String> },
+    #[error("the tool `{}` is in the toolset `{toolset}`, which this session does not offer", one_line(.name, 80))]
+    NotOffered { name: String, toolset: Toolset, toolsets: String },
+    #[error("the user has not agreed to start {what}: {source}")]
+    NotAgreed { what: String, source: AskError },
     #[error("`{}` is not an argument of this tool", one_line(.name, 80))]
     UnknownArgument { name: String, known: Vec<String> },
     #[error("the argument `{name}` is missing")]
@@ -99,6 +105,10 @@ impl Fault for CallError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::UnknownTool { tools, .. } => format!("the tools are {}", tools.join(", ")),
+            Self::NotOffered { toolsets, .. } => format!(
+                "the user turns it on with `aiw setup --toolsets {toolsets}`, or with `mcp.toolsets` in settings.json"
+            ),
+            Self::NotAgreed { .. } => "they can start it with `aiw process start`".into(),
             Self::Script(ScriptError::NoTool { nearest: None, unlearnt, .. }) if unlearnt.is_empty() => {
                 "search_tools finds tools".into()
             }

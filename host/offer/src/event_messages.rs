@@ -16,10 +16,10 @@ use crate::context::Context;
 const LOGGER: &str = "aiw/events";
 
 /// So many are sent at once; of more, only the newest are.
-const MOST: usize = 20;
+const MAX_BATCH_LEN: usize = 20;
 
 /// How long nothing is sent after that.
-const PACE: Duration = Duration::from_secs(1);
+const MIN_MESSAGE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Sends a client what happens once this has returned, from this level on, as long as its session lasts.
 pub(crate) async fn send_from(context: &Arc<Context>, level: &str, client: Caller) {
@@ -66,12 +66,12 @@ async fn follow(
         let Some(wanted) = context.upgrade().and_then(|context| *context.wanted_level.lock()) else { return };
         let events = list.events.into_iter().map(|event| (level_of(event.kind), json!(event)));
         let mut events: Vec<(&str, Value)> = events.filter(|(level, _)| rank(level) >= wanted).collect();
-        let left_out = events.len().saturating_sub(MOST);
+        let left_out = events.len().saturating_sub(MAX_BATCH_LEN);
         events.drain(..left_out);
         if left_out > 0 || list.gap {
             events.insert(0, ("warning", json!({"left_out": left_out, "gap": list.gap})));
         }
-        let is_much = events.len() >= MOST;
+        let is_much = events.len() >= MAX_BATCH_LEN;
         for (level, data) in events {
             let params = json!({"level": level, "logger": LOGGER, "data": data});
             if client.notify("notifications/message", Some(params)).await.is_err() {
@@ -79,7 +79,7 @@ async fn follow(
             }
         }
         if is_much {
-            tokio::time::sleep(PACE).await;
+            tokio::time::sleep(MIN_MESSAGE_INTERVAL).await;
         }
     }
 }

@@ -41,4 +41,4 @@ mod workflows;
 
 pub use offer::{ClientOffer, SessionSetting};
 pub use table::{own_tools, read_only_tools};
-pub use toolset::{Toolset, UnknownToolset};
+pub use toolset::{SessionToolsets, Toolset, UnknownToolset};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use aiw_app::ClientSession;
 use aiw_app::workflows::ScriptTools;
+use aiw_app::{ClientSession, ProjectUses};
 use aiw_mcp::{Arguments, Call, Caller, Offer, RpcError, ServerDescription, Tool, ToolAnswer};
 use aiw_routing::{CurrentMeaning, DynamicToolRegistry, ListingChoice};
 use async_trait::async_trait;
@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::error::CallError;
 use crate::shared::{SharedOffer, names, own};
 use crate::table::{ToolEntry, instructions, table};
-use crate::toolset::Toolset;
+use crate::toolset::{SessionToolsets, Toolset, is_for_project};
 
 /// The offer for one client session.
 pub struct ClientOffer {
@@ -29,7 +29,7 @@ pub struct SessionSetting {
     /// The vectors of tools by the model in use.
     pub meaning: Arc<CurrentMeaning>,
     /// Which of aiw's own tools it offers.
-    pub toolsets: Vec<Toolset>,
+    pub toolsets: SessionToolsets,
 }
 
 impl ClientOffer {
@@ -37,22 +37,30 @@ impl ClientOffer {
     pub fn new(setting: SessionSetting) -> Self {
         let pool = setting.client.pool().clone();
         let changes = setting.client.changes();
-        let mut table: Vec<ToolEntry> =
-            table().into_iter().filter(|entry| setting.toolsets.contains(&entry.toolset)).collect();
-        if !setting.toolsets.contains(&Toolset::Workflows) {
+        let SessionToolsets { toolsets, for_project } = setting.toolsets;
+        let project = match for_project {
+            true => ProjectUses::of(setting.client.home(), setting.client.cwd()),
+            false => ProjectUses::default(),
+        };
+        let is_offered =
+            |entry: &ToolEntry| toolsets.contains(&entry.toolset) || is_for_project(entry.tool.name(), project);
+        let mut table: Vec<ToolEntry> = table().into_iter().filter(is_offered).collect();
+        if !toolsets.contains(&Toolset::Workflows) {
             // What is for scripts alone costs tokens.
             table.iter_mut().for_each(|entry| entry.leave_out("declarations"));
         }
         let tools = ScriptTools::of(&pool);
-        let base = Base::of(own(&table, &pool), setting.client.home(), &pool, &tools, &setting.toolsets);
+        let base = Base::of(own(&table, &pool), setting.client.home(), &pool, &tools, &toolsets);
         let registry = DynamicToolRegistry::new(base.tools);
+        let asks_before_start = !toolsets.contains(&Toolset::Processes);
         let shared = SharedOffer {
-            context: Arc::new(Context::new(setting.client, pool, registry, setting.meaning)),
+            context: Arc::new(Context::new(setting.client, pool, registry, setting.meaning, asks_before_start)),
             changes: Mutex::new(changes),
-            names: RwLock::new(names(tools.all(), &setting.toolsets)),
+            names: RwLock::new(names(tools.all(), &toolsets)),
             choices: RwLock::new(base.choices),
             table,
-            toolsets: setting.toolsets,
+            toolsets,
+            project,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -74,7 +82,7 @@ impl Offer for ClientOffer {
         let has_servers = self.shared.context.pool.has_servers();
         let is_about_servers = self.shared.toolsets.iter().any(|toolset| toolset.is_about_servers());
         let withheld = if is_about_servers { self.shared.context.pool.withheld() } else { Vec::new() };
-        let parts = [instructions(&self.shared.toolsets, has_servers), self.shared.not_listed()];
+        let parts = [instructions(&self.shared.toolsets, self.shared.project, has_servers), self.shared.not_listed()];
         let sentences = parts.into_iter().filter(|part| !part.is_empty()).chain(withheld);
         ServerDescription {
             name: "aiw".into(),
@@ -97,12 +105,16 @@ impl Offer for ClientOffer {
 
     async fn begun(&self, client: Caller) {
         self.shared.context.pool.begin(client.clone());
+        // Apps have tools of their own.
+        if client.supports_apps() {
+            self.shared.refresh();
+        }
         self.shared.follow(client);
         if self.shared.has_workflows() && self.shared.context.pool.has_servers() {
             let orchestrator = self.shared.context.client.app().orchestrator().clone();
             tokio::task::spawn_blocking(move || orchestrator.prepare());
         }
-        if self.shared.toolsets.contains(&Toolset::Processes) {
+        if self.shared.has_processes() {
             crate::processes::look_after(&self.shared.context);
         }
     }

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 pub(crate) const PREFIX: &str = "planned__";
 
 /// How soon a new tool is listed.
-const NEW: Duration = Duration::from_secs(5);
+const NEW_TOOL_LIST_DELAY: Duration = Duration::from_secs(5);
 
 /// The planned tools of a session, by name. The registry of tools decides how long each is listed.
 #[derive(Default)]
@@ -53,6 +53,6 @@ impl PlannedTools {
 
     /// Forgets the tools that are not listed any more. One that is new may not be listed yet.
     pub(crate) fn retain(&self, is_listed: impl Fn(&str) -> bool) {
-        self.all().retain(|name, planned| is_listed(name) || planned.since.elapsed() < NEW);
+        self.all().retain(|name, planned| is_listed(name) || planned.since.elapsed() < NEW_TOOL_LIST_DELAY);
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use aiw_app::events::{EventList, EventsRequest, HomeEvents};
 use aiw_app::feed::Topic;
 use aiw_app::own_executable;
-use aiw_core::{Heard, Unasked, one_line, star_matches};
+use aiw_core::{Ask, Heard, Plan, Unasked, one_line, star_matches};
 use aiw_events::EventKind;
 use aiw_mcp::Call;
 use aiw_processes::{
@@ -22,6 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
+use crate::ask::{FormAsker, can_ask};
 use crate::bounds::{self, first_that_fit};
 use crate::context::{CallLane, Context, Lanes, starter};
 use crate::error::CallError;
@@ -33,14 +34,14 @@ const MAX_WAIT: u64 = 45;
 const EVENTS: usize = 20;
 
 /// How often a call that waits looks whether anybody still wants its answer.
-const LOOK: Duration = Duration::from_millis(500);
+const CANCEL_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// No arguments.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Nothing {}
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OneProcess {
     /// The process's id
@@ -149,7 +150,7 @@ pub(crate) struct ImportProcesses {
     file_path: String,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NamedSnapshot {
     /// The snapshot's name; without one, the project's one without a name
@@ -240,6 +241,70 @@ pub(crate) fn in_lane<I: Send + 'static, O: Send + 'static>(
     }
 }
 
+/// The work of a tool that starts processes.
+pub(crate) trait Starts {
+    /// What it starts, as a phrase, and the command lines; none if there is no such thing.
+    fn started(&self, manager: &Manager) -> Option<(String, Vec<String>)>;
+}
+
+impl Starts for OneProcess {
+    fn started(&self, manager: &Manager) -> Option<(String, Vec<String>)> {
+        let line = |id: &String| {
+            let command = manager.get(id).ok()?.definition.run.shown().line();
+            Some(format!("  {}: {}", one_line(id, 80), one_line(&command, 1000)))
+        };
+        let lines: Option<Vec<String>> = manager.named(std::slice::from_ref(&self.id)).iter().map(line).collect();
+        Some((format!("`{}`", one_line(&self.id, 80)), lines?))
+    }
+}
+
+impl Starts for NamedSnapshot {
+    fn started(&self, _: &Manager) -> Option<(String, Vec<String>)> {
+        let what = match &self.name {
+            Some(name) => format!("the processes of the snapshot `{}`", one_line(name, 80)),
+            None => "the processes that ran last".to_owned(),
+        };
+        Some((what, Vec::new()))
+    }
+}
+
+/// As [`in_lane`], once the user has agreed to the first start of the session, if they have not named the tools for it and the
+/// client can ask: what a process runs, such as a script of the project, may be what the model has just written.
+pub(crate) fn once_agreed<I: Starts + Clone + Send + 'static, O: Send + 'static>(
+    lane: fn(&Lanes) -> &CallLane,
+    work: fn(&Manager, I) -> ProcessResult<O>,
+) -> impl Fn(Arc<Context>, I, Call) -> BoxFuture<'static, Result<O, CallError>> + Clone {
+    let work = in_lane(lane, work);
+    move |context, asked, call| {
+        let work = work.clone();
+        Box::pin(async move {
+            if context.asks_before_start && can_ask(&call.caller) {
+                let mut agreed = context.agreed_to_start.lock().await;
+                if !*agreed {
+                    *agreed = agree_to_start(&context, asked.clone(), &call).await?;
+                }
+            }
+            work(context, asked, call).await
+        })
+    }
+}
+
+/// Asks the user whether something may be started. Returns whether there was something to ask about.
+async fn agree_to_start<I: Starts + Send + 'static>(
+    context: &Arc<Context>,
+    asked: I,
+    call: &Call,
+) -> Result<bool, CallError> {
+    let shared = context.clone();
+    let started = context.lanes.look.run(move || Ok(asked.started(&manager(&shared)?))).await?;
+    // The call says that there is no such thing.
+    let Some((what, mut about)) = started else { return Ok(false) };
+    about.push("What it runs may have been changed by the model. A yes holds for this session.".to_owned());
+    let plan = Plan { about, ..Plan::of(format!("Start {what}, outside of the sandbox of your AI CLI?")) };
+    let agreed = FormAsker(call).agree(&plan, &[]).await;
+    agreed.map(|_| true).map_err(|source| CallError::NotAgreed { what, source })
+}
+
 /// Looks after the processes of the session's project as long as the session lasts: what a dead supervisor left behind
 /// ends, and what is to run always is started again.
 pub(crate) fn look_after(context: &Arc<Context>) {
@@ -256,7 +321,7 @@ pub(crate) fn look_after(context: &Arc<Context>) {
             let told = async {
                 match is_done {
                     true => drop(changes.next().await),
-                    false => drop(tokio::time::timeout(Manager::TRY_AGAIN, changes.next()).await),
+                    false => drop(tokio::time::timeout(Manager::RETRY_DELAY, changes.next()).await),
                 }
             };
             tokio::select! {
@@ -400,7 +465,7 @@ pub(crate) async fn wait_for_event(
         let mut from = asked.from.map_or_else(|| reader.end(), Ok)?;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let list = reader.next(from, EVENTS, left.min(LOOK))?;
+            let list = reader.next(from, EVENTS, left.min(CANCEL_POLL_INTERVAL))?;
             if !list.events.is_empty() || list.gap || left.is_zero() || over.load(Ordering::Relaxed) {
                 return Ok(list);
             }

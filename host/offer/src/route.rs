@@ -30,15 +30,15 @@ const MOST_LISTED: usize = 100;
 const LINE: usize = 120;
 
 /// The most words of a request that a line repeats.
-const WORDS: usize = 4;
+const MAX_WORDS: usize = 4;
 
 /// The length of what a server says about all of its tools, in characters, and of how many servers it is repeated.
 const NOTE: usize = 800;
 const MOST_NOTES: usize = 5;
 
 /// How long a client may take to list new tools, and then to take the list over.
-const LISTS: Duration = Duration::from_millis(500);
-const TAKES_OVER: Duration = Duration::from_millis(100);
+const CLIENT_LIST_TIMEOUT: Duration = Duration::from_millis(500);
+const LIST_SETTLE_DELAY: Duration = Duration::from_millis(100);
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -241,8 +241,8 @@ async fn announce(context: &Context, call: &Call) {
     if told.is_err() || call.caller.name() == CODEX {
         return;
     }
-    if tokio::time::timeout(LISTS, listed).await.is_ok() {
-        tokio::time::sleep(TAKES_OVER).await;
+    if tokio::time::timeout(CLIENT_LIST_TIMEOUT, listed).await.is_ok() {
+        tokio::time::sleep(LIST_SETTLE_DELAY).await;
     }
 }
 
@@ -316,7 +316,8 @@ impl RoutedTool {
 
 /// Why a tool was found, in a line.
 fn why(found: &Match) -> String {
-    let words: Vec<String> = found.matched.iter().take(WORDS).map(|word| format!("`{}`", one_line(word, 40))).collect();
+    let words: Vec<String> =
+        found.matched.iter().take(MAX_WORDS).map(|word| format!("`{}`", one_line(word, 40))).collect();
     let near = found.meaning.is_some_and(|meaning| meaning > 0.8);
     match (words.is_empty(), near) {
         (false, true) => format!("has {}, and is close in meaning", words.join(", ")),

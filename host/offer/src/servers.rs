@@ -6,6 +6,7 @@ use aiw_mcp::{Arguments, Call, RpcError, ToolAnswer};
 use aiw_routing::PoolError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::bounds;
@@ -18,8 +19,9 @@ use crate::planning;
 #[serde(deny_unknown_fields)]
 pub(crate) struct CallTool {
     /// The MCP server
-    server: String,
-    /// The tool's own name, without the server's
+    #[serde(default)]
+    server: Option<String>,
+    /// The tool's own name; without `server`, the name that lists show: `SERVER__TOOL`
     tool: String,
     /// The tool's arguments
     #[serde(default)]
@@ -28,12 +30,36 @@ pub(crate) struct CallTool {
 
 /// Calls a tool of a server behind aiw. Its answer passes unchanged, and so does its error.
 pub(crate) async fn call_tool(context: Arc<Context>, asked: CallTool, call: Call) -> Result<ToolAnswer, CallError> {
-    let is_servers = || context.pool.offered(&[(asked.server.clone(), asked.tool.clone())]).iter().any(Option::is_some);
+    let is_offered = |server: &str, tool: &str| {
+        context.pool.offered(&[(server.to_owned(), tool.to_owned())]).iter().any(Option::is_some)
+    };
+    let (server, tool) = named(&context, asked.server, asked.tool, is_offered)?;
     // A server may have that name.
-    if asked.server == planning::SERVER && !is_servers() {
-        return Box::pin(planning::run_planned(&context, &asked.tool, asked.arguments.into(), call)).await;
+    if server == planning::SERVER && !is_offered(&server, &tool) {
+        return Box::pin(planning::run_planned(&context, &tool, asked.arguments.into(), call)).await;
     }
-    pass(&context, &asked.server, &asked.tool, asked.arguments.into(), &call).await
+    let result = context.pool.call(&server, &tool, asked.arguments.into(), Some(&call), None).await;
+    fitted(&context, result, &call)
+}
+
+/// Returns the server and the tool's own name, where the tool may have the name that lists show.
+fn named(
+    context: &Context,
+    server: Option<String>,
+    tool: String,
+    is_offered: impl Fn(&str, &str) -> bool,
+) -> Result<(String, String), CallError> {
+    let by_name = || match context.pool.named(&tool) {
+        Ok(found) => Ok((found.server, found.tool.unwrap_or_default())),
+        Err(error) => {
+            let planned = tool.strip_prefix(planning::SERVER).and_then(|rest| rest.strip_prefix("__"));
+            planned.map(|planned| (planning::SERVER.to_owned(), planned.to_owned())).ok_or(CallError::Pool(error))
+        }
+    };
+    let Some(server) = server else { return by_name() };
+    let is_whole = tool.starts_with(&format!("{server}__")) && !is_offered(&server, &tool);
+    let found = is_whole.then(by_name).and_then(Result::ok).filter(|(of_name, _)| *of_name == server);
+    Ok(found.unwrap_or((server, tool)))
 }
 
 /// Calls a tool by the parts of its proxied name.
@@ -44,8 +70,13 @@ pub(crate) async fn pass(
     arguments: Arguments,
     call: &Call,
 ) -> Result<ToolAnswer, CallError> {
+    fitted(context, context.pool.call_by_client(server, tool, arguments, call).await, call)
+}
+
+/// Fits a result to the length that a client takes.
+fn fitted(context: &Context, result: Result<Box<RawValue>, PoolError>, call: &Call) -> Result<ToolAnswer, CallError> {
     let room = limit(call.caller.name());
-    let result = context.pool.call(server, tool, arguments, Some(call)).await.map_err(|e| match e {
+    let result = result.map_err(|e| match e {
         PoolError::Rpc(e) => CallError::Rpc(cut(*e, room)),
         PoolError::Cancelled => CallError::NobodyWaits,
         e => CallError::Pool(e),

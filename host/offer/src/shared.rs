@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use aiw_app::ProjectUses;
 use aiw_mcp::{Arguments, Call, Tool, ToolAnswer};
 use aiw_orchestrator::TOOL_PREFIX;
 use aiw_routing::{ListingChoice, Offered, Pool};
@@ -15,7 +16,7 @@ use crate::error::CallError;
 use crate::planning::run_planned;
 use crate::saved::run_kept;
 use crate::servers;
-use crate::table::ToolEntry;
+use crate::table::{ToolEntry, toolset_of};
 use crate::toolset::Toolset;
 
 pub(crate) struct SharedOffer {
@@ -28,6 +29,8 @@ pub(crate) struct SharedOffer {
     pub(crate) choices: RwLock<Vec<ListingChoice>>,
     pub(crate) table: Vec<ToolEntry>,
     pub(crate) toolsets: Vec<Toolset>,
+    /// The tools beside those of the toolsets.
+    pub(crate) project: ProjectUses,
 }
 
 /// See [`SharedOffer::names`].
@@ -57,6 +60,11 @@ impl SharedOffer {
     /// Whether what servers have besides tools passes: prompts, resources, messages.
     pub(crate) fn passes(&self) -> bool {
         self.toolsets.contains(&Toolset::Servers) && self.context.pool.has_servers()
+    }
+
+    /// Whether tools of processes are offered.
+    pub(crate) fn has_processes(&self) -> bool {
+        self.toolsets.contains(&Toolset::Processes) || self.project.offers_processes
     }
 
     /// Whether the client gets log messages, once it has set a level.
@@ -95,6 +103,14 @@ impl SharedOffer {
         }
         if let Some(withheld) = pool.withholds(name) {
             return Err(withheld.into());
+        }
+        if let Some(toolset) = toolset_of(name).filter(|toolset| !self.toolsets.contains(toolset)) {
+            let known = match self.toolsets == Toolset::DEFAULT {
+                true => vec![Toolset::DEFAULT_NAME],
+                false => self.toolsets.iter().map(|toolset| toolset.as_str()).collect(),
+            };
+            let toolsets = [known, vec![toolset.as_str()]].concat().join(",");
+            return Err(CallError::NotOffered { name: name.to_owned(), toolset, toolsets });
         }
         let tools = self.own().map(|tool| tool.name().to_owned()).collect();
         Err(CallError::UnknownTool { name: name.to_owned(), tools })

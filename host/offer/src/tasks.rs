@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aiw_app::feed::Topic;
 use aiw_app::tasks::{self, StoppedTask};
-use aiw_core::ProcessId;
+use aiw_core::{ProcessId, one_line};
 use aiw_launch::{TaskDetails, TaskSummary, standing, tail};
 use aiw_mcp::Call;
 use aiw_tasks::{State, TaskError};
@@ -46,18 +46,25 @@ pub(crate) struct TaskList {
     tasks: Vec<TaskSummary>,
     /// How many older ones there are
     left_out: usize,
+    /// Why others can't be read
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<String>,
 }
+
+/// The problems that are listed.
+const MAX_PROBLEMS: usize = 20;
 
 /// Tasks that have not ended first, then the newest.
 pub(crate) async fn list_tasks(context: Arc<Context>, asked: ListTasks, _: Call) -> Result<TaskList, CallError> {
     let shared = context.clone();
     let list = move || {
         let tasks = if asked.all { shared.client.everywhere()? } else { shared.client.tasks()? };
-        let mut tasks = tasks.list_settled()?;
+        let (mut tasks, problems) = tasks.list_settled_with_problems()?;
         tasks.reverse();
         tasks.sort_by_key(|task| task.state == State::Ended);
         let (tasks, left_out) = bounds::first_that_fit(tasks.iter().map(TaskSummary::of).collect());
-        Ok(TaskList { tasks, left_out })
+        let problems = problems.iter().take(MAX_PROBLEMS).map(|problem| one_line(&problem.to_string(), 300)).collect();
+        Ok(TaskList { tasks, left_out, problems })
     };
     context.lanes.look.run(list).await
 }

@@ -13,7 +13,7 @@ use crate::error::CallError;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OpenWebConsole {
-    /// The port; without it, 12700 or the next free one
+    /// The port; without it, a free one
     #[schemars(range(min = 1, max = 65535))]
     port: Option<u64>,
     /// Whether the user's browser is led there

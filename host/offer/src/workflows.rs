@@ -21,7 +21,7 @@ use crate::error::CallError;
 use crate::runs::ScriptRun;
 
 /// The longest that a call waits for a script: clients give a call one minute.
-const PATIENCE: Duration = Duration::from_secs(45);
+const MAX_CALL_DURATION: Duration = Duration::from_secs(45);
 
 /// How many scripts of a session may run at once, and how many results wait to be fetched.
 const RUNS: usize = 8;
@@ -148,7 +148,7 @@ async fn wait(context: &Context, id: &str, call: &Call, is_first: bool) -> Resul
     let ended = context.runs.get(id);
     let mut ended = ended.ok_or_else(|| CallError::NoRun { run: id.to_owned() })?;
     let waited = tokio::select! {
-        waited = tokio::time::timeout(PATIENCE, ended.wait_for(Option::is_some)) => waited,
+        waited = tokio::time::timeout(MAX_CALL_DURATION, ended.wait_for(Option::is_some)) => waited,
         () = call.cancelled.nobody_waits() => {
             if is_first {
                 context.runs.remove(id);

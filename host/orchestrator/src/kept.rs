@@ -446,6 +446,7 @@ impl Workflows {
 }
 
 /// A workflow as programs get it.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct WorkflowSummary {
     /// Its name

@@ -45,7 +45,7 @@ pub use kept::{
     Workflows, tool_name, workflow_file,
 };
 pub use records::{RunRecord, RunRecords};
-pub use run::{CALLS, EndedRun, WALL};
+pub use run::{CALLS, EndedRun, RUN_TIMEOUT};
 pub use sent::sent_code;
 pub use shape::value_of;
 pub use trace::{CallTrace, ScriptLogLine, Trace};
@@ -103,7 +103,7 @@ pub enum OrchestratorError {
     #[error("{}", said(.0))]
     Script(ScriptFailure),
     /// It took too long.
-    #[error("the script was ended after {} minutes", WALL.as_secs() / 60)]
+    #[error("the script was ended after {} minutes", RUN_TIMEOUT.as_secs() / 60)]
     TooLong,
 }
 

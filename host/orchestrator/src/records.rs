@@ -19,6 +19,7 @@ const MOST_BYTES: u64 = 2 << 20;
 const ERROR: usize = 2000;
 
 /// A run of a script
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunRecord {
     /// Its id

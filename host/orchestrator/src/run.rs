@@ -17,7 +17,7 @@ use crate::trace::{CallTrace, Trace};
 use crate::{Orchestrator, OrchestratorError, PlannedTool, ScriptPlan, Tools, arguments, names_of, sent_code, shape};
 
 /// How long a run may take, with its calls. The time in which the user is asked does not count.
-pub const WALL: Duration = Duration::from_secs(10 * 60);
+pub const RUN_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 
 /// How many calls a run may make.
 pub const CALLS: usize = 200;
@@ -76,7 +76,7 @@ impl Orchestrator {
             let start = tokio::time::Instant::now();
             loop {
                 let paused = tools.paused();
-                match tokio::time::timeout_at(start + WALL + paused, &mut run).await {
+                match tokio::time::timeout_at(start + RUN_TIMEOUT + paused, &mut run).await {
                     Ok(result) => break result,
                     Err(_) if tools.paused() > paused => {}
                     Err(_) => return Err(OrchestratorError::TooLong),

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A call of a run. Its result is not kept.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CallTrace {
     /// The tool
@@ -21,6 +22,7 @@ pub struct CallTrace {
 }
 
 /// A line that a script logged
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScriptLogLine {
     /// `log`, `warn` or `error`
@@ -30,6 +32,7 @@ pub struct ScriptLogLine {
 }
 
 /// The trace of a run.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Trace {
     /// The calls that have ended, in the order of their ends

@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use aiw_core::{Ask, Effect, Plan, visible};
-use aiw_home::{HomeError, Mode, read_capped, replace};
+use aiw_home::{HomeError, Mode, read_capped};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -14,6 +14,7 @@ use crate::error::ProcessError;
 use crate::manager::Manager;
 
 /// Whether a project starts with the system
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AtBoot {
     /// The project's directory
@@ -85,7 +86,7 @@ impl Manager {
                 fs::create_dir_all(directory).map_err(|e| HomeError::io("create", directory, e))?;
             }
         }
-        replace(file, text.as_bytes(), Mode::Shared)?;
+        self.home.replace_elsewhere(file, text.as_bytes(), Mode::Shared)?;
         #[cfg(unix)]
         if let Some(link) = wanted.as_ref().filter(|link| !leads_to(link, file)) {
             remove_if_there(link)?;

@@ -1,11 +1,17 @@
 //! What is wrong with the processes of a project. Looking changes nothing.
 
-use aiw_home::FoundProblem;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use aiw_core::shell_word_in_line;
+use aiw_home::{FoundProblem, puts_aside};
 use aiw_supervisor::{Enforced, SupervisorError};
 
 use crate::definition::EventHook;
 use crate::error::ProcessError;
 use crate::manager::Manager;
+use crate::probe::ProbeOf;
 use crate::state::{ProcessStatus, RunState};
 
 impl Manager {
@@ -24,7 +30,18 @@ impl Manager {
             problems.push(problem_of(&error.into()));
         }
         let (supervised, unreadable) = self.processes.list_with_problems().unwrap_or_else(|e| (Vec::new(), vec![e]));
-        problems.extend(unreadable.into_iter().map(|error: SupervisorError| problem_of(&error.into())));
+        problems.extend(unreadable.into_iter().map(|error| match &error {
+            // A new start of the process does the same.
+            SupervisorError::Unreadable { id, .. } | SupervisorError::NoDirectory { id, .. } => {
+                FoundProblem::new(error.to_string(), puts_aside(&self.processes.directory_of(*id)))
+            }
+            _ => problem_of(&error.into()),
+        }));
+        problems.extend(self.processes.put_aside().iter().map(|place| {
+            let (shown, word) = (place.display(), place.to_string_lossy());
+            let sentence = format!("the record of a process was damaged, and was put aside: `{shown}`");
+            FoundProblem::new(sentence, format!("rm -r {}", shell_word_in_line(&word))).that("removes it and its log")
+        }));
         let lost = supervised.iter().filter(|one| !one.settled).count();
         if lost > 0 {
             let supervisors = aiw_core::counted(lost, "supervisor");
@@ -43,9 +60,46 @@ impl Manager {
             }
             problems.extend(problems_of(status, loaded.get(&status.id).map(|(definition, _)| definition)));
         }
+        let is_told = |id: &str| all.iter().any(|status| status.id == id && status.problem.is_some());
+        for hook in loaded.hooks.iter().filter(|hook| !is_told(&hook.id())) {
+            if let Err(error) = self.prepare(&hook.id(), &hook.definition(), Vec::new()) {
+                problems.push(problem_of(&error));
+            }
+        }
+        problems.extend(self.taken_ports(&all));
         (all.len(), all.iter().filter(|status| status.state.is_alive()).count(), problems)
     }
+
+    /// Finds ports of probes on which a program listens that is none of the project's: such a probe says that a process is
+    /// ready which is not.
+    fn taken_ports(&self, all: &[ProcessStatus]) -> Vec<FoundProblem> {
+        let records: Vec<_> = all.iter().filter_map(|status| status.record.as_ref()).collect();
+        let own: BTreeSet<u16> = self.processes.ports(&records).into_iter().flatten().collect();
+        let probes = |status: &ProcessStatus| {
+            let probes = [&status.definition.ready, &status.definition.live].into_iter().flatten();
+            probes.filter_map(ProbeOf::local_port).collect::<BTreeSet<u16>>()
+        };
+        let mut asked: BTreeMap<u16, bool> = BTreeMap::new();
+        let mut problems = Vec::new();
+        for status in all {
+            for port in probes(status).into_iter().filter(|port| !own.contains(port)) {
+                let place = SocketAddr::from(([127, 0, 0, 1], port));
+                if *asked.entry(port).or_insert_with(|| TcpStream::connect_timeout(&place, CONNECT_TIMEOUT).is_ok()) {
+                    let problem = format!(
+                        "a probe of `{}` asks port {port}, on which a program listens that is not of this project",
+                        status.id
+                    );
+                    let names = FoundProblem::new(problem, format!("lsof -nP -iTCP:{port} -sTCP:LISTEN"));
+                    problems.push(names.that("names the program"));
+                }
+            }
+        }
+        problems
+    }
 }
+
+/// How long a program on this machine may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(200);
 
 fn problem_of(error: &ProcessError) -> FoundProblem {
     FoundProblem::of(error, "aiw process edit")
@@ -59,6 +113,9 @@ fn problems_of(status: &ProcessStatus, defined: Option<&crate::definition::Defin
         RunState::Unhealthy => Some(("does not work", "its probe fails")),
         _ => None,
     };
+    if let Some(problem) = &status.problem {
+        return vec![FoundProblem::new(format!("hook `{id}`: {problem}"), "aiw process edit").that("changes it")];
+    }
     let ill = ill.map(|(what, usual)| {
         let reason = status.reason().unwrap_or_else(|| usual.into());
         match id.starts_with(EventHook::PREFIX) {
@@ -101,6 +158,7 @@ mod tests {
                 record: None,
                 last_lines: Vec::new(),
                 next_start: None,
+                problem: None,
             };
             problems_of(&status, None)
                 .into_iter()

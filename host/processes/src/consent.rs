@@ -103,6 +103,9 @@ pub(crate) fn describe(plan: &mut Plan, indent: &str, id: &str, definition: &Def
         add(format!("  starts {} before it", needs.join(", ")));
     }
     policy(definition, &Definition::default()).iter().for_each(|line| add(format!("  {line}")));
+    if let Some(sentence) = aiw_supervisor::unenforced(definition.limits.of_resources()) {
+        add(format!("  {sentence}"));
+    }
     if !definition.auto_start {
         add("  is started only when it is named".into());
     }

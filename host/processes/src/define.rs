@@ -2,30 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use aiw_core::{Sink, one_line};
+use aiw_core::{SecretName, Sink, one_line};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::definition::{Definition, DefinitionSource, EnvValue, NeedOf, RestartWhen, Run};
+use crate::definition::{Definition, DefinitionSource, EnvValue, NeedOf, ProcessLimits, RestartWhen, Run};
 use crate::error::ProcessError;
 use crate::file;
 use crate::kept;
 use crate::manager::Manager;
 use crate::probe::{CheckOf, ProbeOf};
 use crate::state::ProcessStatus;
+use crate::typed::{Author, TypedKeys};
 use aiw_supervisor::Until;
 
-/// The author of a process's definition.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Author {
-    /// The user, in the project's file.
-    User,
-    /// A model, in the home. Its words are taken as they are: no shell, no reference to a secret.
-    #[default]
-    Model,
-}
-
 /// A new process.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DefineRequest {
@@ -52,7 +44,9 @@ pub struct DefineRequest {
     /// Ids of processes that must run before it starts
     #[serde(default)]
     pub needs: Vec<String>,
-    /// The author. A user's variable `secret:NAME` is taken from the vault
+    /// Resources that it may use with all that it starts
+    pub limits: Option<LimitsRequest>,
+    /// The author. A user's variable `secret:NAME` is taken from the vault, and a key goes there
     #[serde(skip)]
     pub author: Author,
     /// Whether a shell reads the command
@@ -63,16 +57,54 @@ pub struct DefineRequest {
     pub ready: Option<String>,
 }
 
+/// Resources that a process may use with all that it starts
+#[warn(missing_docs)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsRequest {
+    /// Memory: `512MB`, `2GB`
+    pub memory: Option<String>,
+    /// Hundredths of a processor: 150 are one and a half
+    pub cpu: Option<u32>,
+    /// Open files of each process
+    pub files: Option<u64>,
+    /// Processes
+    pub pids: Option<u32>,
+}
+
+impl LimitsRequest {
+    /// Puts what is said over other limits.
+    fn over(&self, others: ProcessLimits) -> Result<ProcessLimits, String> {
+        let Self { memory, cpu, files, pids } = self;
+        let size = |text: &String| {
+            file::bytes(text).ok_or_else(|| {
+                format!("has a limit of memory `{}`, which is not a size such as `512MB`", one_line(text, 40))
+            })
+        };
+        Ok(ProcessLimits {
+            memory: memory.as_ref().map(size).transpose()?.or(others.memory),
+            cpu: cpu.or(others.cpu),
+            files: files.or(others.files),
+            pids: pids.or(others.pids),
+        })
+    }
+}
+
 /// A process that was defined
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct AddedProcess {
     /// Its id
     pub added: String,
     /// The file that defines it
     pub file: String,
+    /// The secrets of the vault that keys among its variables became
+    #[schemars(with = "Vec<String>")]
+    pub secrets: Vec<SecretName>,
 }
 
 /// A change of a definition that a model made. What is absent stays as it is.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RedefineRequest {
@@ -86,23 +118,11 @@ pub struct RedefineRequest {
 }
 
 /// Processes that were removed
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct RemovedProcesses {
     /// Their ids
     pub removed: Vec<String>,
-}
-
-impl Author {
-    /// Reads the value of a variable.
-    pub(crate) fn value(self, text: &str) -> Result<EnvValue, String> {
-        match text.strip_prefix("secret:").filter(|_| self == Self::User) {
-            None => Ok(EnvValue::Literal(text.to_owned())),
-            Some(secret) => secret
-                .parse()
-                .map(EnvValue::Secret)
-                .map_err(|_| format!("reads the secret `{}`, which is not a valid name", one_line(secret, 60))),
-        }
-    }
 }
 
 /// Reads when a process is started again.
@@ -115,7 +135,7 @@ pub(crate) fn restart_when(word: &str) -> Result<RestartWhen, String> {
 
 impl DefineRequest {
     /// Returns the definition. What is not said is as in `base`.
-    fn definition(&self, base: Definition) -> Result<Definition, ProcessError> {
+    fn definition(&self, base: Definition, keys: &mut TypedKeys) -> Result<Definition, ProcessError> {
         let problem = |problem: String| ProcessError::Definition { id: self.id.clone(), problem };
         let run = match (self.shell, self.args.as_slice()) {
             (false, args) => Run::Command([std::slice::from_ref(&self.command), args].concat()),
@@ -124,7 +144,7 @@ impl DefineRequest {
         };
         let mut definition = Definition { run, cwd: self.cwd.clone(), auto_start: self.auto_start_on_restore, ..base };
         for (name, text) in &self.env {
-            definition.env.insert(name.clone(), self.author.value(text).map_err(problem)?);
+            definition.env.insert(name.clone(), keys.value(self.author, name, text).map_err(problem)?);
         }
         if let Some(when) = &self.restart {
             definition.restart.when = restart_when(when).map_err(problem)?;
@@ -134,6 +154,9 @@ impl DefineRequest {
             definition.ready = Some(ProbeOf { check, ..ProbeOf::default() });
         }
         definition.needs = self.needs.iter().map(|id| NeedOf { id: id.clone(), until: Until::Ready }).collect();
+        if let Some(limits) = &self.limits {
+            definition.limits = limits.over(definition.limits).map_err(problem)?;
+        }
         definition.check().map_err(problem)?;
         Ok(definition)
     }
@@ -147,9 +170,10 @@ impl Manager {
     /// The definition makes no sense, its id is taken, or the file can't be written.
     pub fn define(&self, request: &DefineRequest) -> Result<AddedProcess, ProcessError> {
         file::check_id(&request.id)?;
-        let definition = request.definition(self.base(request.author)?)?;
+        let mut keys = TypedKeys::new(&self.home, &request.id);
+        let definition = request.definition(self.base(request.author)?, &mut keys)?;
         self.check_new(&request.id, &definition)?;
-        self.add(&request.id, &definition, request.author)
+        self.add(&request.id, &definition, request.author, Some(&keys))
     }
 
     /// Returns what a new process has if its author says nothing of it: in the project's file, the file's own defaults
@@ -172,14 +196,24 @@ impl Manager {
         file::check(loaded.each().chain([(&id.to_owned(), definition)]))
     }
 
-    /// Adds a process that can be added.
-    pub(crate) fn add(&self, id: &str, definition: &Definition, author: Author) -> Result<AddedProcess, ProcessError> {
+    /// Adds a process that can be added, and stores the keys that its definition names.
+    pub(crate) fn add(
+        &self,
+        id: &str,
+        definition: &Definition,
+        author: Author,
+        keys: Option<&TypedKeys>,
+    ) -> Result<AddedProcess, ProcessError> {
         let file = match author {
-            Author::User => self.edit_file(|text| file::add(text, id, definition))?,
+            Author::User => {
+                let add = |text: &str| file::add(text, id, definition).map_err(|problem| self.not_changed(problem));
+                self.change_file(keys, add)?
+            }
             Author::Model => self.keep(id, definition, true)?,
         };
         self.tell_defined(id);
-        Ok(AddedProcess { added: id.to_owned(), file: file.to_string_lossy().into_owned() })
+        let secrets = keys.map(|keys| keys.names().to_vec()).unwrap_or_default();
+        Ok(AddedProcess { added: id.to_owned(), file: file.to_string_lossy().into_owned(), secrets })
     }
 
     /// Changes the definition of a process that a model made. What runs goes on as it was defined before.

@@ -333,6 +333,9 @@ pub struct EventHook {
     pub command: Vec<String>,
     /// How long it may run.
     pub timeout: Duration,
+    /// How many programs before it in the file have the same kind and process.
+    #[serde(default)]
+    pub after: usize,
 }
 
 impl EventHook {
@@ -346,10 +349,23 @@ impl EventHook {
     /// The starter of what such a program starts, as events say it.
     pub(crate) const BY: &str = "hook";
 
-    /// Returns the id under which its program runs: `on:failed:api`. No process can have such an id.
+    /// Returns the id under which its program runs: `on:failed:api`, and `on:failed:api#2` of the second. No process can have such
+    /// an id.
     pub fn id(&self) -> String {
         let of = self.of.as_ref().map(|of| format!(":{of}")).unwrap_or_default();
-        format!("{}{}{of}", Self::PREFIX, self.on)
+        let number = if self.after == 0 { String::new() } else { format!("#{}", self.after + 1) };
+        format!("{}{}{of}{number}", Self::PREFIX, self.on)
+    }
+
+    /// The definition of its program.
+    pub(crate) fn definition(&self) -> Definition {
+        Definition { run: Run::Command(self.command.clone()), auto_start: false, ..Definition::default() }
+    }
+
+    /// Adds it to others of a file.
+    pub(crate) fn add_to(mut self, hooks: &mut Vec<Self>) {
+        self.after = hooks.iter().filter(|other| other.on == self.on && other.of == self.of).count();
+        hooks.push(self);
     }
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use aiw_core::{Ask, AskError, Sink};
-use aiw_home::{HomeError, Mode, read_unlinked, replace};
+use aiw_home::{HomeError, Mode, read_nofollow, replace};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -14,6 +14,7 @@ use crate::file::MAX_BYTES;
 use crate::manager::{BeforeEdit, Manager};
 
 /// The project's file after an editor had it
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct EditedFile {
     /// The file
@@ -48,7 +49,7 @@ impl Manager {
         let bytes = before.bytes.as_deref().unwrap_or_default();
         replace(&copy, bytes, Mode::Private).map_err(ProcessError::from)?;
         open(&copy)?;
-        let edited = read_unlinked(&copy, MAX_BYTES as u64 + 1).map_err(ProcessError::from);
+        let edited = read_nofollow(&copy, MAX_BYTES as u64 + 1).map_err(ProcessError::from);
         let edited = edited.and_then(|edited| edited.ok_or_else(|| failed(io::ErrorKind::NotFound.into())));
         let changed = edited.and_then(|edited| self.after_edit(&before, &edited)).map_err(|source| {
             let _ = directory.keep();
@@ -86,7 +87,7 @@ impl Manager {
             return Err(ProcessError::ChangedMeanwhile { path });
         }
         // The user may have taken it back meanwhile.
-        self.write_file(edited, before.is_trusted && now.is_trusted)?;
+        self.write_file(edited, before.is_trusted && now.is_trusted, None)?;
         Ok(true)
     }
 }

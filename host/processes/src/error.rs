@@ -372,9 +372,6 @@ impl Fault for ProcessError {
             Self::NotExecutable { path, .. } => format!("chmod +x {}", word(path)),
             Self::Directory { path, .. } if !path.exists() => format!("mkdir -p {}", word(path)),
             Self::OlderShim { id } => format!("aiw restart {id}"),
-            Self::Supervisor(SupervisorError::Unreadable { id, .. } | SupervisorError::NoDirectory { id, .. }) => {
-                format!("aiw process rm {id}")
-            }
             _ => return None,
         })
     }

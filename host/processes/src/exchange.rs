@@ -4,11 +4,10 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use aiw_core::one_line;
-use aiw_home::{Mode, read_unlinked, replace};
+use aiw_home::{Mode, read_nofollow};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::define::Author;
 use crate::definition::{Definition, EnvValue, Run};
 use crate::error::{FileProblem, ProcessError};
 use crate::file::{self, Defined, Definitions, MAX_BYTES};
@@ -17,10 +16,12 @@ use crate::manager::Manager;
 use crate::probe::{CheckOf, ProbeOf};
 use crate::project::FILE;
 use crate::shown::HIDDEN;
+use crate::typed::Author;
 use crate::yaml;
 
 aiw_core::words! {
     /// The form of an export.
+    #[warn(missing_docs)]
     #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
     #[serde(rename_all = "lowercase")]
     pub enum ExportForm, "format" {
@@ -47,6 +48,7 @@ pub struct ExportRequest {
 }
 
 /// The definitions of a project as text or in a file
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ExportedProcesses {
     /// The text, if no file was named
@@ -104,7 +106,7 @@ impl Manager {
         if is_there && !force {
             return Err(ProcessError::FileExists { path: path.to_owned() });
         }
-        replace(path, text.as_bytes(), Mode::Shared)?;
+        self.home.replace_elsewhere(path, text.as_bytes(), Mode::Shared)?;
         Ok(path.to_owned())
     }
 
@@ -150,7 +152,7 @@ impl Manager {
             return Err(outside());
         }
         // What is there already may be anything of the user's: only a file of processes is replaced.
-        if let Some(bytes) = read_unlinked(&target, MAX_BYTES as u64)? {
+        if let Some(bytes) = read_nofollow(&target, MAX_BYTES as u64)? {
             let is_ours = String::from_utf8(bytes).is_ok_and(|text| match form {
                 ExportForm::Kdl => !text.trim().is_empty() && file::parse(&text).is_ok(),
                 ExportForm::Yaml => yaml::parse(&text).is_ok(),
@@ -160,7 +162,7 @@ impl Manager {
                 return Err(ProcessError::EnvFile { id: "export".into(), path: target, problem });
             }
         }
-        replace(&target, text.as_bytes(), Mode::Shared)?;
+        self.home.replace_elsewhere(&target, text.as_bytes(), Mode::Shared)?;
         Ok(target)
     }
 
@@ -168,7 +170,7 @@ impl Manager {
     /// written the file, so it gives no more than a model may: no shell and no secret.
     pub fn import(&self, path: &Path) -> Result<Vec<String>, ProcessError> {
         let real = self.project.inside("import", &path.to_string_lossy())?;
-        let bytes = read_unlinked(&real, MAX_BYTES as u64 + 1)?.unwrap_or_default();
+        let bytes = read_nofollow(&real, MAX_BYTES as u64 + 1)?.unwrap_or_default();
         let invalid = |source| ProcessError::File { path: real.clone(), source };
         let text = String::from_utf8(bytes)
             .map_err(|_| invalid(FileProblem { line: 1, column: 1, problem: "this is not UTF-8".into() }))?;

@@ -12,6 +12,7 @@ use crate::manager::Manager;
 use crate::state::RunState;
 
 /// The needs of a project's processes
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProcessGraph {
     /// The processes, by id
@@ -19,6 +20,7 @@ pub struct ProcessGraph {
 }
 
 /// A process and what it needs
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct GraphNode {
     /// Its state, as in a list

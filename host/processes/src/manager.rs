@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aiw_core::ProcessId;
 use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
-use aiw_home::{Home, Mode, replace};
+use aiw_home::{Home, Mode};
 use aiw_supervisor::{Log, Names, ProcessRecord, ProcessScope, Processes, Stream, Supervised};
 
 use crate::definition::{Definition, DefinitionSource, EventHook, with_copies};
@@ -17,6 +17,7 @@ use crate::parsed;
 use crate::project::ProcessProject;
 use crate::shown::shown_line;
 use crate::state::{About, ProcessStatus, RunState};
+use crate::typed::TypedKeys;
 
 /// The word for one of these processes, and the names of their files and variables.
 pub(crate) const NAMES: Names =
@@ -43,6 +44,11 @@ impl Loaded {
     /// Whether the user has to allow the file before anything of it runs.
     pub fn is_to_be_allowed(&self) -> bool {
         self.bytes.is_some() && !self.is_trusted
+    }
+
+    /// Whether there is a file, and the user has allowed it as it is.
+    pub fn is_allowed(&self) -> bool {
+        self.bytes.is_some() && self.is_trusted
     }
 
     pub(crate) fn get(&self, id: &str) -> Option<&(Definition, DefinitionSource)> {
@@ -73,7 +79,7 @@ impl Loaded {
 }
 
 /// As long as this, a file stays as it is once it is written.
-const SETTLES: Duration = Duration::from_millis(100);
+const FILE_SETTLE_WINDOW: Duration = Duration::from_millis(100);
 
 /// The supervisor's knowledge of one of these processes.
 pub(crate) struct KnownProcess {
@@ -231,7 +237,7 @@ impl Manager {
         let read = || self.project.read().ok().filter(|now| *now != loaded.bytes);
         let bytes = read()?;
         // Some editors empty a file before they write it.
-        std::thread::sleep(SETTLES);
+        std::thread::sleep(FILE_SETTLE_WINDOW);
         if read().as_ref() != Some(&bytes) {
             return None;
         }
@@ -302,13 +308,19 @@ impl Manager {
         Ok(BeforeEdit { bytes, is_trusted })
     }
 
-    pub(crate) fn write_file(&self, bytes: &[u8], is_trusted: bool) -> Result<PathBuf, ProcessError> {
+    pub(crate) fn write_file(
+        &self,
+        bytes: &[u8],
+        is_trusted: bool,
+        keys: Option<&TypedKeys>,
+    ) -> Result<PathBuf, ProcessError> {
         let path = self.project.file();
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory)
                 .map_err(|source| ProcessError::Project { path: directory.to_owned(), source })?;
         }
-        replace(&path, bytes, Mode::Shared)?;
+        let write = || Ok(self.home.replace_elsewhere(&path, bytes, Mode::Shared)?);
+        keys.map_or_else(write, |keys| keys.store(&self.home, &path, write))?;
         if is_trusted {
             self.allow_bytes(bytes)?;
         }
@@ -321,18 +333,20 @@ impl Manager {
         &self,
         change: impl FnOnce(&str) -> Result<String, String>,
     ) -> Result<PathBuf, ProcessError> {
-        self.change_file(|text| change(text).map_err(|problem| self.not_changed(problem)))
+        self.change_file(None, |text| change(text).map_err(|problem| self.not_changed(problem)))
     }
 
-    /// Changes the project's file as [`Self::edit_file`] does, by a function that has errors of its own.
+    /// Changes the project's file as [`Self::edit_file`] does, by a function that has errors of its own, and stores keys that
+    /// the new text names.
     pub(crate) fn change_file(
         &self,
+        keys: Option<&TypedKeys>,
         change: impl FnOnce(&str) -> Result<String, ProcessError>,
     ) -> Result<PathBuf, ProcessError> {
         let _turn = self.home.turn()?;
         let BeforeEdit { bytes, is_trusted } = self.before_edit()?;
         let new = change(self.text(bytes.as_deref().unwrap_or_default())?)?;
-        self.write_file(new.as_bytes(), is_trusted)
+        self.write_file(new.as_bytes(), is_trusted, keys)
     }
 
     /// Returns an obstacle to a change of the project's file as an error.
@@ -422,6 +436,7 @@ impl Manager {
             status.source = loaded.hooks.iter().any(|hook| hook.id() == id).then_some(DefinitionSource::File);
             all.push(status);
         }
+        self.note_hook_problems(loaded, &mut all);
         all.sort_by(|one, other| one.id.cmp(&other.id));
         self.note_next_starts(loaded, &mut all);
         all
@@ -474,7 +489,7 @@ impl Manager {
         About::of(one).filter(|about| about.project == self.project.directory())
     }
 
-    fn status(
+    pub(crate) fn status(
         &self,
         id: &str,
         defined: Option<(Definition, DefinitionSource)>,
@@ -501,6 +516,7 @@ impl Manager {
             record,
             last_lines: last_lines(&self.processes, process, state),
             next_start: None,
+            problem: None,
         }
     }
 
@@ -529,6 +545,7 @@ impl Manager {
                 record,
                 last_lines,
                 next_start: None,
+                problem: None,
             });
         }
         all.sort_by(|one, other| (&one.project, &one.id).cmp(&(&other.project, &other.id)));

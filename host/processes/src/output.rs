@@ -19,7 +19,7 @@ const LINES: usize = 50;
 const MAX_LINES: usize = 1000;
 
 /// How long a search through a log may take.
-const SEARCH: Duration = Duration::from_secs(5);
+const SEARCH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// As many of what aiw says of a process are shown.
 const NOTES: usize = 10;
@@ -28,6 +28,7 @@ const NOTES: usize = 10;
 const MERGED: usize = 10_000;
 
 /// `aiw logs` of processes
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProcessLog {
     /// The lines, oldest first
@@ -35,6 +36,7 @@ pub struct ProcessLog {
 }
 
 /// A line that a process wrote
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProcessLine {
     /// The id of the process
@@ -56,6 +58,7 @@ impl ProcessLine {
 }
 
 /// A part of a process's log, and where it goes on
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProcessLogPage {
     /// The lines, with those of aiw. They keep their colors, as escape codes
@@ -82,6 +85,7 @@ enum OutputStream {
 }
 
 /// Which lines of a process's output.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OutputRequest {
@@ -118,6 +122,7 @@ impl OutputRequest {
 }
 
 /// Output of a process.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProcessOutput {
     /// The process's output, oldest first
@@ -211,7 +216,7 @@ struct LogPart {
 
 /// Reads from the position of a request on, or the newest lines.
 fn part(log: &Log, request: &OutputRequest, bytes: usize) -> Result<LogPart, ProcessError> {
-    let until = Some(Instant::now() + SEARCH);
+    let until = Some(Instant::now() + SEARCH_TIMEOUT);
     let end = log.end_position()?;
     let Some(from) = request.from else { return newest(log, end, request, until) };
     let limits = PageLimits { lines: request.most(), bytes, until };
@@ -280,19 +285,24 @@ impl ProcessLogs {
         let mut new = Vec::new();
         let mut has_read = false;
         for (n, (_, log)) in self.logs.iter_mut().enumerate() {
+            // Each log keeps its order, whatever its clock said.
+            let mut latest = 0;
             // What was there before is merged whole, so all of it is read first.
             loop {
                 let entries = log.next(Duration::ZERO)?;
                 let is_last = entries.is_empty();
                 has_read |= !is_last;
-                new.extend(entries.into_iter().filter(wanted).map(|entry| (n, entry)));
+                new.extend(entries.into_iter().filter(wanted).map(|entry| {
+                    latest = entry.time.max(latest);
+                    (latest, n, entry)
+                }));
                 if is_last || new.len() > MERGED {
                     break;
                 }
             }
         }
-        new.sort_by_key(|(_, entry)| entry.time);
-        Ok((new, has_read))
+        new.sort_by_key(|(time, ..)| *time);
+        Ok((new.into_iter().map(|(_, n, entry)| (n, entry)).collect(), has_read))
     }
 
     /// Returns the last lines that have no line break, once the processes have ended.

@@ -14,7 +14,7 @@ use crate::project::ProcessProject;
 const SHORT: usize = 4 << 10;
 /// Room for the longest files of some projects: definitions are longer as JSON.
 const QUOTA: u64 = 16 << 20;
-const KEEP: Duration = Duration::from_secs(90 * 24 * 3600);
+const CACHE_TTL: Duration = Duration::from_secs(90 * 24 * 3600);
 
 #[derive(Serialize, Deserialize)]
 struct ParsedFile<'a> {
@@ -46,6 +46,6 @@ pub(crate) fn keep(home: &Home, project: &ProcessProject, text: &str, defined: &
     let parsed =
         ParsedFile { aiw: env!("CARGO_PKG_VERSION").into(), text: text.into(), defined: Cow::Borrowed(defined) };
     if let Ok(bytes) = serde_json::to_vec(&parsed) {
-        cache(home).put(&project.directory().to_string_lossy(), &bytes, KEEP);
+        cache(home).put(&project.directory().to_string_lossy(), &bytes, CACHE_TTL);
     }
 }

@@ -47,6 +47,20 @@ impl ProbeOf {
     }
 }
 
+impl ProbeOf {
+    /// Returns the port of this machine that it asks, if it asks one.
+    pub(crate) fn local_port(&self) -> Option<u16> {
+        let at = match made(&self.check).ok()? {
+            Check::Tcp { at } | Check::Http { at, .. } => at,
+            _ => return None,
+        };
+        match at {
+            ProbeAddress::Local(port) => Some(port),
+            ProbeAddress::Address(address) => address.ip().is_loopback().then(|| address.port()),
+        }
+    }
+}
+
 fn made(check: &CheckOf) -> Result<Check, String> {
     let shown = |text: &str| aiw_core::one_line(text, 100);
     Ok(match check {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aiw_core::ProcessId;
-use aiw_home::{nearest, read_unlinked};
+use aiw_home::{nearest, read_nofollow};
 use aiw_supervisor::{Root, digest};
 
 use crate::error::ProcessError;
@@ -52,7 +52,7 @@ impl ProcessProject {
 
     /// Returns the bytes of its file of processes.
     pub(crate) fn read(&self) -> Result<Option<Vec<u8>>, ProcessError> {
-        Ok(read_unlinked(&self.file(), MAX_BYTES as u64 + 1)?)
+        Ok(read_nofollow(&self.file(), MAX_BYTES as u64 + 1)?)
     }
 
     /// Returns the root of its processes for the supervisor.

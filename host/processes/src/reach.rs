@@ -19,6 +19,7 @@ use crate::manager::Manager;
 pub const MAX_INPUT: usize = 1 << 20;
 
 /// Processes that got a signal
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SignalledProcesses {
     /// The number of the signal
@@ -28,6 +29,7 @@ pub struct SignalledProcesses {
 }
 
 /// Input that a process got
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct WrittenInput {
     /// Its id

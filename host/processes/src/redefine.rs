@@ -2,21 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use aiw_core::{Ask, Effect, Plan, visible};
+use aiw_core::{Ask, Effect, Plan, is_key_value, one_line, visible};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use aiw_supervisor::Until;
 
 use crate::consent::describe;
-use crate::define::{Author, restart_when};
+use crate::define::restart_when;
 use crate::definition::{Definition, DefinitionSource, EnvValue, NeedOf, RestartWhen, Run, with_copies};
 use crate::error::ProcessError;
 use crate::file::{self, Definitions};
 use crate::kept;
 use crate::manager::Manager;
+use crate::typed::{Author, TypedKeys};
 
 /// A definition as a form shows it: no value of a variable is in it
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct EditableProcess {
     /// The id; of copies, that of all of them
@@ -44,6 +46,7 @@ pub struct EditableProcess {
 }
 
 /// A change of a definition by the user. What is absent stays as it is
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessEdit {
@@ -54,7 +57,7 @@ pub struct ProcessEdit {
     pub shell: bool,
     /// Its directory in the project; an empty one is the project's
     pub cwd: Option<String>,
-    /// Variables that get another value, or none: null removes one. `secret:NAME` is taken from the vault
+    /// Variables that get another value, or none: null removes one. `secret:NAME` is taken from the vault, and a key goes there
     #[serde(default)]
     pub env: BTreeMap<String, Option<String>>,
     /// When it is started again: no, on-failure, always, unless-stopped
@@ -66,6 +69,7 @@ pub struct ProcessEdit {
 }
 
 /// A definition after a form changed it
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct EditedProcess {
     /// The id
@@ -84,7 +88,7 @@ struct WrittenDefinition {
 }
 
 impl ProcessEdit {
-    fn apply(&self, written: &WrittenDefinition) -> Result<Definition, String> {
+    fn apply(&self, written: &WrittenDefinition, keys: &mut TypedKeys) -> Result<Definition, String> {
         let mut new = written.definition.clone();
         if let Some(words) = &self.command {
             new.run = match (self.shell, words.as_slice()) {
@@ -103,7 +107,12 @@ impl ProcessEdit {
         let author = if written.source == DefinitionSource::File { Author::User } else { Author::Model };
         for (name, value) in &self.env {
             match value {
-                Some(text) => drop(new.env.insert(name.clone(), author.value(text)?)),
+                // A model could have its process print it.
+                Some(text) if author == Author::Model && !text.is_empty() && is_key_value(name, text) => {
+                    let name = one_line(name, 60);
+                    return Err(format!("can't have the key in `{name}`: a model defined it, so it names no secrets"));
+                }
+                Some(text) => drop(new.env.insert(name.clone(), keys.value(author, name, text)?)),
                 None => drop(new.env.remove(name)),
             }
         }
@@ -158,7 +167,8 @@ impl Manager {
     ) -> Result<EditedProcess, ProcessError> {
         let written = self.written(id)?;
         let problem = |problem: String| ProcessError::Definition { id: written.id.clone(), problem };
-        let new = edit.apply(&written).map_err(problem)?;
+        let mut keys = TypedKeys::new(&self.home, &written.id);
+        let new = edit.apply(&written, &mut keys).map_err(problem)?;
         let WrittenDefinition { id, definition: old, source, mut beside } = written;
         if new == old {
             return Ok(EditedProcess { id, changed: false });
@@ -166,12 +176,14 @@ impl Manager {
         self.check_cwd(&id, &new)?;
         beside.insert(id.clone(), new.clone());
         self.check_whole(beside, source)?;
-        ask.agree(&self.edit_plan(&id, &old, &new, source), &[]).await.map_err(ProcessError::NotChanged)?;
+        let mut plan = self.edit_plan(&id, &old, &new, source);
+        keys.hold(&mut plan);
+        ask.agree(&plan, &[]).await.map_err(ProcessError::NotChanged)?;
         match source {
             DefinitionSource::File => {
                 let meanwhile = || ProcessError::ChangedMeanwhile { path: self.project.file() };
                 let change = |text: &str| file::change(text, &id, &old, &new);
-                self.change_file(|text| {
+                self.change_file(Some(&keys), |text| {
                     change(text).map_err(|problem| self.not_changed(problem))?.ok_or_else(meanwhile)
                 })?;
             }

@@ -1,6 +1,6 @@
 //! Definitions as lists, answers and exports show them: without values that look like secrets.
 
-use aiw_core::{is_secret, is_secret_name, is_secret_value};
+use aiw_core::{is_path_value, is_secret, is_secret_name, is_secret_value};
 
 use crate::definition::{Definition, EnvValue, Run};
 use crate::probe::{CheckOf, ProbeOf};
@@ -81,7 +81,6 @@ pub(crate) fn shown_line(line: &str) -> String {
 
 /// Hides the words that look like secrets, and those that an option or a variable says are.
 fn shown_words(words: &[String]) -> Vec<String> {
-    let is_path = |value: &str| value.starts_with(['/', '.', '~']);
     // An option tells what the next word is.
     let mut is_named = false;
     let shown = |word: &String| {
@@ -92,14 +91,15 @@ fn shown_words(words: &[String]) -> Vec<String> {
         if let Some((name, value)) = word.split_once('=')
             && !name.contains("://")
         {
-            let is_hidden = (is_secret_name(name) && !value.is_empty() && !is_path(value)) || is_secret_value(value);
+            let is_hidden =
+                (is_secret_name(name) && !value.is_empty() && !is_path_value(value)) || is_secret_value(value);
             return if is_hidden { format!("{name}={HIDDEN}") } else { word.clone() };
         }
         if word.starts_with('-') {
             is_named = is_secret_name(word);
             return word.clone();
         }
-        let is_hidden = (was_named && !is_path(word)) || is_secret_value(word);
+        let is_hidden = (was_named && !is_path_value(word)) || is_secret_value(word);
         if is_hidden { HIDDEN.to_owned() } else { word.clone() }
     };
     words.iter().map(shown).collect()

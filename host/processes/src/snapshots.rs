@@ -26,7 +26,7 @@ const VERSION: u64 = 1;
 /// The largest file.
 const MAX_BYTES: u64 = 1 << 20;
 /// How many there may be.
-const MOST: usize = 200;
+const MAX_SNAPSHOTS: usize = 200;
 
 /// A snapshot, as its file has it.
 #[derive(Serialize, Deserialize)]
@@ -56,6 +56,7 @@ struct SavedProcess {
 }
 
 /// The snapshots
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SnapshotList {
     /// The snapshots, by name
@@ -63,6 +64,7 @@ pub struct SnapshotList {
 }
 
 /// A snapshot
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SnapshotSummary {
     /// Its name
@@ -85,6 +87,7 @@ pub struct SnapshotSummary {
 }
 
 /// A snapshot with its text
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SnapshotText {
     /// The snapshot
@@ -94,6 +97,7 @@ pub struct SnapshotText {
 }
 
 /// The differences between a snapshot and now
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SnapshotDifference {
     /// The snapshot
@@ -103,6 +107,7 @@ pub struct SnapshotDifference {
 }
 
 /// A process that is not as it was in a snapshot
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SnapshotChange {
     /// Its id
@@ -175,7 +180,7 @@ impl Manager {
         let name = |file: fs::DirEntry| file.file_name().to_str()?.strip_suffix(".yaml")?.parse().ok();
         let mut names: Vec<SnapshotName> = files.flatten().filter_map(name).collect();
         names.sort();
-        names.truncate(MOST);
+        names.truncate(MAX_SNAPSHOTS);
         Ok(names)
     }
 
@@ -215,8 +220,8 @@ impl Manager {
             return Err(ProcessError::SnapshotExists { name: name.clone() });
         }
         // A model could push others out of the list.
-        if !is_there && self.snapshot_names()?.len() >= MOST {
-            return Err(problem(format!("would be one of more than {MOST}")));
+        if !is_there && self.snapshot_names()?.len() >= MAX_SNAPSHOTS {
+            return Err(problem(format!("would be one of more than {MAX_SNAPSHOTS}")));
         }
         self.home.make_dir(&self.snapshots_directory())?;
         replace(&path, snapshot.text.as_bytes(), Mode::Private)?;

@@ -62,8 +62,11 @@ impl PreparedStart {
 
     /// Makes it the program of a hook, which gets the event on its standard input, and reaches the same home.
     pub(crate) fn for_hook(mut self, home: &Home, hook: &EventHook, event: &[u8]) -> Self {
-        // What happens to it is nobody's event.
-        (self.new.announced, self.new.timeout) = (None, Some(hook.timeout));
+        self.new.timeout = Some(hook.timeout);
+        EventHook::BY.clone_into(&mut self.new.by);
+        if let Some(announced) = &mut self.new.announced {
+            announced.failures_only = true;
+        }
         self.program.stdin = [event, b"\n"].concat();
         let own = home.around().only(["AIW_RUNTIME_DIR"]).into_iter();
         let own =
@@ -326,6 +329,7 @@ impl Manager {
                 of: EventSubject::Process,
                 name: Some(id.to_owned()),
                 project: Some(self.project.directory().to_owned()),
+                failures_only: false,
             }),
             by: "restart".into(),
             ..NewProcess::within(cwd)
@@ -341,7 +345,7 @@ impl Manager {
     }
 
     /// How long it takes until one who stays tries once more to look after what could not be looked after.
-    pub const TRY_AGAIN: Duration = Duration::from_secs(1);
+    pub const RETRY_DELAY: Duration = Duration::from_secs(1);
 
     /// Ends and records what dead shims have left behind, and starts again what was lost and is to be started again.
     /// Returns the ids of those. Every command does this; a process that stays does it after each change.

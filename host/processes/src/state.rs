@@ -82,6 +82,8 @@ pub struct ProcessStatus {
     pub last_lines: Vec<String>,
     /// When it is started next by its times, in RFC 3339 format.
     pub next_start: Option<String>,
+    /// Why the program of a hook did not run for an event.
+    pub problem: Option<String>,
 }
 
 impl ProcessStatus {
@@ -108,6 +110,9 @@ impl ProcessStatus {
 
     /// Why it is in its state, in a few words.
     pub fn reason(&self) -> Option<String> {
+        if self.problem.is_some() {
+            return self.problem.clone();
+        }
         let record = self.record.as_ref()?;
         if self.state == RunState::NotStarted {
             return Some("not since the system was started".into());

@@ -14,6 +14,7 @@ use crate::manager::{Loaded, Manager};
 use crate::state::{ProcessStatus, RunState};
 
 /// `aiw ps`, `up -d`, `start`, `restart`
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct ProcessSummaries {
     /// The processes
@@ -21,6 +22,7 @@ pub struct ProcessSummaries {
 }
 
 /// `aiw down`, `stop`
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, Serialize, JsonSchema)]
 pub struct StoppedProcesses {
     /// The ids of those that were stopped
@@ -28,6 +30,7 @@ pub struct StoppedProcesses {
 }
 
 /// A process
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ProcessSummary {
     /// Its id in the project
@@ -104,6 +107,7 @@ pub struct ProcessSummary {
 }
 
 /// Why a process was started again
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RestartCause {
     /// When
@@ -113,6 +117,7 @@ pub struct RestartCause {
 }
 
 /// The usage of a process
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct UsageSummary {
     /// The number of processes

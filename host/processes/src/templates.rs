@@ -5,17 +5,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use aiw_core::{Ask, closest, one_line, quoted, quoted_list, shell_word_in_line};
-use aiw_home::read_unlinked;
+use aiw_home::read_nofollow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::define::{AddedProcess, Author};
+use crate::define::AddedProcess;
 use crate::definition::{Definition, EnvValue, RestartWhen, Run};
 use crate::error::ProcessError;
 use crate::manager::Manager;
 use crate::others::gains;
 use crate::probe::{CheckOf, ProbeOf};
+use crate::typed::Author;
 
 /// The largest `package.json`.
 const MAX_PACKAGE: u64 = 256 << 10;
@@ -204,6 +205,7 @@ const TEMPLATES: &[Template] = &[
 ];
 
 /// The templates that fit a project
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProcessTemplates {
     /// The templates
@@ -214,6 +216,7 @@ pub struct ProcessTemplates {
 }
 
 /// A template
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProcessTemplate {
     /// Its name
@@ -230,6 +233,7 @@ pub struct ProcessTemplate {
 }
 
 /// A value of a template
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct TemplateValue {
     /// Its name
@@ -244,6 +248,7 @@ pub struct TemplateValue {
 }
 
 /// A new process from a template.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TemplateRequest {
@@ -302,9 +307,9 @@ impl TemplateDirectory {
 /// Returns the names of the scripts in a directory's `package.json`. The error is a sentence.
 fn scripts(directory: &Path) -> Result<Vec<String>, String> {
     let read =
-        read_unlinked(&directory.join("package.json"), MAX_PACKAGE).map_err(|e| one_line(&e.to_string(), 300))?;
+        read_nofollow(&directory.join("package.json"), MAX_PACKAGE).map_err(|e| one_line(&e.to_string(), 300))?;
     let Some(bytes) = read else { return Ok(Vec::new()) };
-    let package: Value = serde_json::from_slice(&bytes).map_err(|e| format!("package.json can't be read: {e}"))?;
+    let package: Value = aiw_core::from_foreign_json(&bytes).map_err(|e| format!("package.json can't be read: {e}"))?;
     Ok(package.get("scripts").and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name.clone()).collect())
 }
 
@@ -488,7 +493,7 @@ impl Manager {
             let gained = [(id.to_owned(), definition.clone())].into();
             ask.agree(&gains(&self.project, &gained, first), &[]).await.map_err(ProcessError::NotAdded)?;
         }
-        self.add(id, &definition, request.author)
+        self.add(id, &definition, request.author, None)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::manager::Manager;
 use crate::state::{ProcessStatus, RunState};
 
 /// How long changes are collected before they are looked at.
-const BREATH: Duration = Duration::from_millis(10);
+const COALESCE_WINDOW: Duration = Duration::from_millis(10);
 
 /// How long a process lives at least that has no probe to say that it is ready: many end at once.
 const SETTLES: u64 = 1000;
@@ -93,9 +93,13 @@ impl Manager {
             }
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             let settles = Some(settles(&status)).filter(|left| !left.is_zero());
-            let limits = [left, settles, Some(if is_heard { Sources::LOOK_ANYWAY } else { Sources::LOOK_AGAIN })];
+            let limits = [
+                left,
+                settles,
+                Some(if is_heard { Sources::FULL_RESCAN_INTERVAL } else { Sources::FALLBACK_POLL_INTERVAL }),
+            ];
             if !watch.wait(limits.into_iter().flatten().min()).is_empty() {
-                std::thread::sleep(BREATH);
+                std::thread::sleep(COALESCE_WINDOW);
             }
         }
     }

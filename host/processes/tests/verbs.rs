@@ -268,7 +268,8 @@ fn a_user_and_a_model_define_by_the_same_words() {
     let file = "// mine\ndefaults { restart \"always\" }\nprocess \"a\" { command \"x\" }\n";
     let place = Place::new(file);
     place.allow();
-    let words = json!({"args": ["-p", "80"], "env": {"KEY": "secret:mine"}, "cwd": "sub", "ready_port": 80});
+    let mut words = json!({"args": ["-p", "80"], "env": {"KEY": "secret:mine"}, "cwd": "sub", "ready_port": 80});
+    words["limits"] = json!({"memory": "512MB", "cpu": 150, "pids": 9});
     let model = DefineRequest { id: "m".into(), ..request(words.clone()) };
     let user = DefineRequest { author: Author::User, ..request(words) };
     assert!(place.manager.define(&model).unwrap().file.ends_with(".json"));
@@ -280,6 +281,7 @@ fn a_user_and_a_model_define_by_the_same_words() {
     let (mut models, mut users) = (loaded.definitions["m"].0.clone(), loaded.definitions["p"].0.clone());
     assert_eq!(format!("{:?} {:?}", models.env, users.env).matches("Literal").count(), 1);
     assert_ne!(models.restart, users.restart);
+    assert_eq!((models.limits.memory, models.limits.cpu, models.limits.pids), (Some(512 << 20), Some(150), Some(9)));
     models.env.clear();
     users.env.clear();
     users.restart = models.restart;
@@ -293,6 +295,7 @@ fn what_no_process_may_be_is_refused_from_both_in_the_same_words() {
         (json!({"id": "../p"}), "process `../p` has an id that is not letters"),
         (json!({"id": "taken"}), "there is a process `taken` already"),
         (json!({"command": ""}), "process `p` has no command"),
+        (json!({"limits": {"memory": "much"}}), "process `p` has a limit of memory `much`, which is not a size"),
         (json!({"cwd": "../.."}), "process `p` has a `cwd` outside the project"),
         (json!({"cwd": "/"}), "process `p`: `/` is not in the project"),
         (json!({"env": {"A=B": "c"}}), "process `p` has a variable with the name `A=B`"),

@@ -44,7 +44,7 @@ pub fn account(provider: &Provider, known: &KnownPreset) -> Result<Account, Prov
 }
 
 /// Where the user agreed that a provider's secrets go: what was typed, and where the preset pointed then.
-pub(crate) fn agreed_origins(provider: &Provider) -> BTreeSet<String> {
+pub fn agreed_origins(provider: &Provider) -> BTreeSet<String> {
     let pinned = provider.origins.iter().filter(|(family, _)| !provider.base_urls.contains_key(family));
     pinned.chain(&provider.base_urls).map(|(_, url)| origin(url)).collect()
 }
@@ -139,7 +139,7 @@ impl ServedClis {
     /// for others. All others reach it through the gateway.
     pub fn fitting(&self, provider: &Provider, preset: &Preset) -> Vec<CliKind> {
         let is_direct = |cli: &CliKind| {
-            let speaks = |api: &&Api| provider.api.is_none_or(|own| own == **api);
+            let speaks = |api: &&Api| provider.may_speak(**api);
             let mut apis = self.apis(*cli).iter().filter(speaks);
             !is_reserved(provider, *cli) && apis.any(|api| has_address(provider, preset, api.family()))
         };
@@ -260,6 +260,10 @@ mod tests {
         assert!(clis().misfit(&provider, &nowhere, CliKind::Gemini).unwrap().contains("--base-url openai=URL"));
         provider.api = Some(Api::ChatCompletions);
         assert_eq!(clis().fitting(&provider, &preset), []);
+        // What the user gave for another family speaks that family's API.
+        provider.base_urls = [(Family::Anthropic, "https://m".into()), (Family::Openai, "https://b".into())].into();
+        assert_eq!(clis().fitting(&provider, &preset), [CliKind::Claude]);
+        provider.base_urls.clear();
         provider.api = None;
         provider.base_urls.insert(Family::Openai, "https://b".into());
         provider.clis = Some(vec![CliKind::Codex]);

@@ -31,6 +31,7 @@ pub struct AddedProvider {
 }
 
 /// A provider that got another name.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RenamedProvider {
     /// The name that it had
@@ -41,6 +42,7 @@ pub struct RenamedProvider {
 }
 
 /// A provider that was removed.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RemovedProvider {
     /// Its name
@@ -150,7 +152,7 @@ impl Providers {
             self.apply(&mut provider, &known.preset, changes, asks.then_some((ask, sink))).await?;
             agree_to_private(&mut provider, &known, ask).await?;
             pin(&mut provider, &known.preset);
-            let places = BTreeSet::new();
+            let places = origins(&provider, &known);
             let token = token(&mut provider, &known.preset, changes, WantedToken::New, &places, ask).await?;
             let mut notes = Vec::new();
             withhold(None, &mut provider, changes, ask, &mut notes).await?;
@@ -452,7 +454,7 @@ impl Providers {
         }
         if let Some((ask, sink)) = person.filter(|_| changes.base_urls.is_empty()) {
             for family in preset.base_urls.iter().filter(|(_, url)| url.is_none()).map(|(family, _)| *family) {
-                let words = format!("Address for the {family} API (empty for none):");
+                let words = format!("Address for the {family} API (empty for none) of `{}`:", provider.name);
                 while let Some(url) = ask.text(&words).await? {
                     match base_url(&url) {
                         Ok(url) => {
@@ -468,14 +470,15 @@ impl Providers {
             provider.clis = Some(changes.clis.clone());
         } else if let Some((ask, sink)) = person {
             let fitting = self.clis.fitting(provider, preset);
-            provider.clis = if fitting.len() < 2 { None } else { ask_clis(&fitting, ask, sink).await? };
+            provider.clis =
+                if fitting.len() < 2 { None } else { ask_clis(&provider.name, &fitting, ask, sink).await? };
         }
         provider.api = changes.api.or(provider.api);
         if let Some(model) = &changes.model {
             provider.model = Some(model.clone()).filter(|model| !model.is_empty());
         } else if let Some((ask, sink)) = person {
             provider.model = loop {
-                match ask.text("Model (empty for the CLI's own choice):").await? {
+                match ask.text(&format!("Model (empty for the CLI's own choice) of `{}`:", provider.name)).await? {
                     Some(model) if !aiw_core::is_model(&model) => again(sink, ProviderError::Model { model }),
                     model => break model,
                 }
@@ -494,9 +497,10 @@ impl Providers {
         if let Some(gateway) = changes.gateway {
             provider.gateway = gateway;
         } else if let Some((ask, _)) = person.filter(|_| preset.token != Need::Never) {
-            let question = "Keep its key out of the CLIs? They go through aiw's gateway then.";
+            let question =
+                format!("Keep its key out of the CLIs? `{}` goes through aiw's gateway then.", provider.name);
             // Where only one way works, there is nothing to ask.
-            provider.gateway = !self.clis.fitting(provider, preset).is_empty() && ask.decide(question, false).await?;
+            provider.gateway = !self.clis.fitting(provider, preset).is_empty() && ask.decide(&question, false).await?;
         }
         if let Some(scenario) = &changes.scenario {
             provider.scenario = Some(one_line(scenario, 1000)).filter(|text| !text.is_empty());

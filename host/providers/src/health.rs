@@ -17,12 +17,13 @@ use crate::{ProviderComponentError, ProviderError, Providers, account, secrets};
 const AT_ONCE: usize = 4;
 
 /// How long a provider may take to answer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const HEALTH_CHECK_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The longest file, in bytes.
-const LONGEST: u64 = 1 << 20;
+const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The last check of a provider
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProviderHealth {
     /// When it was
@@ -100,7 +101,7 @@ pub fn health_key(provider: &Provider) -> &str {
 ///
 /// The file can't be read: it is a link, for example.
 pub fn health_book(home: &Home) -> Result<HealthBook, HomeError> {
-    let bytes = read_capped(&path(home), LONGEST)?;
+    let bytes = read_capped(&path(home), MAX_FILE_BYTES)?;
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
 }
 
@@ -136,7 +137,7 @@ impl Providers {
         if let Some(name) = variable {
             return ProviderHealth::unasked(format!("its key is in the variable `{name}`, and not in the vault"));
         }
-        ProviderHealth::of(match tokio::time::timeout(PATIENCE, self.ask(provider)).await {
+        ProviderHealth::of(match tokio::time::timeout(HEALTH_CHECK_TIMEOUT, self.ask(provider)).await {
             Err(_) => Err("it does not answer in time"),
             Ok(Ok(KeyState::Refused)) if !provider.headers.is_empty() => {
                 return ProviderHealth::unasked("a check does not send its own headers".into());

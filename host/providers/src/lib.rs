@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use aiw_home::{Home, Provider, ProvidersFile};
 
-pub use account::{CliApis, ServedClis, account, is_unpinned, lacks_token, pin, unchecked_account};
+pub use account::{CliApis, ServedClis, account, agreed_origins, is_unpinned, lacks_token, pin, unchecked_account};
 pub use changes::{NewTokenSource, ProviderChanges};
 pub use choice::{ChosenProvider, Decision};
 pub use components::{KnownPreset, ProviderComponentError, ProviderComponents};

@@ -14,6 +14,7 @@ use crate::secrets::has_secrets;
 use crate::{KnownPreset, ProviderComponentError, ProviderError, Providers, unchecked_account};
 
 /// A provider in a list.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ProviderSummary {
     /// Its name
@@ -49,6 +50,7 @@ pub struct ProviderSummary {
 }
 
 /// Whether a provider's secrets are there.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(with = "String", extend("enum" = ["set", "missing"]))]
@@ -60,6 +62,7 @@ pub enum SecretState {
 }
 
 /// A provider with everything about it; no secret.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProviderDetails {
     /// The fields of lists.
@@ -113,6 +116,7 @@ pub enum ShownVariable {
 }
 
 /// A preset that a provider can be added from.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PresetSummary {
     /// The value for `--preset`

@@ -46,8 +46,7 @@ impl Providers {
             if !speaks.iter().any(|api| account.base_urls.contains_key(&api.family())) {
                 return Err(no_api());
             }
-            let only: Vec<Api> =
-                speaks.iter().copied().filter(|api| provider.api.is_none_or(|own| own == *api)).collect();
+            let only: Vec<Api> = speaks.iter().copied().filter(|api| provider.may_speak(*api)).collect();
             let target = Target { cli, version: None, speaks: only, model: model.map(str::to_owned) };
             let mut intent = self.components.plan(&known.component, &account, &target).await?;
             name_models(&provider, cli, model, &mut intent);

@@ -9,6 +9,7 @@ use crate::edit::refuse_name;
 use crate::{ProviderError, Providers};
 
 /// A pool as it is shown.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PoolSummary {
     /// Its name
@@ -24,6 +25,7 @@ pub struct PoolSummary {
 }
 
 /// A member of a pool.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PoolMemberSummary {
     /// The provider

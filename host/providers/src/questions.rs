@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use aiw_core::provider::{Need, Preset};
-use aiw_core::{Ask, AskError, CliKind, EnvName, Plan, Secret, SecretName, Sink, one_line};
+use aiw_core::{Ask, AskError, CliKind, EnvName, Plan, ProviderName, Secret, SecretName, Sink, one_line};
 use aiw_home::{Provider, SecretRef};
 
 use crate::account::unchecked_account;
@@ -29,13 +29,14 @@ pub(crate) fn again(sink: &dyn Sink, error: impl Display) {
 
 /// Asks which of the suitable CLIs a provider is for; none for all of them.
 pub(crate) async fn ask_clis(
+    name: &ProviderName,
     fitting: &[CliKind],
     ask: &dyn Ask,
     sink: &dyn Sink,
 ) -> Result<Option<Vec<CliKind>>, ProviderError> {
     let all = fitting.iter().map(CliKind::to_string).collect::<Vec<_>>().join(",");
     loop {
-        let Some(said) = ask.text(&format!("CLIs (empty for {all}):")).await? else { return Ok(None) };
+        let Some(said) = ask.text(&format!("CLIs (empty for {all}) of `{name}`:")).await? else { return Ok(None) };
         let words = said.split([',', ' ']).filter(|word| !word.is_empty());
         let chosen = words.map(|word| fitting.iter().find(|cli| cli.to_string() == word).copied().ok_or(word));
         match chosen.collect::<Result<Vec<_>, _>>() {
@@ -47,15 +48,24 @@ pub(crate) async fn ask_clis(
 
 /// The question for the token of a provider that points to other places now.
 fn token_for(provider: &Provider, places: &BTreeSet<String>, had_one: bool, required: bool, page: &str) -> String {
-    let (name, places) = (&provider.name, Vec::from_iter(places.iter().cloned()).join(" and "));
+    let (name, places) = (&provider.name, joined(places));
     let old = if had_one { "the old key does not go there; " } else { "" };
-    let empty = if required { "without one nothing changes" } else { &format!("empty leaves `{name}` without a key") };
+    let empty = match required {
+        true => format!("without one nothing changes of `{name}`"),
+        false => format!("empty leaves `{name}` without a key"),
+    };
     format!("Key for {places}{page} ({old}{empty}):")
 }
 
-/// The question for the key of a new provider.
-fn token_of_new(required: bool, page: &str) -> String {
-    if required { format!("Token{page}:") } else { format!("Token{page} (empty for none):") }
+/// The question for the key of a provider: a key that was typed for one provider and place is not taken for another.
+fn token_of(provider: &Provider, places: &BTreeSet<String>, required: bool, page: &str) -> String {
+    let at = if places.is_empty() { String::new() } else { format!(" at {}", joined(places)) };
+    let empty = if required { "" } else { " (empty for none)" };
+    format!("Token for `{}`{at}{page}{empty}:", provider.name)
+}
+
+fn joined(places: &BTreeSet<String>) -> String {
+    Vec::from_iter(places.iter().cloned()).join(" and ")
 }
 
 /// Shows which secrets a provider leaves behind, and asks whether they go.
@@ -94,7 +104,10 @@ pub(crate) async fn token(
             provider.token = Some(SecretRef::Variable(variable.clone()));
             return Ok(None);
         }
-        Some(NewTokenSource::Given) => return Ok(Some(ask.secret("Token:").await?.ok_or_else(no_token)?)),
+        Some(NewTokenSource::Given) => {
+            let words = token_of(provider, places, true, "");
+            return Ok(Some(ask.secret(&words).await?.ok_or_else(no_token)?));
+        }
         None => {}
     }
     let required = preset.token == Need::Required;
@@ -110,7 +123,7 @@ pub(crate) async fn token(
         let page = preset.token_page.as_ref().map(|page| format!(" ({page})")).unwrap_or_default();
         let words = match wanted {
             WantedToken::Moved { had_one } => token_for(provider, places, had_one, required, &page),
-            WantedToken::New | WantedToken::No => token_of_new(required, &page),
+            WantedToken::New | WantedToken::No => token_of(provider, places, required, &page),
         };
         let token = ask.secret(&words).await?;
         return match token {
@@ -151,7 +164,8 @@ pub(crate) async fn withhold(
         None if ask.is_there() => {
             for name in all.difference(&known) {
                 let question = format!(
-                    "Hide `{name}` from runs with other providers? Say no if other programs need it, such as git."
+                    "Hide `{name}`, which `{}` reads, from runs with other providers? Say no if other programs need it, such as git.",
+                    provider.name
                 );
                 let is_hidden = ask.decide(&question, is_hidden_by_default(name)).await?;
                 let _ = if is_hidden { hidden.insert(name.clone()) } else { hidden.remove(name) };
@@ -192,8 +206,8 @@ pub(crate) async fn agree_to_private(
             continue;
         }
         let question = format!(
-            "The preset `{}` of component `{}` leads to `{url}`, on this machine or in a private network. Send the token there?",
-            known.preset.id, known.component
+            "The preset `{}` of component `{}` leads to `{url}`, on this machine or in a private network. Send the token of `{}` there?",
+            known.preset.id, known.component, provider.name
         );
         match ask.agree(&Plan::of(question), &[]).await {
             Err(AskError::Declined) => return Err(ProviderError::NotAgreed),
@@ -210,7 +224,13 @@ mod tests {
 
     #[test]
     fn a_key_that_a_provider_can_do_without_is_asked_for_as_such() {
-        assert_eq!(token_of_new(true, " (https://keys.example)"), "Token (https://keys.example):");
-        assert_eq!(token_of_new(false, ""), "Token (empty for none):");
+        let provider = Provider::new("x".parse().unwrap(), "any");
+        let places = ["https://a.example".to_owned(), "https://b.example".to_owned()].into();
+        let (page, none) = (" (https://keys.example)", BTreeSet::new());
+        assert_eq!(token_of(&provider, &none, true, page), "Token for `x` (https://keys.example):");
+        assert_eq!(
+            token_of(&provider, &places, false, ""),
+            "Token for `x` at https://a.example and https://b.example (empty for none):"
+        );
     }
 }

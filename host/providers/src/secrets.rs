@@ -115,6 +115,7 @@ pub(crate) fn free_name(
 }
 
 /// A secret that was removed from the vault.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RemovedSecret {
     /// Its name

@@ -25,6 +25,7 @@ pub struct Tested {
 }
 
 /// A provider's answer, for programs.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TestSummary {
     /// The provider's name

@@ -108,16 +108,15 @@ fn main() {
         let plain = speed(&mut |text| words.find_overlapping_iter(text).count());
         texts.iter().for_each(|text| taken += redactor.redact(text).matches(TAKEN).count());
         let size = bytes as f64 / 1e6;
-        let least = if kind.starts_with("tools") { "-" } else { ">=200" };
-        println!("redaction, {kind}, {size:.1} MB, {taken} taken out\t{ours:.0}\t{least}\tMB/s");
-        println!("{} words alone, {kind}\t{plain:.0}\t-\tMB/s", WORDS.len());
+        println!("redaction, {kind}, {size:.1} MB, {taken} taken out\t{ours:.0}\tMB/s");
+        println!("{} words alone, {kind}\t{plain:.0}\tMB/s", WORDS.len());
     }
     if only.is_none() && !is_shown {
         held(&redactor);
         let (usual, suspicious) = masking();
-        println!("mask 1 MiB of a stream\t{:.1}\t20\tms", usual.as_secs_f64() * 1e3);
-        println!("mask 1 MiB of suspicious lines\t{:.1}\t500\tms", suspicious.as_secs_f64() * 1e3);
-        println!("a redactor, made\t{:.1}\t-\tms", made.as_secs_f64() * 1e3);
+        println!("mask 1 MiB of a stream\t{:.1}\tms", usual.as_secs_f64() * 1e3);
+        println!("mask 1 MiB of suspicious lines\t{:.1}\tms", suspicious.as_secs_f64() * 1e3);
+        println!("a redactor, made\t{:.1}\tms", made.as_secs_f64() * 1e3);
         let marks: Vec<String> = serde_json::from_str(MARKS).unwrap();
         let times = marks.iter().map(|mark| {
             let text = mark.repeat(LONGEST / mark.len());
@@ -126,7 +125,7 @@ fn main() {
             (start.elapsed().as_secs_f64() * 1e3, mark)
         });
         let (slowest, mark) = times.max_by(|one, other| one.0.total_cmp(&other.0)).unwrap();
-        println!("256 KiB of {mark:?}, the slowest of such texts\t{slowest:.0}\t1000\tms");
+        println!("256 KiB of {mark:?}, the slowest of such texts\t{slowest:.0}\tms");
     }
 }
 
@@ -136,13 +135,13 @@ fn held(redactor: &Redactor) {
     let forms: Vec<tables::Case> = (0..2500).flat_map(|_| dice.places()).collect();
     let harmless: Vec<tables::Case> = (0..10_000).map(|_| dice.harmless()).collect();
     let examples = tables::examples();
-    for (name, cases, goal) in [
-        ("forms drawn anew, in four places, held", forms, ">=96"),
-        ("harmless texts that look so, kept", harmless, ">=97"),
-        ("examples of Kingfisher's rules, held", examples, ">=90"),
+    for (name, cases) in [
+        ("forms drawn anew, in four places, held", forms),
+        ("harmless texts that look so, kept", harmless),
+        ("examples of Kingfisher's rules, held", examples),
     ] {
         let (share, _) = tables::share(&cases, |text| redactor.redact(text).into_owned());
-        println!("{} {name}\t{share:.1}\t{goal}\t%", cases.len());
+        println!("{} {name}\t{share:.1}\t%", cases.len());
     }
 }
 

@@ -8,24 +8,29 @@ use std::time::Duration;
 use aiw_components::Library;
 use aiw_core::ExtensionId;
 use aiw_core::registry::ServerVersion;
-use aiw_home::{Cache, Home, RegistrySettings, Turn, now_millis};
+use aiw_home::{Cache, Home, RegistrySettings, Turn, now_millis, registry_id};
 use futures::future::join_all;
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::RegistryError;
-use crate::copy::Copy;
-use crate::merge::{EntryAnswers, MergedServer, merge};
-use crate::registry::{self, PATIENCE, Registry, is_called, is_there};
+use crate::copy::{Copy, CopyState};
+use crate::merge::{MergedServer, RegistryResults, merge};
+use crate::registry::{self, REGISTRY_TIMEOUT, Registry, is_called, is_there};
 use crate::sync::sync;
 use crate::{terms, vendor};
 
 /// How long an answer of a registry counts that has no feed of changes.
-const KEEP: Duration = Duration::from_secs(60 * 60);
+const SEARCH_CACHE_TTL: Duration = Duration::from_secs(60 * 60);
 
 /// The bytes of such answers.
 const QUOTA: u64 = 16 << 20;
+
+/// How long a server of a registry without a feed is kept after a search last saw it, and how many are.
+const SEEN_DAYS: i64 = 30;
+const SEEN_SERVERS: u64 = 20_000;
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// The servers that each registry is asked for, and that are ranked.
 const EACH: u32 = 100;
@@ -33,10 +38,10 @@ const FROM_COPY: usize = 200;
 
 /// How many servers are named that could be meant, and how long they are looked for.
 const NEAR: usize = 3;
-const NEAR_PATIENCE: Duration = Duration::from_secs(3);
+const EXTRA_SEARCH_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a search waits for the others once one registry or copy has found something.
-const OTHERS: Duration = Duration::from_secs(1);
+const STRAGGLER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The registries of MCP servers that the user has.
 pub struct Registries {
@@ -45,6 +50,7 @@ pub struct Registries {
 }
 
 /// How a registry answered a search.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Answered {
     /// The registry
@@ -97,6 +103,7 @@ impl Registries {
     fn chosen(&self, source: Option<&str>) -> Result<(RegistrySettings, Vec<ExtensionId>), RegistryError> {
         let settings = self.home.registry_settings()?;
         let all = registry::all(&self.library, &settings)?;
+        let source = source.map(registry_id);
         let ids: Vec<ExtensionId> = match source {
             Some(source) => all.into_iter().map(|(id, _)| id).filter(|id| id.as_str() == source).collect(),
             None => all.into_iter().filter(|(_, is_on)| *is_on).map(|(id, _)| id).collect(),
@@ -110,9 +117,9 @@ impl Registries {
 
     /// Opens a registry, within the time that one may take.
     async fn open(&self, settings: &RegistrySettings, id: &ExtensionId) -> Result<Registry, RegistryError> {
-        let late = RegistryError::Late { id: id.clone(), seconds: PATIENCE.as_secs() };
+        let late = RegistryError::Late { id: id.clone(), seconds: REGISTRY_TIMEOUT.as_secs() };
         let open = Registry::open(&self.home, &self.library, settings, id);
-        tokio::time::timeout(PATIENCE, open).await.unwrap_or(Err(late))
+        tokio::time::timeout(REGISTRY_TIMEOUT, open).await.unwrap_or(Err(late))
     }
 
     /// Searches all registries that are switched on, or one. One that fails or is slow is named, and hides
@@ -130,7 +137,7 @@ impl Registries {
             answers.sort_by(|one, two| (one.priority, &one.id).cmp(&(two.priority, &two.id)));
             let wants_sync = answers.iter().any(|answer| answer.wants_sync);
             let sources = answers.iter().map(|answer| answer.answered.clone()).collect();
-            let answers = answers.iter_mut().map(|answer| EntryAnswers {
+            let answers = answers.iter_mut().map(|answer| RegistryResults {
                 id: &answer.id,
                 priority: answer.priority,
                 servers: std::mem::take(&mut answer.servers),
@@ -158,14 +165,14 @@ impl Registries {
         let late = |patience: Duration| RegistryError::Late { id: id.clone(), seconds: patience.as_secs() };
         let mut others = found.subscribe();
         let enough = async {
-            tokio::time::sleep(OTHERS).await;
+            tokio::time::sleep(STRAGGLER_TIMEOUT).await;
             // Its sender is there.
             let _ = others.wait_for(|found| *found).await;
         };
         let filled = tokio::select! {
             filled = self.fill(settings, id, query, &mut answer, found) => filled,
-            () = enough => Err(late(OTHERS)),
-            () = tokio::time::sleep(PATIENCE) => Err(late(PATIENCE)),
+            () = enough => Err(late(STRAGGLER_TIMEOUT)),
+            () = tokio::time::sleep(REGISTRY_TIMEOUT) => Err(late(REGISTRY_TIMEOUT)),
         };
         if let Err(e) = filled {
             answer.answered.problem = Some(e.of_its_registry());
@@ -188,16 +195,17 @@ impl Registries {
     ) -> Result<(), RegistryError> {
         let registry = Registry::open(&self.home, &self.library, settings, id).await?;
         answer.priority = registry.priority;
-        if !registry.info.changes {
-            let (servers, age) = self.cached(&registry, query).await?;
-            (answer.servers, answer.answered.age_seconds) = (servers, age);
-            return Ok(());
-        }
         // A copy that can't be read is as good as none.
         let (copy, now) = (Copy::open_existing(&self.home, id).ok().flatten(), now_millis());
+        let part = copy.as_ref().and_then(|copy| copy.search(&terms::of_query(query), FROM_COPY).ok());
+        if !registry.info.changes {
+            // What it gave to earlier searches stands for an answer that does not come.
+            answer.servers = part.unwrap_or_default();
+            (answer.servers, answer.answered.age_seconds) = self.cached(&registry, query).await?;
+            return Ok(());
+        }
         let state = copy.as_ref().and_then(|copy| copy.state().ok()).unwrap_or_default();
         answer.wants_sync = state.is_due(now);
-        let part = copy.as_ref().and_then(|copy| copy.search(&terms::of_query(query), FROM_COPY).ok());
         if let (Some(finished), Some(copy)) = (state.finished, &copy) {
             answer.servers = part.unwrap_or_default();
             answer.answered.age_seconds = now.saturating_sub(finished) / 1000;
@@ -213,6 +221,8 @@ impl Registries {
         let live = self.cached(&registry, query).await;
         let (servers, age) = live?;
         answer.answered.age_seconds = age;
+        // Without a copy, a registry finds a part of what it has.
+        answer.answered.problem = state.problem.filter(|_| servers.is_empty());
         answer.servers.retain(|known| !servers.iter().any(|server| is_called(server, &known.name)));
         answer.servers.extend(servers);
         Ok(())
@@ -227,9 +237,24 @@ impl Registries {
         }
         let servers = registry.search(query, EACH).await?;
         if let Ok(bytes) = postcard::to_allocvec(&(now_millis(), &servers)) {
-            cache.put(&key, &bytes, KEEP);
+            cache.put(&key, &bytes, SEARCH_CACHE_TTL);
+        }
+        if !registry.info.changes {
+            // It only helps later searches.
+            let _ = self.keep(&registry.id, &servers);
         }
         Ok((servers, 0))
+    }
+
+    /// Keeps what a registry without a feed of changes gave to a search, and forgets what no search has seen for
+    /// [`SEEN_DAYS`] or all of it beyond [`SEEN_SERVERS`].
+    fn keep(&self, id: &ExtensionId, servers: &[ServerVersion]) -> Result<(), RegistryError> {
+        let mut copy = Copy::open(&self.home, id)?;
+        let today = i64::try_from(now_millis() / DAY_MS).unwrap_or_default();
+        let old = if copy.count()? > SEEN_SERVERS { i64::MAX } else { today - SEEN_DAYS };
+        let gone = copy.unseen(old)?;
+        // The pass that saw a server is the day.
+        copy.take(servers, &gone, &CopyState { pass: today, ..CopyState::default() })
     }
 
     fn cache(&self) -> Cache {
@@ -259,7 +284,7 @@ impl Registries {
     async fn near(&self, name: &str, source: Option<&str>) -> Vec<String> {
         let last = vendor::plain(terms::last(name));
         let search = self.search(terms::without_usual(terms::last(name)), EACH as usize, source);
-        let Ok(Ok(found)) = tokio::time::timeout(NEAR_PATIENCE, search).await else { return Vec::new() };
+        let Ok(Ok(found)) = tokio::time::timeout(EXTRA_SEARCH_TIMEOUT, search).await else { return Vec::new() };
         let names = found.servers.into_iter().map(|found| found.server.name);
         names.filter(|other| other != name && vendor::plain(terms::last(other)) == last).take(NEAR).collect()
     }
@@ -292,7 +317,9 @@ impl Registries {
                     Ok(Some(server)) => return Ok((found(server), None)),
                     Ok(None) => {}
                     Err(e) => {
-                        let copy = Copy::open_existing(&self.home, &registry.id).ok().flatten();
+                        // Without a feed, a copy has rows of lists, which may lack what an installation needs.
+                        let copy = registry.info.changes.then(|| Copy::open_existing(&self.home, &registry.id));
+                        let copy = copy.and_then(Result::ok).flatten();
                         let known = copy.and_then(|copy| copy.server(name).ok()).flatten();
                         let known = known.filter(|server| version.is_none_or(|version| version == server.version));
                         match known {

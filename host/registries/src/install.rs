@@ -63,6 +63,7 @@ pub fn way_id(way: &Way) -> String {
 }
 
 /// A change of a server since its installation.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub enum News {

@@ -10,6 +10,7 @@ use crate::copy::{Copy, CopyState};
 use crate::{News, RegistryError, news, registry};
 
 /// A problem of a registry's local copy.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CopyProblem {
     /// The registry

@@ -12,7 +12,7 @@ use crate::registry::is_called;
 use crate::{terms, vendor};
 
 /// The answers of one registry.
-pub(crate) struct EntryAnswers<'r> {
+pub(crate) struct RegistryResults<'r> {
     pub(crate) id: &'r ExtensionId,
     pub(crate) priority: u32,
     pub(crate) servers: Vec<ServerVersion>,
@@ -56,9 +56,9 @@ const BEGINNING: f32 = 0.6;
 const STEP: f32 = 0.05;
 
 /// Merges what registries found. The first of equally good ones is that of the registry that comes first.
-pub(crate) fn merge(query: &str, answers: Vec<EntryAnswers<'_>>, limit: usize) -> Vec<MergedServer> {
+pub(crate) fn merge(query: &str, answers: Vec<RegistryResults<'_>>, limit: usize) -> Vec<MergedServer> {
     let mut all: Vec<(u32, &ExtensionId, ServerVersion)> = Vec::new();
-    for EntryAnswers { id, priority, servers } in answers {
+    for RegistryResults { id, priority, servers } in answers {
         all.extend(servers.into_iter().map(|server| (priority, id, server)));
     }
     let mut scores = scores(query, &all);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn merged(query: &str, answers: Vec<(&ExtensionId, u32, Vec<ServerVersion>)>) -> Vec<MergedServer> {
-        let answers = answers.into_iter().map(|(id, priority, servers)| EntryAnswers { id, priority, servers });
+        let answers = answers.into_iter().map(|(id, priority, servers)| RegistryResults { id, priority, servers });
         merge(query, answers.collect(), 10)
     }
 

@@ -15,11 +15,16 @@ use aiw_wasm::{BoundSecret, CallBudget, CallError, Component, ComponentRefusal, 
 use crate::RegistryError;
 
 /// How long somebody waits for a registry, including what it takes to load its component.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const REGISTRY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The allowance of a registry for one question.
-const ANSWER: Allowance =
-    Allowance { of: "for one answer", guest: Duration::from_secs(5), wall: PATIENCE, requests: 20, bytes: 100 << 20 };
+const ANSWER: Allowance = Allowance {
+    of: "for one answer",
+    guest: Duration::from_secs(5),
+    wall: REGISTRY_TIMEOUT,
+    requests: 20,
+    bytes: 100 << 20,
+};
 
 /// The variables that bundled components take their keys from if registry.yaml names none. A component can't choose
 /// one: it would choose somebody else's.

@@ -11,6 +11,7 @@ use crate::merge::MergedServer;
 use crate::plan::{Way, WayKind};
 
 /// `aiw mcp search`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ServerSearch {
     /// The servers, the best first
@@ -20,6 +21,7 @@ pub struct ServerSearch {
 }
 
 /// A server in a registry.
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RegistryServer {
     /// The name in the registry
@@ -67,6 +69,7 @@ pub struct RegistryServer {
 }
 
 /// A way to run a server of a registry.
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ServerWay {
     /// `remote`, `npm`, `pypi`, `oci`, `nuget`, `mcpb` or `other`
@@ -95,6 +98,7 @@ pub struct ServerWay {
 }
 
 /// A value that a server asks for.
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Asked {
     /// The name to answer it by, with `--set`

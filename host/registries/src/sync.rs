@@ -30,10 +30,10 @@ const RUN: Allowance = Allowance {
 const ENOUGH: u32 = 600;
 
 /// The most servers of a copy: four times as many as the largest registry has.
-const MOST: u64 = 200_000;
+const MAX_SERVERS: u64 = 200_000;
 
 /// The time between two pages: nobody waits for them, and others ask the registry too.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAGE_DELAY: Duration = Duration::from_millis(100);
 
 /// How old a copy may be before it is brought up to date, and how soon after a failure it is tried again.
 pub(crate) const HOUR: u64 = 60 * 60 * 1000;
@@ -119,11 +119,11 @@ impl SyncRun<'_> {
                 if self.reach.budget.as_ref().is_some_and(|budget| budget.requests() >= ENOUGH) {
                     return copy.set_state(&CopyState { rests_until: Some(now_millis() + HOUR), ..state });
                 }
-                if copy.count()? > MOST {
-                    let what = format!("has more than {MOST} servers");
+                if copy.count()? > MAX_SERVERS {
+                    let what = format!("has more than {MAX_SERVERS} servers");
                     return Err(RegistryError::Feed { id: self.registry.id.clone(), what });
                 }
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(PAGE_DELAY).await;
                 continue;
             }
             let newest = state.newest.map(|time| time.saturating_sub(OVERLAP)).max(state.since);

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use crate::copy::tests::server;
     use crate::copy::{Copy, CopyState};
-    use crate::merge::{EntryAnswers, merge};
+    use crate::merge::{RegistryResults, merge};
     use crate::plan::tests::server_of;
     use crate::publisher::namespace;
     use crate::terms;
@@ -145,7 +145,7 @@ mod tests {
         let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpora");
         let corpora = std::env::var_os("AIW_CORPORA").map_or_else(beside, PathBuf::from);
         let Ok(bytes) = std::fs::read(corpora.join("registry/servers.json")) else {
-            println!("not run: the registry's rows are absent; AIW_CORPORA names the folder that holds them");
+            println!("skipped: the corpus `registry` is absent (AIW_CORPORA names its folder)");
             return None;
         };
         let rows: Json = serde_json::from_slice(&bytes).unwrap();
@@ -206,7 +206,7 @@ mod tests {
         let (plain, crowded) = (filled("plain", &real), filled("crowded", &crowd));
         let first = |copy: &Copy, query: &str, limit: usize| -> Vec<String> {
             let servers = copy.search(&terms::of_query(query), 200).unwrap();
-            let found = merge(query, vec![EntryAnswers { id: &id, priority: 1, servers }], limit);
+            let found = merge(query, vec![RegistryResults { id: &id, priority: 1, servers }], limit);
             found.into_iter().map(|found| found.server.name).collect()
         };
         let mut shares: BTreeMap<String, (f64, f64)> = BTreeMap::new();

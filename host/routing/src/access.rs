@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 const PREFIX: &str = "mcp-login.";
 
 /// How long tokens that were read from the vault are used without a look there.
-const FRESH: Duration = Duration::from_secs(1);
+const TOKEN_CACHE_TTL: Duration = Duration::from_secs(1);
 
 pub(crate) fn mark(text: &str) -> String {
     aiw_core::hex(&Sha256::digest(text.as_bytes()))[..16].to_owned()
@@ -109,7 +109,7 @@ impl ServerAccess {
     }
 
     async fn tokens(&self) -> Option<OAuthTokens> {
-        let known = self.seen(|seen| seen.tokens.clone()).filter(|(at, _)| at.elapsed() < FRESH);
+        let known = self.seen(|seen| seen.tokens.clone()).filter(|(at, _)| at.elapsed() < TOKEN_CACHE_TTL);
         if let Some((_, tokens)) = known {
             return tokens;
         }

@@ -30,6 +30,8 @@ struct KeptDefinition {
     name: Box<str>,
     only_reads: bool,
     may_destroy: bool,
+    is_app_only: bool,
+    ui_resource: Option<Box<str>>,
     digest: OnceLock<[u8; 32]>,
 }
 
@@ -37,8 +39,12 @@ impl ToolDefinition {
     /// The definition that a JSON object holds.
     pub fn new(value: &Value) -> Self {
         let only_reads = only_reads(value);
-        let text = Kind::Tool.passable(value).to_string();
+        let passable = Kind::Tool.passable(value);
+        let text = passable.to_string();
+        let visibility = passable.pointer("/_meta/ui/visibility").and_then(Value::as_array);
         Self(Arc::new(KeptDefinition {
+            is_app_only: visibility.is_some_and(|all| !all.iter().any(|one| one == "model")),
+            ui_resource: passable.pointer("/_meta/ui/resourceUri").and_then(Value::as_str).map(Into::into),
             name: name(value).into(),
             only_reads,
             may_destroy: !only_reads && value["annotations"]["destructiveHint"] != false,
@@ -61,6 +67,16 @@ impl ToolDefinition {
     /// only adds.
     pub fn may_destroy(&self) -> bool {
         self.0.may_destroy
+    }
+
+    /// Returns `true` if apps alone may use the tool, and models may not.
+    pub fn is_app_only(&self) -> bool {
+        self.0.is_app_only
+    }
+
+    /// Returns the URI of the app that shows what the tool does.
+    pub fn ui_resource(&self) -> Option<&str> {
+        self.0.ui_resource.as_deref()
     }
 
     /// About how many tokens it costs a client that knows it by a name.
@@ -122,35 +138,92 @@ pub fn only_reads(definition: &Value) -> bool {
     definition["annotations"]["readOnlyHint"] == true
 }
 
-/// A digest in which the order of keys makes no difference.
+/// A digest in which the order of keys makes no difference, nor that of what is a set in a schema.
 pub(crate) fn digest_of(value: &Value) -> [u8; 32] {
     let mut text = String::new();
-    write_sorted(value, &mut text);
+    write_sorted(value, Part::Definition, &mut text);
     Sha256::digest(text.as_bytes()).into()
 }
 
-fn write_sorted(value: &Value, text: &mut String) {
+/// The fields of a tool that are schemas.
+const SCHEMAS: [&str; 2] = ["inputSchema", "outputSchema"];
+
+/// The keywords of JSON Schema whose lists have no order.
+/// Source: <https://json-schema.org/draft/2020-12/json-schema-validation>, section 6, and its core, section 10.2.
+const SETS: [&str; 6] = ["required", "type", "enum", "anyOf", "oneOf", "allOf"];
+
+/// The keywords of JSON Schema that hold data.
+const DATA: [&str; 4] = ["default", "const", "enum", "examples"];
+
+/// The keywords of JSON Schema that hold schemas by names, which are no keywords.
+const NAMED: [&str; 5] = ["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"];
+
+/// What a value is a part of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Data,
+    Schema,
+    /// Schemas by their names.
+    Named,
+    /// The definition itself.
+    Definition,
+}
+
+impl Part {
+    /// What the value of a key is.
+    fn of(self, key: &str) -> Self {
+        match self {
+            Self::Definition if SCHEMAS.contains(&key) => Self::Schema,
+            Self::Definition | Self::Data => Self::Data,
+            Self::Named => Self::Schema,
+            Self::Schema if DATA.contains(&key) => Self::Data,
+            Self::Schema if NAMED.contains(&key) => Self::Named,
+            Self::Schema => Self::Schema,
+        }
+    }
+}
+
+fn write_sorted(value: &Value, part: Part, text: &mut String) {
     match value {
         Value::Object(map) => {
             text.push('{');
             for (key, value) in map.iter().collect::<BTreeMap<_, _>>() {
-                text.push_str(&Value::from(key.as_str()).to_string());
+                let key = key.as_str();
+                text.push_str(&Value::from(key).to_string());
                 text.push(':');
-                write_sorted(value, text);
+                match value {
+                    Value::Array(items) if part == Part::Schema && SETS.contains(&key) => {
+                        write_set(items, part.of(key), text);
+                    }
+                    value => write_sorted(value, part.of(key), text),
+                }
                 text.push(',');
             }
             text.push('}');
         }
-        Value::Array(items) => {
-            text.push('[');
-            for item in items {
-                write_sorted(item, text);
-                text.push(',');
-            }
-            text.push(']');
-        }
+        Value::Array(items) => write_list(items.iter().map(|item| sorted(item, part)), text),
         other => text.push_str(&other.to_string()),
     }
+}
+
+fn sorted(value: &Value, part: Part) -> String {
+    let mut text = String::new();
+    write_sorted(value, part, &mut text);
+    text
+}
+
+fn write_set(items: &[Value], part: Part, text: &mut String) {
+    let mut items: Vec<String> = items.iter().map(|item| sorted(item, part)).collect();
+    items.sort();
+    write_list(items, text);
+}
+
+fn write_list(items: impl IntoIterator<Item = String>, text: &mut String) {
+    text.push('[');
+    for item in items {
+        text.extend([item.as_str(), ","]);
+    }
+    text.push(']');
 }
 
 /// The fields in which two items of a kind differ, each as it was and as it is now.
@@ -167,6 +240,7 @@ pub(crate) fn differences(kind: Kind, before: &Value, now: &Value) -> Vec<Differ
 }
 
 /// A changed field of a definition.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Difference {
     /// Its name
@@ -250,6 +324,18 @@ mod tests {
         let reordered = json!({"inputSchema": {"required": ["x"], "type": "object"}, "description": "d", "name": "a",
             "_meta": {"x": 1}, "icons": []});
         assert_eq!(digest(&tool), digest(&reordered));
+        // Sets of a schema have no order, other lists do.
+        let schema = |required: Value, kind: Value, any: Value, default: Value, items: Value| {
+            let inner = json!({"anyOf": any, "type": kind, "default": {"required": default}, "prefixItems": items});
+            json!({"name": "q", "inputSchema": {"type": "object", "required": required, "properties": {"enum": inner}}})
+        };
+        let (ab, ba) = (json!(["a", "b"]), json!(["b", "a"]));
+        let (one, two) = (json!([{"type": "string"}, {"type": "null"}]), json!([{"type": "null"}, {"type": "string"}]));
+        let first = schema(ab.clone(), ab.clone(), one.clone(), ab.clone(), one.clone());
+        assert_eq!(digest(&first), digest(&schema(ba.clone(), ba.clone(), two.clone(), ab.clone(), one.clone())));
+        assert_ne!(digest(&first), digest(&schema(ab.clone(), ab.clone(), one.clone(), ba, one.clone())));
+        assert_ne!(digest(&first), digest(&schema(ab.clone(), ab.clone(), one.clone(), ab.clone(), two)));
+        assert_ne!(digest(&first), digest(&schema(json!(["a"]), ab.clone(), one.clone(), ab, one)));
         for (key, value) in [
             ("description", json!("e")),
             ("annotations", json!({"readOnlyHint": true})),
@@ -280,6 +366,18 @@ mod tests {
     fn a_definition_that_clients_refuse_is_unusable() {
         let unusable = |tool: &Value| unusable(Kind::Tool, tool);
         assert_eq!(unusable(&json!({"name": "a", "inputSchema": {"type": "object"}})), None);
+        let visible =
+            |to: Value| json!({"name": "a", "inputSchema": {"type": "object"}, "_meta": {"ui": {"visibility": to}}});
+        for (visibility, is_app_only) in [
+            (json!(["model", "app"]), false),
+            (json!(["app"]), true),
+            (json!([]), true),
+            (json!("app"), true),
+            (json!(["app", 7]), true),
+        ] {
+            let tool = visible(visibility);
+            assert_eq!((unusable(&tool), ToolDefinition::new(&tool).is_app_only()), (None, is_app_only), "{tool}");
+        }
         let deep = (0..100).fold(json!({}), |below, _| json!({"properties": {"a": below}}));
         for bad in [
             json!({}),

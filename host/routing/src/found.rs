@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use aiw_core::{one_line, shell_word};
 use aiw_home::{
     FileTrust, Home, HomeError, OpenDir, Project, ServerSettings, Settings, TrustSettings, nearest,
-    read_unlinked_beside,
+    read_nofollow_beside,
 };
-use aiw_servers::{DeclaredServer, McpFile, PROJECT_FILE, ScopedServer, ServerScope, Transport, in_file};
+use aiw_servers::{
+    DeclaredServer, MAX_PROJECT_FILE, McpFile, PROJECT_FILE, ScopedServer, ServerScope, Transport, in_file,
+};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-
-/// The longest `.mcp.json` that is read.
-pub const MAX_FILE: u64 = 4 << 20;
+use url::Url;
 
 /// A server that a session has.
 #[derive(Debug, Clone, PartialEq)]
@@ -184,7 +184,7 @@ fn declared(file: &Path, trust: &TrustSettings) -> Result<Option<DeclaredHere>, 
     if !trust.covers(root) {
         return Err(LeftOutServers::Untrusted { file });
     }
-    let (opened, bytes) = match read_unlinked_beside(&file, MAX_FILE) {
+    let (opened, bytes) = match read_nofollow_beside(&file, MAX_PROJECT_FILE) {
         Ok(Some(read)) => read,
         Ok(None) => return Ok(None),
         Err(e) => return Err(LeftOutServers::Unusable { file, why: e.to_string() }),
@@ -210,8 +210,16 @@ fn usable(server: DeclaredServer) -> Result<DeclaredServer, String> {
             Err("uses the transport SSE, which the protocol has dropped; use `\"type\": \"http\"`".into())
         }
         Transport::Ws => Err("uses WebSocket, which the protocol does not have".into()),
+        // The value is not repeated: it may hold a key.
+        Transport::Http if !is_web(&server) => Err("has a `url` that is not an http or https URL".into()),
         Transport::Stdio | Transport::Http => Ok(server),
     }
+}
+
+/// Whether the address of a server is a URL that can be asked, or one of which a part is only known at its start.
+fn is_web(server: &DeclaredServer) -> bool {
+    let url = server.declaration.get("url").and_then(|url| url.as_str()).unwrap_or_default();
+    url.contains("${") || Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
 
 #[cfg(test)]
@@ -244,7 +252,8 @@ mod tests {
         fs::write(
             home.mcp_path(),
             r#"{"mcpServers": {"a": {"command": "x"}, "self": {"command": "/bin/aiw", "args": ["mcp", "serve"]},
-            "old": {"type": "sse", "url": "https://h"}, "off": {"command": "x", "disabled": true}}}"#,
+            "old": {"type": "sse", "url": "https://h"}, "odd": {"type": "http", "url": "no url"},
+            "ftp": {"type": "http", "url": "ftp://h"}, "off": {"command": "x", "disabled": true}}}"#,
         )
         .unwrap();
         let file = root.join(".mcp.json");
@@ -256,6 +265,9 @@ mod tests {
             (keys.collect::<Vec<_>>(), problems.len())
         };
         assert_eq!(seen(), (vec!["a".to_owned()], 1));
+        let (servers, _) = places.read().unwrap();
+        let odd = servers.iter().find(|server| server.key == "odd").and_then(|server| server.server.as_ref().err());
+        assert_eq!(odd.map(String::as_str), Some("has a `url` that is not an http or https URL"));
         let trust = || {
             let lock = home.lock().unwrap();
             let mut settings = home.settings().unwrap();

@@ -1,5 +1,7 @@
 //! The servers of one client session.
 
+mod content;
+
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, RwLock};
 use std::borrow::Cow;
@@ -10,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{quoted, quoted_list};
 use aiw_home::ListSettings;
-use aiw_mcp::{Arguments, Call, Caller, Params, RpcError};
+use aiw_mcp::{Arguments, Call, Caller, Params};
 use aiw_servers::FileWatch;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -31,7 +33,7 @@ use crate::relay::KnownCaller;
 use crate::slot::Slot;
 use crate::start::Ground;
 use crate::status::{SlotStatus, status};
-use crate::uris::{UriClaim, contested, marked, own};
+use crate::uris::{UriClaim, contested, marked};
 
 /// How many servers are looked into at once.
 const AT_ONCE: usize = 8;
@@ -149,6 +151,21 @@ impl Pool {
             allowed.map(|tool| offered(slot.key(), tool.name(), tool)).collect()
         };
         distinct(self.each(of))
+    }
+
+    /// Returns the tools that apps alone may use, if the session's client supports MCP Apps.
+    /// `others` are the tools of all clients: a name that one of them has is taken.
+    pub fn app_only_tools(&self, others: &[Offered]) -> Vec<Offered> {
+        if !self.inner.client.read().as_ref().is_some_and(Caller::supports_apps) {
+            return Vec::new();
+        }
+        let taken: BTreeSet<&str> = others.iter().map(|tool| tool.proxied.as_str()).collect();
+        let mut app_only = distinct(self.each(|slot, record| {
+            let allowed = record.accepted().filter(|tool| tool.is_app_only() && self.profile_allows(slot.key(), tool));
+            allowed.map(|tool| offered(slot.key(), tool.name(), tool)).collect()
+        }));
+        app_only.retain(|tool| !taken.contains(tool.proxied.as_str()));
+        app_only
     }
 
     /// The keys of the servers whose tools are not known yet: nobody has looked into them so far, or nobody could.
@@ -292,6 +309,10 @@ impl Pool {
     }
 
     fn allows(&self, server: &str, tool: &ToolDefinition) -> bool {
+        !tool.is_app_only() && self.profile_allows(server, tool)
+    }
+
+    fn profile_allows(&self, server: &str, tool: &ToolDefinition) -> bool {
         let profile = self.inner.profile.read();
         profile.allows(server, tool.name(), tool.only_reads())
     }
@@ -301,37 +322,62 @@ impl Pool {
         self.inner.profile.read().allows(server, name, true)
     }
 
-    /// Calls a tool by its server's key and its own name. The result is an object as the server wrote it.
+    /// Calls a tool by its server's key and its own name. The result is an object as the server wrote it. Without a client's
+    /// call, the server's progress goes to `steps`: the parameters of `notifications/progress`.
     pub fn call<'a>(
         &'a self,
         server: &'a str,
         tool: &'a str,
         arguments: Arguments,
         call: Option<&'a Call>,
+        steps: Option<mpsc::Sender<Value>>,
+    ) -> BoxFuture<'a, Result<Box<RawValue>, PoolError>> {
+        self.call_as(server, tool, arguments, call, steps, false)
+    }
+
+    /// Calls a tool that the client names. A client that supports MCP Apps may name those for apps alone.
+    pub fn call_by_client<'a>(
+        &'a self,
+        server: &'a str,
+        tool: &'a str,
+        arguments: Arguments,
+        call: &'a Call,
+    ) -> BoxFuture<'a, Result<Box<RawValue>, PoolError>> {
+        self.call_as(server, tool, arguments, Some(call), None, call.caller.supports_apps())
+    }
+
+    fn call_as<'a>(
+        &'a self,
+        server: &'a str,
+        tool: &'a str,
+        arguments: Arguments,
+        call: Option<&'a Call>,
+        steps: Option<mpsc::Sender<Value>>,
+        supports_apps: bool,
     ) -> BoxFuture<'a, Result<Box<RawValue>, PoolError>> {
         Box::pin(async move {
             let slot = self.inner.slot(server)?;
             let denied = || PoolError::NotAllowed { server: server.to_owned(), tool: tool.to_owned() };
             // An unknown tool may be a new one; the server decides after its start.
             let is_denied =
-                |record: Arc<ServerRecord>| record.tool(tool).is_some_and(|tool| !self.allows(server, tool));
+                |record: Arc<ServerRecord>| record.tool(tool).is_some_and(|tool| !self.profile_allows(server, tool));
             if slot.record().is_some_and(is_denied) {
                 return Err(denied());
             }
             let connection = slot.connected_within(call).await?;
             let record = slot.record().unwrap_or_default();
-            let Some(definition) = record.tool(tool) else {
+            let Some(definition) = record.tool(tool).filter(|tool| supports_apps || !tool.is_app_only()) else {
                 let allowed = record.accepted().filter(|tool| self.allows(server, tool));
                 return Err(PoolError::no_tool(server, tool, allowed));
             };
-            if !self.allows(server, definition) {
+            if !self.profile_allows(server, definition) {
                 return Err(denied());
             }
             if !record.is_accepted(definition) {
                 return Err(PoolError::withheld(&record, server, tool));
             }
-            let params = Params::Call { name: tool.to_owned(), arguments, meta: Map::new() };
-            let result = Box::pin(slot.pass("tools/call", params, call, connection)).await?;
+            let params = Params::call(tool.to_owned(), arguments, Map::new());
+            let result = Box::pin(slot.pass("tools/call", params, call, connection, steps)).await?;
             slot.note_use();
             if result.get().starts_with('{') {
                 return Ok(result);
@@ -359,104 +405,6 @@ impl Pool {
             let is_it = |tool: &&ToolDefinition| proxied(slot.key(), tool.name()) == proxied_name;
             let tool = record.withheld().find(is_it).filter(|tool| self.allows(slot.key(), tool))?;
             Some(PoolError::withheld(&record, slot.key(), tool.name()))
-        })
-    }
-
-    /// Gets a prompt by the name that the client knows.
-    pub fn get_prompt<'a>(
-        &'a self,
-        mut params: Map<String, Value>,
-        call: &'a Call,
-    ) -> BoxFuture<'a, Result<Value, PoolError>> {
-        Box::pin(async move {
-            let wanted = params.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let prompts = self.prompts();
-            let Some(prompt) = prompts.iter().find(|prompt| prompt.proxied == wanted) else {
-                return Err(RpcError::invalid(&format!("there is no prompt `{wanted}`")).into());
-            };
-            params.insert("name".into(), prompt.definition["name"].clone());
-            self.inner.slot(&prompt.server)?.ask("prompts/get", without_meta(params), Some(call)).await
-        })
-    }
-
-    /// Sends a request about a resource (`resources/read`, `resources/subscribe`) to the server that has it.
-    pub fn ask_resource<'a>(
-        &'a self,
-        method: &'a str,
-        mut params: Map<String, Value>,
-        call: &'a Call,
-    ) -> BoxFuture<'a, Result<Value, PoolError>> {
-        Box::pin(async move {
-            let uri = params.get("uri").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let (slot, own) = self.server_of(&uri)?;
-            match method {
-                "resources/subscribe" => slot.relay.subscribe(&own, &uri),
-                "resources/unsubscribe" => slot.relay.unsubscribe(&own),
-                _ => {}
-            }
-            let is_marked = own != uri;
-            params.insert("uri".into(), own.into());
-            let mut answer = slot.ask(method, without_meta(params), Some(call)).await?;
-            // What was asked for under its server's name is answered under it.
-            if is_marked && let Some(contents) = answer.get_mut("contents").and_then(Value::as_array_mut) {
-                for content in contents {
-                    if let Some(uri) = content.get("uri").and_then(Value::as_str) {
-                        content["uri"] = marked(slot.key(), uri).into();
-                    }
-                }
-            }
-            Ok(answer)
-        })
-    }
-
-    /// The server that has a resource, and the URI there.
-    fn server_of(&self, uri: &str) -> Result<(Arc<Slot>, String), PoolError> {
-        let (resources, templates) = self.content();
-        let mut servers: Vec<&str> =
-            resources.iter().chain(&templates).map(|offered| offered.server.as_str()).collect();
-        servers.dedup();
-        if let Some((server, own)) = servers.iter().find_map(|server| Some((*server, own(server, uri)?))) {
-            return Ok((self.inner.slot(server)?, own.to_owned()));
-        }
-        let covering = claims(&resources, &templates).filter(|claim| claim.covers(uri));
-        let owners: BTreeSet<&str> = covering.map(|claim| claim.server).collect();
-        match Vec::from_iter(owners)[..] {
-            [] => Err(RpcError::no_resource(uri).into()),
-            [server] => Ok((self.inner.slot(server)?, uri.to_owned())),
-            [one, two, ..] => Err(RpcError::invalid(&format!(
-                "several servers could answer for this URI: put {} or {} before it",
-                quoted(&marked(one, "")),
-                quoted(&marked(two, ""))
-            ))
-            .into()),
-        }
-    }
-
-    /// Completes an argument of a prompt or of a resource template.
-    pub fn complete<'a>(
-        &'a self,
-        mut params: Map<String, Value>,
-        call: &'a Call,
-    ) -> BoxFuture<'a, Result<Value, PoolError>> {
-        Box::pin(async move {
-            let reference = params.get("ref").cloned().unwrap_or_default();
-            let none = || PoolError::from(RpcError::invalid("`ref` names no prompt or resource template of a server"));
-            let server = if reference["type"] == "ref/prompt" {
-                let prompts = self.prompts();
-                let prompt =
-                    prompts.iter().find(|prompt| reference["name"] == prompt.proxied.as_str()).ok_or_else(none)?;
-                params["ref"]["name"] = prompt.definition["name"].clone();
-                prompt.server.clone()
-            } else {
-                let templates = self.templates();
-                let is_it = |template: &&Offered<Value>| template.definition["uriTemplate"] == reference["uri"];
-                let server = templates.iter().find(is_it).map(|template| template.server.clone()).ok_or_else(none)?;
-                if let Some(own) = reference["uri"].as_str().and_then(|uri| own(&server, uri)) {
-                    params["ref"]["uri"] = own.into();
-                }
-                server
-            };
-            self.inner.slot(&server)?.ask("completion/complete", without_meta(params), Some(call)).await
         })
     }
 
@@ -585,12 +533,6 @@ impl Pool {
             futures::future::join_all(slots.iter().map(|slot| slot.stop())).await;
         })
     }
-}
-
-/// The request's metadata is the caller's, and is added where the request is sent.
-fn without_meta(mut params: Map<String, Value>) -> Map<String, Value> {
-    params.shift_remove("_meta");
-    params
 }
 
 impl PoolParts {

@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::definition::{self, Difference, ToolDefinition, signs_in};
 use crate::log;
+use crate::numbers;
 use crate::profile::KnownTool;
 use crate::shape::{Kind, words_of_uri};
 use crate::signs::Signs;
@@ -64,6 +65,8 @@ pub struct ServerRecord {
     pub tools: Vec<ToolDefinition>,
     /// Each tool as it was at first sight, or as the user has accepted it since.
     pub pins: BTreeMap<String, ToolDefinition>,
+    /// The descriptions of tools in which the user lets numbers change, with `#` for each such number.
+    numbers: BTreeMap<String, String>,
     /// The items that are left out of its lists: one sentence each.
     left_out: BTreeMap<Kind, Vec<String>>,
     /// Whether its prompts and resources were read too.
@@ -117,9 +120,28 @@ impl ServerRecord {
 
     /// Whether a tool is what it was at first sight.
     pub fn is_accepted(&self, tool: &ToolDefinition) -> bool {
-        let is_pinned = |tool: &&ToolDefinition| self.pins.get(tool.name()).is_some_and(|pin| pin.is_like(tool));
+        let is_pinned = |tool: &&ToolDefinition| {
+            let is_like = |pin: &ToolDefinition| pin.is_like(tool) || self.differs_in_numbers(pin, tool);
+            self.pins.get(tool.name()).is_some_and(is_like)
+        };
         let unchanged = || self.tools.iter().filter(is_pinned).map(|tool| tool.name().to_owned()).collect();
         self.unchanged.0.get_or_init(unchanged).contains(tool.name())
+    }
+
+    /// Whether nothing but numbers of its description differs, which the user lets change.
+    fn differs_in_numbers(&self, pin: &ToolDefinition, tool: &ToolDefinition) -> bool {
+        let Some(pattern) = self.numbers.get(tool.name()) else { return false };
+        let (pin, tool) = (pin.value(), tool.value());
+        let is_known = |definition: &Value| numbers::matches(pattern, described(definition));
+        numbers::is_like_otherwise(&pin, &tool) && is_known(&pin) && is_known(&tool)
+    }
+
+    /// The pattern of a changed tool's description, if nothing but numbers of it has changed.
+    fn number_pattern(&self, tool: &ToolDefinition) -> Option<String> {
+        let (pin, tool) = (self.pins.get(tool.name())?.value(), tool.value());
+        let known = self.numbers.get(definition::name(&tool)).filter(|known| numbers::matches(known, described(&pin)));
+        let before = known.map_or(described(&pin), String::as_str);
+        numbers::is_like_otherwise(&pin, &tool).then(|| numbers::pattern(before, described(&tool)))?
     }
 
     /// The prompts that are what they were at first sight.
@@ -237,8 +259,15 @@ impl ServerRecord {
         self.listed.insert(kind, items);
     }
 
-    /// Accepts all that the server defines now.
-    pub fn approve(&mut self) {
+    /// Accepts all that the server defines now; with `numbers`, also that the numbers in a tool's description change again
+    /// where nothing else has changed.
+    pub fn approve(&mut self, numbers: bool) {
+        if numbers {
+            let patterns =
+                self.withheld().filter_map(|tool| Some((tool.name().to_owned(), self.number_pattern(tool)?)));
+            let patterns: Vec<(String, String)> = patterns.collect();
+            self.numbers.extend(patterns);
+        }
         self.unchanged = Unchanged::default();
         self.lost = false;
         for tool in &self.tools {
@@ -264,7 +293,10 @@ impl ServerRecord {
         let change = |kind: Kind, before: Option<&Value>, now: &Value| change(kind, before, now, &signs);
         let tool = |tool: &ToolDefinition| {
             let before = self.pins.get(tool.name()).map(ToolDefinition::value);
-            change(Kind::Tool, before.as_ref(), &tool.value())
+            DefinitionChange {
+                numbers: self.number_pattern(tool),
+                ..change(Kind::Tool, before.as_ref(), &tool.value())
+            }
         };
         let text = |kind: Kind| {
             let items = self.items(kind).iter().filter(move |item| !self.is_known_text(kind, item));
@@ -318,6 +350,10 @@ fn text_key(kind: Kind, item: &Value) -> String {
     format!("{} {}", kind.as_str(), kind.id_of(item))
 }
 
+fn described(definition: &Value) -> &str {
+    definition["description"].as_str().unwrap_or_default()
+}
+
 fn text_digest(item: &Value) -> String {
     aiw_core::hex(&definition::digest_of(item)[..16])
 }
@@ -329,10 +365,12 @@ fn change(kind: Kind, before: Option<&Value>, now: &Value, signs: &Signs) -> Def
         is_new: before.is_none(),
         signs: signs_in(now, signs),
         fields: definition::differences(kind, before.unwrap_or(&Value::Null), now),
+        numbers: None,
     }
 }
 
 /// A definition that the user is asked about.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DefinitionChange {
     /// `tool`, `prompt`, `resource` or `resource template`
@@ -347,6 +385,9 @@ pub struct DefinitionChange {
     pub signs: Vec<String>,
     /// The fields that changed; all of them for one that was not seen before
     pub fields: Vec<Difference>,
+    /// The description with `#` for each number that changed, if nothing else did
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<String>,
 }
 
 /// The records of a home: `servers/`.
@@ -484,7 +525,7 @@ mod tests {
         let [change] = &record.changes()[..] else { panic!() };
         assert_eq!((change.kind, change.name.as_str(), change.is_new), ("tool", "z", false));
         assert_eq!(change.fields, [Difference { field: "description".into(), before: "1".into(), now: "2".into() }]);
-        records.update("a", ServerRecord::approve).unwrap();
+        records.update("a", |record| record.approve(false)).unwrap();
         assert_eq!(records.load("a").unwrap().withheld().count(), 0);
         records.remove("a").unwrap();
         assert_eq!(records.load("a"), None);
@@ -510,7 +551,7 @@ mod tests {
         assert_eq!(record.withheld().map(ToolDefinition::name).collect::<Vec<_>>(), ["x"]);
         let [change] = &record.changes()[..] else { panic!() };
         assert!(change.is_new && change.signs.len() == 1 && change.fields.len() == 3, "{change:?}");
-        record.approve();
+        record.approve(false);
         assert_eq!((record.withheld().count(), record.changes().len()), (0, 0));
     }
 
@@ -540,7 +581,7 @@ mod tests {
         let named: Vec<_> = changed.withheld_texts().collect();
         assert_eq!(named, [("prompt", "p"), ("resource", "x:1"), ("resource template", "x:{a}")]);
         assert!(changed.changes().iter().all(|change| !change.is_new && !change.fields.is_empty()));
-        changed.approve();
+        changed.approve(false);
         assert!(passed(&changed).matches("second").count() == 3 && changed.changes().is_empty());
         assert_eq!(passed(&list("first")).matches("first").count(), 3);
         let mut record = ServerRecord::default();
@@ -564,7 +605,7 @@ mod tests {
         assert_eq!(listed, harmless);
         assert_eq!(record.left_out().count(), speaking.len());
         // Nobody can accept it, and it does not come back.
-        record.approve();
+        record.approve(false);
         record.list(Kind::Resource, vec![resource(speaking[0])]);
         assert_eq!(record.resources().count(), 0);
         record.list(Kind::Template, vec![json!({"uriTemplate": "x:/ignore/previous/instructions/{a}", "name": "n"})]);
@@ -632,7 +673,7 @@ mod tests {
             assert!(std::fs::read_to_string(records.file("a", "log")).unwrap().contains("lost or damaged"));
             // It goes on being said.
             assert!(offer("2").lost);
-            records.update("a", ServerRecord::approve).unwrap();
+            records.update("a", |record| record.approve(false)).unwrap();
             assert!(!records.load("a").unwrap().lost);
         }
         // One that was removed is new.

@@ -11,10 +11,10 @@ use parking_lot::{Mutex, RwLock};
 pub const TTL: Duration = Duration::from_secs(600);
 
 /// The most registered tools. The least recently used one goes first.
-pub const MOST: usize = 100;
+pub const MAX_DYNAMIC_TOOLS: usize = 100;
 
 /// How often [`DynamicToolRegistry::sweep`] should be called.
-pub const SWEEP: Duration = Duration::from_secs(60);
+pub const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The tools of one client session. Base tools stay; the others are registered, and go when they are not used.
 pub struct DynamicToolRegistry {
@@ -73,7 +73,7 @@ impl DynamicToolRegistry {
                 let number = tools.use_of();
                 tools.dynamic.insert(tool.name().to_owned(), (tool, now, number));
             }
-            while tools.dynamic.len() > MOST {
+            while tools.dynamic.len() > MAX_DYNAMIC_TOOLS {
                 let oldest = tools.dynamic.iter().min_by_key(|(_, (_, at, number))| (*at, *number));
                 let Some(name) = oldest.map(|(name, _)| name.clone()) else { break };
                 tools.dynamic.remove(&name);
@@ -146,11 +146,11 @@ mod tests {
     fn the_least_recently_used_goes_first() {
         let registry = DynamicToolRegistry::new(Vec::new());
         let now = Instant::now();
-        registry.register((0..MOST).map(|n| tool(&format!("t{n:03}"))).collect(), now);
+        registry.register((0..MAX_DYNAMIC_TOOLS).map(|n| tool(&format!("t{n:03}"))).collect(), now);
         registry.touch("t000", now);
         registry.register(vec![tool("new")], now);
         let names = names(&registry);
-        assert_eq!(names.len(), MOST);
+        assert_eq!(names.len(), MAX_DYNAMIC_TOOLS);
         assert!(names.contains(&"t000".to_owned()) && !names.contains(&"t001".to_owned()));
         assert!(registry.retain(|tool| tool.name() != "new"));
     }

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_core::one_line;
-use aiw_mcp::{Caller, ClientError, Events, RpcError};
+use aiw_mcp::{Caller, ClientError, Events, RpcError, UI_EXTENSION};
 use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::questions::passable;
 
 /// How long a client may take for an answer: a person may have to read the question.
-const PATIENCE: Duration = Duration::from_secs(600);
+const CLIENT_RESPONSE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// How many messages of a server pass on each second, how long one may be, and how many bytes of them pass. A server
 /// that floods the client would hold up the others.
@@ -40,6 +40,8 @@ pub(crate) struct Relay {
     window: Mutex<Window>,
     /// The resources that the client follows: the server's URI, and the client's.
     subscribed: Mutex<HashMap<String, String>>,
+    /// The client follows other resources.
+    pub(crate) followed: Notify,
 }
 
 /// The requests that a server works on, each with its client, and the questions that it has asked meanwhile.
@@ -64,6 +66,11 @@ impl<C: Clone> ServerCalls<C> {
 
     fn end(&mut self, number: u64) {
         self.open.retain(|(other, _)| *other != number);
+    }
+
+    /// The client of a call.
+    fn numbered(&self, number: u64) -> Option<C> {
+        self.open.iter().find(|(open, _)| *open == number).map(|(_, client)| client.clone())
     }
 
     /// The client that made the last call. Of which session's call a server speaks is not said, so with calls of
@@ -106,6 +113,7 @@ impl Relay {
             changed: Notify::new(),
             window: Mutex::default(),
             subscribed: Mutex::default(),
+            followed: Notify::new(),
         })
     }
 
@@ -127,6 +135,11 @@ impl Relay {
     /// The client follows a resource no longer.
     pub(crate) fn unsubscribe(&self, own: &str) {
         self.subscribed.lock().remove(own);
+    }
+
+    /// Returns the server's URIs of the resources that the client follows.
+    pub(crate) fn followed_uris(&self) -> Vec<String> {
+        self.subscribed.lock().keys().cloned().collect()
     }
 
     /// The parameters of a message under the client's URI; none if the client does not follow the resource.
@@ -151,7 +164,9 @@ impl Relay {
         let known = self.session().map(|client| client.capabilities().clone()).unwrap_or_default();
         let relayed = ["sampling", "elicitation", "roots"];
         let relayed = relayed.iter().filter_map(|kind| Some(((*kind).to_owned(), known.get(*kind)?.clone())));
-        Value::Object(relayed.collect())
+        let apps =
+            known["extensions"].get(UI_EXTENSION).map(|apps| ("extensions".to_owned(), json!({ UI_EXTENSION: apps })));
+        Value::Object(relayed.chain(apps).collect())
     }
 
     /// The client of the session that the server belongs to.
@@ -195,6 +210,13 @@ pub(crate) struct During {
     number: u64,
 }
 
+impl During {
+    /// The number of the call, with which [`Events::asked`] knows its client.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+}
+
 impl Drop for During {
     fn drop(&mut self) {
         self.relay.calls().end(self.number);
@@ -231,11 +253,12 @@ impl Events for Relay {
         }
     }
 
-    async fn asked(&self, method: &str, params: Option<Value>) -> Result<Value, RpcError> {
+    async fn asked(&self, method: &str, params: Option<Value>, call: Option<u64>) -> Result<Value, RpcError> {
         // Servers ask for roots as they start; a person is asked only about what they have begun.
-        let asker = match method {
-            "roots/list" => self.asker().or_else(|| self.session()),
-            _ => self.asker(),
+        let asker = match (call, method) {
+            (Some(call), _) => self.calls().numbered(call),
+            (None, "roots/list") => self.asker().or_else(|| self.session()),
+            (None, _) => self.asker(),
         };
         let Some(asker) = asker else {
             let problem = "a question is passed on during a call, and while only one session has calls";
@@ -246,7 +269,7 @@ impl Events for Relay {
         let Some(_question) = self.open_question() else {
             return Err(refused(&format!("{MAX_OPEN} questions of this server wait for answers already")));
         };
-        asker.ask(method, params, PATIENCE).await.map_err(|e| match e {
+        asker.ask(method, params, CLIENT_RESPONSE_TIMEOUT).await.map_err(|e| match e {
             ClientError::Rpc(e) => e,
             other => RpcError { code: -32603, message: other.to_string(), data: None },
         })
@@ -261,7 +284,6 @@ fn refused(problem: &str) -> RpcError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn with_calls_of_two_sessions_a_server_speaks_to_none() {

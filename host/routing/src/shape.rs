@@ -6,7 +6,7 @@
 use std::net::Ipv6Addr;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// The longest name or URI, in bytes.
 const MAX_NAME: usize = 256;
@@ -43,6 +43,12 @@ enum FieldShape {
     OneOf(&'static [&'static str]),
     List(&'static FieldShape),
     Fields(&'static [Field]),
+    /// Metadata, of which only these fields pass on, and they only in their shape.
+    Meta(&'static [Field]),
+    /// The `ui://` URI of an MCP App.
+    UiUri,
+    /// Who may use a tool of MCP Apps. What does not plainly name models is not for them.
+    Visibility,
 }
 
 /// A field: its name, its shape, whether it must be there, and whether it passes on to clients.
@@ -63,7 +69,9 @@ enum FieldWay {
 }
 
 use FieldNeed::{May, Must};
-use FieldShape::{Fields, Flag, List, Name, Number, Object, OneOf, Schema, Text, Uri, UriTemplate};
+use FieldShape::{
+    Fields, Flag, List, Meta, Name, Number, Object, OneOf, Schema, Text, UiUri, Uri, UriTemplate, Visibility,
+};
 use FieldWay::{On, Out};
 
 const ICON: FieldShape = Fields(&[
@@ -96,6 +104,11 @@ const ARGUMENT: FieldShape = Fields(&[
     Field("required", Flag, May, On),
 ]);
 
+/// A tool's page, and who may use the tool.
+///
+/// Source: SEP-1865.
+const UI: FieldShape = Fields(&[Field("resourceUri", UiUri, May, On), Field("visibility", Visibility, May, On)]);
+
 const TOOL: &[Field] = &[
     Field("name", Name, Must, On),
     Field("title", Text, May, On),
@@ -105,7 +118,7 @@ const TOOL: &[Field] = &[
     Field("annotations", HINTS, May, On),
     Field("execution", EXECUTION, May, Out),
     Field("icons", List(&ICON), May, Out),
-    Field("_meta", Object, May, Out),
+    Field("_meta", Meta(&[Field("ui", UI, May, On)]), May, On),
 ];
 
 const PROMPT: &[Field] = &[
@@ -194,6 +207,17 @@ fn passable(item: &Value, fields: &[Field]) -> Value {
         let field = fields.iter().find(|field| field.0 == name && field.3 == On && !value.is_null())?;
         Some(match &field.1 {
             Fields(fields) => passable(value, fields),
+            Meta(fields) => {
+                let mut meta = passable(value, fields);
+                meta.as_object_mut()?.retain(|_, value| value.as_object().is_none_or(|value| !value.is_empty()));
+                return Some(meta).filter(|meta| meta.as_object().is_some_and(|meta| !meta.is_empty()));
+            }
+            // A URI that is none costs itself.
+            UiUri => check(value, &UiUri, &mut Vec::new()).ok().map(|()| value.clone())?,
+            Visibility => match value.as_array().is_some_and(|all| all.iter().any(|one| one == "model")) {
+                true => value.as_array()?.iter().filter(|one| *one == "model" || *one == "app").cloned().collect(),
+                false => json!(["app"]),
+            },
             List(Fields(fields)) => value.as_array()?.iter().map(|item| passable(item, fields)).collect(),
             _ => value.clone(),
         })
@@ -243,7 +267,12 @@ fn check(value: &Value, shape: &FieldShape, path: &mut Vec<String>) -> ShapeChec
         UriTemplate => check_uri(value, is_uri_template, &[':', '{'], "a URI template of at most 2048 bytes"),
         Flag => must(value.is_boolean(), "`true` or `false`"),
         Number => must(value.is_number(), "a number"),
-        Object => must(value.is_object(), "an object"),
+        UiUri => {
+            check_uri(value, is_uri, &[':'], "a URI")?;
+            must(value.as_str().is_some_and(|uri| uri.starts_with("ui://")), "a URI that begins with `ui://`")
+        }
+        Visibility => Ok(()),
+        Object | Meta(_) => must(value.is_object(), "an object"),
         OneOf(words) => must(value.as_str().is_some_and(|text| words.contains(&text)), "a word of the protocol"),
         List(shape) => {
             let Some(items) = value.as_array() else { return Err("is not a list".into()) };

@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn real_tools_have_signs_in_one_of_a_hundred_at_most() {
         let Some(corpora) = corpora() else {
-            println!("not run: there are no corpora of tools; AIW_CORPORA names their directory");
+            println!("skipped: there are no corpora of tools; AIW_CORPORA names their directory");
             return;
         };
         for set in ["livemcpbench", "seal-tools"] {

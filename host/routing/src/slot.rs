@@ -1,15 +1,17 @@
 //! One server of a session: starts at its first call, and again when it has ended; rests after failures.
 
+mod follow;
+
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use aiw_core::{ErrorKind, Fault};
+use aiw_core::{ErrorKind, Fault, one_line};
 use aiw_events::{EventKind, EventLog, EventSubject, HomeEvent};
 use aiw_home::HomeError;
-use aiw_mcp::{Call, ClientError, McpRequest, Params, value_of};
+use aiw_mcp::{Call, ClientError, LOG_LEVEL, McpRequest, Params, value_of};
 use aiw_servers::{DeclaredServer, ServerScope};
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
@@ -22,37 +24,37 @@ use crate::error::PoolError;
 use crate::found::Configured;
 use crate::log;
 use crate::record::{MAX_ITEMS, Records, ServerRecord};
-use crate::relay::{KnownCaller, Relay};
+use crate::relay::{During, KnownCaller, Relay};
 use crate::shape::Kind;
-use crate::start::{Connection, Ground, ServerProcess, start};
+use crate::start::{Connection, Ground, ServerProcess, ServerStart};
+use crate::trace;
 
-/// After so many failures in a row a server is left alone for [`REST`].
+/// After so many failures in a row a server is left alone for [`COOLDOWN`].
 const FAILURES: u32 = 5;
 
 /// How long it is left alone.
-const REST: Duration = Duration::from_secs(30);
+const COOLDOWN: Duration = Duration::from_secs(30);
 
 /// The first wait between two starts. It doubles with each failure.
-const FIRST_WAIT: Duration = Duration::from_millis(200);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
 
 /// How long a list may take.
-const LIST: Duration = Duration::from_secs(30);
+const LIST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// When a quiet connection is tested, and how long the answer may take.
-const QUIET: Duration = Duration::from_secs(30);
-const PING: Duration = Duration::from_secs(10);
+/// The methods that a subscription takes the place of, from protocol version 2026-07-28 on.
+const SUBSCRIBES: [&str; 2] = ["resources/subscribe", "resources/unsubscribe"];
 
 /// How long a client waits until a server knows the level of messages that it wants.
-const TOLD: Duration = Duration::from_millis(100);
+const SET_LEVEL_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// How long a server has for further changes before its lists are read again.
-const SETTLE: Duration = Duration::from_millis(50);
+/// How long a small request may take.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many definitions that are left out its log names at once.
 const MOST_NOTES: usize = 20;
 
 /// How long a server that has closed its pipes may take to exit before it is said without its exit code.
-const EXITS: Duration = Duration::from_secs(2);
+const EXIT_CODE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often it is noted that a server is used, in seconds.
 const NOTED: u64 = 60 * 60;
@@ -294,6 +296,9 @@ impl Slot {
         if let Some(level) = self.standing(|standing| standing.log_level.clone()) {
             self.set_log_level(&level).await;
         }
+        if connection.client.is_modern() {
+            self.follow(&connection);
+        }
         self.attend(&connection);
         Ok(connection)
     }
@@ -302,8 +307,10 @@ impl Slot {
         let capabilities = self.relay.capabilities();
         let events = self.relay.clone();
         self.server()?;
-        let started = start(&self.ground, &self.configured, self.log(), capabilities, events).await;
-        let connection = Arc::new(started?);
+        let protocol = self.record().map(|record| record.protocol.clone()).unwrap_or_default();
+        let (ground, configured) = (&self.ground, &self.configured);
+        let start = ServerStart { ground, configured, log: self.log(), capabilities, events, protocol };
+        let connection = Arc::new(start.run().await?);
         self.learn(&connection).await?;
         Ok(connection)
     }
@@ -342,7 +349,7 @@ impl Slot {
             standing.failures += 1;
             let open = standing.failures >= FAILURES;
             standing.state = if open { ServerState::Resting } else { ServerState::Failed };
-            let wait = if open { REST } else { FIRST_WAIT * 2u32.pow(standing.failures - 1) };
+            let wait = if open { COOLDOWN } else { INITIAL_BACKOFF * 2u32.pow(standing.failures - 1) };
             standing.not_before = Some(Instant::now() + jittered(wait));
             standing.error = Some(failure);
             standing.pid = None;
@@ -375,11 +382,12 @@ impl Slot {
         };
         let took = u64::try_from(connection.took.as_millis()).unwrap_or(u64::MAX);
         let digest = self.configured.digest();
+        let protocol = one_line(connection.client.protocol_version(), 20);
         let learnt = move |record: &mut ServerRecord| {
             record.offer(tools);
             record.server = about["serverInfo"].clone();
             record.instruct(about["instructions"].as_str());
-            record.protocol = about["protocolVersion"].as_str().unwrap_or_default().to_owned();
+            record.protocol = protocol;
             if !capabilities["prompts"].is_object() {
                 record.list(Kind::Prompt, Vec::new());
             }
@@ -422,65 +430,12 @@ impl Slot {
     }
 
     async fn list(&self, connection: &Arc<Connection>, method: &str, field: &str) -> Result<Vec<Value>, PoolError> {
-        let listed = connection.client.list(method, field, MAX_ITEMS + 1, LIST).await;
+        let listed = connection.client.list(method, field, MAX_ITEMS + 1, LIST_TIMEOUT).await;
         match listed {
             Ok(items) => Ok(items),
             // It declares lists that it does not have.
             Err(ClientError::Rpc(e)) if e.code == -32601 => Ok(Vec::new()),
-            Err(e) => Err(self.failure(e, connection, LIST).await),
-        }
-    }
-
-    /// Watches for the server's other lists and their changes.
-    fn attend(self: &Arc<Self>, connection: &Arc<Connection>) {
-        let (slot, connection) = (Arc::downgrade(self), Arc::downgrade(connection));
-        tokio::spawn(async move {
-            let mut news = LookCause::Started;
-            loop {
-                let Some((slot, connection)) = slot.upgrade().zip(connection.upgrade()) else { return };
-                if connection.client.is_closed() {
-                    slot.ended(&connection).await;
-                    return;
-                }
-                if slot.is_unused() {
-                    slot.stop().await;
-                    return;
-                }
-                let looked = match news {
-                    LookCause::Started => slot.learn_more(&connection).await,
-                    LookCause::Changed => slot.look_again(&connection).await,
-                    LookCause::Quiet => slot.test(&connection).await,
-                };
-                if looked.is_err() {
-                    slot.stop().await;
-                    return;
-                }
-                let relay = slot.relay.clone();
-                drop((slot, connection));
-                let changed = tokio::time::timeout(QUIET, relay.changed.notified()).await;
-                news = if changed.is_ok() { LookCause::Changed } else { LookCause::Quiet };
-                if news == LookCause::Changed {
-                    // A server that changes all the time is not looked at all the time.
-                    tokio::time::sleep(SETTLE).await;
-                }
-            }
-        });
-    }
-
-    /// Pings an idle connection to see whether it still works.
-    async fn test(&self, connection: &Arc<Connection>) -> Result<(), PoolError> {
-        let used = self.standing(|standing| standing.used);
-        if used.is_some_and(|used| used.elapsed() < QUIET) || self.in_flight.load(Ordering::Relaxed) > 0 {
-            return Ok(());
-        }
-        match connection.client.request("ping", None, PING).await {
-            // Some servers don't know it, and still answer.
-            Ok(_) | Err(ClientError::Rpc(_)) => Ok(()),
-            Err(e) => {
-                let e = self.failure(e, connection, PING).await;
-                self.failed(&e);
-                Err(e)
-            }
+            Err(e) => Err(self.failure(e, connection, LIST_TIMEOUT).await),
         }
     }
 
@@ -567,27 +522,43 @@ impl Slot {
         call: Option<&Call>,
     ) -> Result<Value, PoolError> {
         let connection = self.connected_within(call).await?;
+        if connection.client.is_modern() && SUBSCRIBES.contains(&method) {
+            self.relay.followed.notify_one();
+            return Ok(json!({}));
+        }
         let params = Params::Values(params.into());
-        value_of(&self.pass(method, params, call, connection).await?).map_err(PoolError::from)
+        value_of(&self.pass(method, params, call, connection, None).await?).map_err(PoolError::from)
     }
 
-    /// Forwards a request over a connection. The result is as the server wrote it.
+    /// Forwards a request over a connection. The result is as the server wrote it. Without a client's call, its progress goes to
+    /// `steps`, if that is given.
     pub(crate) async fn pass(
         &self,
         method: &str,
         params: Params,
         call: Option<&Call>,
         connection: Arc<Connection>,
+        steps: Option<mpsc::Sender<Value>>,
     ) -> Result<Box<RawValue>, PoolError> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         let _one = OneLess(&self.in_flight);
-        let _during = call.map(|call| self.relay.during(call.caller.clone()));
-        let (request, token) = self.request(method, params, call);
+        let during = call.map(|call| self.relay.during(call.caller.clone()));
+        let (mut request, token) = self.request(method, params, call);
+        request.call = during.as_ref().map(During::number);
+        if connection.client.is_modern()
+            && let Some(level) = self.wanted_level(call)
+            && let Some(params) = &mut request.params
+        {
+            params.extend_meta(Map::from_iter([(LOG_LEVEL.to_owned(), level)]));
+        }
         let answer = match call.zip(token) {
             Some((call, token)) => {
                 wait(Box::pin(send_with_progress(&self.relay, &connection, request, call, &token)), Some(call)).await
             }
-            None => wait(pin!(connection.client.send(request)), call).await,
+            None => {
+                let progress = steps.filter(|_| call.is_none());
+                wait(pin!(connection.client.send(McpRequest { progress, ..request })), call).await
+            }
         };
         self.standing(|standing| standing.used = Some(Instant::now()));
         match answer? {
@@ -605,26 +576,33 @@ impl Slot {
         }
     }
 
+    /// The level of log messages that a request's client wants: for this request, or for all.
+    fn wanted_level(&self, call: Option<&Call>) -> Option<Value> {
+        let of_call = call.and_then(|call| call.meta.get(LOG_LEVEL)).cloned();
+        of_call.or_else(|| self.standing(|standing| standing.log_level.clone().map(Value::from)))
+    }
+
     /// A request with what the client adds to it, and under which token the client wants its progress.
     fn request(&self, method: &str, mut params: Params, call: Option<&Call>) -> (McpRequest, Option<Value>) {
         let mut token = None;
         if let Some(call) = call.filter(|call| !call.meta.is_empty()) {
             let mut meta = call.meta.clone();
             // What belongs to the client's own connection.
-            meta.retain(|key, _| !key.starts_with("io.modelcontextprotocol/"));
+            meta.retain(|key, value| !key.starts_with("io.modelcontextprotocol/") && trace::is_valid(key, value));
             token = meta.shift_remove("progressToken");
             if !meta.is_empty() {
                 params.extend_meta(meta);
             }
         }
         let patience = self.configured.settings.timeout;
-        (McpRequest { method: method.to_owned(), params: Some(params), patience, progress: None }, token)
+        (McpRequest { method: method.to_owned(), params: Some(params), patience, call: None, progress: None }, token)
     }
 
     /// Tells a running server something, if it runs.
     pub(crate) async fn tell(&self, method: &str, params: Option<Value>) {
         let connection = self.connection.try_lock().ok().and_then(|held| held.clone());
-        if let Some(connection) = connection {
+        // Without `initialize`, a server asks for roots where it needs them.
+        if let Some(connection) = connection.filter(|connection| !connection.client.is_modern()) {
             let _ = connection.client.notify(method, params).await;
         }
     }
@@ -634,11 +612,16 @@ impl Slot {
         self.standing(|standing| standing.log_level = Some(level.to_owned()));
         // One that starts is told after its start.
         let connection = self.connection.try_lock().ok().and_then(|held| held.clone());
-        if let Some(connection) = connection.filter(|c| c.client.server()["capabilities"]["logging"].is_object()) {
+        let takes_level = |connection: &Arc<Connection>| {
+            let client = &connection.client;
+            !client.is_modern() && client.server()["capabilities"]["logging"].is_object()
+        };
+        if let Some(connection) = connection.filter(takes_level) {
             let params = json!({"level": level});
-            let told = async move { drop(connection.client.request("logging/setLevel", Some(params), PING).await) };
+            let told =
+                async move { drop(connection.client.request("logging/setLevel", Some(params), PING_TIMEOUT).await) };
             // Don't wait for a server that does not answer; one that is far away still gets the request.
-            let _ = tokio::time::timeout(TOLD, tokio::spawn(told)).await;
+            let _ = tokio::time::timeout(SET_LEVEL_TIMEOUT, tokio::spawn(told)).await;
         }
     }
 
@@ -659,7 +642,7 @@ impl Slot {
                 let fault = connection.client.fault();
                 let connection = connection.clone();
                 // It closed its pipes just now, and is about to exit. On a busy machine that takes a while.
-                let end = move || connection.process.as_ref().and_then(|p| p.end(EXITS));
+                let end = move || connection.process.as_ref().and_then(|p| p.end(EXIT_CODE_TIMEOUT));
                 let end = aiw_home::blocking(end).await;
                 // What it did wrong is why it was ended.
                 let last = fault.map(str::to_owned).or(end);
@@ -704,14 +687,6 @@ async fn send_with_progress(
             answer = &mut sent => return answer,
         }
     }
-}
-
-/// Why a running server is looked at.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum LookCause {
-    Started,
-    Changed,
-    Quiet,
 }
 
 /// One request less in flight, however it ended.

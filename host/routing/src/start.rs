@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use aiw_core::{EnvName, Secret, SecretName};
 use aiw_home::{Home, OpenDir, Surroundings, find_program};
-use aiw_mcp::{ClientError, ClientInfo, Events, McpClient, ServerEndpoint};
+use aiw_mcp::{ClientError, ClientInfo, Events, Lifecycle, McpClient, ServerEndpoint};
 use aiw_net::{HttpRequest, NetError, Policy};
 use aiw_redact::known::Mask;
 use aiw_servers::{DeclaredServer, Transport, ValueLookup, expand, placeholders};
 use aiw_supervisor::{Attached, Program, SupervisorError};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
+use tokio::process::{ChildStdin, ChildStdout};
 
 use crate::access::{ServerAccess, is_login};
 use crate::error::PoolError;
@@ -21,10 +22,10 @@ use crate::found::Configured;
 use crate::log::{self, LastWords};
 
 /// How long a server has to begin a session. Package runners download what they run first.
-const PATIENCE: Duration = Duration::from_secs(60);
+const INITIALIZE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long the last words of a server that has ended may take.
-const HEARS: Duration = Duration::from_millis(500);
+const STDERR_DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
@@ -70,7 +71,7 @@ impl ServerProcess {
             (None, None) => "it was killed".to_owned(),
         };
         // Its last words may still be on their way. A process that it left behind may hold the pipe open.
-        let _ = self.heard.lock().recv_timeout(HEARS);
+        let _ = self.heard.lock().recv_timeout(STDERR_DRAIN_TIMEOUT);
         let told = self.last_words.lock().told();
         Some(told.map_or_else(|| how.clone(), |told| format!("{how}; {told}")))
     }
@@ -111,72 +112,150 @@ impl ValueLookup for DeclaredValues<'_> {
     }
 }
 
-/// Starts a server and begins a session with it.
-pub(crate) async fn start(
-    ground: &Ground,
-    configured: &Configured,
-    log: PathBuf,
-    capabilities: Value,
-    events: Arc<dyn Events>,
-) -> Result<Connection, PoolError> {
-    let began = Instant::now();
-    let Configured { key, directory, opened, server, .. } = configured;
-    let unusable = |problem: &String| PoolError::Declaration { server: key.clone(), problem: problem.clone() };
-    let server = server.as_ref().map_err(unusable)?;
-    let (expanded, secrets) = resolved(ground, key, server)?;
-    let info = ClientInfo { name: "aiw".into(), version: env!("CARGO_PKG_VERSION").into(), capabilities };
-    if server.transport == Transport::Http {
-        let (endpoint, access) = endpoint(ground, key, &expanded);
-        let begun = McpClient::http(endpoint, info, events, PATIENCE).await;
-        let refusal =
-            || access.as_ref().and_then(ServerAccess::refusal).map(|refusal| PoolError::refused(refusal, key));
-        let client = begun.map_err(|e| refusal().unwrap_or_else(|| not_begun(key, &e, None, &secrets)))?;
-        return Ok(Connection { client, process: None, access, took: began.elapsed() });
+/// What a server is started with.
+pub(crate) struct ServerStart<'a> {
+    pub(crate) ground: &'a Ground,
+    pub(crate) configured: &'a Configured,
+    /// Where its standard error goes.
+    pub(crate) log: PathBuf,
+    /// The client's capabilities.
+    pub(crate) capabilities: Value,
+    pub(crate) events: Arc<dyn Events>,
+    /// The version of the protocol that it spoke last; empty if that is not known.
+    pub(crate) protocol: String,
+}
+
+/// A start that failed.
+struct FailedStart {
+    error: PoolError,
+    /// The lifecycle with which it could succeed.
+    next: Option<Lifecycle>,
+}
+
+impl From<PoolError> for FailedStart {
+    fn from(error: PoolError) -> Self {
+        Self { error, next: None }
     }
-    let program = program(ground.home.around(), directory, opened.is_some(), &expanded)
-        .map_err(|program| PoolError::NoProgram { server: key.to_owned(), program: masked(&program, &secrets) })?;
-    let place = WorkDir::of(&ground.cwd, directory, opened.as_ref(), &expanded);
-    let (executable, words) = (ground.executable.clone(), Arc::<Mutex<LastWords>>::default());
-    let (heard, (hears, all_heard), hidden) = (words.clone(), mpsc::channel::<()>(), secrets.clone());
-    let spawned = aiw_home::blocking(move || {
-        let mut attached = place.start(&executable, program)?;
-        if let Some(stderr) = attached.stderr.take() {
-            let last = move |line| heard.lock().take(line);
-            let copy = move || {
-                log::keep(stderr, &log, &secrets, &last);
-                drop(hears);
-            };
-            // Without a thread its pipe closes, and the server writes to nobody.
-            let _ = std::thread::Builder::new().name("aiw-stderr".into()).stack_size(256 << 10).spawn(copy);
+}
+
+impl ServerStart<'_> {
+    /// Starts a server and begins a session with it. One that does not know how the session began is started once
+    /// more, and begins it the other way.
+    pub(crate) async fn run(self) -> Result<Connection, PoolError> {
+        let began = Instant::now();
+        let Configured { key, server, .. } = self.configured;
+        let unusable = |problem: &String| PoolError::Declaration { server: key.clone(), problem: problem.clone() };
+        let server = server.as_ref().map_err(unusable)?;
+        let resolved = resolved(self.ground, key, server)?;
+        let first = Lifecycle::from_version(&self.protocol);
+        let started = match self.begin(server, &resolved, first).await {
+            Err(FailedStart { error, next: Some(next) }) => {
+                // Of a server that fails both ways, what it says to `initialize` is known best.
+                let second = self.begin(server, &resolved, next).await;
+                second.map_err(|second| if next == Lifecycle::Initialize { second.error } else { error })
+            }
+            started => started.map_err(|failed| failed.error),
+        };
+        started.map(|connection| Connection { took: began.elapsed(), ..connection })
+    }
+
+    async fn begin(
+        &self,
+        server: &DeclaredServer,
+        resolved: &ResolvedServer,
+        lifecycle: Lifecycle,
+    ) -> Result<Connection, FailedStart> {
+        let capabilities = self.capabilities.clone();
+        let info = ClientInfo { name: "aiw".into(), version: env!("CARGO_PKG_VERSION").into(), capabilities };
+        match server.transport {
+            Transport::Http => self.begin_http(resolved, info, lifecycle).await,
+            _ => self.begin_process(resolved, info, lifecycle).await,
         }
-        Ok(attached)
-    });
-    let mut attached = spawned.await.map_err(|source: Box<SupervisorError>| {
-        let (server, text) = (key.to_owned(), source.to_string());
-        // The directory of an entry may hold a value too.
-        match masked(&text, &hidden) {
-            problem if problem == text => PoolError::Spawn { server, source },
-            problem => PoolError::Start { server, problem },
+    }
+
+    async fn begin_http(
+        &self,
+        (expanded, secrets): &ResolvedServer,
+        info: ClientInfo,
+        lifecycle: Lifecycle,
+    ) -> Result<Connection, FailedStart> {
+        let key = &self.configured.key;
+        let (endpoint, access) = endpoint(self.ground, key, expanded);
+        let begun = McpClient::http(endpoint, info, self.events.clone(), lifecycle, INITIALIZE_TIMEOUT).await;
+        match begun {
+            Ok(client) => Ok(Connection { client, process: None, access, took: Duration::ZERO }),
+            Err(e) => Err(match access.as_ref().and_then(ServerAccess::refusal) {
+                Some(refusal) => PoolError::refused(refusal, key).into(),
+                None => FailedStart { error: not_begun(key, &e, None, secrets), next: e.next_lifecycle(lifecycle) },
+            }),
         }
-    })?;
-    let (stdin, stdout) = (attached.stdin.take(), attached.stdout.take());
-    let process = ServerProcess { attached: Mutex::new(attached), last_words: words, heard: Mutex::new(all_heard) };
-    let pipes = |e: std::io::Error| PoolError::Start { server: key.to_owned(), problem: e.to_string() };
-    let broken = || pipes(std::io::ErrorKind::BrokenPipe.into());
-    let input = tokio::process::ChildStdout::from_std(stdout.ok_or_else(broken)?).map_err(pipes)?;
-    let output = tokio::process::ChildStdin::from_std(stdin.ok_or_else(broken)?).map_err(pipes)?;
-    let begun = McpClient::over(input, output, info, events, PATIENCE).await;
-    match begun {
-        Ok(client) => {
-            process.last_words.lock().begins_to_serve();
-            Ok(Connection { client, process: Some(process), access: None, took: began.elapsed() })
+    }
+
+    async fn begin_process(
+        &self,
+        (expanded, secrets): &ResolvedServer,
+        info: ClientInfo,
+        lifecycle: Lifecycle,
+    ) -> Result<Connection, FailedStart> {
+        let Configured { key, directory, opened, .. } = self.configured;
+        let program = program(self.ground.home.around(), directory, opened.is_some(), expanded)
+            .map_err(|program| PoolError::NoProgram { server: key.to_owned(), program: masked(&program, secrets) })?;
+        let place = WorkDir::of(&self.ground.cwd, directory, opened.as_ref(), expanded);
+        let (process, input, output) = self.spawn(place, program, secrets).await?;
+        match McpClient::over(input, output, info, self.events.clone(), lifecycle, INITIALIZE_TIMEOUT).await {
+            Ok(client) => {
+                process.last_words.lock().begins_to_serve();
+                Ok(Connection { client, process: Some(process), access: None, took: Duration::ZERO })
+            }
+            Err(e) => {
+                // Whoever closed the connection is about to exit.
+                let patience =
+                    if matches!(e, ClientError::SlowStart(_)) { Duration::ZERO } else { Duration::from_secs(1) };
+                let end = aiw_home::blocking(move || process.end(patience)).await;
+                Err(FailedStart { error: not_begun(key, &e, end, secrets), next: e.next_lifecycle(lifecycle) })
+            }
         }
-        Err(e) => {
-            // Whoever closed the connection is about to exit.
-            let patience = if matches!(e, ClientError::SlowStart(_)) { Duration::ZERO } else { Duration::from_secs(1) };
-            let end = aiw_home::blocking(move || process.end(patience)).await;
-            Err(not_begun(key, &e, end, &hidden))
-        }
+    }
+
+    /// Starts the process of a server.
+    async fn spawn(
+        &self,
+        place: WorkDir,
+        program: Program,
+        secrets: &[Vec<u8>],
+    ) -> Result<(ServerProcess, ChildStdout, ChildStdin), PoolError> {
+        let key = &self.configured.key;
+        let (executable, words) = (self.ground.executable.clone(), Arc::<Mutex<LastWords>>::default());
+        let (heard, (hears, all_heard)) = (words.clone(), mpsc::channel::<()>());
+        let (log, hidden) = (self.log.clone(), secrets.to_vec());
+        let spawned = aiw_home::blocking(move || {
+            let mut attached = place.start(&executable, program)?;
+            if let Some(stderr) = attached.stderr.take() {
+                let last = move |line| heard.lock().take(line);
+                let copy = move || {
+                    log::keep(stderr, &log, &hidden, &last);
+                    drop(hears);
+                };
+                // Without a thread its pipe closes, and the server writes to nobody.
+                let _ = std::thread::Builder::new().name("aiw-stderr".into()).stack_size(256 << 10).spawn(copy);
+            }
+            Ok(attached)
+        });
+        let mut attached = spawned.await.map_err(|source: Box<SupervisorError>| {
+            let (server, text) = (key.to_owned(), source.to_string());
+            // The directory of an entry may hold a value too.
+            match masked(&text, secrets) {
+                problem if problem == text => PoolError::Spawn { server, source },
+                problem => PoolError::Start { server, problem },
+            }
+        })?;
+        let (stdin, stdout) = (attached.stdin.take(), attached.stdout.take());
+        let process = ServerProcess { attached: Mutex::new(attached), last_words: words, heard: Mutex::new(all_heard) };
+        let pipes = |e: std::io::Error| PoolError::Start { server: key.to_owned(), problem: e.to_string() };
+        let broken = || pipes(std::io::ErrorKind::BrokenPipe.into());
+        let input = ChildStdout::from_std(stdout.ok_or_else(broken)?).map_err(pipes)?;
+        let output = ChildStdin::from_std(stdin.ok_or_else(broken)?).map_err(pipes)?;
+        Ok((process, input, output))
     }
 }
 
@@ -305,7 +384,7 @@ fn program(
 
 #[cfg(test)]
 mod tests {
-    use aiw_home::read_unlinked_beside;
+    use aiw_home::read_nofollow_beside;
     use serde_json::json;
 
     use super::*;
@@ -316,7 +395,7 @@ mod tests {
         let root = std::fs::canonicalize(dir.path()).unwrap();
         std::fs::write(root.join("server"), "#!/bin/sh\n").unwrap();
         std::fs::set_permissions(root.join("server"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-        let (opened, _) = read_unlinked_beside(&root.join("server"), 100).unwrap().unwrap();
+        let (opened, _) = read_nofollow_beside(&root.join("server"), 100).unwrap().unwrap();
         let entry = |value: Value| value.as_object().cloned().unwrap();
         let place =
             |opened: Option<&OpenDir>, value: Value| match WorkDir::of("/s".as_ref(), &root, opened, &entry(value)) {

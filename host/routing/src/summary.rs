@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::{Configured, ListingChoice, Match, PoolError, Records, ServerRecord, SlotStatus, ToolDefinition, proxied};
 
 /// A server in `aiw mcp list`
+#[warn(missing_docs)]
 #[derive(Serialize, JsonSchema)]
 pub struct ServerEntry {
     /// Its name
@@ -49,6 +50,7 @@ impl ServerEntry {
 }
 
 /// A server in `aiw mcp status`
+#[warn(missing_docs)]
 #[derive(Serialize, JsonSchema)]
 pub struct ServerStatus {
     /// Its name
@@ -119,6 +121,7 @@ impl ServerStatus {
 }
 
 /// A tool in `aiw mcp tools`
+#[warn(missing_docs)]
 #[derive(Serialize, JsonSchema)]
 pub struct ServerTool {
     /// Its server
@@ -172,6 +175,7 @@ impl ServerTool {
 }
 
 /// A tool in `aiw mcp route`
+#[warn(missing_docs)]
 #[derive(Serialize, JsonSchema)]
 pub struct FoundTool {
     /// Its server

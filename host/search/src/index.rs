@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn nothing_is_found_in_nothing() {
-        assert_eq!(ranked(&[], &["mail"]), []);
+        assert!(ranked(&[], &["mail"]).is_empty());
         assert_eq!(ranked(&[&[(0, "mail")], &[]], &["tool"]), [0.0, 0.0]);
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use aiw_core::{ErrorKind, Fault, InvalidName, PluginId, Secret, SecretName, counted, quoted, quoted_list};
+use aiw_core::{ErrorKind, Fault, InvalidName, PluginId, Secret, SecretName, quoted, quoted_list};
 use aiw_home::{Home, HomeError, InstalledServer, VaultError};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{McpFile, is_key, is_own_name, reads, safe, secret_reference};
 
@@ -61,10 +61,12 @@ pub enum AddError {
         /// The problem, as a sentence.
         problem: String,
     },
-    /// A text has several entries, and none is named, or none at all.
-    #[error("the JSON has {}: {}", counted(.names.len(), "server"), quoted_list(.names))]
-    Several {
-        /// Their names.
+    /// A text has several entries, and none of this name.
+    #[error("the JSON has no server {}: it has {}", quoted(.name), quoted_list(.names))]
+    NotInText {
+        /// The name.
+        name: String,
+        /// The names that it has.
         names: Vec<String>,
     },
 }
@@ -76,7 +78,7 @@ impl Fault for AddError {
 
     fn own_kind(&self) -> ErrorKind {
         match self {
-            Self::Key | Self::Unsafe { .. } | Self::Own { .. } | Self::NoEntry { .. } | Self::Several { .. } => {
+            Self::Key | Self::Unsafe { .. } | Self::Own { .. } | Self::NoEntry { .. } | Self::NotInText { .. } => {
                 ErrorKind::Usage
             }
             Self::NoSecret { .. } | Self::Name(_) | Self::OfPlugin { .. } | Self::Taken { .. } => ErrorKind::User,
@@ -89,7 +91,7 @@ impl Fault for AddError {
             Self::Key => Some("give the name first, the key with `--env` or `--header`".into()),
             Self::Unsafe { name } => Some(format!("for example `{}`", safe(name))),
             Self::NoSecret { name } => Some(format!("`aiw secret set {name}` stores it")),
-            Self::Several { .. } => Some("name one of them: `aiw mcp add-json NAME JSON`".into()),
+            Self::NotInText { .. } => Some("without a name, all of them are added".into()),
             Self::Own { name } => Some(format!("for example `{}`", safe(name))),
             Self::OfPlugin { .. } => Some("choose another name".into()),
             Self::Taken { .. } => Some("choose another name, or replace it with `--force`".into()),
@@ -118,36 +120,6 @@ pub fn entry_value(value: &str, home: &Home) -> Result<String, AddError> {
     }
 }
 
-/// Reads a server's entry as other clients' documentation shows it: alone, or with its name around it. Returns its name,
-/// which is `name` if there is one.
-///
-/// # Errors
-///
-/// Fails if the text is not an entry, has several without saying which, or has no name.
-pub fn entry_in(text: &str, name: Option<&str>) -> Result<(String, Map<String, Value>), AddError> {
-    let wrong = |problem: String| AddError::NoEntry { problem };
-    let value: Value = serde_json::from_str(text).map_err(|e| wrong(format!("the entry is not JSON: {e}")))?;
-    let Value::Object(mut fields) = value else { return Err(wrong("the entry is not a JSON object".to_owned())) };
-    if ["command", "url"].iter().any(|field| fields.get(*field).is_some_and(Value::is_string)) {
-        let name = name.ok_or_else(|| wrong("the entry has no name: `aiw mcp add-json NAME JSON`".to_owned()))?;
-        return Ok((name.to_owned(), fields));
-    }
-    // As it stands in a file, with the names around it.
-    if let Some(Value::Object(all)) = fields.remove("mcpServers").or_else(|| fields.remove("servers")) {
-        fields = all;
-    }
-    let names: Vec<String> = fields.keys().cloned().collect();
-    let chosen = match (name, &names[..]) {
-        (Some(name), _) if fields.contains_key(name) => name,
-        (_, [one]) => one,
-        _ => return Err(AddError::Several { names }),
-    };
-    match fields.remove(chosen) {
-        Some(Value::Object(entry)) => Ok((name.unwrap_or(chosen).to_owned(), entry)),
-        _ => Err(wrong(format!("the entry of {} is not a JSON object", quoted(chosen)))),
-    }
-}
-
 /// The servers of `mcp.json` that refer to a secret. A file that can't be read refers to none.
 pub fn servers_with(home: &Home, secret: &SecretName) -> Vec<String> {
     let Ok(file) = McpFile::load(home) else { return Vec::new() };
@@ -158,10 +130,16 @@ pub fn servers_with(home: &Home, secret: &SecretName) -> Vec<String> {
 /// Returns the secrets of declarations that are gone, which nothing else names. A file that can't be read may name them all.
 pub fn unused_secrets(home: &Home, gone: &[Value]) -> Vec<SecretName> {
     let (Ok(providers), Ok(_)) = (home.providers(), McpFile::load(home)) else { return Vec::new() };
+    let Ok(plugins) = home.plugins().and_then(|plugins| plugins.all()) else { return Vec::new() };
+    // Those of a plugin that is disabled stand in its record alone.
+    let kept: BTreeSet<String> = plugins.into_iter().flat_map(|(_, plugin)| plugin.values.into_values()).collect();
     let named: BTreeSet<SecretName> = gone.iter().filter_map(Value::as_object).flat_map(|d| reads(d).secrets).collect();
     let vault = home.vault();
     let is_unused = |name: &SecretName| {
-        vault.is_taken(name) && servers_with(home, name).is_empty() && providers.users_of(name).next().is_none()
+        vault.is_taken(name)
+            && servers_with(home, name).is_empty()
+            && providers.users_of(name).next().is_none()
+            && !kept.contains(&secret_reference(name))
     };
     named.into_iter().filter(is_unused).collect()
 }

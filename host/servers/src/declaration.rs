@@ -10,8 +10,11 @@ use crate::transport::{Transport, text_of};
 /// The file in which a project declares servers.
 pub const PROJECT_FILE: &str = ".mcp.json";
 
-/// More servers than any plugin has; a bound for what is shown and merged.
-const MAX_SERVERS: usize = 200;
+/// The largest one that is read, in bytes.
+pub const MAX_PROJECT_FILE: u64 = 4 << 20;
+
+/// More servers than any plugin or project has; a bound for what is shown and merged.
+pub const MAX_SERVERS: usize = 200;
 
 /// The longest declaration that a user can review. The longest seen has 500 bytes.
 pub(crate) const MAX_DECLARATION: usize = 8 << 10;

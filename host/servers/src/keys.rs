@@ -2,12 +2,14 @@
 
 use std::str::FromStr;
 
-use aiw_core::{EnvName, Secret, SecretName, is_secret, is_secret_name, is_secret_value, one_line};
+use aiw_core::{
+    EnvName, Secret, SecretName, is_path_value, is_revision, is_secret, is_secret_name, is_secret_value, is_setting,
+    one_line,
+};
 use aiw_home::{MAX_SECRET_BYTES, Vault};
 use serde_json::{Map, Value};
 
 use crate::declaration::MAX_DECLARATION;
-use crate::secret_names::name_for;
 use crate::{placeholders, secret_reference};
 
 /// Finds keys in declarations and puts references to the vault in their place. Nothing is stored here.
@@ -163,8 +165,7 @@ impl Hiding<'_, '_> {
                 continue;
             }
             // A file with a secret, and an image by its digest, are no secrets.
-            let is_harmless =
-                secret.starts_with(['/', '.', '~']) || secret.contains("sha256:") || is_setting(key, secret);
+            let is_harmless = is_path_value(secret) || secret.contains("sha256:") || is_setting(key, secret);
             if !is_secret(key, secret) || is_harmless {
                 *text = self.pieces(if key.is_empty() { "argument" } else { key }, text)?;
                 continue;
@@ -326,7 +327,7 @@ impl Hiding<'_, '_> {
             return Err(format!("has a `{}` that the vault can't hold", one_line(key, 60)));
         }
         let secret = Secret::new(secret);
-        let (name, is_new) = name_for(self.server, key, &secret, self.keys.vault, &self.keys.new)
+        let (name, is_new) = (self.keys.vault.name_for(self.server, key, &secret, &self.keys.new))
             .ok_or("has a secret without a free name")?;
         let reference = secret_reference(&name);
         if is_new {
@@ -360,39 +361,6 @@ fn default_problem(name: &str) -> String {
     format!("has a key as the default of `{name}`: `aiw secret set` keeps it in the vault")
 }
 
-/// Whether a value only belongs to a secret: `TOKENIZERS_PARALLELISM=false`, `TOKEN_LIMIT=1000`, `PASSWORD_FILE=/x`,
-/// `--max-tokens 4096`, `--auth oauth2`.
-fn is_setting(name: &str, value: &str) -> bool {
-    const PARTS: [&str; 15] = [
-        "FILE",
-        "PATH",
-        "DIR",
-        "NAME",
-        "LIMIT",
-        "MODE",
-        "TYPE",
-        "PARALLELISM",
-        "TTL",
-        "TIMEOUT",
-        "URL",
-        "ENABLED",
-        "COMMAND",
-        "CMD",
-        "HELPER",
-    ];
-    /// Ways to authenticate.
-    const WAYS: [&str; 12] = [
-        "apikey", "api-key", "api_key", "basic", "bearer", "digest", "kerberos", "none", "ntlm", "oauth", "oauth2",
-        "oidc",
-    ];
-    let last = last_word(name);
-    let is_word = matches!(value, "true" | "false" | "yes" | "no" | "on" | "off");
-    let is_way = last == "AUTH" && WAYS.contains(&value.to_ascii_lowercase().as_str());
-    let is_count = last == "TOKENS" && value.bytes().all(|b| b.is_ascii_digit());
-    let is_named = PARTS.contains(&last.as_str());
-    !is_secret_value(value) && (is_word || is_way || is_count || is_named || value.starts_with(['/', '~', '.']))
-}
-
 /// Whether the value of a variable is a secret, as far as its name says: that of `API_TOKEN`, not that of `TOKEN_FILE`.
 pub fn names_secret(name: &str) -> bool {
     // `accessKey` is `access_Key`.
@@ -405,18 +373,6 @@ pub fn names_secret(name: &str) -> bool {
     }
     let is_named = is_secret_name(&words) || name.eq_ignore_ascii_case("authorization");
     is_named && !is_setting(&words, "x")
-}
-
-/// The last word of a name, in capitals: of `GITHUB_TOKEN` and `--github-token` `TOKEN`.
-fn last_word(name: &str) -> String {
-    name.rsplit(['_', '-']).next().unwrap_or_default().to_ascii_uppercase()
-}
-
-/// Whether a value is the digest of something public, which its name says: `COMMIT=<40 digits>`.
-fn is_revision(name: &str, value: &str) -> bool {
-    const NAMES: [&str; 8] = ["CHECKSUM", "COMMIT", "DIGEST", "REF", "REV", "REVISION", "SHA", "SHA256"];
-    let is_digest = matches!(value.len(), 40 | 64) && value.bytes().all(|b| b.is_ascii_hexdigit());
-    is_digest && !is_secret_name(name) && NAMES.contains(&last_word(name).as_str())
 }
 
 /// Whether a variable for another program follows: `docker run -e NAME=VALUE`.
@@ -435,7 +391,7 @@ fn with_colon(text: &str) -> Option<(&str, &str)> {
 /// The values in a text that a name before them says are keys, with these names: `DB_PASSWORD=VALUE` in a script or in
 /// the query of an address, `"token": "VALUE"` in JSON. A value shorter than four characters does not count.
 fn named_values(text: &str) -> Vec<(&str, std::ops::Range<usize>)> {
-    const SHORTEST: usize = 4;
+    const MIN_VALUE_LEN: usize = 4;
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     let whole = placeholders(text);
     let mut found: Vec<(&str, std::ops::Range<usize>)> = Vec::new();
@@ -474,7 +430,7 @@ fn named_values(text: &str) -> Vec<(&str, std::ops::Range<usize>)> {
         let secret = &text[value.clone()];
         let is_clear = !whole.iter().any(|place| place.start < value.end && value.start < place.end);
         // What begins with `$` is a variable of the shell.
-        if is_clear && secret.len() >= SHORTEST && !secret.starts_with(['$', '`']) && !is_setting(name, secret) {
+        if is_clear && secret.len() >= MIN_VALUE_LEN && !secret.starts_with(['$', '`']) && !is_setting(name, secret) {
             found.push((name, value));
         }
     }
@@ -502,7 +458,7 @@ fn is_end(c: char) -> bool {
 /// Whether a text begins with a path, or with an address that has no key.
 fn is_path(text: &str) -> bool {
     let word = text.split(|c: char| c.is_whitespace() || "'\"".contains(c)).next().unwrap_or_default();
-    word.starts_with(['/', '.', '~'])
+    is_path_value(word)
         || (word.starts_with("${") && word.contains("}/"))
         || (word.contains("://") && !is_secret_value(word))
 }

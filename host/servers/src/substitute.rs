@@ -3,7 +3,8 @@
 //! Claude Code expands `${VAR}` and `${VAR:-default}` when it loads `mcp.json`; those stay. `${secret:NAME}` is aiw's
 //! own: a secret of the vault, which only aiw resolves.
 //! `${CLAUDE_PLUGIN_ROOT}`, `${CLAUDE_PLUGIN_DATA}` and `${user_config.x}` mean nothing
-//! outside a plugin: they are resolved at install.
+//! outside a plugin: they are resolved at install. Agent Plugins (1.1, section 9) has the first two without `CLAUDE_`.
+//! What a script in `sh -c` sets itself is the shell's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -17,6 +18,9 @@ use crate::Transport;
 pub const PLUGIN_ROOT: &str = "CLAUDE_PLUGIN_ROOT";
 /// The directory that the plugin may write to.
 pub const PLUGIN_DATA: &str = "CLAUDE_PLUGIN_DATA";
+/// The same directories, as Agent Plugins names them.
+const AGENT_PLUGIN_ROOT: &str = "PLUGIN_ROOT";
+const AGENT_PLUGIN_DATA: &str = "PLUGIN_DATA";
 /// Set by the client itself.
 const PROJECT_DIR: &str = "CLAUDE_PROJECT_DIR";
 
@@ -41,7 +45,7 @@ fn pieces(text: &str) -> Vec<TextPiece<'_>> {
     let mut pieces = Vec::new();
     let (mut from, mut at) = (0, 0);
     while let Some(start) = text[at..].find("${").map(|i| at + i) {
-        let Some(end) = text[start..].find('}').map(|i| start + i) else { break };
+        let Some(end) = closing(&text[start + 2..]).map(|i| start + 2 + i) else { break };
         let inner = &text[start + 2..end];
         let what = match (inner.strip_prefix("user_config."), inner.strip_prefix(SECRET)) {
             (Some(option), _) if is_option_name(option) => Some(Placeholder::Option(option)),
@@ -67,6 +71,95 @@ fn pieces(text: &str) -> Vec<TextPiece<'_>> {
     }
     pieces.push(TextPiece::Text(&text[from..]));
     pieces
+}
+
+/// The most levels of placeholders in defaults; deeper ones are text.
+const MAX_NESTED: usize = 8;
+
+/// Where the brace is that closes an opened one: behind those of placeholders in it, else the first.
+fn closing(text: &str) -> Option<usize> {
+    let mut open = 1;
+    for (at, _) in text.match_indices(['{', '}']) {
+        match text.as_bytes()[at] {
+            b'{' if text[..at].ends_with('$') => open += 1,
+            b'}' => open -= 1,
+            _ => {}
+        }
+        if open == 0 {
+            return Some(at);
+        }
+    }
+    text.find('}')
+}
+
+/// Visits the placeholders of a text, and those in their defaults, which may not be needed.
+fn each_placeholder(text: &str, depth: usize, visit: &mut impl FnMut(&Placeholder<'_>, usize)) {
+    for piece in pieces(text) {
+        let TextPiece::Placeholder { what, .. } = piece else { continue };
+        visit(&what, depth);
+        if let Placeholder::Variable { default: Some(default), .. } = &what
+            && depth < MAX_NESTED
+        {
+            each_placeholder(default, depth + 1, visit);
+        }
+    }
+}
+
+/// A script that a declaration gives to a shell, and the variables that it sets itself.
+#[derive(Default)]
+struct ShellScript {
+    text: Option<String>,
+    own: BTreeSet<String>,
+}
+
+impl ShellScript {
+    fn of(declaration: &Map<String, Value>) -> Self {
+        const SHELLS: [&str; 6] = ["sh", "bash", "dash", "zsh", "ksh", "ash"];
+        let command = declaration.get("command").and_then(Value::as_str).unwrap_or_default();
+        let args = declaration.get("args").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let is_shell = command.rsplit('/').next().is_some_and(|name| SHELLS.contains(&name));
+        // `-c`, alone or behind other letters: `-ec`.
+        let is_c = |arg: &Value| {
+            let letters = arg.as_str().and_then(|arg| arg.strip_prefix('-'));
+            letters.is_some_and(|arg| arg.ends_with('c') && arg.bytes().all(|byte| byte.is_ascii_alphabetic()))
+        };
+        let script = args.iter().position(is_c).filter(|_| is_shell).and_then(|at| args.get(at + 1)?.as_str());
+        // What stands in a placeholder may be gone when the server starts: it sets nothing.
+        let literal = |text: &str| {
+            let pieces = pieces(text).into_iter().map(|piece| match piece {
+                TextPiece::Text(text) => text,
+                TextPiece::Placeholder { .. } => "$",
+            });
+            pieces.collect::<String>()
+        };
+        script.map_or_else(Self::default, |text| Self { text: Some(text.to_owned()), own: set_in(&literal(text)) })
+    }
+
+    /// Whether a variable of a text is the shell's.
+    fn has(&self, text: &str, name: &EnvName) -> bool {
+        self.text.as_deref() == Some(text) && self.own.contains(name.as_str())
+    }
+}
+
+/// The variables that a script of a shell sets: `name=`, `for name in` and `read name`.
+fn set_in(script: &str) -> BTreeSet<String> {
+    let is_end = |c: char| c.is_whitespace() || matches!(c, ';' | '&' | '|' | '(' | ')' | '{' | '`');
+    let mut own = BTreeSet::new();
+    let mut words = script.split(is_end).filter(|word| !word.is_empty()).peekable();
+    while let Some(word) = words.next() {
+        let name = match word {
+            "for" => words.peek().copied(),
+            "read" => {
+                while words.peek().is_some_and(|word| word.starts_with('-')) {
+                    words.next();
+                }
+                words.peek().copied()
+            }
+            word => word.split_once('=').map(|(name, _)| name.strip_suffix('+').unwrap_or(name)),
+        };
+        own.extend(name.filter(|name| name.parse::<EnvName>().is_ok()).map(str::to_owned));
+    }
+    own
 }
 
 /// Where the placeholders of a text are, in bytes.
@@ -121,21 +214,18 @@ impl Reads {
 /// Lists what a declaration reads.
 pub fn reads(declaration: &Map<String, Value>) -> Reads {
     let mut reads = Reads::default();
+    let script = ShellScript::of(declaration);
     let mut visit = |text: &str| {
-        for piece in pieces(text) {
-            match piece {
-                TextPiece::Placeholder { what: Placeholder::Variable { name, default }, .. } => match name.as_str() {
-                    PLUGIN_ROOT | PLUGIN_DATA => reads.own_tree = true,
-                    PROJECT_DIR => {}
-                    _ => *reads.variables.entry(name).or_default() |= default.is_none(),
-                },
-                TextPiece::Placeholder { what: Placeholder::Option(option), .. } => {
-                    reads.options.insert(option.to_owned());
-                }
-                TextPiece::Placeholder { what: Placeholder::Secret(name), .. } => drop(reads.secrets.insert(name)),
-                TextPiece::Text(_) => {}
-            }
-        }
+        each_placeholder(text, 0, &mut |what, depth| match what {
+            Placeholder::Variable { name, default } => match name.as_str() {
+                PLUGIN_ROOT | PLUGIN_DATA | AGENT_PLUGIN_ROOT | AGENT_PLUGIN_DATA => reads.own_tree = true,
+                PROJECT_DIR => {}
+                _ if script.has(text, name) => {}
+                _ => *reads.variables.entry(name.clone()).or_default() |= default.is_none() && depth == 0,
+            },
+            Placeholder::Option(option) => drop(reads.options.insert((*option).to_owned())),
+            Placeholder::Secret(name) => drop(reads.secrets.insert(name.clone())),
+        });
     };
     declaration.values().for_each(|value| each_text(value, &mut visit));
     reads
@@ -174,11 +264,14 @@ pub struct Absent {
 
 /// The secrets that a text names.
 fn secrets_of(text: &str) -> Vec<SecretName> {
-    let name = |piece| match piece {
-        TextPiece::Placeholder { what: Placeholder::Secret(name), .. } => Some(name),
-        _ => None,
-    };
-    if text.contains(SECRET) { pieces(text).into_iter().filter_map(name).collect() } else { Vec::new() }
+    let mut secrets = Vec::new();
+    if text.contains(SECRET) {
+        each_placeholder(text, 0, &mut |what, _| match what {
+            Placeholder::Secret(name) => secrets.push(name.clone()),
+            Placeholder::Variable { .. } | Placeholder::Option(_) => {}
+        });
+    }
+    secrets
 }
 
 /// A declaration with every `${VAR}`, `${VAR:-default}` and `${secret:NAME}` replaced by what `lookup` returns, ready
@@ -189,41 +282,61 @@ fn secrets_of(text: &str) -> Vec<SecretName> {
 ///
 /// The variables that have neither a value nor a default, and the secrets that are absent.
 pub fn expand(declaration: &Map<String, Value>, lookup: &impl ValueLookup) -> Result<Map<String, Value>, Absent> {
-    let mut absent = Absent::default();
-    let expanded = declaration.iter().map(|(k, v)| (k.clone(), expanded(v, lookup, &mut absent))).collect();
-    if absent == Absent::default() { Ok(expanded) } else { Err(absent) }
+    let mut expansion = Expansion { lookup, script: ShellScript::of(declaration), absent: Absent::default() };
+    let expanded = declaration.iter().map(|(key, value)| (key.clone(), expansion.value(value))).collect();
+    if expansion.absent == Absent::default() { Ok(expanded) } else { Err(expansion.absent) }
 }
 
-fn expanded(text: &Value, lookup: &impl ValueLookup, absent: &mut Absent) -> Value {
-    match text {
-        Value::String(text) => {
-            let mut result = String::with_capacity(text.len());
-            for piece in pieces(text) {
-                match piece {
-                    TextPiece::Text(text) | TextPiece::Placeholder { whole: text, what: Placeholder::Option(_) } => {
-                        result.push_str(text);
-                    }
-                    TextPiece::Placeholder { what: Placeholder::Variable { name, default }, .. } => {
-                        match (lookup.variable(&name), default) {
-                            (Some(found), _) if !found.is_empty() => result.push_str(&found),
-                            (_, Some(default)) => result.push_str(default),
-                            (Some(empty), None) => result.push_str(&empty),
-                            (None, None) => drop(absent.variables.insert(name)),
-                        }
-                    }
-                    TextPiece::Placeholder { what: Placeholder::Secret(name), .. } => match lookup.secret(&name) {
-                        Some(secret) => result.push_str(secret.expose()),
-                        None => drop(absent.secrets.insert(name)),
-                    },
+/// The placeholders of a declaration, as they are replaced.
+struct Expansion<'a, L> {
+    lookup: &'a L,
+    script: ShellScript,
+    absent: Absent,
+}
+
+impl<L: ValueLookup> Expansion<'_, L> {
+    fn value(&mut self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.text(text, text, 0)),
+            Value::Array(items) => items.iter().map(|item| self.value(item)).collect(),
+            Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), self.value(v))).collect::<Map<_, _>>().into(),
+            other => other.clone(),
+        }
+    }
+
+    /// Replaces the placeholders of a part of a text.
+    fn text(&mut self, part: &str, whole_text: &str, depth: usize) -> String {
+        let mut result = String::with_capacity(part.len());
+        for piece in pieces(part) {
+            match piece {
+                TextPiece::Text(text) | TextPiece::Placeholder { whole: text, what: Placeholder::Option(_) } => {
+                    result.push_str(text);
                 }
+                TextPiece::Placeholder { whole, what: Placeholder::Variable { name, .. } }
+                    if self.script.has(whole_text, &name) =>
+                {
+                    result.push_str(whole);
+                }
+                TextPiece::Placeholder { what: Placeholder::Variable { name, default }, .. } => {
+                    match (self.lookup.variable(&name), default) {
+                        (Some(found), _) if !found.is_empty() => result.push_str(&found),
+                        (_, Some(default)) if depth < MAX_NESTED => {
+                            result.push_str(&self.text(default, whole_text, depth + 1));
+                        }
+                        (_, Some(default)) => result.push_str(default),
+                        (Some(empty), None) => result.push_str(&empty),
+                        (None, None) => drop(self.absent.variables.insert(name)),
+                    }
+                }
+                // In a default it is text: entries were accepted when nothing was looked for there.
+                TextPiece::Placeholder { whole, what: Placeholder::Secret(_) } if depth > 0 => result.push_str(whole),
+                TextPiece::Placeholder { what: Placeholder::Secret(name), .. } => match self.lookup.secret(&name) {
+                    Some(secret) => result.push_str(secret.expose()),
+                    None => drop(self.absent.secrets.insert(name)),
+                },
             }
-            Value::String(result)
         }
-        Value::Array(items) => items.iter().map(|item| expanded(item, lookup, absent)).collect(),
-        Value::Object(map) => {
-            map.iter().map(|(k, v)| (k.clone(), expanded(v, lookup, absent))).collect::<Map<_, _>>().into()
-        }
-        other => other.clone(),
+        result
     }
 }
 
@@ -232,15 +345,26 @@ fn expanded(text: &Value, lookup: &impl ValueLookup, absent: &mut Absent) -> Val
 pub enum Given {
     /// `${NAME}`: read from the environment when the client starts.
     Reference(EnvName),
+    /// `${secret:NAME}`: a secret of the vault.
+    Secret(SecretName),
     /// A plain value, never a secret.
     Literal(String),
 }
 
 impl Given {
-    /// Reads what the user typed: `${NAME}` is a reference.
+    /// Reads what the user typed: `${NAME}` and `${secret:NAME}` are references.
     pub fn parse(text: &str) -> Self {
-        let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).and_then(|name| name.parse().ok());
-        name.map_or_else(|| Self::Literal(text.to_owned()), Self::Reference)
+        let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+        let reference = name.and_then(|name| match name.strip_prefix(SECRET) {
+            Some(secret) => secret.parse().ok().map(Self::Secret),
+            None => name.parse().ok().map(Self::Reference),
+        });
+        reference.unwrap_or_else(|| Self::Literal(text.to_owned()))
+    }
+
+    /// Whether it names where the value is.
+    pub fn is_reference(&self) -> bool {
+        !matches!(self, Self::Literal(_))
     }
 }
 
@@ -248,6 +372,7 @@ impl std::fmt::Display for Given {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Reference(name) => write!(f, "${{{name}}}"),
+            Self::Secret(name) => f.write_str(&secret_reference(name)),
             Self::Literal(text) => f.write_str(text),
         }
     }
@@ -274,26 +399,41 @@ pub struct Values {
 }
 
 impl Values {
-    fn text(&self, text: &str) -> String {
-        let mut result = String::with_capacity(text.len());
-        for piece in pieces(text) {
+    fn text(&self, text: &str, script: &ShellScript) -> String {
+        let result = self.part(text, text, script, 0);
+        // `${secret:${user_config.x}}`: a reference must not be assembled from parts that the user was not shown.
+        let given = self.variables.values().chain(self.options.values());
+        let given: BTreeSet<SecretName> = given.flat_map(|given| secrets_of(&given.to_string())).collect();
+        if secrets_of(&result).iter().all(|name| given.contains(name)) { result } else { text.to_owned() }
+    }
+
+    /// Replaces the placeholders of a part of a text.
+    fn part(&self, part: &str, text: &str, script: &ShellScript, depth: usize) -> String {
+        let mut result = String::with_capacity(part.len());
+        for piece in pieces(part) {
             match piece {
                 TextPiece::Text(text) => result.push_str(text),
                 TextPiece::Placeholder { whole, what } => match what {
-                    Placeholder::Variable { name, .. } => match (name.as_str(), self.variables.get(&name)) {
-                        (PLUGIN_ROOT, _) => result.push_str(&self.root),
-                        (PLUGIN_DATA, _) => result.push_str(&self.data),
-                        (_, None) => result.push_str(whole),
-                        (_, Some(Given::Reference(other))) => result.push_str(&format!("${{{other}}}")),
+                    Placeholder::Variable { name, default } => match (name.as_str(), self.variables.get(&name)) {
+                        (PLUGIN_ROOT | AGENT_PLUGIN_ROOT, _) => result.push_str(&self.root),
+                        (PLUGIN_DATA | AGENT_PLUGIN_DATA, _) => result.push_str(&self.data),
+                        _ if script.has(text, &name) => result.push_str(whole),
+                        (_, None) => match default.filter(|_| depth < MAX_NESTED) {
+                            Some(default) => {
+                                let default = self.part(default, text, script, depth + 1);
+                                result.push_str(&format!("${{{name}:-{default}}}"));
+                            }
+                            None => result.push_str(whole),
+                        },
+                        (_, Some(given)) if given.is_reference() => result.push_str(&given.to_string()),
                         // As a default: the environment may still say otherwise.
                         (_, Some(Given::Literal(value))) if !value.contains(['}', '$']) => {
                             result.push_str(&format!("${{{name}:-{value}}}"));
                         }
-                        (_, Some(Given::Literal(value))) => result.push_str(value),
+                        (_, Some(given)) => result.push_str(&given.to_string()),
                     },
                     Placeholder::Option(option) => match self.options.get(option) {
-                        Some(Given::Literal(value)) => result.push_str(value),
-                        Some(Given::Reference(name)) => result.push_str(&format!("${{{name}}}")),
+                        Some(given) => result.push_str(&given.to_string()),
                         None => match option_variable(option) {
                             Some(name) => result.push_str(&format!("${{{name}}}")),
                             None => result.push_str(whole),
@@ -303,17 +443,16 @@ impl Values {
                 },
             }
         }
-        // `${secret:${user_config.x}}`: a reference must not be assembled from parts that the user was not shown.
-        let given = self.variables.values().chain(self.options.values());
-        let given: BTreeSet<SecretName> = given.flat_map(|given| secrets_of(&given.to_string())).collect();
-        if secrets_of(&result).iter().all(|name| given.contains(name)) { result } else { text.to_owned() }
+        result
     }
 
-    fn value(&self, value: &Value) -> Value {
+    fn value(&self, value: &Value, script: &ShellScript) -> Value {
         match value {
-            Value::String(text) => Value::String(self.text(text)),
-            Value::Array(items) => Value::Array(items.iter().map(|item| self.value(item)).collect()),
-            Value::Object(map) => Value::Object(map.iter().map(|(k, v)| (k.clone(), self.value(v))).collect()),
+            Value::String(text) => Value::String(self.text(text, script)),
+            Value::Array(items) => Value::Array(items.iter().map(|item| self.value(item, script)).collect()),
+            Value::Object(map) => {
+                Value::Object(map.iter().map(|(key, value)| (key.clone(), self.value(value, script))).collect())
+            }
             other => other.clone(),
         }
     }
@@ -332,7 +471,9 @@ impl Values {
     /// The entry for `mcp.json`: placeholders resolved; a process also gets the plugin's
     /// directories as variables, as Claude Code gives them to a plugin's processes.
     pub fn resolve(&self, declaration: &Map<String, Value>, transport: Transport) -> Value {
-        let mut entry: Map<String, Value> = declaration.iter().map(|(k, v)| (k.clone(), self.value(v))).collect();
+        let script = ShellScript::of(declaration);
+        let mut entry: Map<String, Value> =
+            declaration.iter().map(|(key, value)| (key.clone(), self.value(value, &script))).collect();
         if transport == Transport::Stdio {
             let env = entry.entry("env").or_insert_with(|| Value::Object(Map::new()));
             if let Value::Object(env) = env {
@@ -356,6 +497,70 @@ mod tests {
 
     fn map(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn placeholders_in_defaults_are_replaced() {
+        let values = Values { root: "/r".into(), data: "/d".into(), ..Values::default() };
+        let given = map(
+            &json!({"command": "x", "args": ["${DIR:-${HOME}/.tools}", "${DIR:-${PLUGIN_ROOT}/x}", "${A:-${B:-c}}}"]}),
+        );
+        let reads = reads(&given);
+        let variables: Vec<_> = reads.variables.iter().map(|(name, required)| (name.as_str(), *required)).collect();
+        assert_eq!(variables, [("A", false), ("B", false), ("DIR", false), ("HOME", false)]);
+        assert!(reads.own_tree);
+        let entry = map(&values.plain(&given, Transport::Stdio));
+        assert_eq!(entry["args"], json!(["${DIR:-${HOME}/.tools}", "${DIR:-/r/x}", "${A:-${B:-c}}}"]));
+        let home = |name: &EnvName| (name.as_str() == "HOME").then(|| "/home/me".to_owned());
+        assert_eq!(expand(&entry, &home).unwrap()["args"], json!(["/home/me/.tools", "/r/x", "c}"]));
+        let dir = |name: &EnvName| (name.as_str() == "DIR").then(|| "/opt/t".to_owned());
+        assert_eq!(expand(&entry, &dir).unwrap()["args"], json!(["/opt/t", "/opt/t", "c}"]));
+        let none = |_: &EnvName| None::<String>;
+        assert_eq!(
+            expand(&entry, &none).unwrap_err().variables.iter().map(EnvName::as_str).collect::<Vec<_>>(),
+            ["HOME"]
+        );
+    }
+
+    #[test]
+    fn a_secret_in_a_default_is_text() {
+        struct Vault;
+        impl ValueLookup for Vault {
+            fn variable(&self, _: &EnvName) -> Option<String> {
+                None
+            }
+            fn secret(&self, _: &SecretName) -> Option<Secret> {
+                Some(Secret::new("hunter2".to_owned()))
+            }
+        }
+        let given = map(&json!({"args": ["${A:-${secret:github}}", "${A:-${B:-${secret:github}}}"]}));
+        assert_eq!(reads(&given).secrets.len(), 1);
+        assert_eq!(expand(&given, &Vault).unwrap()["args"], json!(["${secret:github}", "${secret:github}"]));
+    }
+
+    #[test]
+    fn what_a_script_of_a_shell_sets_is_the_shells() {
+        let script = "base=\"${CLAUDE_PLUGIN_ROOT}\"; for f in a b; do [ -r \"${base}/${f}\" ] && read -r line && exec ${line} ${KEY}; done";
+        let given = map(&json!({"command": "/bin/sh", "args": ["-ec", script], "env": {"X": "${base}"}}));
+        let names: Vec<String> = reads(&given).names();
+        assert_eq!(names, ["KEY", "base"]);
+        let values = Values { root: "/r".into(), ..Values::default() };
+        let entry = map(&values.plain(&given, Transport::Stdio));
+        let filled = script.replace("${CLAUDE_PLUGIN_ROOT}", "/r");
+        assert_eq!(entry["args"][1], filled);
+        let all = |name: &EnvName| Some(format!("<{name}>"));
+        let started = expand(&entry, &all).unwrap();
+        assert_eq!(
+            (&started["args"][1], &started["env"]["X"]),
+            (&json!(filled.replace("${KEY}", "<KEY>")), &json!("<base>"))
+        );
+        // What is set in a placeholder is not set when the script runs.
+        let hidden = "exec x $CLAUDE_PLUGIN_ROOT ${PLUGIN_ROOT:-;MY_KEY=} ${MY_KEY}";
+        let given = map(&json!({"command": "sh", "args": ["-c", hidden]}));
+        assert_eq!(reads(&given).names(), ["MY_KEY"]);
+        // Only a shell has variables of its own.
+        let other = map(&json!({"command": "node", "args": ["-c", "f=1; ${f}"]}));
+        assert_eq!(reads(&other).names(), ["f"]);
     }
 
     #[test]

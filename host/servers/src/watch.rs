@@ -9,10 +9,10 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::watch;
 
 /// How long a file must stay unchanged before a change counts: editors write in several steps.
-const QUIET: Duration = Duration::from_millis(100);
+const DEBOUNCE: Duration = Duration::from_millis(100);
 
 /// How long a change waits at most for that.
-const PATIENCE: Duration = Duration::from_secs(2);
+const MAX_DEBOUNCE: Duration = Duration::from_secs(2);
 
 /// The files cannot be watched.
 #[derive(Debug, thiserror::Error)]
@@ -82,8 +82,8 @@ impl FileWatch {
             return std::future::pending().await;
         }
         // A file that somebody writes without end must not hide the changes of the others.
-        let quiet = async { while let Ok(Ok(())) = tokio::time::timeout(QUIET, self.changes.changed()).await {} };
-        let _ = tokio::time::timeout(PATIENCE, quiet).await;
+        let quiet = async { while let Ok(Ok(())) = tokio::time::timeout(DEBOUNCE, self.changes.changed()).await {} };
+        let _ = tokio::time::timeout(MAX_DEBOUNCE, quiet).await;
     }
 }
 

@@ -11,7 +11,7 @@ mod vscode;
 mod windsurf;
 mod zed;
 
-pub(crate) use client::{Approval, PLAIN, Read, read_plain};
+pub(crate) use client::{Approval, PLAIN, Read, read_plain, unlimited};
 pub use client::{ClientPlaces, SetupClient};
 
 /// All clients, in the order of lists.

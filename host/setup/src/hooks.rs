@@ -1,9 +1,11 @@
-//! aiw's hooks in Claude Code's settings: after which events a session is read for the history.
+//! aiw's hooks in the settings of AI CLIs: after which events a session is read for the history.
+//!
+//! Claude Code, Codex (`hooks.json`) and Gemini CLI have one form, with other events and units.
 
 use std::path::{Path, PathBuf};
 
 use aiw_core::CliKind;
-use aiw_home::{CliFiles, Home, Jsonc, json, read_capped, read_unlinked};
+use aiw_home::{CLAUDE_LOCAL_SETTINGS, CliFiles, Home, Jsonc, json, read_capped, read_nofollow};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -16,12 +18,12 @@ use crate::scope::SetupScope;
 use crate::setup::{unchanged, write};
 use crate::summary::ClientChange;
 
-/// The events: a session's end, and what comes before its earlier part is summed up.
-const EVENTS: [&str; 2] = ["SessionEnd", "PreCompact"];
+/// How long a hook may take, in seconds. Without one, Claude Code ends hooks of SessionEnd after 1.5 s. Ours takes
+/// milliseconds; a machine that is busy may take longer.
+const TIMEOUT_SECONDS: u64 = 10;
 
-/// In seconds. Without one, Claude Code ends hooks of SessionEnd after 1.5 s. Ours takes milliseconds; a machine that
-/// is busy may take longer.
-const TIMEOUT: u64 = 10;
+/// Codex's file of hooks, in its directory.
+const CODEX_HOOKS: &str = "hooks.json";
 
 const HOOKS: &str = "hooks";
 
@@ -34,6 +36,10 @@ pub enum HookScope {
     Project(PathBuf),
     /// The user's own for a project.
     Local(PathBuf),
+    /// The user's own of Codex.
+    Codex,
+    /// The user's own of Gemini CLI.
+    Gemini,
 }
 
 impl HookScope {
@@ -43,27 +49,64 @@ impl HookScope {
             Self::User => "user",
             Self::Project(_) => "project",
             Self::Local(_) => "local",
+            Self::Codex => "codex",
+            Self::Gemini => "gemini",
+        }
+    }
+
+    /// The CLI that reads the settings.
+    pub fn cli(&self) -> CliKind {
+        match self {
+            Self::User | Self::Project(_) | Self::Local(_) => CliKind::Claude,
+            Self::Codex => CliKind::Codex,
+            Self::Gemini => CliKind::Gemini,
+        }
+    }
+
+    /// The events: a session's end, and what comes before its earlier part is summed up.
+    fn events(&self) -> [&'static str; 2] {
+        match self.cli() {
+            CliKind::Claude | CliKind::Codex => ["SessionEnd", "PreCompact"],
+            CliKind::Gemini => ["SessionEnd", "PreCompress"],
+        }
+    }
+
+    fn timeout(&self) -> u64 {
+        // Gemini CLI counts milliseconds.
+        if self.cli() == CliKind::Gemini { TIMEOUT_SECONDS * 1000 } else { TIMEOUT_SECONDS }
+    }
+
+    /// Whether the settings are the user's own: then they may be a link.
+    fn is_users(&self) -> bool {
+        matches!(self, Self::User | Self::Codex | Self::Gemini)
+    }
+
+    /// Whose record of changes it has.
+    fn setup(&self) -> (&'static str, SetupScope) {
+        match self {
+            Self::User => ("claude-hooks", SetupScope::User),
+            Self::Project(root) => ("claude-hooks", SetupScope::Project(root.clone())),
+            Self::Local(root) => ("claude-local-hooks", SetupScope::Project(root.clone())),
+            Self::Codex => ("codex-hooks", SetupScope::User),
+            Self::Gemini => ("gemini-hooks", SetupScope::User),
         }
     }
 
     fn stem(&self) -> String {
-        match self {
-            Self::User => stem_of("claude-hooks", &SetupScope::User),
-            Self::Project(root) => stem_of("claude-hooks", &SetupScope::Project(root.clone())),
-            Self::Local(root) => stem_of("claude-local-hooks", &SetupScope::Project(root.clone())),
-        }
+        let (name, scope) = self.setup();
+        stem_of(name, &scope)
     }
 }
 
-/// Puts aiw's hooks into Claude Code's settings, and takes them out.
+/// Puts aiw's hooks into the settings of AI CLIs, and takes them out.
 pub struct Hooks {
     home: Home,
     places: ClientPlaces,
-    /// How Claude Code's shell starts aiw, without the arguments.
+    /// How the CLI's shell starts aiw, without the arguments.
     program: String,
 }
 
-/// The changes to Claude Code's settings.
+/// The changes to a CLI's settings.
 pub struct HookPlan {
     scope: HookScope,
     path: PathBuf,
@@ -71,10 +114,11 @@ pub struct HookPlan {
     after: After,
 }
 
-/// The changes to Claude Code's settings.
+/// The changes to a CLI's settings.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HookSummary {
-    /// The owner of the settings: `user`, `project` or `local`
+    /// The settings: `user`, `project` or `local` of Claude Code, `codex` or `gemini`
     pub scope: &'static str,
     /// The settings
     pub path: String,
@@ -84,10 +128,11 @@ pub struct HookSummary {
     pub changes: Vec<ClientChange>,
 }
 
-/// Whether the hooks are in settings of Claude Code's.
+/// Whether the hooks are in settings of an AI CLI.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HookStatus {
-    /// The owner of the settings: `user`, `project` or `local`
+    /// The settings: `user`, `project` or `local` of Claude Code, `codex` or `gemini`
     pub scope: &'static str,
     /// The settings
     pub path: String,
@@ -114,7 +159,9 @@ impl Hooks {
         match scope {
             HookScope::User => self.places.clis.settings(CliKind::Claude),
             HookScope::Project(root) => root.join(CliFiles::of(CliKind::Claude).project_settings),
-            HookScope::Local(root) => root.join(".claude/settings.local.json"),
+            HookScope::Local(root) => root.join(CLAUDE_LOCAL_SETTINGS),
+            HookScope::Codex => self.places.clis.directory(CliKind::Codex).join(CODEX_HOOKS),
+            HookScope::Gemini => self.places.clis.settings(CliKind::Gemini),
         }
     }
 
@@ -129,14 +176,14 @@ impl Hooks {
         let invalid = |problem: String| SetupError::Invalid { path: path.clone(), problem };
         let command = self.command();
         let mut lines = Vec::new();
-        for event in EVENTS {
+        for event in scope.events() {
             let found = ours(&settings, event);
             if found.iter().any(|(_, other)| *other == command) {
                 continue;
             }
             // aiw is elsewhere now.
             remove(&mut settings, event).map_err(invalid)?;
-            let hook = json!({"type": "command", "command": command, "timeout": TIMEOUT});
+            let hook = json!({"type": "command", "command": command, "timeout": scope.timeout()});
             settings.append(&[HOOKS, event], &json!({"hooks": [hook]})).map_err(invalid)?;
             lines.extend(found.iter().map(|(_, other)| format!("- {HOOKS}.{event}: {other}")));
             lines.push(format!("+ {HOOKS}.{event}: {command}"));
@@ -147,11 +194,10 @@ impl Hooks {
             let file =
                 FileChange { path, role: Role::Hooks, old, new: Some(settings.text().into_bytes()), lines, is_shared };
             let before = Record::load(&self.home, &scope.stem())?;
-            let project = match scope {
-                HookScope::User => SetupScope::User,
-                HookScope::Project(root) | HookScope::Local(root) => SetupScope::Project(root.clone()),
-            };
-            let mut record = before.unwrap_or_else(|| Record::new("claude-hooks", &project));
+            let (name, owner) = scope.setup();
+            // The name is that of the hooks, whoever's settings of a project they are in.
+            let name = if name == "claude-local-hooks" { "claude-hooks" } else { name };
+            let mut record = before.unwrap_or_else(|| Record::new(name, &owner));
             record.note([&file]);
             plan.file = Some(file);
             plan.after = After::Write(record);
@@ -177,7 +223,7 @@ impl Hooks {
             }
             _ => {
                 let before = Jsonc::parse(before.as_deref().unwrap_or_default()).map_err(invalid)?;
-                for event in EVENTS {
+                for event in scope.events() {
                     let found = ours(&settings, event);
                     lines.extend(found.iter().map(|(_, command)| format!("- {HOOKS}.{event}: {command}")));
                     remove(&mut settings, event).map_err(invalid)?;
@@ -208,14 +254,14 @@ impl Hooks {
 
     /// Writes what was planned, unless the settings were changed meanwhile.
     pub fn apply(&self, plan: &HookPlan) -> Result<(), SetupError> {
-        let _lock = self.home.lock()?;
+        let lock = self.home.lock()?;
         let files: Vec<FileChange> = plan.file.iter().cloned().collect();
         unchanged(&files)?;
         let stem = plan.scope.stem();
         if let After::Write(record) = &plan.after {
             record.begin(&self.home, &stem, &files)?;
         }
-        files.iter().try_for_each(write)?;
+        files.iter().try_for_each(|file| write(&self.home, &lock, file))?;
         if let After::Remove(record) = &plan.after {
             record.end(&self.home, &stem)?;
         }
@@ -236,14 +282,15 @@ impl Hooks {
         };
         match self.read(scope) {
             Ok((_, _, settings)) => {
-                for event in EVENTS {
+                for event in scope.events() {
                     if let Some((_, command)) = ours(&settings, event).pop() {
                         status.events.push(event);
                         status.command = Some(command);
                     }
                 }
-                status.installed = status.events.len() == EVENTS.len();
-                status.disabled = settings.get(&["disableAllHooks"]) == Some(&Value::Bool(true));
+                status.installed = status.events.len() == scope.events().len();
+                status.disabled = settings.get(&["disableAllHooks"]) == Some(&Value::Bool(true))
+                    || settings.get(&["hooksConfig", "enabled"]) == Some(&Value::Bool(false));
             }
             Err(e) => status.problem = Some(e.to_string()),
         }
@@ -252,7 +299,7 @@ impl Hooks {
 
     fn read(&self, scope: &HookScope) -> Result<(PathBuf, Option<Vec<u8>>, Jsonc), SetupError> {
         let path = self.file(scope);
-        let read = if *scope == HookScope::User { read_capped } else { read_unlinked };
+        let read = if scope.is_users() { read_capped } else { read_nofollow };
         let old = read(&path, json::MAX_BYTES)?;
         let parsed = Jsonc::parse(old.as_deref().unwrap_or_default());
         let settings = parsed.map_err(|problem| SetupError::Invalid { path: path.clone(), problem })?;
@@ -274,6 +321,11 @@ impl HookPlan {
     /// Returns the changes for people.
     pub fn changes(&self) -> Vec<String> {
         self.file.as_ref().map(FileChange::shown).unwrap_or_default()
+    }
+
+    /// Returns what the yes to it holds for.
+    pub fn whole(&self) -> Option<String> {
+        self.file.as_ref().map(FileChange::whole)
     }
 
     /// Returns the changes for programs.

@@ -68,6 +68,7 @@ impl ImportPlan {
     fn of(
         client: &SetupClient,
         servers: &Map<String, Value>,
+        config: &Config,
         ours: &Ours,
         vault: &Vault,
         project: Option<&Path>,
@@ -79,6 +80,7 @@ impl ImportPlan {
             }
             let before = keys.len();
             let fields = entry.as_object().ok_or_else(|| "is not an object".to_owned());
+            let fields = fields.and_then(|fields| (client.off)(config, name).map_or(Ok(fields), |why| Err(why.into())));
             let read = fields.and_then(|fields| (client.read)(fields));
             if let Err(why) = read.and_then(|read| import.add(Some(client), name, read, &mut keys, project)) {
                 keys.truncate(before);
@@ -185,7 +187,7 @@ impl Setup {
             SetupScope::User => None,
             SetupScope::Project(root) => Some(root.as_path()),
         };
-        let import = ImportPlan::of(client, servers, &self.ours, &self.home.vault(), project);
+        let import = ImportPlan::of(client, servers, config, &self.ours, &self.home.vault(), project);
         // With this client's own, from a setup before: what is moved once more is still aiw's to take out.
         let stem = stem(client, &plan.scope);
         let mut records = Record::others(&self.home, &stem)?;

@@ -25,6 +25,7 @@ mod approve;
 mod before;
 mod clients;
 mod config;
+mod entries;
 mod error;
 mod hooks;
 mod import;
@@ -39,6 +40,7 @@ mod translate;
 mod undo;
 
 pub use clients::{ClientPlaces, SetupClient, all, client};
+pub use entries::{NamedEntry, entries_in};
 pub use error::SetupError;
 pub use hooks::{HookPlan, HookScope, HookStatus, HookSummary, Hooks};
 pub use old::{OldServers, move_old_servers};

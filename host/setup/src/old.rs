@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aiw_core::one_line;
-use aiw_home::{Home, HomeError, Mode, read_capped, remove_file, replace, yaml};
+use aiw_home::{Home, HomeError, Mode, first_free, read_capped, remove_file, replace, yaml};
 use aiw_servers::{Keys, McpFile, is_key, is_same};
 use serde_json::{Map, Value};
 
@@ -89,8 +89,7 @@ fn free_backup(home: &Home) -> PathBuf {
         1 => format!("{FILE}.v0.age"),
         number => format!("{FILE}.v0.{number}.age"),
     };
-    let mut paths = (1..).map(|number| home.root().join(name(number)));
-    paths.find(|path| fs::symlink_metadata(path).is_err()).unwrap_or_else(|| home.root().join(name(1)))
+    first_free(|number| home.root().join(name(number)))
 }
 
 /// The file's bytes, and the servers in it.

@@ -19,10 +19,15 @@ pub struct Ours {
     pub read_only: Vec<String>,
     /// Which of aiw's toolsets the server offers, as on the command line; none leaves those that an entry names.
     pub toolsets: Option<String>,
+    /// Whether the settings name toolsets.
+    pub has_toolsets: bool,
 }
 
 /// The flag of the server that names toolsets.
 const TOOLSETS: &str = "--toolsets";
+
+/// The word for the usual ones alone.
+const USUAL_TOOLSETS: &str = "default";
 
 impl Ours {
     /// The arguments.
@@ -48,9 +53,15 @@ impl Ours {
         entry
     }
 
-    /// Writes the toolsets into an entry, in place of those that it names.
-    pub(crate) fn choose_toolsets(&self, entry: &mut Map<String, Value>) {
-        let Some(toolsets) = &self.toolsets else { return };
+    /// Writes the toolsets into an entry, in place of those that it names. What the client may call without asking does not start
+    /// processes unless the user has named their toolset.
+    pub(crate) fn choose_toolsets(&self, entry: &mut Map<String, Value>, approves_calls: bool) {
+        let names_some = || {
+            let options = self.options_in(&Value::Object(entry.clone())).unwrap_or_default();
+            options.iter().any(|option| option.starts_with(TOOLSETS))
+        };
+        let usual = || (approves_calls && !self.has_toolsets && !names_some()).then(|| USUAL_TOOLSETS.to_owned());
+        let Some(toolsets) = &self.toolsets.clone().or_else(usual) else { return };
         // OpenCode has one list for the command and its arguments.
         for key in ["args", "command"] {
             let Some(Value::Array(words)) = entry.get_mut(key) else { continue };

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use aiw_core::{Secret, SecretName};
+use aiw_core::{Secret, SecretName, hex};
+use sha2::{Digest, Sha256};
 
 use crate::clients::SetupClient;
 use crate::record::{Record, Role};
@@ -25,6 +26,13 @@ pub struct FileChange {
 }
 
 impl FileChange {
+    /// Returns the digests of what the file is and would be, for a yes that holds for exactly that: values of the user's are not
+    /// shown.
+    pub fn whole(&self) -> String {
+        let digest = |bytes: &Option<Vec<u8>>| bytes.as_ref().map(|bytes| hex(&Sha256::digest(bytes)));
+        format!("{} {:?} {:?}", self.path.display(), digest(&self.old), digest(&self.new))
+    }
+
     /// Returns the file, followed by the lines that are added and removed, for people.
     pub(crate) fn shown(&self) -> Vec<String> {
         let what = match (&self.old, &self.new) {

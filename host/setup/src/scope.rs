@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use aiw_home::{HomeError, json, read_capped, read_unlinked};
+use aiw_home::{HomeError, json, read_capped, read_nofollow};
 
 /// The owner of a configuration: the user or a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ impl SetupScope {
     pub(crate) fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, HomeError> {
         match self {
             Self::User => read_capped(path, json::MAX_BYTES),
-            Self::Project(_) => read_unlinked(path, json::MAX_BYTES),
+            Self::Project(_) => read_nofollow(path, json::MAX_BYTES),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aiw_core::SecretName;
-use aiw_home::{Home, HomeError, Mode, inherit_owner, json, read_capped, read_unlinked, replace};
+use aiw_home::{Home, HomeError, Lock, Mode, inherit_owner, json, read_capped, read_nofollow};
 use serde_json::{Map, Value};
 
 use crate::SetupError;
@@ -118,6 +118,9 @@ impl Setup {
             config.set(client.servers, NAME, &entry).map_err(invalid)?;
             entry_lines(&format!("{}.{NAME}", client.servers), &Value::Object(entry), &mut lines);
         }
+        if let Some(why) = (client.off)(&config, NAME) {
+            plan.notes.push(format!("{} will not start aiw: it {why}", client.name));
+        }
         let mut imported = Vec::new();
         if options.import {
             let mcp = before.iter().flat_map(|plan| &plan.files).rfind(|file| file.role == Role::Mcp);
@@ -159,7 +162,7 @@ impl Setup {
             entry.insert((*field).to_owned(), value());
         }
         let Some(old) = old else {
-            self.ours.choose_toolsets(&mut entry);
+            self.ours.choose_toolsets(&mut entry, options.approve_calls);
             return Some(entry);
         };
         let mut merged = old.as_object().filter(|_| self.ours.is_started_by(old))?.clone();
@@ -185,7 +188,7 @@ impl Setup {
                 (_, value) => drop(merged.insert(key, value)),
             }
         }
-        self.ours.choose_toolsets(&mut merged);
+        self.ours.choose_toolsets(&mut merged, options.approve_calls);
         Some(merged)
     }
 
@@ -260,7 +263,7 @@ impl Setup {
             vault.set(&lock, name, secret)?;
         }
         for file in &plan.files {
-            write(file)?;
+            write(&self.home, &lock, file)?;
         }
         self.home.forget_pending(&lock, &names);
         for name in &plan.old_secrets {
@@ -279,7 +282,7 @@ impl Setup {
 /// Checks that files are as they were when changes to them were planned.
 pub(crate) fn unchanged(files: &[FileChange]) -> Result<(), SetupError> {
     for file in files {
-        let read = if file.is_shared { read_unlinked } else { read_capped };
+        let read = if file.is_shared { read_nofollow } else { read_capped };
         if read(&file.path, json::MAX_BYTES)? != file.old {
             return Err(SetupError::Changed { path: file.path.clone() });
         }
@@ -287,7 +290,7 @@ pub(crate) fn unchanged(files: &[FileChange]) -> Result<(), SetupError> {
     Ok(())
 }
 
-pub(crate) fn write(file: &FileChange) -> Result<(), HomeError> {
+pub(crate) fn write(home: &Home, lock: &Lock, file: &FileChange) -> Result<(), HomeError> {
     let failed = |action, e| HomeError::Io { action, path: file.path.clone(), source: e };
     match &file.new {
         Some(bytes) => {
@@ -297,7 +300,8 @@ pub(crate) fn write(file: &FileChange) -> Result<(), HomeError> {
                 fs::create_dir_all(parent).map_err(|e| failed("create the directory of", e))?;
             }
             made.iter().rev().try_for_each(|directory| inherit_owner(directory))?;
-            replace(&file.path, bytes, if file.is_shared { Mode::Shared } else { Mode::Private })
+            home.replace_elsewhere(&file.path, bytes, if file.is_shared { Mode::Shared } else { Mode::Private })?;
+            home.keep_trust(lock, &file.path, file.old.as_deref(), bytes)
         }
         None => fs::remove_file(&file.path).map_err(|e| failed("remove", e)),
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::plan::{FileChange, SetupPlan};
 
 /// The change of a setup to one file.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ClientChange {
     /// The file
@@ -22,6 +23,7 @@ impl ClientChange {
 }
 
 /// The changes of a setup for one client.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ClientSummary {
     /// The client: `claude`, `codex`, …

@@ -14,4 +14,7 @@ pub struct Announced {
     pub name: Option<String>,
     /// The directory of its project.
     pub project: Option<PathBuf>,
+    /// Whether nothing is an event but that it has failed.
+    #[serde(default)]
+    pub failures_only: bool,
 }

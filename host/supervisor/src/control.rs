@@ -16,7 +16,7 @@ pub(crate) const VERSION: u8 = 1;
 /// A version, then the size of the terminal, or four zeros.
 pub(crate) const HELLO: usize = 5;
 /// The most bytes in a frame.
-pub(crate) const LONGEST: usize = 4096;
+pub(crate) const MAX_FRAME_BYTES: usize = 4096;
 /// The bytes before those of a frame.
 pub(crate) const HEAD: usize = 3;
 /// The process has got the input.
@@ -41,11 +41,11 @@ pub(crate) enum Frame<'a> {
 pub(crate) struct BrokenFrame;
 
 impl<'a> Frame<'a> {
-    /// Returns the frame as it is sent. Input has at most [`LONGEST`] bytes.
+    /// Returns the frame as it is sent. Input has at most [`MAX_FRAME_BYTES`] bytes.
     pub fn encode(&self) -> Vec<u8> {
         let (size, life);
         let (letter, bytes) = match self {
-            Self::Input(bytes) => (b'i', &bytes[..bytes.len().min(LONGEST)]),
+            Self::Input(bytes) => (b'i', &bytes[..bytes.len().min(MAX_FRAME_BYTES)]),
             Self::Size(terminal) => {
                 size = encode_size(Some(*terminal));
                 (b's', size.as_slice())
@@ -63,7 +63,7 @@ impl<'a> Frame<'a> {
     pub fn first(received: &'a [u8]) -> Result<Option<(Self, usize)>, BrokenFrame> {
         let [letter, high, low, rest @ ..] = received else { return Ok(None) };
         let length = usize::from(u16::from_be_bytes([*high, *low]));
-        if length > LONGEST || !matches!((letter, length), (b'i', _) | (b's', 4) | (b'r', 8)) {
+        if length > MAX_FRAME_BYTES || !matches!((letter, length), (b'i', _) | (b's', 4) | (b'r', 8)) {
             return Err(BrokenFrame);
         }
         let Some(bytes) = rest.get(..length) else { return Ok(None) };
@@ -114,7 +114,7 @@ mod tests {
         }
 
         #[test]
-        fn a_frame_arrives_as_it_was_sent(bytes in proptest::collection::vec(0u8.., 0..LONGEST), rows in 1u16.., columns in 1u16.., cut: usize) {
+        fn a_frame_arrives_as_it_was_sent(bytes in proptest::collection::vec(0u8.., 0..MAX_FRAME_BYTES), rows in 1u16.., columns in 1u16.., cut: usize) {
             for frame in [Frame::Input(&bytes), Frame::Size(Terminal { rows, columns }), Frame::Restart(cut as u64)] {
                 let sent = frame.encode();
                 prop_assert_eq!(Frame::first(&sent), Ok(Some((frame, sent.len()))));

@@ -103,7 +103,7 @@ pub struct OnDuty {
 
 impl Resident {
     /// How long a new one may take.
-    const STARTS: Duration = Duration::from_secs(10);
+    const START_TIMEOUT: Duration = Duration::from_secs(10);
 
     /// Variables of its starter that it gets, and that what it starts gets from it: none that holds a secret.
     const DAEMON: Daemon = Daemon {
@@ -156,7 +156,7 @@ impl Resident {
             };
             // Its shim still records the end of the one before, or starts it again. What else is wrong stays so.
             let passes = matches!(problem, SupervisorError::StillRunning { .. } | SupervisorError::Busy { .. });
-            if !passes || begun.elapsed() > Self::STARTS {
+            if !passes || begun.elapsed() > Self::START_TIMEOUT {
                 return Err(problem);
             }
             std::thread::sleep(Duration::from_millis(10));

@@ -25,7 +25,7 @@ use crate::error::SupervisorError;
 use crate::files::{create_private, reserve, write_atomically, write_into};
 
 /// How often a shim checks whether its directory asks it to end, and whether the root has another segment.
-pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(5);
+pub(crate) const DIRECTORY_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The complete standard input.
 pub(crate) const PROMPT: &str = "prompt";

@@ -273,6 +273,14 @@ pub enum RecordProblem {
     System(#[from] io::Error),
 }
 
+#[cfg(unix)]
+impl RecordProblem {
+    /// Whether the record is worth nothing to any aiw.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(self, Self::Foreign | Self::Nonsense(_))
+    }
+}
+
 /// Why shared memory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MemoryProblem {

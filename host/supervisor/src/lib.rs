@@ -60,6 +60,8 @@ mod signal;
 pub mod testing;
 #[cfg(unix)]
 mod unattended;
+#[cfg(unix)]
+mod unenforced;
 mod watch;
 
 pub use aiw_core::{ProcessOutcome as Outcome, ProcessState as State};
@@ -92,6 +94,8 @@ pub use shim::detach;
 pub use shim::shim_main;
 #[cfg(unix)]
 pub use unattended::start_unattended;
+#[cfg(unix)]
+pub use unenforced::unenforced;
 pub use watch::{ProcessChange, Sources, Watch};
 
 /// The maximum number of processes above another one.

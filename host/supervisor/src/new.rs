@@ -162,6 +162,8 @@ aiw_core::words! {
         Healthy = "healthy",
         /// The other process has ended with success.
         Completed = "completed",
+        /// The other process has ended, with success or not.
+        Ended = "ended",
     }
 }
 

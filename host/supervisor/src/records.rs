@@ -77,7 +77,10 @@ impl Records {
     /// Adds an event about one of the processes, if events tell of it.
     pub fn tell(&self, record: &ProcessRecord, kind: EventKind, more: impl FnOnce(HomeEvent) -> HomeEvent) {
         let (Some(announced), Some(home)) = (&record.announced, self.home()) else { return };
-        let Announced { of, name, project } = announced.clone();
+        let Announced { of, name, project, failures_only } = announced.clone();
+        if failures_only && kind != EventKind::Failed {
+            return;
+        }
         let event = HomeEvent { project, id: Some(record.id.to_string()), ..HomeEvent::now(kind, of) };
         // Of a private run, which has no name, no more is said.
         let event = if name.is_some() { more(HomeEvent { name, ..event }) } else { event };

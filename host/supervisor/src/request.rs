@@ -19,7 +19,7 @@ use crate::root::Root;
 /// The first bytes of every request, which identify its format.
 const MAGIC: &[u8; 8] = b"aiwshim6";
 /// The maximum length of a request. A prompt may have megabytes.
-const LONGEST: u64 = 256 << 20;
+const MAX_REQUEST_BYTES: u64 = 256 << 20;
 
 /// Everything that a shim has to know.
 pub(crate) struct StartRequest {
@@ -271,7 +271,7 @@ fn read(mut from: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
     from.read_exact(&mut head)?;
     let (magic, length) = head.split_at(8);
     let length = u64::from_le_bytes(length.try_into().unwrap_or_default());
-    if magic != MAGIC || length > LONGEST {
+    if magic != MAGIC || length > MAX_REQUEST_BYTES {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not the request of this version of aiw"));
     }
     let mut body = Zeroizing::new(Vec::new());

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::boot;
 
 /// The longest record, in bytes.
-const LONGEST: u64 = 256 << 10;
+const MAX_RECORD_BYTES: u64 = 256 << 10;
 
 /// A record of what the resident is to be awake for. Commands write it, in the home's turn; the resident reads it. It says nothing
 /// after a reboot, because nothing starts by itself then.
@@ -30,7 +30,7 @@ pub trait ResidentRecord: Serialize + DeserializeOwned {
 
     /// Reads a record of this boot.
     fn read_at(path: &Path) -> Option<Self> {
-        let found: Self = serde_json::from_slice(&read_capped(path, LONGEST).ok()??).ok()?;
+        let found: Self = serde_json::from_slice(&read_capped(path, MAX_RECORD_BYTES).ok()??).ok()?;
         (found.boot() == boot()).then_some(found)
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{Builder, available_parallelism};
 
 /// So many are looked at by one thread before it takes the next ones. Few take less than a thread.
-const MANY: usize = 25;
+const CHUNK_LEN: usize = 25;
 
 /// Returns how many processors there are. Finding out reads several files.
 fn processors() -> usize {
@@ -17,7 +17,7 @@ fn processors() -> usize {
 /// Looks at parts of many things side by side: most of the time goes into system calls. A thread may begin late, so each
 /// takes the next part when it has done one.
 pub(crate) fn side_by_side<T: Sync, R: Send>(all: &[T], look: impl Fn(&[T]) -> Vec<R> + Sync) -> Vec<R> {
-    let parts: Vec<&[T]> = all.chunks(MANY).collect();
+    let parts: Vec<&[T]> = all.chunks(CHUNK_LEN).collect();
     let next = AtomicUsize::new(0);
     let take = || {
         let mut looked = Vec::new();

@@ -25,10 +25,10 @@ pub struct Sources {
 
 impl Sources {
     /// How often what can't be listened to is looked at.
-    pub const LOOK_AGAIN: Duration = Duration::from_secs(1);
+    pub const FALLBACK_POLL_INTERVAL: Duration = Duration::from_secs(1);
     /// How often what runs is looked at in any case: what no file and no supervisor says, such as a home that was
     /// moved.
-    pub const LOOK_ANYWAY: Duration = Duration::from_secs(5);
+    pub const FULL_RESCAN_INTERVAL: Duration = Duration::from_secs(5);
 
     /// Whether there is any: a directory, or a process that runs.
     pub fn has_any(&self) -> bool {

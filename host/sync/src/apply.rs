@@ -373,7 +373,7 @@ fn carry_out(home: &Home, directory: &SyncDirectory, record: &ChangeRecord, undo
         } else if is(to) && is_mode(to) {
             applied.changed.push(file.path.clone());
         } else if is(from) || is(to) {
-            put(directory, record, file, to.as_ref())?;
+            put(home, directory, record, file, to.as_ref())?;
             applied.changed.push(file.path.clone());
         } else {
             applied.left.push(file.path.clone());
@@ -386,6 +386,7 @@ fn carry_out(home: &Home, directory: &SyncDirectory, record: &ChangeRecord, undo
 }
 
 fn put(
+    home: &Home,
     directory: &SyncDirectory,
     record: &ChangeRecord,
     file: &RecordedChange,
@@ -407,7 +408,7 @@ fn put(
         make_private_dir(parent)?;
     }
     let mode = if file.path.root == SyncRoot::Aiw { Mode::Private } else { Mode::Shared };
-    replace(&file.place, &bytes, mode)?;
+    home.replace_elsewhere(&file.place, &bytes, mode)?;
     set_mode(&file.place, kept.mode).map_err(|e| failed("change the mode of", e).into())
 }
 

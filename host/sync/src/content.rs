@@ -15,7 +15,7 @@ mod tests;
 
 use std::path::Path;
 
-pub use self::difference::{KeyChange, difference};
+pub use self::difference::{KeyChange, difference, whole_difference};
 pub use self::error::{ContentError, ContentSide};
 pub use self::form::{ContentForm, KeyRules};
 use self::home_paths::HomePaths;

@@ -64,8 +64,34 @@ pub enum SyncError {
     Snapshot {
         /// Its name, shortened.
         name: String,
+        /// The name of its object.
+        object: String,
         /// The end of a sentence.
         problem: String,
+    },
+    /// A snapshot can't be read from the remote.
+    #[error("cannot read snapshot `{name}`: {source}")]
+    Unread {
+        /// Its name, shortened.
+        name: String,
+        /// The remote's error.
+        source: FarError,
+    },
+    /// A snapshot can't be written to the remote.
+    #[error("cannot write snapshot `{name}`: {source}")]
+    Unwritten {
+        /// Its name, shortened.
+        name: String,
+        /// The remote's error.
+        source: FarError,
+    },
+    /// Two machines have the same id.
+    #[error("there are two different snapshots `{name}`: `{}` and `{}`", .objects[0], .objects[1])]
+    Twice {
+        /// Their name, shortened.
+        name: String,
+        /// The names of their objects.
+        objects: [String; 2],
     },
     /// The files here can't be a snapshot.
     #[error("what travels from this machine {0}")]
@@ -121,7 +147,7 @@ pub enum SyncError {
         directory: std::path::PathBuf,
     },
     /// Programs would be started, and nobody agreed.
-    #[error("what comes in starts programs or says where secrets go, and nobody agreed to it")]
+    #[error("what comes in starts programs, says where secrets go or widens what may be done, and nobody agreed to it")]
     Starts {
         /// The digest of the plan.
         digest: String,
@@ -158,7 +184,7 @@ pub enum SyncError {
 
 impl Fault for SyncError {
     fn below(&self) -> Option<&dyn Fault> {
-        aiw_core::passed_on!(self, Home, Vault, Far, Ask)
+        aiw_core::passed_on!(self, Home, Vault, Far, Unread { source }, Unwritten { source }, Ask)
     }
 
     fn own_kind(&self) -> ErrorKind {
@@ -195,7 +221,12 @@ impl Fault for SyncError {
             Self::Starts { digest } => {
                 format!("`aiw sync pull --dry-run` shows it; `--allow-executable {digest}` agrees to exactly that")
             }
-            Self::Snapshot { .. } => "`aiw sync push` on the machine that wrote it puts it again; if that one can't, delete it at the far end, and pull with `--accept-older`".into(),
+            Self::Snapshot { object, .. } => format!(
+                "`aiw sync push` on the machine that wrote it puts it again; if that one can't, delete `{object}` at the remote, and pull with `--accept-older`"
+            ),
+            Self::Twice { .. } => {
+                "if a copy of a machine's home is in use as well, `aiw sync leave` and join again there; then delete one of the two at the remote".into()
+            }
             Self::Home(e @ HomeError::Io { source, .. }) => match source.kind() {
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::StorageFull => {
                     format!("`{}`", e.remedy()?)

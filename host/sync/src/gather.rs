@@ -13,20 +13,17 @@ use serde_json::Value;
 use crate::content::{KeyRules, top_level_keys, travelling};
 use crate::made::Made;
 use crate::place::{Roots, SyncPath, SyncRoot};
-use crate::snapshot::{FileContent, MOST_FILES, MachineFiles};
+use crate::snapshot::{FileContent, MAX_FILE, MOST_FILES, MachineFiles};
 use crate::travel::{Scope, TravelRow};
 
-/// The most bytes of a file that travels.
-const MOST_FILE: u64 = 4 << 20;
-
 /// How deep directories are walked.
-const DEEPEST: usize = 16;
+const MAX_DEPTH: usize = 16;
 
 /// Names in directories of skills that are nobody's configuration.
 const PASSED_OVER: [&str; 5] = [".git", "node_modules", "__pycache__", ".DS_Store", ".venv"];
 
 /// How young a file is that may still be written.
-const YOUNG: Duration = Duration::from_secs(2);
+const MIN_FILE_AGE: Duration = Duration::from_secs(2);
 
 /// The files of this machine.
 #[derive(Debug, Default)]
@@ -73,6 +70,7 @@ impl Gathered {
 }
 
 /// A file that doesn't travel although its row does.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct LeftOutFile {
     /// The file.
@@ -231,7 +229,7 @@ impl Gatherer<'_> {
 pub(crate) fn servers_that_stay(home: &Home) -> BTreeSet<String> {
     let inside = ["bundles", "plugins", "data"].map(|part| home.root().join(part));
     let is_inside = |text: &str| inside.iter().any(|part| part.to_str().is_some_and(|part| text.contains(part)));
-    let read = read_capped(&home.mcp_path(), MOST_FILE).ok().flatten();
+    let read = read_capped(&home.mcp_path(), MAX_FILE).ok().flatten();
     let value = read.and_then(|bytes| Some(aiw_home::Jsonc::parse(&bytes).ok()?.value().clone()));
     let servers = value.as_ref().and_then(|value| value["mcpServers"].as_object());
     let own = servers.into_iter().flatten().filter(|(_, server)| has_text(server, &is_inside, 0));
@@ -273,7 +271,9 @@ fn walk(root: SyncRoot, directory: &Path, below: &str, depth: usize, found: &mut
         };
         match meta.file_type() {
             kind if kind.is_symlink() => gathered.leave(root, &own, "is a link"),
-            kind if kind.is_dir() && depth >= DEEPEST => gathered.leave(root, &own, "is too deep in other directories"),
+            kind if kind.is_dir() && depth >= MAX_DEPTH => {
+                gathered.leave(root, &own, "is too deep in other directories")
+            }
             kind if kind.is_dir() => walk(root, &path, &own, depth + 1, found, gathered),
             kind if kind.is_file() => found.push(own),
             _ => gathered.leave(root, &own, "is neither a file nor a directory"),
@@ -282,9 +282,9 @@ fn walk(root: SyncRoot, directory: &Path, below: &str, depth: usize, found: &mut
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
-    match read_capped(path, MOST_FILE) {
+    match read_capped(path, MAX_FILE) {
         Ok(read) => Ok(read),
-        Err(aiw_home::HomeError::Invalid { .. }) => Err(format!("is larger than {} MiB", MOST_FILE >> 20)),
+        Err(aiw_home::HomeError::Invalid { .. }) => Err(format!("is larger than {} MiB", MAX_FILE >> 20)),
         Err(e) => Err(format!("can't be read: {}", aiw_core::one_line(&e.to_string(), 160))),
     }
 }
@@ -293,7 +293,7 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, String> {
 fn is_young(path: &Path) -> bool {
     let changed = fs::metadata(path).and_then(|meta| meta.modified()).ok();
     let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
-    age.is_some_and(|age| age <= YOUNG)
+    age.is_some_and(|age| age <= MIN_FILE_AGE)
 }
 
 #[cfg(unix)]

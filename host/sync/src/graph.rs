@@ -3,15 +3,17 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::object::ObjectName;
+use crate::object::{ObjectName, SeenSnapshot};
 use crate::place::SyncPath;
-use crate::snapshot::{Clock, SeenSnapshot, Snapshot, is_in};
+use crate::snapshot::{Clock, Snapshot, is_in};
 use crate::travel::{is_covered, is_within};
 
 /// The objects of a store, by machine and counter.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
-    there: BTreeMap<String, BTreeMap<u64, ObjectName>>,
+    /// Never an empty list. There are several objects with one number until they were read: without the key, anybody who can
+    /// write to the remote can add one.
+    there: BTreeMap<String, BTreeMap<u64, Vec<ObjectName>>>,
     /// Objects that this machine has, and the far end may have no more.
     kept: BTreeSet<ObjectName>,
 }
@@ -19,8 +21,6 @@ pub(crate) struct Listing {
 /// Why a list of objects is not to be trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Doubt {
-    /// A machine has two objects with one number.
-    Twice { machine: String, counter: u64 },
     /// A snapshot that was seen, or that another one names, is gone, and no newer one of its machine is there.
     Gone { machine: String, counter: u64 },
     /// A snapshot that was seen has other bytes now.
@@ -29,16 +29,48 @@ pub(crate) enum Doubt {
 
 impl Listing {
     /// Takes the objects of a store; others are none of its business.
-    pub(crate) fn new<'a>(store: &str, names: impl Iterator<Item = &'a str>) -> Result<Self, Doubt> {
-        let mut machines: BTreeMap<String, BTreeMap<u64, ObjectName>> = BTreeMap::new();
-        for name in names.filter_map(ObjectName::parse).filter(|name| name.store == store) {
-            let (machine, counter) = (name.machine.clone(), name.counter);
-            let other = machines.entry(machine.clone()).or_default().insert(counter, name.clone());
-            if other.is_some_and(|other| other != name) {
-                return Err(Doubt::Twice { machine, counter });
+    pub(crate) fn new<'a>(store: &str, names: impl Iterator<Item = &'a str>) -> Self {
+        let mut listing = Self::default();
+        names.filter_map(ObjectName::parse).filter(|name| name.store == store).for_each(|name| listing.add(name));
+        listing
+    }
+
+    /// Takes in an object that the remote has.
+    pub(crate) fn add(&mut self, name: ObjectName) {
+        let same_number = self.there.entry(name.machine.clone()).or_default().entry(name.counter).or_default();
+        if !same_number.contains(&name) {
+            same_number.push(name);
+        }
+    }
+
+    /// Drops an object that is gone, or that no machine of the store wrote.
+    pub(crate) fn remove(&mut self, name: &ObjectName) {
+        self.kept.remove(name);
+        self.retain(name, |other| other != name);
+    }
+
+    /// Drops all other objects with the number of this one.
+    pub(crate) fn settle(&mut self, name: &ObjectName) {
+        self.retain(name, |other| other == name);
+    }
+
+    fn retain(&mut self, number: &ObjectName, keep: impl Fn(&ObjectName) -> bool) {
+        let Some(counters) = self.there.get_mut(&number.machine) else { return };
+        if let Some(same_number) = counters.get_mut(&number.counter) {
+            same_number.retain(keep);
+            if same_number.is_empty() {
+                counters.remove(&number.counter);
             }
         }
-        Ok(Self { there: machines, kept: BTreeSet::new() })
+        if counters.is_empty() {
+            self.there.remove(&number.machine);
+        }
+    }
+
+    /// Puts objects that are known to be good before others with the same number.
+    pub(crate) fn prefer(&mut self, is_good: impl Fn(&ObjectName) -> bool) {
+        let contested = self.there.values_mut().flat_map(BTreeMap::values_mut).filter(|names| names.len() > 1);
+        contested.for_each(|names| names.sort_by_cached_key(|name| (!is_good(name), name.digest.clone())));
     }
 
     /// Takes in an object that is kept here.
@@ -48,51 +80,72 @@ impl Listing {
 
     /// Whether an object is there, or kept here.
     pub(crate) fn has(&self, name: &ObjectName) -> bool {
-        self.kept.contains(name) || self.there.get(&name.machine).and_then(|own| own.get(&name.counter)) == Some(name)
+        self.kept.contains(name) || self.is_listed(name)
+    }
+
+    /// Whether the remote has an object.
+    pub(crate) fn is_listed(&self, name: &ObjectName) -> bool {
+        self.with_number(name).contains(name)
+    }
+
+    /// Returns the objects with the number of this one.
+    pub(crate) fn with_number(&self, name: &ObjectName) -> &[ObjectName] {
+        let same_number = self.there.get(&name.machine).and_then(|counters| counters.get(&name.counter));
+        same_number.map(Vec::as_slice).unwrap_or_default()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.there.is_empty()
     }
 
-    fn machines(&self) -> impl Iterator<Item = &BTreeMap<u64, ObjectName>> {
-        self.there.values()
-    }
-
     /// Whether a machine has more objects than a number.
     pub(crate) fn has_more_than(&self, most: usize) -> bool {
-        self.machines().any(|counters| counters.len() > most)
+        self.there.values().any(|counters| counters.len() > most)
     }
 
     /// Returns all objects.
     pub(crate) fn names(&self) -> impl Iterator<Item = &ObjectName> {
-        self.there.values().flat_map(BTreeMap::values)
+        self.there.values().flat_map(BTreeMap::values).flatten()
     }
 
     /// Returns the newest object of each machine.
     pub(crate) fn newest(&self) -> Vec<&ObjectName> {
-        self.there.values().filter_map(|counters| counters.values().next_back()).collect()
+        self.there.values().filter_map(|counters| counters.values().next_back()?.first()).collect()
+    }
+
+    /// Returns an object of each number that several have, from the number on that is known of its machine. An earlier one
+    /// was settled when it came in.
+    pub(crate) fn contested(&self, known: &Clock) -> Vec<&ObjectName> {
+        let is_settled = |name: &ObjectName| known.get(&name.machine).is_some_and(|seen| seen.counter > name.counter);
+        let contested = self.there.values().flat_map(BTreeMap::values).filter(|names| names.len() > 1);
+        contested.filter_map(|names| names.first()).filter(|name| !is_settled(name)).collect()
     }
 
     /// Returns the newest object of a machine up to a number.
     fn up_to(&self, machine: &str, counter: u64) -> Option<&ObjectName> {
-        let there = self.there.get(machine).and_then(|own| Some(own.range(..=counter).next_back()?.1));
+        let there = self.there.get(machine).and_then(|own| own.range(..=counter).next_back()?.1.first());
         let kept = self.kept.iter().filter(|name| name.machine == machine && name.counter <= counter);
         there.into_iter().chain(kept).max_by_key(|name| name.counter)
     }
 
     /// Compares the list with what is known: no machine has an older newest snapshot than before, and none another one.
     pub(crate) fn check(&self, known: &Clock) -> Result<(), Doubt> {
-        for (machine, SeenSnapshot { counter, digest }) in known {
-            let (machine, counter) = (machine.clone(), *counter);
-            let newest = self.there.get(&machine).and_then(|counters| counters.keys().next_back());
-            if newest.is_none_or(|newest| *newest < counter) {
-                return Err(Doubt::Gone { machine, counter });
-            }
-            let own = self.there.get(&machine).and_then(|counters| counters.get(&counter));
-            if own.is_some_and(|own| own.digest != *digest) {
-                return Err(Doubt::Changed { machine, counter });
-            }
+        known.iter().try_for_each(|(machine, seen)| self.check_machine(machine, seen))
+    }
+
+    /// Returns the machines of which the list shows another snapshot than is known, or only older ones.
+    pub(crate) fn doubtful<'a>(&'a self, known: &'a Clock) -> impl Iterator<Item = (&'a String, &'a SeenSnapshot)> {
+        known.iter().filter(|(machine, seen)| self.check_machine(machine, seen).is_err())
+    }
+
+    fn check_machine(&self, machine: &str, SeenSnapshot { counter, digest }: &SeenSnapshot) -> Result<(), Doubt> {
+        let counters = self.there.get(machine);
+        if counters.and_then(|counters| counters.keys().next_back()).is_none_or(|newest| newest < counter) {
+            return Err(Doubt::Gone { machine: machine.to_owned(), counter: *counter });
+        }
+        let same_number = counters.and_then(|counters| counters.get(counter));
+        if same_number.is_some_and(|names| names.iter().all(|name| name.digest != *digest)) {
+            return Err(Doubt::Changed { machine: machine.to_owned(), counter: *counter });
         }
         Ok(())
     }
@@ -251,7 +304,7 @@ pub(crate) fn unneeded<'a>(
         };
         newest.iter().any(names)
     };
-    let old = listing.machines().flat_map(|counters| counters.values().rev().skip(most));
+    let old = listing.there.values().flat_map(|counters| counters.values().rev().skip(most)).flatten();
     let is_past = |name: &ObjectName| is_in(name, &meeting.manifest.seen);
     old.filter(|name| is_past(name) && !is_named(name) && !newest.iter().any(|own| own.name == **name)).collect()
 }

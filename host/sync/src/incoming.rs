@@ -7,13 +7,15 @@ use serde_json::Value;
 use crate::apply::TravelChange;
 use crate::content::{
     ContentChoice, ContentConflict, KeyChange, KeyRules, Resolved, Versions, arriving, merge, travelling,
+    whole_difference,
 };
 use crate::error::SyncError;
+use crate::front_matter;
 use crate::gather::{Gathered, key_travels};
 use crate::graph::{Speakers, common, hold, joined, speaks};
 use crate::object::ObjectName;
 use crate::place::{Roots, SyncPath};
-use crate::snapshot::{Clock, FileContent, Snapshot, is_in};
+use crate::snapshot::{Clock, FileContent, MAX_FILE, Snapshot, is_in};
 use crate::state::{HeldKey, HeldKeys, MergedState};
 use crate::store::SyncStore;
 use crate::travel::{Scope, TravelEffect, TravelRow};
@@ -76,10 +78,15 @@ impl PullWork {
         path: &SyncPath,
         old: Option<FileContent>,
         new: Option<FileContent>,
-        changes: Vec<KeyChange>,
+        mut changes: Vec<KeyChange>,
     ) {
         if old != new {
-            let effect = effect(row, new.as_ref(), &changes);
+            let effect = effect(row, old.as_ref(), new.as_ref(), &changes);
+            if row.effect == TravelEffect::Instructs && effect == TravelEffect::Starts {
+                // One line may make keys of lines far below it.
+                let bytes = |file: &Option<FileContent>| file.as_ref().map(|file| file.bytes.clone());
+                changes = whole_difference(row.form, bytes(&old).as_deref(), bytes(&new).as_deref());
+            }
             self.files.push(TravelChange { path: path.clone(), old, new, changes, effect });
         }
     }
@@ -114,10 +121,8 @@ impl Merger<'_> {
                     }
                 }
             }
-            let before = store.read.len();
             let missing: Vec<ObjectName> = missing.into_iter().collect();
-            store.load(&missing).await?;
-            if store.read.len() == before {
+            if !store.load(&missing).await? {
                 return Ok(());
             }
         }
@@ -412,6 +417,10 @@ impl Merger<'_> {
         });
         let bytes = match resolved.map_err(|e| e.to_string())? {
             Resolved::Unchanged => mine.map(|file| file.bytes.clone()),
+            // It would never leave this machine again.
+            Resolved::Write(bytes) if bytes.len() as u64 > MAX_FILE => {
+                return Err(format!("would be larger than {} MiB", MAX_FILE >> 20));
+            }
             Resolved::Write(bytes) => Some(bytes),
             Resolved::Delete => None,
         };
@@ -492,7 +501,12 @@ fn executable(mine: Option<&FileContent>, theirs: Option<bool>, bases: impl Iter
 }
 
 /// Returns the most that a change of a file does.
-fn effect(row: &TravelRow, new: Option<&FileContent>, changes: &[KeyChange]) -> TravelEffect {
+fn effect(
+    row: &TravelRow,
+    old: Option<&FileContent>,
+    new: Option<&FileContent>,
+    changes: &[KeyChange],
+) -> TravelEffect {
     let Some(new) = new else { return row.effect };
     if row.form.has_keys() {
         // A guard that goes away counts as much as a program that comes.
@@ -500,7 +514,10 @@ fn effect(row: &TravelRow, new: Option<&FileContent>, changes: &[KeyChange]) -> 
             changes.iter().flat_map(|change| change.old.iter().chain(&change.new).map(|value| (&change.key, value)));
         return values.map(|(key, value)| value_effect(row, key, value)).max().unwrap_or(TravelEffect::Starts);
     }
-    if new.executable || (row.effect == TravelEffect::Instructs && declares_more(&new.bytes)) {
+    let declares_more =
+        |file: &FileContent| row.effect == TravelEffect::Instructs && !front_matter::is_plain(&file.bytes);
+    // A guard that goes away counts here, too.
+    if new.executable || declares_more(new) || old.is_some_and(declares_more) {
         return TravelEffect::Starts;
     }
     row.effect
@@ -517,22 +534,4 @@ fn value_effect(row: &TravelRow, key: &[String], value: &Value) -> TravelEffect 
         }
         _ => row.key_effect(key),
     }
-}
-
-/// Keys of front matter that say how instructions are called and who reads them.
-const PLAIN: [&str; 5] = ["name", "description", "model", "color", "tools"];
-
-/// Whether the front matter of instructions says more than how they are called: hooks, servers, permissions.
-fn declares_more(bytes: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(bytes);
-    let mut lines = text.trim_start_matches('\u{feff}').trim_start().lines();
-    match lines.next() {
-        Some(line) if line.trim_end() == "---" => {}
-        first => return first.is_some_and(|line| line.starts_with("---")),
-    }
-    let is_plain = |line: &str| {
-        let key = line.split_once(':').map(|(key, _)| key);
-        line.trim().is_empty() || line.starts_with([' ', '\t', '#', '-']) || key.is_some_and(|key| PLAIN.contains(&key))
-    };
-    !lines.take_while(|line| line.trim_end() != "---").all(is_plain)
 }

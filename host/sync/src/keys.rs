@@ -9,7 +9,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 /// How many words a phrase has: 128 bits that nobody guesses, and a checksum.
-const WORDS: usize = 12;
+const PHRASE_WORD_COUNT: usize = 12;
 
 /// Twelve words that open a store.
 #[derive(Clone)]
@@ -49,8 +49,8 @@ impl Phrase {
     ///
     /// A typing error.
     pub fn parse(text: &str) -> Result<Self, InvalidPhrase> {
-        let typed: Vec<String> = text.split_whitespace().take(WORDS * 4).map(str::to_lowercase).collect();
-        if typed.len() != WORDS {
+        let typed: Vec<String> = text.split_whitespace().take(PHRASE_WORD_COUNT * 4).map(str::to_lowercase).collect();
+        if typed.len() != PHRASE_WORD_COUNT {
             return Err(InvalidPhrase::Length(typed.len()));
         }
         let mut words = Vec::new();

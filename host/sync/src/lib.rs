@@ -10,6 +10,7 @@ mod apply;
 mod content;
 mod error;
 mod far;
+mod front_matter;
 mod gather;
 mod graph;
 mod incoming;

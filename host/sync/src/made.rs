@@ -21,7 +21,7 @@ pub(crate) const WISHES: &str = "sync/wishes.json";
 /// The secrets of the vault.
 pub(crate) const SECRETS: &str = "sync/secrets.json";
 
-const MOST: u64 = 4 << 20;
+const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// Files as they are to be, before they are written.
 pub(crate) type Made = BTreeMap<SyncPath, Vec<u8>>;
@@ -33,7 +33,7 @@ pub(crate) fn path_of(below: &str) -> Option<SyncPath> {
 
 /// Reads a file that is made.
 fn read(home: &Home, below: &str) -> Result<Option<Vec<u8>>, HomeError> {
-    read_capped(&home.root().join(below), MOST)
+    read_capped(&home.root().join(below), MAX_FILE_BYTES)
 }
 
 /// Writes what differs from what is there.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use aiw_core::hex;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::keys::StoreKeys;
@@ -10,10 +11,29 @@ use crate::keys::StoreKeys;
 /// The beginning of every name.
 const PREFIX: &str = "s-";
 const SUFFIX: &str = ".age";
+
+/// The reason for an object whose bytes don't have the digest in its name.
+pub(crate) const DAMAGED: &str = "is not whole, or was replaced by another one";
+
 const STORE: usize = 8;
 const MACHINE: usize = 16;
 const COUNTER: usize = 10;
 const DIGEST: usize = 64;
+
+/// A snapshot of a machine, as another one names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SeenSnapshot {
+    /// Its number among those of the machine.
+    pub(crate) counter: u64,
+    /// The digest of its object.
+    pub(crate) digest: String,
+}
+
+impl From<&ObjectName> for SeenSnapshot {
+    fn from(name: &ObjectName) -> Self {
+        Self { counter: name.counter, digest: name.digest.clone() }
+    }
+}
 
 /// The name of an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +60,19 @@ impl ObjectName {
         let (store, machine) = (part(STORE, false)?, part(MACHINE, false)?);
         let (counter, digest) = (part(COUNTER, true)?.parse().ok()?, part(DIGEST, false)?);
         (counter > 0 && parts.next().is_none()).then_some(Self { store, machine, counter, digest })
+    }
+
+    /// Returns the name of a snapshot that another one mentions. `None` if that can't be a name: other machines choose the
+    /// texts.
+    pub(crate) fn from_seen(store: &str, machine: &str, seen: &SeenSnapshot) -> Option<Self> {
+        let SeenSnapshot { counter, digest } = seen.clone();
+        let name = Self { store: store.to_owned(), machine: machine.to_owned(), counter, digest };
+        Self::parse(&name.to_string()).filter(|parsed| *parsed == name)
+    }
+
+    /// Returns `true` if the bytes have the digest in the name.
+    pub(crate) fn is_intact(&self, bytes: &[u8]) -> bool {
+        hex(&Sha256::digest(bytes)) == self.digest
     }
 
     /// Returns the part of the name that the code covers: the digest is of the bytes that the code is in.
@@ -79,8 +112,8 @@ pub(crate) fn seal(
 
 /// Opens an object. The error is the end of a sentence about it.
 pub(crate) fn open(keys: &StoreKeys, name: &ObjectName, bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
-    if hex(&Sha256::digest(bytes)) != name.digest {
-        return Err("is not whole, or was replaced by another one");
+    if !name.is_intact(bytes) {
+        return Err(DAMAGED);
     }
     let mut plain = keys.seal.open(bytes).ok_or("can't be opened with your phrase")?;
     match plain.split_at_checked(32) {

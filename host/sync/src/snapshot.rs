@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tar::{Archive, Builder, EntryType, Header};
 
-use crate::object::ObjectName;
+use crate::object::{ObjectName, SeenSnapshot};
 use crate::place::{MOST_PATH, SyncPath};
 
 /// The form of the archives that are written.
@@ -24,26 +24,14 @@ pub(crate) const MOST_UNPACKED: u64 = 64 << 20;
 /// The most files of a snapshot.
 pub(crate) const MOST_FILES: usize = 5000;
 
+/// The most bytes of a file, on its way out and in.
+pub(crate) const MAX_FILE: u64 = 4 << 20;
+
 /// The most bytes of a manifest: 5,000 files of 240 bytes, and the machines.
 const MOST_MANIFEST: u64 = 8 << 20;
 
 const MANIFEST: &str = "manifest.json";
 const CONTENTS: &str = "f/";
-
-/// A snapshot of a machine, as another one names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SeenSnapshot {
-    /// Its number among those of the machine.
-    pub(crate) counter: u64,
-    /// The digest of its object.
-    pub(crate) digest: String,
-}
-
-impl From<&ObjectName> for SeenSnapshot {
-    fn from(name: &ObjectName) -> Self {
-        Self { counter: name.counter, digest: name.digest.clone() }
-    }
-}
 
 /// The newest snapshot that is known of each machine.
 pub(crate) type Clock = BTreeMap<String, SeenSnapshot>;
@@ -197,6 +185,9 @@ pub(crate) fn unpack(name: ObjectName, packed: &[u8]) -> Result<Snapshot, String
             manifest = Some(read_manifest(&text)?);
             continue;
         }
+        if entry.size() > MAX_FILE {
+            return Err(format!("holds a file of more than {} MiB", MAX_FILE >> 20));
+        }
         left = left
             .checked_sub(entry.size())
             .ok_or_else(|| format!("unpacks to more than {} MiB", MOST_UNPACKED >> 20))?;
@@ -260,4 +251,38 @@ fn check_cases<'a>(paths: impl Iterator<Item = &'a SyncPath>) -> Result<(), Stri
     }
     let is_within = |path: &String| path.match_indices('/').any(|(at, _)| files.contains(&path[..at]));
     if files.iter().any(is_within) { Err("has a file that is also a directory".into()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::place::SyncRoot;
+
+    #[test]
+    fn a_file_that_is_too_large_to_go_out_does_not_come_in() {
+        let name =
+            ObjectName::parse(&format!("s-{}-{}-{:010}-{}.age", "a".repeat(8), "b".repeat(16), 1, "c".repeat(64)));
+        let name = name.unwrap();
+        let path = SyncPath::new(SyncRoot::Claude, "CLAUDE.md").unwrap();
+        for (size, comes) in [(MAX_FILE, true), (MAX_FILE + 1, false)] {
+            let bytes = vec![b'x'; usize::try_from(size).unwrap()];
+            let entry = FileEntry { sha256: digest(&bytes), executable: false };
+            let manifest = SnapshotManifest {
+                format: FORMAT,
+                machine_name: "a".into(),
+                time: String::new(),
+                aiw: String::new(),
+                parents: Vec::new(),
+                seen: Clock::new(),
+                covers: Vec::new(),
+                silent: Vec::new(),
+                moved: None,
+                files: [(path.clone(), entry)].into(),
+            };
+            let files = [(path.clone(), FileContent { bytes, executable: false })].into();
+            let said = unpack(name.clone(), &pack(&manifest, &files).unwrap()).err();
+            let wanted = (!comes).then(|| "holds a file of more than 4 MiB".to_owned());
+            assert_eq!(said, wanted, "{size}");
+        }
+    }
 }

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::graph::speaks;
 use crate::made::SealedDigests;
+use crate::object::{ObjectName, SeenSnapshot};
 use crate::place::SyncPath;
-use crate::snapshot::{Clock, SeenSnapshot};
+use crate::snapshot::Clock;
 use crate::travel::is_within;
 
 const MOST_STATE: u64 = 16 << 20;
@@ -41,6 +42,9 @@ pub(crate) struct SyncState {
     /// The snapshot that is being written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pushing: Option<Pushing>,
+    /// The newest snapshot of this machine, if the remote has an id for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) remote_id: Option<RemoteId>,
     /// The newest change to files here, which can be undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) change: Option<String>,
@@ -106,6 +110,16 @@ pub(crate) struct HeldKey {
 pub(crate) struct Pushing {
     pub(crate) object: String,
     pub(crate) files: MergedState,
+    /// The remote's id of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<String>,
+}
+
+/// A remote's id of an object. It finds the object where a listing or a search for its name lags.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RemoteId {
+    pub(crate) object: String,
+    pub(crate) id: String,
 }
 
 impl SyncState {
@@ -122,18 +136,32 @@ impl SyncState {
             files: MergedState::default(),
             secrets: SealedDigests::new(),
             pushing: None,
+            remote_id: None,
             change: None,
         }
     }
 
     /// Takes over what a finished push wrote.
-    pub(crate) fn finish(&mut self, pushing: Pushing) {
-        self.files = pushing.files;
-        if let Some(own) = self.files.merged.get(&self.machine).cloned() {
-            self.counter = self.counter.max(own.counter);
-            self.known.insert(self.machine.clone(), own);
-        }
+    pub(crate) fn finish(&mut self, Pushing { object, files, id }: Pushing) {
         self.pushing = None;
+        self.remote_id = id.map(|id| RemoteId { object, id });
+        let Some(own) = files.merged.get(&self.machine).cloned() else { return };
+        let mut merged = self.files.merged.clone();
+        merged.insert(self.machine.clone(), own.clone());
+        if files.merged == merged {
+            self.files = files;
+        } else {
+            // Its object was found late, and something else was merged meanwhile.
+            self.files.merged = merged;
+        }
+        self.counter = self.counter.max(own.counter);
+        self.known.insert(self.machine.clone(), own);
+    }
+
+    /// Notes that the object of a push was not found. It may still arrive, so no other one gets its number.
+    pub(crate) fn skip_number(&mut self) {
+        let number = self.pushing.as_ref().and_then(|pushing| ObjectName::parse(&pushing.object));
+        self.counter = self.counter.max(number.map_or(0, |name| name.counter));
     }
 }
 

@@ -1,17 +1,19 @@
 //! The store at the far end, as this machine may trust it.
 
-use std::collections::BTreeMap;
+mod reading;
 
-use aiw_core::Sink;
+use std::collections::{BTreeMap, BTreeSet};
+
+use aiw_core::{Sink, quoted_text};
 use aiw_home::{HomeError, Mode, make_private_dir, read_capped, replace};
 
 use crate::apply::records;
 use crate::error::SyncError;
-use crate::far::{FarEnd, FarError, MAX_OBJECT};
+use crate::far::{FarEnd, FarError, MAX_OBJECT, fetch};
 use crate::graph::{Doubt, Listing, heads};
 use crate::keys::StoreKeys;
-use crate::object::{self, ObjectName};
-use crate::snapshot::{Clock, SeenSnapshot, Snapshot, digest, unpack};
+use crate::object::{ObjectName, SeenSnapshot};
+use crate::snapshot::{Clock, Snapshot};
 use crate::state::{MergedState, SyncDirectory, SyncState};
 
 /// A store, with what was read of it.
@@ -25,11 +27,19 @@ pub(crate) struct SyncStore<'a> {
     pub(crate) heads: Vec<String>,
     /// The newest object of this machine, if it was damaged at the far end and put there again.
     pub(crate) mended: Option<ObjectName>,
+    /// Objects with the name of a snapshot that no machine of the store wrote.
+    forged: BTreeSet<ObjectName>,
 }
 
 /// Returns a short name of an object, for people: the machine's id and the number.
 pub(crate) fn short(name: &ObjectName) -> String {
-    format!("{}-{}", &name.machine[..8], name.counter)
+    short_of(&name.machine, name.counter)
+}
+
+/// Returns the short name of a machine's snapshot. The machine's id may be any text.
+fn short_of(machine: &str, counter: u64) -> String {
+    let machine: String = machine.chars().take(8).collect();
+    format!("{}-{counter}", aiw_core::one_line(&machine, 9))
 }
 
 /// Lists the objects of a far end.
@@ -48,27 +58,17 @@ impl<'a> SyncStore<'a> {
         accept_older: bool,
     ) -> Result<Self, SyncError> {
         let objects = far.list().await?;
-        let names = objects.iter().map(|object| object.name.as_str());
-        let listing = Listing::new(&keys.store, names).map_err(|doubt| said(&doubt))?;
-        let read = BTreeMap::new();
-        let mut store = Self { far, keys, directory, listing, read, heads: Vec::new(), mended: None };
-        if !accept_older {
-            store.listing.check(&state.known).map_err(|doubt| said(&doubt))?;
-        }
+        let listing = Listing::new(&keys.store, objects.iter().map(|object| object.name.as_str()));
+        let (read, forged) = (BTreeMap::new(), BTreeSet::new());
+        let mut store = Self { far, keys, directory, listing, read, heads: Vec::new(), mended: None, forged };
         store.keep_merged(state);
-        let newest: Vec<ObjectName> = store.listing.newest().into_iter().cloned().collect();
-        // Nobody else can merge anything while it is damaged. Where it can't be put again, a push says why.
+        let settled = store.settle(state, accept_older).await;
+        // Nobody else can merge anything while it is damaged, so it does not wait for other damaged ones. Where it can't be
+        // put again, a push says why.
         let size = |name: &str| objects.iter().find(|own| own.name == name)?.size;
         let _ = store.mend(&state.machine, |name, copy| size(name).is_none_or(|size| size == copy)).await;
-        store.load(&newest).await?;
-        if !accept_older {
-            // What anybody's newest snapshot names is there, or something newer of that machine.
-            for snapshot in store.read.values() {
-                store.listing.check(&snapshot.manifest.seen).map_err(|doubt| said(&doubt))?;
-            }
-        }
-        let newest: Vec<&Snapshot> = newest.iter().filter_map(|name| store.read.get(&name.to_string())).collect();
-        store.heads = heads(newest).into_iter().map(|head| head.name.to_string()).collect();
+        settled?;
+        store.heads = heads(store.newest()).into_iter().map(|head| head.name.to_string()).collect();
         Ok(store)
     }
 
@@ -78,12 +78,9 @@ impl<'a> SyncStore<'a> {
         // A record that can't be read is undone by nobody, and neither are those before it.
         let undone: Vec<MergedState> =
             records(self.directory, state).map_while(Result::ok).map(|record| record.before).collect();
-        for (machine, SeenSnapshot { counter, digest }) in
-            undone.iter().chain([&state.files]).flat_map(MergedState::all_merged)
-        {
-            let (store, machine, digest) = (self.keys.store.clone(), machine.clone(), digest.clone());
-            let name = ObjectName { store, machine, counter: *counter, digest };
-            if self.directory.object(&name.to_string()).exists() {
+        for (machine, seen) in undone.iter().chain([&state.files]).flat_map(MergedState::all_merged) {
+            let name = ObjectName::from_seen(&self.keys.store, machine, seen);
+            if let Some(name) = name.filter(|name| self.directory.object(&name.to_string()).exists()) {
                 self.listing.keep(name);
             }
         }
@@ -105,35 +102,6 @@ impl<'a> SyncStore<'a> {
         newest.map(|name| (name.machine.clone(), SeenSnapshot::from(name))).collect()
     }
 
-    /// Reads snapshots that were not read yet.
-    pub(crate) async fn load(&mut self, names: &[ObjectName]) -> Result<(), SyncError> {
-        for name in names {
-            if self.read.contains_key(&name.to_string()) || !self.listing.has(name) {
-                continue;
-            }
-            let snapshot = self.open(name).await?;
-            self.read.insert(name.to_string(), snapshot);
-        }
-        Ok(())
-    }
-
-    async fn open(&self, name: &ObjectName) -> Result<Snapshot, SyncError> {
-        let wrong = |problem: String| SyncError::Snapshot { name: name.to_string(), problem };
-        let kept = self.directory.object(&name.to_string());
-        // A copy that was damaged here is fetched again.
-        let own = read_capped(&kept, MAX_OBJECT)?.and_then(|bytes| object::open(self.keys, name, &bytes).ok());
-        let content = match own {
-            Some(content) => content,
-            None => {
-                let bytes = self.far.get(&name.to_string(), MAX_OBJECT).await?;
-                let content = object::open(self.keys, name, &bytes).map_err(|problem| wrong(problem.into()))?;
-                self.keep(name, &bytes)?;
-                content
-            }
-        };
-        unpack(name.clone(), &content).map_err(wrong)
-    }
-
     /// Puts the newest object of this machine again if the far end has other bytes under its name. It is not fetched if it is
     /// taken for whole, by its name and the size of the copy here.
     pub(crate) async fn mend(&mut self, machine: &str, is_whole: impl Fn(&str, u64) -> bool) -> Result<(), SyncError> {
@@ -142,32 +110,42 @@ impl<'a> SyncStore<'a> {
         };
         let name = own.to_string();
         let copy = read_capped(&self.directory.object(&name), MAX_OBJECT)?;
-        let Some(copy) = copy.filter(|copy| digest(copy) == own.digest) else { return Ok(()) };
+        let Some(copy) = copy.filter(|copy| own.is_intact(copy)) else { return Ok(()) };
         if is_whole(&name, copy.len() as u64) {
             return Ok(());
         }
-        match self.far.get(&name, MAX_OBJECT).await {
+        match fetch(self.far, &name).await {
             Ok(bytes) if bytes == copy => return Ok(()),
             Ok(_) | Err(FarError::NotFound { .. } | FarError::TooLarge { .. }) => {}
-            Err(e) => return Err(e.into()),
+            Err(e) => return Err(unread(&own)(e)),
         }
-        self.far.delete(&name).await?;
-        self.far.put(&name, &copy).await?;
+        self.far.delete(&name).await.map_err(unwritten(&own))?;
+        self.far.put(&name, &copy).await.map_err(unwritten(&own))?;
         self.mended = Some(own);
         Ok(())
     }
 
-    /// Tells that the newest object of this machine was put again.
-    pub(crate) fn say_mended(&self, sink: &dyn Sink) {
+    /// Tells which objects were put again, and which ones are ignored.
+    pub(crate) fn report(&self, sink: &dyn Sink) {
         if let Some(name) = &self.mended {
             sink.note(format!("snapshot `{}` was damaged at the far end, and is whole there again", short(name)));
         }
+        for name in &self.forged {
+            let file = quoted_text(&name.to_string(), 200);
+            sink.note(format!("{file} is ignored: no machine with your phrase wrote it; delete it at the remote"));
+        }
     }
 
-    /// Writes an object, and keeps it here too.
-    pub(crate) async fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), SyncError> {
-        self.far.put(&name.to_string(), bytes).await?;
-        self.keep(name, bytes)
+    /// Writes an object, and keeps it here too. Returns the remote's id of it, if it has one.
+    pub(crate) async fn put(&self, name: &ObjectName, bytes: &[u8]) -> Result<Option<String>, SyncError> {
+        let id = self.far.put(&name.to_string(), bytes).await.map_err(unwritten(name))?;
+        self.keep(name, bytes)?;
+        Ok(id)
+    }
+
+    /// Returns `true` if an object that is not listed can't appear any more.
+    pub(crate) fn is_consistent(&self) -> bool {
+        self.far.is_consistent()
     }
 
     fn keep(&self, name: &ObjectName, bytes: &[u8]) -> Result<(), SyncError> {
@@ -192,19 +170,28 @@ impl<'a> SyncStore<'a> {
     }
 }
 
-fn said(doubt: &Doubt) -> SyncError {
-    let part = |machine: &str| aiw_core::one_line(machine, 9);
-    SyncError::Doubt(match doubt {
-        Doubt::Twice { machine, counter } => format!(
-            "machine `{}` has two different snapshots with number {counter}: delete the copy at the far end, or, if a copy of its home is in use as well, leave and join there",
-            part(machine)
-        ),
-        Doubt::Gone { machine, counter } => format!(
-            "the far end shows an older state than before: snapshot {counter} of machine `{}` is gone",
-            part(machine)
-        ),
-        Doubt::Changed { machine, counter } => {
-            format!("snapshot {counter} of machine `{}` is another one than before", part(machine))
-        }
-    })
+/// Returns the error for a snapshot that can't be read.
+pub(crate) fn unread(name: &ObjectName) -> impl Fn(FarError) -> SyncError {
+    let name = short(name);
+    move |source| SyncError::Unread { name: name.clone(), source }
+}
+
+/// Returns the error for a snapshot that can't be written.
+fn unwritten(name: &ObjectName) -> impl Fn(FarError) -> SyncError {
+    let name = short(name);
+    move |source| SyncError::Unwritten { name: name.clone(), source }
+}
+
+impl From<Doubt> for SyncError {
+    fn from(doubt: Doubt) -> Self {
+        Self::Doubt(match doubt {
+            Doubt::Gone { machine, counter } => {
+                let name = short_of(&machine, counter);
+                format!("the remote shows an older state than before: snapshot `{name}` is gone")
+            }
+            Doubt::Changed { machine, counter } => {
+                format!("snapshot `{}` is another one than before", short_of(&machine, counter))
+            }
+        })
+    }
 }

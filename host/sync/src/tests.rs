@@ -1,9 +1,11 @@
 //! Whole stores: machines that push and pull through a folder.
 
+mod asked;
 mod gone;
 mod histories;
 mod made;
 mod many;
+mod remotes;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -38,11 +40,13 @@ impl Ask for Person {
     }
 
     async fn agree(&self, plan: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+        assert_eq!(plan.uncovered(), None, "{plan:?}");
         self.plans.lock().push(plan.clone());
         Ok(Vec::new())
     }
 
     async fn choose(&self, choice: &Choice) -> Result<usize, AskError> {
+        assert_eq!(choice.uncovered(), None, "{choice:?}");
         self.asked.lock().push(choice.clone());
         Ok(self.answers.lock().pop().unwrap_or(0))
     }
@@ -51,13 +55,27 @@ impl Ask for Person {
         true
     }
 
+    async fn secret(&self, words: &str) -> Result<Option<Secret>, AskError> {
+        self.text(words).await?;
+        Ok(Some(Secret::new("canary")))
+    }
+
     async fn text(&self, words: &str) -> Result<Option<String>, AskError> {
         // The words of a new phrase are asked back.
         let number: usize =
             words.rsplit("Word ").next().and_then(|end| end.trim_end_matches(": ").parse().ok()).unwrap_or(0);
         let phrase: Vec<&str> = words.split_whitespace().skip_while(|word| *word != "1.").collect();
         let mut known = self.asked.lock();
-        if !phrase.is_empty() {
+        if phrase.is_empty() {
+            known.push(Choice {
+                name: "text",
+                question: words.to_owned(),
+                short: String::new(),
+                options: Vec::new(),
+                flag: String::new(),
+                unshown: Vec::new(),
+            });
+        } else {
             let words = phrase.chunks(2).take(12).map(|pair| pair[1].to_owned()).collect();
             known.push(Choice {
                 name: "words",
@@ -65,6 +83,7 @@ impl Ask for Person {
                 short: String::new(),
                 options: words,
                 flag: String::new(),
+                unshown: Vec::new(),
             });
         }
         let words = known.iter().rev().find(|choice| choice.name == "words").map(|choice| choice.options.clone());
@@ -301,7 +320,7 @@ async fn an_older_state_and_other_lies_of_the_far_end_are_seen() {
     let name = newest.file_name().unwrap().to_str().unwrap();
     let later = name.replacen("-0000000002-", "-0000000003-", 1);
     fs::write(far.path().join(&later), &bytes).unwrap();
-    assert!(other.pull_alone(&PullRequest::default()).await.unwrap_err().to_string().contains("another one's name"));
+    assert!(other.pull_alone(&PullRequest::default()).await.unwrap().changes.is_empty());
     fs::remove_file(far.path().join(&later)).unwrap();
     // Other files are passed over.
     fs::write(far.path().join("desktop.ini"), b"x").unwrap();
@@ -490,36 +509,6 @@ async fn what_cannot_be_read_is_not_deleted_and_much_is_asked_about() {
 }
 
 #[tokio::test]
-async fn guards_that_go_and_instructions_that_start_something_are_agreed_to() {
-    let (_far, one, other) = two(&[(".claude/settings.json", r#"{"permissions": {"deny": ["Bash"]}}"#)]).await;
-    let refused = async |file: &str, text: &str| {
-        one.write(file, text);
-        one.sync()
-            .push(&PushRequest { yes_shrink: true, ..PushRequest::default() }, &aiw_core::Unasked, &Heard::default())
-            .await
-            .unwrap();
-        let pulled = other.pull_alone(&PullRequest::default()).await;
-        other.pull().await;
-        matches!(pulled, Err(SyncError::Starts { .. }))
-    };
-    assert!(refused(".claude/settings.json", r#"{"theme": "dark"}"#).await);
-    assert!(!refused(".claude/settings.json", r#"{"theme": "light"}"#).await);
-    assert!(!refused(".claude/agents/a.md", "---\nname: a\ndescription: |\n  b\ntools: Read\n---\nx\n").await);
-    for front in [
-        "hooks: {}",
-        "\"mcp\\x53ervers\": {}",
-        "? hooks",
-        "!!str hooks: x",
-        "permissionMode: bypassPermissions",
-        "{hooks: x}",
-    ] {
-        assert!(refused(".claude/agents/a.md", &format!("---\nname: a\n{front}\n---\nx\n")).await, "{front}");
-        other.read(".claude/agents/a.md").unwrap();
-    }
-    assert!(refused(".gemini/agents/a.md", "---\nname: a\n---\n").await);
-}
-
-#[tokio::test]
 async fn a_link_of_the_user_stays_where_its_file_is_removed_elsewhere() {
     let (_far, one, other) = two(&[(MEMORY, "base\n")]).await;
     fs::rename(other.path(MEMORY), other.path("kept.md")).unwrap();
@@ -576,17 +565,4 @@ fn each_section_of_the_settings_has_a_row() {
         let named = row.keys.iter().any(|key| key.key.split('.').next() == Some(section.as_str()));
         assert!(named || section == "$schema", "{section}");
     }
-}
-
-#[tokio::test]
-async fn a_conflict_shows_lines_that_no_width_has_cut() {
-    let (_far, one, other) = two(&[(MEMORY, "base\n")]).await;
-    let long = "w ".repeat(300);
-    one.write(MEMORY, &long);
-    one.push().await.unwrap();
-    other.write(MEMORY, "mine\n");
-    let person = Person::default();
-    other.pull_with(&person).await;
-    let asked = person.asked.lock();
-    assert!(asked[0].question.contains(&format!("on first: │ {}", long.trim_end())), "{}", asked[0].question);
 }

@@ -21,7 +21,7 @@ aiw_core::words! {
         Nothing = "sets",
         /// A model reads it as instructions.
         Instructs = "instructs",
-        /// It starts a program, or says where requests and secrets go.
+        /// It starts a program, says where requests and secrets go, or widens what may be done.
         Starts = "starts",
     }
 }
@@ -190,7 +190,6 @@ const CLAUDE_SETTINGS: &[KeyRow] = &[
 const CODEX_CONFIG: &[KeyRow] = &[
     key("file_opener", Nothing),
     key("hide_agent_reasoning", Nothing),
-    key("history", Nothing),
     key("model", Nothing),
     key("model_auto_compact_token_limit", Nothing),
     key("model_context_window", Nothing),
@@ -209,7 +208,8 @@ const CODEX_CONFIG: &[KeyRow] = &[
 const GEMINI_SETTINGS: &[KeyRow] = &[
     key("general.preferredEditor", Nothing),
     key("general.vimMode", Nothing),
-    key("model", Nothing),
+    key("model", Starts),
+    key("model.name", Nothing),
     key("output", Nothing),
     key("ui", Nothing),
     set("tools.allowed"),
@@ -218,28 +218,31 @@ const GEMINI_SETTINGS: &[KeyRow] = &[
 ];
 
 const AIW_SETTINGS: &[KeyRow] = &[
+    // What widens what may be done is agreed to: tools that run programs, keys that are sent by themselves, prices by which a
+    // budget refuses. docs/security.md says which these are.
     key("extraKnownMarketplaces", Starts),
     key("offerDefaultMarketplace", Nothing),
     key("enabledPlugins", Starts),
     key("clis", Starts),
-    key("tasks", Nothing),
+    key("tasks", Starts),
     key("history", Starts),
     key("planner", Starts),
-    key("models", Nothing),
+    key("models", Starts),
     key("budgets", Starts),
     key("sources", Starts),
-    key("health", Nothing),
-    key("habits", Nothing),
+    key("health", Starts),
+    key("habits", Starts),
     key("updates", Starts),
     key("ci", Starts),
     key("mcp.list", Nothing),
-    key("mcp.toolsets", Nothing),
+    key("mcp.toolsets", Starts),
     key("mcp.servers", Starts),
     key("mcp.profiles", Starts),
     no("mcp.profiles.*.scripts"),
     no("mcp.scripts"),
     no("sync"),
     no("trustedDirectories"),
+    no("untrustedDirectories"),
     no("trustedFiles"),
 ];
 
@@ -267,7 +270,8 @@ const ROWS: &[TravelRow] = &[
     text(Claude, "commands/", Starts),
     text(Claude, "workflows/", Starts),
     text(Claude, "hooks/", Starts),
-    row(Claude, "keybindings.json", Json, Nothing).others(Always, Nothing),
+    // A key may run a command (`command:NAME`), or answer a question.
+    row(Claude, "keybindings.json", Json, Starts),
     text(Claude, "themes/", Nothing),
     text(Claude, "loop.md", Instructs),
     asked(Claude, "agent-memory/", Instructs, MEMORY),
@@ -307,7 +311,7 @@ const ROWS: &[TravelRow] = &[
     text(Gemini, "skills/", Starts),
     text(Gemini, "policies/*.toml", Starts),
     text(Gemini, "hooks/", Starts),
-    row(Gemini, "keybindings.json", Json, Nothing).others(Always, Nothing),
+    row(Gemini, "keybindings.json", Json, Starts),
     row(Gemini, "mcp-server-enablement.json", Json, Starts),
     TravelRow { form: Binary, ..asked(Gemini, ".env", Starts, LOGIN) },
     TravelRow { form: Binary, ..asked(Gemini, "oauth_creds.json", Starts, LOGIN) },
@@ -420,5 +424,76 @@ impl Scope {
     /// Returns the patterns of what travels from a set of roots.
     pub(crate) fn patterns(&self, roots: &BTreeSet<SyncRoot>) -> Vec<String> {
         self.rows().filter(|row| roots.contains(&row.root)).map(TravelRow::pattern).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// The names in backticks at the beginning of a text, up to its first colon or cell.
+    fn names(text: &str) -> Vec<String> {
+        let parts: Vec<&str> = text.split('`').collect();
+        let is_between = |between: &str| matches!(between, "" | ", ");
+        let beginning = parts.chunks(2).take_while(|pair| is_between(pair[0]));
+        beginning.filter_map(|pair| pair.get(1)).map(|name| (*name).to_owned()).collect()
+    }
+
+    /// The keys of the settings, as docs/files.md describes them: one list entry each.
+    fn described() -> Vec<String> {
+        let document = include_str!("../../../docs/files.md");
+        let section = document.split("## settings.json\n").nth(1).unwrap().split("\n## ").next().unwrap();
+        let entries = section.lines().filter_map(|line| line.strip_prefix("- "));
+        entries.flat_map(names).filter(|name| !name.is_empty()).collect()
+    }
+
+    /// What docs/security.md says becomes of keys that come from other machines.
+    fn promised() -> BTreeMap<String, String> {
+        let document = include_str!("../../../docs/security.md");
+        let section = document.split("## Configuration from other machines\n").nth(1).unwrap();
+        let table = section.split("\n## ").next().unwrap().lines().filter_map(|line| line.strip_prefix("| `"));
+        let mut promised = BTreeMap::new();
+        for line in table {
+            let line = format!("`{line}");
+            let cells: Vec<&str> = line.trim_end_matches(" |").split(" | ").collect();
+            for name in names(cells[0]) {
+                assert!(promised.insert(name.clone(), cells[2].to_owned()).is_none(), "{name} is there twice");
+            }
+        }
+        promised
+    }
+
+    #[test]
+    fn every_key_that_is_a_choice_of_the_user_is_agreed_to_or_stays() {
+        let (described, promised) = (described(), promised());
+        assert!(described.len() > 20 && described.contains(&"health.every".to_owned()), "{described:?}");
+        let rows = travel_rows();
+        let row = rows.iter().find(|row| row.pattern() == "aiw:settings.json").unwrap();
+        let path = |name: &str| -> Vec<String> {
+            name.split('.').map(|part| part.trim_matches(['<', '>']).to_owned()).collect()
+        };
+        for name in &described {
+            let says =
+                promised.get(name).unwrap_or_else(|| panic!("docs/security.md does not say what becomes of `{name}`"));
+            let key = path(name);
+            let (travels, effect) = (row.key_travels(&key), row.key_effect(&key));
+            let is = match says.as_str() {
+                "stays here" => travels == Some(false),
+                "you agree" => travels != Some(false) && effect == Starts,
+                "comes" => travels == Some(true) && effect == Nothing,
+                other => panic!("`{name}`: {other}"),
+            };
+            assert!(is, "`{name}` {says}, but the table says {travels:?}, {effect:?}");
+        }
+        for name in promised.keys() {
+            assert!(described.contains(name), "docs/files.md does not describe `{name}`");
+        }
+        // What is no setting and travels: all of it is agreed to, but what a model reads and wishes.
+        for row in rows.iter().filter(|row| row.root == Aiw && row.travels != Never && row.path != "settings.json") {
+            let is_read = row.path == "role/*.md" || row.path == crate::made::WISHES;
+            assert!(is_read || row.effect == Starts, "{}", row.pattern());
+        }
     }
 }

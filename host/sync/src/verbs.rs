@@ -24,15 +24,16 @@ pub use push::PushRequest;
 use crate::apply::{is_unfinished, recover};
 use crate::content::meaning;
 use crate::error::SyncError;
-use crate::far::{FarAddress, FarContext, FarEnd, open};
+use crate::far::{FarAddress, FarContext, FarEnd, FarWaits, WAIT_INTERVAL, open};
 use crate::gather::{Gathered, Gatherer, servers_that_stay};
 use crate::graph::{joined, speaks};
 use crate::keys::{Phrase, StoreKeys};
 use crate::made::{Made, SECRETS, SealedDigests, SealedSecrets, WISHES, path_of, wished};
+use crate::object::ObjectName;
 use crate::place::{Roots, SyncPath, SyncRoot};
 use crate::snapshot::{Clock, FileContent, MachineFiles, Snapshot, digest};
-use crate::state::{Silent, SyncDirectory, SyncState};
-use crate::store::{SyncStore, list};
+use crate::state::{Pushing, Silent, SyncDirectory, SyncState};
+use crate::store::SyncStore;
 use crate::travel::Scope;
 
 /// The name of the phrase in the vault.
@@ -48,7 +49,14 @@ pub struct Synchronizer {
     directory: SyncDirectory,
     roots: Roots,
     scope: Scope,
+    waits: FarWaits,
+    /// Puts another remote around the one of an address.
+    #[cfg(test)]
+    pub(crate) wrap: Option<WrapRemote>,
 }
+
+#[cfg(test)]
+pub(crate) type WrapRemote = std::sync::Arc<dyn Fn(Box<dyn FarEnd>) -> Box<dyn FarEnd> + Send + Sync>;
 
 /// A store that is open: one process at a time has it.
 struct OpenStore {
@@ -72,6 +80,9 @@ impl Synchronizer {
             directory: SyncDirectory::of(home),
             roots: Roots::of(home).ok_or(SyncError::NoHome)?,
             scope: Scope::new(settings.include, settings.exclude),
+            waits: FarWaits::default(),
+            #[cfg(test)]
+            wrap: None,
         })
     }
 
@@ -124,11 +135,23 @@ impl Synchronizer {
 
     async fn far(&self, address: &str) -> Result<Box<dyn FarEnd>, SyncError> {
         let address = FarAddress::parse(address, self.home.around())?;
-        Ok(open(&address, &self.context()?).await?)
+        let far = open(&address, &self.context()?).await?;
+        #[cfg(test)]
+        let far = match &self.wrap {
+            Some(wrap) => wrap(far),
+            None => far,
+        };
+        Ok(far)
     }
 
     fn context(&self) -> Result<FarContext, SyncError> {
-        Ok(FarContext::new(self.home.clone(), self.client.clone())?)
+        let context = FarContext::new(self.home.clone(), self.client.clone())?;
+        Ok(FarContext { waits: self.waits.clone(), ..context })
+    }
+
+    /// Does work, and tells every few seconds which far end it waits for.
+    async fn telling<T>(&self, sink: &dyn Sink, work: impl Future<Output = T>) -> T {
+        self.waits.telling(WAIT_INTERVAL, sink, work).await
     }
 
     /// Returns the state for somebody who only looks.
@@ -182,7 +205,8 @@ impl Synchronizer {
         Err(SyncError::NoPhrase)
     }
 
-    /// Looks at the far end, and remembers the newest that it shows of each machine.
+    /// Looks at the far end, and remembers the newest that it shows of each machine. A push that was killed is finished if its
+    /// object arrived.
     async fn look<'a>(
         &'a self,
         far: &'a dyn FarEnd,
@@ -192,7 +216,15 @@ impl Synchronizer {
     ) -> Result<SyncStore<'a>, SyncError> {
         let store = SyncStore::look(far, keys, &self.directory, state, accept_older).await?;
         store.forget_old()?;
+        self.finish_push(&store, state)?;
         let known = if accept_older { store.known() } else { joined(&store.known(), &state.known) };
+        if let Some(own) = known.get(&state.machine) {
+            // This home may be an older copy of itself.
+            state.counter = state.counter.max(own.counter);
+        }
+        if !store.is_consistent() && state.pushing.is_none() {
+            state.pushing = lost_push(state, &known);
+        }
         if known != state.known {
             // What is gone is no longer merged, but an edit of this machine.
             let before = state.files.merged.clone();
@@ -221,20 +253,36 @@ impl Synchronizer {
         snapshot.manifest.files.keys().filter_map(meant).collect()
     }
 
-    /// Opens the store. A push that was killed is finished if its object arrived.
+    /// Finishes a push that was killed, or failed, if its object arrived.
+    fn finish_push(&self, store: &SyncStore<'_>, state: &mut SyncState) -> Result<(), SyncError> {
+        let Some(pushing) = state.pushing.take() else { return Ok(()) };
+        if ObjectName::parse(&pushing.object).is_some_and(|name| store.listing.is_listed(&name)) {
+            state.finish(pushing);
+        } else if !store.is_consistent() {
+            state.pushing = Some(pushing);
+            state.skip_number();
+        }
+        Ok(self.directory.save(state)?)
+    }
+
+    /// Opens the store.
     async fn open(&self) -> Result<OpenStore, SyncError> {
         let turn = self.directory.turn()?;
-        let mut state = self.state()?;
+        let state = self.state()?;
         let keys = self.keys(&state)?;
         let far = self.far(&state.far_end).await?;
-        if let Some(pushing) = state.pushing.take() {
-            if list(&*far).await?.contains(&pushing.object) {
-                state.finish(pushing);
-            }
-            self.directory.save(&state)?;
-        }
         Ok(OpenStore { state, keys, far, _turn: turn })
     }
+}
+
+/// Returns the newest push of this machine if it is no longer known: its object may appear again.
+fn lost_push(state: &SyncState, known: &Clock) -> Option<Pushing> {
+    let own = state.known.get(&state.machine).filter(|own| known.get(&state.machine) != Some(own))?;
+    let is_older = known.get(&state.machine).is_none_or(|now| now.counter < own.counter);
+    let object = ObjectName::from_seen(&state.store, &state.machine, own)?.to_string();
+    let is_merged = state.files.merged.get(&state.machine) == Some(own);
+    let id = state.remote_id.clone().filter(|kept| kept.object == object).map(|kept| kept.id);
+    (is_older && is_merged).then(|| Pushing { object, files: state.files.clone(), id })
 }
 
 fn secret_name(name: &'static str) -> Result<SecretName, SyncError> {

@@ -7,7 +7,7 @@ use crate::task::Task;
 use crate::tasks::Tasks;
 
 /// A shorter beginning of an id is likely a mistake, and some commands end the task they name.
-const SHORTEST: usize = 4;
+const MIN_ID_PREFIX_LEN: usize = 4;
 
 impl Tasks {
     /// Returns the task whose CLI has, or had, this process id. Of several, it is one that is alive, or else the
@@ -25,7 +25,7 @@ impl Tasks {
         }
         let all = self.of_all_sessions()?;
         let mut meant: Vec<&Task> =
-            all.iter().filter(|task| text.len() >= SHORTEST && task.id.as_str().starts_with(text)).collect();
+            all.iter().filter(|task| text.len() >= MIN_ID_PREFIX_LEN && task.id.as_str().starts_with(text)).collect();
         if let Some(task) = text.parse().ok().and_then(|pid| by_pid(&all, pid)) {
             // A live process takes precedence over an id that happens to begin with this number.
             if task.state != State::Ended {

@@ -32,7 +32,7 @@ pub use aiw_supervisor::{
     WaitMode, Watch, memory_path, shim_main,
 };
 #[cfg(unix)]
-pub use aiw_supervisor::{SeenProcess, memory_file};
+pub use aiw_supervisor::{SeenProcess, memory_file, unenforced};
 pub use error::TaskError;
 pub use interpreter::{Counted, EndedTask, Facts, Listeners, StreamInterpreter, interpreter};
 pub use names::{INSTANCE_VARIABLE, NOTE, NOUN, TASK_VARIABLE};

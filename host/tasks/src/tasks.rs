@@ -62,6 +62,7 @@ impl Tasks {
             of: EventSubject::Task,
             name: (!about.private).then(|| about.cli.to_string()),
             project: (!about.private).then(|| process.cwd.clone()),
+            failures_only: false,
         };
         let (labels, label) = (about.labels(), about.label());
         let process = NewProcess { labels, label, announced: Some(announced), ..process };
@@ -89,6 +90,17 @@ impl Tasks {
             all = self.processes.list()?;
         }
         all.into_iter().map(task).collect()
+    }
+
+    /// Like [`list_settled`](Self::list_settled), but also returns an error for each task that can't be read.
+    pub fn list_settled_with_problems(&self) -> Result<(Vec<Task>, Vec<TaskError>), TaskError> {
+        let (mut all, mut problems) = self.processes.list_with_problems()?;
+        if all.iter().any(|one| !one.settled) {
+            self.sweep()?;
+            (all, problems) = self.processes.list_with_problems()?;
+        }
+        let all = all.into_iter().map(task).collect::<Result<_, _>>()?;
+        Ok((all, problems.into_iter().map(TaskError::from).collect()))
     }
 
     /// Ends and records what dead shims have left behind, and removes the files of ended sessions.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
+use aiw_core::Secret;
 use aiw_tui::{
     Backend, BackendError, BrowserOptions, Plugin, PluginServer, Preview, ScreenError, StepProgress, browse,
 };
@@ -35,7 +36,7 @@ impl Backend for Invented {
     fn install(
         &self,
         id: &str,
-        _: &[(String, String)],
+        _: Vec<(String, Secret)>,
         progress: &dyn Fn(StepProgress),
     ) -> Result<String, BackendError> {
         for done in 0..20 {

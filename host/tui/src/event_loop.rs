@@ -27,13 +27,11 @@ use crate::terminal;
 use crate::watch::ScreenListeners;
 
 /// How often a frame shows that work goes on.
-const TICK: Duration = Duration::from_millis(80);
-/// How long the rest of what was typed in one go may take to arrive.
-const TYPED: Duration = Duration::from_millis(3);
+const FRAME_INTERVAL: Duration = Duration::from_millis(80);
 /// How often an idle screen checks that its terminal still exists.
-const IDLE: Duration = Duration::from_secs(2);
+const IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// How long a program that has the terminal may take to end when this one must.
-const ENDS: Duration = Duration::from_secs(2);
+const CHILD_EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Shows a screen until the user leaves. Standard output must be a terminal.
 ///
@@ -67,7 +65,8 @@ pub(crate) fn show<S: Screen>(screen: S) -> Result<(), ScreenError> {
 
 /// An event that wakes up the loop.
 enum LoopMessage<R> {
-    Input(io::Result<Event>),
+    /// What was typed in one go. No frame is drawn between two of its keys.
+    Input(io::Result<Vec<Event>>),
     Signal(i32),
     Reply(R),
     Changed(BTreeSet<Topic>),
@@ -76,7 +75,8 @@ enum LoopMessage<R> {
     Returned(Result<(), String>),
 }
 
-/// How the loop continues after a message.
+/// How the loop continues after a message. The greatest of several is what they need together.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Next {
     /// Draw if the screen says so.
     Go,
@@ -137,16 +137,16 @@ fn run<S: Screen>(
         let tell = desk.sender.clone();
         listeners.heed(screen.heeds(), move |topics| tell.send(LoopMessage::Changed(topics)).is_ok())?;
         let wait = match &desk.ending {
-            Some((_, since)) => ENDS.saturating_sub(since.elapsed()),
-            None if screen.is_working() => TICK.saturating_sub(ticked.elapsed()),
-            None => IDLE,
+            Some((_, since)) => CHILD_EXIT_TIMEOUT.saturating_sub(since.elapsed()),
+            None if screen.is_working() => FRAME_INTERVAL.saturating_sub(ticked.elapsed()),
+            None => IDLE_CHECK_INTERVAL,
         };
         let first = match messages.recv_timeout(wait) {
             Ok(message) => Some(message),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return Ok(()),
         };
-        if let Some((signal, _)) = desk.ending.filter(|(_, since)| since.elapsed() >= ENDS) {
+        if let Some((signal, _)) = desk.ending.filter(|(_, since)| since.elapsed() >= CHILD_EXIT_TIMEOUT) {
             return Err(ScreenError::Signal(signal));
         }
         if first.is_none() && !screen.is_working() && desk.lent.is_none() {
@@ -156,10 +156,6 @@ fn run<S: Screen>(
             if let Some(effect) = screen.rested() {
                 desk.carry_out(effect)?;
             }
-        }
-        // What was typed in one go is read in one go: a letter does not answer what the one before it asks.
-        if matches!(first, Some(LoopMessage::Input(_))) {
-            thread::sleep(TYPED);
         }
         // Everything that has arrived goes into one frame, because keys may repeat faster than frames are drawn.
         for message in first.into_iter().chain(messages.try_iter()) {
@@ -173,7 +169,7 @@ fn run<S: Screen>(
                 Next::Leave => return Ok(()),
             }
         }
-        if screen.is_working() && ticked.elapsed() >= TICK {
+        if screen.is_working() && ticked.elapsed() >= FRAME_INTERVAL {
             screen.tick(desk.progress.lock().take());
             ticked = Instant::now();
             draw = true;
@@ -198,11 +194,16 @@ impl<S: Screen> LoopDesk<'_, S> {
             // Typed before the terminal was lent.
             LoopMessage::Input(_) if self.lent.is_some() => return Ok(Next::Go),
             LoopMessage::Input(Err(error)) => return Err(error.into()),
-            LoopMessage::Input(Ok(Event::Key(key))) => screen.key(key),
-            LoopMessage::Input(Ok(Event::Mouse(event))) => screen.mouse(event),
-            LoopMessage::Input(Ok(Event::Paste(text))) => screen.paste(&text),
-            LoopMessage::Input(Ok(Event::Resize(..))) => return Ok(Next::Draw),
-            LoopMessage::Input(Ok(_)) => return Ok(Next::Go),
+            LoopMessage::Input(Ok(events)) => {
+                let mut next = Next::Go;
+                for event in events {
+                    next = next.max(self.handle_event(screen, event)?);
+                    if next == Next::Leave {
+                        break;
+                    }
+                }
+                return Ok(next);
+            }
             LoopMessage::Signal(signal) => match terminal::Asks::of(signal) {
                 terminal::Asks::Leave => return Err(ScreenError::Signal(signal)),
                 terminal::Asks::Stop => Some(Effect::Suspend),
@@ -217,6 +218,19 @@ impl<S: Screen> LoopDesk<'_, S> {
                 screen.asked(prompt);
                 None
             }
+        };
+        effect.map_or(Ok(Next::Go), |effect| self.carry_out(effect))
+    }
+
+    fn handle_event(&mut self, screen: &mut S, event: Event) -> Result<Next, ScreenError> {
+        let effect = match event {
+            // Typed while the terminal was still ours, in one go with the key that lent it.
+            _ if self.lent.is_some() => None,
+            Event::Key(key) => screen.key(key),
+            Event::Mouse(event) => screen.mouse(event),
+            Event::Paste(text) => screen.paste(&text),
+            Event::Resize(..) => return Ok(Next::Draw),
+            _ => None,
         };
         effect.map_or(Ok(Next::Go), |effect| self.carry_out(effect))
     }

@@ -40,4 +40,4 @@ pub use open::{ScreenOptions, open, screens};
 pub use pick::{Previews, pick};
 pub use progress::ScreenProgress;
 pub use screen::{ScreenError, StepProgress};
-pub use terminal::has_shell;
+pub use terminal::{end_if_stuck, has_shell};

@@ -1,12 +1,13 @@
 //! Takes the terminal and restores it: on leaving, on errors, on panics, on signals.
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::os::fd::AsFd;
 use std::panic::{PanicHookInfo, set_hook, take_hook};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aiw_core::printable;
 use crossterm::cursor::{Hide, Show};
@@ -15,6 +16,7 @@ use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_ra
 use crossterm::{event, execute};
 use parking_lot::Mutex;
 use ratatui::backend::CrosstermBackend;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Whether the screen is ours. This is a static because the panic hook has no access to a guard.
 static OURS: AtomicBool = AtomicBool::new(false);
@@ -133,6 +135,20 @@ impl PanicHook {
     }
 }
 
+/// How long the next key of what was typed in one go may take to arrive.
+const KEY_BATCH_TIMEOUT: Duration = Duration::from_millis(3);
+/// How many events are collected before the first of them is handled: a terminal holds no more than 4,096 bytes.
+const MAX_BATCH: usize = 4_096;
+
+/// Reads the event that is there, and those that follow it at once.
+fn read_batch() -> io::Result<Vec<Event>> {
+    let mut events = vec![event::read()?];
+    while events.len() < MAX_BATCH && event::poll(KEY_BATCH_TIMEOUT)? {
+        events.push(event::read()?);
+    }
+    Ok(events)
+}
+
 /// The thread that reads keys.
 pub(crate) struct KeyThread {
     stop: Arc<AtomicBool>,
@@ -140,10 +156,11 @@ pub(crate) struct KeyThread {
 }
 
 impl KeyThread {
-    /// Sends what is read as messages, until it is stopped or nobody receives them.
+    /// Sends what is read as messages, until it is stopped or nobody receives them. What was typed in one go is one
+    /// message: a letter does not answer what the one before it asks.
     pub(crate) fn read<M: Send + 'static>(
         sender: Sender<M>,
-        message: impl Fn(io::Result<Event>) -> M + Send + 'static,
+        message: impl Fn(io::Result<Vec<Event>>) -> M + Send + 'static,
     ) -> io::Result<Self> {
         // On Unix a signal ends the wait; on other systems only the timeout does.
         const WAIT: Duration = if cfg!(unix) { Duration::from_secs(3_600) } else { Duration::from_millis(100) };
@@ -154,7 +171,7 @@ impl KeyThread {
             while !stopped.load(Ordering::SeqCst) {
                 let read = match event::poll(WAIT) {
                     Ok(false) => continue,
-                    Ok(true) => event::read(),
+                    Ok(true) => read_batch(),
                     Err(error) => Err(error),
                 };
                 let failed = read.is_err();
@@ -196,7 +213,12 @@ impl SignalThread {
         let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGCONT])?;
         let handle = signals.handle();
         let thread = thread::Builder::new().name("aiw-signals".to_owned()).spawn(move || {
+            let mut ends = false;
             for signal in signals.forever() {
+                if !ends && matches!(signal, SIGTERM | SIGHUP) {
+                    ends = true;
+                    end_if_stuck(signal, || drop(disable_raw_mode()));
+                }
                 if sender.send(message(signal)).is_err() {
                     break;
                 }
@@ -210,6 +232,38 @@ impl SignalThread {
         self.handle.close();
         let _ = self.thread.join();
     }
+}
+
+/// How long nobody may take what is written after a signal that ends the process.
+const STUCK_TIMEOUT: Duration = Duration::from_secs(2);
+const STUCK_POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Ends the process after a signal that asks for it, as soon as its terminal, or whoever reads its output, has taken no bytes for
+/// a while: a thread that writes there waits for good, and hears of no signal. `restore` undoes what needs no bytes.
+pub fn end_if_stuck(signal: i32, restore: impl FnOnce() + Send + 'static) {
+    let watch = move || {
+        let mut taken = Instant::now();
+        while taken.elapsed() < STUCK_TIMEOUT {
+            thread::sleep(STUCK_POLL_INTERVAL);
+            if takes_bytes() {
+                taken = Instant::now();
+            }
+        }
+        restore();
+        // Whatever runs at a usual exit writes what is left in buffers.
+        signal_hook::low_level::exit(128 + signal);
+    };
+    let _ = thread::Builder::new().name("aiw-ends".to_owned()).spawn(watch);
+}
+
+/// Returns whether a write to standard output or standard error would come to an end, with or without an error.
+fn takes_bytes() -> bool {
+    let (stdout, stderr) = (io::stdout(), io::stderr());
+    [stdout.as_fd(), stderr.as_fd()].into_iter().all(|to| {
+        let nothing = Timespec { tv_sec: 0, tv_nsec: 0 };
+        // What can't be asked can't be said to be stuck.
+        poll(&mut [PollFd::from_borrowed_fd(to, PollFlags::OUT)], Some(&nothing)) != Ok(0)
+    })
 }
 
 /// The request of a signal.

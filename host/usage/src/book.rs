@@ -11,10 +11,10 @@ use aiw_core::{ErrorKind, Fault};
 use aiw_home::{Home, HomeError, lock_within, open_owned, open_plain, read_dir, rfc3339};
 
 use crate::booking::Booking;
-use crate::seal::{Extent, LONGEST, Loss, Seal};
+use crate::seal::{Extent, Loss, MAX_LINE_BYTES, Seal};
 
 /// How long a book that somebody else writes is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An error with a book.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +110,7 @@ pub struct BookTurn<'b> {
 impl Book {
     /// Returns the book of a home.
     pub fn of(home: &Home) -> Self {
-        Self { home: home.clone(), directory: home.usage(), patience: PATIENCE }
+        Self { home: home.clone(), directory: home.usage(), patience: LOCK_TIMEOUT }
     }
 
     /// Returns the same book for callers that may not wait: while somebody else writes, it is busy.
@@ -364,7 +364,12 @@ impl BookTurn<'_> {
             io("write")(source)
         })?;
         // What is booked is booked: a seal behind its book loses nothing, and catches up.
-        let _ = self.catch_up(month, &mut file, length, (is_sealed && line.len() as u64 <= LONGEST).then_some(&line));
+        let _ = self.catch_up(
+            month,
+            &mut file,
+            length,
+            (is_sealed && line.len() as u64 <= MAX_LINE_BYTES).then_some(&line),
+        );
         Ok(OpenRequest { at: booking.at, place })
     }
 

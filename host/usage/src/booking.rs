@@ -5,11 +5,11 @@ use aiw_home::{HomeError, ModelPrice, Settings};
 use serde::{Deserialize, Serialize};
 
 /// The highest believable cost, in US dollars. A higher number is not taken for a cost.
-const MOST: f64 = 1e6;
+const MAX_COST_USD: f64 = 1e6;
 
 /// Returns a cost that somebody says, if it can be one.
 pub fn plausible_cost(said: Option<f64>) -> Option<f64> {
-    said.filter(|cost| (0.0..=MOST).contains(cost))
+    said.filter(|cost| (0.0..=MAX_COST_USD).contains(cost))
 }
 
 /// Where the numbers of a booking come from.
@@ -47,7 +47,7 @@ fn is_none(tokens: &u64) -> bool {
 
 impl TokenCounts {
     /// No request uses more of any kind. Servers and CLIs may say anything.
-    pub const MOST: u64 = 100_000_000;
+    pub const MAX_TOKENS: u64 = 100_000_000;
 
     /// Returns all that was read and written.
     pub fn all(&self) -> u64 {

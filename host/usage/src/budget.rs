@@ -16,7 +16,7 @@ use crate::sum::{Sum, Summing, dollars};
 const SKEW: u64 = 60_000;
 
 /// The shortest time between two readings of a whole book that has lost something.
-const REREAD: Duration = Duration::from_secs(5);
+const REREAD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A budget that is used up, or has too little left.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,7 +109,7 @@ impl Spending {
         }
         self.sum(settings, now, &read_on)?;
         // It may be another book than the one that was read so far. To read all of it takes too long for each request.
-        if self.loss.is_some() && !is_anew && self.reread.is_none_or(|at| at.elapsed() >= REREAD) {
+        if self.loss.is_some() && !is_anew && self.reread.is_none_or(|at| at.elapsed() >= REREAD_INTERVAL) {
             self.reread = Some(Instant::now());
             self.forget();
             self.sum(settings, now, &read_on)?;

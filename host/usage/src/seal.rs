@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The longest line. Longer ones are no bookings.
-pub(crate) const LONGEST: u64 = 64 << 10;
+pub(crate) const MAX_LINE_BYTES: u64 = 64 << 10;
 
 /// The months that are remembered. With more, the seal would not be written in one piece.
 const MONTHS: usize = 12;
@@ -69,8 +69,8 @@ impl Extent {
         let mut line = Vec::new();
         loop {
             line.clear();
-            let read = (&mut reader).take(LONGEST).read_until(b'\n', &mut line)?;
-            if read == 0 || (line.last() != Some(&b'\n') && read as u64 != LONGEST) {
+            let read = (&mut reader).take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
+            if read == 0 || (line.last() != Some(&b'\n') && read as u64 != MAX_LINE_BYTES) {
                 return Ok(());
             }
             let at = self.length;

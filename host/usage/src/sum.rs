@@ -45,6 +45,7 @@ impl By {
 }
 
 /// The sum of bookings.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Sum {
     /// How many requests were sent through the gateway
@@ -151,6 +152,7 @@ pub(crate) fn dollars(amount: f64) -> String {
 }
 
 /// A row of sums.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct UsageRow {
     /// The key of the sum: a provider, a model, a task, a directory or a day; null for bookings without one
@@ -161,6 +163,7 @@ pub struct UsageRow {
 }
 
 /// Sums of bookings.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Sums {
     /// The sums, in the order of their keys

@@ -22,15 +22,11 @@
 //! ```
 
 mod embed;
-#[cfg(feature = "memvdb")]
-mod memvdb;
 mod models;
 mod scan;
 mod store;
 
 pub use embed::{Embedder, ModelError, ModelFiles, ModelState, remove_collected, stop_collection};
-#[cfg(feature = "memvdb")]
-pub use memvdb::MemvdbVectors;
 pub use models::{
     Broken, DEFAULT_MODEL, DownloadBody, DownloadProgress, EmbeddingModels, Fetch, ModelStatus, ModelSummary,
     ModelsError, RUNTIME, RuntimeStatus, StateName,

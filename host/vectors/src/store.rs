@@ -89,12 +89,6 @@ pub enum StoreError {
     /// The file cannot be read or written.
     #[error(transparent)]
     Home(#[from] HomeError),
-    /// The driver refuses.
-    #[error("the vector store failed: {reason}")]
-    Driver {
-        /// The driver's own words.
-        reason: String,
-    },
 }
 
 impl Fault for StoreError {
@@ -106,7 +100,6 @@ impl Fault for StoreError {
         match self {
             Self::Vector { .. } | Self::Id { .. } | Self::Dimensions { .. } => ErrorKind::User,
             Self::OtherDimensions { .. } => ErrorKind::Config,
-            Self::Driver { .. } => ErrorKind::Internal,
             _ => ErrorKind::User,
         }
     }

@@ -92,7 +92,7 @@ pub(crate) struct ComponentCall {
     pub(crate) keys: GrantKeys,
     pub(crate) table: ResourceTable,
     world: World,
-    limits: &'static CallLimits,
+    limits: CallLimits,
     purpose: Purpose,
     budget: Option<Arc<CallBudget>>,
     ticks: u128,
@@ -105,7 +105,7 @@ pub(crate) struct ComponentCall {
 impl ComponentCall {
     pub(crate) fn new(
         world: World,
-        limits: &'static CallLimits,
+        limits: CallLimits,
         keys: GrantKeys,
         purpose: Purpose,
         budget: Option<Arc<CallBudget>>,
@@ -115,8 +115,8 @@ impl ComponentCall {
         Self { keys, table, world, limits, purpose, budget, ticks: 0, waited: false, requests: 0, reads: 0 }
     }
 
-    pub(crate) fn limits(&self) -> &'static CallLimits {
-        self.limits
+    pub(crate) fn limits(&self) -> &CallLimits {
+        &self.limits
     }
 
     /// Charges one epoch tick that passed while the guest ran.

@@ -102,7 +102,7 @@ impl Component {
         T: Send + 'static,
     {
         self.engine.tick();
-        let limits = CallLimits::of_kind(G::WORLD);
+        let limits = self.engine.limits(G::WORLD);
         let state = CallState::new(G::WORLD, limits, self.keys.clone(), self.capabilities.clone(), reach, purpose);
         let mut store = Store::new(&self.engine.inner, state);
         // Set all limits before instantiation: the initial memory counts, and start functions run.
@@ -126,11 +126,11 @@ impl Component {
             (result, store.data().states.last_error().map(str::to_owned))
         });
         let shared = reach.budget.as_ref().map(|budget| budget.left());
-        let limit = purpose.time(limits).min(shared.unwrap_or(Duration::MAX));
+        let limit = purpose.time(&limits).min(shared.unwrap_or(Duration::MAX));
         let (outcome, last_error) = match tokio::time::timeout(limit, run).await {
             Ok(Some(ended)) => ended,
             Ok(None) => return Err(self.misbehaved("could not be run: no thread was free".into())),
-            Err(_) if let Some(budget) = reach.budget.as_ref().filter(|_| limit < purpose.time(limits)) => {
+            Err(_) if let Some(budget) = reach.budget.as_ref().filter(|_| limit < purpose.time(&limits)) => {
                 return Err(self.misbehaved(budget.was_too_long()));
             }
             Err(_) if limit < Duration::from_secs(60) => {
@@ -141,7 +141,7 @@ impl Component {
             }
         };
         outcome.map_err(|failed| match failed {
-            Failed::Ended(e) => self.misbehaved(explain(&e, last_error.as_deref(), limits)),
+            Failed::Ended(e) => self.misbehaved(explain(&e, last_error.as_deref(), &limits)),
             Failed::Refused(RefusedCall { refusal, message }) => {
                 CallError::Refused { refusal, message: aiw_core::one_line(&message, 500) }
             }

@@ -72,7 +72,7 @@ pub(crate) async fn on_own_thread<T: Send + 'static>(work: impl Future<Output = 
 type ComputeJob = Box<dyn FnOnce() + Send>;
 
 /// How long a thread waits for more work: starting one costs as much as a short call.
-const IDLE: Duration = Duration::from_secs(5);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The threads that wait for work, by number.
 static WAITING: Mutex<Vec<(u64, mpsc::Sender<ComputeJob>)>> = Mutex::new(Vec::new());
@@ -101,7 +101,7 @@ fn works(number: u64, first: ComputeJob) {
     loop {
         job();
         waiting().push((number, sender.clone()));
-        let next = jobs.recv_timeout(IDLE).ok().or_else(|| {
+        let next = jobs.recv_timeout(IDLE_TIMEOUT).ok().or_else(|| {
             let mut waiting = waiting();
             let at = waiting.iter().position(|(other, _)| *other == number);
             // One that is not there any more was just given work.

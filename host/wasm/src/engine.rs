@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use aiw_extensions::World;
 use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, WasmBacktraceDetails};
 
 use crate::error::one_line;
+use crate::limits::CallLimits;
 use crate::{CompiledCache, LoadError, limits};
 
 /// Called with a component's id, and with how long it has been compiling.
@@ -20,6 +22,7 @@ pub struct Engine {
     /// The program that compiles foreign components.
     pub(crate) compiler: Option<PathBuf>,
     pub(crate) on_compile: Option<Arc<OnCompile>>,
+    guest_cpu: Option<Duration>,
     ticker: Arc<OnceLock<()>>,
 }
 
@@ -55,7 +58,7 @@ impl Engine {
             .wasm_threads(false);
         let inner = change(&mut config).and_then(|()| wasmtime::Engine::new(&config));
         let inner = inner.map_err(|e| LoadError::Engine { reason: one_line(&e) })?;
-        Ok(Self { inner, cache, compiler: None, on_compile: None, ticker: Arc::new(OnceLock::new()) })
+        Ok(Self { inner, cache, compiler: None, on_compile: None, guest_cpu: None, ticker: Arc::new(OnceLock::new()) })
     }
 
     /// Compiles foreign components in a separate process. `program` must call [`compile_main`](crate::compile_main)
@@ -70,6 +73,18 @@ impl Engine {
     #[must_use]
     pub fn on_compile(self, on_compile: Arc<OnCompile>) -> Self {
         Self { on_compile: Some(on_compile), ..self }
+    }
+
+    /// Replaces the limit of guest time of each call, [`CallLimits::guest_cpu`]: for tests on a slow machine.
+    #[must_use]
+    pub fn guest_cpu(self, limit: Duration) -> Self {
+        Self { guest_cpu: Some(limit), ..self }
+    }
+
+    /// Returns the limits of the calls of a kind of component.
+    pub(crate) fn limits(&self, world: World) -> CallLimits {
+        let limits = *CallLimits::of_kind(world);
+        CallLimits { guest_cpu: self.guest_cpu.unwrap_or(limits.guest_cpu), ..limits }
     }
 
     /// Starts the epoch clock on the first call. It stops when the engine is dropped.

@@ -146,11 +146,11 @@ pub struct BundledScripts {
 }
 
 /// The longest that the code is.
-const MOST: u64 = 128 << 20;
+const MAX_CODE_BYTES: u64 = 128 << 20;
 
 fn inflated(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
-    flate2::read::ZlibDecoder::new(bytes).take(MOST).read_to_end(&mut out).ok()?;
+    flate2::read::ZlibDecoder::new(bytes).take(MAX_CODE_BYTES).read_to_end(&mut out).ok()?;
     Some(out)
 }
 
@@ -303,7 +303,7 @@ impl Scripts {
     fn fresh(&self) -> BoxFuture<'_, wasmtime::Result<ScriptRuntime>> {
         Box::pin(async move {
             let state = ScriptState {
-                usage: Usage::new(&LIMITS),
+                usage: Usage::new(LIMITS),
                 calls: None,
                 cpu: ScriptLimits::USUAL.cpu,
                 ticks: 0,

@@ -9,12 +9,12 @@ use crate::limits::CallLimits;
 /// each as large as the limit for one.
 #[derive(Debug)]
 pub(crate) struct Usage {
-    limits: &'static CallLimits,
+    limits: CallLimits,
     bytes: usize,
 }
 
 impl Usage {
-    pub(crate) fn new(limits: &'static CallLimits) -> Self {
+    pub(crate) fn new(limits: CallLimits) -> Self {
         Self { limits, bytes: 0 }
     }
 

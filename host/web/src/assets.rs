@@ -1,9 +1,7 @@
 //! The built page, packed into the binary.
 
-use aiw_core::hex;
-use aiw_listen::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use aiw_listen::{Bytes, HeaderMap, HeaderValue, Response, StatusCode};
-use sha2::{Digest, Sha256};
+use aiw_listen::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
+use aiw_listen::{Bytes, HeaderValue, Response};
 
 /// A file of the page.
 pub(crate) struct PageFile {
@@ -37,23 +35,13 @@ fn media_type(path: &str) -> &'static str {
 
 impl PageFile {
     /// Answers a request for it.
-    pub(crate) fn answer(&self, asked: &HeaderMap) -> Response<Bytes> {
-        let digest = hex(&Sha256::digest(self.gzip));
-        let tag = format!("\"{}\"", digest.get(..32).unwrap_or(&digest));
-        let is_known = asked.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
-        let body = if is_known { Bytes::new() } else { Bytes::from_static(self.gzip) };
-        let mut response = Response::new(body);
-        if is_known {
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-        }
+    pub(crate) fn answer(&self) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from_static(self.gzip));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type(self.path)));
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        // Asked for again each time: a newer aiw has another page.
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        if let Ok(tag) = HeaderValue::from_str(&tag) {
-            headers.insert(ETAG, tag);
-        }
+        // A newer aiw has another page, and a browser that asks whether its own is the newest takes anybody's file for it.
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     }
 }

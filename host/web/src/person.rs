@@ -2,7 +2,7 @@
 //!
 //! A question is an answer of its own: it carries the digest of everything that is shown, and ends the request. The page
 //! shows it, and sends the request again with what was answered, by that digest. Nothing waits in between, and a yes to
-//! one plan does not count for another.
+//! one plan does not count for another. The same words, asked a second time by one request, are another question.
 //!
 //! What the page shows went through the functions by which every view shows what others wrote. The digest, and what is
 //! carried out, are of the texts as they are.
@@ -78,6 +78,8 @@ pub(crate) struct AnswerOfPerson {
 #[derive(Default)]
 pub(crate) struct PagePerson {
     answers: BTreeMap<String, AnswerOfPerson>,
+    /// How often each question was asked in this request, by its digest.
+    times: Mutex<BTreeMap<String, u64>>,
     open: Mutex<Option<AskedOnPage>>,
     heard: Heard,
 }
@@ -97,7 +99,17 @@ impl PagePerson {
         self.heard.lines()
     }
 
-    fn answer(&self, asked: AskedOnPage) -> Result<&AnswerOfPerson, AskError> {
+    fn answer(&self, mut asked: AskedOnPage) -> Result<&AnswerOfPerson, AskError> {
+        let before = {
+            let mut times = self.times.lock();
+            let count = times.entry(asked.digest.clone()).or_default();
+            *count += 1;
+            *count - 1
+        };
+        // What was answered the first time was of no use, or for something else.
+        if before > 0 {
+            asked.digest = hex(&Sha256::digest(format!("{} {before}", asked.digest)));
+        }
         match self.answers.get(&asked.digest) {
             Some(answer) => Ok(answer),
             None => {
@@ -202,7 +214,7 @@ impl Ask for PagePerson {
     }
 
     async fn choose(&self, choice: &Choice) -> Result<usize, AskError> {
-        let parts: Vec<&str> = choice.options.iter().map(String::as_str).collect();
+        let parts: Vec<&str> = choice.options.iter().chain(&choice.unshown).map(String::as_str).collect();
         let options = choice.options.iter().map(|option| shown_line(option)).collect();
         let shown = AskedOnPage { options, ..asked("choice", &choice.question, &parts) };
         self.answer(shown)?.chosen.filter(|at| *at < choice.options.len()).ok_or(AskError::Declined)

@@ -13,28 +13,35 @@ use aiw_supervisor::{Daemon, Names, is_usual_variable};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::access::Access;
+use crate::access::{Access, forget};
 use crate::error::WebError;
 
 /// The dashboard in the background. What it starts gets the variables of whoever started it, but none that holds a secret.
 const DAEMON: Daemon = Daemon {
-    names: Names::new("web", "web.json", "web", ["AIW_WEB_ID", "AIW_WEB_INSTANCE"]),
+    names: Names::new("web", "web.json", "web", ["AIW_WEB_ID", INSTANCE]),
     arguments: &["__web"],
     takes_variable: is_usual_variable,
 };
 
-/// How long one in the background may take to start, and any one to stop.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The variable that says which supervisor it has.
+const INSTANCE: &str = "AIW_WEB_INSTANCE";
 
-/// The usual port, and as many after it are tried.
-const PORT: u16 = 12_700;
-const PORTS: u16 = 100;
+/// Returns the name of the socket that the supervisor of this process holds: it has one, for as long as it lives.
+pub(crate) fn supervised_socket(home: &Home) -> Option<String> {
+    home.around().text(INSTANCE).map(str::to_owned)
+}
+
+/// How long one in the background may take to start, and any one to stop.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where it listens.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct WebPlace {
     pub(crate) port: u16,
     pub(crate) in_background: bool,
+    /// The name of the listening socket, which is that of no other: sessions and codes are good for it alone.
+    #[serde(default)]
+    pub(crate) socket: String,
 }
 
 impl WebPlace {
@@ -53,6 +60,11 @@ impl WebPlace {
         check_own(&path)?;
         let bytes = read_capped(&path, 4_096)?;
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    /// Returns who may ask there.
+    pub(crate) fn access(&self, home: &Home) -> Access {
+        Access::new(home, self.port, &self.socket)
     }
 
     pub(crate) fn write(&self, home: &Home) -> Result<(), HomeError> {
@@ -88,28 +100,19 @@ impl StartPlace {
     }
 }
 
-/// Returns a port that is free: the wanted one, or the first from the usual one on.
+/// Returns the address to listen on: the wanted port, or one that the system chooses. A usual port would be the origin of
+/// whatever had it before, whose service worker and cached files a browser keeps.
 ///
 /// # Errors
 ///
-/// The wanted one is taken.
-pub(crate) fn free_port(wanted: Option<u16>) -> Result<u16, WebError> {
-    let ports = match wanted {
-        Some(port) => port..=port,
-        None => PORT..=PORT + PORTS,
-    };
-    let mut problem = None;
-    for port in ports {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        match TcpListener::bind(address).and_then(|socket| socket.local_addr()) {
-            Ok(bound) => return Ok(bound.port()),
-            Err(source) if source.kind() == io::ErrorKind::AddrInUse => {
-                problem = Some(ListenError::InUse { address, source });
-            }
-            Err(source) => return Err(ListenError::Refused { address, source }.into()),
-        }
+/// The wanted port is taken.
+pub(crate) fn free_address(wanted: Option<u16>) -> Result<SocketAddr, WebError> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, wanted.unwrap_or(0)));
+    match TcpListener::bind(address) {
+        Ok(_) => Ok(address),
+        Err(source) if source.kind() == io::ErrorKind::AddrInUse => Err(ListenError::InUse { address, source }.into()),
+        Err(source) => Err(ListenError::Refused { address, source }.into()),
     }
-    Err(problem.map_or(WebError::Silent, WebError::from))
 }
 
 /// The right to serve the dashboard of a home, as long as the process lives.
@@ -132,6 +135,7 @@ impl ServingDashboard {
 }
 
 /// `aiw web status`
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct WebState {
     /// Whether the dashboard runs
@@ -143,6 +147,7 @@ pub struct WebState {
 }
 
 /// `aiw web stop`
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct WebStopped {
     /// Whether it ran
@@ -160,7 +165,7 @@ pub fn state(home: &Home) -> Result<WebState, WebError> {
     let place = WebPlace::read(home)?.filter(|_| is_there());
     Ok(WebState {
         running: place.is_some(),
-        url: place.as_ref().map(|place| Access::new(home, place.port).origin()),
+        url: place.as_ref().map(|place| place.access(home).origin()),
         background: place.is_some_and(|place| place.in_background),
     })
 }
@@ -180,39 +185,24 @@ pub fn open(home: &Home, aiw: Option<&Path>, port: Option<u16>) -> Result<Option
         if !DAEMON.is_alive(home) && ServingDashboard::enter(home)?.is_some() {
             WebPlace::remove(home);
             StartPlace::here(home)?;
-            // Whoever had the address meanwhile may have been shown a session.
-            Access::new(home, 0).forget()?;
-            start(home, aiw, port)?;
+            // Those of a socket that is closed are good for nothing.
+            forget(home)?;
+            DAEMON.start(home, aiw, Some(free_address(port)?))?;
         }
     }
     let begun = Instant::now();
     let place = loop {
         match WebPlace::read(home)? {
             Some(place) => break place,
-            None if begun.elapsed() > PATIENCE => return Err(WebError::Silent),
+            None if begun.elapsed() > START_TIMEOUT => return Err(WebError::Silent),
             None => std::thread::sleep(Duration::from_millis(5)),
         }
     };
-    let access = Access::new(home, place.port);
+    let access = place.access(home);
     if port.is_some_and(|port| port != place.port && port != 0) {
         return Err(WebError::Elsewhere { url: access.origin() });
     }
     Ok(Some(format!("{}/#code={}", access.origin(), access.new_code()?)))
-}
-
-/// As often another port is tried, where somebody else took the one that was free a moment ago.
-const TRIES: usize = 5;
-
-fn start(home: &Home, aiw: &Path, port: Option<u16>) -> Result<(), WebError> {
-    let mut more = 1..TRIES;
-    loop {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port(port)?));
-        let is_taken = || port.is_none() && TcpListener::bind(address).is_err();
-        match DAEMON.start(home, aiw, Some(address)) {
-            Err(_) if is_taken() && more.next().is_some() => {}
-            started => return Ok(started?),
-        }
-    }
 }
 
 /// Leads the user's browser to an address, by a page in a file: every user of the machine can read a command line, and this
@@ -240,14 +230,14 @@ pub fn lead(home: &Home, url: &str) -> Result<bool, WebError> {
 pub fn stop(home: &Home) -> Result<WebStopped, WebError> {
     let place = WebPlace::read(home)?;
     let port = place.map_or(0, |place| place.port);
-    Access::new(home, port).forget()?;
+    forget(home)?;
     let was = is_held(&ServingDashboard::path(home));
     WebPlace::remove(home);
     let begun = Instant::now();
     // Its supervisor gives the address up a moment later.
     let is_taken = || was && port != 0 && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err();
     while is_held(&ServingDashboard::path(home)) || is_taken() {
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > START_TIMEOUT {
             let source = io::Error::from(io::ErrorKind::TimedOut);
             return Err(WebError::System { what: "the dashboard does not end", source });
         }

@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::net::{Ipv6Addr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiw_app::App;
 use aiw_home::{Home, Surroundings};
-use aiw_listen::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, SET_COOKIE};
+use aiw_listen::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use aiw_listen::{
     Bytes, HeaderMap, HeaderName, HeaderValue, HttpRoute, ListenLimits, Listener, MatchedPath, Method, Request,
     Response, Rules, StatusCode,
@@ -28,19 +28,19 @@ use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::access::{Access, csrf, refusal};
+use crate::access::{Access, NO_SESSION, forget, new_socket, refusal, token};
 use crate::api::{API, ApiCall, ApiRoute, AskedAnswer, FindsProblems, NoAnswer, take_person};
 use crate::assets::{PAGE, file};
 use crate::error::WebError;
 use crate::openapi::description;
 use crate::person::PagePerson;
-use crate::place::{ServingDashboard, StartPlace, WebPlace, free_port};
+use crate::place::{ServingDashboard, StartPlace, WebPlace, free_address, supervised_socket};
 use crate::projects::Projects;
 use crate::routes::table;
 use crate::stream::{Listens, OpenStreams};
 
 /// How long the dashboard in the background lives after its last page.
-const LINGERS: Duration = Duration::from_secs(30 * 60);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// As many calls of one session are answered at once, and as many streams are open.
 const CALLS: usize = 16;
@@ -114,11 +114,14 @@ struct SessionLimits {
     reads: Arc<Semaphore>,
     calls: Arc<Semaphore>,
     streams: Arc<Semaphore>,
+    /// Ends the streams when the session is ended.
+    over: CancellationToken,
 }
 
 /// A dashboard that listens.
 pub struct WebServer {
     listener: Listener,
+    place: WebPlace,
     shared: Arc<Shared>,
     serving: ServingDashboard,
 }
@@ -133,15 +136,22 @@ impl WebServer {
     /// The wanted port is taken, or the home can't be written.
     pub async fn bind(app: Arc<App>, port: Option<u16>, options: WebOptions) -> Result<Option<Self>, WebError> {
         let Some(serving) = ServingDashboard::enter(app.home())? else { return Ok(None) };
-        let port = free_port(port)?;
-        let listener = Listener::bind((Ipv4Addr::LOCALHOST, port).into()).await?;
-        // Whoever had the address meanwhile may have been shown a session.
-        Access::new(app.home(), port).forget()?;
-        Ok(Some(Self::of(app, listener, options, serving)))
+        let listener = Listener::bind(free_address(port)?).await?;
+        // Those of a socket that is closed are good for nothing.
+        forget(app.home())?;
+        let socket = new_socket(app.home())?;
+        Ok(Some(Self::of(app, listener, options, serving, (socket, false))))
     }
 
-    fn of(app: Arc<App>, listener: Listener, options: WebOptions, serving: ServingDashboard) -> Self {
-        let access = Access::new(app.home(), listener.address().port());
+    fn of(
+        app: Arc<App>,
+        listener: Listener,
+        options: WebOptions,
+        serving: ServingDashboard,
+        (socket, in_background): (String, bool),
+    ) -> Self {
+        let place = WebPlace { port: listener.address().port(), in_background, socket };
+        let access = place.access(app.home());
         let shared = Shared {
             projects: Arc::new(Projects::new(app.clone())),
             app,
@@ -152,7 +162,7 @@ impl WebServer {
             used: Mutex::new(Instant::now()),
             stop: CancellationToken::new(),
         };
-        Self { listener, shared: Arc::new(shared), serving }
+        Self { listener, place, shared: Arc::new(shared), serving }
     }
 
     /// Returns its address.
@@ -174,10 +184,9 @@ impl WebServer {
     /// # Errors
     ///
     /// The home can't be written.
-    pub async fn serve(self, in_background: bool, stop: CancellationToken) -> Result<(), WebError> {
-        let Self { listener, shared, serving } = self;
-        let address = listener.address();
-        WebPlace { port: address.port(), in_background }.write(shared.app.home())?;
+    pub async fn serve(self, stop: CancellationToken) -> Result<(), WebError> {
+        let Self { listener, place, shared, serving } = self;
+        place.write(shared.app.home())?;
         let watched = shared.app.feed().changes(&[])?;
         watched.follow_file(&WebPlace::path(shared.app.home()));
         let removed = async {
@@ -187,11 +196,11 @@ impl WebServer {
         };
         let idle = async {
             loop {
-                tokio::time::sleep(LINGERS / 30).await;
+                tokio::time::sleep(IDLE_TIMEOUT / 30).await;
                 if shared.streams.count() > 0 {
                     *shared.used.lock() = Instant::now();
                 }
-                if in_background && shared.used.lock().elapsed() > LINGERS {
+                if place.in_background && shared.used.lock().elapsed() > IDLE_TIMEOUT {
                     return;
                 }
             }
@@ -210,25 +219,27 @@ impl WebServer {
             async move { answer(&shared, request).await }
         };
         let serves = listener.serve(rules(&shared), answer, shared.stop.clone());
-        tokio::join!(serves, ended, redirects(&shared, address.port()));
+        tokio::join!(serves, ended, redirects(&shared, place.port));
         WebPlace::remove(shared.app.home());
-        let forgotten = shared.access.forget();
+        let forgotten = forget(shared.app.home());
         drop(serving);
         Ok(forgotten?)
     }
 }
 
-/// Serves the dashboard on the socket that is this process's standard input: its supervisor holds it.
+/// Serves the dashboard on the socket that is this process's standard input: its supervisor holds it, and names it in the
+/// variables of `home`, which the app does not see.
 ///
 /// # Errors
 ///
 /// There is no such socket, or the home can't be written.
-pub async fn run_in_background(app: Arc<App>, options: WebOptions) -> Result<(), WebError> {
+pub async fn run_in_background(home: &Home, app: Arc<App>, options: WebOptions) -> Result<(), WebError> {
     let system = |source| WebError::System { what: "there is no socket on standard input", source };
     let socket = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned().map(TcpListener::from).map_err(system)?;
     let listener = Listener::of(socket).map_err(system)?;
     let Some(serving) = ServingDashboard::enter(app.home())? else { return Ok(()) };
-    WebServer::of(app, listener, options, serving).serve(true, CancellationToken::new()).await
+    let socket = supervised_socket(home).map_or_else(|| new_socket(home), Ok)?;
+    WebServer::of(app, listener, options, serving, (socket, true)).serve(CancellationToken::new()).await
 }
 
 fn rules(shared: &Arc<Shared>) -> Rules {
@@ -300,7 +311,7 @@ async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
             return redirect(&shared.access);
         }
         return match file(&matched) {
-            Some(file) => file.answer(request.headers()).map(|body| Full::new(body).boxed_unsync()),
+            Some(file) => file.answer().map(|body| Full::new(body).boxed_unsync()),
             None => refused(StatusCode::NOT_FOUND, "this aiw was built without its page"),
         };
     }
@@ -308,21 +319,21 @@ async fn answer(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
         return begin(shared, request).await;
     }
     // The gate has let it in.
-    let Some(session) = shared.access.shown(request.headers()) else {
-        return refused(StatusCode::UNAUTHORIZED, "there is no session: `aiw web` opens one");
+    let Some(session) = token(request.headers()).map(str::to_owned) else {
+        return refused(StatusCode::UNAUTHORIZED, NO_SESSION);
     };
     *shared.used.lock() = Instant::now();
     let limits = limits(shared, &session);
     match matched.strip_prefix(API).unwrap_or_default() {
         "/session" if request.method() == Method::DELETE => end(shared, &session),
-        "/session" => json_of(StatusCode::OK, &about(shared, &session)),
+        "/session" => json_of(StatusCode::OK, &about(shared)),
         "/openapi.json" => json_of(StatusCode::OK, &description()),
         "/events" => match limits.streams.try_acquire_owned() {
             _ if shared.streams.count() >= ALL_STREAMS => {
                 let why = format!("{ALL_STREAMS} pages of this dashboard listen already: close one");
                 refused(StatusCode::TOO_MANY_REQUESTS, &why)
             }
-            Ok(permit) => events(shared, &request, session, permit),
+            Ok(permit) => events(shared, &request, session, (permit, limits.over)),
             Err(_) => {
                 let why = format!(
                     "{STREAMS} pages of this session listen already: close one, or open another session with `aiw web`"
@@ -344,16 +355,20 @@ fn limits(shared: &Shared, session: &str) -> SessionLimits {
         sessions.retain(|_, limits| Arc::strong_count(&limits.calls) > 1 || Arc::strong_count(&limits.streams) > 1);
     }
     let semaphore = |count| Arc::new(Semaphore::new(count));
-    let new = || SessionLimits { reads: semaphore(CALLS), calls: semaphore(CALLS), streams: semaphore(STREAMS) };
+    let new = || SessionLimits {
+        reads: semaphore(CALLS),
+        calls: semaphore(CALLS),
+        streams: semaphore(STREAMS),
+        over: CancellationToken::new(),
+    };
     sessions.entry(session.to_owned()).or_insert_with(new).clone()
 }
 
-/// Returns what a page learns of the server and its session.
-fn about(shared: &Shared, session: &str) -> Value {
+/// Returns what a page learns of the server.
+fn about(shared: &Shared) -> Value {
     let home = shared.app.home();
     let directory = home.around().directory().map(|path| path.display().to_string()).unwrap_or_default();
     json!({
-        "csrf": csrf(session),
         "version": env!("CARGO_PKG_VERSION"),
         "home": home.root().display().to_string(),
         "project": directory,
@@ -386,16 +401,17 @@ async fn begin(shared: &Arc<Shared>, request: Request<Bytes>) -> Answer {
         Err(_) => return refused(StatusCode::INTERNAL_SERVER_ERROR, "this is a bug in aiw: the request failed"),
     };
     *shared.used.lock() = Instant::now();
-    let mut response = json_of(StatusCode::OK, &about(shared, &token));
-    if let Some(cookie) = shared.access.cookie(&token) {
-        response.headers_mut().insert(SET_COOKIE, cookie);
-    }
-    response
+    let mut answer = about(shared);
+    answer["token"] = token.into();
+    json_of(StatusCode::OK, &answer)
 }
 
 fn end(shared: &Shared, session: &str) -> Answer {
     match shared.access.end(session) {
-        Ok(()) => json_of(StatusCode::OK, &json!({})),
+        Ok(()) => {
+            shared.sessions.lock().remove(session).into_iter().for_each(|limits| limits.over.cancel());
+            json_of(StatusCode::OK, &json!({}))
+        }
         Err(e) => refused(StatusCode::SERVICE_UNAVAILABLE, &e.to_string()),
     }
 }
@@ -422,9 +438,13 @@ pub(crate) fn unescaped(part: &str) -> Option<String> {
     decoded?.ok().map(Cow::into_owned)
 }
 
-fn events(shared: &Arc<Shared>, request: &Request<Bytes>, session: String, permit: OwnedSemaphorePermit) -> Answer {
+fn events(
+    shared: &Arc<Shared>,
+    request: &Request<Bytes>,
+    session: String,
+    (permit, over): (OwnedSemaphorePermit, CancellationToken),
+) -> Answer {
     let query = words(request);
-    let again = request.headers().contains_key("last-event-id");
     let topics = query.get("topics").map(|topics| topics.split(',').map(str::to_owned).collect()).unwrap_or_default();
     let client = match shared.projects.client(query.get("project").map(String::as_str)) {
         Ok(Some(client)) => client,
@@ -434,7 +454,7 @@ fn events(shared: &Arc<Shared>, request: &Request<Bytes>, session: String, permi
     let definitions = crate::routes::definitions(&client);
     let access = shared.access.clone();
     let is_over = Box::new(move || access.is_over(&session));
-    let listens = Listens { topics, logs: crate::routes::logs(&client, &query), definitions, again, is_over };
+    let listens = Listens { topics, logs: crate::routes::logs(&client, &query), definitions, over, is_over };
     if let Some(word) = listens.unknown() {
         return refused(StatusCode::BAD_REQUEST, &format!("there is no topic `{}`", aiw_core::one_line(word, 40)));
     }

@@ -14,10 +14,11 @@ use aiw_app::feed::{Feed, Topic, TopicSubscription};
 use aiw_listen::Bytes;
 use futures::Stream;
 use futures::stream::unfold;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
-/// How often a stream says that it lives, so that one whose reader is gone ends.
-const BEATS: Duration = Duration::from_secs(25);
+/// How often a stream says that it lives, so that one whose reader is gone, or whose session is over, ends.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(25);
 
 /// The topics, by their names in the query and in events.
 const TOPICS: [(&str, Topic); 9] = [
@@ -66,8 +67,8 @@ pub(crate) struct Listens {
     pub(crate) logs: Vec<PathBuf>,
     /// Files whose change is one of the processes: the definitions of the project.
     pub(crate) definitions: Vec<PathBuf>,
-    /// Whether it listened before: what happened meanwhile is not known.
-    pub(crate) again: bool,
+    /// Ends the stream at once: its session was ended.
+    pub(crate) over: CancellationToken,
     /// Whether its session is over.
     pub(crate) is_over: Box<dyn Fn() -> bool + Send + Sync>,
 }
@@ -93,9 +94,17 @@ impl Listens {
         if wanted.contains(&Topic::Processes) {
             self.definitions.iter().for_each(|file| changes.follow_file(file));
         }
-        let first = if self.again { "event: reset\ndata: {}\n\n" } else { "event: open\ndata: {}\n\n" };
-        let state =
-            Following { changes, count: 0, first: Some(first), stop, is_over: self.is_over, _open: open.enter() };
+        let mut beat = interval_at(Instant::now() + HEARTBEAT_INTERVAL, HEARTBEAT_INTERVAL);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let state = Following {
+            changes,
+            is_open: false,
+            beat,
+            stop,
+            over: self.over,
+            is_over: self.is_over,
+            _open: open.enter(),
+        };
         Ok(unfold(state, |mut state| async move {
             let bytes = state.next().await?;
             Some((bytes, state))
@@ -105,21 +114,25 @@ impl Listens {
 
 struct Following {
     changes: TopicSubscription,
-    count: u64,
-    first: Option<&'static str>,
+    /// Whether the reader was told that it hears of every change from now on.
+    is_open: bool,
+    beat: Interval,
     stop: CancellationToken,
+    over: CancellationToken,
     is_over: Box<dyn Fn() -> bool + Send + Sync>,
     _open: Entered,
 }
 
 impl Following {
     async fn next(&mut self) -> Option<Bytes> {
-        if let Some(first) = self.first.take() {
-            return Some(Bytes::from_static(first.as_bytes()));
+        if !std::mem::replace(&mut self.is_open, true) {
+            return Some(Bytes::from_static(b"event: open\ndata: {}\n\n"));
         }
         tokio::select! {
             topics = self.changes.next() => {
-                self.count += 1;
+                if (self.is_over)() {
+                    return None;
+                }
                 let name = |topic: &Topic| match TOPICS.iter().find(|(_, known)| known == topic) {
                     Some((name, _)) => *name,
                     None if *topic == Topic::Files => "processes",
@@ -127,9 +140,10 @@ impl Following {
                 };
                 let names: BTreeSet<&str> = topics.iter().map(name).collect();
                 let data = serde_json::json!({ "topics": names });
-                Some(Bytes::from(format!("id: {}\nevent: changed\ndata: {data}\n\n", self.count)))
+                Some(Bytes::from(format!("event: changed\ndata: {data}\n\n")))
             }
-            () = tokio::time::sleep(BEATS) => (!(self.is_over)()).then_some(Bytes::from_static(b": alive\n\n")),
+            _ = self.beat.tick() => (!(self.is_over)()).then_some(Bytes::from_static(b": alive\n\n")),
+            () = self.over.cancelled() => None,
             () = self.stop.cancelled() => None,
         }
     }

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use aiw_app::doctor::Doctor;
 use aiw_app::{App, BundledScripts};
-use aiw_home::{Home, Surroundings};
+use aiw_home::{Home, Surroundings, Timestamp};
 use aiw_markets::Quiet;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::Access;
+use crate::access::{Access, SESSION_TTL};
+use crate::place::WebPlace;
 use crate::{WebOptions, WebServer};
 
 mod asking;
@@ -45,8 +46,7 @@ impl Drop for Served {
 /// A session as a page has it.
 struct Page {
     port: u16,
-    cookie: String,
-    csrf: String,
+    token: String,
 }
 
 struct Response {
@@ -124,7 +124,7 @@ impl Served {
                 let server = WebServer::bind(app, Some(port), options).await.unwrap().unwrap();
                 let port = server.url().rsplit_once(':').unwrap().1.parse::<u16>().unwrap();
                 told.send(port).unwrap();
-                server.serve(false, stops).await.unwrap();
+                server.serve(stops).await.unwrap();
             });
             runtime.shutdown_timeout(Duration::from_secs(5));
         });
@@ -132,29 +132,35 @@ impl Served {
         Self { directory, home, port, stop, thread: Some(thread) }
     }
 
+    fn access(&self) -> Access {
+        loop {
+            // It is written once the server serves.
+            match WebPlace::read(&self.home).unwrap() {
+                Some(place) => return place.access(&self.home),
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+
     fn code(&self) -> String {
-        Access::new(&self.home, self.port).new_code().unwrap()
+        self.access().new_code().unwrap()
     }
 
     fn page(&self) -> Page {
         let body = format!("{{\"code\":\"{}\"}}", self.code());
         let answer = send(self.port, &written("POST /api/v1/session", &of_page(self.port), &body));
         assert_eq!(answer.status, 200, "{} {}", answer.head, answer.body);
-        let cookie = answer.head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
-        for wanted in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=43200"] {
-            assert!(cookie.contains(wanted), "{cookie}");
-        }
-        let cookie = cookie.split(';').next().unwrap().to_owned();
-        assert!(cookie.starts_with(&format!("aiw-{}=", self.port)), "{cookie}");
-        Page { port: self.port, cookie, csrf: answer.json()["csrf"].as_str().unwrap().to_owned() }
+        assert!(!answer.head.contains("set-cookie"), "{}", answer.head);
+        let token = answer.json()["token"].as_str().unwrap().to_owned();
+        assert_eq!(token.len(), 64, "{token}");
+        Page { port: self.port, token }
     }
 }
 
 impl Page {
     fn headers(&self) -> BTreeMap<&'static str, String> {
         let mut headers = of_page(self.port);
-        headers.insert("cookie", self.cookie.clone());
-        headers.insert("x-aiw-csrf", self.csrf.clone());
+        headers.insert("authorization", format!("Bearer {}", self.token));
         headers
     }
 
@@ -207,10 +213,11 @@ fn a_session_ends_with_its_page_and_with_its_address() {
     let files = ["codes.json", "sessions.json", "place.json"];
     for name in files {
         let text = std::fs::read_to_string(served.home.web().join(name)).unwrap_or_default();
-        let token = other.cookie.split_once('=').unwrap().1;
-        assert!(!text.contains(token) && !text.contains(&other.csrf), "{name}");
+        assert!(!text.contains(&other.token), "{name}");
     }
-    // A new socket knows nobody: another program may have had the address, and was shown the cookie.
+    // A new socket knows nobody: another program may have had the address, and was shown the token.
+    let code = served.code();
+    let codes = std::fs::read(served.home.web().join("codes.json")).unwrap();
     let kept = std::fs::read(served.home.web().join("sessions.json")).unwrap();
     served.stop.cancel();
     served.thread.take().unwrap().join().unwrap();
@@ -218,11 +225,62 @@ fn a_session_ends_with_its_page_and_with_its_address() {
     std::fs::write(directory.path().join(".aiw/web/sessions.json"), &kept).unwrap();
     let served = Served::again(directory, other.port);
     assert_eq!(other.get("/overview").status, 401);
-    // And a session is one of its port.
+    // Not even with the files of the old one: sessions and codes are those of a socket.
+    let page = served.page();
     std::fs::write(served.home.web().join("sessions.json"), &kept).unwrap();
-    assert_eq!(other.get("/overview").status, 200);
-    let elsewhere = Access::new(&served.home, served.port ^ 1);
-    assert!(elsewhere.is_over(other.cookie.split_once('=').unwrap().1));
+    std::fs::write(served.home.web().join("codes.json"), &codes).unwrap();
+    assert_eq!((other.get("/overview").status, page.get("/overview").status), (401, 401));
+    let body = format!("{{\"code\":\"{code}\"}}");
+    assert_eq!(send(served.port, &written("POST /api/v1/session", &of_page(served.port), &body)).status, 401);
+}
+
+#[test]
+fn a_session_that_is_over_stays_so_if_the_clock_is_set_back() {
+    let served = Served::begin();
+    let page = served.page();
+    let sessions = served.home.web().join("sessions.json");
+    let known: BTreeMap<String, Timestamp> = serde_json::from_slice(&std::fs::read(&sessions).unwrap()).unwrap();
+    let ttl = i64::try_from(SESSION_TTL.as_millis()).unwrap();
+    let status = |wall: i64, uptime: i64| {
+        let moved = |made: &Timestamp| Timestamp {
+            wall: made.wall.saturating_add_signed(wall),
+            uptime: made.uptime.saturating_add(uptime),
+        };
+        let moved: BTreeMap<_, _> = known.iter().map(|(digest, made)| (digest, moved(made))).collect();
+        std::fs::write(&sessions, serde_json::to_vec(&moved).unwrap()).unwrap();
+        page.get("/overview").status
+    };
+    assert_eq!(status(0, 0), 200);
+    assert_eq!(status(-ttl, -ttl), 401);
+    // The clock was set back after it ended: to when it was good, to when it was made, and to before.
+    for wall in [-ttl / 2, 0, ttl / 2, ttl * 100] {
+        assert_eq!(status(wall, -ttl), 401, "{wall}");
+    }
+    // Set back by an hour or forward by one, a session goes on.
+    assert_eq!((status(3_600_000, -1000), status(-3_600_000, -1000)), (200, 200));
+    // It is one of another boot.
+    assert_eq!(status(0, ttl), 401);
+}
+
+#[test]
+fn no_cookie_lets_anybody_in() {
+    let served = Served::begin();
+    let page = served.page();
+    let mut headers = of_page(served.port);
+    headers.insert("cookie", format!("aiw-{}={1}; aiw={1}; token={1}", served.port, page.token));
+    for line in ["GET /api/v1/overview", "GET /api/v1/session", "GET /api/v1/events?topics=tasks"] {
+        assert_eq!(send(served.port, &written(line, &headers, "")).status, 401, "{line}");
+    }
+    assert_eq!(send(served.port, &written("POST /api/v1/processes", &headers, NEW)).status, 401);
+    is_untouched(&served);
+    // What a cookie says beside the token makes no difference.
+    headers.insert("authorization", format!("Bearer {}", page.token));
+    assert_eq!(send(served.port, &written("GET /api/v1/overview", &headers, "")).status, 200);
+    // A token in another place is none.
+    let mut headers = of_page(served.port);
+    headers.insert("x-aiw-csrf", page.token.clone());
+    let at = format!("GET /api/v1/overview?token={0}&access_token={0}", page.token);
+    assert_eq!(send(served.port, &written(&at, &headers, "")).status, 401);
 }
 
 #[test]
@@ -477,19 +535,27 @@ fn every_forged_request_is_refused_before_any_work() {
         ("sec-fetch-dest", &["image", "script", "document", "iframe", "style", "object", ""]),
         ("sec-fetch-mode", &["navigate", "no-cors", "websocket", ""]),
         ("content-type", &["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]),
-        ("x-aiw-csrf", &["", "0", "null"]),
-        ("cookie", &["", "aiw=1", "aiw-1=x"]),
+        ("authorization", &["", "Bearer", "Bearer ", "Bearer 0", "Bearer null", "Basic Og=="]),
     ] {
         changed(name, None);
         values.iter().for_each(|value| changed(name, Some(value)));
     }
     let other_page = other.page();
-    changed("x-aiw-csrf", Some(&other_page.csrf));
-    changed("cookie", Some(&other_page.cookie));
-    changed("cookie", Some(&other_page.cookie.replace(&other.port.to_string(), &port.to_string())));
-    // Another program on this machine sets a cookie of our name too.
-    changed("cookie", Some(&format!("aiw-{port}=tossed; {}", page.cookie)));
-    changed("cookie", Some(&format!("{}; aiw-{port}=tossed", page.cookie)));
+    let token = &page.token;
+    for shown in [
+        format!("Bearer {}", other_page.token),
+        format!("Basic {token}"),
+        format!("Bearer  {token}"),
+        format!("Bearer {token},"),
+        format!("Bearer {token} {token}"),
+        format!("Bearer {}", token.to_uppercase()),
+        format!("Bearer {}", &token[..63]),
+        format!("Bearer {token}0"),
+        format!("Bearer {}", served.code()),
+        token.clone(),
+    ] {
+        changed("authorization", Some(&shown));
+    }
     changed("x-http-method-override", Some("POST"));
     changed("x-method-override", Some("DELETE"));
     changed("transfer-encoding", Some("chunked"));
@@ -519,8 +585,7 @@ fn every_forged_request_is_refused_before_any_work() {
     for (what, text) in [
         ("two hosts", text.replacen(&host, &format!("{host}host: evil.example\r\n"), 1)),
         ("two lengths", text.replacen("content-length", "content-length: 1\r\ncontent-length", 1)),
-        ("two tokens for writes", text.replacen("x-aiw-csrf", &format!("x-aiw-csrf: {}\r\nx-aiw-csrf", page.csrf), 1)),
-        ("two cookies", text.replacen("cookie", &format!("cookie: {}\r\ncookie", page.cookie), 1)),
+        ("two tokens", text.replacen("authorization", &format!("authorization: Bearer {token}\r\nauthorization"), 1)),
         ("two sites", text.replacen("sec-fetch-site", "sec-fetch-site: cross-site\r\nsec-fetch-site", 1)),
         ("two origins", text.replacen("origin", "origin: http://evil.example\r\norigin", 1)),
         ("a head that goes on", text.replacen("\r\norigin", "\r\n origin", 1)),

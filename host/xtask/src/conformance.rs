@@ -6,16 +6,15 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use aiw_tests::command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-
-use crate::command;
 
 /// The suite, and the Node.js that it needs.
 const PACKAGES: [&str; 3] = [
     "@modelcontextprotocol/conformance@0.1",
     "conformance-next@npm:@modelcontextprotocol/conformance@0.2.0-alpha.12",
-    "node@22",
+    "node@24",
 ];
 
 /// Scenarios of the version without sessions, which only the suite's preview has. Its others are of extensions.
@@ -34,7 +33,7 @@ const OF_AIW: [&str; 4] = ["server-initialize", "ping", "tools-list", "server-ss
 /// Runs the suite, and writes `docs/conformance.md`. False if a scenario fails.
 pub fn run() -> Result<bool> {
     let root = command::root();
-    let place = root.join("target/conformance");
+    let place = root.join("target/conformance-suite");
     let modules = place.join("node_modules");
     let suite = Suite { node: modules.join(".bin/node"), program: modules.join("@modelcontextprotocol/conformance") };
     let next = Suite { node: suite.node.clone(), program: modules.join("conformance-next") };
@@ -43,16 +42,7 @@ pub fn run() -> Result<bool> {
         npm.args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]).arg(&place).args(PACKAGES);
         command::run(&mut npm)?;
     }
-    command::run(command::host_cargo().args(["build", "--quiet", "--locked", "--bin", "aiw"]))?;
-    command::run(command::host_cargo().args([
-        "build",
-        "--quiet",
-        "--locked",
-        "-p",
-        "aiw-mcp",
-        "--example",
-        "conformance",
-    ]))?;
+    command::run(command::host_build().args(["--bin", "aiw", "--example", "conformance"]))?;
     let binaries = root.join("target/debug");
 
     let fixed = Server::start(&mut Command::new(binaries.join("examples/conformance")))?;

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use aiw_tests::command::{self, root};
 use anyhow::{Context, Result, ensure};
 
 use crate::check::rooms;
-use crate::command::{self, root};
 use crate::tour::build_aiw;
 
 /// The file with the map of the rooms.

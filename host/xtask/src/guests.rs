@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
+use aiw_tests::command::{self, root};
 use anyhow::{Context, Result, ensure};
 
-use crate::command::{self, root};
 use crate::component::{self, Parts};
 use crate::plugins::{PLAIN, WASI, compile, need, write_if_changed};
 
@@ -98,7 +98,7 @@ fn example(out: &Path, name: &str) -> Result<()> {
 
 /// Reads a component that the toolchain built on its own.
 fn built(library: &str) -> Result<Vec<u8>> {
-    let path = command::guest_target().join(WASI).join("release").join(library).with_extension("wasm");
+    let path = command::guest_target("tests").join(WASI).join("release").join(library).with_extension("wasm");
     std::fs::read(&path).with_context(|| path.display().to_string())
 }
 

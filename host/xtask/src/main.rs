@@ -1,40 +1,32 @@
 //! The chores of this repository: `cargo xtask setup`, `plugins`, `test`, `check`, …
 //!
-//! Nothing here is part of the product's binary. Each chore is one module. [`command`] runs other programs, and
+//! Nothing here is part of the product's binary. Each chore is one module. `aiw_tests::command` runs other programs, and
 //! [`component`] turns core modules into components.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what a chore says, it says to a terminal")]
 
-mod bench;
 mod check;
-mod command;
 mod component;
 mod conformance;
-mod dashboard;
+mod dependencies;
 mod dist;
 mod docs;
-mod exits;
-mod figures;
-mod gateway;
 mod guests;
+mod peers;
 mod picture;
-mod planning;
 mod plugins;
-mod processes;
-mod registries;
-mod resident;
-mod screens;
-mod scripts;
 mod shots;
-mod sync;
 mod systems;
 mod test;
+mod tools;
 mod tour;
 mod web;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use aiw_tests::command;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -82,12 +74,23 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
-    /// Build what the tests need and run all of them
-    Test,
-    /// Check the house rules: rooms, contract, documents, versions
-    Check,
-    /// Check that the code compiles for macOS, and the rooms that are meant to for Windows
-    Systems,
+    /// Install what tests use, and nothing else
+    #[command(hide = true)]
+    Tools,
+    /// Build what the tests need, install their tools, and run them
+    Test(test::TestOptions),
+    /// Check the house rules: rooms, contract, retired names, commit subjects, documents, versions
+    Check {
+        /// Check only what needs no build: not whether the generated documents are current
+        #[arg(long)]
+        text: bool,
+    },
+    /// Check that the crates with code of one system compile for macOS and Windows; the whole workspace, if it changed
+    Systems {
+        /// Check the whole workspace for macOS, and record that
+        #[arg(long)]
+        all: bool,
+    },
     /// Write the documents that are generated
     Docs,
     /// Draw the terminal picture of the README from what aiw prints
@@ -101,85 +104,17 @@ enum Chore {
     },
     /// Run the official conformance suite of MCP and write docs/conformance.md; installs it with npm
     Conformance,
-    /// Measure a release build against its limits and its peer
+    /// Build and run the reproductions of docs/dependencies.md, which are no part of CI: minutes for each package
+    Dependencies {
+        /// Only the one of this package
+        name: Option<String>,
+    },
+    /// Measure a release build beside yardsticks of the same run; `cargo xtask bench --help` lists what is measured
+    #[command(disable_help_flag = true)]
     Bench {
-        #[command(subcommand)]
-        what: Option<Measure>,
-    },
-}
-
-#[derive(Subcommand)]
-enum Measure {
-    /// How often the right tools are found in a set of tools and requests, by words alone and with a model
-    Routing {
-        #[command(flatten)]
-        set: bench::ToolSet,
-        /// Print one JSON object
-        #[arg(long)]
-        json: bool,
-    },
-    /// How often the right message of past sessions is found: by FTS5 alone, by aiw, by aiw with a model
-    History {
-        /// Measure size, time and memory instead, with this many messages
-        #[arg(long, value_name = "MESSAGES")]
-        figures: Option<usize>,
-    },
-    /// The cost of a search of registries with a copy of 50,000 servers, and how often it finds the right one
-    Registries {
-        /// The binary to measure [default: the release build]
-        #[arg(long, value_name = "FILE")]
-        aiw: Option<PathBuf>,
-        /// Ask the real registries instead, over the network
-        #[arg(long)]
-        live: bool,
-    },
-    /// The cost to start, restart, watch, log and list processes, beside pm2, supervisor, circus and pitchfork
-    Processes {
-        /// The binary to measure [default: the release build]
-        #[arg(long, value_name = "FILE")]
-        aiw: Option<PathBuf>,
-    },
-    /// The gateway's cost on a request and a stream, and what it keeps, beside claude-code-router and LiteLLM
-    Gateway {
-        /// The binary to measure [default: the release build]
-        #[arg(long, value_name = "FILE")]
-        aiw: Option<PathBuf>,
-    },
-    /// The cost of a planning model beside its own time, its prompts, and how many of forty jobs it carries out
-    Planning {
-        /// The binary to measure [default: the release build]
-        #[arg(long, value_name = "FILE")]
-        aiw: Option<PathBuf>,
-    },
-    /// The cost of a script over tools, and of a session of the real Claude Code with one and without
-    Scripts {
-        /// The binary to measure [default: the release build]
-        #[arg(long, value_name = "FILE")]
-        aiw: Option<PathBuf>,
-    },
-    /// The cost of the terminal view on a real terminal
-    Screens {
-        /// The binary to measure [default: the release build]
-        #[arg(long, value_name = "FILE")]
-        aiw: Option<PathBuf>,
-    },
-    /// The cost of the dashboard: its page in a real browser, and its server
-    Web {
-        /// The binary to measure [default: the release build]
-        #[arg(long, value_name = "FILE")]
-        aiw: Option<PathBuf>,
-    },
-    /// The cost of configuration that travels, beside restic and a plain `git push`
-    Sync {
-        /// The binary to measure [default: the release build]
-        #[arg(long, value_name = "FILE")]
-        aiw: Option<PathBuf>,
-    },
-    /// How much longer the real Claude Code takes with our hooks, from its start to its end
-    Hooks {
-        /// How often each way is run
-        #[arg(long, default_value_t = 31)]
-        rounds: usize,
+        /// Arguments of the crate `aiw-bench`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
     },
 }
 
@@ -201,10 +136,10 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Setup { tests, peers } => {
             plugins::setup()?;
             if peers {
-                processes::install_peers()?;
+                peers::install()?;
             }
             if tests {
-                test::install_tools()?;
+                tools::install()?;
             }
         }
         Chore::Install => plugins::install()?,
@@ -215,25 +150,23 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Workflows => return dist::lint(),
         Chore::Web { shots: true, .. } => shots::take()?,
         Chore::Web { check, .. } => return web::build(check),
-        Chore::Test => return test::run(),
-        Chore::Check => return check::run(),
-        Chore::Systems => return systems::run(),
+        Chore::Tools => tools::install()?,
+        Chore::Test(options) => return test::run(&options),
+        Chore::Check { text } => return check::run(text),
+        Chore::Systems { all } => return systems::run(all),
         Chore::Docs => docs::write()?,
         Chore::Picture => picture::draw()?,
         Chore::Soak { minutes } => return test::soak(minutes),
         Chore::Conformance => return conformance::run(),
-        Chore::Bench { what: None } => return bench::run(),
-        Chore::Bench { what: Some(Measure::Routing { set, json }) } => bench::routing(&set, json)?,
-        Chore::Bench { what: Some(Measure::History { figures }) } => return bench::history(figures),
-        Chore::Bench { what: Some(Measure::Registries { aiw, live }) } => return registries::bench(aiw, live),
-        Chore::Bench { what: Some(Measure::Processes { aiw }) } => return processes::bench(aiw),
-        Chore::Bench { what: Some(Measure::Gateway { aiw }) } => return gateway::bench(aiw),
-        Chore::Bench { what: Some(Measure::Planning { aiw }) } => return planning::bench(aiw),
-        Chore::Bench { what: Some(Measure::Scripts { aiw }) } => return scripts::bench(aiw),
-        Chore::Bench { what: Some(Measure::Screens { aiw }) } => return screens::bench(aiw),
-        Chore::Bench { what: Some(Measure::Web { aiw }) } => return dashboard::bench(aiw),
-        Chore::Bench { what: Some(Measure::Sync { aiw }) } => return sync::bench(aiw),
-        Chore::Bench { what: Some(Measure::Hooks { rounds }) } => return exits::run(rounds),
+        Chore::Dependencies { name } => dependencies::run(name.as_deref())?,
+        Chore::Bench { arguments } => return bench(&arguments),
     }
     Ok(true)
+}
+
+/// Builds and runs the bench crate. Returns `true` if it succeeded.
+fn bench(arguments: &[OsString]) -> Result<bool> {
+    let mut bench = command::host_cargo();
+    bench.args(["run", "--quiet", "-p", "aiw-bench", "--"]).args(arguments);
+    Ok(command::status(&mut bench)?.success())
 }

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use aiw_tests::command::root;
 use anyhow::Result;
 
-use crate::command::root;
 use crate::tour;
 
 /// The path of the picture.

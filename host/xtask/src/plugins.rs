@@ -1,12 +1,11 @@
 //! The components in the binary, and the targets needed to build them.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use aiw_tests::command::{self, guest_target, root};
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::command::{self, guest_target, root};
 use crate::component;
 
 /// The target for bundled guests, which have nothing but the contract.
@@ -55,7 +54,7 @@ pub fn install() -> Result<()> {
 pub fn build() -> Result<()> {
     need(PLAIN)?;
     // The guests leave processors idle while they are linked. The compiler, which is needed last, is built meanwhile.
-    let beside = std::thread::spawn(|| command::run(&mut compiler_build()));
+    let beside = std::thread::spawn(|| command::run(&mut command::host_build()));
     let written = wrap_workspace(Path::new("plugins"), &root().join(".components"));
     // Its error is that of the build below.
     let _ = beside.join();
@@ -100,7 +99,7 @@ pub fn wrap_workspace(workspace: &Path, out: &Path) -> Result<Vec<String>> {
 /// for. Returns a line about it.
 fn orchestrator(module: &[u8], out: &Path) -> Result<String> {
     write_if_changed(&scripts_wasm(), &component::wrap_orchestrator(module)?)?;
-    command::run(&mut compiler_build())?;
+    command::run(&mut command::host_build())?;
     let target = triple()?;
     let (code, is_new) = compile_scripts(&target, out)?;
     let note = if is_new { "" } else { " (as before)" };
@@ -115,14 +114,14 @@ pub fn scripts_for(target: &str) -> Result<PathBuf> {
     let out = root().join(".components");
     if target != triple()? {
         // Only Cranelift and what uses it are compiled again. The next build without the feature finds its own.
-        command::run(compiler_build().args(["--features", "aiw-wasm/every-target"]))?;
+        command::run(command::host_build().args(["--features", "aiw-wasm/every-target"]))?;
     }
     Ok(compile_scripts(target, &out)?.0)
 }
 
 /// Where the component that runs scripts is, uncompressed.
 fn scripts_wasm() -> PathBuf {
-    guest_target().join(ORCHESTRATOR).with_extension("component.wasm")
+    guest_target("plugins").join(ORCHESTRATOR).with_extension("component.wasm")
 }
 
 /// Compiles the component that runs scripts, unless that was done. Returns the path of the code, and whether it is new.
@@ -130,24 +129,16 @@ fn compile_scripts(target: &str, out: &Path) -> Result<(PathBuf, bool)> {
     let (wasm, compiler) = (scripts_wasm(), command::host_target().join("debug/examples/compile-scripts"));
     let to = out.join(ORCHESTRATOR);
     let code = to.with_extension(format!("{target}.code.z"));
+    // Code that comes out as before is not written again: the time of the last compilation is that of a file of its own.
+    let stamp = wasm.with_extension(format!("{target}.compiled"));
     let age = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
-    let is_new = |path: &Path| age(&code).is_none_or(|made| age(path).is_none_or(|changed| changed > made));
-    let needed = is_new(&wasm) || is_new(&compiler);
+    let is_new = |path: &Path| age(&stamp).is_none_or(|made| age(path).is_none_or(|changed| changed > made));
+    let needed = !code.is_file() || is_new(&wasm) || is_new(&compiler);
     if needed {
         command::run(Command::new(compiler).arg(&wasm).arg(&to).arg(target))?;
+        std::fs::write(&stamp, "")?;
     }
     Ok((code, needed))
-}
-
-/// Returns the build of what compiles the component that runs scripts. It is built as part of the workspace: with the features
-/// that the host has, nothing is compiled twice.
-fn compiler_build() -> Command {
-    let mut build = command::host_cargo();
-    build.args(["build", "--locked", "--workspace", "--example", "compile-scripts"]);
-    if !std::io::stderr().is_terminal() {
-        build.arg("--quiet");
-    }
-    build
 }
 
 /// Returns the name of the system that this program was built on.
@@ -173,7 +164,7 @@ pub fn compile(workspace: &Path) -> Result<Vec<BuiltGuest>> {
     let metadata =
         command::output(command::cargo(workspace).args(["metadata", "--format-version=1", "--no-deps", "--locked"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
-    let output = guest_target().join(PLAIN).join("release");
+    let output = guest_target(workspace).join(PLAIN).join("release");
     let mut guests = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
         let targets = package["targets"].as_array().into_iter().flatten();

@@ -5,15 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use aiw_tests::command;
 use anyhow::{Context, Result, bail, ensure};
-
-use crate::command;
 
 /// Where the demo is: its paths are seen in the screenshots.
 const DEMO: &str = "/tmp/aiw-demo";
 
 /// The largest screenshot, in bytes.
-const MOST: u64 = 150_000;
+const MAX_SCREENSHOT_BYTES: u64 = 150_000;
 
 const PROCESSES: &str = r#"process "db" {
     shell "echo 'database is ready on 5432'; exec sleep 3600"
@@ -101,8 +100,8 @@ pub fn take() -> Result<()> {
     for image in fs::read_dir(&images)? {
         let image = image?;
         let length = image.metadata()?.len();
-        if length > MOST {
-            bail!("`{}` has {length} bytes, and at most {MOST} are allowed", image.path().display());
+        if length > MAX_SCREENSHOT_BYTES {
+            bail!("`{}` has {length} bytes, and at most {MAX_SCREENSHOT_BYTES} are allowed", image.path().display());
         }
     }
     Ok(())

@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use aiw_tests::command::{self, root};
 use aiw_tests::{ModelApi, python, real_cli};
 use anyhow::{Context, Result, ensure};
 
-use crate::command::{self, root};
 use crate::plugins;
 
 const PLUGINS: [&[&str]; 5] = [
@@ -17,6 +17,12 @@ const PLUGINS: [&[&str]; 5] = [
     &["cat", "mcp.json"],
     &["plugin", "list"],
 ];
+
+/// A step 1 that took less found compiled dependencies, and says nothing about this machine.
+const STEP_1_MIN_SECONDS: u64 = 15;
+
+/// How many times as long as step 1 steps 2 and 3 take together, from nothing on two cores.
+const REST_RATIO: u64 = 9;
 
 const PROMPT: &str = "Greet whoever tries this";
 
@@ -51,6 +57,9 @@ pub fn run(aiw: Option<PathBuf>) -> Result<()> {
     let aiw = match aiw {
         Some(aiw) => std::fs::canonicalize(&aiw).with_context(|| format!("no binary at `{}`", aiw.display()))?,
         None => {
+            if let Some(estimate) = estimate(std::env::var("AIW_XTASK_BUILD_SECONDS").ok().as_deref()) {
+                eprintln!("{estimate}");
+            }
             eprintln!("Step 2 of 4: build the components");
             plugins::setup()?;
             eprintln!("Step 3 of 4: build aiw");
@@ -85,6 +94,13 @@ pub fn run(aiw: Option<PathBuf>) -> Result<()> {
         &["wait"],
         &["task", "list"],
     ])
+}
+
+/// Returns how long steps 2 and 3 will take, from the seconds that step 1 took. `None` if step 1 compiled little.
+fn estimate(seconds: Option<&str>) -> Option<String> {
+    let seconds: u64 = seconds?.parse().ok().filter(|seconds| *seconds >= STEP_1_MIN_SECONDS)?;
+    let minutes = (seconds * REST_RATIO).div_ceil(60);
+    Some(format!("Step 1 took {seconds} s on this machine: expect some {minutes} minutes for steps 2 and 3"))
 }
 
 /// Returns the content of the README's picture: each command and its output, line by line.
@@ -258,16 +274,24 @@ impl Tour {
 
 /// Builds the binary, with cargo's progress on standard error, and returns its path.
 pub fn build_aiw() -> Result<PathBuf> {
-    // A machine that is made for tests builds them next, and with their features the rooms would be compiled again.
-    let what: &[&str] = match std::env::var_os("CI") {
-        Some(_) => &["build", "--workspace", "--bins", "--tests", "--locked", "--quiet"],
-        None => &["build", "--package", "agentic-warden"],
-    };
-    command::run(command::host_cargo().args(what))?;
+    command::run(command::host_build().args(["--bin", "aiw"]))?;
     let metadata = command::output(command::host_cargo().args(["metadata", "--format-version=1", "--no-deps"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
     let target = metadata["target_directory"].as_str().unwrap_or("target");
     let aiw = Path::new(target).join("debug").join("aiw");
     ensure!(aiw.is_file(), "cargo left no binary at `{}`", aiw.display());
     Ok(aiw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_estimate_needs_a_step_that_compiled() {
+        assert_eq!(estimate(None), None);
+        assert_eq!(estimate(Some("3")), None);
+        let text = estimate(Some("60")).unwrap();
+        assert!(text.contains("60 s") && text.contains("9 minutes"), "{text}");
+    }
 }

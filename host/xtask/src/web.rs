@@ -6,12 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use aiw_tests::command;
 use anyhow::{Result, bail};
 
-use crate::command;
-
 /// The page's sources.
-const PAGE: &str = "host/web/page";
+pub const PAGE: &str = "host/web/page";
 
 /// The files that are made of them, and of the API's description.
 const MADE: [&str; 2] = ["dist", "src/api.d.ts"];

@@ -48,6 +48,7 @@ pub struct Testkit {
     cache: CompiledCache,
     compiler: Option<PathBuf>,
     on_compile: Option<Arc<OnCompile>>,
+    guest_cpu: Option<Duration>,
 }
 
 impl Testkit {
@@ -71,6 +72,7 @@ impl Testkit {
             cache: CompiledCache::none(),
             compiler: None,
             on_compile: None,
+            guest_cpu: None,
         })
     }
 
@@ -206,6 +208,13 @@ impl Testkit {
         self
     }
 
+    /// Sets the time that one call may spend in the component, instead of aiw's limit: for tests on a slow machine.
+    #[must_use]
+    pub fn guest_cpu(mut self, limit: Duration) -> Self {
+        self.guest_cpu = Some(limit);
+        self
+    }
+
     /// Compiles and links the component.
     pub fn load(self) -> BoxFuture<'static, Result<Driver, TestkitError>> {
         Box::pin(async move {
@@ -241,6 +250,9 @@ impl Testkit {
             }
             if let Some(on_compile) = self.on_compile {
                 engine = engine.on_compile(on_compile);
+            }
+            if let Some(limit) = self.guest_cpu {
+                engine = engine.guest_cpu(limit);
             }
             let component =
                 Component::load(&engine, &self.bytes, &self.about, self.grants, capabilities, Origin::Foreign).await;

@@ -405,7 +405,7 @@ PY
     let running = std::thread::spawn(move || run.output().unwrap());
     let begun = std::time::Instant::now();
     while !asked.exists() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "it did not ask");
+        assert!(begun.elapsed() < aiw_tests::HANG_TIMEOUT, "it did not ask");
         std::thread::sleep(Duration::from_millis(20));
     }
     let address = env.json(&["gateway", "status"])["url"].clone();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aiw_tests::Environment;
 use serde_json::json;
 
-use super::{Answer, HANGS, Server};
+use super::{Answer, Server};
 
 const LIST: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
 const BEGIN: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"forger","version":"1"}}}"#;
@@ -204,7 +204,7 @@ fn a_slow_client_is_cut_off_and_keeps_nobody_waiting() {
     std::thread::scope(|scope| {
         let slow = |end: usize, expected: Option<u16>| {
             let mut stream = server.connect();
-            stream.set_read_timeout(Some(HANGS)).unwrap();
+            stream.set_read_timeout(Some(aiw_tests::HANG_TIMEOUT)).unwrap();
             let mut writer = stream.try_clone().unwrap();
             // A byte now and then is not enough to stay.
             let bytes = whole[..end].to_vec();

@@ -10,8 +10,8 @@ use super::Server;
 /// Returns Node.js and the Inspector, which npm installed below `target/conformance`.
 fn inspector() -> Option<(PathBuf, PathBuf)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let place = root.join("target/conformance/node_modules/.bin");
-    let (node, inspector) = (place.join("node"), place.join("mcp-inspector"));
+    let node = root.join("target/node/node_modules/node/bin/node");
+    let inspector = root.join("target/conformance/node_modules/.bin/mcp-inspector");
     (node.is_file() && inspector.is_file()).then_some((node, inspector))
 }
 

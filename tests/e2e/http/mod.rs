@@ -13,9 +13,6 @@ use aiw_tests::Environment;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-/// The time after which a missing answer counts as a hang.
-const HANGS: Duration = Duration::from_secs(60);
-
 /// A running server.
 pub(crate) struct Server {
     process: Child,
@@ -42,7 +39,7 @@ impl Server {
 
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(HANGS)).unwrap();
+        stream.set_read_timeout(Some(aiw_tests::HANG_TIMEOUT)).unwrap();
         stream.set_nodelay(true).unwrap();
         stream
     }
@@ -112,7 +109,7 @@ impl Server {
             if let Some(status) = self.process.try_wait().unwrap() {
                 return status.code();
             }
-            assert!(start.elapsed() < HANGS, "the server does not end");
+            assert!(start.elapsed() < aiw_tests::HANG_TIMEOUT, "the server does not end");
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -65,9 +65,12 @@ fn no_secret_of_a_session_is_kept_shown_or_logged() {
     no_canary(&env.home());
 }
 
-/// Looks through all files but the transcripts.
+/// Looks through all files but the transcripts and the compiled code of components, which contain the word themselves.
 fn no_canary(directory: &Path) {
     for entry in fs::read_dir(directory).unwrap().flatten() {
+        if entry.path().ends_with("cache/compiled-v1") {
+            continue;
+        }
         if entry.path().is_dir() {
             no_canary(&entry.path());
             continue;

@@ -219,12 +219,54 @@ fn doctor_names_junk_and_the_rest_is_found() {
             "pipe.jsonl: is not a regular file"
         ]
     );
-    for reason in
-        ["2 lines not JSON", "1 line not UTF-8", "1 line longer than 16 MiB", "1 line with an impossible time"]
-    {
+    for reason in ["2 lines not JSON", "1 line longer than 16 MiB", "1 line with an impossible time"] {
         assert!(skipped[0].contains(reason), "{reason}: {}", skipped[0]);
     }
     assert_eq!(doctor["hooks_installed"], false);
+}
+
+#[test]
+fn what_older_versions_and_interrupted_writers_leave_is_found() {
+    let env = Environment::new();
+    // Two objects on one line, and a torn one before a whole one.
+    let whole = |uuid: &str, text: &str| line("glued", uuid, "user", text).trim_end().to_owned();
+    add(&env, "glued", &format!("{}{}\n", whole("g1", "first ocelot"), whole("g2", "second marzipan")));
+    add(&env, "glued", &format!("{}{}\n", &whole("g3", "lost")[..30], whole("g4", "third nougat")));
+    // Titles, yours and the model's; a summary of another session is not this one's.
+    add(&env, "titled", "{\"type\":\"custom-title\",\"customTitle\":\"tapir release\",\"sessionId\":\"titled\"}\n");
+    add(&env, "titled", "{\"type\":\"summary\",\"summary\":\"the marmoset invoice\",\"leafUuid\":\"t1\"}\n");
+    add(&env, "titled", "{\"type\":\"summary\",\"summary\":\"the pangolin invoice\",\"leafUuid\":\"elsewhere\"}\n");
+    add(&env, "titled", &line("titled", "t1", "user", "hello there"));
+    add(&env, "titled", "{\"type\":\"ai-title\",\"aiTitle\":\"Fix the echidna build\",\"sessionId\":\"titled\"}\n");
+    // Codex before autumn 2025.
+    let id = "22222222-2222-4333-8444-000000000003";
+    let rollout = env.user().join(format!(".codex/sessions/2025/06/11/rollout-2025-06-11T09-12-01-{id}.jsonl"));
+    fs::create_dir_all(rollout.parent().unwrap()).unwrap();
+    let said = |role: &str, kind: &str, text: &str| {
+        json!({"type": "message", "role": role, "content": [{"type": kind, "text": text}]}).to_string()
+    };
+    let lines = [
+        json!({"id": id, "timestamp": "2025-06-11T09:12:01.000Z", "instructions": null}).to_string(),
+        json!({"record_type": "state"}).to_string(),
+        said("user", "input_text", "rename the gazebo module"),
+        said("assistant", "output_text", "It is called pavilion now."),
+    ];
+    fs::write(&rollout, lines.join("\n") + "\n").unwrap();
+    env.run(&["history", "import", "--all"]).ok();
+    for (word, session) in [
+        ("ocelot", "glued"),
+        ("marzipan", "glued"),
+        ("nougat", "glued"),
+        ("tapir", "titled"),
+        ("marmoset", "titled"),
+        ("echidna", "titled"),
+        ("gazebo", id),
+        ("pavilion", id),
+    ] {
+        let found = hits(&env, word);
+        assert_eq!(found.iter().map(|hit| &hit["session"]).collect::<Vec<_>>(), [session], "{word}");
+    }
+    assert_eq!(hits(&env, "pangolin").len(), 0);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use aiw_tests::{Environment, Run, not_run};
 
-use super::{HANGS, add, ended, hook, indexers, kept, line};
+use super::{add, ended, hook, indexers, kept, line};
 
 /// A small disk. Only root can mount one.
 pub(crate) struct Disk(PathBuf);
@@ -113,7 +113,7 @@ fn with_trouble(disk: &Disk, env: &Environment, session: &str, trouble: &str, of
     // Its indexer has met the trouble too.
     let start = Instant::now();
     while !indexers(env).is_empty() {
-        assert!(start.elapsed() < HANGS);
+        assert!(start.elapsed() < aiw_tests::HANG_TIMEOUT);
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     match trouble {
@@ -171,7 +171,7 @@ fn a_session_whose_hook_could_write_nothing_is_read_after_another_ones() {
         env.run(&["history", "search", "later"]).ok();
         let start = Instant::now();
         while kept(&env, "s-1").len() < 2 {
-            assert!(start.elapsed() < HANGS, "{trouble}");
+            assert!(start.elapsed() < aiw_tests::HANG_TIMEOUT, "{trouble}");
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
         crate::until(|| indexers(&env).is_empty());

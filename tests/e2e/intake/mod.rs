@@ -21,9 +21,6 @@ use aiw_tests::{Environment, Run};
 use rustix::process::Pid;
 use serde_json::{Value, json};
 
-/// The time after which something that must happen counts as not happening.
-const HANGS: Duration = Duration::from_secs(60);
-
 /// A line of Claude Code's.
 pub fn line(session: &str, uuid: &str, kind: &str, text: &str) -> String {
     let line = json!({"parentUuid": null, "isSidechain": false, "type": kind, "message": {"role": kind, "content": text},

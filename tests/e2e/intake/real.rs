@@ -10,7 +10,7 @@ use aiw_tests::{Environment, ModelApi, Run, git, not_run, python, real_cli};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::{HANGS, hits, indexers};
+use super::{hits, indexers};
 
 pub struct Client {
     pub env: Environment,
@@ -85,7 +85,7 @@ impl Client {
         let start = Instant::now();
         loop {
             let found = hits(&self.env, word);
-            if !found.is_empty() || start.elapsed() > HANGS {
+            if !found.is_empty() || start.elapsed() > aiw_tests::HANG_TIMEOUT {
                 let text = |hit: &Value, key: &str| hit[key].as_str().unwrap().to_owned();
                 return found.iter().map(|hit| (text(hit, "session"), text(hit, "role"))).collect();
             }
@@ -107,7 +107,9 @@ fn each_message_of_claude_code_is_found_once_in_the_right_session() {
         {"result": "toolresult42", "text": "toolanswer"},
         {"match": "agentask", "offers": "^Agent$", "text": "agentstart", "tools": [{"name": "Agent", "input": {"description": "Look", "prompt": "subprompt", "subagent_type": "general-purpose"}}]},
         {"match": "subprompt", "text": "subanswer"},
-        {"result": "subanswer", "text": "agentanswer"},
+        // The tool answers at once; what the agent says comes as a notification.
+        {"match": "agentask", "result": ".", "text": "agentwaits"},
+        {"match": "<result>subanswer</result>", "text": "agentanswer"},
         {"match": "forkask", "text": "forkanswer"},
         {"match": "afterask", "text": "afteranswer"},
         {"match": "termask", "text": "termanswer", "delay": 120}
@@ -117,7 +119,8 @@ fn each_message_of_claude_code_is_found_once_in_the_right_session() {
     assert_eq!(client.claude(&["-p", "plainask", "--session-id", S1]).trim(), "plainanswer");
     assert_eq!(client.claude(&["-p", "continueask", "--continue"]).trim(), "continueanswer");
     assert_eq!(client.claude(&["-p", "toolask", "--session-id", S2]).trim(), "toolanswer");
-    assert_eq!(client.claude(&["-p", "agentask", "--resume", S2]).trim(), "agentanswer");
+    let said = client.claude(&["-p", "agentask", "--resume", S2]);
+    assert!(said.trim().ends_with("agentanswer"), "{said}");
     let fork = client.claude(&["-p", "forkask", "--resume", S1, "--fork-session", "--output-format", "json"]);
     let fork: Value = serde_json::from_str(&fork).unwrap();
     let fork = fork["session_id"].as_str().unwrap();
@@ -128,7 +131,7 @@ fn each_message_of_claude_code_is_found_once_in_the_right_session() {
     let mut child = client.command(&["-p", "termask", "--session-id", S3]).spawn().unwrap();
     let start = Instant::now();
     while !client.api.requests().iter().any(|request| request["body"].to_string().contains("termask")) {
-        assert!(start.elapsed() < HANGS, "claude does not ask");
+        assert!(start.elapsed() < aiw_tests::HANG_TIMEOUT, "claude does not ask");
         std::thread::sleep(Duration::from_millis(50));
     }
     kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), Signal::TERM).unwrap();
@@ -145,6 +148,7 @@ fn each_message_of_claude_code_is_found_once_in_the_right_session() {
         ("toolanswer", S2, "assistant"),
         ("agentask", S2, "user"),
         ("agentstart", S2, "assistant"),
+        ("agentwaits", S2, "assistant"),
         ("agentanswer", S2, "assistant"),
         ("forkask", fork, "user"),
         ("forkanswer", fork, "assistant"),
@@ -154,10 +158,11 @@ fn each_message_of_claude_code_is_found_once_in_the_right_session() {
     ] {
         assert_eq!(client.found(word), once(session, role), "{word}");
     }
-    // A subagent's words are also what was asked of it, and what it answered, in the session that started it.
-    for word in ["subprompt", "subanswer"] {
+    // What a subagent is asked is also the argument of a call, in the session that started it. Its answer comes in a
+    // notification, which is nobody's message.
+    for (word, times) in [("subprompt", 2), ("subanswer", 1)] {
         let found = client.found(word);
-        assert_eq!(found.len(), 2, "{word}: {found:?}");
+        assert_eq!(found.len(), times, "{word}: {found:?}");
         assert!(found.iter().all(|(session, _)| session == S2), "{word}: {found:?}");
     }
     // Hooks left nothing to an import, and nothing is there twice.
@@ -257,7 +262,7 @@ fn a_private_session_of_claude_code_that_runs_or_was_killed_is_not_read() {
     let asked = |client: &Client, count: usize| {
         let start = Instant::now();
         while client.api.requests().iter().filter(|r| r["body"].to_string().contains("privateask")).count() < count {
-            assert!(start.elapsed() < HANGS, "claude does not ask");
+            assert!(start.elapsed() < aiw_tests::HANG_TIMEOUT, "claude does not ask");
             std::thread::sleep(Duration::from_millis(50));
         }
     };
@@ -271,7 +276,7 @@ fn a_private_session_of_claude_code_that_runs_or_was_killed_is_not_read() {
             if texts.filter(|text| text.contains("\"content\":\"privateask\"}")).count() >= count {
                 return;
             }
-            assert!(start.elapsed() < HANGS, "claude writes nothing");
+            assert!(start.elapsed() < aiw_tests::HANG_TIMEOUT, "claude writes nothing");
             std::thread::sleep(Duration::from_millis(50));
         }
     };
@@ -335,10 +340,13 @@ fn sessions_of_the_real_codex_are_found() {
         "-m",
         "m",
     ];
-    for more in [&["codexask"][..], &["resume", "--last", "resumeask"]] {
-        let run = client.run(&[&base[..], more].concat());
+    // A new hook runs once the user has reviewed it; this flag stands for the review.
+    client.env.run(&["history", "hooks", "install", "--scope", "codex"]).ok();
+    let exec = ["exec", "--dangerously-bypass-hook-trust"];
+    for (more, word) in [(&["codexask"][..], "codexanswer"), (&["resume", "--last", "resumeask"], "resumeanswer")] {
+        let run = client.run(&[&exec[..], &base[1..], more].concat());
         assert_eq!(run.code, 0, "{}", run.whole());
-        client.env.run(&["history", "import", "--all"]).ok();
+        assert_eq!(client.found(word).len(), 1, "{word}: {}", run.whole());
     }
     check(
         &client,
@@ -370,10 +378,13 @@ fn sessions_of_the_real_gemini_cli_are_found() {
     )
     .unwrap();
     let base = ["--skip-trust", "--approval-mode", "yolo", "-m", "m"];
-    for more in [&["-p", "geminiask"][..], &["--resume", "latest", "-p", "resumeask"]] {
+    client.env.run(&["history", "hooks", "install", "--scope", "gemini"]).ok();
+    for (more, word) in
+        [(&["-p", "geminiask"][..], "geminianswer"), (&["--resume", "latest", "-p", "resumeask"], "resumeanswer")]
+    {
         let run = client.run(&[&base[..], more].concat());
         assert_eq!(run.code, 0, "{}", run.whole());
-        client.env.run(&["history", "import", "--all"]).ok();
+        assert_eq!(client.found(word).len(), 1, "{word}: {}", run.whole());
     }
     check(
         &client,

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::HANGS;
 use super::real::Client;
 use crate::terminal::Terminal;
 
@@ -51,7 +50,7 @@ fn ends(client: &Client, count: usize) -> Vec<(String, String)> {
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let text = |line: &Value, key: &str| line[key].as_str().unwrap().to_owned();
         let ends: Vec<_> = lines.map(|line| (text(&line, "session_id"), text(&line, "reason"))).collect();
-        if ends.len() >= count || start.elapsed() > HANGS {
+        if ends.len() >= count || start.elapsed() > aiw_tests::HANG_TIMEOUT {
             return ends;
         }
         std::thread::sleep(std::time::Duration::from_millis(20));

@@ -42,7 +42,7 @@ fn a_newer_ones_store_is_left_alone_and_what_hooks_ask_waits_for_the_newer_one()
     add(&env, "s-1", &line("s-1", "u2", "user", "after"));
     add(&env, "s-2", &line("s-2", "v1", "user", "other"));
     let sentence = format!(
-        "error: the history in `{}` has version 7, and this aiw knows 2\nhint: update aiw\n",
+        "error: the history in `{}` has version 7, and this aiw knows 3\nhint: update aiw\n",
         env.home().join("history/history.db").display()
     );
     for arguments in [
@@ -64,7 +64,7 @@ fn a_newer_ones_store_is_left_alone_and_what_hooks_ask_waits_for_the_newer_one()
     }
     let run = env.run_with_input(&["history", "hooks", "handle", "--wait"], ended(&env, "s-1"));
     assert_eq!(run.code, 0);
-    assert!(run.stderr.contains("has version 7, and this aiw knows 2"), "{}", run.whole());
+    assert!(run.stderr.contains("has version 7, and this aiw knows 3"), "{}", run.whole());
     let doctor = env.run(&["history", "doctor", "--json"]);
     assert!(doctor.stdout.contains("has version 7"), "{}", doctor.whole());
     assert_eq!(sql(&env, "").unwrap(), made);

@@ -298,6 +298,45 @@ fn a_token_endpoint_that_does_wrong_gives_no_token() {
 }
 
 #[test]
+fn what_a_token_endpoint_quotes_of_the_request_is_not_printed() {
+    const SECRET: &str = "canary-client+secret/7";
+
+    for method in ["client_secret_post", "client_secret_basic"] {
+        let setting = Setting::new(move |world: &World, who: &str, request: &Request| match (who, &*request.path) {
+            ("issuer", "/.well-known/oauth-authorization-server") => {
+                let mut metadata = world.metadata();
+                metadata["token_endpoint_auth_methods_supported"] = json!([method]);
+                Some(said(200, &metadata))
+            }
+            ("issuer", "/register") => Some(said(
+                201,
+                &json!({"client_id": "c", "client_secret": SECRET, "token_endpoint_auth_method": method}),
+            )),
+            ("issuer", "/token") => {
+                let proof = request.headers.get("authorization").cloned().unwrap_or_default();
+                let sent = String::from_utf8_lossy(&request.body).into_owned();
+                let description = format!("{SECRET} {proof} {sent}");
+                Some(said(400, &json!({"error": "invalid_client", "error_description": description})))
+            }
+            _ => None,
+        });
+        let login = Waiting::start(&setting.env, &[]);
+        let state = login.parameter("state").unwrap();
+        login.comes_back(&format!("code={CODE}&state={state}&iss={}", setting.world.issuer()));
+        let run = login.end();
+        let asked = setting.world.got("issuer").into_iter().find(|request| request.path == "/token").unwrap();
+        let proof = asked.headers.get("authorization").cloned().unwrap_or_default();
+        assert!(run.whole().contains("invalid_client ([secret]"), "{method}: {}", run.whole());
+        for sent in
+            ["canary-client", CODE, proof.trim_start_matches("Basic ")].into_iter().filter(|sent| !sent.is_empty())
+        {
+            assert!(!run.whole().contains(sent), "{method}: {sent} in {}", run.whole());
+        }
+        setting.holds(method);
+    }
+}
+
+#[test]
 fn a_login_that_is_interrupted_leaves_nothing() {
     let setting = Setting::new(|_, _, _| None);
     let mut login = Waiting::start(&setting.env, &[]);

@@ -60,7 +60,7 @@ fn a_plugin_goes_from_search_to_remove() {
     Installed tools@m 1.0.0: words, tracker
     Use it: aiw claude --mcp
     ------- stderr -------
-    `T_TOKEN` is not set: export it, or name another variable: `aiw plugin update tools@m --env T_TOKEN='${OTHER}'`
+    `T_TOKEN` is not set: `aiw plugin install tools@m` asks for it, or export it
     ------- exit code 0 -------
     ");
     insta::assert_snapshot!(env.stable(&env.read("mcp.json")), @r#"
@@ -88,7 +88,7 @@ fn a_plugin_goes_from_search_to_remove() {
     Already installed: tools@m 1.0.0: words, tracker
     Use it: aiw claude --mcp
     ------- stderr -------
-    `T_TOKEN` is not set: export it, or name another variable: `aiw plugin update tools@m --env T_TOKEN='${OTHER}'`
+    `T_TOKEN` is not set: `aiw plugin install tools@m` asks for it, or export it
     ------- exit code 0 -------
     ");
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "list"])), @"

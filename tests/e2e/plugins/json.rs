@@ -53,7 +53,9 @@ fn the_json_of_every_command_has_its_shape() {
           "marketplace": "m",
           "version": "1.0.0",
           "description": "The plugin a",
+          "author": null,
           "category": null,
+          "tags": [],
           "source": "./plugins/a",
           "mcp_servers": [
             {
@@ -86,7 +88,9 @@ fn the_json_of_every_command_has_its_shape() {
         "marketplace": "m",
         "version": "1.0.0",
         "description": "The plugin a",
+        "author": null,
         "category": null,
+        "tags": [],
         "source": "./plugins/a",
         "mcp_servers": [
           {
@@ -146,7 +150,9 @@ fn the_json_of_every_command_has_its_shape() {
           "marketplace": "m",
           "version": "1.0.0",
           "description": "The plugin a",
+          "author": null,
           "category": null,
+          "tags": [],
           "source": "./plugins/a",
           "mcp_servers": [
             {

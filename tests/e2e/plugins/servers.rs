@@ -7,6 +7,7 @@ use aiw_tests::{Environment, Market};
 use serde_json::{Value, json};
 
 use super::{files_with, install, market, whole};
+use crate::terminal::Terminal;
 
 #[test]
 fn servers_stand_in_the_entry_in_plugin_json_and_in_files_that_they_name() {
@@ -117,7 +118,7 @@ fn variables_are_kept_as_references_and_missing_ones_are_named_with_their_flag()
     let run = install(&env, "p");
     insta::assert_snapshot!(run.stderr, @"
     `A` is not set: export it, or give it: `aiw plugin update p@m --env A=VALUE`
-    `E_TOKEN` is not set: export it, or name another variable: `aiw plugin update p@m --env E_TOKEN='${OTHER}'`
+    `E_TOKEN` is not set: `aiw plugin install p@m` asks for it, or export it
     ");
     let server = env.mcp()["mcpServers"]["s"].clone();
     assert_eq!(server["args"], json!(["${A}", "${B:-b}", "${C}", "$D", "${CLAUDE_PROJECT_DIR}"]));
@@ -158,18 +159,68 @@ fn a_secret_on_the_command_line_is_written_nowhere() {
         assert_eq!(files_with(&env, secret), Vec::<PathBuf>::new());
         if !json {
             insta::assert_snapshot!(run.stderr, @"
-            the value of `API_TOKEN` is not kept: export it where your client starts
-            the value of `api_key` is not kept: export it where your client starts
-            `API_TOKEN` is not set: export it, or name another variable: `aiw plugin update p@m --env API_TOKEN='${OTHER}'`
-            `api_key` is not set: export it as CLAUDE_PLUGIN_OPTION_API_KEY, or name another variable: `aiw plugin update p@m --env api_key='${OTHER}'`
-            `pin` is not set: export it as CLAUDE_PLUGIN_OPTION_PIN, or name another variable: `aiw plugin update p@m --env pin='${OTHER}'`
             ");
         }
     }
     let server = env.mcp()["mcpServers"]["s"].clone();
-    assert_eq!(server["env"]["A"], "${API_TOKEN}");
-    assert_eq!(server["env"]["B"], "${CLAUDE_PLUGIN_OPTION_PIN}");
-    assert_eq!(server["env"]["C"], "${CLAUDE_PLUGIN_OPTION_API_KEY}");
+    assert_eq!(server["env"]["A"], "${secret:p-api-token}");
+    assert_eq!(server["env"]["B"], "${secret:pin}");
+    assert_eq!(server["env"]["C"], "${secret:p-api-key}");
+}
+
+#[test]
+fn a_secret_is_asked_for_without_an_echo_and_reaches_the_server_from_the_vault() {
+    let (env, _market) = market(&[(
+        "p",
+        json!({"s": {"command": "sh", "args": ["-c", "printf %s \"$API_TOKEN\" >\"$SEEN\""],
+            "env": {"API_TOKEN": "${API_TOKEN}", "SEEN": "${SEEN}"}}}),
+    )]);
+    let seen = env.path("seen");
+    let env_seen = format!("SEEN={}", seen.display());
+    let install = ["plugin", "install", "p", "--env", &env_seen];
+    let mut terminal = Terminal::start(&env, &install);
+    terminal.wait_for("Install p@m?");
+    terminal.press("y\r");
+    terminal.wait_for("Value of API_TOKEN");
+    terminal.press("canary-5ecr3t\r");
+    terminal.wait_for("Installed p@m");
+    assert!(terminal.ends().success());
+    assert!(!terminal.shown().contains("canary-5ecr3t"), "{}", terminal.shown());
+    assert_eq!(env.mcp()["mcpServers"]["s"]["env"]["API_TOKEN"], "${secret:p-api-token}");
+    assert_eq!(files_with(&env, "canary-5ecr3t"), Vec::<PathBuf>::new());
+    assert_eq!(env.json(&["plugin", "list"])["plugins"][0]["missing_env"], json!([]));
+    env.run(&["mcp", "tools", "s"]);
+    assert_eq!(fs::read_to_string(&seen).unwrap(), "canary-5ecr3t");
+
+    // Disabled, the plugin still has it; removed, nothing does.
+    env.run(&["plugin", "disable", "p"]).ok();
+    env.run(&["plugin", "enable", "p"]).ok();
+    assert_eq!(env.mcp()["mcpServers"]["s"]["env"]["API_TOKEN"], "${secret:p-api-token}");
+    env.run_with_input(&["secret", "set", "mine"], "other").ok();
+    let update = env.run(&["plugin", "update", "p", "--env", "API_TOKEN=@mine"]).ok();
+    assert!(update.stderr.contains("nothing uses the secret `p-api-token` any more"), "{}", update.whole());
+    assert_eq!(env.mcp()["mcpServers"]["s"]["env"]["API_TOKEN"], "${secret:mine}");
+    let removed = env.run(&["plugin", "remove", "p"]).ok();
+    assert!(removed.stderr.contains("nothing uses the secret `mine` any more"), "{}", removed.whole());
+}
+
+#[test]
+fn a_secret_that_was_not_given_is_asked_for_again_and_one_that_is_gone_is_named() {
+    let (env, _market) = market(&[("p", json!({"s": {"command": "c", "env": {"A": "${API_TOKEN}"}}}))]);
+    insta::assert_snapshot!(install(&env, "p").stderr, @"`API_TOKEN` is not set: `aiw plugin install p@m` asks for it, or export it");
+    let mut terminal = Terminal::start(&env, &["plugin", "install", "p"]);
+    terminal.wait_for("Install p@m?");
+    terminal.press("y\r");
+    terminal.wait_for("Value of API_TOKEN");
+    terminal.press("canary-5ecr3t\r");
+    terminal.wait_for("Installed p@m");
+    assert!(terminal.ends().success());
+    assert_eq!(env.mcp()["mcpServers"]["s"]["env"]["A"], "${secret:p-api-token}");
+    env.run(&["secret", "remove", "p-api-token", "--yes"]).ok();
+    let info = env.run(&["plugin", "info", "p"]).ok().stdout;
+    assert!(info.contains("`API_TOKEN` is not in the vault: `aiw secret set p-api-token` puts it there"), "{info}");
+    let unknown = env.run(&["plugin", "update", "p", "--env", "API_TOKEN=@nothing"]);
+    assert!(unknown.stderr.contains("`nothing`") && unknown.code != 0, "{}", unknown.whole());
 }
 
 #[test]
@@ -208,7 +259,7 @@ fn what_is_not_set_is_said_under_one_name_until_it_is_set() {
     ------- stderr -------
     `REGION` is not set: export it, or give it: `aiw plugin update p@m --env REGION=VALUE`
     `directory` is not set: `aiw plugin update p@m --env directory=VALUE` sets it
-    `pin` is not set: export it as CLAUDE_PLUGIN_OPTION_PIN, or name another variable: `aiw plugin update p@m --env pin='${OTHER}'`
+    `pin` is not set: `aiw plugin install p@m` asks for it, or export it as CLAUDE_PLUGIN_OPTION_PIN
     ------- exit code 0 -------
     ");
     insta::assert_snapshot!(whole(&env, &env.run(&["plugin", "list"])), @"
@@ -227,7 +278,7 @@ fn what_is_not_set_is_said_under_one_name_until_it_is_set() {
       installed: 1.0.0 since 2026-01-01T00:00:00Z, as s
       `REGION` is not set: export it, or give it: `aiw plugin update p@m --env REGION=VALUE`
       `directory` is not set: `aiw plugin update p@m --env directory=VALUE` sets it
-      `pin` is not set: export it as CLAUDE_PLUGIN_OPTION_PIN, or name another variable: `aiw plugin update p@m --env pin='${OTHER}'`
+      `pin` is not set: `aiw plugin install p@m` asks for it, or export it as CLAUDE_PLUGIN_OPTION_PIN
     ------- stderr -------
     ------- exit code 0 -------
     ");
@@ -244,7 +295,7 @@ fn what_is_not_set_is_said_under_one_name_until_it_is_set() {
         whole(&env, &env.run(&["plugin", "update", "p@m", "--env", "directory=/d", "--env", "REGION=eu"])), @"
     Updated p@m 1.0.0
     ------- stderr -------
-    `pin` is not set: export it as CLAUDE_PLUGIN_OPTION_PIN, or name another variable: `aiw plugin update p@m --env pin='${OTHER}'`
+    `pin` is not set: `aiw plugin install p@m` asks for it, or export it as CLAUDE_PLUGIN_OPTION_PIN
     ------- exit code 0 -------
     ");
     assert_eq!(env.mcp()["mcpServers"]["s"]["args"], json!(["/d", "${REGION:-eu}"]));
@@ -257,7 +308,7 @@ fn what_is_not_set_is_said_under_one_name_until_it_is_set() {
     env.run(&["plugin", "update", "p", "--env", "pin=${PIN}"]).ok();
     assert_eq!(env.mcp()["mcpServers"]["s"]["env"]["P"], "${PIN}");
     let told = env.run(&["plugin", "info", "p"]).ok().stdout;
-    assert!(told.contains("`pin` is not set: export it as PIN, or"), "{told}");
+    assert!(told.contains("asks for it, or export it as PIN"), "{told}");
     // Without its marketplace, too.
     env.run(&["plugin", "marketplace", "remove", "m"]).ok();
     assert_eq!(unset(&["plugin", "list"]), json!(["pin"]));

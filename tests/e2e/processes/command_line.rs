@@ -134,6 +134,32 @@ fn the_doctor_says_what_keeps_processes_from_running_and_what_to_do() {
 }
 
 #[test]
+fn a_damaged_record_is_set_aside_when_its_process_starts() {
+    let project = Project::new("process \"web\" { command \"sleep\" \"1000\" }");
+    project.run(&["up", "-d", "--yes"]).ok();
+    project.run(&["down"]).ok();
+    let processes = project.home().join("processes");
+    let directory = fs::read_dir(&processes).unwrap().flatten().next().unwrap().path();
+    fs::write(directory.join("process.json"), "{\"trunc").unwrap();
+    let problem = format!("`mv {} {}.aside`", directory.display(), directory.display());
+    let doctor = project.run(&["doctor"]);
+    assert!(
+        doctor.stdout.contains("its record makes no sense") && doctor.stdout.contains(&problem),
+        "{}",
+        doctor.whole()
+    );
+    project.run(&["up", "-d"]).ok();
+    assert_eq!(project.ps("web")["state"], "running");
+    let aside = format!("{}.damaged", directory.display());
+    assert_eq!(fs::read_to_string(format!("{aside}/process.json")).unwrap(), "{\"trunc");
+    let doctor = project.run(&["doctor"]);
+    assert!(doctor.stdout.contains(&format!("`rm -r {aside}` removes it and its log")), "{}", doctor.whole());
+    project.run(&["down"]).ok();
+    fs::remove_dir_all(&aside).unwrap();
+    assert_eq!(project.run(&["doctor"]).code, 0);
+}
+
+#[test]
 fn a_file_that_makes_no_sense_blinds_no_command_for_what_runs() {
     let project = Project::new("process \"web\" { command \"sleep\" \"1000\"; env { WHO \"me\" } }");
     project.up(&[]);
@@ -153,12 +179,17 @@ fn a_file_that_makes_no_sense_blinds_no_command_for_what_runs() {
 #[test]
 fn the_logs_of_several_are_one_list_with_their_names() {
     let project = Project::new(
-        "process \"a\" { shell \"echo one; sleep 0.2; echo three; exec sleep 1000\" }
-         process \"long-name\" { shell \"sleep 0.1; echo two; exec sleep 1000\" }
+        "process \"a\" { shell \"echo one; until [ -e two ]; do sleep 0.02; done; echo three; exec sleep 1000\" }
+         process \"long-name\" { shell \"until [ -e one ]; do sleep 0.02; done; echo two; exec sleep 1000\" }
          process \"other\" { command \"true\"; auto-start #false }",
     );
     project.up(&[]);
-    until(|| project.lines("a").len() == 2 && project.lines("long-name").len() == 1);
+    // A line has the time at which its supervisor read it: the next one is written after that.
+    for (id, file) in [("a", "one"), ("long-name", "two")] {
+        until(|| project.lines(id).len() == 1);
+        fs::write(project.path(file), "").unwrap();
+    }
+    until(|| project.lines("a").len() == 2);
     let shown = project.run(&["logs", "--grep", "^(one|two|three)$"]).ok().stdout;
     assert_eq!(shown, "a         │ one\nlong-name │ two\na         │ three\n");
     let all = project.json(&["logs", "a", "long-name", "-n", "1"]);

@@ -228,4 +228,9 @@ fn an_editor_allows_only_what_the_user_changed_in_a_file_that_was_allowed() {
     assert_eq!(fs::read_to_string(&file).unwrap(), stranger);
     assert_eq!(project.run(&["up", "-d"]).code, 2);
     assert!(!project.path("stranger").exists());
+    // An editor that nobody named would wait for a terminal.
+    project.env.set("EDITOR", "");
+    project.env.set("GIT_EDITOR", "vi");
+    let run = project.run(&["process", "edit"]);
+    assert!(run.code == 64 && run.stderr.contains("there is no terminal for an editor"), "{}", run.whole());
 }

@@ -5,10 +5,12 @@ mod command_line;
 mod crash;
 mod events;
 mod file;
+mod offered;
 mod others;
 mod policy;
 mod real;
 mod resident;
+mod rotation;
 mod snapshots;
 mod templates;
 mod tools;
@@ -20,9 +22,6 @@ use aiw_tests::Environment;
 use serde_json::Value;
 
 pub(crate) use crate::servers::is_there;
-
-/// The longest that anything here takes.
-const HANGS: Duration = Duration::from_secs(60);
 
 /// An environment whose processes are stopped when the test ends, however it does.
 pub(crate) struct Project {
@@ -84,7 +83,7 @@ impl Project {
             if now["state"] == state {
                 return now;
             }
-            assert!(start.elapsed() < HANGS, "`{id}` is not {state}: {now:#}");
+            assert!(start.elapsed() < aiw_tests::HANG_TIMEOUT, "`{id}` is not {state}: {now:#}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }

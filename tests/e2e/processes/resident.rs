@@ -156,6 +156,81 @@ fn a_program_runs_for_an_event_gets_it_as_json_and_causes_no_other() {
 }
 
 #[test]
+fn a_program_that_is_not_there_is_an_event_and_is_shown_where_one_looks() {
+    let project = Project::new(
+        "process \"odd\" { shell \"exit 3\"; auto-start #false }
+         on \"failed\" of=\"odd\" { command \"not-there-at-all\" }
+         on \"failed\" of=\"odd\" { command \"sh\" \"-c\" \"cat >> told; exit 4\" }",
+    );
+    project.run(&["process", "start", "--yes", "odd"]);
+    assert!(project.json(&["doctor"]).to_string().contains("not-there-at-all"));
+    let row = |id: &str| {
+        let all = project.json(&["ps"])["processes"].as_array().unwrap().clone();
+        all.into_iter().find(|one| one["id"] == id)
+    };
+    let failed = until(|| row("on:failed:odd"));
+    assert_eq!(failed["state"], "failed");
+    assert!(failed["reason"].as_str().unwrap().contains("not-there-at-all"), "{failed:#}");
+    let told = until(|| events(&project, "on:failed:odd", "failed").into_iter().next());
+    assert_eq!(told["by"], "hook");
+    assert!(told["why"].as_str().unwrap().starts_with("it can't be started: "), "{told:#}");
+    let doctor = project.json(&["doctor"]).to_string();
+    assert!(doctor.contains("hook `on:failed:odd`: it can't be started: "), "{doctor}");
+    // The second of the same kind runs, and its failure is an event of its own.
+    until(|| fs::read_to_string(project.path("told")).ok().filter(|text| text.ends_with('\n')));
+    project.until("on:failed:odd#2", "failed");
+    let second = until(|| events(&project, "on:failed:odd#2", "failed").into_iter().next());
+    assert_eq!(second["name"], "on:failed:odd#2");
+    assert!(events(&project, "on:failed:odd#2", "started").is_empty());
+    // It is there now, and the next event finds it.
+    fs::write(project.path("not-there-at-all"), "#!/bin/sh\ncat >> told-too\n").unwrap();
+    project.run(&["down"]).ok();
+    assert!(row("on:failed:odd").is_none_or(|row| row["state"] != "failed"));
+}
+
+#[test]
+fn many_events_that_no_program_caused_are_all_told_and_a_circle_is_broken() {
+    let project = Project::new(
+        "process \"many\" { shell \"exit 3\"; copies 30; auto-start #false }
+         process \"round\" { command \"sleep\" \"98765\"; auto-start #false; restart \"always\" max=100 backoff=\"10ms..20ms\" }
+         on \"failed\" of=\"many\" { command \"sh\" \"-c\" \"cat >> told\" }
+         on \"restarted\" of=\"round\" { command \"sh\" \"-c\" \"cat >> rounds; pkill -f 'sleep 9876[5]'\" }",
+    );
+    project.run(&["process", "start", "--yes", "many"]);
+    let lines = |name: &str| fs::read_to_string(project.path(name)).unwrap_or_default().lines().count();
+    until(|| lines("told") == 30);
+    assert!(events(&project, "on:failed:many", "held_back").is_empty());
+    project.run(&["process", "start", "--yes", "round"]);
+    let pid = until(|| project.ps("round")["pid"].as_u64());
+    kill(pid);
+    let dropped = until(|| events(&project, "on:restarted:round", "held_back").into_iter().next());
+    assert!(dropped["why"].as_str().unwrap().contains("seem to go round"), "{dropped:#}");
+    assert!((20..60).contains(&lines("rounds")), "{}", lines("rounds"));
+    let doctor = project.json(&["doctor"]).to_string();
+    assert!(doctor.contains("hook `on:restarted:round`: ") && doctor.contains("dropped: `round` and"), "{doctor}");
+    project.run(&["down"]).ok();
+}
+
+#[test]
+fn a_watch_through_a_link_and_a_directory_that_is_gone_are_said() {
+    let project = Project::new(
+        "process \"web\" { command \"sleep\" \"1000\"; watch \"linked/**\" \"src/**\"; auto-start #false }
+         process \"in\" { shell \"sleep 0.5; exit 1\"; cwd \"place\"; restart \"always\" backoff=\"20ms\"; auto-start #false }",
+    );
+    for directory in ["far", "src", "place"] {
+        fs::create_dir(project.path(directory)).unwrap();
+    }
+    std::os::unix::fs::symlink(project.path("far"), project.path("linked")).unwrap();
+    project.up(&["web"]);
+    until(|| project.says("web").contains("`linked` is a link to a directory, which is not followed"));
+    project.up(&["in"]);
+    fs::remove_dir(project.path("place")).unwrap();
+    let failed = project.until("in", "failed");
+    let reason = failed["reason"].as_str().unwrap();
+    assert!(reason.contains("place` in which it runs is gone"), "{failed:#}");
+}
+
+#[test]
 fn what_runs_by_itself_is_shown_before_it_is_allowed() {
     let project = Project::new(
         "process \"a\" { command \"true\"; watch \"x\"; cron \"@daily\" }\non \"failed\" { command \"mail\" }",

@@ -9,7 +9,7 @@ use aiw_tests::Environment;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Registry, machine, row};
+use super::{Registry, machine, remote, row};
 use crate::mcp::Client;
 use crate::terminal::Terminal;
 
@@ -53,10 +53,14 @@ pub fn manifest(version: &str) -> Value {
 }
 
 pub fn zipped(manifest: &Value, program: &str) -> Vec<u8> {
+    zip_of(&[("manifest.json", manifest.to_string()), ("server.py", program.to_owned())])
+}
+
+pub fn zip_of(files: &[(&str, String)]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default();
-    for (name, content) in [("manifest.json", manifest.to_string()), ("server.py", program.to_owned())] {
-        zip.start_file(name, options).unwrap();
+    for (name, content) in files {
+        zip.start_file(*name, options).unwrap();
         zip.write_all(content.as_bytes()).unwrap();
     }
     zip.finish().unwrap().into_inner()
@@ -155,7 +159,7 @@ fn a_server_whose_name_looks_like_another_ones_stays_apart_and_says_what_it_repl
     let registry = Registry::with_files(Vec::new(), BTreeMap::new());
     let env = machine(&registry.url());
     let names = ["io.github.acme/sample", "io.github.acme/Sample", "io.github.acrne/sample"];
-    registry.rows.lock().unwrap().extend(names.map(|name| super::remote(name, "A sample", "1.0.0")));
+    registry.rows.lock().unwrap().extend(names.map(|name| remote(name, "A sample", "1.0.0")));
     let install = |name: &str, more: &[&str]| {
         env.run(&[&["mcp", "install", name, "--yes", "--no-check"], more].concat()).ok().whole()
     };
@@ -363,4 +367,15 @@ fn what_is_asked_stands_before_the_yes_and_a_default_is_the_answer_with_yes_and_
     registry.rows.lock().unwrap()[0]["server"]["version"] = json!("1.0.1");
     env.run(&["mcp", "update", "--yes", "--no-check"]).ok();
     assert_eq!(env.mcp()["mcpServers"]["asks"]["env"].get("ACME_LEVEL"), None, "{}", env.mcp());
+}
+
+#[test]
+fn a_server_whose_name_has_several_slashes_is_found_and_installed() {
+    let rows = vec![remote("io.github.acme/team/weather", "Says the weather", "1.0.0")];
+    let registry = Registry::start(rows);
+    let env = machine(&registry.url());
+    let found = env.json(&["mcp", "search", "weather"]);
+    assert_eq!(found["servers"][0]["name"], "io.github.acme/team/weather", "{found}");
+    env.run(&["mcp", "install", "io.github.acme/team/weather", "--yes", "--no-check"]).ok();
+    assert_eq!(env.mcp()["mcpServers"]["weather"]["url"], "https://weather.example/mcp");
 }

@@ -132,7 +132,7 @@ pub fn until_copied(env: &Environment, query: &str) -> Value {
         if found["sources"][0]["copied"].is_u64() {
             return found;
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "{found}");
+        assert!(begun.elapsed() < aiw_tests::HANG_TIMEOUT, "{found}");
         std::thread::sleep(Duration::from_millis(100));
     }
 }
@@ -221,6 +221,46 @@ fn a_silent_registry_does_not_hold_up_what_is_there() {
 }
 
 #[test]
+fn a_registry_without_a_feed_is_searched_offline_by_what_earlier_searches_found() {
+    let rows = json!({"servers": [
+        {"qualifiedName": "acme/weather", "displayName": "Weather", "description": "Forecasts for any place"},
+        {"qualifiedName": "acme/ledger", "displayName": "Ledger", "description": "Invoices and other accounting"},
+    ]});
+    let smithery = Server::start(move |_| Answer::ok(rows.to_string()));
+    let env = machine("http://127.0.0.1:1");
+    env.settings(&json!({"sources": {"registry-smithery": {"base_url": smithery.url()}}}));
+    std::fs::write(env.home().join("registry.yaml"), "sources:\n  registry-official: {enabled: false}\n").unwrap();
+    assert_eq!(names(&env.json(&["mcp", "search", "business"])).len(), 2);
+    drop(smithery);
+    // In words that no search had.
+    let run = env.run(&["mcp", "search", "accounting"]).ok();
+    assert!(run.stdout.contains("acme/ledger") && !run.stdout.contains("acme/weather"), "{}", run.whole());
+    assert!(run.stderr.contains("found by earlier searches"), "{}", run.whole());
+    let found = env.json(&["mcp", "search", "invoices"]);
+    assert_eq!((names(&found), &found["sources"][0]["found"]), (vec!["acme/ledger"], &json!(1)));
+    assert!(found["sources"][0]["problem"].is_string(), "{found}");
+    // A row of a list does not say how its server is reached.
+    assert_eq!(env.run(&["mcp", "install", "acme/ledger", "--yes"]).code, 69);
+    assert_eq!(env.run(&["mcp", "search", "something-else"]).code, 69);
+}
+
+#[test]
+fn a_first_copy_that_fails_is_not_an_empty_registry() {
+    let registry = Registry::start(weather());
+    let env = machine("http://127.0.0.1:1");
+    let run = env.run(&["mcp", "search", "weather"]);
+    assert_eq!(run.code, 69, "{}", run.whole());
+    assert!(run.stderr.contains("no registry could be asked, and there is no copy of one"), "{}", run.whole());
+    assert!(!run.whole().contains("No server matches"), "{}", run.whole());
+    let found = env.run(&["mcp", "search", "weather", "--json"]);
+    let found: Value = serde_json::from_str(&found.stdout).unwrap();
+    assert!(found["sources"][0]["problem"].is_string(), "{found:#}");
+    // As soon as it can be reached, it answers.
+    env.settings(&json!({"sources": {"registry-official": {"base_url": registry.url()}}}));
+    assert!(!names(&env.json(&["mcp", "search", "weather"])).is_empty());
+}
+
+#[test]
 fn a_copy_follows_new_changed_withdrawn_and_deleted_servers() {
     let registry = Registry::start(weather());
     let env = machine(&registry.url());
@@ -244,7 +284,7 @@ fn a_copy_follows_new_changed_withdrawn_and_deleted_servers() {
         if names(&found) == ["io.github.new/blizzard", "io.github.acme/weather"] {
             break;
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "{found}");
+        assert!(begun.elapsed() < aiw_tests::HANG_TIMEOUT, "{found}");
         std::thread::sleep(Duration::from_millis(100));
     }
     let found = env.json(&["mcp", "search", "notes"]);

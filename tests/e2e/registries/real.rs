@@ -7,6 +7,7 @@ use std::path::Path;
 use aiw_tests::{Environment, not_run, real_cli};
 use serde_json::{Value, json};
 
+use super::install::{server_source, zip_of};
 use super::{Registry, machine, row};
 use crate::mcp_clients::{asks, line_of, tool_use};
 
@@ -75,6 +76,37 @@ fn servers_of_npm_and_pypi_are_installed_pinned_and_work() {
     assert!(run.stdout.contains("moin"), "{}", run.whole());
     let run = env.run(&["mcp", "outdated"]).ok();
     assert_eq!(run.stdout, "All servers from registries are up to date\n");
+}
+
+#[test]
+fn a_python_package_whose_program_has_another_name_is_started_by_that() {
+    let Some((registry, env)) = real() else { return };
+    registry.rows.lock().unwrap().push(row(&json!({"name": "io.github.acme/thing", "description": "A server",
+        "version": "1.0.0", "packages": [{"registryType": "pypi", "identifier": "acme-thing", "version": "1.0.0",
+            "transport": {"type": "stdio"}}]})));
+    let info = "acme_thing-1.0.0.dist-info";
+    let server = "import runpy, os\ndef main():\n    runpy.run_path(os.path.join(os.path.dirname(__file__), \
+                  'server.py'), run_name='__main__')\n";
+    let wheel = zip_of(&[
+        ("acme_thing/__init__.py", server.to_owned()),
+        ("acme_thing/server.py", server_source()),
+        (&format!("{info}/METADATA"), "Metadata-Version: 2.1\nName: acme-thing\nVersion: 1.0.0\n".to_owned()),
+        (&format!("{info}/WHEEL"), "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n".to_owned()),
+        (&format!("{info}/entry_points.txt"), "[console_scripts]\nacme-mcp = acme_thing:main\n".to_owned()),
+        (&format!("{info}/RECORD"), String::new()),
+    ]);
+    fs::create_dir(env.path("wheels")).unwrap();
+    fs::write(env.path("wheels/acme_thing-1.0.0-py3-none-any.whl"), wheel).unwrap();
+    let config = env.user().join(".config/uv/uv.toml");
+    let config_text = fs::read_to_string(&config).unwrap();
+    // Nothing of it stays in the cache of other tests.
+    let own =
+        format!("find-links = [\"{}\"]\ncache-dir = \"{}\"\n", env.path("wheels").display(), env.path("uv").display());
+    let kept = config_text.lines().filter(|line| !line.starts_with("cache-dir")).map(|line| format!("{line}\n"));
+    fs::write(&config, kept.collect::<String>() + &own).unwrap();
+    let installed = env.json(&["mcp", "install", "io.github.acme/thing", "--yes"]);
+    assert!(installed["server"]["tools"].as_u64().is_some_and(|tools| tools > 0), "{installed}");
+    assert_eq!(env.mcp()["mcpServers"]["thing"]["args"], json!(["--from=acme-thing==1.0.0", "acme-mcp"]));
 }
 
 fn calls(cli: &str) {

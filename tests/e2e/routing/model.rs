@@ -117,7 +117,7 @@ fn a_session_does_not_wait_until_a_model_has_seen_many_tools_and_a_person_does()
     let about = |number: usize| {
         format!("Tool {number}. ") + &"Reads the certificate of a host and says who made it. ".repeat(12)
     };
-    let definitions: Vec<Value> = (0..150).map(|number| tool(&format!("look_{number}"), &about(number), &[])).collect();
+    let definitions: Vec<Value> = (0..60).map(|number| tool(&format!("look_{number}"), &about(number), &[])).collect();
     let servers = servers.defining("many", &definitions).known();
     servers.env.run(&["model", "use", model.to_str().unwrap(), "--runtime", runtime.to_str().unwrap()]).ok();
     // A session gets an answer by words before that: all vectors take many seconds.

@@ -8,6 +8,23 @@ use crate::mcp::Client;
 use crate::until;
 
 #[test]
+fn a_call_by_hand_shows_its_progress_on_a_terminal() {
+    for era in ["legacy", "modern"] {
+        let Some(servers) = Servers::new() else { return };
+        let name = format!("on-{era}");
+        let servers = servers.with(&name, &["--era", era]).known();
+        let call = ["mcp", "call", &name, "slow", "steps=50", "seconds=5"];
+        let mut terminal = crate::terminal::Terminal::start(&servers.env, &call);
+        terminal.wait("a count", |shown| shown.contains("slow ") && shown.contains("/50…"));
+        assert!(terminal.ends().success());
+        terminal.wait("nothing but the result", |shown| shown.trim() == "done");
+        // Elsewhere there is the result alone.
+        let run = servers.env.run(&call).ok();
+        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("done\n", ""));
+    }
+}
+
+#[test]
 fn a_server_is_added_looked_at_called_and_removed() {
     let Some(servers) = Servers::new() else { return };
     let env = &servers.env;
@@ -258,8 +275,18 @@ fn a_server_is_added_from_json_shown_and_renamed() {
     assert!(["readme", "mine"].iter().all(|name| env.mcp()["mcpServers"][name].is_object()));
     env.run(&["mcp", "remove", "readme", "mine"]).ok();
     let both = json!({"mcpServers": {"a": {"command": "x"}, "b": {"command": "x"}}}).to_string();
-    let refused = env.run(&["mcp", "add-json", &both, "--no-check"]);
-    assert!(refused.code == 64 && refused.stderr.contains("2 servers: `a` and `b`"), "{}", refused.whole());
+    let refused = env.run(&["mcp", "add-json", "c", &both, "--no-check"]);
+    assert!(refused.code == 64 && refused.stderr.contains("it has `a` and `b`"), "{}", refused.whole());
+    let added = env.json(&["mcp", "add-json", &both, "--no-check"]);
+    assert_eq!((&added["server"]["name"], &added["others"][0]["name"]), (&json!("a"), &json!("b")));
+    // A client's file with comments, and a name that not each client can use.
+    let run = env.run_with_input(
+        &["mcp", "add-json", "-", "--no-check"],
+        "{ // mine\n\"mcp\": {\"com.example.x\": {\"type\": \"local\", \"command\": [\"npx\", \"-y\"]}}}",
+    );
+    assert!(run.ok().stderr.contains("`com.example.x` is called `com-example-x` here"));
+    assert_eq!(env.mcp()["mcpServers"]["com-example-x"], json!({"command": "npx", "args": ["-y"]}));
+    env.run(&["mcp", "remove", "a", "b", "com-example-x"]).ok();
     env.run_with_input(
         &["mcp", "add-json", "two", "-", "--no-check"],
         r#"{"command": "x", "env": {"TOKEN": "canary"}}"#,

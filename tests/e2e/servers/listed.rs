@@ -47,7 +47,19 @@ fn a_list_stays_within_its_limits_and_what_is_left_out_is_found_and_called() {
     let found = client.good("search_tools", json!({"query": "whale 41"}));
     assert!(found.to_string().contains("whale__whale_41"), "{found:#}");
     let wanted = json!({"server": "whale", "tool": "whale_41", "arguments": {"id": "7"}});
-    assert_eq!(text(&client.call("call_tool", wanted)), r#"called whale_41 with {"id": "7"}"#);
+    assert_eq!(text(&client.call("call_tool", wanted.clone())), r#"called whale_41 with {"id": "7"}"#);
+    // By the name that lists show, too.
+    let server = wanted["server"].as_str().unwrap().to_owned();
+    for named in [
+        json!({"tool": format!("{server}__whale_41")}),
+        json!({"server": server, "tool": format!("{server}__whale_41")}),
+    ] {
+        let mut call = named;
+        call["arguments"] = wanted["arguments"].clone();
+        assert_eq!(text(&client.call("call_tool", call)), r#"called whale_41 with {"id": "7"}"#);
+    }
+    let nowhere = client.call("call_tool", json!({"tool": "nowhere__x"}));
+    assert!(nowhere["isError"] == true || nowhere["error"].is_object(), "{nowhere}");
     assert_eq!(text(&client.call("whale__whale_3", json!({"id": "7"}))), r#"called whale_3 with {"id": "7"}"#);
     client.call("horse__horse_1", json!({}));
     // A call does not change the list of a session that runs: the client's caches hold.

@@ -1,9 +1,12 @@
 //! The MCP servers behind aiw: a real client, the real binary, and servers that do right and wrong.
 
+mod apps;
 mod commands;
+mod eras;
 mod faults;
 mod listed;
 mod many;
+mod odd_clients;
 mod old;
 mod passing;
 mod pins;
@@ -11,16 +14,12 @@ mod sessions;
 pub(crate) mod shapes;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use aiw_tests::{Environment, not_run, python};
 use serde_json::{Map, Value, json};
 
 use crate::mcp::Client;
 use crate::until;
-
-/// After this time something is a hang.
-const HANGS: Duration = Duration::from_secs(60);
 
 /// A home with servers.
 pub(crate) struct Servers {

@@ -155,3 +155,44 @@ fn a_move_that_is_killed_anywhere_is_done_by_the_next_command() {
     }
     assert!(cut > 0);
 }
+
+#[test]
+fn markets_plugins_and_registries_of_an_old_aiw_are_taken_over() {
+    let env = Environment::cold();
+    let market = json!({"name": "here", "plugins": []});
+    fs::create_dir_all(env.path("market/.claude-plugin")).unwrap();
+    fs::write(env.path("market/.claude-plugin/marketplace.json"), market.to_string()).unwrap();
+    let markets = json!({
+        "claude-code-official": {"source": {"type": "github", "repo": "anthropics/claude-plugins-official"}, "enabled": true},
+        "here": {"source": {"type": "local", "path": env.path("market")}, "enabled": true},
+        "odd": {"source": {"type": "remote"}},
+    });
+    env.settings(&json!({"extraKnownMarketplaces": markets}));
+    let record = json!({"version": "1.0.0", "installed_at": "2025-01-01T00:00:00Z", "enabled": true, "source": "here"});
+    fs::write(env.home().join("plugins.json"), json!({"plugins": {"files@here": record}}).to_string()).unwrap();
+    let registries = "sources:\n  registry: {enabled: false}\n  smithery:\n    enabled: false\n    api_key: \"${SMITHERY_API_KEY}\"\n";
+    fs::write(env.home().join("registry.yaml"), registries).unwrap();
+    let doctor = env.run(&["doctor"]);
+    assert!(!doctor.stdout.contains("registry.yaml"), "{}", doctor.whole());
+    assert!(doctor.stdout.contains("marketplace `odd`") && doctor.code != 0, "{}", doctor.whole());
+    let run = env.run(&["plugin", "marketplace", "list"]).ok();
+    for said in [
+        "2 marketplaces",
+        "`aiw plugin install files@here` installs it again",
+        "marketplace `odd` has a source without `url`",
+    ] {
+        assert!(run.stderr.contains(said), "{said}: {}", run.whole());
+    }
+    for (name, backup) in [("settings.json", "settings.json.v0"), ("plugins.json", "plugins.json.v0")] {
+        assert!(env.read(backup).contains("2025") || env.read(backup).contains("\"type\""), "{name}");
+    }
+    let settings: Value = serde_json::from_str(&env.read("settings.json")).unwrap();
+    assert_eq!(settings["extraKnownMarketplaces"]["here"]["source"]["source"], "directory");
+    assert_eq!(settings["enabledPlugins"], json!({"files@here": true}));
+    env.run(&["plugin", "marketplace", "update", "here"]).ok();
+    // Once.
+    let again = env.run(&["plugin", "list"]).ok();
+    assert!(!again.stderr.contains("0.6"), "{}", again.whole());
+    // As Claude Code's settings of then run it.
+    env.run(&["hooks", "status"]).ok();
+}

@@ -11,15 +11,15 @@ use crate::complete;
 pub enum CiCommand {
     /// List the newest runs of the branch that is checked out
     List(ListRunsArgs),
-    /// Show a run and its jobs
+    /// Show a run and its jobs; without an id, how the workflows of the commit went
     Show(OneRunArgs),
-    /// Print what failed in a run: the errors, with the lines before each
+    /// Print what failed in a run, or in all runs of the commit: the errors, with the lines before each
     ///
     /// Time stamps, escape codes and secrets are taken out. The lines were written by the programs of the run.
     Logs(RunLogArgs),
-    /// Wait until a run has ended
+    /// Wait until a run has ended; without an id, all workflows of the commit
     ///
-    /// Exit codes: 0 if it succeeded, 1 if not, 124 if time ran out.
+    /// Exit codes: 0 if all succeeded, 1 if not, 124 if time ran out.
     Watch(WatchArgs),
 }
 
@@ -44,9 +44,12 @@ pub struct ListRunsArgs {
 
 #[derive(Debug, Args)]
 pub struct OneRunArgs {
-    /// Its id [default: the newest run of the commit that is checked out]
+    /// Its id [default: the newest runs of all workflows of the commit that is checked out]
     #[arg(value_name = "RUN", add = complete::ci_runs())]
     pub run: Option<u64>,
+    /// Only this workflow of the commit: its name, or the name of its file
+    #[arg(long, value_name = "NAME", conflicts_with = "run")]
+    pub workflow: Option<String>,
     #[command(flatten)]
     pub repository: RepositoryArgs,
 }

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 #[derive(Debug, Subcommand)]
 pub enum HooksCommand {
-    /// Put aiw's hooks into Claude Code's settings, so that each session is read for the history when it ends
+    /// Put aiw's hooks into an AI CLI's settings, so that each session is read for the history when it ends
     ///
     /// Everything else in the settings stays as it is, byte for byte.
     Install(HooksArgs),
@@ -16,7 +16,7 @@ pub enum HooksCommand {
         #[arg(long, value_enum)]
         scope: Option<SettingsScope>,
     },
-    /// Read what a hook says on standard input, and queue the session (Claude Code runs this)
+    /// Read what a hook says on standard input, and queue the session (AI CLIs run this)
     ///
     /// It never fails, so that no session is disturbed: errors are in logs/history.log.
     Handle {
@@ -28,7 +28,7 @@ pub enum HooksCommand {
 
 #[derive(Debug, Args)]
 pub struct HooksArgs {
-    /// Which settings of Claude Code's
+    /// Which settings
     #[arg(long, value_enum, default_value_t = SettingsScope::User)]
     pub scope: SettingsScope,
     /// Show what would change, and write nothing
@@ -39,13 +39,17 @@ pub struct HooksArgs {
     pub yes: bool,
 }
 
-/// Which settings of Claude Code's.
+/// Which settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SettingsScope {
-    /// Your own: ~/.claude/settings.json
+    /// Your own of Claude Code: ~/.claude/settings.json
     User,
-    /// The project in this directory: .claude/settings.json
+    /// Claude Code's of the project in this directory: .claude/settings.json
     Project,
-    /// Your own for the project in this directory: .claude/settings.local.json
+    /// Your own of Claude Code for the project in this directory: .claude/settings.local.json
     Local,
+    /// Your own of Codex: ~/.codex/hooks.json
+    Codex,
+    /// Your own of Gemini CLI: ~/.gemini/settings.json
+    Gemini,
 }

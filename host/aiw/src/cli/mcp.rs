@@ -164,6 +164,9 @@ pub enum McpCommand {
         /// Let scripts ask again before they call this tool; may be repeated
         #[arg(long, value_name = "TOOL")]
         no_scripts: Vec<String>,
+        /// Let numbers in descriptions change without a question from now on, where nothing else has changed: dates, counters
+        #[arg(long, conflicts_with_all = ["scripts", "no_scripts"])]
+        numbers: bool,
         /// Don't ask
         #[arg(short, long)]
         yes: bool,
@@ -335,9 +338,9 @@ pub struct McpAddArgs {
 /// A new MCP server, as JSON.
 #[derive(Debug, Args)]
 pub struct McpAddJsonArgs {
-    /// The name under which clients see it, if it is not in the JSON: letters, digits, `_` and `-`
+    /// The name under which clients see it, or which of several in the JSON is meant: letters, digits, `_` and `-`
     pub name: String,
-    /// Its entry: an object with `command` or `url`, or a whole `{"mcpServers": …}`; `-` reads it from standard input
+    /// Its entry, or a whole file as any client has it: `{"mcpServers": …}`, with comments, or TOML; `-` reads it from standard input
     #[arg(value_name = "JSON")]
     pub entry: Option<String>,
     #[command(flatten)]

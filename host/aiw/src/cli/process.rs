@@ -248,7 +248,7 @@ pub struct NewProcessArgs {
     /// Run it in this directory of the project
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<String>,
-    /// Set a variable; `K=secret:NAME` takes it from the vault
+    /// Set a variable; `K=secret:NAME` takes it from the vault, and a key goes there
     #[arg(long, value_name = "K=V", value_parser = parse_pair, conflicts_with = "shown")]
     pub env: Vec<(String, String)>,
     /// Start it again: no, on-failure, always, unless-stopped

@@ -49,6 +49,9 @@ pub struct RunArgs {
     /// Keep it out of the history, with everything that it starts
     #[arg(long)]
     pub private: bool,
+    /// Use the project's settings, hooks and MCP servers in this run, even if its directory is not trusted
+    #[arg(long)]
+    pub trust: bool,
     /// Use a separate configuration directory
     #[arg(long)]
     pub isolated: bool,

@@ -25,6 +25,9 @@ pub enum TaskCommand {
         id: String,
         /// The next prompt; without one, the CLI runs interactively
         prompt: Vec<OsString>,
+        /// Use the project's settings, hooks and MCP servers in this run, even if its directory is not trusted
+        #[arg(long)]
+        trust: bool,
         /// More arguments for the CLI: those that the task was started with are passed anyway
         #[arg(last = true, value_name = "ARGUMENT")]
         arguments: Vec<OsString>,

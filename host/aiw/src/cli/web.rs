@@ -12,7 +12,7 @@ pub struct WebArgs {
     /// Serve it in the background
     #[arg(short = 'd', long)]
     pub detach: bool,
-    /// Listen on this port [default: 12700, or the next free one]
+    /// Listen on this port [default: a free one]
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
 }

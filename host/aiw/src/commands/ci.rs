@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use aiw_app::ci;
-use aiw_ci::{Ci, CiJob, CiListRequest, CiRun, CiWait, MonitoredBranch};
+use aiw_ci::{Ci, CiJob, CiListRequest, CiRun, CiRunRequest, CiWait, MonitoredBranch};
 use aiw_core::{ErrorKind, counted, framed_line, one_line};
 use aiw_home::Home;
 use schemars::JsonSchema;
@@ -35,6 +35,12 @@ pub async fn run(command: CiCommand, home: &Home, output: &Output) -> Result<(),
         CiCommand::Watch(args) if args.stop => stop(home, output),
         CiCommand::Watch(args) if args.background => background(args, home, output),
         CiCommand::Watch(args) => watch(&args, home, output).await,
+    }
+}
+
+impl OneRunArgs {
+    fn request(&self) -> CiRunRequest {
+        CiRunRequest { id: self.run, workflow: self.workflow.clone() }
     }
 }
 
@@ -72,8 +78,9 @@ async fn list(args: &ListRunsArgs, home: &Home, output: &Output) -> Result<(), F
 }
 
 async fn show(args: &OneRunArgs, home: &Home, output: &Output) -> Result<(), Failure> {
-    let details = open(&args.repository, home, output).await?.details(args.run).await?;
+    let details = open(&args.repository, home, output).await?.details(args.request()).await?;
     describe(&details.run, &details.repository, output);
+    beside(&details.others, output);
     let row = |job: &CiJob| {
         let step = job.steps.first().map(|step| format!("{} {}", step.number, step.name)).unwrap_or_default();
         vec![job.id.to_string(), job.state().to_owned(), job.name.clone(), step]
@@ -91,12 +98,21 @@ fn describe(run: &CiRun, repository: &str, output: &Output) {
     output.line(&run.url);
 }
 
+/// Lists the runs of the other workflows of a commit.
+fn beside(others: &[CiRun], output: &Output) {
+    for other in others {
+        output.line(format!("{} is `{}` ({})", other.label(), other.state(), other.id));
+    }
+}
+
 async fn logs(args: &RunLogArgs, home: &Home, output: &Output) -> Result<(), Failure> {
-    let logs = open(&args.run.repository, home, output).await?.failed_logs(args.run.run).await?;
+    let logs = open(&args.run.repository, home, output).await?.failed_logs(args.run.request()).await?;
     output.line(format!("{}: {} is `{}` ({})", logs.repository, logs.run.label(), logs.run.state(), logs.run.id));
+    beside(&logs.others, output);
     for job in &logs.jobs {
         let step = job.step.as_deref().map(|step| format!(" in step {step}")).unwrap_or_default();
-        output.line(format!("{}: {}{step}", job.name, job.conclusion));
+        let workflow = if logs.others.is_empty() { String::new() } else { format!("{}: ", job.workflow) };
+        output.line(format!("{workflow}{}: {}{step}", job.name, job.conclusion));
         job.lines.iter().for_each(|line| output.line(framed_line(line)));
         job.note.iter().for_each(|note| output.line(format!("({note})")));
     }
@@ -127,7 +143,7 @@ async fn all_logs(args: &RunLogArgs, home: &Home, output: &Output) -> Result<(),
         };
         written.is_ok()
     };
-    ci.all_logs(args.run.run, &mut print).await?;
+    ci.all_logs(args.run.request(), &mut print).await?;
     match written.and_then(|()| stdout.flush()) {
         // Whoever read has read enough.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -150,11 +166,12 @@ async fn watch(args: &WatchArgs, home: &Home, output: &Output) -> Result<(), Fai
     };
     let until = args.timeout.map(|timeout| (begun + timeout).into());
     say(&ci.notes(), output);
-    let waited = ci.wait(args.run.run, until, &mut tell, &mut |why| output.note(why)).await?;
+    let waited = ci.wait(args.run.request(), until, &mut tell, &mut |why| output.note(why)).await?;
     output.clear_progress();
     if let Some(run) = &waited.run {
         describe(run, &ci.repository().to_string(), output);
     }
+    beside(&waited.others, output);
     waited.failed.iter().for_each(|job| output.line(format!("failed: {job}")));
     say(&waited.notes, output);
     let failure = problem(&waited);
@@ -170,7 +187,11 @@ fn problem(waited: &CiWait) -> Option<Failure> {
             let hint = format!("`aiw ci logs {}` shows what failed", run.id);
             Some(user(format!("{} ended as `{}`", run.label(), run.state()), 1).with_hint(hint))
         }
-        (Some(run), false) => Some(user(format!("{} has not ended yet", run.label()), 124)),
+        (Some(run), false) => {
+            let open = std::iter::once(run).chain(&waited.others).find(|run| !run.is_over()).unwrap_or(run);
+            let why = if open.status == "waiting" { ": it waits for an approval, or for a timer" } else { "" };
+            Some(user(format!("{} has not ended yet{why}", open.label()), 124))
+        }
         (None, _) => {
             let why = waited.waits.clone().unwrap_or_else(|| "the commit has no run yet".into());
             Some(user(why, 124))

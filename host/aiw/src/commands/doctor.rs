@@ -9,11 +9,12 @@ use aiw_home::Home;
 use aiw_offer::{Toolset, own_tools};
 
 use super::mcp::{client, serve};
+use crate::components::is_bundled;
 use crate::failure::Failure;
 use crate::output::Output;
 
 /// How long servers may take to end.
-const ENDS: Duration = Duration::from_secs(3);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Looks for problems.
 pub fn found(home: &Home) -> Doctor {
@@ -22,7 +23,7 @@ pub fn found(home: &Home) -> Doctor {
         Some(format!("{unknown}; {}", unknown.hint()))
     };
     let on_terminal = io::stdout().is_terminal();
-    look(home, ViewKnows { own_tools: own_tools(), toolsets, on_terminal })
+    look(home, ViewKnows { own_tools: own_tools(), toolsets, is_bundled, on_terminal })
 }
 
 /// Looks for problems, and asks those who know more.
@@ -34,7 +35,7 @@ pub async fn online(home: &Home, output: &Output) -> Result<(), Failure> {
         Err(_) => None,
     };
     // One that hangs while it starts is ended with this process.
-    let _ = tokio::time::timeout(ENDS, client.pool().end()).await;
+    let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, client.pool().end()).await;
     let mut answer = found(home);
     if let Some(asked) = asked {
         asked.add_to(&mut answer);

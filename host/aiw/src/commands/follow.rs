@@ -33,7 +33,7 @@ pub fn follow(
     mut each: impl FnMut(FollowStep<'_>) -> Result<(), Failure>,
 ) -> Result<Followed, Failure> {
     /// Its end and its lines wake the loop; a signal is seen within this time.
-    const PAUSE: Duration = Duration::from_secs(1);
+    const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
     let log = tasks.log(task.id)?;
     let mut log = if wait { log.follow(from) } else { log.so_far(from) }.map_err(TaskError::from)?;
@@ -41,7 +41,7 @@ pub fn follow(
     let task = loop {
         let now = tasks.get(task.id)?;
         let ended = !wait || now.state == State::Ended;
-        let patience = if ended || !caught_up { Duration::ZERO } else { PAUSE };
+        let patience = if ended || !caught_up { Duration::ZERO } else { POLL_INTERVAL };
         let entries = log.next(patience).map_err(TaskError::from)?;
         entries.iter().try_for_each(|entry| each(FollowStep::Entry(entry)))?;
         if entries.is_empty() {

@@ -1,5 +1,6 @@
 //! `aiw` alone, `help`, `completions` and the manual pages: what aiw says about itself.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -90,9 +91,9 @@ const OTHER_NAMES: [(&str, &str); 8] = [
 
 /// Returns the command that was meant by an unknown word: `aiw add ID` is `aiw process add ID`, and `aiw process logs ID` is
 /// `aiw logs ID`.
-pub fn meant(error: &clap::Error) -> Option<String> {
+pub fn meant(words: &[OsString], error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else { return None };
-    let mut words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let mut words = words.iter().skip(1).map(|word| word.to_string_lossy().into_owned());
     let first = words.by_ref().find(|word| !word.starts_with('-'))?;
     let root = Cli::command();
     let with_rest = |command: &str, words: &mut dyn Iterator<Item = String>| {
@@ -113,7 +114,9 @@ pub fn meant(error: &clap::Error) -> Option<String> {
     if let Some((_, ours)) = OTHER_NAMES.iter().find(|(name, _)| *name == first) {
         return Some(format!("did you mean `{ours}`?"));
     }
-    let has = |group: &&clap::Command| group.find_subcommand(&first).is_some_and(|found| !found.is_hide_set());
+    let has = |group: &&clap::Command| {
+        !group.is_hide_set() && group.find_subcommand(&first).is_some_and(|found| !found.is_hide_set())
+    };
     let groups: Vec<&str> = root.get_subcommands().filter(has).map(clap::Command::get_name).collect();
     // Processes and tasks have the verbs that people type without their noun.
     let group = ["process", "task"].into_iter().find(|name| groups.contains(name));

@@ -21,7 +21,7 @@ use crate::output::Output;
 pub struct HooksStatus {
     /// Whether they are installed anywhere
     pub installed: bool,
-    /// Each settings file of Claude Code's
+    /// Each settings file of the AI CLIs
     pub settings: Vec<HookStatus>,
 }
 
@@ -42,6 +42,8 @@ fn scope(home: &Home, scope: SettingsScope) -> Result<HookScope, Failure> {
         SettingsScope::User => HookScope::User,
         SettingsScope::Project => HookScope::Project(directory(home)?.into()),
         SettingsScope::Local => HookScope::Local(directory(home)?.into()),
+        SettingsScope::Codex => HookScope::Codex,
+        SettingsScope::Gemini => HookScope::Gemini,
     })
 }
 
@@ -71,9 +73,9 @@ fn status(home: &Home, only: Option<SettingsScope>, output: &Output) -> Result<(
     Ok(())
 }
 
-/// Whether these are the words by which Claude Code runs the hook. Nothing else is set up for it.
+/// Whether these are the words by which Claude Code runs the hook, those of aiw 0.6 included. Nothing else is set up for it.
 pub fn is_handle(arguments: &[std::ffi::OsString]) -> bool {
-    arguments == ["history", "hooks", "handle"]
+    arguments == ["history", "hooks", "handle"] || arguments == ["hooks", "handle"]
 }
 
 /// The hook itself: it succeeds whatever happens.

@@ -1,5 +1,7 @@
 //! `aiw plugin marketplace …`
 
+use std::pin::pin;
+
 use aiw_app::plugins::add_market;
 use aiw_core::counted;
 use aiw_markets::{AddOptions, MarketListing, MarketStatus, MarketSummary, Markets, UpdatedMarket};
@@ -7,6 +9,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::each::FailedName;
+use futures::StreamExt;
+
 use crate::ask::Person;
 use crate::cli::{AddArgs, MarketplaceCommand};
 use crate::failure::Failure;
@@ -102,8 +106,9 @@ async fn update(markets: &Markets, name: Option<&str>, inspect: bool, output: &O
     };
     let (mut answer, mut first) = (MarketUpdate::default(), None::<Failure>);
     let count = names.len();
-    for market in names {
-        match markets.update(&market, inspect).await {
+    let mut updates = pin!(markets.update_each(names, inspect));
+    while let Some((market, updated)) = updates.next().await {
+        match updated {
             Ok(done) => {
                 let what = if done.changed { "updated" } else { "unchanged" };
                 output.line(format!("{}: {what}, {}", done.name, counted(done.plugins, "plugin")));

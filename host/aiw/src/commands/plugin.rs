@@ -30,6 +30,7 @@ pub fn run(command: PluginCommand, home: &Home, output: &Output) -> Result<(), F
         PluginCommand::List(args) => runtime::run(output, async {
             let client = session(home, output)?;
             let markets = client.markets()?;
+            client.notes().iter().for_each(|note| output.note(note));
             // What is installed is known without the settings.
             let has_settings = client.home().settings().is_ok();
             match has_settings {
@@ -82,6 +83,7 @@ fn on_markets(
     runtime::run(output, async {
         let client = session(home, output)?;
         let markets = client.markets()?;
+        client.notes().iter().for_each(|note| output.note(note));
         markets.reconcile().await?.iter().for_each(|note| output.note(note));
         work(&markets).await
     })

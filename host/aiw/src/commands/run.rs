@@ -13,10 +13,12 @@ use aiw_app::{directory, own_path};
 use aiw_core::{CliKind, ErrorKind, shell_word};
 use aiw_home::Home;
 use aiw_launch::{LogText, MAX_PROMPT_BYTES, OutputPlace, OwnServer, PreparedRun, RunRequest, TaskDetails};
+use aiw_offer::Toolset;
 use aiw_providers::Decision;
 use aiw_tasks::{FollowFrom, LogEntry, NOTE, Outcome, ResourceLimits, State, Stream, Task, Tasks};
 
 use self::progress::LiveLine;
+use crate::ask::{Beside, Person};
 use crate::cli::run::{RunArgs, RunOutput};
 use crate::commands::follow::{FollowStep, follow};
 use crate::commands::secret::variable;
@@ -24,6 +26,7 @@ use crate::components::session;
 use crate::failure::Failure;
 use crate::output::{Output, under};
 use crate::runtime::{self, Signals};
+use crate::terminal;
 
 pub fn run(cli: CliKind, args: RunArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let prompt = prompt(cli, &args)?;
@@ -49,6 +52,11 @@ pub fn run(cli: CliKind, args: RunArgs, home: &Home, output: &Output) -> Result<
     let request = request(home, cli, &args, prompt)?;
     let client = session(home, output)?;
     let runtime = runtime::blocking()?;
+    if !args.explain && terminal::can_ask() {
+        let mut person = Person::new(output, false);
+        person.beside = true;
+        runtime.block_on(runs::ask_for_trust(home, &request, &person, &Beside(output)))?;
+    }
     let prepared = runtime.block_on(runs::prepare(&client, request));
     client.notes().iter().for_each(|note| output.note(note));
     let prepared = prepared.map_err(|e| line::misused_p(cli, &args, e))?;
@@ -134,7 +142,11 @@ fn request(home: &Home, cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -
         env.push((name.clone(), value));
     }
     let mcp = match &args.mcp {
-        Some(profile) => Some(OwnServer { command: own_path()?, profile: profile.clone() }),
+        Some(profile) => {
+            // A run may call each of its tools, so what starts processes is among them only if the user has said so.
+            let toolsets = home.settings()?.mcp()?.toolsets.is_none().then(|| Toolset::DEFAULT_NAME.to_owned());
+            Some(OwnServer { command: own_path()?, profile: profile.clone(), toolsets })
+        }
         None => None,
     };
     Ok(RunRequest {
@@ -153,6 +165,8 @@ fn request(home: &Home, cli: CliKind, args: &RunArgs, prompt: Option<Vec<u8>>) -
         mcp,
         isolated: args.isolated,
         private: args.private,
+        trust: args.trust,
+        terminal: std::io::stdin().is_terminal() && std::io::stdout().is_terminal(),
         arguments: args.arguments.clone(),
         ..RunRequest::new(cli, cwd)
     })
@@ -216,12 +230,12 @@ fn explain(prepared: &PreparedRun, output: &Output) {
 /// Names on one line, or, where there are many, a line for each beginning that several share.
 fn groups(word: &str, names: &[String], output: &Output) {
     /// As many as are read at a glance.
-    const FEW: usize = 8;
+    const MAX_NAMES: usize = 8;
 
     if names.is_empty() {
         return;
     }
-    if names.len() <= FEW {
+    if names.len() <= MAX_NAMES {
         output.line(format!("{word}: {}", names.join(" ")));
         return;
     }
@@ -235,7 +249,7 @@ fn groups(word: &str, names: &[String], output: &Output) {
     for (beginning, rests) in groups {
         match rests.as_slice() {
             [rest] => single.push(format!("{beginning}{rest}")),
-            rests if rests.len() > FEW => {
+            rests if rests.len() > MAX_NAMES => {
                 output.line(format!("  {beginning}…: {} names, which --json lists", rests.len()))
             }
             rests => output.line(format!("  {beginning}…: {}", rests.join(" "))),

@@ -39,8 +39,9 @@ pub fn run(command: TaskCommand, home: &Home, output: &Output) -> Result<(), Fai
     match command {
         TaskCommand::List(scope) => list(&tasks::open(home, scope.all_namespaces)?, output),
         TaskCommand::Show { id } => show(&tasks::open(home, true)?, &id, output),
-        TaskCommand::Resume { id, prompt, arguments } => {
-            go_on(&tasks::open(home, true)?, &id, prompt, arguments, home, output)
+        TaskCommand::Resume { id, prompt, trust, arguments } => {
+            let args = RunArgs { prompt, trust, arguments, ..RunArgs::default() };
+            go_on(&tasks::open(home, true)?, &id, args, home, output)
         }
         TaskCommand::Remove { ids } => {
             output.answer(tasks::remove(&tasks::open(home, true)?, &ids, output)?);
@@ -299,16 +300,9 @@ pub fn stop(ids: &[String], all: bool, home: &Home, output: &Output) -> Result<(
 }
 
 /// Runs what [`resume`] prints, with a prompt and more arguments for the CLI.
-fn go_on(
-    tasks: &Tasks,
-    id: &str,
-    prompt: Vec<OsString>,
-    arguments: Vec<OsString>,
-    home: &Home,
-    output: &Output,
-) -> Result<(), Failure> {
+fn go_on(tasks: &Tasks, id: &str, more: RunArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     let (task, run) = tasks::resume(tasks, id)?;
-    if prompt.is_empty() && !std::io::stdin().is_terminal() {
+    if more.prompt.is_empty() && !std::io::stdin().is_terminal() {
         return Err(super::run::no_terminal().with_hint(format!("aiw task resume {} \"what to do\"", task.id)));
     }
     let args = RunArgs {
@@ -318,9 +312,8 @@ fn go_on(
         private: run.private,
         mcp: run.mcp.then_some(None),
         cwd: Some(task.cwd),
-        prompt,
-        arguments: run.arguments.into_iter().map(OsString::from).chain(arguments).collect(),
-        ..RunArgs::default()
+        arguments: run.arguments.into_iter().map(OsString::from).chain(more.arguments).collect(),
+        ..more
     };
     super::run::run(run.cli, args, home, output)
 }

@@ -75,7 +75,7 @@ async fn serve(args: &WebArgs, home: &Home, output: &Output) -> Result<(), Failu
     };
     show(&server.new_address()?, args.open, home, output)?;
     output.note("Ctrl-C ends the dashboard; `aiw web -d` serves it in the background");
-    Ok(server.serve(false, runtime::finishes_first()).await?)
+    Ok(server.serve(runtime::finishes_first()).await?)
 }
 
 /// Leads the browser to an address, or prints it.
@@ -99,5 +99,5 @@ fn show(url: &str, open: bool, home: &Home, output: &Output) -> Result<(), Failu
 
 /// Serves the dashboard on the socket that its supervisor holds.
 pub async fn in_background(home: &Home) -> Result<(), Failure> {
-    Ok(run_in_background(quiet(&as_begun(home)), options()).await?)
+    Ok(run_in_background(home, quiet(&as_begun(home)), options()).await?)
 }

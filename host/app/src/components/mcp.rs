@@ -81,7 +81,7 @@ impl Mcp for SessionMcp {
                 )
             })?,
         };
-        let result = self.pool()?.call(server, tool, arguments.into(), None).await.map_err(error)?;
+        let result = self.pool()?.call(server, tool, arguments.into(), None, None).await.map_err(error)?;
         let is_error = value_of(&result).is_ok_and(|result| result["isError"] == true);
         Ok(McpResult { is_error, json: result.get().to_owned() })
     }

@@ -89,9 +89,9 @@ impl ProviderComponents for LibraryProviders {
 
     async fn try_connection(&self, url: &str) -> Result<(), ProviderComponentError> {
         /// A host that is up answers within a few round trips.
-        const PATIENCE: Duration = Duration::from_secs(3);
+        const CONNECT_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
-        match self.client.try_connection(url, PATIENCE).await {
+        match self.client.try_connection(url, CONNECT_CHECK_TIMEOUT).await {
             Err(Unreachable::Place(e)) => Err(ProviderComponentError::Unreachable { source: Box::new(e) }),
             Err(Unreachable::Name(e)) => Err(ProviderComponentError::Unresolved { source: Box::new(e) }),
             Ok(()) => Ok(()),

@@ -1,11 +1,15 @@
 //! The parts that are configured or installed: AI CLIs, providers, budgets, models, extensions and plugins.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use aiw_core::{CliKind, counted, quoted, shell_word_in_line};
+use aiw_core::{CliKind, ExtensionId, counted, quoted, shell_word_in_line};
 use aiw_gateway::resting;
-use aiw_home::{CliPlaces, FoundProblem, Home, ProviderProblem, SecretRef, edits};
-use aiw_launch::{Search, detect_still, remove_command};
+use aiw_home::{
+    CliPlaces, ExtensionsLock, FoundProblem, Home, OWN, ProviderProblem, ProvidersFile, SecretRef, TrustedProject,
+    edits,
+};
+use aiw_launch::{Roles, Search, detect_still, remove_command};
 use aiw_vectors::{EmbeddingModels, StateName};
 
 use super::part::CheckedPart;
@@ -65,6 +69,7 @@ pub(super) fn providers(home: &Home) -> CheckedPart {
             problems.push(FoundProblem::new(format!("provider `{}` lacks {}", provider.name, missing.0), missing.1));
         }
     }
+    problems.extend(absent_defaults(home, &file));
     problems.extend(nobody_signed_in(home).filter(|_| file.providers().is_empty()));
     let mut rests = 0;
     for pool in file.pools() {
@@ -81,6 +86,37 @@ pub(super) fn providers(home: &Home) -> CheckedPart {
     let rests = if rests == 0 { String::new() } else { format!(", {rests} at rest") };
     let summary = format!("{}{pools}{rests}", counted(file.providers().len(), "provider"));
     CheckedPart { name, summary, problems }
+}
+
+/// Finds defaults, of the user and of the project that they trust, which name no provider and no pool.
+fn absent_defaults(home: &Home, file: &ProvidersFile) -> Vec<FoundProblem> {
+    let is_absent = |name: &str| name != OWN && !file.has(name) && !file.problems().iter().any(|p| p.name == name);
+    let mut absent: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for cli in CliKind::ALL {
+        if let Some(name) = file.default_for(cli).filter(|name| is_absent(name)) {
+            absent.entry(name).or_default().push(cli.as_str());
+        }
+    }
+    let problem = |(name, clis): (&str, Vec<&str>)| {
+        let problem = format!("the default provider {} does not exist", quoted(name));
+        // The defaults of other CLIs stay.
+        let only = if clis.len() == CliKind::ALL.len() { String::new() } else { format!(" --clis {}", clis.join(",")) };
+        FoundProblem::new(problem, format!("aiw provider default own{only}"))
+            .that("has runs use the CLIs' own settings")
+    };
+    let mut problems: Vec<FoundProblem> = absent.into_iter().map(problem).collect();
+    let trust = home.settings().map(|settings| settings.trust()).unwrap_or_default();
+    let project = crate::directory(home)
+        .ok()
+        .and_then(|cwd| TrustedProject::find(cwd, home.around().user_home().as_deref(), &trust).ok()?.trusted());
+    for project in project.iter() {
+        let names: BTreeSet<&str> = project.providers().map(|(_, name)| name).filter(|name| is_absent(name)).collect();
+        problems.extend(names.into_iter().map(|name| {
+            let problem = format!("the project's provider {} does not exist here", quoted(name));
+            FoundProblem::new(problem, format!("aiw provider add {}", shell_word_in_line(name)))
+        }));
+    }
+    problems
 }
 
 /// Files in which CLIs keep a login, or what stands for one, below their directories or beside them.
@@ -113,6 +149,24 @@ fn nobody_signed_in(home: &Home) -> Option<FoundProblem> {
     let names: Vec<&str> = installed.iter().map(|kind| kind.as_str()).collect();
     let problem = format!("there is no provider, and nobody is signed in with {}", names.join(", "));
     Some(FoundProblem::new(problem, "aiw provider add"))
+}
+
+/// Looks at the roles: those that can't be used, or still have the text of the template.
+pub(super) fn roles(home: &Home) -> Option<CheckedPart> {
+    let name = "roles";
+    let settings = home.settings().ok()?;
+    let roles = Roles::at(home.clone(), &settings, crate::directory(home).ok());
+    let (all, unread) = roles.validate(None);
+    if all.is_empty() && unread.is_empty() {
+        return None;
+    }
+    let broken = all.iter().filter_map(|(listed, problem)| {
+        let problem = format!("the role {} can't be used as it is: {}", quoted(&listed.name), problem.as_ref()?);
+        Some(FoundProblem::new(problem, edits(&listed.path)))
+    });
+    let unread = unread.iter().map(|e| FoundProblem::of(e, "aiw role list"));
+    let problems = broken.chain(unread).collect();
+    Some(CheckedPart { name, summary: counted(all.len(), "role"), problems })
 }
 
 /// Looks at the budgets; `None` without one.
@@ -157,14 +211,39 @@ pub(super) fn models(home: &Home) -> CheckedPart {
     CheckedPart { name, summary, problems: broken.into_iter().collect() }
 }
 
+/// Finds components that marketplaces and providers name, and that are not installed any more.
+fn removed_components(home: &Home, lock: &ExtensionsLock, is_bundled: fn(&str) -> bool) -> Vec<FoundProblem> {
+    let is_gone = |id: &ExtensionId| !is_bundled(id.as_str()) && !lock.extensions.contains_key(id);
+    let markets = home.settings().map(|settings| settings.markets().to_vec()).unwrap_or_default();
+    let providers = home.providers().map(|file| file.providers().to_vec()).unwrap_or_default();
+    let markets = markets.iter().filter_map(|market| {
+        let id = market.extension.as_ref().filter(|id| is_gone(id))?;
+        Some((
+            format!("the marketplace `{}`", market.name),
+            id,
+            format!("aiw plugin marketplace remove {}", market.name),
+        ))
+    });
+    let providers = providers.iter().filter_map(|provider| {
+        let id = provider.component.as_ref().filter(|id| is_gone(id))?;
+        Some((format!("the provider `{}`", provider.name), id, format!("aiw provider remove {}", provider.name)))
+    });
+    let problem = |(user, id, remove): (String, &ExtensionId, String)| {
+        let problem = format!("{user} uses the extension `{id}`, which is not installed");
+        FoundProblem::new(problem, remove).that("forgets it; `aiw extension add` brings the extension back")
+    };
+    markets.chain(providers).map(problem).collect()
+}
+
 /// Looks at the extensions and plugins that are installed: whether their files are those that you agreed to.
-pub(super) fn installed(home: &Home) -> CheckedPart {
+pub(super) fn installed(home: &Home, is_bundled: fn(&str) -> bool) -> CheckedPart {
     let name = "installed";
     let mut problems = Vec::new();
     let mut counts = Vec::new();
     // Why a document can't be read is told with the home.
     if let Ok(lock) = home.extensions_lock() {
         counts.push(counted(lock.extensions.len(), "extension"));
+        problems.extend(removed_components(home, &lock, is_bundled));
         for (id, problem) in aiw_components::damaged(home, &lock) {
             problems.push(FoundProblem::new(problem.to_string(), format!("aiw extension update {id}")));
         }

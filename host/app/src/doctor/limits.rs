@@ -14,10 +14,10 @@ use super::part::CheckedPart;
 const SLACK: u64 = if cfg!(debug_assertions) { 10 } else { 1 };
 
 /// How long a check may take.
-const LONGEST: Duration = Duration::from_secs(SLACK);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(SLACK);
 
 /// How long all of them may take. What still waits for its turn then is not begun.
-const ALL: Duration = Duration::from_secs(3 * SLACK);
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(3 * SLACK);
 
 /// How many checks run at once. With more of them, each takes longer on a small machine.
 const AT_ONCE: usize = 4;
@@ -49,7 +49,7 @@ fn hangs(key: &(PathBuf, &'static str)) -> bool {
 
 /// Does all checks, and returns what each found, in their order.
 pub(super) fn check_all(home: &Path, checks: Vec<PartCheck>) -> Vec<CheckedPart> {
-    check_within(home, checks, LONGEST, ALL)
+    check_within(home, checks, CHECK_TIMEOUT, TOTAL_TIMEOUT)
 }
 
 fn check_within(home: &Path, checks: Vec<PartCheck>, longest: Duration, all: Duration) -> Vec<CheckedPart> {

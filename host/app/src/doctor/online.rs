@@ -17,7 +17,7 @@ use crate::servers::pool;
 use crate::sync;
 
 /// How long one of them may take to answer.
-const ANSWERS: Duration = Duration::from_secs(20);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The problems that others told, by the part that they belong to.
 pub struct OnlineProblems(Vec<(&'static str, Vec<FoundProblem>)>);
@@ -41,7 +41,7 @@ pub async fn ask_others(client: &ClientSession, choices: Choices<'_>, sink: &dyn
 }
 
 fn slow(who: &str, command: String) -> FoundProblem {
-    FoundProblem::new(format!("{who} did not answer within {} s", ANSWERS.as_secs()), command)
+    FoundProblem::new(format!("{who} did not answer within {} s", REQUEST_TIMEOUT.as_secs()), command)
 }
 
 async fn providers(client: &ClientSession) -> Vec<FoundProblem> {
@@ -51,7 +51,7 @@ async fn providers(client: &ClientSession) -> Vec<FoundProblem> {
     let asked = file.providers().iter().map(async |provider| {
         let name = provider.name.as_str();
         let test = format!("aiw provider test {name}");
-        match tokio::time::timeout(ANSWERS, providers.test(name)).await {
+        match tokio::time::timeout(REQUEST_TIMEOUT, providers.test(name)).await {
             Err(_) => Some(slow(&format!("provider `{name}`"), test)),
             Ok(Err(e)) => Some(FoundProblem::new(format!("provider `{name}`: {e}"), test)),
             Ok(Ok(tested)) if tested.health.key == KeyState::Refused => {
@@ -68,7 +68,7 @@ async fn providers(client: &ClientSession) -> Vec<FoundProblem> {
 
 async fn clis(client: &ClientSession, sink: &dyn Sink) -> Vec<FoundProblem> {
     let command = || "aiw cli outdated".to_owned();
-    match tokio::time::timeout(ANSWERS, outdated(client.home(), sink)).await {
+    match tokio::time::timeout(REQUEST_TIMEOUT, outdated(client.home(), sink)).await {
         Ok(Ok(_) | Err(UpdateError::Off | UpdateError::Home(_))) => Vec::new(),
         Ok(Err(e)) => vec![FoundProblem::new(e.to_string(), command())],
         Err(_) => vec![slow("the npm registry", command())],
@@ -82,7 +82,7 @@ async fn store(client: &ClientSession, sink: &dyn Sink) -> Vec<FoundProblem> {
     let Some(Ok(own)) = has_store(client.home()).then(|| sync::open(client.app(), client.home())) else {
         return Vec::new();
     };
-    match tokio::time::timeout(ANSWERS, own.list(sink)).await {
+    match tokio::time::timeout(REQUEST_TIMEOUT, own.list(sink)).await {
         Ok(Ok(_)) => Vec::new(),
         Ok(Err(e)) => match e.remedy() {
             Some(_) => vec![FoundProblem::of(&e, list)],
@@ -97,7 +97,8 @@ async fn servers(client: &ClientSession, choices: Choices<'_>, sink: &dyn Sink) 
     let names: Vec<String> = pool(client, sink).status().into_iter().map(|server| server.name).collect();
     let asked = names.iter().map(async |name| {
         let (key, word) = (quoted(name), shell_word_in_line(name));
-        match tokio::time::timeout(ANSWERS, status(client, std::slice::from_ref(name), choices, &Unasked)).await {
+        match tokio::time::timeout(REQUEST_TIMEOUT, status(client, std::slice::from_ref(name), choices, &Unasked)).await
+        {
             Err(_) => Some(slow(&format!("server {key}"), format!("aiw mcp doctor {word}"))),
             // The part itself says why they can't be read.
             Ok(Err(_)) => None,

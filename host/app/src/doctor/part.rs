@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::directory;
 
 /// A part of aiw in `aiw doctor`
+#[warn(missing_docs)]
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct CheckedPart {
     /// `aiw`, `home`, `clis`, `clients`, `providers`, `budgets`, `tasks`, `processes`, `mcp`, `trust`, `workflows`, `installed`, `models`, `history` or `sync`

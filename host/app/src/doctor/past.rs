@@ -117,10 +117,19 @@ fn too_late(home: &Home, found: &HistoryDoctor) -> Option<FoundProblem> {
     let settings = CliPlaces::around(home.around())?.settings(CliKind::Claude);
     let settings = Jsonc::parse(&read_capped(&settings, json::MAX_BYTES).ok()??).ok()?;
     let days = settings.get(&["cleanupPeriodDays"])?.as_u64().filter(|days| *days < SOON)?;
-    let is_lost = found.unread > 0 && !found.hooks_installed && !found.off;
-    is_lost.then(|| {
-        let unread = counted(found.unread, "transcript");
-        let problem = format!("Claude Code deletes sessions after {days} days, and {unread} were not read yet");
-        FoundProblem::new(problem, "aiw history import")
-    })
+    if found.hooks_installed || found.off {
+        return None;
+    }
+    let deletes = match days {
+        0 => "Claude Code keeps no sessions (`cleanupPeriodDays` is 0)".to_owned(),
+        days => format!("Claude Code deletes sessions after {days} days (`cleanupPeriodDays`)"),
+    };
+    match (days, found.unread) {
+        (0, 0) => Some(FoundProblem::new(deletes, "aiw history hooks install").that("has each read as it ends")),
+        (_, 0) => None,
+        (_, unread) => {
+            let problem = format!("{deletes}, and {} were not read yet", counted(unread, "transcript"));
+            Some(FoundProblem::new(problem, "aiw history import"))
+        }
+    }
 }

@@ -12,6 +12,7 @@ use crate::models::{DEFAULT_MODEL, EmbeddingModels, ModelStatus, RUNTIME, StateN
 use crate::setup::{hook_statuses, installed_kinds, is_in_any, left_out};
 
 /// A part of aiw that may be lacking.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum InitPart {
@@ -41,6 +42,7 @@ impl InitPart {
 }
 
 /// A part that is lacking
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct LackingPart {
     /// `provider`, `clients`, `hooks`, `model` or `sync`
@@ -62,6 +64,7 @@ pub struct LackingPart {
 }
 
 /// `aiw init`
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct InitLacking {
     /// The parts that are lacking, in the order in which they are asked about

@@ -1,8 +1,10 @@
 //! One step of the first set-up: the question about it, what it changes, and carrying it out.
 
+use std::collections::BTreeSet;
+
 use aiw_core::{Ask, AskError, Effect, Fault, Plan, ProviderName, Secret, SecretName, Sink, shell_word_in_line};
 use aiw_home::Home;
-use aiw_providers::{PreparedProvider, ProviderChanges, ProviderSummary};
+use aiw_providers::{PreparedProvider, ProviderChanges, ProviderError, ProviderSummary, agreed_origins};
 use aiw_setup::{HookScope, SetupClient};
 use aiw_vectors::EmbeddingModels;
 
@@ -25,6 +27,8 @@ pub(super) struct InitStep {
     /// The changes, a line each.
     pub about: Vec<String>,
     pub effects: Vec<Effect>,
+    /// Digests of what a yes holds for, where the lines show a part of it.
+    pub unshown: Vec<String>,
     /// The command that does the same, for where the step fails.
     pub again: String,
     /// The command that undoes it.
@@ -35,8 +39,8 @@ pub(super) struct InitStep {
 /// The work of a step.
 pub(super) enum InitWork {
     Provider(Box<PreparedProvider>),
-    /// The key of a provider that is there.
-    Key(ProviderName, SecretName, Secret),
+    /// The key of a provider that is there, and the origins for which it was typed.
+    Key(ProviderName, SecretName, Secret, BTreeSet<String>),
     /// Clients, and the plan that was shown.
     Clients(SetupRequest, PlanConsent),
     Hooks(PlanConsent),
@@ -57,7 +61,7 @@ impl InitStep {
         let home = client.home();
         match lacks.part {
             InitPart::Provider => match &lacks.key {
-                Some((provider, secret)) => key(provider, secret, ask).await,
+                Some((provider, secret)) => key(home, provider, secret, ask).await,
                 None => provider(client, ask, sink).await,
             },
             InitPart::Clients => clients(home, &lacks.clients, request, ask).await,
@@ -85,7 +89,10 @@ impl InitStep {
                 let cli = first_cli(home, &[clis, gateway].concat());
                 return Ok(cli.map(|cli| format!("`aiw {cli} -p {name} \"PROMPT\"`")));
             }
-            InitWork::Key(provider, name, secret) => {
+            InitWork::Key(provider, name, secret, origins) => {
+                if agreed(home, &provider)? != origins {
+                    return Err(ProviderError::MovedMeanwhile { provider }.into());
+                }
                 secrets::set(home, &name, &secret)?;
                 sink.done(format!("Stored the secret `{name}` of the provider `{provider}`"));
             }
@@ -135,24 +142,42 @@ async fn provider(client: &ClientSession, ask: &dyn Ask, sink: &dyn Sink) -> Res
         part: InitPart::Provider,
         about: headed("A provider", prepared.about()),
         effects: vec![Effect::Writes(client.home().providers_path().display().to_string())],
+        unshown: Vec::new(),
         again: format!("aiw provider add {name}"),
         undo: format!("aiw provider remove {name}"),
         work: InitWork::Provider(Box::new(prepared)),
     }))
 }
 
+/// Returns where the secrets of a provider go.
+fn agreed(home: &Home, provider: &ProviderName) -> Result<BTreeSet<String>, AppError> {
+    let file = home.providers()?;
+    Ok(file.providers().iter().find(|found| found.name == *provider).map(agreed_origins).unwrap_or_default())
+}
+
 /// Asks for the key of a provider that is there.
-async fn key(provider: &ProviderName, secret: &SecretName, ask: &dyn Ask) -> Result<Option<InitStep>, AppError> {
-    let words = format!("Key of the provider `{provider}` (empty for none):");
+async fn key(
+    home: &Home,
+    provider: &ProviderName,
+    secret: &SecretName,
+    ask: &dyn Ask,
+) -> Result<Option<InitStep>, AppError> {
+    let origins = agreed(home, provider)?;
+    let at = match origins.is_empty() {
+        true => String::new(),
+        false => format!(" for {}", Vec::from_iter(origins.iter().map(String::as_str)).join(" and ")),
+    };
+    let words = format!("Key of the provider `{provider}`{at} (empty for none):");
     let Some(given) = ask.secret(&words).await? else { return Ok(None) };
     let stored = format!("+ the key of `{provider}`, in the vault, encrypted, as `{secret}`");
     Ok(Some(InitStep {
         part: InitPart::Provider,
         about: headed("A provider", vec![stored]),
         effects: Vec::new(),
+        unshown: Vec::new(),
         again: format!("aiw secret set {secret}"),
         undo: format!("aiw secret remove {secret}"),
-        work: InitWork::Key(provider.clone(), secret.clone(), given),
+        work: InitWork::Key(provider.clone(), secret.clone(), given, origins),
     }))
 }
 
@@ -180,6 +205,7 @@ async fn clients(
         work: InitWork::Clients(setup, PlanConsent::Agreed(plan.digest())),
         about: plan.about,
         effects: plan.effects,
+        unshown: plan.unshown,
     }))
 }
 
@@ -198,6 +224,7 @@ async fn history_hooks(home: &Home, ask: &dyn Ask) -> Result<Option<InitStep>, A
         work: InitWork::Hooks(PlanConsent::Agreed(plan.digest())),
         about: headed("Hooks of the history", plan.about),
         effects: plan.effects,
+        unshown: plan.unshown,
     }))
 }
 
@@ -210,6 +237,7 @@ async fn model(bytes: u64, ask: &dyn Ask) -> Result<Option<InitStep>, AppError> 
         part: InitPart::Model,
         about: headed("A model", vec![format!("download {RUNTIME} and {DEFAULT_MODEL}: {size}")]),
         effects: Vec::new(),
+        unshown: Vec::new(),
         again: "aiw model pull".into(),
         undo: format!("aiw model remove {DEFAULT_MODEL} {RUNTIME}"),
         work: InitWork::Model,
@@ -234,6 +262,7 @@ async fn far_end(client: &ClientSession, ask: &dyn Ask, sink: &dyn Sink) -> Resu
                     part: InitPart::Sync,
                     about: headed("Sync", vec![format!("begin a store at {far_end}, or join the one that is there")]),
                     effects: vec![Effect::Reaches(far_end.clone())],
+                    unshown: Vec::new(),
                     again: format!("aiw sync init {word}"),
                     undo: "aiw sync leave".into(),
                     work: InitWork::Sync(far_end),

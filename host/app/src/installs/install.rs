@@ -19,6 +19,7 @@ use crate::secrets::note_unused;
 use crate::servers::{Result, ServerError};
 
 /// How a server is installed.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct InstallRequest {
@@ -35,6 +36,7 @@ pub struct InstallRequest {
 }
 
 /// A server that came from a registry.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ServerInstalled {
     /// Its name in mcp.json
@@ -148,18 +150,49 @@ impl Installing<'_> {
         let given = ask.agree(&self.plan(&question, &way)?, &open).await?;
         given.into_iter().for_each(|(name, answer)| answers.give(name, answer));
         let vault = home.vault();
-        let entry = entry(&way, &answers, key, |name| vault.is_taken(name))
-            .map_err(|source| ServerError::Answers { key: key.to_owned(), source })?;
+        let entry_of = |way: &Way| {
+            entry(way, &answers, key, |name| vault.is_taken(name))
+                .map_err(|source| ServerError::Answers { key: key.to_owned(), source })
+        };
+        let mut entry = entry_of(&way)?;
         // An answer, or its publisher's default, may have made the address.
         if let Some(host) = way.inner_host().map(str::to_owned).or_else(|| inner_host(&entry)) {
             let question = format!("`{key}` reaches {host}, inside a private or local network. May it?");
-            ask.agree(&Plan::of(question), &[]).await?;
+            let mut plan = Plan::of(question);
+            plan.hold_for(entry.declaration.get("url").map(Value::to_string).unwrap_or_default().as_bytes());
+            ask.agree(&plan, &[]).await?;
         }
         if let Some(fetched) = &mut fetched {
             fetched.bundle.unpack(&fetched.directory)?;
         }
-        let (seen, wants_login) = self.tried(&entry, sink).await?;
-        let record = InstalledServer { way: id, ..record(found, &way, &entry) };
+        let tried = match self.tried(&entry, sink).await {
+            Err(ServerError::Broken { key, problem }) => {
+                let Some((renamed, program)) = way.with_program_of(&problem.to_string()) else {
+                    return Err(ServerError::Broken { key, problem });
+                };
+                let question = format!("Its package has no program of its own name, but `{program}`. Start that?");
+                ask.agree(&self.plan(&question, &renamed)?, &[]).await?;
+                (way, entry) = (renamed.clone(), entry_of(&renamed)?);
+                self.tried(&entry, sink).await
+            }
+            tried => tried,
+        };
+        let (seen, wants_login) = tried?;
+        self.write(&way, id, &entry, seen, wants_login, sink)
+    }
+
+    /// Writes the server, its secrets and what is known of it, and says so.
+    fn write(
+        self,
+        way: &Way,
+        id: String,
+        entry: &PlannedEntry,
+        seen: Option<ServerRecord>,
+        wants_login: bool,
+        sink: &dyn Sink,
+    ) -> Result<ServerInstallation> {
+        let (home, key, found) = (self.client.home(), self.key, self.found);
+        let record = InstalledServer { way: id, ..record(found, way, entry) };
         let (declaration, secrets) = (Value::Object(entry.declaration.clone()), &entry.secrets);
         let may_replace = |known: &Value| self.replaces.covers(known);
         let replaced = aiw_servers::add(home, key, &declaration, secrets, Some(&record), may_replace)?;
@@ -266,7 +299,10 @@ async fn chosen(home: &Home, found: &MergedServer, wanted: Option<&str>, ask: &d
             let options = several.iter().map(|way| format!("{} {}", way.kind().as_str(), way.target())).collect();
             let question = format!("The MCP server {} runs in several ways. Which?", one_line(name, 200));
             let (short, flag) = ("How shall it run?".to_owned(), "--way KIND|NUMBER".to_owned());
-            let chosen = ask.choose(&Choice { name: "way", question, short, options, flag }).await?;
+            let mut choice = Choice { name: "way", question, short, options, flag, unshown: Vec::new() };
+            // The name may be cut, and a way is more than its kind and target.
+            choice.hold_for(format!("{name} {several:?}").as_bytes());
+            let chosen = ask.choose(&choice).await?;
             several.get(chosen).map(|way| (*way).clone()).ok_or_else(|| aiw_core::AskError::Declined.into())
         }
     }

@@ -18,6 +18,7 @@ use crate::servers::{Result, ServerError};
 const AT_ONCE: usize = 8;
 
 /// The news of installed servers.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ServersOutdated {
     /// The servers of which there is news
@@ -27,6 +28,7 @@ pub struct ServersOutdated {
 }
 
 /// The news of a server since it was installed.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ServerNews {
     /// Its name in mcp.json
@@ -42,6 +44,7 @@ pub struct ServerNews {
 }
 
 /// Which servers are updated, and how.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct UpdateRequest {
@@ -54,6 +57,7 @@ pub struct UpdateRequest {
 }
 
 /// The result of an update.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ServersUpdate {
     /// The servers that were updated

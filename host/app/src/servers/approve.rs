@@ -9,6 +9,7 @@ use super::{Result, ServerError, look_again, pool, word};
 use crate::ClientSession;
 
 /// `aiw mcp approve`
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Approval {
     /// The server
@@ -18,6 +19,7 @@ pub struct Approval {
 }
 
 /// Which tools of a server scripts call without asking.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ScriptsRequest {
     /// The server
@@ -29,6 +31,7 @@ pub struct ScriptsRequest {
 }
 
 /// `aiw mcp approve --scripts`
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ScriptsAllowed {
     /// The patterns of all tools that scripts call without asking
@@ -40,17 +43,25 @@ pub struct ScriptsAllowed {
 /// # Errors
 ///
 /// Fails if the answer is no, there is no such server, or it changes its definitions meanwhile.
-pub async fn approve(client: &ClientSession, name: &str, ask: &dyn Ask, sink: &dyn Sink) -> Result<Approval> {
+///
+/// With `numbers`, the numbers in descriptions in which nothing else has changed may change from now on.
+pub async fn approve(
+    client: &ClientSession,
+    name: &str,
+    numbers: bool,
+    ask: &dyn Ask,
+    sink: &dyn Sink,
+) -> Result<Approval> {
     // What it offers now. One that does not start can still have a change that was seen before.
     look_again(pool(client, sink), name, sink).await?;
     let records = Records::new(client.home().clone());
     let seen = records.load(name).unwrap_or_default();
     let (approved, shown) = (seen.changes(), quoted(name));
     if !approved.is_empty() {
-        ask.agree(&plan(&approved), &[]).await?;
+        ask.agree(&plan(name, &approved, numbers), &[]).await?;
     }
     if !approved.is_empty() || seen.lost {
-        accept(&records, name, &seen)?;
+        accept(&records, name, &seen, numbers)?;
     }
     sink.done(match (approved.len(), seen.lost) {
         (0, false) => format!("{shown} has changed nothing that waits for you"),
@@ -72,8 +83,8 @@ pub async fn accept_new(client: &ClientSession, name: &str, ask: &dyn Ask, sink:
     if changes.is_empty() {
         return Ok(());
     }
-    match ask.agree(&plan(&changes), &[]).await {
-        Ok(_) => return accept(&records, name, &seen),
+    match ask.agree(&plan(name, &changes, false), &[]).await {
+        Ok(_) => return accept(&records, name, &seen, false),
         Err(AskError::Declined | AskError::Nobody { .. } | AskError::NotHere) => {}
         Err(e) => return Err(e.into()),
     }
@@ -107,7 +118,10 @@ pub async fn approve_for_scripts(
     if !allow.is_empty() {
         let tools = quoted_list(allow);
         let question = format!("Let scripts call {tools} of {} without asking?", quoted(server));
-        ask.agree(&Plan::of(question), &[]).await?;
+        let mut plan = Plan::of(question);
+        // Long names are cut, and of many some.
+        plan.hold_for(format!("{server} {allow:?}").as_bytes());
+        ask.agree(&plan, &[]).await?;
     }
     let lock = home.lock()?;
     let mut settings = home.settings()?;
@@ -133,13 +147,23 @@ pub async fn approve_for_scripts(
     Ok(ScriptsAllowed { scripts })
 }
 
-/// The question about definitions. All of each is shown: what is accepted is what was shown.
-fn plan(changes: &[DefinitionChange]) -> Plan {
-    let mut plan = Plan::of("Do you accept these definitions?");
+/// The question about a server's definitions. All of each is shown: what is accepted is what was shown, of this server.
+fn plan(server: &str, changes: &[DefinitionChange], numbers: bool) -> Plan {
+    let whole = serde_json::to_vec(changes).unwrap_or_default();
+    let mut plan = Plan::of(String::new());
+    plan.hold_for(server.as_bytes());
+    plan.hold_for(&[numbers.into()]);
+    plan.hold_for(&whole);
+    let digest: String = plan.unshown.last().map(|digest| digest.chars().take(16).collect()).unwrap_or_default();
+    plan.question = format!("Do you accept these definitions of {} (sha256 {digest})?", quoted(server));
     for change in changes {
         let state = if change.is_new { "is new and suspicious" } else { "has changed" };
         plan.about.push(format!("{} {} {state}", change.kind, quoted(&change.name)));
         plan.about.extend(change.signs.iter().map(|sign| format!("  it {sign}")));
+        if let Some(pattern) = change.numbers.as_ref().filter(|_| numbers) {
+            plan.about.push("  from now on, each `#` may be another number without a question:".to_owned());
+            plan.about.extend(shown_lines(pattern).iter().map(|line| format!("  = {line}")));
+        }
         for field in &change.fields {
             plan.about.push(format!("  {}", field.field));
             for (mark, text) in
@@ -153,13 +177,49 @@ fn plan(changes: &[DefinitionChange]) -> Plan {
 }
 
 /// Accepts what was shown, unless it is something else by now.
-fn accept(records: &Records, name: &str, seen: &ServerRecord) -> Result<()> {
+fn accept(records: &Records, name: &str, seen: &ServerRecord, numbers: bool) -> Result<()> {
     let mut is_same = true;
     records.update(name, |record| {
         is_same = record.asks_the_same(seen);
         if is_same {
-            record.approve();
+            record.approve(numbers);
         }
     })?;
     if is_same { Ok(()) } else { Err(ServerError::ChangedAgain { name: name.to_owned() }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use aiw_routing::Difference;
+
+    use super::*;
+
+    #[test]
+    fn a_yes_to_definitions_is_one_for_this_server_and_all_that_they_say() {
+        let change = |name: &str, now: &str| DefinitionChange {
+            kind: "tool",
+            name: name.to_owned(),
+            is_new: false,
+            signs: Vec::new(),
+            fields: vec![Difference { field: "description".into(), before: "a".into(), now: now.to_owned() }],
+            numbers: None,
+        };
+        let long = |end: &str| format!("{}{end}", "n".repeat(100));
+        let (server, other) = (long("a"), long("b"));
+        let plans = [
+            plan(&server, &[change("x", "b")], false),
+            plan(&other, &[change("x", "b")], false),
+            plan(&server, &[change("x", "c")], false),
+            plan(&server, &[change(&long("1"), "b")], false),
+            plan(&server, &[change(&long("2"), "b")], false),
+            plan(&server, &[change("x", &format!("{}1{}", long(""), "m".repeat(20_000)))], false),
+            plan(&server, &[change("x", &format!("{}2{}", long(""), "m".repeat(20_000)))], false),
+        ];
+        let digests: std::collections::BTreeSet<String> = plans.iter().map(Plan::digest).collect();
+        assert_eq!(digests.len(), plans.len());
+        for asked in &plans {
+            assert_eq!(asked.uncovered(), None);
+            assert!(asked.question.contains("`nnn") && asked.question.contains("(sha256 "), "{}", asked.question);
+        }
+    }
 }

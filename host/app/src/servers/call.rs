@@ -1,12 +1,16 @@
 //! A call of a tool by hand, with arguments as people type them.
 
+use std::sync::Arc;
+
 use aiw_core::registry::Format;
 use aiw_core::{Question, Sink, one_line};
+use aiw_markets::Observer;
 use aiw_mcp::{Arguments, value_of};
 use aiw_routing::{NamedTool, PoolError, ToolDefinition};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
+use tokio::sync::mpsc;
 
 use super::{ArgumentError, Result, ServerError, pool};
 use crate::ClientSession;
@@ -41,6 +45,20 @@ pub struct ToolCalled {
 ///
 /// Fails if there is no such tool, if the arguments can't be read, and if the server doesn't answer.
 pub async fn call(client: &ClientSession, request: &ToolCallRequest, sink: &dyn Sink) -> Result<ToolCalled> {
+    call_observed(client, request, sink, None).await
+}
+
+/// As [`call`]; `observer` sees the server's progress.
+///
+/// # Errors
+///
+/// As those of [`call`].
+pub async fn call_observed(
+    client: &ClientSession,
+    request: &ToolCallRequest,
+    sink: &dyn Sink,
+    observer: Option<Arc<dyn Observer>>,
+) -> Result<ToolCalled> {
     let pool = pool(client, sink);
     let NamedTool { server, tool } = pool.named(&request.name)?;
     let (tool, given) = match (tool, request.given.split_first()) {
@@ -51,7 +69,17 @@ pub async fn call(client: &ClientSession, request: &ToolCallRequest, sink: &dyn 
     let definition = definition(client, &server, &tool, sink).await?;
     let arguments = arguments(given, &definition["inputSchema"])?;
     let answered = |problem: String| ServerError::CallAnswered { server: server.clone(), problem };
-    let written = match pool.call(&server, &tool, arguments, None).await {
+    let steps = observer.map(|observer| {
+        let (steps, mut told) = mpsc::channel::<Value>(64);
+        let name = tool.clone();
+        tokio::spawn(async move {
+            while let Some(step) = told.recv().await {
+                show_step(&*observer, &name, &step);
+            }
+        });
+        steps
+    });
+    let written = match pool.call(&server, &tool, arguments, None, steps).await {
         Ok(written) => written,
         // Its own error.
         Err(PoolError::Rpc(e)) => return Err(answered(e.to_string())),
@@ -67,6 +95,13 @@ pub async fn call(client: &ClientSession, request: &ToolCallRequest, sink: &dyn 
     };
     let failed = result.get("isError") == Some(&true.into());
     Ok(ToolCalled { tool, written, result, text, failed })
+}
+
+/// Shows a step of a call: its message, else the tool's name, and how far it is.
+fn show_step(observer: &dyn Observer, tool: &str, step: &Value) {
+    let count = |field: &str| step[field].as_f64().filter(|count| (0.0..1e15).contains(count)).unwrap_or(0.0) as u64;
+    let message = step["message"].as_str().map_or_else(|| tool.to_owned(), |message| one_line(message, 200));
+    observer.progress(&message, count("progress"), count("total"));
 }
 
 /// Returns what to ask for a call of a tool by its schema: a question for each argument, those that are needed first.

@@ -13,14 +13,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::approve::accept_new;
-use super::{Result, ServerError, notes, word};
+use super::{Result, ServerError, note_left_out, notes, word};
 use crate::ClientSession;
 use crate::secrets::{forget_unused, note_unused};
 
-/// How many definitions that are left out are named.
-const MOST_NOTES: usize = 20;
-
 /// A server that is added.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct AddRequest {
@@ -37,13 +35,18 @@ pub struct AddRequest {
 }
 
 /// `aiw mcp add`
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ServerAdd {
     /// The server
     pub server: ServerAdded,
+    /// The others that were in the same JSON
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<ServerAdded>,
 }
 
 /// A server that was added.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ServerAdded {
     /// Its name
@@ -56,6 +59,7 @@ pub struct ServerAdded {
 }
 
 /// `aiw mcp remove`
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ServersRemove {
     /// The names of the servers that were removed
@@ -63,6 +67,7 @@ pub struct ServersRemove {
 }
 
 /// `aiw mcp rename`
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ServerRename {
     /// The names
@@ -70,6 +75,7 @@ pub struct ServerRename {
 }
 
 /// The names of a server that was renamed.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Renamed {
     /// The old one
@@ -79,6 +85,7 @@ pub struct Renamed {
 }
 
 /// `aiw mcp enable`, `disable`
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ServersSwitch {
     /// The names of the servers
@@ -131,7 +138,27 @@ pub async fn add(
         false => try_added(client, &name, ask, sink).await.err(),
     };
     let secrets = hidden.into_iter().map(|(_, secret)| secret).collect();
-    Ok((ServerAdd { server: ServerAdded { name, new, secrets } }, problem))
+    Ok((ServerAdd { server: ServerAdded { name, new, secrets }, others: Vec::new() }, problem))
+}
+
+/// Adds servers one after the other, and returns the first problem of those that were added. One that can't be added ends
+/// it.
+pub async fn add_all(
+    client: &ClientSession,
+    requests: Vec<AddRequest>,
+    ask: &dyn Ask,
+    sink: &dyn Sink,
+) -> Result<(Option<ServerAdd>, Option<ServerError>)> {
+    let (mut added, mut problem) = (None::<ServerAdd>, None);
+    for request in requests {
+        let (one, its) = add(client, request, ask, sink).await?;
+        problem = problem.or(its);
+        match &mut added {
+            Some(added) => added.others.push(one.server),
+            None => added = Some(one),
+        }
+    }
+    Ok((added, problem))
 }
 
 /// Starts a server that was added, and says what it is like.
@@ -147,11 +174,7 @@ async fn try_added(client: &ClientSession, name: &str, ask: &dyn Ask, sink: &dyn
     }
     let record = Records::new(client.home().clone()).load(name).unwrap_or_default();
     sink.step(format!("It works and has {}.", counted(record.accepted().count(), "tool")));
-    notes(record.left_out().take(MOST_NOTES).map(str::to_owned), sink);
-    let more = record.left_out().count().saturating_sub(MOST_NOTES);
-    if more > 0 {
-        sink.note(format!("{more} more are left out: `aiw mcp doctor {name}` names them"));
-    }
+    note_left_out(&record, name, sink);
     accept_new(client, name, ask, sink).await
 }
 

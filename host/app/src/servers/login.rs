@@ -14,6 +14,7 @@ use super::{Result, ServerError, pool};
 use crate::ClientSession;
 
 /// A login.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct LoginRequest {
@@ -31,6 +32,7 @@ pub struct LoginRequest {
 }
 
 /// `aiw mcp login`
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct McpLogin {
     /// The server
@@ -46,6 +48,7 @@ pub struct McpLogin {
 }
 
 /// `aiw mcp logout`
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct McpLogout {
     /// The server
@@ -57,7 +60,7 @@ pub struct McpLogout {
 }
 
 /// How long the person has.
-const PATIENCE: Duration = Duration::from_secs(600);
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The path of the redirect of a client that is registered by hand.
 const PATH: &str = "/callback";
@@ -109,7 +112,7 @@ pub async fn login(client: &ClientSession, request: LoginRequest, ask: &dyn Ask,
     let query = tokio::select! {
         query = coming.recv() => query.unwrap_or_default(),
         pasted = ask.visit(&visited) => pasted?,
-        () = tokio::time::sleep(PATIENCE) => return Err(ServerError::NoLogin { minutes: PATIENCE.as_secs() / 60 }),
+        () = tokio::time::sleep(LOGIN_TIMEOUT) => return Err(ServerError::NoLogin { minutes: LOGIN_TIMEOUT.as_secs() / 60 }),
     };
     let tokens = account.finish(begun, &query).await;
     stop.cancel();

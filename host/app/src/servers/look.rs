@@ -16,10 +16,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::profiles::{idle_denials, profiles};
-use super::{Result, learn, notes, pool};
+use super::{Result, learn, note_left_out, notes, pool};
 use crate::{ClientSession, usable_settings};
 
 /// `aiw mcp list`
+#[warn(missing_docs)]
 #[derive(Serialize, JsonSchema)]
 pub struct ServerList {
     /// The servers
@@ -29,6 +30,7 @@ pub struct ServerList {
 }
 
 /// `aiw mcp show`
+#[warn(missing_docs)]
 #[derive(Serialize, JsonSchema)]
 pub struct ShownServer {
     /// Its name
@@ -59,6 +61,7 @@ pub struct ShownServer {
 }
 
 /// `aiw mcp status`
+#[warn(missing_docs)]
 #[derive(Serialize, JsonSchema)]
 pub struct ServersStatus {
     /// The servers
@@ -68,6 +71,7 @@ pub struct ServersStatus {
 }
 
 /// `aiw mcp doctor`
+#[warn(missing_docs)]
 #[derive(Serialize, JsonSchema)]
 pub struct ServersCheck {
     /// The servers
@@ -79,6 +83,7 @@ pub struct ServersCheck {
 }
 
 /// A server in `aiw mcp doctor`
+#[warn(missing_docs)]
 #[derive(Serialize, JsonSchema)]
 pub struct ServerCheck {
     /// The fields of `aiw mcp status`
@@ -92,6 +97,7 @@ pub struct ServerCheck {
 }
 
 /// `aiw mcp tools`
+#[warn(missing_docs)]
 #[derive(Serialize, JsonSchema)]
 pub struct ToolList {
     /// The tools
@@ -328,6 +334,9 @@ pub async fn tools(client: &ClientSession, names: &[String], sink: &dyn Sink) ->
             (wanted.is_empty() || wanted.iter().any(|named| named.is(&status.name, tool.name())))
                 && profile.allows(&status.name, tool.name(), tool.only_reads())
         };
+        if wanted.is_empty() || servers.contains(&status.name) {
+            note_left_out(record, &status.name, sink);
+        }
         let shown = record.tools.iter().filter(is_wanted);
         tools.extend(shown.map(|tool| ServerTool::of(&status.name, tool, record, &suspicious)));
     }

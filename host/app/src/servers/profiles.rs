@@ -16,9 +16,10 @@ use crate::ClientSession;
 const SETTINGS: &str = "settings";
 
 /// The longest name of a profile, and the longest pattern.
-const MOST: usize = 200;
+const MAX_NAME_LEN: usize = 200;
 
 /// `aiw mcp profile list`
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProfileList {
     /// The profiles
@@ -29,6 +30,7 @@ pub struct ProfileList {
 }
 
 /// `aiw mcp profile show`, `add`, `edit`
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProfileShow {
     /// The profile
@@ -36,6 +38,7 @@ pub struct ProfileShow {
 }
 
 /// `aiw mcp profile remove`
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ProfilesRemove {
     /// The names of the profiles that were removed
@@ -43,6 +46,7 @@ pub struct ProfilesRemove {
 }
 
 /// A profile, and which file defines it.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct KnownProfile {
     /// Its name
@@ -55,6 +59,7 @@ pub struct KnownProfile {
 }
 
 /// A profile in `aiw mcp profile list` and `show`
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ShownProfile {
     /// The profile
@@ -176,7 +181,10 @@ pub fn idle_denials(home: &Home, cwd: &Path, profiles: &[KnownProfile], own: Vec
 ///
 /// Fails if there is one of its name, it would allow everything, or the settings can't be written.
 pub fn add(client: &ClientSession, name: &str, profile: ProfileSettings, sink: &dyn Sink) -> Result<()> {
-    let is_plain = !name.is_empty() && name.len() <= MOST && one_line(name, MOST) == name && !name.starts_with('-');
+    let is_plain = !name.is_empty()
+        && name.len() <= MAX_NAME_LEN
+        && one_line(name, MAX_NAME_LEN) == name
+        && !name.starts_with('-');
     let home = client.home();
     let lock = home.lock()?;
     if !is_plain {
@@ -290,7 +298,7 @@ fn lists(profile: &mut ProfileSettings) -> impl Iterator<Item = &mut Vec<String>
 
 /// A profile with more patterns, and without others.
 fn changed(mut profile: ProfileSettings, mut more: ProfileSettings, without: &[String]) -> Result<ProfileSettings> {
-    if let Some(bad) = lists(&mut more).flatten().find(|p| p.trim().is_empty() || p.len() > MOST) {
+    if let Some(bad) = lists(&mut more).flatten().find(|p| p.trim().is_empty() || p.len() > MAX_NAME_LEN) {
         return Err(word(ErrorKind::Usage, bad, "is not a pattern"));
     }
     for gone in without {

@@ -16,9 +16,10 @@ use crate::models::meaning;
 pub const NO_TOOLS: &str = "no tools: `aiw mcp status` shows your servers, `aiw mcp add NAME -- COMMAND` adds one";
 
 /// How long a person waits for the model, and for it to see tools that it has not seen. What it saw is kept.
-const MODEL: Duration = Duration::from_secs(30);
+const MODEL_LOAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// `aiw mcp route`
+#[warn(missing_docs)]
 #[derive(Serialize, JsonSchema)]
 pub struct RoutedTools {
     /// The tools, the best first
@@ -40,7 +41,7 @@ pub async fn route(client: &ClientSession, request: &str, most: usize, sink: &dy
     let finder = Finder::new(client.home(), Arc::new(meaning(client.home(), sink)));
     let (here, request) = (pool.clone(), request.to_owned());
     let work = move || {
-        let unseen = here.prepare(&finder, MODEL);
+        let unseen = here.prepare(&finder, MODEL_LOAD_TIMEOUT);
         let begun = Instant::now();
         let found = here.find(&finder, &request, most);
         let (took, problem) = (begun.elapsed(), finder.problem());
@@ -51,11 +52,11 @@ pub async fn route(client: &ClientSession, request: &str, most: usize, sink: &dy
     let statuses = pool.status();
     pool.end().await;
     if let Some(problem) = problem {
-        sink.note(format!("note: searched by words alone: {problem}"));
+        sink.note(format!("searched by words alone: {problem}"));
     } else if unseen > 0 {
         let known = found.tools - unseen.min(found.tools);
         sink.note(format!(
-            "note: the meaning of {known} of {} is known so far; `aiw mcp serve` gets to know the others",
+            "the meaning of {known} of {} is known so far; `aiw mcp serve` gets to know the others",
             counted(found.tools, "tool")
         ));
     }

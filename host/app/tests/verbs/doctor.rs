@@ -18,6 +18,7 @@ fn found_by(home: &Home) -> Vec<String> {
     let knows = ViewKnows {
         own_tools: Vec::new(),
         toolsets: |names| Some(format!("no toolsets: {}", names.join(" "))),
+        is_bundled: |_| false,
         on_terminal: false,
     };
     let before = state(home);
@@ -126,4 +127,67 @@ fn a_home_that_others_can_write_to_is_told_with_the_command_that_closes_it() {
         all[0].contains(&format!("others can write to aiw's home → `chmod go-w {}`", home.root().display())),
         "{all:?}"
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_token_that_others_can_read_and_a_lock_that_somebody_keeps_are_told() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let place = tempfile::tempdir().unwrap();
+    let home = Home::at(place.path().join("home"));
+    let lock = home.lock().unwrap();
+    let token = home.root().join("mcp-token");
+    fs::write(&token, "x").unwrap();
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o644)).unwrap();
+    // In a directory that nobody else enters, its mode doesn't matter.
+    let all = found(&home, place.path());
+    assert!(all.iter().any(|line| line.contains("/.lock`, so no command can change anything → `")), "{all:#?}");
+    assert!(
+        cfg!(not(target_os = "linux"))
+            || all.iter().any(|line| line.contains(&format!("process {} holds", std::process::id())))
+    );
+    assert!(all.iter().all(|line| !line.contains("mcp-token")), "{all:#?}");
+    drop(lock);
+    fs::set_permissions(home.root(), fs::Permissions::from_mode(0o755)).unwrap();
+    let all = found(&home, place.path());
+    let told = format!("→ `chmod go-rwx {}`", token.display());
+    assert!(all.len() == 1 && all[0].contains(&told), "{all:#?}");
+}
+
+#[test]
+fn what_names_a_provider_or_an_extension_that_is_gone_is_told() {
+    let place = tempfile::tempdir().unwrap();
+    let home = Home::at(place.path().join("home"));
+    drop(home.lock().unwrap());
+    let settings = r#"{"extraKnownMarketplaces": {"acme": {"source": {"source": "acme", "location": "x", "extension": "acme-market"}}}}"#;
+    fs::write(home.settings_path(), settings).unwrap();
+    let providers = r#"{"version": 1, "default": "gone", "providers": {"mine": {"id": "0a1b2c3d4e5f6071", "preset": "openai", "component": "acme-provider"}}}"#;
+    fs::write(home.providers_path(), providers).unwrap();
+    let all = found(&home, place.path());
+    for said in [
+        "the default provider `gone` does not exist → `aiw provider default own`",
+        "the marketplace `acme` uses the extension `acme-market`, which is not installed → `aiw plugin marketplace remove acme`",
+        "the provider `mine` uses the extension `acme-provider`, which is not installed → `aiw provider remove mine`",
+    ] {
+        assert!(all.iter().any(|line| line.contains(said)), "{said}: {all:#?}");
+    }
+}
+
+#[test]
+fn a_role_that_cannot_be_used_is_told() {
+    let place = tempfile::tempdir().unwrap();
+    let home = Home::at(place.path().join("home"));
+    drop(home.lock().unwrap());
+    fs::create_dir_all(home.root().join("role")).unwrap();
+    fs::write(home.root().join("role/reviewer.md"), [0xff, 0xfe]).unwrap();
+    let project = place.path().join("project");
+    fs::create_dir(&project).unwrap();
+    let home = home.seen_by(home.around().in_directory(&project));
+    let knows = ViewKnows { own_tools: Vec::new(), toolsets: |_| None, is_bundled: |_| false, on_terminal: false };
+    let parts = look(&home, knows).parts;
+    let roles = parts.iter().find(|part| part.name == "roles").unwrap();
+    let problem = &roles.problems[0];
+    assert!(problem.problem.starts_with("the role `reviewer` can't be used as it is: "), "{problem:?}");
+    assert!(problem.next.starts_with("`${EDITOR:-vi} "), "{problem:?}");
 }

@@ -75,6 +75,8 @@ impl Machine {
 struct Person<'a> {
     heard: Recorded,
     texts: Mutex<Vec<String>>,
+    /// The questions about secrets.
+    asked: Mutex<Vec<String>>,
     wants: bool,
     /// Whether they stop, or say nothing, where they are asked for the words of a store.
     stops_at_words: bool,
@@ -88,6 +90,7 @@ impl<'a> Person<'a> {
         Self {
             heard: Recorded::agreeing(),
             texts: Mutex::new(texts),
+            asked: Mutex::default(),
             wants: true,
             stops_at_words: false,
             waits_at_words: false,
@@ -140,7 +143,8 @@ impl Ask for Person<'_> {
         Ok(self.texts.lock().unwrap().pop().filter(|text| !text.is_empty()))
     }
 
-    async fn secret(&self, _: &str) -> Result<Option<Secret>, AskError> {
+    async fn secret(&self, words: &str) -> Result<Option<Secret>, AskError> {
+        self.asked.lock().unwrap().push(words.to_owned());
         Ok(self.texts.lock().unwrap().pop().map(Secret::new))
     }
 
@@ -186,6 +190,14 @@ async fn a_provider_is_lacking_until_one_has_its_key() {
         machine.home().providers().unwrap();
         machine.lacking().contains(&InitPart::Provider)
     };
+    let at = |host: &str| format!(r#""token": {{"secret": "KEY"}}, "base_urls": {{"openai": "https://{host}/v1"}}"#);
+    // Who typed it for one server typed it for no other.
+    assert!(write(&at("one.example")));
+    let person = Person::new(&["sk-typed"], || write(&at("two.example")));
+    let done = machine.walk(&[InitPart::Provider], &person).await.unwrap();
+    assert_eq!(*person.asked.lock().unwrap(), ["Key of the provider `mine` for https://one.example (empty for none):"]);
+    assert_eq!(done.done, [], "{:?}", person.heard.heard());
+    assert!(machine.lacking().contains(&InitPart::Provider));
     assert!(write(r#""token": {"secret": "KEY"}"#));
     // A provider that is there is not added once more.
     let found = look(machine.home()).unwrap().lacking.remove(0);

@@ -42,6 +42,7 @@ impl Recorded {
     }
 
     async fn does(&self, plan: Plan) -> Result<(), AskError> {
+        assert_eq!(plan.uncovered(), None, "{plan:?}");
         let at = {
             let mut plans = self.plans.lock().unwrap();
             plans.push(plan);
@@ -72,7 +73,8 @@ impl Ask for Recorded {
     }
 
     async fn choose(&self, choice: &Choice) -> Result<usize, AskError> {
-        self.does(Plan::of(&choice.question)).await?;
+        assert_eq!(choice.uncovered(), None, "{choice:?}");
+        self.does(Plan { unshown: choice.unshown.clone(), ..Plan::of(&choice.question) }).await?;
         Ok(choice.options.len() - 1)
     }
 

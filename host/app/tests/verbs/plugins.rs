@@ -180,7 +180,7 @@ async fn a_fetch_that_fails_is_why_nothing_is_installed() {
 }
 
 #[tokio::test]
-async fn a_secret_is_neither_asked_for_nor_kept() {
+async fn a_secret_is_told_and_kept_nowhere_but_in_the_vault() {
     let world = World::new().await;
     let reads = json!({"A": "${ALPHA_TOKEN}", "B": "${DATABASE_URL}", "C": "${HEADER}"});
     world.publish("1.0.0", &json!({"alpha": {"command": "serve", "env": reads}}));
@@ -195,7 +195,8 @@ async fn a_secret_is_neither_asked_for_nor_kept() {
         let request = PluginRequest { set: vec![(name.to_owned(), value.to_owned())], ..request(&["alpha"]) };
         let person = Recorded { answer: "", ..Recorded::agreeing() };
         let (answer, first) = install(&world.markets, &request, &person, &person).await.unwrap();
-        assert!(first.is_none() && answer.installed[0].missing_env.contains(&"ALPHA_TOKEN".to_owned()), "{name}");
+        let is_missing = answer.installed[0].missing_env.contains(&"ALPHA_TOKEN".to_owned());
+        assert!(first.is_none() && is_missing == (name != "ALPHA_TOKEN"), "{name}");
         let told = person.heard().concat();
         assert!(!told.contains(secret) && !format!("{answer:?}").contains(secret), "{name}: {told}");
         let kept = state(world.home()).into_iter().find(|(_, file)| String::from_utf8_lossy(file).contains(secret));
@@ -237,7 +238,7 @@ async fn an_update_that_changes_what_runs_is_agreed_to() {
         let declined = Recorded::new(0, Does::Declines);
         let (_, first) = updates(&declined, false).await;
         assert!(matches!(first, Some(MarketError::Ask(AskError::Declined))), "{what}: {first:?}");
-        assert_eq!(declined.questions(), ["Accept the changes?"]);
+        assert_eq!(declined.questions(), ["Accept the changes of alpha@m?"]);
         let shown = declined.plans.lock().unwrap()[0].about.concat();
         assert!(shown.starts_with("the update of `alpha@m` changes its servers: "), "{what}: {shown}");
         let nobody = update(&world.markets, &all, false, false, &Unasked, &Unasked).await.unwrap().1.unwrap();

@@ -182,7 +182,7 @@ async fn definitions_are_shown_whole_and_accepted_only_by_a_yes() {
     let before = state(home);
     for does in [Does::Declines, Does::Absent] {
         let person = Recorded::new(0, does);
-        let refused = approve(&client, "one", &person, &person).await.unwrap_err();
+        let refused = approve(&client, "one", false, &person, &person).await.unwrap_err();
         let asked = matches!(refused, ServerError::App(AppError::Ask(AskError::Declined | AskError::NotHere)));
         assert!(asked && state(home) == before, "{refused}");
         // What was added is only noted then.
@@ -194,20 +194,20 @@ async fn definitions_are_shown_whole_and_accepted_only_by_a_yes() {
     let person = Recorded::new(0, Does::Waits);
     tokio::select! {
         biased;
-        _ = approve(&client, "one", &person, &person) => panic!("it waits"),
+        _ = approve(&client, "one", false, &person, &person) => panic!("it waits"),
         () = async { while person.questions().is_empty() { tokio::task::yield_now().await; } } => {}
     }
     assert_eq!(state(home), before);
     let person = Recorded::agreeing();
-    let approval = value(approve(&client, "one", &person, &person).await.unwrap());
+    let approval = value(approve(&client, "one", false, &person, &person).await.unwrap());
     assert_eq!((&approval["server"], &approval["approved"][0]["name"]), (&json!("one"), &json!("helper")));
     let about = person.plans.lock().unwrap()[0].about.clone();
     assert!(about.contains(&"  + As it is now".to_owned()), "{about:?}");
     assert!(person.heard().last().unwrap().contains("Accepted 1 definition of `one`"), "{:?}", person.heard());
     let again = Recorded::agreeing();
-    let approval = value(approve(&client, "one", &again, &again).await.unwrap());
+    let approval = value(approve(&client, "one", false, &again, &again).await.unwrap());
     assert_eq!((approval, again.questions().len()), (json!({"server": "one", "approved": []}), 0));
-    let unknown = approve(&client, "none", &again, &again).await.unwrap_err();
+    let unknown = approve(&client, "none", false, &again, &again).await.unwrap_err();
     assert!(matches!(unknown, ServerError::Pool(PoolError::NoServer { .. })), "{unknown}");
 }
 

@@ -47,6 +47,45 @@ async fn what_its_files_start_is_shown_and_the_answer_counts() {
 }
 
 #[tokio::test]
+async fn all_that_a_file_decides_is_shown_whatever_it_is_called() {
+    let (_place, home, project) = project();
+    for directory in [".claude", ".gemini"] {
+        fs::create_dir(project.join(directory)).unwrap();
+    }
+    let long = "a".repeat(500);
+    let hooks = json!({
+        "Stop": [{"matcher": "*", "hooks": [
+            {"type": "command", "command": "run this"},
+            {"type": "mcp_tool", "server": "mine", "tool": "erase"},
+            {"type": "command", "command": "x", "args": ["and that"]},
+            "odd",
+        ]}],
+    });
+    fs::write(project.join(".claude/settings.json"), json!({"hooks": hooks}).to_string()).unwrap();
+    fs::write(project.join(".claude/settings.local.json"), json!({"hooks": ["no object"]}).to_string()).unwrap();
+    let tools = json!({"tools": {"allowed": [long], "discoveryCommand": "touch this"}});
+    fs::write(project.join(".gemini/settings.json"), tools.to_string()).unwrap();
+    let person = Recorded::agreeing();
+    add(&home, project, &person, &person).await.unwrap();
+    let about = person.plans.lock().unwrap()[0].about.join("\n");
+    for shown in ["run this", "erase", "and that", "odd", "no object", "discoveryCommand", "touch this"] {
+        assert!(about.contains(shown), "{shown}: {about}");
+    }
+}
+
+#[tokio::test]
+async fn a_no_can_be_taken_back() {
+    let (_place, home, project) = project();
+    let person = Recorded::agreeing();
+    add(&home, project.clone(), &person, &person).await.unwrap();
+    aiw_app::trust::decline(&home, &project).unwrap();
+    assert!(home.settings().unwrap().trust().is_declined(&project));
+    add(&home, project.clone(), &person, &person).await.unwrap();
+    assert!(!home.settings().unwrap().trust().is_declined(&project));
+    assert_eq!(person.questions().len(), 2);
+}
+
+#[tokio::test]
 async fn a_file_of_processes_is_allowed_apart_and_that_is_said() {
     let (_place, home, project) = project();
     let file = project.join(".ichimi/processes.kdl");

@@ -72,6 +72,12 @@ fn each_refusal_is_a_sentence() {
         let error = listed(move |_| Answer::status(status)).0.unwrap_err();
         assert!(is_it(&error) && error.to_string().contains(said), "{status}: {error}");
     }
+    // The host says more than a status, and is quoted.
+    let body = json!({"message": "Resource not accessible by \u{1b}[31mpersonal access token"}).to_string();
+    let error = listed(move |_| Answer::Plain(403, Vec::new(), body.clone().into_bytes())).0.unwrap_err();
+    let said = error.to_string();
+    assert!(said.starts_with("`ghe.test` refuses it: ") && said.contains("not accessible by"), "{said}");
+    assert!(!said.contains('\u{1b}') && error.kind() == ErrorKind::User, "{said}");
 }
 
 #[test]
@@ -149,14 +155,14 @@ fn waiting_asks_for_news_only_and_outlasts_what_passes() {
         let marked =
             |body: Value| Answer::Plain(200, vec![("etag".into(), "\"m\"".into())], body.to_string().into_bytes());
         match (request.path.rsplit('/').next().unwrap(), count.fetch_add(1, Ordering::Relaxed)) {
-            // At first the commit has no run.
-            ("runs", 0) => runs(&[]),
-            ("runs", _) => runs(&[run(7, "queued", None)]),
             ("jobs", _) => jobs(&[job(1, "test (20)", "failure")]),
-            (_, 3) => marked(run(7, "in_progress", None)),
+            // At first the commit has no run.
+            (_, 0) => runs(&[]),
+            (_, 1) => runs(&[run(7, "queued", None)]),
+            (_, 3) => marked(json!({"total_count": 1, "workflow_runs": [run(7, "in_progress", None)]})),
             (_, 5..8) => Answer::status(304),
             (_, 8) => Answer::status(502),
-            (_, _) => marked(run(7, "completed", Some("failure"))),
+            (_, _) => marked(json!({"total_count": 1, "workflow_runs": [run(7, "completed", Some("failure"))]})),
         }
     });
     let ci = world.open(None).unwrap();
@@ -173,12 +179,59 @@ fn waiting_asks_for_news_only_and_outlasts_what_passes() {
 }
 
 #[test]
+fn a_commit_went_as_all_its_workflows_did() {
+    let named = |id: u64, name: &str, status: &str, conclusion: Option<&str>| {
+        let mut run = run(id, status, conclusion);
+        run["name"] = name.into();
+        run["path"] = format!(".github/workflows/{}.yml", name.to_lowercase()).into();
+        run
+    };
+    let looked = Arc::new(AtomicUsize::new(0));
+    let count = looked.clone();
+    let world = World::new(move |request| match request.path.rsplit_once('/').unwrap() {
+        (runs, "jobs") if runs.ends_with("/8") => jobs(&[job(1, "build", "success")]),
+        (_, "jobs") => jobs(&[job(2, "test", "failure")]),
+        (_, "logs") => Answer::ok("##[error]it broke\n"),
+        _ => {
+            // Tests still runs at first, and fails after Docs has succeeded. An older run of Tests was green.
+            let tests = match count.fetch_add(1, Ordering::Relaxed) {
+                0 | 1 => named(7, "Tests", "in_progress", None),
+                _ => named(7, "Tests", "completed", Some("failure")),
+            };
+            let docs = named(8, "Docs", "completed", Some("success"));
+            runs(&[docs, tests, named(3, "Tests", "completed", Some("success"))])
+        }
+    });
+    let ci = world.open(None).unwrap();
+    let waited = wait(ci.wait(None, None, &mut |_, _| {}, &mut |_| {})).unwrap();
+    assert!(waited.done && looked.load(Ordering::Relaxed) == 3);
+    let name = |run: &crate::CiRun| (run.name.clone(), run.state().to_owned());
+    assert_eq!(waited.run.as_ref().map(name), Some(("Tests".to_owned(), "failure".to_owned())));
+    assert_eq!(waited.others.iter().map(name).collect::<Vec<_>>(), [("Docs".to_owned(), "success".to_owned())]);
+    assert_eq!(waited.failed, ["Tests: test"]);
+    let details = wait(ci.details(None)).unwrap();
+    assert_eq!((details.run.id, details.others.len(), details.jobs.len()), (7, 1, 1));
+    let logs = wait(ci.failed_logs(None)).unwrap();
+    assert_eq!(
+        (logs.jobs[0].workflow.as_str(), logs.jobs[0].lines.as_slice()),
+        ("Tests", ["##[error]it broke".to_owned()].as_slice())
+    );
+    for workflow in ["docs", "docs.yml", ".github/workflows/docs.yml"] {
+        let request = crate::CiRunRequest { id: None, workflow: Some(workflow.into()) };
+        assert_eq!(wait(ci.details(request)).unwrap().run.id, 8, "{workflow}");
+    }
+    let request = crate::CiRunRequest { id: None, workflow: Some("Release".into()) };
+    let error = wait(ci.details(request)).unwrap_err().to_string();
+    assert_eq!(error, "the commit has no run of a workflow `Release`: it has `Docs` and `Tests`");
+}
+
+#[test]
 fn waiting_ends_in_time_and_says_what_for() {
     let until = || Some(tokio::time::Instant::now() + Duration::from_millis(1500));
     let world = World::new(|_| headers(403, &[("retry-after", "3000")]));
     let waited =
         wait(async { world.open_async().await.wait(Some(7), until(), &mut |_, _| {}, &mut |_| {}).await }).unwrap();
-    assert!(!waited.done && waited.waits.unwrap().contains("3000 s"));
+    assert!(!waited.done && waited.waits.unwrap().contains("50 minutes"));
     let world = World::new(|_| runs(&[]));
     let waited =
         wait(async { world.open_async().await.wait(None, until(), &mut |_, _| {}, &mut |_| {}).await }).unwrap();

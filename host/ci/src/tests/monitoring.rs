@@ -195,7 +195,7 @@ fn a_stop_wins_and_a_limit_is_kept() {
     let (mut poller, client) = (Poller::new(30), HttpClient::new().unwrap());
     wait(poll(&mut poller, &home, &client, &path));
     assert!(poller.due.saturating_duration_since(Instant::now()) > Duration::from_secs(800));
-    assert!(monitored(&home)[0].problem.as_deref().unwrap().contains("900 s"));
+    assert!(monitored(&home)[0].problem.as_deref().unwrap().contains("15 minutes"));
     assert_eq!(stop_monitoring(&home, &world.path("elsewhere")).unwrap().stopped.len(), 0);
     assert_eq!(stop_monitoring(&home, &world.path("repo")).unwrap().stopped.len(), 1);
     wait(poll(&mut poller, &home, &client, &path));

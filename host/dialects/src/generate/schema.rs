@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value, json};
 
 /// How deep references and schemas are followed.
-const DEEPEST: u32 = 32;
+const MAX_SCHEMA_DEPTH: u32 = 32;
 
 /// The largest schema that is made by inlining, in values.
 const LARGEST: u32 = 20_000;
@@ -24,7 +24,7 @@ pub(super) fn from_gemini(schema: &str) -> Cow<'_, str> {
 
 fn lower(value: &mut Value, depth: u32) {
     match value {
-        Value::Object(map) if depth < DEEPEST => {
+        Value::Object(map) if depth < MAX_SCHEMA_DEPTH => {
             if let Some(Value::String(kind)) = map.get_mut("type")
                 && TYPES.contains(&kind.as_str())
             {
@@ -39,7 +39,7 @@ fn lower(value: &mut Value, depth: u32) {
             }
             map.values_mut().for_each(|value| lower(value, depth + 1));
         }
-        Value::Array(list) if depth < DEEPEST => list.iter_mut().for_each(|value| lower(value, depth + 1)),
+        Value::Array(list) if depth < MAX_SCHEMA_DEPTH => list.iter_mut().for_each(|value| lower(value, depth + 1)),
         _ => {}
     }
 }
@@ -55,7 +55,7 @@ pub(super) fn inlined(schema: &str) -> Cow<'_, str> {
 
 fn inline(value: &Value, root: &Value, depth: u32, left: &mut u32) -> Value {
     *left = left.saturating_sub(1);
-    if depth > DEEPEST || *left == 0 {
+    if depth > MAX_SCHEMA_DEPTH || *left == 0 {
         // Anything goes there.
         return json!({});
     }

@@ -46,7 +46,8 @@ struct Block<'a> {
     #[serde(borrow, rename = "type")]
     kind: Text<'a>,
     text: Option<Text<'a>>,
-    source: Option<SourceOf<'a>>,
+    /// Of a search result, a text.
+    source: Option<&'a RawValue>,
     id: Option<Text<'a>>,
     name: Option<Text<'a>>,
     input: Option<&'a RawValue>,
@@ -68,6 +69,7 @@ struct SourceOf<'a> {
     media_type: Option<Text<'a>>,
     data: Option<Text<'a>>,
     url: Option<Text<'a>>,
+    content: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -251,17 +253,31 @@ fn of_text(text: Cow<'_, str>) -> Block<'_> {
     Block { kind: Text("text".into()), text: Some(Text(text)), ..Block::default() }
 }
 
+/// Returns the texts of a document or search result, below its title and where it is from.
+fn joined<'a>(content: &RawValue, title: Option<&Text<'_>>, source: Option<&Text<'_>>) -> Option<Cow<'a, str>> {
+    let texts = text_or_list(content, of_text)?.into_iter().filter_map(|block| Some(block.text?.0.into_owned()));
+    let title = title.map(|title| title.as_str().to_owned()).filter(|title| !title.is_empty());
+    let source = source.map(|source| source.as_str().to_owned()).filter(|source| !source.is_empty());
+    let head = match (title, source) {
+        (Some(title), Some(source)) => Some(format!("{title} ({source})")),
+        (title, source) => title.or(source),
+    };
+    Some(head.into_iter().chain(texts).collect::<Vec<_>>().join("\n").into())
+}
+
 fn part(block: Block<'_>) -> Option<Part<'_>> {
     let part = match block.kind.as_str() {
         "text" => Part::Text(block.text?.0),
         "image" => {
-            let source = block.source?;
+            let source: SourceOf<'_> = parse(block.source?)?;
             Part::Image(Media::given(source.media_type, source.url, source.data)?)
         }
         "document" => {
-            let source = block.source?;
-            if source.kind.as_str() == "text" {
-                return Some(Part::Text(source.data?.0));
+            let source: SourceOf<'_> = parse(block.source?)?;
+            match source.kind.as_str() {
+                "text" => return Some(Part::Text(source.data?.0)),
+                "content" => return Some(Part::Text(joined(source.content?, block.title.as_ref(), None)?)),
+                _ => {}
             }
             let name = block.title.map(|title| title.0);
             Part::File(Media { name, ..Media::given(source.media_type, source.url, source.data)? })
@@ -288,9 +304,8 @@ fn part(block: Block<'_>) -> Option<Part<'_>> {
         }
         "tool_reference" => Part::Text(format!("The tool {} is loaded.", block.tool_name?.0).into()),
         "search_result" => {
-            let texts: Vec<Block<'_>> = parse(block.content?)?;
-            let texts: Vec<Cow<'_, str>> = texts.into_iter().filter_map(|block| Some(block.text?.0)).collect();
-            Part::Text(texts.join("\n").into())
+            let source: Option<Text<'_>> = block.source.and_then(parse);
+            Part::Text(joined(block.content?, block.title.as_ref(), source.as_ref())?)
         }
         // Tools that Anthropic runs itself, and blocks that are not known yet: other vendors have no place for them.
         _ => return None,
@@ -303,6 +318,27 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn documents_and_search_results_are_texts_for_others() {
+        let body = r#"{"model": "m", "messages": [{"role": "user", "content": [
+            {"type": "document", "title": "Notes", "source": {"type": "content", "content": [{"type": "text", "text": "one"}]}},
+            {"type": "document", "source": {"type": "content", "content": "two"}},
+            {"type": "search_result", "source": "https://x", "title": "T", "content": [{"type": "text", "text": "hit"}]},
+            {"type": "tool_result", "tool_use_id": "t", "content": [
+                {"type": "search_result", "source": "https://y", "title": "", "content": [{"type": "text", "text": "inner"}]}]}
+        ]}]}"#;
+        let conversation = read(body.as_bytes()).unwrap();
+        let texts: Vec<String> = conversation
+            .parts
+            .iter()
+            .map(|(_, part)| match part {
+                Part::Result(result) => result.text(),
+                part => part.text().unwrap().to_owned(),
+            })
+            .collect();
+        assert_eq!(texts, ["https://y\ninner", "Notes\none", "two", "T (https://x)\nhit"]);
+    }
 
     #[test]
     fn a_text_is_split_from_the_reminders_at_its_end() {

@@ -109,7 +109,7 @@ struct FormatOf<'a> {
 pub(super) const SEARCH: &str = "tool_search";
 
 /// How deep namespaces of tools lie.
-const DEEPEST: usize = 4;
+const MAX_NAMESPACE_DEPTH: usize = 4;
 
 /// Reads a request.
 pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
@@ -132,7 +132,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Conversation<'_>, RequestError> {
         _ => None,
     });
     conversation.system.extend(request.instructions.filter(|text| !text.as_str().trim().is_empty()).map(|text| text.0));
-    tools(request.tools, None, DEEPEST, &mut conversation.tools);
+    tools(request.tools, None, MAX_NAMESPACE_DEPTH, &mut conversation.tools);
     // A text alone is what the user says.
     let user = |_| InputItem { content: Some(request.input), ..InputItem::default() };
     let items = text_or_list(request.input, user).ok_or(RequestError::Shape("input"))?;
@@ -216,7 +216,7 @@ fn read_item<'a>(item: InputItem<'a>, conversation: &mut Conversation<'a>) {
         }
         "tool_search_output" => {
             let before = conversation.tools.len();
-            tools(item.tools, None, DEEPEST, &mut conversation.tools);
+            tools(item.tools, None, MAX_NAMESPACE_DEPTH, &mut conversation.tools);
             let found: Vec<String> = conversation.tools[before..]
                 .iter()
                 .map(|tool| match &tool.namespace {

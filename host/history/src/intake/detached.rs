@@ -20,9 +20,9 @@ use crate::{Cli, HistoryError, Store};
 const ARGUMENTS: [&str; 2] = ["history", "__index"];
 
 /// How long a search waits for sessions that hooks asked for.
-const CATCH_UP: Duration = Duration::from_secs(2);
+const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long it takes an indexer that was started to be at work.
-const BEGINNING: Duration = Duration::from_millis(300);
+const INDEXER_STARTUP_DELAY: Duration = Duration::from_millis(300);
 
 /// Whether an indexer is at work.
 fn is_at_work(home: &Home) -> bool {
@@ -73,11 +73,11 @@ impl Indexer {
             return left;
         }
         Self::start_unwatched(home, aiw);
-        while left > 0 && begun.elapsed() < CATCH_UP {
+        while left > 0 && begun.elapsed() < CATCH_UP_TIMEOUT {
             std::thread::sleep(Duration::from_millis(20));
             left = queue.sessions(places.directory(Cli::Claude));
             // Not before: looking for it could keep it from beginning.
-            if begun.elapsed() > BEGINNING && !is_at_work(home) {
+            if begun.elapsed() > INDEXER_STARTUP_DELAY && !is_at_work(home) {
                 break;
             }
         }

@@ -46,6 +46,6 @@ pub(super) fn read_head(file: &File) -> io::Result<FileHead> {
 
 /// A string of JSON, without its quotes, decoded.
 fn unquoted(text: &[u8]) -> Option<String> {
-    let text = serde_json::from_slice::<String>(&[b"\"", text, b"\""].concat()).ok()?;
+    let text = aiw_core::from_foreign_json::<String>(&[b"\"", text, b"\""].concat()).ok()?;
     Some(text[..text.floor_char_boundary(4096)].to_owned())
 }

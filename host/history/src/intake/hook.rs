@@ -1,4 +1,4 @@
-//! `aiw history hooks handle`: checks and queues the input of Claude Code's hooks. The client waits for the hook, so an indexer
+//! `aiw history hooks handle`: checks and queues the input of hooks of Claude Code, Codex and Gemini CLI. The client waits for the hook, so an indexer
 //! reads the transcript afterwards.
 
 use std::fmt::Display;
@@ -42,7 +42,7 @@ pub enum Handled {
 }
 
 /// The events after which a transcript is read.
-const EVENTS: [&str; 2] = ["SessionEnd", "PreCompact"];
+const EVENTS: [&str; 3] = ["SessionEnd", "PreCompact", "PreCompress"];
 
 impl Hook {
     /// Reads what a hook says.
@@ -110,9 +110,12 @@ impl Hook {
             return Ok(Handled::Ignored("the project is excluded".into()));
         }
         let provider = home.around().text(ProviderName::VARIABLE).and_then(|name| name.parse().ok());
-        let root = places.directory(Cli::Claude).to_owned();
-        let mut request = IntakeRequest { cli: Cli::Claude, root, path: None, refused: None, provider };
-        let handled = match self.check(places.directory(Cli::Claude)) {
+        // The hooks of all say the same; the place of the transcript tells them apart.
+        let is_below = |cli: &Cli| below(places.directory(*cli), &self.transcript).is_some();
+        let cli = Cli::ALL.into_iter().find(is_below).unwrap_or(Cli::Claude);
+        let root = places.directory(cli).to_owned();
+        let mut request = IntakeRequest { cli, root, path: None, refused: None, provider };
+        let handled = match self.check(cli, places.directory(cli)) {
             Ok(path) => {
                 request.path = Some(path);
                 Handled::Queued(self.transcript.clone())
@@ -126,14 +129,14 @@ impl Hook {
         Ok(handled)
     }
 
-    /// The transcript's path below Claude Code's directory, if it is one that may be read. The indexer checks it again.
-    fn check(&self, root: &Path) -> Result<String, String> {
+    /// The transcript's path below the CLI's directory, if it is one that may be read. The indexer checks it again.
+    fn check(&self, cli: Cli, root: &Path) -> Result<String, String> {
         let outside = || "is not in a directory in which the CLI keeps sessions".to_owned();
         if self.transcript.as_os_str().len() > 4096 {
             return Err("has a path that is too long".into());
         }
         let path = below(root, &self.transcript).ok_or_else(outside)?;
-        if !readers::of(Cli::Claude).is_transcript(&path) {
+        if !readers::of(cli).is_transcript(&path) {
             return Err(outside());
         }
         match open_beneath(root, &path) {

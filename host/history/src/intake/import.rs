@@ -77,9 +77,11 @@ pub struct Import;
 impl Import {
     /// All transcripts in the CLIs' own directories.
     pub fn everything(places: &CliPlaces) -> Vec<FoundTranscripts> {
-        let all =
-            readers::all().into_iter().map(|sessions| FoundTranscripts::of(sessions, places.directory(sessions.cli())));
-        all.filter(|found| !found.is_empty()).collect()
+        let of = |sessions: &'static dyn Sessions| {
+            let own = readers::own_roots(places, sessions.cli());
+            own.into_iter().map(move |root| FoundTranscripts::of(sessions, &root))
+        };
+        readers::all().into_iter().flat_map(of).filter(|found| !found.is_empty()).collect()
     }
 
     /// All transcripts in directories that aiw gave to CLIs.

@@ -18,10 +18,10 @@ use crate::readers::{self, Launch, Sessions};
 use crate::{Cli, HistoryError, Store};
 
 /// How long those who were told to wait for the indexer do.
-const PATIENCE: Duration = Duration::from_secs(600);
+const INDEXER_WAIT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// How long after its hook a CLI may still write the last of a session.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const TRANSCRIPT_FLUSH_GRACE: Duration = Duration::from_secs(2);
 
 /// Indexes transcripts of a home, one process at a time.
 pub struct Indexer {
@@ -100,7 +100,7 @@ impl Indexer {
 
     /// Takes the turn to index, however long another process takes, within reason.
     pub(crate) fn wait_for_turn(&self) -> Result<IndexTurn, HistoryError> {
-        self.turn(PATIENCE)?.ok_or(HistoryError::Busy { seconds: PATIENCE.as_secs() })
+        self.turn(INDEXER_WAIT_TIMEOUT)?.ok_or(HistoryError::Busy { seconds: INDEXER_WAIT_TIMEOUT.as_secs() })
     }
 
     /// Reads what hooks asked for, until nothing is left. If another process does so already, there is nothing to do,
@@ -129,7 +129,7 @@ impl Indexer {
                 return Ok(report);
             }
             drop(intake);
-            std::thread::sleep(LAST_WORDS);
+            std::thread::sleep(TRANSCRIPT_FLUSH_GRACE);
             for request in done.changed(&store)? {
                 queue.add(&request)?;
             }

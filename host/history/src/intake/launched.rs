@@ -11,7 +11,7 @@ use crate::readers::{self, Launch};
 use crate::{HistoryError, Store};
 
 /// How long a session may take to get into the store. The CLIs remove their transcripts earlier.
-const PATIENCE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+const LAUNCH_RECORD_TTL: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// The longest note.
 const MAX_NOTE: u64 = 4 << 10;
@@ -37,7 +37,7 @@ pub(super) fn settle(home: &Home, store: &Store) -> Result<(), HistoryError> {
             let bytes = read_capped(&entry.path(), MAX_NOTE).ok()??;
             let launch = serde_json::from_slice(&bytes).ok()?;
             let modified = entry.metadata().and_then(|meta| meta.modified());
-            if modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > PATIENCE)) {
+            if modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > LAUNCH_RECORD_TTL)) {
                 let _ = remove_file(&entry.path());
             }
             Some((entry.file_name().into_string().ok()?, (entry.path(), launch)))

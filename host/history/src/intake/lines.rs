@@ -1,6 +1,7 @@
 //! The lines of a file, in bounded memory however long they are.
 
 use std::io::{self, ErrorKind, Read};
+use std::ops::Range;
 
 /// How much is read at once.
 const CHUNK: usize = 256 << 10;
@@ -157,6 +158,48 @@ impl<R: Read> Lines<R> {
     }
 }
 
+/// The most objects that are looked for in a line that is not JSON.
+const MAX_OBJECTS: usize = 16;
+
+/// Returns where the whole objects are in a line that is not JSON as a whole: several in a row, or behind the torn
+/// beginning of another one.
+pub(crate) fn whole_objects(line: &[u8]) -> Vec<Range<usize>> {
+    let (mut found, mut at) = (Vec::new(), 0);
+    for _ in 0..MAX_OBJECTS {
+        // Behind a whole object, another one may follow at some distance.
+        let rest = line.get(at..).unwrap_or_default();
+        let follows = rest.trim_ascii_start();
+        if !found.is_empty()
+            && follows.starts_with(b"{\"")
+            && found.last().is_some_and(|last: &Range<usize>| last.end == at)
+        {
+            at += rest.len() - follows.len();
+        }
+        let Some(start) = line.get(at..).and_then(|rest| object_start(rest, at == 0)).map(|start| at + start) else {
+            break;
+        };
+        let mut objects = serde_json::Deserializer::from_slice(&line[start..]).into_iter::<serde::de::IgnoredAny>();
+        at = match objects.next() {
+            Some(Ok(_)) => {
+                let end = start + objects.byte_offset();
+                found.push(start..end);
+                end
+            }
+            // Torn: the next one may begin anywhere in it.
+            _ => start + 1,
+        };
+    }
+    found
+}
+
+/// Where an object begins that is not a part of another one, as far as the byte before it tells.
+fn object_start(bytes: &[u8], is_first: bool) -> Option<usize> {
+    memchr::memmem::find_iter(bytes, b"{\"").find(|at| match at.checked_sub(1).and_then(|before| bytes.get(before)) {
+        None => is_first || *at == 0,
+        Some(before) => !matches!(before, b':' | b'[' | b',' | b' ' | b'\t' | b'\\'),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,6 +228,29 @@ mod tests {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             let length = self.1.min(buffer.len());
             self.0.read(&mut buffer[..length])
+        }
+    }
+
+    #[test]
+    fn whole_objects_are_found_in_a_line_that_is_none() {
+        let all = |line: &str| -> Vec<String> {
+            whole_objects(line.as_bytes()).into_iter().map(|range| line[range].to_owned()).collect()
+        };
+        let (one, two) = (r#"{"a": {"b": [{"c": 1}]}}"#, r#"{"type": "user", "text": "{\"x\": 1}"}"#);
+        assert_eq!(all(&format!("{one}{two}")), [one, two]);
+        assert_eq!(all(&format!("{one} {two}")), [one, two]);
+        assert_eq!(all(&format!(r#"{{"a": "/ho{two}"#)), [two]);
+        assert_eq!(all(&format!(r#"{{"a": {{"b": 1, "t{one}{two}"#)), [one, two]);
+        assert_eq!(all(r#"{"a": {"b": {"c": "torn"#), Vec::<String>::new());
+        assert_eq!(all(&one[..one.len() - 1]), Vec::<String>::new());
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_is_answered(line in "[{}\"a:, \\[\\]]{0,60}") {
+            for range in whole_objects(line.as_bytes()) {
+                prop_assert!(serde_json::from_str::<serde_json::Value>(&line[range]).is_ok());
+            }
         }
     }
 

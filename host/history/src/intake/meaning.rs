@@ -19,18 +19,19 @@ use crate::{HistoryError, Store};
 const BATCH: usize = 64;
 
 /// How long the turn is waited for: somebody may only have looked whether it is taken.
-const PATIENCE: Duration = Duration::from_millis(500);
+const LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How often a pause looks whether the model is still in use: whoever switches it off sees the end within a second.
-const LOOK: Duration = Duration::from_millis(200);
+const CANCEL_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The longest pause.
-const LONGEST: Duration = Duration::from_secs(10);
+const MAX_PAUSE_DURATION: Duration = Duration::from_secs(10);
 
 /// Where Linux tells of batteries.
 const POWER: &str = "/sys/class/power_supply";
 
 /// How far the messages have vectors of the model in use.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct VectorCoverage {
     /// How many messages have a vector
@@ -105,7 +106,7 @@ fn give(home: &Home, store: &Store) -> Result<(), HistoryError> {
         }
         let path = lock_path(home);
         let unwritten = |e| HomeError::io("lock", &path, e);
-        let lock = open_owned(&path).and_then(|file| lock_within(file, PATIENCE)).map_err(unwritten)?;
+        let lock = open_owned(&path).and_then(|file| lock_within(file, LOCK_TIMEOUT)).map_err(unwritten)?;
         let Some(mut lock) = lock else { return Ok(()) };
         let is_wanted = || models.chosen().is_ok_and(|now| now.as_ref() == Some(&files));
         let mut pace = Pace { is_wanted: &is_wanted, since: Instant::now(), power: Path::new(POWER), is_over: false };
@@ -158,7 +159,7 @@ impl Pace<'_> {
     /// Pauses for as long as the work took since the last pause. Returns whether there is still something to do.
     fn rest(&mut self) -> bool {
         let parts = if is_on_battery(self.power) { 3 } else { 1 };
-        let end = Instant::now() + (self.since.elapsed() * parts).min(LONGEST);
+        let end = Instant::now() + (self.since.elapsed() * parts).min(MAX_PAUSE_DURATION);
         loop {
             if !(self.is_wanted)() {
                 self.is_over = true;
@@ -168,7 +169,7 @@ impl Pace<'_> {
             if left.is_zero() {
                 break;
             }
-            std::thread::sleep(left.min(LOOK));
+            std::thread::sleep(left.min(CANCEL_POLL_INTERVAL));
         }
         self.since = Instant::now();
         true

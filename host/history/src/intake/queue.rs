@@ -42,7 +42,7 @@ const REQUEST: &str = ".json";
 /// The end of the name of an empty file, before which stands the name of a transcript.
 const NAME: &str = ".name";
 /// How long it is waited for the transcript of a name.
-const PATIENCE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const MISSING_TRANSCRIPT_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The requests of a home.
 #[derive(Debug, Clone)]
@@ -176,7 +176,7 @@ impl IntakeQueue {
             let name = entry.file_name();
             let patience = match name.to_string_lossy() {
                 name if name.starts_with(".aiw-") => Duration::from_secs(24 * 60 * 60),
-                name if name.ends_with(NAME) => PATIENCE,
+                name if name.ends_with(NAME) => MISSING_TRANSCRIPT_TTL,
                 _ => continue,
             };
             let modified = entry.metadata().and_then(|meta| meta.modified());

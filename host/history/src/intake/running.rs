@@ -30,7 +30,7 @@ pub(super) fn note_private(home: &Home, places: &CliPlaces) {
     for (root, entry) in roots.iter().flat_map(|root| walk(root, &[CLAUDE_RUNNING]).into_iter().map(move |e| (root, e)))
     {
         let bytes = entry.is_regular.then(|| read_small(root, &entry.path, 64 << 10)).flatten();
-        let Some(running) = bytes.and_then(|bytes| serde_json::from_slice::<ClaudeProcess>(&bytes).ok()) else {
+        let Some(running) = bytes.and_then(|bytes| aiw_core::from_foreign_json::<ClaudeProcess>(&bytes).ok()) else {
             continue;
         };
         let (Some(process), Some(session)) = (running.pid.as_u64(), running.session_id.as_str()) else { continue };

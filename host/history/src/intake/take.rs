@@ -14,7 +14,7 @@ use super::exclude::Exclusions;
 use super::files::{FileRefusal, OpenedTranscript, open_beneath, read_small};
 use super::findings::{Junk, LineProblems};
 use super::head::{FileHead, read_head};
-use super::lines::{Lines, MAX_LINE, NextLine};
+use super::lines::{Lines, MAX_LINE, NextLine, whole_objects};
 use super::private::PrivateTalk;
 use super::scan::string_at;
 use crate::readers::{self, Launch, LineReader, Sessions, Transcript};
@@ -284,6 +284,14 @@ impl<'a> Intake<'a> {
         let from = batch.messages.len();
         if let Err(junk) = reader.line(offset, bytes, &mut batch.messages) {
             batch.findings.add(junk, offset);
+            // Two processes wrote at once, or one was ended in the middle of a line.
+            if matches!(junk, Junk::NotJson | Junk::NotUtf8) {
+                for range in whole_objects(bytes) {
+                    let at = offset + range.start as u64;
+                    // What is wrong with the line has been said.
+                    let _ = reader.line(at, &bytes[range], &mut batch.messages);
+                }
+            }
         }
         // A server's tools are named as it likes.
         for tool in batch.messages[from..].iter_mut().flat_map(|message| &mut message.tools) {

@@ -211,7 +211,7 @@ fn junk_in_a_transcript_is_named_and_the_rest_is_read() {
         assert_eq!(found, Vec::from_iter(junk), "{bad:.200}");
         assert_eq!(messages.len(), 2 + kept, "{bad:.200}");
     }
-    // Not even UTF-8.
+    // What is not UTF-8 is replaced.
     let sessions = readers::of(Cli::Claude);
     let mut reader = sessions.open(&Transcript {
         path: &path,
@@ -222,7 +222,9 @@ fn junk_in_a_transcript_is_named_and_the_rest_is_read() {
         names: Arc::from([]),
     });
     let bad = [br#"{"type":"user","message":{"content":""#, &b"\xff\xfe"[..], br#""}}"#].concat();
-    assert_eq!(reader.line(0, &bad, &mut Vec::new()), Err(Junk::NotUtf8));
+    let mut messages = Vec::new();
+    assert_eq!(reader.line(0, &bad, &mut messages), Ok(()));
+    assert_eq!(messages[0].text, "\u{fffd}\u{fffd}");
     // Ids are made from the place where there are none.
     let (messages, _) = read(Cli::Claude, &path, r#"{"type":"user","message":{"content":"NOID"}}"#);
     assert_eq!((messages[0].uuid.as_str(), messages[0].session.as_str()), (format!("{S1}@0").as_str(), S1));

@@ -18,6 +18,7 @@ use crate::store::forgotten::Forgotten;
 use crate::{Cli, HistoryError};
 
 /// Something that a session planned to do.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Todo {
     /// Its id; a number in the order of the list where it has none
@@ -29,6 +30,7 @@ pub struct Todo {
 }
 
 /// The todo list of a session.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Todos {
     /// The session
@@ -160,7 +162,7 @@ fn from_files(root: &Path, session: &str) -> Vec<Todo> {
     let files = walk(root, &[&format!("tasks/{session}")]);
     for entry in files.iter().filter(|entry| entry.path.ends_with(".json")).take(MAX_TODOS) {
         let Some(bytes) = super::files::read_small(root, &entry.path, 256 << 10) else { continue };
-        if let Ok(task) = serde_json::from_slice::<TaskFile>(&bytes)
+        if let Ok(task) = aiw_core::from_foreign_json::<TaskFile>(&bytes)
             && task.status != "deleted"
         {
             todos.push(Todo { id: id_of(&task.id), content: task.subject, status: task.status });

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use aiw_redact::rules::Redactor;
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::parts::{Talk, directory, is_own_call, message_id, milliseconds, parse, session_id, tool_name, untyped};
 use super::{LineReader, Sessions, Transcript, stem};
@@ -54,6 +55,9 @@ impl Sessions for ClaudeSessions {
             tools: HashMap::new(),
             own: HashSet::new(),
             parents: HashMap::new(),
+            seen: HashSet::new(),
+            last: None,
+            titles: Vec::new(),
         };
         // Results belong to calls that were read before.
         for line in file.before.split(|byte| *byte == b'\n') {
@@ -78,10 +82,18 @@ struct Claudes {
     own: HashSet<String>,
     /// The parents of the last messages.
     parents: HashMap<String, String>,
+    /// The ids of the last messages.
+    seen: HashSet<String>,
+    /// The project and time of the last message.
+    last: Option<(String, Option<i64>)>,
+    titles: Vec<WaitingTitle>,
 }
 
 /// The most calls and messages that are remembered.
 const MAX_REMEMBERED: usize = 4096;
+
+/// The most titles that wait.
+const MAX_TITLES: usize = 256;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -138,6 +150,8 @@ impl LineReader for Claudes {
             Some(b"assistant") => MessageAuthor::Assistant,
             // What is typed while the model works is kept nowhere else.
             Some(b"attachment") if memchr::memmem::find(line, QUEUED.as_bytes()).is_some() => MessageAuthor::User,
+            Some(b"custom-title") => return self.title(MessageAuthor::User, offset, line, out),
+            Some(b"summary" | b"ai-title") => return self.title(MessageAuthor::Assistant, offset, line, out),
             Some(_) => return Ok(()),
             None => return untyped(line),
         };
@@ -190,22 +204,75 @@ impl LineReader for Claudes {
             _ if self.is_circle(&uuid, line.parent_uuid.as_str()) => Err(Junk::Circle),
             _ => Ok(()),
         };
-        out.push(SessionMessage {
-            uuid,
-            session,
-            project: directory(Some(&line.cwd)),
-            time,
-            role,
-            tools,
-            text,
-            agent,
-            offset,
-        });
+        if self.seen.len() >= MAX_REMEMBERED {
+            self.seen.clear();
+        }
+        self.seen.insert(uuid.clone());
+        let project = directory(Some(&line.cwd));
+        self.last = Some((project.clone(), time));
+        out.push(SessionMessage { uuid, session, project, time, role, tools, text, agent, offset });
+        self.entitle(out);
         junk
     }
 }
 
+/// A title of the session: the person's, or the model's.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TitleLine {
+    #[serde(default)]
+    session_id: Value,
+    /// Of a summary, the last message that it sums up. It may be another session's.
+    #[serde(default)]
+    leaf_uuid: Value,
+    #[serde(default, alias = "customTitle", alias = "aiTitle")]
+    summary: Value,
+}
+
+/// A title that waits for what tells whose it is.
+struct WaitingTitle {
+    role: MessageAuthor,
+    offset: u64,
+    text: String,
+    leaf: Option<String>,
+}
+
 impl Claudes {
+    /// Keeps a title until a message says in which project and when its session was: then it is taken in as something that
+    /// was said, so that it is found, and goes with the session. Titles are written down again and again.
+    fn title(
+        &mut self,
+        role: MessageAuthor,
+        offset: u64,
+        line: &[u8],
+        out: &mut Vec<SessionMessage>,
+    ) -> Result<(), Junk> {
+        let title: TitleLine = parse(line)?;
+        let is_other = title.session_id.as_str().is_some_and(|named| named != self.session);
+        let redactor = self.redactor.clone();
+        let mut talk = Talk::new(&redactor);
+        talk.say(title.summary.as_str().unwrap_or_default().trim());
+        let Some(text) = talk.into_text().filter(|_| !is_other && self.is_known) else { return Ok(()) };
+        if self.titles.len() < MAX_TITLES {
+            let leaf = title.leaf_uuid.as_str().map(str::to_owned);
+            self.titles.push(WaitingTitle { role, offset, text, leaf });
+        }
+        self.entitle(out);
+        Ok(())
+    }
+
+    /// Takes in the titles of which it is known by now whose they are.
+    fn entitle(&mut self, out: &mut Vec<SessionMessage>) {
+        let Some((project, time)) = self.last.clone() else { return };
+        let (seen, session) = (&self.seen, &self.session);
+        let is_known = |title: &mut WaitingTitle| title.leaf.as_ref().is_none_or(|leaf| seen.contains(leaf));
+        for WaitingTitle { role, offset, text, .. } in self.titles.extract_if(.., is_known) {
+            let uuid = format!("{session}@title-{}", aiw_core::hex(&Sha256::digest(&text)[..8]));
+            let (session, project, agent) = (session.clone(), project.clone(), self.agent.clone());
+            out.push(SessionMessage { uuid, session, project, time, role, tools: Vec::new(), text, agent, offset });
+        }
+    }
+
     /// Takes in a block of a message; returns whether it is what a tool answered.
     fn block(&mut self, block: &Value, talk: &mut Talk<'_>, tools: &mut Vec<String>) -> bool {
         match block["type"].as_str() {

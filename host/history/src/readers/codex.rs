@@ -2,7 +2,8 @@
 //! sessions on a terminal, also of those whose files are gone.
 //!
 //! A line has a time, a type and a payload. `session_meta` names the session, `turn_context` the directory, and
-//! `response_item` what was said. Events repeat it for the screen.
+//! `response_item` what was said. Events repeat it for the screen. Before autumn 2025, a line was the item itself, the
+//! first one named the session and its time, and `record_type` marked what was no item.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -47,6 +48,7 @@ impl Sessions for CodexSessions {
         let mut reader = Rollout {
             session: named.to_owned(),
             project: String::new(),
+            started: None,
             redactor: file.redactor.clone(),
             tools: HashMap::new(),
             own: HashSet::new(),
@@ -61,9 +63,28 @@ impl Sessions for CodexSessions {
 struct Rollout {
     session: String,
     project: String,
+    /// The time of the session, for items without one.
+    started: Option<i64>,
     redactor: Arc<Redactor>,
     tools: HashMap<String, String>,
     own: HashSet<String>,
+}
+
+/// The types of items in lines that have nothing around them.
+const BARE: [&[u8]; 6] = [
+    b"message",
+    b"function_call",
+    b"function_call_output",
+    b"local_shell_call",
+    b"custom_tool_call",
+    b"custom_tool_call_output",
+];
+
+/// The first line of older transcripts.
+#[derive(Deserialize)]
+struct BareHead {
+    id: String,
+    timestamp: String,
 }
 
 #[derive(Deserialize)]
@@ -76,12 +97,26 @@ struct CodexLine {
 
 impl LineReader for Rollout {
     fn line(&mut self, offset: u64, line: &[u8], out: &mut Vec<SessionMessage>) -> Result<(), Junk> {
-        let kind = match string_at(line, "type") {
-            Some(kind @ (b"session_meta" | b"turn_context" | b"response_item")) => kind,
+        let (kind, is_bare): (&[u8], bool) = match string_at(line, "type") {
+            Some(kind @ (b"session_meta" | b"turn_context" | b"response_item")) => (kind, false),
+            Some(kind) if BARE.contains(&kind) => (b"response_item", true),
             Some(_) => return Ok(()),
-            None => return untyped(line),
+            None if string_at(line, "record_type").is_some() => return Ok(()),
+            None => match parse::<BareHead>(line) {
+                Ok(head) => {
+                    if self.session.is_empty() {
+                        self.session = head.id;
+                    }
+                    self.started = milliseconds(&head.timestamp);
+                    return Ok(());
+                }
+                Err(_) => return untyped(line),
+            },
         };
-        let line: CodexLine = parse(line)?;
+        let line: CodexLine = match is_bare {
+            true => CodexLine { timestamp: Value::Null, payload: parse(line)? },
+            false => parse(line)?,
+        };
         let payload = &line.payload;
         if kind != b"response_item" {
             // A fork has the head of what it was forked from as well. Its own is in its name, or the first.
@@ -104,7 +139,7 @@ impl LineReader for Rollout {
             None => String::new(),
         };
         let session = session_id(&self.session).ok_or(Junk::NoSession)?.to_owned();
-        let time = line.timestamp.as_str().and_then(milliseconds);
+        let time = line.timestamp.as_str().and_then(milliseconds).or(self.started.filter(|_| is_bare));
         let id = payload.get("id").filter(|id| id.is_string()).or_else(|| payload.get("call_id"));
         let mut uuid = message_id(id, &session, offset, 0);
         // Older versions gave a call and its answer one id.
@@ -144,7 +179,9 @@ impl Rollout {
                     None => kind.trim_end_matches("_call").to_owned(),
                 };
                 let input = match (&item["arguments"], &item["input"], &item["action"]) {
-                    (Value::String(text), _, _) => serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into()),
+                    (Value::String(text), _, _) => {
+                        aiw_core::from_foreign_json(text.as_bytes()).unwrap_or_else(|_| text.as_str().into())
+                    }
                     (_, Value::Null, action) => action.clone(),
                     (_, input, _) => input.clone(),
                 };

@@ -37,9 +37,16 @@ impl Launch {
     }
 }
 
+/// The user's directories in which a CLI keeps sessions.
+pub(crate) fn own_roots(places: &CliPlaces, cli: Cli) -> Vec<PathBuf> {
+    let mut roots = vec![places.directory(cli).to_owned()];
+    roots.extend(places.other_directory(cli).filter(|other| other.is_dir()));
+    roots
+}
+
 /// The directories in which a CLI keeps sessions: the user's own, and those that aiw gave it.
 pub(crate) fn roots(places: &CliPlaces, home: &Home, cli: Cli) -> Vec<PathBuf> {
-    let mut roots = vec![places.directory(cli).to_owned()];
+    let mut roots = own_roots(places, cli);
     roots.extend(home.given(cli).into_iter().map(|given| given.path));
     roots.dedup();
     roots
@@ -53,4 +60,56 @@ pub(crate) fn all() -> [&'static dyn Sessions; 3] {
 /// The sessions of a CLI.
 pub(crate) fn of(cli: Cli) -> &'static dyn Sessions {
     all().into_iter().find(|sessions| sessions.cli() == cli).unwrap_or(&claude::ClaudeSessions)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use aiw_redact::rules::Redactor;
+
+    use super::*;
+
+    #[test]
+    fn half_a_character_is_read() {
+        const ID: &str = "11111111-0000-4000-8000-00000000000a";
+        let lines = [
+            (
+                Cli::Claude,
+                format!("projects/-srv/{ID}.jsonl"),
+                String::new(),
+                r#"{"type":"user","uuid":"u","sessionId":"ID","timestamp":"2026-11-20T10:00:01.125Z","message":{"role":"user","content":"TEXT"}}"#,
+            ),
+            (
+                Cli::Codex,
+                format!("sessions/2026/11/20/rollout-2026-11-20T11-00-00-{ID}.jsonl"),
+                String::new(),
+                r#"{"timestamp":"2026-11-20T11:00:03.500Z","type":"response_item","payload":{"type":"message","role":"user","content":[{"type":"input_text","text":"TEXT"}]}}"#,
+            ),
+            (
+                Cli::Codex,
+                "history.jsonl".to_owned(),
+                String::new(),
+                r#"{"session_id":"ID","ts":1790000000,"text":"TEXT"}"#,
+            ),
+            (
+                Cli::Gemini,
+                "tmp/0a/chats/session-1.jsonl".to_owned(),
+                format!(r#"{{"sessionId":"{ID}"}}"#),
+                r#"{"id":"m","timestamp":"2026-11-20T12:00:06.250Z","type":"user","content":"TEXT"}"#,
+            ),
+        ];
+        for (cli, path, first, line) in lines {
+            let redactor = Arc::new(Redactor::new(&[]).unwrap());
+            let names: Arc<[String]> = Arc::default();
+            aiw_tests::assert_reads_odd_json(&line.replace("ID", ID), |bytes| {
+                let (redactor, names) = (Arc::clone(&redactor), Arc::clone(&names));
+                let (first, beside) = (first.as_bytes(), &|_: &str| None);
+                let file = Transcript { path: &path, first, before: b"", redactor, beside, names };
+                let mut found = Vec::new();
+                of(cli).open(&file).line(0, bytes, &mut found).unwrap();
+                found.pop().map(|message| message.text)
+            });
+        }
+    }
 }

@@ -156,36 +156,9 @@ pub(super) fn message_id(id: Option<&Value>, session: &str, offset: u64, part: u
     }
 }
 
-/// Reads a line of JSON. JavaScript cuts texts in the middle of a character and writes its half as `\ud83d`: that is a
-/// sign that can't be read, and the message goes on.
+/// Parses a line of JSON.
 pub(crate) fn parse<T: serde::de::DeserializeOwned>(line: &[u8]) -> Result<T, Junk> {
-    serde_json::from_slice(line).or_else(|error| {
-        let whole = whole_characters(line).ok_or_else(|| Junk::of(line, &error))?;
-        serde_json::from_slice(&whole).map_err(|error| Junk::of(line, &error))
-    })
-}
-
-/// The line with `\ufffd` for each half of a character; none if it has no such half.
-fn whole_characters(line: &[u8]) -> Option<Vec<u8>> {
-    let half = |at: usize| -> Option<u16> {
-        let digits = line.get(at..at + 6)?.strip_prefix(b"\\u")?;
-        let unit = u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-        (0xd800..0xe000).contains(&unit).then_some(unit)
-    };
-    let mut whole: Option<Vec<u8>> = None;
-    let mut at = 0;
-    while let Some(found) = line.get(at..).and_then(|rest| memchr::memchr(b'\\', rest)) {
-        let escape = at + found;
-        at = escape + 2;
-        let Some(unit) = half(escape) else { continue };
-        at = escape + 6;
-        if unit < 0xdc00 && half(at).is_some_and(|second| second >= 0xdc00) {
-            at += 6;
-        } else {
-            whole.get_or_insert_with(|| line.to_vec())[escape + 2..at].copy_from_slice(b"fffd");
-        }
-    }
-    whole
+    aiw_core::from_foreign_json(line).map_err(|error| Junk::of(line, &error))
 }
 
 /// Refuses a line that has no type: it is of another program, or damaged.
@@ -193,7 +166,7 @@ pub(super) fn untyped(line: &[u8]) -> Result<(), Junk> {
     if line.iter().all(u8::is_ascii_whitespace) {
         return Ok(());
     }
-    match serde_json::from_slice::<serde::de::IgnoredAny>(line) {
+    match aiw_core::from_foreign_json::<serde::de::IgnoredAny>(line) {
         Ok(_) => Err(Junk::Misshapen),
         Err(e) => Err(Junk::of(line, &e)),
     }

@@ -5,7 +5,7 @@
 
 use rusqlite::Connection;
 
-use super::spelling::IntakeRequest;
+use super::spelling::ParsedQuery;
 use super::wanted::WantedFacts;
 use crate::store::{MessageFacts, length};
 
@@ -30,7 +30,7 @@ pub(super) struct GatheredMessages {
 impl GatheredMessages {
     pub fn new(
         connection: &Connection,
-        request: &IntakeRequest,
+        request: &ParsedQuery,
         facts: &MessageFacts,
         wanted: &WantedFacts,
     ) -> rusqlite::Result<Self> {
@@ -73,7 +73,7 @@ impl GatheredMessages {
         Ok(())
     }
 
-    fn weigh(&mut self, request: &IntakeRequest, facts: &MessageFacts, wanted: &WantedFacts) {
+    fn weigh(&mut self, request: &ParsedQuery, facts: &MessageFacts, wanted: &WantedFacts) {
         let scores = &mut self.scores;
         self.ids.retain(|id| {
             let place = *id as usize;

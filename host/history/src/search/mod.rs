@@ -47,7 +47,7 @@ impl Store {
             let transaction = self.connection.unchecked_transaction()?;
             let facts = MessageFacts::load(&transaction)?;
             let wanted = wanted::WantedFacts::new(&transaction, query, session)?;
-            let request = spelling::IntakeRequest::new(&transaction, text)?;
+            let request = spelling::ParsedQuery::new(&transaction, text)?;
             let gathered = GatheredMessages::new(&transaction, &request, &facts, &wanted)?;
             let near = match (&vector, embedder) {
                 (Some(vector), Some(embedder)) => crate::store::vectors::nearness(

@@ -8,7 +8,7 @@ use super::gather::GatheredMessages;
 use super::query::SessionHit;
 use super::score;
 use super::snippet::Snippet;
-use super::spelling::IntakeRequest;
+use super::spelling::ParsedQuery;
 use super::wanted::WantedFacts;
 use crate::Launch;
 use crate::store::{MessageFact, MessageFacts, StoredText, Uuid, cli_of, path_of, role_of, text_hash};
@@ -68,7 +68,7 @@ struct RankedMessage {
 /// The best candidates as hits.
 pub(super) fn hits(
     connection: &Connection,
-    request: &IntakeRequest,
+    request: &ParsedQuery,
     facts: &MessageFacts,
     wanted: &WantedFacts,
     gathered: &GatheredMessages,
@@ -208,7 +208,7 @@ fn nearest(near: &[f32], facts: &MessageFacts, wanted: &WantedFacts, most: usize
 
 /// Places of candidates, with their scores.
 fn with_context(
-    request: &IntakeRequest,
+    request: &ParsedQuery,
     candidates: &[RankedMessage],
     copies: &HashMap<i64, u32>,
     gathered: &GatheredMessages,
@@ -271,7 +271,7 @@ impl Range {
 
 fn hit(
     connection: &Connection,
-    request: &IntakeRequest,
+    request: &ParsedQuery,
     candidate: &RankedMessage,
     score: f32,
 ) -> rusqlite::Result<SessionHit> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::spelling::IntakeRequest;
+use super::spelling::ParsedQuery;
 use crate::store::terms;
 
 /// How quickly more of the same word stops to count.
@@ -15,7 +15,7 @@ const LENGTH: f32 = 0.6;
 const TOGETHER: f32 = 0.35;
 
 /// The score of a text, and which of the request's terms it has.
-pub(super) fn score(request: &IntakeRequest, text: &str, tools: Option<&str>) -> (f32, Vec<usize>) {
+pub(super) fn score(request: &ParsedQuery, text: &str, tools: Option<&str>) -> (f32, Vec<usize>) {
     let places: HashMap<&str, usize> =
         request.terms.iter().enumerate().map(|(place, term)| (term.term.as_str(), place)).collect();
     let mut all = terms(text);

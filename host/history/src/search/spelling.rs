@@ -33,7 +33,7 @@ pub(super) struct Term {
 
 /// A request as the index sees it.
 #[derive(Debug)]
-pub(super) struct IntakeRequest {
+pub(super) struct ParsedQuery {
     /// The terms, the rarest first.
     pub terms: Vec<Term>,
     /// Which terms follow each other in the request, by their places in `terms`.
@@ -44,7 +44,7 @@ pub(super) struct IntakeRequest {
     pub whole: f32,
 }
 
-impl IntakeRequest {
+impl ParsedQuery {
     pub fn new(connection: &Connection, text: &str) -> rusqlite::Result<Self> {
         let (messages, length): (f32, f32) =
             connection.query_row("SELECT messages, terms FROM state", [], |row| Ok((row.get(0)?, row.get(1)?)))?;

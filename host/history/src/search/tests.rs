@@ -197,7 +197,7 @@ mod fuzz {
             while !text.is_char_boundary(end) {
                 end -= 1;
             }
-            let request = super::super::spelling::IntakeRequest::new(&store.connection, &text[..end]);
+            let request = super::super::spelling::ParsedQuery::new(&store.connection, &text[..end]);
             let request = request.map_err(|e| TestCaseError::fail(e.to_string()))?;
             prop_assert!(request.terms.len() <= 48 * 3 && request.pairs.len() <= super::super::MAX_QUERY);
             prop_assert!(request.terms.iter().all(|term| !term.term.contains('"') && term.weight.is_finite()));

@@ -50,6 +50,7 @@ impl Store {
     /// A message whose session has its uuid already is not stored twice. A fork copies old lines with their uuids under
     /// its own session id: a copy with the same text is not stored either, so that it is found once, in the session whose
     /// transcript came to be first. If the fork was read before the original, the original takes its messages back.
+    /// Some CLIs give the copies new uuids: those are known by their text, author and time.
     pub fn append(
         &self,
         cli: Cli,
@@ -66,12 +67,12 @@ impl Store {
             let file = file_number(&transaction, cli, path)?;
             let mut writing = Writing::new(&transaction, cli, path, file);
             let mut appended = Appended::default();
-            for message in messages {
+            for (at, message) in messages.iter().enumerate() {
                 let session = message.session.as_str();
                 let is_private = *private.entry(session).or_insert_with(|| is_marked(session));
                 if is_private || forgotten.covers(message) {
                     appended.forgotten += 1;
-                } else if writing.put(message)? {
+                } else if writing.put(message, &messages[at + 1..])? {
                     appended.stored += 1;
                 } else {
                     appended.known += 1;
@@ -136,6 +137,60 @@ fn save_progress(connection: &Connection, file: i64, progress: &ReadProgress) ->
     .map(drop)
 }
 
+/// How many new texts a session begins with before it counts as no fork: a fork may have a title of its own.
+const MAX_NEW_TEXTS: u8 = 4;
+
+/// What is known of a session that may be a fork whose copies have ids of their own.
+#[derive(Default)]
+struct SessionFork {
+    /// How many texts at its beginning are new.
+    new_texts: u8,
+    /// The sessions that it may have copies of, once they were looked for.
+    originals: Option<Vec<i64>>,
+    /// Whether two messages in a row are copies.
+    is_certain: bool,
+}
+
+/// Returns the part of a text that is kept.
+fn kept(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT)]
+}
+
+/// Returns the message of one of these sessions that another message is a copy of: its session, file and id.
+fn original_of(
+    connection: &Connection,
+    originals: &[i64],
+    message: &SessionMessage,
+    text: &str,
+) -> rusqlite::Result<Option<(i64, i64, i64)>> {
+    let mut find = connection.prepare_cached(
+        "SELECT file, id, text FROM messages WHERE session = ? AND time = ? AND role = ? AND agent IS ?",
+    )?;
+    for other in originals {
+        let mut rows = find.query(params![other, message.time, role_number(message.role), message.agent])?;
+        while let Some(row) = rows.next()? {
+            if row.get::<_, StoredText>(2)?.0 == text {
+                return Ok(Some((*other, row.get(0)?, row.get(1)?)));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the sessions with which a session may share messages: those of its project that began at the same time, and
+/// those whose transcripts share messages with its own.
+fn originals(connection: &Connection, session: i64, file: i64, time: i64) -> rusqlite::Result<Vec<i64>> {
+    let mut find = connection.prepare_cached(
+        "SELECT other.id FROM sessions JOIN sessions AS other ON other.cli = sessions.cli
+         AND other.project = sessions.project AND other.first = coalesce(sessions.first, ?3)
+         WHERE sessions.id = ?1 AND other.id != ?1
+         UNION SELECT messages.session FROM messages JOIN sessions AS other ON other.id = messages.session
+         WHERE other.id != ?1 AND other.project = (SELECT project FROM sessions WHERE id = ?1) AND messages.file IN (
+             SELECT original FROM shares WHERE file = ?2 UNION SELECT file FROM shares WHERE original = ?2)",
+    )?;
+    find.query_map([session, file, time], |row| row.get(0))?.collect()
+}
+
 /// The changes of one transaction, which are written at its end.
 struct Writing<'a> {
     connection: &'a Connection,
@@ -148,6 +203,7 @@ struct Writing<'a> {
     mend: BTreeSet<i64>,
     facts: FactWriter<'a>,
     sessions: HashMap<String, i64>,
+    forks: HashMap<i64, SessionFork>,
     projects: HashMap<String, i64>,
     /// In how many more messages each term occurs. Sorted, because that is how they are stored.
     terms: BTreeMap<String, i64>,
@@ -166,6 +222,7 @@ impl<'a> Writing<'a> {
             mend: BTreeSet::new(),
             facts: FactWriter::new(connection),
             sessions: HashMap::new(),
+            forks: HashMap::new(),
             projects: HashMap::new(),
             terms: BTreeMap::new(),
             messages: 0,
@@ -173,12 +230,12 @@ impl<'a> Writing<'a> {
         }
     }
 
-    /// Stores a message. `false` if it was there already.
-    fn put(&mut self, message: &SessionMessage) -> rusqlite::Result<bool> {
-        let text = &message.text[..message.text.floor_char_boundary(MAX_TEXT)];
+    /// Stores a message, after which come others. `false` if it was there already.
+    fn put(&mut self, message: &SessionMessage, later: &[SessionMessage]) -> rusqlite::Result<bool> {
+        let text = kept(&message.text);
         let project = self.project(&message.project)?;
         let session = self.session(message, project)?;
-        if self.is_known(message, session, text)? {
+        if self.is_known(message, session, text, later)? {
             return Ok(false);
         }
         let mut put = self.connection.prepare_cached(
@@ -220,7 +277,13 @@ impl<'a> Writing<'a> {
         Ok(true)
     }
 
-    fn is_known(&mut self, message: &SessionMessage, session: i64, text: &str) -> rusqlite::Result<bool> {
+    fn is_known(
+        &mut self,
+        message: &SessionMessage,
+        session: i64,
+        text: &str,
+        later: &[SessionMessage],
+    ) -> rusqlite::Result<bool> {
         let mut find = self.connection.prepare_cached("SELECT session, file, text, id FROM messages WHERE uuid = ?")?;
         let mut rows = find.query([Key(&message.uuid)])?;
         let mut copy = None;
@@ -236,6 +299,9 @@ impl<'a> Writing<'a> {
         }
         drop(rows);
         drop(find);
+        if copy.is_none() {
+            copy = self.copied_from(message, session, text, later)?;
+        }
         let Some((owner, file, id)) = copy else { return Ok(false) };
         if self.came_before(file)? {
             self.take_back(id, owner, session, message)?;
@@ -244,6 +310,47 @@ impl<'a> Writing<'a> {
             self.share(file, self.file)?;
         }
         Ok(true)
+    }
+
+    /// Returns the message that this one is a copy of under other ids: it has the same text, author and time, in a session
+    /// of the same project that began with the same message, and so has the next one. Returns its session, file and id.
+    fn copied_from(
+        &mut self,
+        message: &SessionMessage,
+        session: i64,
+        text: &str,
+        later: &[SessionMessage],
+    ) -> rusqlite::Result<Option<(i64, i64, i64)>> {
+        let Some(time) = message.time else { return Ok(None) };
+        let (connection, file) = (self.connection, self.file);
+        let fork = self.forks.entry(session).or_default();
+        let originals = match &mut fork.originals {
+            Some(originals) => originals,
+            // A fork begins with texts that are known.
+            None if fork.new_texts == MAX_NEW_TEXTS => return Ok(None),
+            None => {
+                let mut seen = connection.prepare_cached("SELECT 1 FROM texts WHERE hash = ?")?;
+                if !seen.exists([text_hash(text)])? {
+                    fork.new_texts += 1;
+                    return Ok(None);
+                }
+                fork.originals.insert(originals(connection, session, file, time)?)
+            }
+        };
+        let found = original_of(connection, originals, message, text)?;
+        if found.is_some() && !fork.is_certain {
+            // Two sessions may begin with the same words in the same moment.
+            let next = later.iter().find(|next| next.session == message.session);
+            let next = match next {
+                Some(next) => original_of(connection, originals, next, kept(&next.text))?,
+                None => None,
+            };
+            if next.is_none() {
+                return Ok(None);
+            }
+            fork.is_certain = true;
+        }
+        Ok(found)
     }
 
     /// Notes that a file holds copies of what another one has.
@@ -270,9 +377,10 @@ impl<'a> Writing<'a> {
 
     /// Gives a message that a fork has copied to the session that said it.
     fn take_back(&mut self, id: i64, from: i64, session: i64, message: &SessionMessage) -> rusqlite::Result<()> {
-        let mut give =
-            self.connection.prepare_cached("UPDATE messages SET session = ?2, file = ?3, offset = ?4 WHERE id = ?1")?;
-        give.execute(params![id, session, self.file, message.offset.cast_signed()])?;
+        let mut give = self
+            .connection
+            .prepare_cached("UPDATE messages SET session = ?2, file = ?3, offset = ?4, uuid = ?5 WHERE id = ?1")?;
+        give.execute(params![id, session, self.file, message.offset.cast_signed(), Key(&message.uuid)])?;
         let mut count = self.connection.prepare_cached("UPDATE sessions SET messages = messages + ?2 WHERE id = ?1")?;
         count.execute([from, -1])?;
         count.execute([session, 1])?;
@@ -568,6 +676,36 @@ mod tests {
         assert_eq!(having(&store, "登录"), [2]);
         assert_eq!(having(&store, "bash").len(), 4);
         assert_eq!(count(&store, "messages"), 4);
+    }
+
+    #[test]
+    fn a_copy_with_a_uuid_of_its_own_is_known_by_its_text_author_and_time() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(home.path()).unwrap();
+        let (a, b) = (Path::new("/t/a.jsonl"), Path::new("/t/b.jsonl"));
+        let old = [message("s", "1", "fix the TLS handshake"), message("s", "2", "and the cookies")];
+        store.append(Cli::Claude, a, &old, &progress(10)).unwrap();
+        let fork = [message("f", "7", "fix the TLS handshake"), message("f", "8", "and the cookies")];
+        let read = || store.append(Cli::Claude, b, &fork, &progress(12)).unwrap();
+        assert_eq!(read(), Appended { stored: 0, known: 2, forgotten: 0 });
+        // One message alone is a coincidence.
+        let one = [message("h", "20", "fix the TLS handshake"), message("h", "21", "something new")];
+        assert_eq!(store.append(Cli::Claude, Path::new("/t/h.jsonl"), &one, &progress(12)).unwrap().stored, 2);
+        // What somebody says again, or elsewhere, or what another says, is no copy.
+        let (told, other) = (message("g", "9", "fix the TLS handshake"), "fix the TLS handshake");
+        for said in [
+            SessionMessage { time: told.time.map(|time| time + 1), ..told.clone() },
+            SessionMessage { time: None, uuid: "10".into(), ..told.clone() },
+            SessionMessage { project: "/q".into(), session: "q".into(), uuid: "11".into(), ..told.clone() },
+            SessionMessage { role: MessageAuthor::Assistant, uuid: "12".into(), ..told.clone() },
+            SessionMessage { session: "s".into(), uuid: "13".into(), text: other.into(), ..told.clone() },
+        ] {
+            assert_eq!(store.append(Cli::Claude, b, &[said], &progress(13)).unwrap().stored, 1);
+        }
+        // The fork has it again once the original is gone.
+        store.redo(a).unwrap();
+        assert_eq!(store.progress(b).unwrap(), None);
+        assert_eq!(read().stored, 2);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::schema;
 use crate::HistoryError;
 
 /// How long a process waits for another one's transaction.
-const PATIENCE: Duration = Duration::from_secs(30);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Present if damage was seen. It says what was wrong.
 const DAMAGED: &str = "damaged";
@@ -58,8 +58,8 @@ fn attempt(directory: &Path) -> Result<OpenedDatabase, HistoryError> {
             aiw_home::replace(&place, b"", aiw_home::Mode::Private)?;
         }
     }
-    let mut connection = Connection::open_with_flags(unlinked(&place)?, FLAGS).map_err(failed)?;
-    connection.busy_timeout(PATIENCE).map_err(failed)?;
+    let mut connection = Connection::open_with_flags(nofollow_path(&place)?, FLAGS).map_err(failed)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(64);
     // What a newer aiw made stays as it is.
     refuse_newer(directory, &connection)?;
@@ -113,7 +113,7 @@ fn read_only(directory: &Path) -> Result<Connection, HistoryError> {
     // SQLite reads what is only in the write-ahead log if that has its index beside it, which can't be made now.
     let has_log = std::fs::metadata(with("-wal")).is_ok_and(|log| log.len() > 0) && with("-shm").exists();
     let mut name = String::from("file:");
-    for byte in unlinked(&place)?.as_os_str().as_encoded_bytes() {
+    for byte in nofollow_path(&place)?.as_os_str().as_encoded_bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => name.push(char::from(*byte)),
             byte => name.push_str(&format!("%{byte:02x}")),
@@ -127,8 +127,8 @@ fn read_only(directory: &Path) -> Result<Connection, HistoryError> {
 }
 
 /// Returns the path of the database for SQLite, by which no link leads elsewhere.
-fn unlinked(place: &Path) -> Result<PathBuf, HistoryError> {
-    Ok(aiw_home::unlinked_path(place).map_err(|e| aiw_home::HomeError::io("open", place, e))?)
+fn nofollow_path(place: &Path) -> Result<PathBuf, HistoryError> {
+    Ok(aiw_home::nofollow_path(place).map_err(|e| aiw_home::HomeError::io("open", place, e))?)
 }
 
 /// The right to make the database.
@@ -151,8 +151,8 @@ pub(super) fn another(directory: &Path) -> rusqlite::Result<Connection> {
         return read_only(directory).map_err(invalid);
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | UNLINKED;
-    let connection = Connection::open_with_flags(unlinked(&path(directory)).map_err(invalid)?, flags)?;
-    connection.busy_timeout(PATIENCE)?;
+    let connection = Connection::open_with_flags(nofollow_path(&path(directory)).map_err(invalid)?, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
 }
 
@@ -168,7 +168,7 @@ fn anew(directory: &Path) -> Result<OpenedDatabase, HistoryError> {
     }
     let place = path(directory);
     // A newer aiw sets its own aside, and fills it again.
-    if let Ok(connection) = Connection::open_with_flags(unlinked(&place)?, FLAGS)
+    if let Ok(connection) = Connection::open_with_flags(nofollow_path(&place)?, FLAGS)
         && let Ok(Some(found)) = schema::newer(&connection)
     {
         return Err(HistoryError::Newer { path: place, found, known: schema::VERSION });

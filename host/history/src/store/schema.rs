@@ -4,7 +4,7 @@ use aiw_redact::rules;
 use rusqlite::{Connection, TransactionBehavior};
 
 /// Each brings a database from the version of its place to the next one.
-const MIGRATIONS: [&str; 2] = [FIRST, SECOND];
+const MIGRATIONS: [&str; 3] = [FIRST, SECOND, THIRD];
 
 /// The version that this aiw reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
@@ -76,6 +76,12 @@ CREATE TABLE left_out (file INTEGER NOT NULL, project TEXT NOT NULL, PRIMARY KEY
 
 UPDATE files SET head = NULL WHERE cli IN (2, 3)
     OR id NOT IN (SELECT file FROM messages) AND id NOT IN (SELECT file FROM shares);
+";
+
+/// Titles of Claude Code's sessions, Codex's transcripts of before autumn 2025, and objects in damaged lines were passed
+/// over: their transcripts are read once more.
+const THIRD: &str = "
+UPDATE files SET head = NULL WHERE cli IN (1, 2);
 ";
 
 /// The version of a database that a newer aiw made.
@@ -154,12 +160,12 @@ mod tests {
         // This very test is also the process that is killed.
         const DIRECTORY: &str = "AIW_TEST_MIGRATION";
         if let Some(directory) = std::env::var_os(DIRECTORY) {
-            migrate_by(&mut open(Path::new(&directory)), &[FIRST, SECOND, LATER]).unwrap();
+            migrate_by(&mut open(Path::new(&directory)), &[FIRST, SECOND, THIRD, LATER]).unwrap();
             return;
         }
         let home = tempfile::tempdir().unwrap();
         migrate(&mut open(home.path())).unwrap();
-        assert_eq!(state(&open(home.path())), (2, 0, false));
+        assert_eq!(state(&open(home.path())), (VERSION, 0, false));
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
@@ -179,12 +185,12 @@ mod tests {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(state(&open(home.path())), (2, 0, false));
-        migrate_by(&mut open(home.path()), &[FIRST, SECOND, LATER]).unwrap();
-        assert_eq!(state(&open(home.path())), (3, 1, true));
+        assert_eq!(state(&open(home.path())), (VERSION, 0, false));
+        migrate_by(&mut open(home.path()), &[FIRST, SECOND, THIRD, LATER]).unwrap();
+        assert_eq!(state(&open(home.path())), (VERSION + 1, 1, true));
         // To this aiw, it is newer; nothing is changed.
-        assert_eq!(newer(&open(home.path())).unwrap(), Some(3));
+        assert_eq!(newer(&open(home.path())).unwrap(), Some(VERSION + 1));
         migrate(&mut open(home.path())).unwrap();
-        assert_eq!(state(&open(home.path())), (3, 1, true));
+        assert_eq!(state(&open(home.path())), (VERSION + 1, 1, true));
     }
 }

@@ -235,7 +235,7 @@ pub(super) fn drop_vectors(connection: &Connection, ids: &[i64]) -> rusqlite::Re
 }
 
 /// Rows from which on several threads read.
-const MANY: usize = 128;
+const MIN_PARALLEL_ROWS: usize = 128;
 
 /// How near messages are to a vector of length 1, by their ids: a cosine, or NaN if there is no vector. `None` if this
 /// model has made none.
@@ -257,8 +257,11 @@ pub(crate) fn nearness(
     let mut codes = Vec::with_capacity(width);
     let unit = kernel::quantize(vector, width, &mut codes);
     let query: Vec<i16> = codes.into_iter().map(i16::from).collect();
-    let threads =
-        if rows.len() < MANY { 1 } else { std::thread::available_parallelism().map_or(1, usize::from).min(4) };
+    let threads = if rows.len() < MIN_PARALLEL_ROWS {
+        1
+    } else {
+        std::thread::available_parallelism().map_or(1, usize::from).min(4)
+    };
     let shares: Vec<&[i64]> = rows.chunks(rows.len().div_ceil(threads)).collect();
     let near = |connection: &Connection, share: &[i64]| scan(connection, model, share, &query, unit);
     let others = |share: &[i64]| -> rusqlite::Result<Vec<(i64, f32)>> { near(&database::another(directory)?, share) };

@@ -89,6 +89,7 @@ pub struct Range<'a> {
 }
 
 /// The size of the store.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Stats {
     /// How many sessions

@@ -14,6 +14,7 @@ use crate::entry;
 
 aiw_core::words! {
     /// How a pool chooses a member for a new session. A session stays with its member while that works.
+    #[warn(missing_docs)]
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
     #[serde(rename_all = "kebab-case")]
     pub enum PoolOrder, "order" {
@@ -100,6 +101,7 @@ impl Serialize for PoolMember {
 }
 
 /// Several providers or accounts under one name.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProviderPool {
     /// Its name, which no provider has.
@@ -107,7 +109,7 @@ pub struct ProviderPool {
     #[schemars(skip)]
     pub name: ProviderName,
     /// Its members, the preferred one first; none twice.
-    #[schemars(length(min = 1, max = Self::MOST))]
+    #[schemars(length(min = 1, max = Self::MAX_MEMBERS))]
     pub members: Vec<PoolMember>,
     /// How it chooses.
     #[serde(default, deserialize_with = "entry::word", rename = "choose")]
@@ -116,7 +118,7 @@ pub struct ProviderPool {
 
 impl ProviderPool {
     /// The most members.
-    pub const MOST: usize = 32;
+    pub const MAX_MEMBERS: usize = 32;
 
     /// The error is the end of a sentence.
     pub(super) fn read(name: &str, entry: &Value) -> Result<Self, String> {
@@ -130,8 +132,8 @@ impl ProviderPool {
     /// Returns what is wrong with the members, as the end of a sentence.
     pub fn problem(&self) -> Option<String> {
         let distinct: BTreeSet<&PoolMember> = self.members.iter().collect();
-        if self.members.is_empty() || self.members.len() > Self::MOST {
-            return Some(format!("needs 1 to {} members", Self::MOST));
+        if self.members.is_empty() || self.members.len() > Self::MAX_MEMBERS {
+            return Some(format!("needs 1 to {} members", Self::MAX_MEMBERS));
         }
         (distinct.len() < self.members.len()).then(|| "has a member twice".to_owned())
     }

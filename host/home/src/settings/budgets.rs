@@ -12,6 +12,7 @@ use super::Settings;
 use crate::{HomeError, entry};
 
 /// The unit of a budget.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub enum BudgetLimit {
     /// US dollars: `usd`.
@@ -24,6 +25,7 @@ pub enum BudgetLimit {
 
 aiw_core::words! {
     /// How long a budget lasts. Periods begin at midnight in UTC.
+    #[warn(missing_docs)]
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
     #[serde(rename_all = "lowercase")]
     pub enum BudgetPeriod, "period" {
@@ -35,6 +37,7 @@ aiw_core::words! {
 }
 
 /// How much requests may cost in a day or a month.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Budget {
     /// Its name.

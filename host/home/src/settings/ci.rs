@@ -9,6 +9,7 @@ use super::Settings;
 use crate::{HomeError, entry};
 
 /// Where continuous integration is asked for its runs: `ci`.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(!default)]
@@ -19,6 +20,7 @@ pub struct CiSettings {
 }
 
 /// A GitHub Enterprise host: `ci.hosts.HOST`.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct CiHostSettings {

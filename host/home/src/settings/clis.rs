@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::Settings;
 
 /// Settings of one AI CLI: `clis.<cli>`.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
 pub struct CliSettings {
     /// `default` or `edit`, for runs that don't say. A value that isn't text appears as JSON.

@@ -7,6 +7,7 @@ use super::Settings;
 use crate::{HomeError, entry};
 
 /// Whether API providers are checked from time to time: `health`.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct HealthSettings {

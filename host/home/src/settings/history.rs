@@ -7,6 +7,7 @@ use super::Settings;
 use crate::{HomeError, entry};
 
 /// Settings of past sessions: `history`.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct HistorySettings {

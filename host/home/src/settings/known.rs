@@ -54,6 +54,7 @@ struct Sections {
     tasks: Section,
     trusted_directories: Vec<String>,
     trusted_files: Section,
+    untrusted_directories: Vec<String>,
     #[schemars(with = "UpdateSettings")]
     updates: Section,
 }

@@ -11,6 +11,7 @@ use super::Settings;
 use crate::{HomeError, entry};
 
 /// Settings of the MCP server: `mcp`.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(!default)]
@@ -31,6 +32,7 @@ pub struct McpSettings {
 }
 
 /// Which servers' tools a client lists: `mcp.list`, or `list` of a profile.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(!default, !deny_unknown_fields)]
@@ -50,10 +52,10 @@ pub struct ListSettings {
 }
 
 /// The highest limit that can be set.
-const MOST: u64 = 1_000_000;
+const MAX_LIMIT: u64 = 1_000_000;
 
 fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
-    entry::number::<0, MOST, _, _>(deserializer).map(Some)
+    entry::number::<0, MAX_LIMIT, _, _>(deserializer).map(Some)
 }
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -61,6 +63,7 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Er
 }
 
 /// Settings of one server behind aiw: `mcp.servers.KEY`.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(!default)]
@@ -86,6 +89,7 @@ impl Default for ServerSettings {
 }
 
 /// Patterns of tools: `mcp.profiles.NAME`. A pattern is `server/tool` with `*` for any text, `server`, or `read-only`.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(!default, !deny_unknown_fields)]

@@ -21,6 +21,7 @@ mod tasks;
 mod trust;
 mod updates;
 
+use std::fs;
 use std::path::Path;
 
 use aiw_core::one_line;
@@ -56,6 +57,10 @@ pub struct Settings {
 
 impl Settings {
     pub(crate) fn load(path: &Path) -> Result<Self, HomeError> {
+        // What it forbids must not be lost with the file that it leads to.
+        if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink()) && !path.exists() {
+            return Err(HomeError::invalid(path, "is a link to a file that is not there"));
+        }
         let document = Document::load(path, "{}\n")?;
         let (markets, problems) = markets::read(&document)?;
         let settings = Self { document, markets, problems };
@@ -106,6 +111,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::at(dir.path());
         (dir, home)
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_to_nothing_is_not_the_same_as_no_settings() {
+        let (dir, home) = home();
+        std::os::unix::fs::symlink(dir.path().join("dotfiles.json"), home.settings_path()).unwrap();
+        assert!(home.settings().unwrap_err().to_string().contains("is a link to a file that is not there"));
+        std::fs::write(dir.path().join("dotfiles.json"), "{}").unwrap();
+        home.settings().unwrap();
     }
 
     #[test]

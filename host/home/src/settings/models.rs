@@ -8,6 +8,7 @@ use super::Settings;
 use crate::{HomeError, entry};
 
 /// How much a model reads and writes, as far as it is known.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ModelLimits {
@@ -20,11 +21,12 @@ pub struct ModelLimits {
 }
 
 fn tokens<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    const MOST: u64 = u32::MAX as u64;
-    entry::number::<1, MOST, _, _>(deserializer).map(Some)
+    const MAX_TOKENS: u64 = u32::MAX as u64;
+    entry::number::<1, MAX_TOKENS, _, _>(deserializer).map(Some)
 }
 
 /// The price of a model, in US dollars for a million tokens: `price`.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 #[serde(from = "Written")]
 pub struct ModelPrice {

@@ -19,6 +19,7 @@ const ANTHROPIC: &str = "https://api.anthropic.com";
 
 aiw_core::words! {
     /// The APIs by which a model is asked at an address.
+    #[warn(missing_docs)]
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
     #[serde(rename_all = "kebab-case")]
     pub enum PlannerApiName {

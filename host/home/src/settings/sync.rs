@@ -7,6 +7,7 @@ use super::Settings;
 use crate::{HomeError, entry};
 
 /// Choices of what travels, and settings of far ends: `sync`.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(!default)]
@@ -23,6 +24,7 @@ pub struct SyncSettings {
 }
 
 /// Where Google is asked, and as which client: `sync.google`.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct GoogleSettings {

@@ -7,6 +7,7 @@ use super::Settings;
 use crate::{HomeError, entry};
 
 /// Settings of tasks: `tasks`.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TaskSettings {

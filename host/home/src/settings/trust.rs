@@ -1,7 +1,7 @@
-//! `trustedDirectories` and `trustedFiles`: the projects whose files aiw uses.
+//! `trustedDirectories`, `trustedFiles` and `untrustedDirectories`: the projects whose files aiw uses, or not.
 //!
 //! Trust belongs to a path as it is found. Nothing here asks the file system: the bytes that trust is asked about come
-//! from [`read_unlinked`](crate::read_unlinked), which found them under that path and no other.
+//! from [`read_nofollow`](crate::read_nofollow), which found them under that path and no other.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::Settings;
-use crate::HomeError;
+use crate::{Home, HomeError, Lock};
 
 /// The trusted directories, each with everything below it, and the files in them that start programs. Such a file is
 /// trusted only as it was.
@@ -19,6 +19,8 @@ pub struct TrustSettings {
     directories: Vec<PathBuf>,
     /// Digests by path.
     files: BTreeMap<PathBuf, String>,
+    /// Directories that the user did not trust when asked.
+    declined: Vec<PathBuf>,
 }
 
 /// Whether a file that starts programs may be used.
@@ -75,13 +77,27 @@ impl TrustSettings {
         self.covering(directory).is_some()
     }
 
-    /// Trusts a directory. Returns whether it is new.
+    /// Trusts a directory. Returns whether it is new, or the user did not trust it when asked.
     pub fn add(&mut self, directory: &Path) -> bool {
+        let was_declined = self.is_declined(directory);
+        self.declined.retain(|known| known != directory);
         let is_new = !self.directories.iter().any(|known| known == directory);
         if is_new {
             self.directories.push(directory.to_owned());
         }
-        is_new
+        is_new || was_declined
+    }
+
+    /// Remembers that the user did not trust a directory when asked.
+    pub fn decline(&mut self, directory: &Path) {
+        if !self.is_declined(directory) {
+            self.declined.push(directory.to_owned());
+        }
+    }
+
+    /// Returns whether the user did not trust a directory when asked.
+    pub fn is_declined(&self, directory: &Path) -> bool {
+        self.declined.iter().any(|known| known == directory)
     }
 
     /// Stops trusting a directory and everything beneath it. Returns the directories that are no longer in the list, or
@@ -103,23 +119,55 @@ fn digest(bytes: &[u8]) -> String {
     format!("sha256:{}", aiw_core::hex(&Sha256::digest(bytes)))
 }
 
+impl Home {
+    /// Goes on trusting a file that aiw itself has changed for the user, if it was trusted as it was before, or is a new one in a
+    /// trusted directory.
+    ///
+    /// # Errors
+    ///
+    /// The settings can't be read or written.
+    pub fn keep_trust(&self, lock: &Lock, path: &Path, old: Option<&[u8]>, new: &[u8]) -> Result<(), HomeError> {
+        let mut settings = self.settings()?;
+        let mut trust = settings.trust();
+        let was_trusted = match old {
+            Some(old) => trust.has_file(path, old),
+            None => path.parent().is_some_and(|directory| trust.covers(directory)),
+        };
+        if was_trusted && trust.add_file(path, new) {
+            settings.set_trust(&trust)?;
+            settings.save(lock)?;
+        }
+        Ok(())
+    }
+}
+
 impl Settings {
-    /// `trustedDirectories` and `trustedFiles`
+    /// `trustedDirectories`, `trustedFiles` and `untrustedDirectories`
     pub fn trust(&self) -> TrustSettings {
-        let list = self.document.get(&["trustedDirectories"]).and_then(Value::as_array);
-        let paths = list.into_iter().flatten().filter_map(Value::as_str).map(PathBuf::from);
+        let paths = |key: &str| {
+            let list = self.document.get(&[key]).and_then(Value::as_array).into_iter().flatten();
+            let paths = list.filter_map(Value::as_str).map(PathBuf::from);
+            paths.filter(|directory| directory.is_absolute()).collect()
+        };
         let files = self.document.get(&["trustedFiles"]).and_then(Value::as_object).into_iter().flatten();
         let files = files.filter_map(|(path, digest)| Some((PathBuf::from(path), digest.as_str()?.to_owned())));
         TrustSettings {
-            directories: paths.filter(|directory| directory.is_absolute()).collect(),
+            directories: paths("trustedDirectories"),
             files: files.collect(),
+            declined: paths("untrustedDirectories"),
         }
     }
 
-    /// Replaces `trustedDirectories` and `trustedFiles`.
+    /// Replaces `trustedDirectories`, `trustedFiles` and `untrustedDirectories`.
     pub fn set_trust(&mut self, trust: &TrustSettings) -> Result<(), HomeError> {
-        let list: Vec<Value> = trust.directories.iter().map(|directory| directory.to_string_lossy().into()).collect();
-        self.document.set(&["trustedDirectories"], &list.into())?;
+        let list = |paths: &[PathBuf]| -> Vec<Value> {
+            paths.iter().map(|directory| directory.to_string_lossy().into()).collect()
+        };
+        self.document.set(&["trustedDirectories"], &list(&trust.directories).into())?;
+        match trust.declined.as_slice() {
+            [] => drop(self.document.remove(&["untrustedDirectories"])?),
+            declined => self.document.set(&["untrustedDirectories"], &list(declined).into())?,
+        }
         let files: serde_json::Map<String, Value> =
             trust.files.iter().map(|(path, digest)| (path.to_string_lossy().into(), digest.as_str().into())).collect();
         if files.is_empty() {

@@ -7,6 +7,7 @@ use super::Settings;
 use crate::{HomeError, entry};
 
 /// Where the newest versions are asked for: `updates`.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct UpdateSettings {

@@ -4,6 +4,7 @@
 //! settings. So the provider's variables are set in both places, and competing variables are emptied in both.
 
 mod login;
+mod project;
 
 use std::ffi::OsString;
 
@@ -21,7 +22,8 @@ use crate::draft::Draft;
 use crate::environment::Environment;
 use crate::served::{NAME, Served};
 use crate::stream::{CliStream, RunEvent, StreamFindings, flat, text};
-use crate::{LaunchError, Permission, overlay};
+use crate::workspace::Workspace;
+use crate::{LaunchError, Permission, RunRequest, overlay};
 
 pub(super) struct Claude;
 
@@ -255,6 +257,7 @@ impl AiCli for Claude {
     /// Strict: a server of the user's could ask for a login, or be slow to start, in a run that nobody watches. Each
     /// flag holds its value, because it would take the words after it too.
     fn pass_server(&self, server: &Served, draft: &mut Draft) {
+        draft.servers = None;
         let config = json!({"mcpServers": {NAME: server.entry()}});
         draft.arguments.extend([
             format!("--mcp-config={config}").into(),
@@ -281,6 +284,9 @@ impl AiCli for Claude {
         let mut bypass =
             arguments::first_of(line.own, &["--dangerously-skip-permissions", "--allow-dangerously-skip-permissions"])
                 .or_else(|| arguments::pair(line.own, &["--permission-mode"], "bypassPermissions"));
+        if !draft.restrictions.is_empty() {
+            draft.put_beneath(json!({}));
+        }
         let (rest, given) = take_settings(line.own);
         for settings in given {
             let settings = overlay::given(&settings, &draft.cwd)?;
@@ -289,6 +295,7 @@ impl AiCli for Claude {
                 draft.put_beneath(settings);
             }
         }
+        project::add_restrictions(draft);
         // If `--settings` is given twice, the last one counts. Without settings of ours, the user's stay where they
         // are.
         let after = if draft.settings.is_some() { rest } else { line.own.to_vec() };
@@ -318,8 +325,24 @@ impl AiCli for Claude {
         let directory = FILES.directory(|name| environment.path(name))?;
         let path = directory.join(CLAUDE_RUNNING).join(format!("{process}.json"));
         let bytes = aiw_home::read_capped(&path, 64 << 10).ok()??;
-        let value: Value = serde_json::from_slice(&bytes).ok()?;
+        let value: Value = aiw_core::from_foreign_json(&bytes).ok()?;
         value["sessionId"].as_str().map(str::to_owned)
+    }
+
+    fn skips_trust_prompt(&self, request: &RunRequest) -> bool {
+        project::skips_trust_prompt(request)
+    }
+
+    fn has_recorded_trust(&self, workspace: &Workspace, environment: &Environment) -> bool {
+        project::has_recorded_trust(workspace, environment)
+    }
+
+    fn has_project_files(&self, workspace: &Workspace, environment: &Environment) -> bool {
+        project::has_project_files(workspace, environment)
+    }
+
+    fn restrict(&self, workspace: &Workspace, why: String, draft: &mut Draft) {
+        project::restrict(workspace, why, draft);
     }
 
     fn session_arguments(&self) -> &'static [(&'static str, bool)] {

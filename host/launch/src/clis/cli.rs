@@ -11,7 +11,8 @@ use crate::draft::Draft;
 use crate::environment::Environment;
 use crate::served::Served;
 use crate::stream::CliStream;
-use crate::{LaunchError, Permission};
+use crate::workspace::Workspace;
+use crate::{LaunchError, Permission, RunRequest};
 
 /// The properties of one AI CLI.
 pub(crate) trait AiCli: Sync {
@@ -44,6 +45,27 @@ pub(crate) trait AiCli: Sync {
     /// Gives the CLI aiw's own MCP server as the only one, so that it calls the server's tools without asking.
     fn pass_server(&self, server: &Served, draft: &mut Draft);
 
+    /// Returns whether a run uses what the project brings without asking anybody.
+    fn skips_trust_prompt(&self, _request: &RunRequest) -> bool {
+        false
+    }
+
+    /// Returns whether the CLI's own record says that the user trusts a project.
+    fn has_recorded_trust(&self, _workspace: &Workspace, _environment: &Environment) -> bool {
+        false
+    }
+
+    /// Returns whether a project brings anything that [`AiCli::restrict`] leaves out.
+    fn has_project_files(&self, _workspace: &Workspace, _environment: &Environment) -> bool {
+        false
+    }
+
+    /// Leaves out what a project brings, but for what it forbids, unless the CLI's own record trusts it. `why` is the note.
+    fn restrict(&self, _workspace: &Workspace, _why: String, _draft: &mut Draft) {}
+
+    /// Tells the CLI for this run that the user trusts the project.
+    fn trust(&self, _request: &RunRequest, _draft: &mut Draft) {}
+
     /// Returns the CLI's arguments that choose which session it goes on with, each with whether a value follows it.
     fn session_arguments(&self) -> &'static [(&'static str, bool)];
 
@@ -51,7 +73,7 @@ pub(crate) trait AiCli: Sync {
     /// of them if one is not text, or they are many.
     fn kept_arguments(&self, own: &[OsString]) -> Vec<String> {
         /// The bytes of arguments that are recorded.
-        const MOST: usize = 4 << 10;
+        const MAX_ARGUMENT_BYTES: usize = 4 << 10;
         let texts: Option<Vec<&str>> = own.iter().map(|argument| argument.to_str()).collect();
         let mut kept = Vec::new();
         let mut rest = texts.unwrap_or_default().into_iter().peekable();
@@ -65,7 +87,7 @@ pub(crate) trait AiCli: Sync {
                 Some(_) => {}
             }
         }
-        if kept.iter().map(String::len).sum::<usize>() > MOST { Vec::new() } else { kept }
+        if kept.iter().map(String::len).sum::<usize>() > MAX_ARGUMENT_BYTES { Vec::new() } else { kept }
     }
 
     /// Returns the command line, including the meaning of the user's own arguments.

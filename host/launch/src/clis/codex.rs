@@ -20,7 +20,7 @@ use crate::arguments;
 use crate::draft::Draft;
 use crate::served::{NAME, Served};
 use crate::stream::{CliStream, RunEvent, StreamFindings, flat, text};
-use crate::{LaunchError, Permission};
+use crate::{LaunchError, Permission, RunRequest};
 
 pub(super) struct Codex;
 
@@ -130,6 +130,15 @@ impl AiCli for Codex {
             draft.arguments.extend(["-m".into(), model.into()]);
         }
         Ok(())
+    }
+
+    /// Its trust also decides what it may write, so only its own record gives that.
+    fn trust(&self, request: &RunRequest, draft: &mut Draft) {
+        if request.trust {
+            draft
+                .notes
+                .push("Codex uses a project's settings where you trusted it in Codex: run `codex` there once".into());
+        }
     }
 
     /// Without approval, `codex exec` refuses tools that change something. Without `required`, it starts without a

@@ -19,9 +19,12 @@ use crate::arguments;
 use crate::draft::Draft;
 use crate::served::{NAME, Served};
 use crate::stream::{CliStream, RunEvent, StreamFindings, flat, text};
-use crate::{LaunchError, Permission, overlay};
+use crate::{LaunchError, Permission, RunRequest, overlay};
 
 pub(super) struct Gemini;
+
+/// The variable that trusts the working directory for a run.
+const TRUST: &str = "GEMINI_CLI_TRUST_WORKSPACE";
 
 const KEY: &str = "GEMINI_API_KEY";
 const BASE_URL: &str = "GOOGLE_GEMINI_BASE_URL";
@@ -135,6 +138,14 @@ impl AiCli for Gemini {
             draft.arguments.extend(words(&["-m", model]));
         }
         Ok(())
+    }
+
+    fn trust(&self, _request: &RunRequest, draft: &mut Draft) {
+        // A word of the user's own counts.
+        if draft.environment.get(TRUST).is_none() {
+            self.give(TRUST, "true", draft);
+            draft.own.insert(TRUST.to_owned());
+        }
     }
 
     /// Without trust, it offers no tools in a run with a prompt. The flag outdoes every setting about servers.

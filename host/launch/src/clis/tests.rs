@@ -26,6 +26,8 @@ pub(super) fn draft(dir: &std::path::Path, variables: &[(&str, &str)]) -> Draft 
         isolated: false,
         environment: Environment::inherited(pairs),
         settings: None,
+        servers: None,
+        restrictions: Default::default(),
         arguments: Vec::new(),
         notes: Vec::new(),
         set: Default::default(),
@@ -489,7 +491,7 @@ fn the_users_settings_go_beneath_aiws() {
 }
 
 fn served(draft: &Draft) -> Served {
-    let server = OwnServer { command: "/opt/a\"iw".into(), profile: Some("small".into()) };
+    let server = OwnServer { command: "/opt/a\"iw".into(), profile: Some("small".into()), toolsets: None };
     Served::new(&server, draft).unwrap()
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use aiw_core::RoleName;
-use aiw_home::open_unlinked_dir;
+use aiw_home::open_dir_nofollow;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 
@@ -51,7 +51,7 @@ impl RoleFolder {
     /// Opens a folder in somebody else's project, which must not lead out of the project. The path of the project must
     /// hold no link.
     pub(super) fn open_beneath(root: &Path, below: &str) -> Result<Option<Self>, RoleError> {
-        let dir = open_unlinked_dir(root).and_then(|root| Dir::from_std_file(root).open_dir(below));
+        let dir = open_dir_nofollow(root).and_then(|root| Dir::from_std_file(root).open_dir(below));
         Self::opened(&root.join(below), dir)
     }
 

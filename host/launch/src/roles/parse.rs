@@ -11,7 +11,7 @@ pub const DELIMITER: &str = "------------";
 
 /// The parts of a role's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LogText {
+pub(super) struct ParsedRole {
     /// The text before the delimiter, without surrounding blanks.
     pub description: String,
     /// The text after the delimiter, without surrounding empty lines. Line endings are preserved.
@@ -19,7 +19,7 @@ pub(super) struct LogText {
 }
 
 /// Parses aiw's own form: description, a line of exactly 12 dashes, content.
-pub(super) fn own(bytes: &[u8]) -> Result<LogText, RoleProblem> {
+pub(super) fn own(bytes: &[u8]) -> Result<ParsedRole, RoleProblem> {
     let text = utf8(bytes)?;
     let mut at = 0;
     for line in text.split_inclusive('\n') {
@@ -33,7 +33,7 @@ pub(super) fn own(bytes: &[u8]) -> Result<LogText, RoleProblem> {
 }
 
 /// Parses a subagent of Claude Code: front matter between two lines `---`, and the rest.
-pub(super) fn subagent(bytes: &[u8], stem: &str) -> Result<(RoleName, LogText), RoleProblem> {
+pub(super) fn subagent(bytes: &[u8], stem: &str) -> Result<(RoleName, ParsedRole), RoleProblem> {
     let text = utf8(bytes)?;
     // Subagents come with repositories, and a model would read what their users can't see.
     for (line, number) in text.lines().zip(1..) {
@@ -67,12 +67,12 @@ fn utf8(bytes: &[u8]) -> Result<&str, RoleProblem> {
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
-fn parts(description: &str, content: &str) -> Result<LogText, RoleProblem> {
+fn parts(description: &str, content: &str) -> Result<ParsedRole, RoleProblem> {
     if content.trim().is_empty() {
         return Err(RoleProblem::NoContent);
     }
     let content = content.trim_matches(['\r', '\n']).to_owned();
-    Ok(LogText { description: description.trim().to_owned(), content })
+    Ok(ParsedRole { description: description.trim().to_owned(), content })
 }
 
 fn without_end(line: &str) -> &str {

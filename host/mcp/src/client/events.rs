@@ -11,7 +11,8 @@ pub trait Events: Send + Sync {
     async fn notified(&self, method: &str, params: Option<Value>);
 
     /// The server sends a request: `sampling/createMessage`, `elicitation/create`, `roots/list`.
-    async fn asked(&self, method: &str, params: Option<Value>) -> Result<Value, RpcError>;
+    /// `call` is the [`McpRequest::call`](crate::McpRequest::call) that needs the answer, where that is known.
+    async fn asked(&self, method: &str, params: Option<Value>, call: Option<u64>) -> Result<Value, RpcError>;
 }
 
 /// An error of JSON-RPC, as the other side sent it.
@@ -34,6 +35,9 @@ impl RpcError {
 }
 
 impl RpcError {
+    /// The code for a resource that is not there.
+    pub const NO_RESOURCE: i32 = -32002;
+
     /// The parameters are not valid.
     pub fn invalid(message: &str) -> Self {
         Self { code: -32602, message: message.to_owned(), data: None }
@@ -41,7 +45,11 @@ impl RpcError {
 
     /// There is no such resource. <https://modelcontextprotocol.io/specification/2025-11-25/server/resources#error-handling>
     pub fn no_resource(uri: &str) -> Self {
-        Self { code: -32002, message: "there is no such resource".into(), data: Some(serde_json::json!({"uri": uri})) }
+        Self {
+            code: Self::NO_RESOURCE,
+            message: "there is no such resource".into(),
+            data: Some(serde_json::json!({"uri": uri})),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
 use http::{HeaderName, HeaderValue};
-use rmcp::model::ClientJsonRpcMessage;
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, ErrorData, JsonRpcMessage};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::{
     AuthRequiredError, HttpStatusError, InsufficientScopeError, SseError, StreamableHttpClient,
@@ -24,6 +24,7 @@ use serde_json::Value;
 use sse_stream::{Sse, SseStream};
 
 use super::raw::Raw;
+use super::request::UNANSWERED;
 
 const EVENTS: &str = "text/event-stream";
 const JSON: &str = "application/json";
@@ -33,7 +34,7 @@ const SESSION: &str = "mcp-session-id";
 const MAX_MESSAGE: usize = 64 << 20;
 
 /// How long a stream of events may be silent. A server sends comments to keep it open.
-const PATIENCE: Duration = Duration::from_secs(600);
+const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Where the tokens for a server come from.
 #[async_trait]
@@ -78,7 +79,7 @@ impl ServerEndpoint {
 
     /// An address may hold a key, so no error names more of it than its origin.
     async fn open(&self, request: &HttpRequest) -> Result<Streamed, NetError> {
-        self.client.open(&self.policy, request, PATIENCE).await.map_err(NetError::without_paths)
+        self.client.open(&self.policy, request, STREAM_IDLE_TIMEOUT).await.map_err(NetError::without_paths)
     }
 
     pub(crate) fn transport(self, raw: Raw) -> StreamableHttpClientTransport<HttpTransport> {
@@ -240,10 +241,32 @@ async fn whole(mut answer: Streamed) -> Result<Vec<u8>, HttpFailure> {
 
 /// Returns the message of an error without an id.
 fn refusal(body: &[u8]) -> Option<String> {
-    let error: Value = serde_json::from_slice(body).ok()?;
+    let error: Value = aiw_core::from_foreign_json(body).ok()?;
     let is_nameless = error.get("id").is_none_or(Value::is_null) && error.get("method").is_none();
     let said = error["error"]["message"].as_str().or_else(|| error["error"].as_str()).unwrap_or("no reason");
     is_nameless.then(|| aiw_core::one_line(said, 300))
+}
+
+fn is_discovery(message: &ClientJsonRpcMessage, in_session: bool) -> bool {
+    let JsonRpcMessage::Request(request) = message else { return false };
+    !in_session && matches!(request.request, ClientRequest::DiscoverRequest(_))
+}
+
+/// A refused discovery as an answer to it, whatever id the refusal has: what is in front of an older server refuses
+/// what it does not know in many ways, and `initialize` is tried then.
+fn no_discovery(message: &ClientJsonRpcMessage, body: Option<&[u8]>) -> StreamableHttpPostResponse {
+    let id = match message {
+        JsonRpcMessage::Request(request) => Some(request.id.clone()),
+        _ => None,
+    };
+    let Some(body) = body else {
+        let error = ErrorData::invalid_request(UNANSWERED, None);
+        return StreamableHttpPostResponse::Json(JsonRpcMessage::error(error, id), None);
+    };
+    let answer: Value = aiw_core::from_foreign_json(body).unwrap_or_default();
+    let error = answer.get("error").cloned().and_then(|error| serde_json::from_value::<ErrorData>(error).ok());
+    let error = error.unwrap_or_else(|| ErrorData::invalid_request("`server/discover` is refused", None));
+    StreamableHttpPostResponse::Json(JsonRpcMessage::error(error, id), None)
 }
 
 fn status(answer: &Streamed) -> HttpFailure {
@@ -265,7 +288,16 @@ impl StreamableHttpClient for HttpTransport {
         let in_session = session.is_some();
         let body = serde_json::to_vec(&message)?;
         let given = RequestExtras { session, token, headers };
-        let answer = self.send(Method::Post, &uri, &format!("{EVENTS}, {JSON}"), body, given).await?;
+        let accepted = format!("{EVENTS}, {JSON}");
+        let sending = self.send(Method::Post, &uri, &accepted, body, given);
+        let answer = match self.raw.discovery_timeout().filter(|_| is_discovery(&message, in_session)) {
+            // rmcp sends nothing else before the answer to its first request.
+            Some(timeout) => match tokio::time::timeout(timeout, sending).await {
+                Ok(answer) => answer?,
+                Err(_) => return Ok(no_discovery(&message, None)),
+            },
+            None => sending.await?,
+        };
         let asked = matches!(message, ClientJsonRpcMessage::Request(_));
         let session = answer.header(SESSION).map(str::to_owned);
         match answer.status {
@@ -276,6 +308,10 @@ impl StreamableHttpClient for HttpTransport {
                 return Ok(StreamableHttpPostResponse::Sse(self.events(answer), session));
             }
             _ => {}
+        }
+        let refused = answer.status;
+        if is_discovery(&message, in_session) && (400..500).contains(&refused) && ![401, 403, 429].contains(&refused) {
+            return Ok(no_discovery(&message, Some(&whole(answer).await?)));
         }
         if !is(&answer, JSON) {
             let kind = answer.header("content-type").map(str::to_owned);
@@ -300,7 +336,8 @@ impl StreamableHttpClient for HttpTransport {
         }
         match self.raw.received(&body).await {
             Some(message) => Ok(StreamableHttpPostResponse::Json(message, session)),
-            None => Err(failed),
+            None if is_refused => Err(failed),
+            None => Err(HttpFailure::UnexpectedServerResponse("its answer is not a message of JSON-RPC 2.0".into())),
         }
     }
 

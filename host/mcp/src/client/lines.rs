@@ -16,7 +16,7 @@ use serde_json::{Map, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::{mpsc, oneshot};
 
-use super::raw::{Raw, ToolAnswer};
+use super::raw::{Raw, RpcResult};
 use super::request::{CANCELLED, ClientError, McpRequest, Params, cancellation};
 
 /// The longest message that is taken from a server.
@@ -103,8 +103,14 @@ impl Transport<RoleClient> for LineTransport {
 
     async fn receive(&mut self) -> Option<ServerJsonRpcMessage> {
         loop {
-            let line = self.next().await.ok().flatten();
-            let Some(line) = line else {
+            let line = match self.raw.discovery_deadline() {
+                Some(end) => match tokio::time::timeout_at(end, self.next()).await {
+                    Ok(line) => line,
+                    Err(_) => return self.raw.discovery_refusal(),
+                },
+                None => self.next().await,
+            };
+            let Some(line) = line.ok().flatten() else {
                 self.raw.over();
                 return None;
             };
@@ -197,11 +203,14 @@ impl Direct {
     }
 
     /// Writes a request. What is left, its answer, is smaller than it: a future is moved several times.
-    pub(crate) fn send(&self, request: McpRequest) -> Result<Unanswered<'_>, ClientError> {
-        let McpRequest { method, mut params, patience, progress } = request;
+    pub(crate) fn send(&self, request: McpRequest) -> Result<Unanswered, ClientError> {
+        let McpRequest { method, mut params, patience, progress, .. } = request;
         let has_progress = progress.is_some();
         let (id, answer) = self.raw.expect(progress).ok_or(ClientError::Closed)?;
-        let unanswered = Unanswered { direct: self, id: Some(id), answer, patience };
+        let unanswered = Unanswered { direct: self.clone(), id: Some(id), answer, patience };
+        if let Some(meta) = self.raw.request_meta() {
+            params.get_or_insert_with(|| Params::Values(json!({}))).extend_meta(meta.clone());
+        }
         if has_progress {
             let token = Map::from_iter([("progressToken".to_owned(), id.into())]);
             params.get_or_insert_with(|| Params::Values(json!({}))).extend_meta(token);
@@ -213,14 +222,14 @@ impl Direct {
 }
 
 /// A request that was written. It is cancelled if nobody waits for its answer any more.
-pub(crate) struct Unanswered<'a> {
-    direct: &'a Direct,
+pub(crate) struct Unanswered {
+    direct: Direct,
     id: Option<i64>,
-    answer: oneshot::Receiver<ToolAnswer>,
+    answer: oneshot::Receiver<RpcResult>,
     patience: Duration,
 }
 
-impl Unanswered<'_> {
+impl Unanswered {
     pub(crate) async fn answer(mut self) -> Result<Box<RawValue>, ClientError> {
         let answer = tokio::time::timeout(self.patience, &mut self.answer).await;
         let answer = answer.map_err(|_| ClientError::Slow(self.patience))?;
@@ -229,7 +238,7 @@ impl Unanswered<'_> {
     }
 }
 
-impl Drop for Unanswered<'_> {
+impl Drop for Unanswered {
     fn drop(&mut self) {
         let Some(id) = self.id else { return };
         self.direct.raw.forget(&RequestId::Number(id));

@@ -6,31 +6,33 @@
 mod events;
 mod http;
 mod lines;
+mod malformed;
 mod raw;
 mod request;
+mod resume;
+mod sender;
 
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::model::{
-    ClientCapabilities, ClientConfig, ClientNotification, ClientRequest, CustomNotification, CustomRequest,
-    CustomResult, GetExtensions, Implementation, ProtocolVersion, RequestId, ServerResult,
+    ClientCapabilities, ClientConfig, ClientNotification, CustomNotification, Implementation, ProtocolVersion,
 };
-use rmcp::service::{Peer, PeerRequestOptions, RoleClient, RunningService, serve_client};
+use rmcp::service::{ClientLifecycleMode, RoleClient, RunningService, serve_client_with_lifecycle};
 use rmcp::transport::Transport;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use self::events::{Events, RpcError};
 pub use self::http::{Bearer, ServerEndpoint};
 use self::lines::{Direct, LineTransport, Outbox, ServerInput, ServerOutput};
-pub use self::raw::value_of;
-use self::raw::{ClientService, ProgressSender, Raw};
+pub use self::malformed::value_of;
+use self::raw::{ClientService, Raw};
 pub(crate) use self::request::failure;
-use self::request::{CANCELLED, cancellation};
-pub use self::request::{ClientError, McpRequest, Params};
+pub use self::request::{ClientError, Lifecycle, McpRequest, Params};
+use self::sender::RequestSender;
 
 /// A client's description of itself.
 #[derive(Debug, Clone)]
@@ -46,11 +48,15 @@ pub struct ClientInfo {
 /// A connection to a server.
 pub struct McpClient {
     service: RunningService<RoleClient, ClientService>,
-    raw: Raw,
     server: Value,
-    /// Takes requests, where rmcp does not have to.
-    direct: Option<Direct>,
+    sender: RequestSender,
 }
+
+/// The newest version of the protocol with `initialize`.
+const LATEST_WITH_INITIALIZE: &str = "2025-11-25";
+
+/// The most pages of a list.
+const MAX_PAGES: usize = 1000;
 
 impl McpClient {
     /// Starts a session over two streams: a process's standard output and input. A line is one message.
@@ -59,9 +65,10 @@ impl McpClient {
         output: impl AsyncWrite + Send + Unpin + 'static,
         info: ClientInfo,
         events: Arc<dyn Events>,
+        lifecycle: Lifecycle,
         patience: Duration,
     ) -> BoxFuture<'static, Result<Self, ClientError>> {
-        Self::over_lines(Box::new(input), Box::new(output), info, events, patience)
+        Self::over_lines(Box::new(input), Box::new(output), info, events, lifecycle, patience)
     }
 
     fn over_lines(
@@ -69,14 +76,16 @@ impl McpClient {
         output: ServerOutput,
         info: ClientInfo,
         events: Arc<dyn Events>,
+        lifecycle: Lifecycle,
         patience: Duration,
     ) -> BoxFuture<'static, Result<Self, ClientError>> {
-        let raw = Raw::new(events.clone());
+        let raw = Raw::new(events.clone(), lifecycle);
         let outbox = Outbox::new(output, raw.clone());
         let lines = LineTransport::new(input, outbox.clone(), raw.clone());
         Box::pin(async move {
-            let begun = Self::begin(lines, raw.clone(), info, events, patience).await?;
-            Ok(Self { direct: Some(Direct::new(raw, outbox)), ..begun })
+            let mut begun = Self::begin(lines, raw.clone(), info, events, lifecycle, patience).await?;
+            begun.sender.direct = Some(Direct::new(raw, outbox));
+            Ok(begun)
         })
     }
 
@@ -85,11 +94,12 @@ impl McpClient {
         endpoint: ServerEndpoint,
         info: ClientInfo,
         events: Arc<dyn Events>,
+        lifecycle: Lifecycle,
         patience: Duration,
     ) -> BoxFuture<'static, Result<Self, ClientError>> {
         Box::pin(async move {
-            let raw = Raw::new(events.clone());
-            Self::begin(endpoint.transport(raw.clone()), raw, info, events, patience).await
+            let raw = Raw::new(events.clone(), lifecycle);
+            Self::begin(endpoint.transport(raw.clone()), raw, info, events, lifecycle, patience).await
         })
     }
 
@@ -98,18 +108,26 @@ impl McpClient {
         raw: Raw,
         info: ClientInfo,
         events: Arc<dyn Events>,
+        lifecycle: Lifecycle,
         patience: Duration,
     ) -> Result<Self, ClientError> {
         let capabilities: ClientCapabilities = serde_json::from_value(info.capabilities).unwrap_or_default();
-        // The newest version that has a handshake.
         let info = ClientConfig::new(capabilities, Implementation::new(info.name, info.version))
-            .with_protocol_version(ProtocolVersion::V_2025_11_25);
-        let begun = tokio::time::timeout(patience, serve_client(ClientService::new(info, events), transport)).await;
-        let service = begun
+            .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE);
+        let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
+        let lifecycle = match lifecycle {
+            Lifecycle::Auto => ClientLifecycleMode::Auto { preferred_versions, legacy_version: None },
+            Lifecycle::Discover => ClientLifecycleMode::Discover { preferred_versions },
+            Lifecycle::Initialize => ClientLifecycleMode::Initialize,
+        };
+        let serving = serve_client_with_lifecycle(ClientService::new(info, events), transport, lifecycle);
+        let service = tokio::time::timeout(patience, serving)
+            .await
             .map_err(|_| ClientError::SlowStart(patience))?
             .map_err(|error| ClientError::Begin(Box::new(error)))?;
         let server = raw.server();
-        Ok(Self { service, raw, server, direct: None })
+        let sender = RequestSender { peer: service.peer().clone(), raw, direct: None };
+        Ok(Self { service, server, sender })
     }
 
     /// The server's description of itself from the start: `protocolVersion`, `capabilities`, `serverInfo`,
@@ -118,46 +136,54 @@ impl McpClient {
         &self.server
     }
 
-    /// Sends a request without progress.
-    pub async fn request(&self, method: &str, params: Option<Value>, patience: Duration) -> Result<Value, ClientError> {
-        let params = params.map(Params::Values);
-        let request = McpRequest { method: method.to_owned(), params, patience, progress: None };
-        Ok(value_of(&self.send(request).await?)?)
+    /// Whether the session began without `initialize`. Such a server reports changes to those who follow them alone,
+    /// and takes neither `ping` nor `logging/setLevel`.
+    pub fn is_modern(&self) -> bool {
+        self.sender.raw.is_modern()
     }
 
-    /// Sends a request. The result is as the server wrote it.
-    pub async fn send(&self, request: McpRequest) -> Result<Box<RawValue>, ClientError> {
-        match &self.direct {
-            Some(direct) => direct.send(request)?.answer().await,
-            None => self.send_by_rmcp(request).await,
+    /// Returns the version of the protocol by which [`Lifecycle::from_version`] begins the next session as this one
+    /// began, whatever the server calls its version.
+    pub fn protocol_version(&self) -> &str {
+        let version = self.server["protocolVersion"].as_str().unwrap_or_default();
+        // Without `initialize`, aiw has chosen the version.
+        match self.is_modern() || Lifecycle::from_version(version) == Lifecycle::Initialize {
+            true => version,
+            false => LATEST_WITH_INITIALIZE,
         }
     }
 
-    /// A large future: as a part of every call's, it would be moved around with it.
-    fn send_by_rmcp(&self, request: McpRequest) -> BoxFuture<'_, Result<Box<RawValue>, ClientError>> {
-        Box::pin(async move {
-            let params = request.params.map(Params::value).transpose()?;
-            let mut sent = CustomRequest::new(request.method, params);
-            if let Some(progress) = request.progress {
-                sent.extensions_mut().insert(ProgressSender(progress));
-            }
-            let sent = ClientRequest::CustomRequest(sent);
-            let options = PeerRequestOptions::with_timeout(request.patience);
-            let handle = self.service.send_cancellable_request(sent, options).await.map_err(failure)?;
-            let mut unanswered =
-                Unanswered { peer: self.service.peer().clone(), raw: self.raw.clone(), id: Some(handle.id.clone()) };
-            let answer = handle.await_response().await;
-            if let Some(id) = unanswered.id.take() {
-                self.raw.forget(&id);
-            }
-            match answer.map_err(failure)? {
-                // As it was written.
-                ServerResult::CustomResult(CustomResult(Value::String(text))) => Ok(RawValue::from_string(text)),
-                // Nothing else comes out of `raw`; if it does, it is still complete.
-                other => Ok(to_raw_value(&other)),
-            }
-            .map(|result| result.unwrap_or_default())
-        })
+    /// Follows changes of a server without `initialize`, which are reported as other notifications are. Ends with the
+    /// subscription; dropping the future ends it too. `filter` has the protocol's form.
+    ///
+    /// Source: <https://modelcontextprotocol.io/specification/2026-07-28/basic/utilities/subscriptions>
+    pub fn listen(&self, filter: Value) -> BoxFuture<'static, Result<(), ClientError>> {
+        let sender = self.sender.clone();
+        let params = Some(Params::Values(json!({"notifications": filter})));
+        let request = McpRequest {
+            method: "subscriptions/listen".into(),
+            params,
+            patience: Duration::MAX,
+            call: None,
+            progress: None,
+        };
+        Box::pin(async move { sender.send(request).await.map(drop) })
+    }
+
+    /// Sends a request without progress.
+    pub async fn request(&self, method: &str, params: Option<Value>, patience: Duration) -> Result<Value, ClientError> {
+        let params = params.map(Params::Values);
+        let request = McpRequest { method: method.to_owned(), params, patience, call: None, progress: None };
+        Ok(value_of(&self.send(request).await?)?)
+    }
+
+    /// Sends a request. The result is as the server wrote it. What the server asks for in its answer is asked for, and
+    /// the request sent again with it.
+    pub async fn send(&self, request: McpRequest) -> Result<Box<RawValue>, ClientError> {
+        match self.is_modern() {
+            true => resume::send(&self.sender, request).await,
+            false => self.sender.send(request).await,
+        }
     }
 
     /// All items of one of the server's lists (`tools/list`, `resources/list`), page by page; at most `most`.
@@ -169,21 +195,27 @@ impl McpClient {
         patience: Duration,
     ) -> Result<Vec<Value>, ClientError> {
         let mut items = Vec::new();
-        let mut cursor: Option<String> = None;
-        loop {
+        let mut cursor: Option<Value> = None;
+        for _ in 0..MAX_PAGES {
             let params = cursor.as_ref().map(|cursor| json!({"cursor": cursor}));
-            let mut page = self.request(method, params, patience).await?;
+            let mut page = match self.request(method, params, patience).await {
+                // The number meant no page: what came before is the list.
+                Err(ClientError::Rpc(_)) if cursor.as_ref().is_some_and(Value::is_number) => break,
+                page => page?,
+            };
             if let Some(Value::Array(found)) = page.get_mut(field).map(Value::take) {
                 items.extend(found);
             }
-            let next = page.get("nextCursor").and_then(Value::as_str).map(str::to_owned);
+            // The protocol has texts. A server that counts pages is asked with its number.
+            let next = page.get("nextCursor").filter(|next| next.is_number() || next.is_string()).cloned();
             // A server that returns the same cursor again would be asked forever.
             if items.len() >= most || next.is_none() || next == cursor {
-                items.truncate(most);
-                return Ok(items);
+                break;
             }
             cursor = next;
         }
+        items.truncate(most);
+        Ok(items)
     }
 
     /// Sends a notification to the server.
@@ -196,12 +228,12 @@ impl McpClient {
 
     /// Whether the connection is gone.
     pub fn is_closed(&self) -> bool {
-        self.service.is_transport_closed() || self.direct.as_ref().is_some_and(Direct::is_over)
+        self.service.is_transport_closed() || self.sender.direct.as_ref().is_some_and(Direct::is_over)
     }
 
     /// Returns the server's fault, if the connection was ended for it: the middle of a sentence, "it …".
     pub fn fault(&self) -> Option<&'static str> {
-        self.raw.fault()
+        self.sender.raw.fault()
     }
 
     /// Ends the session.
@@ -209,27 +241,6 @@ impl McpClient {
         Box::pin(async move {
             let _ = self.service.cancel().await;
         })
-    }
-}
-
-/// Cancels a request that nobody waits for anymore.
-struct Unanswered {
-    peer: Peer<RoleClient>,
-    raw: Raw,
-    id: Option<RequestId>,
-}
-
-impl Drop for Unanswered {
-    fn drop(&mut self) {
-        let Some(id) = self.id.take() else { return };
-        self.raw.forget(&id);
-        let peer = self.peer.clone();
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(async move {
-            let notification = CustomNotification::new(CANCELLED, Some(cancellation(&id)));
-            // The server may be gone.
-            let _ = peer.send_notification(ClientNotification::CustomNotification(notification)).await;
-        });
     }
 }
 

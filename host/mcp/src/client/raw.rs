@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use aiw_core::unpaired_surrogates;
 use memchr::memchr;
 use parking_lot::{Mutex, MutexGuard};
 use rmcp::model::{
@@ -18,20 +20,27 @@ use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::events::{Events, RpcError};
+use super::malformed::{self, INTERNAL};
+use super::request::{Lifecycle, UNANSWERED};
+
+/// The fields of metadata with the version of the protocol, and with a server's name and version.
+///
+/// Source: <https://modelcontextprotocol.io/specification/2026-07-28/server/discover>
+const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+
+/// How long a server that may not know `server/discover` has for its answer. Some answer nothing to what they don't
+/// know.
+const DISCOVER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The method under which a server's request is passed on.
 const ASKED: &str = "aiw/asked";
 
 /// The first id of the requests past rmcp.
 const FIRST_ID: i64 = 100;
-
-/// The deepest nesting of an answer that is looked into. Parsers give up at 128.
-const MAX_DEPTH: usize = 100;
-
-/// The answers of which deep items may be cut.
-const LISTS: [&str; 4] = ["tools", "prompts", "resources", "resourceTemplates"];
 
 /// The requests in progress on one connection.
 #[derive(Clone)]
@@ -44,12 +53,27 @@ struct SharedRaw {
     pending: Mutex<PendingRequests>,
     /// The id of the next request past rmcp. rmcp has the first ids, for the beginning of the session.
     next: AtomicI64,
-    /// The request that begins the session, and what was answered.
-    first: OnceLock<RequestId>,
+    lifecycle: Lifecycle,
+    /// The requests that were to begin the session, the last of which is in progress.
+    handshakes: Mutex<Vec<(RequestId, Handshake)>>,
+    /// The server's description of itself, in the form of an answer to `initialize`.
     server: OnceLock<Value>,
+    /// The metadata of a request that began a session without `initialize`: each later one has it too.
+    request_meta: OnceLock<Map<String, Value>>,
     /// The server's fault for which the connection was ended.
     fault: OnceLock<&'static str>,
     events: Arc<dyn Events>,
+}
+
+/// A request that begins a session.
+#[derive(Clone)]
+enum Handshake {
+    Initialize,
+    Discover {
+        /// Its metadata.
+        meta: Map<String, Value>,
+        sent: Instant,
+    },
 }
 
 /// See [`SharedRaw::pending`].
@@ -66,7 +90,7 @@ struct PendingRequests {
 /// A caller that waits for a request past rmcp.
 struct WaitingCaller {
     watched: Option<WatchedRequest>,
-    answer: oneshot::Sender<ToolAnswer>,
+    answer: oneshot::Sender<RpcResult>,
 }
 
 impl PendingRequests {
@@ -77,12 +101,12 @@ impl PendingRequests {
 }
 
 /// A server's answer. A result passes as it was written.
-pub(super) type ToolAnswer = Result<Box<RawValue>, RpcError>;
+pub(super) type RpcResult = Result<Box<RawValue>, RpcError>;
 
 /// The usual answer, which is read in one go. Anything else is looked at more closely.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PlainAnswer<'a> {
+struct PlainResponse<'a> {
     jsonrpc: &'a str,
     id: i64,
     #[serde(borrow)]
@@ -100,21 +124,69 @@ struct WatchedRequest {
 }
 
 impl Raw {
-    pub(crate) fn new(events: Arc<dyn Events>) -> Self {
+    pub(crate) fn new(events: Arc<dyn Events>, lifecycle: Lifecycle) -> Self {
         let shared = SharedRaw {
+            lifecycle,
             pending: Mutex::default(),
             next: AtomicI64::new(FIRST_ID),
-            first: OnceLock::new(),
+            handshakes: Mutex::default(),
             server: OnceLock::new(),
+            request_meta: OnceLock::new(),
             fault: OnceLock::new(),
             events,
         };
         Self { shared: Arc::new(shared) }
     }
 
-    /// Returns the server's answer to `initialize`.
+    /// Returns the server's description of itself, in the form of an answer to `initialize`.
     pub(crate) fn server(&self) -> Value {
         self.shared.server.get().cloned().unwrap_or(Value::Null)
+    }
+
+    /// Returns what each request carries in its metadata, if the session began without `initialize`.
+    pub(crate) fn request_meta(&self) -> Option<&Map<String, Value>> {
+        self.shared.request_meta.get()
+    }
+
+    /// Passes on what a server asks the client for.
+    pub(crate) async fn ask(&self, method: &str, params: Option<Value>, call: Option<u64>) -> Result<Value, RpcError> {
+        self.shared.events.asked(method, params, call).await
+    }
+
+    /// Whether a request was to begin the session, and whether it is the last of those.
+    fn handshake(&self, id: &RequestId) -> Option<(Handshake, bool)> {
+        let handshakes = self.shared.handshakes.lock();
+        let at = handshakes.iter().position(|(known, _)| known == id)?;
+        Some((handshakes[at].1.clone(), at + 1 == handshakes.len()))
+    }
+
+    /// Takes the server's description of itself from the result of a handshake. What servers leave out of a discovery
+    /// is filled in, or rmcp would not read it.
+    fn learn(&self, handshake: Handshake, result: &mut Value) {
+        let Handshake::Discover { meta, .. } = handshake else {
+            let _ = self.shared.server.set(result.clone());
+            return;
+        };
+        let Some(fields) = result.as_object_mut() else { return };
+        if let Some(Value::Array(versions)) = fields.get_mut("supportedVersions") {
+            versions.retain(Value::is_string);
+        }
+        for (key, usual) in [("resultType", json!("complete")), ("ttlMs", json!(0)), ("cacheScope", json!("private"))] {
+            fields.entry(key).or_insert(usual);
+        }
+        let version = meta.get(PROTOCOL_VERSION).cloned().unwrap_or_default();
+        if fields.get("supportedVersions").and_then(Value::as_array).is_some_and(|known| known.contains(&version)) {
+            let about = |key: &str| fields.get(key).cloned().unwrap_or_default();
+            let server_info = fields.get("_meta").and_then(|meta| meta.get(SERVER_INFO)).cloned();
+            let server = json!({
+                "protocolVersion": version,
+                "capabilities": about("capabilities"),
+                "serverInfo": server_info.unwrap_or_else(|| about("serverInfo")),
+                "instructions": about("instructions"),
+            });
+            let _ = self.shared.server.set(server);
+            let _ = self.shared.request_meta.set(meta);
+        }
     }
 
     /// The server did what no client can go on after.
@@ -137,9 +209,45 @@ impl Raw {
                 let watched = token.zip(progress).map(|(token, progress)| WatchedRequest { token, progress });
                 self.pending().requests.insert(request.id.clone(), watched);
             }
-            ClientRequest::InitializeRequest(_) => drop(self.shared.first.set(request.id.clone())),
+            ClientRequest::InitializeRequest(_) => self.began(&request.id, Handshake::Initialize),
+            ClientRequest::DiscoverRequest(_) => {
+                let meta = match serde_json::to_value(request.request.get_meta()) {
+                    Ok(Value::Object(meta)) => meta,
+                    _ => Map::new(),
+                };
+                self.began(&request.id, Handshake::Discover { meta, sent: Instant::now() });
+            }
             _ => {}
         }
+    }
+
+    /// When a discovery counts as refused, if one is in progress and `initialize` can follow it.
+    pub(crate) fn discovery_deadline(&self) -> Option<Instant> {
+        if self.shared.server.get().is_some() || self.shared.lifecycle != Lifecycle::Auto {
+            return None;
+        }
+        match self.shared.handshakes.lock().last()? {
+            (_, Handshake::Discover { sent, .. }) => Some(*sent + DISCOVER_TIMEOUT),
+            _ => None,
+        }
+    }
+
+    /// How long a discovery may take, where `initialize` can follow it.
+    pub(crate) fn discovery_timeout(&self) -> Option<Duration> {
+        (self.shared.lifecycle == Lifecycle::Auto).then_some(DISCOVER_TIMEOUT)
+    }
+
+    /// The refusal of the discovery in progress.
+    pub(crate) fn discovery_refusal(&self) -> Option<ServerJsonRpcMessage> {
+        let id = self.shared.handshakes.lock().last()?.0.clone();
+        Some(JsonRpcMessage::error(ErrorData::invalid_request(UNANSWERED, None), Some(id)))
+    }
+
+    fn began(&self, id: &RequestId, handshake: Handshake) {
+        let mut handshakes = self.shared.handshakes.lock();
+        // rmcp begins anew with the same request where a session has expired.
+        handshakes.retain(|(known, _)| known != id);
+        handshakes.push((id.clone(), handshake));
     }
 
     fn pending(&self) -> MutexGuard<'_, PendingRequests> {
@@ -148,7 +256,7 @@ impl Raw {
 
     /// A request past rmcp: its id, which is its progress token too, and what its answer comes through. None once the
     /// connection has ended. If it ends later, the answer never comes.
-    pub(crate) fn expect(&self, progress: Option<mpsc::Sender<Value>>) -> Option<(i64, oneshot::Receiver<ToolAnswer>)> {
+    pub(crate) fn expect(&self, progress: Option<mpsc::Sender<Value>>) -> Option<(i64, oneshot::Receiver<RpcResult>)> {
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let watched = progress.map(|progress| WatchedRequest { token: id.into(), progress: ProgressSender(progress) });
         let (sender, answer) = oneshot::channel();
@@ -181,6 +289,23 @@ impl Raw {
         self.pending().is_over
     }
 
+    /// Whether the session began without `initialize`.
+    pub(crate) fn is_modern(&self) -> bool {
+        self.request_meta().is_some()
+    }
+
+    /// Returns a result, or an error if it is of a kind that was not asked for: the handle of a task looks like a result
+    /// with nothing in it.
+    ///
+    /// Source: SEP-2663.
+    fn passable(&self, result: Box<RawValue>) -> RpcResult {
+        let kind = malformed::result_type(result.get());
+        match malformed::refused_type(kind.as_deref(), self.is_modern()) {
+            None => Ok(result),
+            Some(why) => Err(RpcError { code: INTERNAL, message: format!("the server's answer {why}"), data: None }),
+        }
+    }
+
     /// Passes on a result in its usual form, past rmcp. Returns whether it was one.
     pub(crate) fn is_passed_on(&self, bytes: &[u8]) -> bool {
         // A client that takes `\r` for the end of a line would read what stands behind it as another message.
@@ -188,10 +313,13 @@ impl Raw {
             return false;
         }
         let Ok(text) = std::str::from_utf8(bytes) else { return false };
-        let Ok(PlainAnswer { jsonrpc: "2.0", id, result }) = serde_json::from_str(text) else { return false };
+        if !unpaired_surrogates(bytes).is_empty() {
+            return false;
+        }
+        let Ok(PlainResponse { jsonrpc: "2.0", id, result }) = serde_json::from_str(text) else { return false };
         let Some(waiting) = self.pending().direct.remove(&id) else { return false };
         // The caller may have given up just now.
-        let _ = waiting.answer.send(Ok(result.to_owned()));
+        let _ = waiting.answer.send(self.passable(result.to_owned()));
         true
     }
 
@@ -205,36 +333,58 @@ impl Raw {
         (pending.requests.remove(id).is_some(), direct)
     }
 
+    /// The id of a request of ours that a response means. Some servers write numbers as strings, or with a fraction.
+    fn own_id(&self, id: &Value) -> Option<RequestId> {
+        let as_number = match id {
+            Value::String(text) => text.parse::<i64>().ok(),
+            Value::Number(number) if number.is_f64() => {
+                number.to_string().strip_suffix(".0").and_then(|id| id.parse().ok())
+            }
+            _ => None,
+        };
+        let is_ours = |id: &RequestId| {
+            let pending = self.pending();
+            let is_direct = matches!(id, RequestId::Number(id) if pending.direct.contains_key(id));
+            is_direct || pending.requests.contains_key(id) || self.handshake(id).is_some()
+        };
+        let as_written = || serde_json::from_value::<RequestId>(id.clone()).ok();
+        as_number.map(RequestId::Number).filter(is_ours).or_else(as_written)
+    }
+
     /// A received message in rmcp's form; none for noise. Notifications are reported on the way.
     pub(crate) async fn received(&self, bytes: &[u8]) -> Option<ServerJsonRpcMessage> {
-        let whole = serde_json::from_slice(bytes).ok();
-        let is_whole = whole.is_some();
-        let mut message: Value = whole.or_else(|| serde_json::from_slice(&shallow(bytes)?).ok())?;
+        let mut message = malformed::message(bytes)?;
         let fields = message.as_object_mut()?;
-        if !is_whole {
-            if fields.contains_key("method") {
-                return None;
-            }
-            if !fields.get("result").is_some_and(is_list) {
-                fields.shift_remove("result");
-                fields.insert("error".into(), json!({"code": INTERNAL, "message": too_deep()}));
-            }
+        let id = match fields.contains_key("method") {
+            true => fields.get("id").and_then(|id| serde_json::from_value::<RequestId>(id.clone()).ok()),
+            false => fields.get("id").and_then(|id| self.own_id(id)),
+        };
+        if let Some(id) = id.as_ref().and_then(|id| serde_json::to_value(id).ok()) {
+            fields.insert("id".into(), id);
         }
-        let id = fields.get("id").and_then(|id| serde_json::from_value::<RequestId>(id.clone()).ok());
+        let handshake = id.as_ref().and_then(|id| self.handshake(id));
+        if handshake.is_none() && std::str::from_utf8(bytes).is_err() {
+            malformed::refuse_unless_list(fields, "is not UTF-8");
+        }
         let method = fields.get("method").and_then(Value::as_str).map(str::to_owned);
         match (method, id) {
+            // Too late: rmcp waits for the answer to the next one.
+            (None, Some(_)) if matches!(handshake, Some((_, false))) => return None,
             (None, Some(id)) => {
                 let (known, waiting) = self.taken(&id);
                 if let Some(waiting) = waiting {
                     // The caller may have given up just now.
-                    let _ = waiting.answer.send(answer_of(fields));
+                    let _ = waiting.answer.send(answer_of(fields).and_then(|result| self.passable(result)));
                     return None;
                 }
                 if let Some(result) = fields.get_mut("result") {
-                    if self.shared.first.get() == Some(&id) {
-                        let _ = self.shared.server.set(result.clone());
+                    if let Some((handshake, _)) = handshake {
+                        self.learn(handshake, result);
                     }
-                    if known {
+                    let kind = result["resultType"].as_str();
+                    if let Some(why) = malformed::refused_type(kind, self.is_modern()).filter(|_| known) {
+                        malformed::refuse(fields, why);
+                    } else if known {
                         *result = Value::String(result.to_string());
                     }
                 }
@@ -268,56 +418,8 @@ impl Raw {
     }
 }
 
-/// JSON in which what is nested too deeply is null. None if nothing is.
-fn shallow(json: &[u8]) -> Option<Vec<u8>> {
-    let mut kept = Vec::new();
-    let (mut depth, mut in_string, mut is_escaped, mut is_cut) = (0usize, false, false, false);
-    for &byte in json {
-        let was_deep = depth > MAX_DEPTH;
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if in_string => is_escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        match (was_deep, depth > MAX_DEPTH) {
-            (false, false) => kept.push(byte),
-            (false, true) => {
-                is_cut = true;
-                kept.extend_from_slice(b"null");
-            }
-            (true, _) => {}
-        }
-    }
-    is_cut.then_some(kept)
-}
-
-/// The code of an answer that no client could use.
-const INTERNAL: i32 = -32603;
-
-/// Of a list, the items that are not too deep are worth having. Anything else would say what the server did not.
-fn is_list(result: &Value) -> bool {
-    LISTS.iter().any(|list| result[list].is_array())
-}
-
-fn too_deep() -> String {
-    format!("the server's answer is nested more than {MAX_DEPTH} levels deep")
-}
-
-/// Parses a result. Items of a list that are nested too deeply are cut; another result that deep is an error.
-pub fn value_of(result: &RawValue) -> Result<Value, RpcError> {
-    let text = result.get();
-    serde_json::from_str(text).or_else(|_| {
-        let cut = shallow(text.as_bytes()).and_then(|cut| serde_json::from_slice(&cut).ok());
-        cut.filter(is_list).ok_or_else(|| RpcError { code: INTERNAL, message: too_deep(), data: None })
-    })
-}
-
 /// Reads an answer. One without a valid result or error becomes an error, or its request would wait in vain.
-fn answer_of(fields: &mut Map<String, Value>) -> ToolAnswer {
+fn answer_of(fields: &mut Map<String, Value>) -> RpcResult {
     let result = fields.shift_remove("result").and_then(|result| to_raw_value(&result).ok());
     let error = fields.shift_remove("error").and_then(|error| serde_json::from_value::<ErrorData>(error).ok());
     let invalid = || RpcError { code: INTERNAL, message: "the server's answer is not valid".into(), data: None };
@@ -347,7 +449,7 @@ impl Service<RoleClient> for ClientService {
             ServerRequest::CustomRequest(CustomRequest { method, params: Some(mut asked), .. }) if method == ASKED => {
                 let method = asked["method"].as_str().unwrap_or_default().to_owned();
                 let params = Some(asked["params"].take()).filter(|params| !params.is_null());
-                let answer = self.events.asked(&method, params).await?;
+                let answer = self.events.asked(&method, params, None).await?;
                 Ok(ClientResult::CustomResult(CustomResult::new(answer)))
             }
             _ => Err(RpcError::no_method("").into()),

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use aiw_net::NetError;
-use rmcp::model::RequestId;
+use rmcp::model::{ErrorCode, ProtocolVersion, RequestId};
 use rmcp::service::{ClientInitializeError, ServiceError};
 use rmcp::transport::streamable_http_client::StreamableHttpError;
 use serde::Serialize;
@@ -40,9 +40,78 @@ pub enum ClientError {
 impl ClientError {
     /// Whether the server answered the request that begins a session, and could not have meant yes.
     pub fn is_refusal(&self) -> bool {
-        use ClientInitializeError::{ExpectedInitResponse, ExpectedInitResult, JsonRpcError};
-        matches!(self, Self::Begin(e) if matches!(**e, ExpectedInitResponse(Some(_)) | ExpectedInitResult(_) | JsonRpcError(_)))
+        matches!(self, Self::Begin(e) if is_refusal(e))
     }
+
+    /// Returns the lifecycle to try after one that has failed with this error; none if no other would do better.
+    pub fn next_lifecycle(&self, tried: Lifecycle) -> Option<Lifecycle> {
+        use ClientInitializeError::{JsonRpcError, LegacyFallbackFailed};
+        let error = match self {
+            Self::Begin(error) => &**error,
+            // One that answers nothing to what it does not know any more.
+            Self::SlowStart(_) if tried == Lifecycle::Discover => return Some(Lifecycle::Initialize),
+            _ => return None,
+        };
+        match (tried, error) {
+            _ if wants_login(error) => None,
+            // It took too long to answer the discovery, and speaks nothing else.
+            (Lifecycle::Auto, LegacyFallbackFailed { discover, fallback })
+                if is_version_refusal(fallback) || is_unanswered(discover) && is_refusal(fallback) =>
+            {
+                Some(Lifecycle::Discover)
+            }
+            (Lifecycle::Auto, JsonRpcError(_)) => Some(Lifecycle::Discover),
+            // Some servers end, or are of no use, after a request that they don't know.
+            (Lifecycle::Auto | Lifecycle::Discover, _) => Some(Lifecycle::Initialize),
+            (Lifecycle::Initialize, error) if is_refusal(error) => Some(Lifecycle::Discover),
+            _ => None,
+        }
+    }
+}
+
+/// How a session with a server begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifecycle {
+    /// With `server/discover`, or with `initialize` on the same connection if the server does not know that.
+    Auto,
+    /// With `server/discover`, from protocol version 2026-07-28 on.
+    Discover,
+    /// With `initialize`, up to protocol version 2025-11-25.
+    Initialize,
+}
+
+impl Lifecycle {
+    /// Returns the lifecycle of a protocol version (`2025-11-25`). An empty version is unknown.
+    pub fn from_version(version: &str) -> Self {
+        match version {
+            "" => Self::Auto,
+            version if version < ProtocolVersion::NO_INITIALIZE.as_str() => Self::Initialize,
+            _ => Self::Discover,
+        }
+    }
+}
+
+fn is_refusal(error: &ClientInitializeError) -> bool {
+    use ClientInitializeError::{ExpectedInitResponse, ExpectedInitResult, JsonRpcError, LegacyFallbackFailed};
+    match error {
+        LegacyFallbackFailed { fallback, .. } => is_refusal(fallback),
+        error => matches!(error, ExpectedInitResponse(Some(_)) | ExpectedInitResult(_) | JsonRpcError(_)),
+    }
+}
+
+fn is_version_refusal(error: &ClientInitializeError) -> bool {
+    matches!(error, ClientInitializeError::JsonRpcError(e) if e.code == ErrorCode::UNSUPPORTED_PROTOCOL_VERSION)
+}
+
+/// The message of a discovery that counts as refused because its answer takes too long.
+pub(super) const UNANSWERED: &str = "no answer to `server/discover`";
+
+fn is_unanswered(error: &ClientInitializeError) -> bool {
+    matches!(error, ClientInitializeError::JsonRpcError(e) if e.message == UNANSWERED)
+}
+
+fn wants_login(error: &ClientInitializeError) -> bool {
+    error.auth_challenge().is_some()
 }
 
 /// Why a session did not begin, without the names of rmcp's types.
@@ -54,6 +123,12 @@ fn beginning(error: &ClientInitializeError) -> String {
         }
         ClientInitializeError::ExpectedInitResponse(Some(_)) | ClientInitializeError::ExpectedInitResult(_) => {
             "its answer to `initialize` is not valid".to_owned()
+        }
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => beginning(fallback),
+        ClientInitializeError::NoCompatibleProtocolVersion { server_supported, .. } => {
+            let versions: Vec<&str> = server_supported.iter().map(ProtocolVersion::as_str).collect();
+            let versions = aiw_core::quoted_text(&versions.join(", "), 300);
+            format!("it speaks no version of the protocol that aiw speaks: {versions}")
         }
         other => other.to_string(),
     }
@@ -83,12 +158,14 @@ pub struct McpRequest {
     pub params: Option<Params>,
     /// How long it may take. A request that takes longer is cancelled, and so is one whose future is dropped.
     pub patience: Duration,
+    /// The caller's number for it, with which [`Events`](crate::Events) is asked for what the server needs.
+    pub call: Option<u64>,
     /// Receives the parameters of progress notifications. Those that come faster than they are taken are dropped.
     pub progress: Option<mpsc::Sender<Value>>,
 }
 
 /// The parameters of a request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 pub enum Params {
     /// The parameters of any request.
@@ -102,10 +179,30 @@ pub enum Params {
         /// The client's additions to `_meta`.
         #[serde(rename = "_meta", skip_serializing_if = "Map::is_empty")]
         meta: Map<String, Value>,
+        /// What the server had asked for, where the call is sent again.
+        #[serde(flatten)]
+        resumed: ResumedCall,
     },
 }
 
+/// See [`Params::Call`].
+///
+/// Source: <https://modelcontextprotocol.io/specification/2026-07-28/basic/patterns/mrtr>
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResumedCall {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_responses: Option<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_state: Option<Value>,
+}
+
 impl Params {
+    /// The parameters of a tool call.
+    pub fn call(name: String, arguments: Arguments, meta: Map<String, Value>) -> Self {
+        Self::Call { name, arguments, meta, resumed: ResumedCall::default() }
+    }
+
     /// Adds to the metadata.
     pub fn extend_meta(&mut self, more: Map<String, Value>) {
         match self {
@@ -120,6 +217,25 @@ impl Params {
         }
     }
 
+    /// The parameters of the same request with the answers to what its server had asked for.
+    pub(super) fn resumed(self, answers: Map<String, Value>, state: Option<Value>) -> Self {
+        match self {
+            // Its arguments stay as they are written.
+            Self::Call { name, arguments, meta, .. } => {
+                let resumed = ResumedCall { input_responses: Some(answers), request_state: state };
+                Self::Call { name, arguments, meta, resumed }
+            }
+            Self::Values(mut params) => {
+                if let Value::Object(fields) = &mut params {
+                    fields.insert("inputResponses".into(), answers.into());
+                    fields.shift_remove("requestState");
+                    fields.extend(state.map(|state| ("requestState".to_owned(), state)));
+                }
+                Self::Values(params)
+            }
+        }
+    }
+
     /// As rmcp takes them.
     pub(super) fn value(self) -> Result<Value, RpcError> {
         serde_json::to_value(self).map_err(|e| RpcError::invalid(&format!("the arguments can't be read: {e}")))
@@ -129,9 +245,12 @@ impl Params {
 /// The notification that takes a request back.
 pub(super) const CANCELLED: &str = "notifications/cancelled";
 
+/// The reason of a cancellation.
+pub(super) const NOT_AWAITED: &str = "the client no longer waits";
+
 /// Returns the parameters of a cancellation.
 pub(super) fn cancellation(id: &RequestId) -> Value {
-    json!({"requestId": id, "reason": "the client no longer waits"})
+    json!({"requestId": id, "reason": NOT_AWAITED})
 }
 
 pub(crate) fn failure(error: ServiceError) -> ClientError {

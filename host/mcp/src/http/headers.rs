@@ -105,7 +105,7 @@ pub(super) fn check(
         }
         _ => {}
     }
-    let Ok(body) = serde_json::from_slice::<Value>(body) else { return Ok(()) };
+    let Ok(body) = aiw_core::from_foreign_json::<Value>(body) else { return Ok(()) };
     let method = body["method"].as_str().unwrap_or_default();
     if id.is_some() && REMOVED.contains(&method) {
         return Err(no_method(method, id));

@@ -37,7 +37,7 @@ use crate::incoming::ToolCall;
 use crate::wire::{Incoming, no_batches, parse, takes_batches};
 
 /// How often open requests are looked for at the end.
-const LOOK: Duration = Duration::from_millis(20);
+const SHUTDOWN_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A server of sessions over streamable HTTP. Its clones share them.
 #[derive(Clone)]
@@ -70,7 +70,7 @@ impl HttpServer {
     /// Waits until no request is open.
     pub async fn idle(&self) {
         while !self.sessions.are_idle().await {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(SHUTDOWN_POLL_INTERVAL).await;
         }
     }
 

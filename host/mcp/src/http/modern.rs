@@ -21,7 +21,7 @@ use super::reply::{self, ReplyBody, accepted, events_of, frame, refused, unavail
 use super::sessions::{STOPPING, Unbound};
 
 /// How long an answer's beginning may take. Then a stream begins, so that clients don't give up.
-const PATIENCE: Duration = Duration::from_secs(10);
+const FIRST_BYTE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Answers a request without a session.
 pub(super) async fn answer(
@@ -40,7 +40,7 @@ pub(super) async fn answer(
     let is_malformed = !request.request.get_meta().missing_required_keys(&ProtocolVersion::V_2026_07_28).is_empty();
     let mut messages = begin(unbound, request, version);
     // The status says what went wrong, so it waits for the first message.
-    let first = match tokio::time::timeout(PATIENCE, messages.next()).await {
+    let first = match tokio::time::timeout(FIRST_BYTE_DEADLINE, messages.next()).await {
         Ok(Some(first)) if is_last(&first) => return reply::json(status(&first, is_malformed), text(&first)),
         Ok(Some(first)) => Some(first),
         Ok(None) => return *unavailable(STOPPING),

@@ -28,7 +28,7 @@ const OPEN: usize = 4096;
 /// Streams that have ended and are kept for a client that reads on.
 const KEPT: usize = 64;
 const KEPT_BYTES: usize = 32 << 20;
-const KEPT_TIME: Duration = Duration::from_secs(5 * 60);
+const EVENT_RETENTION: Duration = Duration::from_secs(5 * 60);
 
 /// Why a message is not taken.
 #[derive(Debug)]
@@ -257,7 +257,7 @@ impl HttpSession {
         desk.ended_bytes += bytes;
         while let Some((since, bytes)) = desk.ended.front().map(|(since, bytes, _)| (*since, *bytes))
             && desk.ended.len() > 1
-            && (desk.ended.len() > KEPT || desk.ended_bytes > KEPT_BYTES || now.duration_since(since) > KEPT_TIME)
+            && (desk.ended.len() > KEPT || desk.ended_bytes > KEPT_BYTES || now.duration_since(since) > EVENT_RETENTION)
         {
             desk.ended_bytes -= bytes;
             desk.ended.pop_front();

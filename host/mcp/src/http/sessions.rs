@@ -23,10 +23,10 @@ use crate::lane::Lane;
 
 /// How long an answer may take, at least, to be sent as one JSON document. One that takes longer gets a stream, which
 /// survives a broken connection.
-const SOON: Duration = Duration::from_millis(10);
+const JSON_RESPONSE_DEADLINE: Duration = Duration::from_millis(10);
 
 /// How often unused sessions are looked for.
-const SWEEP: Duration = Duration::from_secs(30);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How many sessions there may be, and how long unused ones stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,10 +85,10 @@ impl HttpSessions {
             running: Mutex::default(),
             shared: tokio::sync::Mutex::default(),
             alive: watch::Sender::new(0),
-            ticks: Ticks::new(SOON),
+            ticks: Ticks::new(JSON_RESPONSE_DEADLINE),
         });
         let swept = Arc::downgrade(&sessions);
-        let interval = SWEEP.min(limits.idle);
+        let interval = SWEEP_INTERVAL.min(limits.idle);
         tokio::spawn(async move {
             loop {
                 tokio::select! {

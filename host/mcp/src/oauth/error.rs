@@ -67,6 +67,17 @@ fn described(description: &str) -> String {
 }
 
 impl OAuthError {
+    /// Returns the error without values that were sent to the server, should it quote them.
+    pub(super) fn without_echoes(self, sent: &[String]) -> Self {
+        match self {
+            Self::Refused { code, description } => {
+                let without = |words: &str| aiw_core::without_echoes(words, sent.iter().map(String::as_str));
+                Self::Refused { code: without(&code), description: without(&description) }
+            }
+            error => error,
+        }
+    }
+
     /// Whether only a new login can help: the grant, or the client, is no longer valid.
     pub fn needs_login(&self) -> bool {
         const FINAL: [&str; 4] = ["invalid_grant", "invalid_client", "unauthorized_client", "invalid_target"];

@@ -11,6 +11,9 @@ use url::form_urlencoded::{Serializer, byte_serialize};
 use super::OAuthError;
 use super::reach::{Reach, object};
 
+/// The fields of a form that are no secrets.
+const OPEN_FIELDS: [&str; 5] = ["client_id", "grant_type", "redirect_uri", "resource", "scope"];
+
 /// How a client proves who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -53,9 +56,13 @@ impl Registered {
             }
             _ => fields.push(("client_id", &self.id)),
         }
-        request.body = Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes();
+        request.body = Serializer::new(String::new()).extend_pairs(&fields).finish().into_bytes();
         request.headers.push(("content-type".into(), "application/x-www-form-urlencoded".into()));
-        send(reach, what, endpoint, request).await
+        // What the server says of an error is shown, and it may quote what it was sent.
+        let basic = request.secrets.iter().filter_map(|(_, value)| value.expose().strip_prefix("Basic "));
+        let hidden = fields.iter().filter(|(name, _)| !OPEN_FIELDS.contains(name)).map(|(_, value)| *value);
+        let sent: Vec<String> = hidden.chain(basic).chain(self.secret.as_deref()).map(str::to_owned).collect();
+        send(reach, what, endpoint, request).await.map_err(|e| e.without_echoes(&sent))
     }
 }
 

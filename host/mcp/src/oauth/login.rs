@@ -190,7 +190,8 @@ impl Login {
         }
         if let Some(code) = one("error")? {
             let description = one("error_description")?.unwrap_or_default().to_owned();
-            return Err(OAuthError::Refused { code: code.to_owned(), description });
+            let refused = OAuthError::Refused { code: code.to_owned(), description };
+            return Err(refused.without_echoes(self.source.client.secret.as_slice()));
         }
         match one("code")? {
             Some(code) if !code.is_empty() => Ok(Secret::new(code)),

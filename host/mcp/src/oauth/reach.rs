@@ -14,7 +14,7 @@ use super::OAuthError;
 const MAX_ANSWER: u64 = 256 << 10;
 
 /// How long one request may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The longest address.
 const MAX_URL: usize = 2048;
@@ -113,7 +113,7 @@ impl Reach {
     ) -> Result<Response, OAuthError> {
         let policy = self.policy(what, url)?;
         let request = HttpRequest { url: url.to_string(), limit: MAX_ANSWER, ..request };
-        match tokio::time::timeout(PATIENCE, self.client.fetch(&policy, &request)).await {
+        match tokio::time::timeout(REQUEST_TIMEOUT, self.client.fetch(&policy, &request)).await {
             Ok(Ok(response)) => {
                 // The same host and port, in another scheme.
                 let origin = Url::parse(&response.url).map(|answered| answered.origin());
@@ -124,7 +124,7 @@ impl Reach {
             }
             // The path may be that of the server, and hold a key.
             Ok(Err(source)) => Err(OAuthError::Net { what, source: Box::new(source.without_paths()) }),
-            Err(_) => Err(OAuthError::Slow { what, seconds: PATIENCE.as_secs() }),
+            Err(_) => Err(OAuthError::Slow { what, seconds: REQUEST_TIMEOUT.as_secs() }),
         }
     }
 
@@ -134,11 +134,11 @@ impl Reach {
         let policy = self.policy(what, &self.server)?;
         let request = HttpRequest { url: self.server.to_string(), ..request };
         // The body may be a stream without an end.
-        match tokio::time::timeout(PATIENCE, self.client.open(&policy, &request, PATIENCE)).await {
+        match tokio::time::timeout(REQUEST_TIMEOUT, self.client.open(&policy, &request, REQUEST_TIMEOUT)).await {
             Ok(Ok(answer)) if answer.status == 401 => Ok(answer.header("www-authenticate").map(str::to_owned)),
             Ok(Ok(_)) => Ok(None),
             Ok(Err(source)) => Err(OAuthError::Net { what, source: Box::new(source.without_paths()) }),
-            Err(_) => Err(OAuthError::Slow { what, seconds: PATIENCE.as_secs() }),
+            Err(_) => Err(OAuthError::Slow { what, seconds: REQUEST_TIMEOUT.as_secs() }),
         }
     }
 }
@@ -172,7 +172,7 @@ pub(super) fn shown(url: &Url) -> String {
 
 /// The object of an answer.
 pub(super) fn object(what: &'static str, body: &[u8]) -> Result<Map<String, Value>, OAuthError> {
-    serde_json::from_slice(body).map_err(|_| OAuthError::Answer { what, problem: "is not a JSON object".into() })
+    aiw_core::from_foreign_json(body).map_err(|_| OAuthError::Answer { what, problem: "is not a JSON object".into() })
 }
 
 #[cfg(test)]
@@ -238,5 +238,11 @@ mod tests {
             assert!(parse("x", url).is_err(), "{url}");
         }
         assert!(Reach::new(HttpClient::new().unwrap(), "http://mcp.example.com/", None).is_err());
+    }
+
+    #[test]
+    fn half_a_character_is_read() {
+        let document = r#"{"issuer": "https://a.example", "scope": "TEXT"}"#;
+        aiw_tests::assert_finds_odd_json(document, |bytes| object("an answer", bytes).unwrap().into());
     }
 }

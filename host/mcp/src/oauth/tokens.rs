@@ -18,7 +18,7 @@ use super::reach::Reach;
 const ENDPOINT: &str = "the token endpoint";
 
 /// A token with less time left is refreshed before it is used.
-const EARLY: Duration = Duration::from_secs(60);
+const REFRESH_LEEWAY: Duration = Duration::from_secs(60);
 
 /// A lifetime that no token has.
 const MAX_LIFETIME: u64 = 10 * 365 * 24 * 3600;
@@ -192,7 +192,8 @@ impl OAuthTokens {
     /// Whether the access token is about to expire.
     pub fn is_old(&self) -> bool {
         // A token that lives for a minute would be refreshed at each request.
-        let early = self.lifetime.map_or(EARLY.as_secs(), |lifetime| EARLY.as_secs().min(lifetime / 4));
+        let early =
+            self.lifetime.map_or(REFRESH_LEEWAY.as_secs(), |lifetime| REFRESH_LEEWAY.as_secs().min(lifetime / 4));
         self.expires.is_some_and(|expires| expires <= now_seconds() + early)
     }
 }

@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use aiw_core::{Sha, is_git_ref, one_line};
-use aiw_home::read_unlinked;
+use aiw_home::read_nofollow;
 
 use super::local::{GitSetting, MAX_CONFIG, MAX_CONFIGS, MAX_DEPTH, settings};
 use super::transport;
@@ -259,7 +259,7 @@ fn commit_of(common: &Path, branch: &str) -> Result<Option<Sha>, NetError> {
 }
 
 fn text_of(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, NetError> {
-    read_unlinked(path, limit).map_err(|error| NetError::invalid(one_line(&error.to_string(), 400)))
+    read_nofollow(path, limit).map_err(|error| NetError::invalid(one_line(&error.to_string(), 400)))
 }
 
 fn shown(path: &Path) -> String {

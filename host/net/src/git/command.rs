@@ -15,7 +15,7 @@ use super::transfer::Cancel;
 use crate::error::NetError;
 
 /// How often a running command is checked: a short time for a person, a long one for a processor.
-const TICK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The maximum output. It is more than a list of refs may have, so that a list that is too long is recognized by
 /// its length.
@@ -117,7 +117,7 @@ pub(super) fn run(
             return Err(NetError::unavailable("`git` took too long"));
         }
         watch()?;
-        std::thread::sleep(TICK);
+        std::thread::sleep(POLL_INTERVAL);
     };
     let complaint = collected(complaints, cancel)?;
     let complaint = String::from_utf8_lossy(&complaint);

@@ -39,7 +39,7 @@ pub(super) const MAX_DEPTH: usize = 10;
 pub(super) const MAX_CONFIGS: usize = 100;
 
 /// How often to check on a thread that may be waiting for a file.
-const TICK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Runs `work` on its own thread, which is abandoned if it does not end within `limit`.
 pub(super) fn within<T: Send + 'static>(
@@ -55,7 +55,7 @@ pub(super) fn within<T: Send + 'static>(
         .map_err(|error| NetError::unavailable(format!("cannot start a thread: {error}")).because(error))?;
     let deadline = Instant::now() + limit;
     loop {
-        match result.recv_timeout(TICK) {
+        match result.recv_timeout(POLL_INTERVAL) {
             Ok(result) => return result,
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(NetError::unavailable("reading a repository failed because of a bug in aiw"));

@@ -365,7 +365,7 @@ impl FetchJob {
     fn repository(&self) -> Result<Repository, NetError> {
         let mut options = RepositoryInitOptions::new();
         options.bare(true).external_template(false);
-        let path = aiw_home::unlinked_path(&self.path).map_err(|error| {
+        let path = aiw_home::nofollow_path(&self.path).map_err(|error| {
             NetError::unavailable(format!("cannot use the repository cache: {error}")).because(error)
         })?;
         Repository::init_opts(path, &options).map_err(|error| self.broken(&error))

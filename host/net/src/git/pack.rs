@@ -20,7 +20,7 @@ const PIECE: usize = 32 << 10;
 const MAX_DIGITS: usize = 9;
 
 /// libgit2 caches unpacked objects up to this size, and unpacks larger ones again for each delta based on them.
-const LARGE: u64 = 1 << 20;
+const LARGE_OBJECT_BYTES: u64 = 1 << 20;
 
 /// A problem with a pack. The text is the end of a sentence about the repository.
 #[derive(Debug, PartialEq, Eq)]
@@ -253,7 +253,7 @@ impl PackCheck {
         self.check_object(base)?;
         self.check_object(result)?;
         self.add(result)?;
-        let own = if self.declared.max(result) > LARGE { self.declared + result } else { 0 };
+        let own = if self.declared.max(result) > LARGE_OBJECT_BYTES { self.declared + result } else { 0 };
         let cost = self.base_cost + own;
         if self.names_base {
             self.by_id += own;
@@ -268,7 +268,7 @@ impl PackCheck {
 
     /// Records what libgit2 unpacks for the object, unless it is small.
     fn cost(&mut self, bytes: u64) {
-        if bytes > LARGE {
+        if bytes > LARGE_OBJECT_BYTES {
             self.costs.insert(self.start, bytes);
         }
     }

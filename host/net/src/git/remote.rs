@@ -17,7 +17,7 @@ use crate::error::{NetError, size};
 use crate::place::{Place, shown_git};
 
 /// How often to measure the download of the user's git.
-const MEASURE: Duration = Duration::from_millis(200);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
@@ -181,7 +181,7 @@ impl Remote {
         let idle = session.client.limits().idle + session.client.limits().connect;
         let packs = repository.join("objects/pack");
         let ended = command::run(git, &[], MemoryBound::Bounded, &session.cancel, session.deadline, || {
-            if measured.elapsed() < MEASURE {
+            if measured.elapsed() < PROGRESS_INTERVAL {
                 return Ok(());
             }
             measured = Instant::now();

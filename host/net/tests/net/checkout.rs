@@ -160,7 +160,7 @@ fn a_repository_of_another_user_is_refused() {
     repository(dir.path());
     let is_theirs = Command::new("chown").args(["-R", "4711"]).arg(dir.path()).status().unwrap().success();
     if !is_theirs {
-        return eprintln!("not run: only root can");
+        return eprintln!("skipped: only root can");
     }
     let error = GitCheckout::find(dir.path()).unwrap_err();
     assert!(matches!(&error, NetError::Denied { .. }) && error.to_string().contains("safe.directory"), "{error}");

@@ -22,7 +22,7 @@ const LISTING: (&str, &str) = ("Content-Type", "application/x-git-upload-pack-ad
 const RESULT: (&str, &str) = ("Content-Type", "application/x-git-upload-pack-result");
 
 /// The time after which an operation counts as hanging.
-const HANGS: Duration = Duration::from_secs(20);
+const HANG_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The memory of a process that holds a client, a runtime, libgit2 and a few pieces of a pack.
 const MODEST: u64 = 256 << 20;
@@ -347,7 +347,7 @@ fn open_here(world: &World, limits: RequestLimits) -> Result<Tree, NetError> {
         runtime.shutdown_background();
         done.send(opened)
     });
-    result.recv_timeout(HANGS).expect("opening a repository has not ended")
+    result.recv_timeout(HANG_TIMEOUT).expect("opening a repository has not ended")
 }
 
 fn pipe(path: &Path) {

@@ -127,9 +127,8 @@ fn read_step(
     let given = match given {
         Value::Null => Map::new(),
         // Some models write the object as a text.
-        Value::String(text) => {
-            serde_json::from_str(text).map_err(|_| refused(format!("the arguments of {called} are no object")))?
-        }
+        Value::String(text) => aiw_core::from_foreign_json(text.as_bytes())
+            .map_err(|_| refused(format!("the arguments of {called} are no object")))?,
         Value::Object(given) => given.clone(),
         _ => return Err(refused(format!("the arguments of {called} are no object"))),
     };

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::support::{run, value};
 
 /// Each is ended after 10 s of its own time at the latest. A guard against hanging, with room for a busy machine.
-const HANGS: Duration = Duration::from_secs(60);
+const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 
 const SCRIPTS: &[&str] = &[
     "while (true) {}",
@@ -49,13 +49,13 @@ const SCRIPTS: &[&str] = &[
 async fn each_ends_and_the_next_one_runs() {
     for code in SCRIPTS {
         let start = Instant::now();
-        let ended = tokio::time::timeout(HANGS, run(code, json!({}))).await;
+        let ended = tokio::time::timeout(HANG_TIMEOUT, run(code, json!({}))).await;
         let ended = ended.unwrap_or_else(|_| panic!("it hangs: {code}"));
         // A few are no harm in this engine.
         if let Ok(value) = &ended.outcome {
             assert!(value.get().len() < 1000, "{code}: {value}");
         }
-        assert!(start.elapsed() < HANGS, "{code}");
+        assert!(start.elapsed() < HANG_TIMEOUT, "{code}");
         assert_eq!(value("return 1 + 1", json!({})).await, json!(2), "after {code}");
     }
 }
@@ -76,7 +76,7 @@ async fn brackets_for_the_parser_are_refused_or_parsed() {
     ] {
         for depth in [100, 10_000, 60_000] {
             let code = format!("return {}1{}", open.repeat(depth), close.repeat(depth));
-            let ended = tokio::time::timeout(HANGS, run(&code, json!({}))).await;
+            let ended = tokio::time::timeout(HANG_TIMEOUT, run(&code, json!({}))).await;
             assert!(ended.is_ok(), "{open} {depth}");
         }
     }

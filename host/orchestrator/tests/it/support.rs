@@ -8,6 +8,7 @@ use aiw_orchestrator::{BundledScripts, EndedRun, Orchestrator, PlannedTool, Scri
 use aiw_tests::scripts_part;
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use tokio::sync::Barrier;
 
 /// What runs the scripts of all tests.
 pub fn orchestrator() -> &'static Orchestrator {
@@ -52,8 +53,15 @@ impl Tools for Answers {
             "fails" => Ok(json!({"isError": true, "content": text("no such city")}).to_string()),
             name => {
                 if name == "slow" {
+                    static MEETING: LazyLock<Barrier> = LazyLock::new(|| Barrier::new(10));
                     let read: Value = serde_json::from_str(&arguments).unwrap();
-                    tokio::time::sleep(Duration::from_millis(read["ms"].as_u64().unwrap())).await;
+                    match read["ms"].as_u64() {
+                        Some(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
+                        // Until ten calls run.
+                        None => {
+                            MEETING.wait().await;
+                        }
+                    }
                 }
                 Ok(format!("{{\"content\":[],\"structuredContent\":{arguments}}}"))
             }

@@ -11,7 +11,7 @@ use aiw_events::{EventKind, EventSubject, HomeEvent};
 use aiw_home::{Home, make_private_dir, now_millis, rfc3339};
 use aiw_supervisor::{ResidentRecord, Sources, Watch};
 
-use super::hooks::{LOOKS, ProjectHooks};
+use super::hooks::{POLL_INTERVAL, ProjectHooks};
 use super::record::Attended;
 use super::restarts::Restarts;
 use super::schedule::{Look, Schedule};
@@ -21,15 +21,15 @@ use crate::manager::{BY_CRON, BY_WATCH, KnownProcess, Loaded, Manager};
 use crate::project::ProcessProject;
 
 /// How often all is looked at, whatever happened: a clock that was set, and a machine that slept, tell nobody.
-const LOOK_ANYWAY: Duration = Duration::from_secs(20);
+const FULL_RESCAN_INTERVAL: Duration = Duration::from_secs(20);
 /// The most events that are read at once.
 const EVENTS: usize = 1000;
 /// The time of a change may be that of the kernel's last tick. In milliseconds.
 const TICK: u64 = 10;
 /// How long after the end of a project's last process its last event may come.
-const SETTLES: Duration = Duration::from_secs(3);
+const LAST_EVENT_GRACE: Duration = Duration::from_secs(3);
 /// How soon what could not be done is tried again: a disk may be full, and a supervisor suspended.
-pub(super) const AGAIN: Duration = Duration::from_secs(5);
+pub(super) const RETRY_DELAY: Duration = Duration::from_secs(5);
 /// Why nothing of a file starts by itself.
 const NOT_ALLOWED: &str = "the project's file is not allowed as it is now, or can't be used";
 
@@ -88,12 +88,12 @@ pub fn attend(home: &Home, aiw: &Path, say: fn(&str)) -> Result<Infallible, Proc
                 }
             }
         }
-        let mut next = LOOK_ANYWAY.saturating_sub(looked.elapsed());
+        let mut next = FULL_RESCAN_INTERVAL.saturating_sub(looked.elapsed());
         for project in projects.values_mut() {
             next = next.min(project.step(&mut ears));
         }
         let changes = watch.wait(Some(next.max(Duration::from_millis(1))));
-        is_due = !changes.is_empty() || looked.elapsed() >= LOOK_ANYWAY;
+        is_due = !changes.is_empty() || looked.elapsed() >= FULL_RESCAN_INTERVAL;
     }
 }
 
@@ -163,7 +163,7 @@ impl Attending {
     fn take_in(&mut self, attended: Attended) {
         let before = std::mem::replace(&mut self.attended, attended);
         if self.unsaved.is_some() && self.attended.has_hooks {
-            (self.attended.position, self.attended.by_hooks) = (before.position, before.by_hooks);
+            self.attended.take_own(before);
         }
     }
 
@@ -226,7 +226,9 @@ impl Attending {
             let is_over = is_over && self.attended.watched.is_empty() && self.attended.scheduled.is_empty();
             // A process has ended before its last event is written.
             match self.over_since.filter(|_| is_over) {
-                Some(since) if since.elapsed() >= SETTLES => self.change(|attended| attended.has_hooks = false)?,
+                Some(since) if since.elapsed() >= LAST_EVENT_GRACE => {
+                    self.change(|attended| attended.has_hooks = false)?
+                }
                 Some(_) => {}
                 None => self.over_since = is_over.then(Instant::now),
             }
@@ -242,11 +244,12 @@ impl Attending {
         let project = self.attended.project.clone();
         let is_ours = |event: &HomeEvent| event.of == EventSubject::Process && event.project.as_ref() == Some(&project);
         let before = self.attended.clone();
+        self.hooks.note_ends(&self.manager);
         loop {
             let events = self.manager.events();
             let page = events.read(self.attended.position, EVENTS, is_ours).unwrap_or_default();
             for event in &page.events {
-                self.hooks.hear(event, &self.loaded, &mut self.attended, self.say);
+                self.hooks.hear(event, &self.loaded, &mut self.attended, &self.manager);
             }
             if page.events.is_empty() || page.next == self.attended.position {
                 self.attended.position = page.next.max(self.attended.position);
@@ -255,14 +258,19 @@ impl Attending {
             self.attended.position = page.next;
         }
         // An event is forgotten before its program runs, so that none runs twice.
-        let is_to_save = self.unsaved.map_or(self.attended != before, |at| at.elapsed() >= AGAIN);
+        let is_to_save = self.unsaved.map_or(self.attended != before, |at| at.elapsed() >= RETRY_DELAY);
         if is_to_save {
-            let Attended { position, by_hooks, .. } = self.attended.clone();
-            let saved = self.change(|attended| (attended.position, attended.by_hooks) = (position, by_hooks));
-            self.unsaved = saved.as_ref().is_err().then(Instant::now);
-            if let Err(error) = saved {
-                self.complain(&error.to_string());
-            }
+            self.save();
+        }
+    }
+
+    /// Saves what the resident itself knows of the project.
+    fn save(&mut self) {
+        let own = self.attended.clone();
+        let saved = self.change(|attended| attended.take_own(own));
+        self.unsaved = saved.as_ref().is_err().then(Instant::now);
+        if let Err(error) = saved {
+            self.complain(&error.to_string());
         }
     }
 
@@ -344,13 +352,17 @@ impl Attending {
         if self.hooks.is_empty() {
             return next;
         }
-        self.hooks.run(&self.manager, self.say);
-        if self.hooks.is_empty() { next } else { next.min(LOOKS) }
+        let problems = self.attended.hook_problems.clone();
+        self.hooks.run(&mut self.attended, &self.manager);
+        if self.attended.hook_problems != problems {
+            self.save();
+        }
+        if self.hooks.is_empty() { next } else { next.min(POLL_INTERVAL) }
     }
 
     /// Has started again what watches files that have changed. Returns when to look again.
     fn look_at_files(&mut self, ears: &mut Ears) -> Duration {
-        let mut next = LOOK_ANYWAY;
+        let mut next = FULL_RESCAN_INTERVAL;
         for WatchGroup { files, ids, .. } in &mut self.watches {
             match files.look(ears) {
                 Some(Duration::ZERO) => ids.iter().for_each(|id| self.restarts.want(id, Duration::ZERO)),
@@ -372,7 +384,7 @@ impl Attending {
         }
         for id in self.restarts.due() {
             if self.restarts.is_enough(&id) {
-                let times = Restarts::MOST;
+                let times = Restarts::MAX_PER_MINUTE;
                 let why = format!("{times} times in a minute are enough; what it changes itself is left out with `!`");
                 self.restart_later(&id, "it was started again too often", &why);
             } else if let Err(error) = self.has_changed(&id) {
@@ -384,7 +396,7 @@ impl Attending {
 
     /// Has a process started again later, and tells why not now.
     fn restart_later(&mut self, id: &str, phrase: &str, why: &str) {
-        self.restarts.want(id, AGAIN);
+        self.restarts.want(id, RETRY_DELAY);
         self.hold_back(id, BY_WATCH, phrase, &format!("it is started again later for a changed file: {why}"));
     }
 
@@ -414,7 +426,8 @@ impl Attending {
             }
         }
         let dues = self.schedules.values().filter_map(|(_, schedule)| schedule.due());
-        dues.map(|due| Duration::from_millis(due.saturating_sub(now_millis()))).fold(LOOK_ANYWAY, Duration::min)
+        dues.map(|due| Duration::from_millis(due.saturating_sub(now_millis())))
+            .fold(FULL_RESCAN_INTERVAL, Duration::min)
     }
 
     /// Has a process started again whose files have changed.

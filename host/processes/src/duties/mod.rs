@@ -16,15 +16,16 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use engine::attend;
-pub(crate) use record::Attended;
+pub(crate) use record::{Attended, HookProblem};
 
-use crate::definition::Definition;
+use crate::definition::{Definition, DefinitionSource};
 use crate::error::ProcessError;
 use crate::manager::{Loaded, Manager};
 use crate::start::{StartResults, Started};
-use crate::state::ProcessStatus;
+use crate::state::{ProcessStatus, RunState};
 
 /// A project that the resident is awake for
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AttendedProject {
     /// Its directory
@@ -75,10 +76,29 @@ impl Manager {
             }
             if has_hooks && !attended.has_hooks {
                 (attended.has_hooks, attended.position) = (true, position);
+                attended.hook_problems.clear();
             }
         })?;
         drop(turn);
         Ok(Resident::ensure(&self.home, &self.aiw)?)
+    }
+
+    /// Notes which programs of hooks did not run for an event, also those that never ran.
+    pub(crate) fn note_hook_problems(&self, loaded: &Loaded, all: &mut Vec<ProcessStatus>) {
+        if loaded.hooks.is_empty() || loaded.is_to_be_allowed() {
+            return;
+        }
+        for (id, problem) in Attended::read(&self.home, &self.project).hook_problems {
+            let Some(hook) = loaded.hooks.iter().find(|hook| hook.id() == id) else { continue };
+            let at = all.iter().position(|status| status.id == id).unwrap_or_else(|| {
+                all.push(self.status(&id, Some((hook.definition(), DefinitionSource::File)), None));
+                all.len() - 1
+            });
+            if matches!(problem, HookProblem::NotStarted { .. }) {
+                all[at].state = RunState::Failed;
+            }
+            all[at].problem = Some(problem.to_string());
+        }
     }
 
     /// Notes when processes are started next that have times, and to which the resident attends.
@@ -117,6 +137,9 @@ impl Manager {
             attended.watched.retain(|id| !is_left(id));
             scheduled = attended.scheduled.extract_if(.., |id, _| is_left(id)).map(|(id, _)| id).collect();
             attended.has_hooks &= !events;
+            if events {
+                attended.hook_problems.clear();
+            }
         })?;
         Ok(scheduled)
     }

@@ -1,8 +1,10 @@
 //! What of a project the resident is awake for, as the home keeps it: commands write it, and the resident reads it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
 
+use aiw_core::counted;
 use aiw_home::{Home, HomeError, Turn};
 use aiw_supervisor::{ResidentRecord, boot};
 use serde::{Deserialize, Serialize};
@@ -32,6 +34,28 @@ pub(crate) struct Attended {
     /// The processes that such a program has started: what happens to them starts none.
     #[serde(default)]
     pub by_hooks: BTreeSet<String>,
+    /// What is wrong with such programs, by id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hook_problems: BTreeMap<String, HookProblem>,
+}
+
+/// Why the program of a hook did not run for an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum HookProblem {
+    /// It can't be started, for this reason.
+    NotStarted { why: String },
+    /// Events were dropped, for this reason; the last one at this time, in milliseconds since 1970.
+    Dropped { events: u64, why: String, last: u64 },
+}
+
+impl fmt::Display for HookProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotStarted { why } => write!(f, "it can't be started: {why}"),
+            Self::Dropped { events, why, .. } => write!(f, "{} dropped: {why}", counted(*events, "event")),
+        }
+    }
 }
 
 impl ResidentRecord for Attended {
@@ -52,6 +76,15 @@ impl Attended {
     /// Whether nobody needs to be awake for it.
     pub fn is_empty(&self) -> bool {
         self.watched.is_empty() && self.scheduled.is_empty() && !self.has_hooks
+    }
+
+    /// Takes over what the resident alone writes.
+    pub fn take_own(&mut self, own: Self) {
+        (self.position, self.by_hooks) = (own.position, own.by_hooks);
+        // They end with the hooks, which a command may have switched off meanwhile.
+        if self.has_hooks {
+            self.hook_problems = own.hook_problems;
+        }
     }
 
     /// Says nothing of the project any more.
@@ -88,7 +121,7 @@ impl Attended {
         let before = Self::read(home, project);
         let mut after = Self { boot: boot().map(str::to_owned), ..before.clone() };
         change(&mut after);
-        match after.is_empty() {
+        match after.is_empty() && after.hook_problems.is_empty() {
             true => after.remove(home),
             false if after != before => after.write(home),
             false => Ok(()),

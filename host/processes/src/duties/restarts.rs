@@ -24,7 +24,7 @@ pub(super) struct Restarts {
 
 impl Restarts {
     /// The most in a minute of one process.
-    pub const MOST: usize = Recent::MOST;
+    pub const MAX_PER_MINUTE: usize = Recent::MAX_PER_MINUTE;
 
     /// Returns none. Who waits there is awake when a supervisor has answered.
     pub fn waking(waker: Arc<Watch>) -> Self {

@@ -139,6 +139,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_set_within_the_hour_that_comes_twice_is_not_lost() {
+        let zone = Tz::Europe__Berlin;
+        // 02:00 to 02:59 comes twice, from 00:00 to 01:59 in UTC.
+        for pattern in ["30 2 * * *", "30 * * * *", "*/10 * * * *", "0 30 2 * * *", "0 3 * * *"] {
+            for minutes in (0..150).step_by(5) {
+                let from = at(Tz::UTC, "2026-10-25 00:00") + minutes * 60_000;
+                let told = told(zone, pattern, from, from + 49 * 3_600_000);
+                let times = told.iter().map(|look| match look {
+                    Look::Due(due) | Look::Missed(due) => *due,
+                    Look::Early => 0,
+                });
+                let times: Vec<u64> = times.collect();
+                assert!(
+                    times.is_sorted_by(|one, next| one < next) && times.iter().all(|due| *due > from),
+                    "{pattern} {minutes}"
+                );
+                let days = times.iter().filter(|due| **due > at(zone, "2026-10-26 00:00")).count();
+                assert!(
+                    days >= 1 && told.iter().all(|look| matches!(look, Look::Due(_))),
+                    "{pattern} {minutes}: {told:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn what_was_slept_through_is_told_and_not_made_up_for() {
         let zone = Tz::UTC;
         let (from, due) = (at(zone, "2026-01-01 00:00"), at(zone, "2026-01-01 07:00"));

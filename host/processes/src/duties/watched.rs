@@ -20,7 +20,7 @@ const MAX_GLOBS: usize = 100;
 /// The shortest and the longest time in which nothing must have changed.
 const DEBOUNCE: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(60)];
 /// How often files are looked at that can't be listened to. At least that; and a look takes a fiftieth of the time.
-const POLL: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// Where files change all the time, the wait for a quiet moment ends after this, or after so many times the debounce.
 const PATIENCE: (Duration, u32) = (Duration::from_secs(10), 20);
 
@@ -124,6 +124,16 @@ impl WatchRules {
             bases: files.iter().map(base).collect(),
             gitignores: Vec::new(),
         })
+    }
+
+    /// Returns a link on the way to the files that globs name, from the project's directory on.
+    fn linked(&self) -> Option<PathBuf> {
+        let is_link = |path: &&Path| self.root.join(path).symlink_metadata().is_ok_and(|found| found.is_symlink());
+        let link = |base: &PathBuf| {
+            let inside = base.strip_prefix(&self.root).ok()?;
+            inside.ancestors().filter(is_link).last().map(Path::to_owned)
+        };
+        self.bases.iter().find_map(link)
     }
 
     /// Takes in what a directory's `.gitignore` says.
@@ -302,7 +312,7 @@ pub(crate) struct ProcessFileWatch {
 }
 
 impl ProcessFileWatch {
-    /// Listens to what a process watches in its project. Returns also a sentence if it can't.
+    /// Listens to what a process watches in its project. Returns also a sentence if it can't listen to all of it.
     pub fn new(ears: &mut Ears, root: &Path, watch: &WatchedFiles) -> Result<(Self, Option<String>), String> {
         let shared =
             Arc::new(SharedWatch { rules: RwLock::new(WatchRules::of(root, watch)?), heard: Mutex::default() });
@@ -315,14 +325,19 @@ impl ProcessFileWatch {
             new.shared.rules.write().learn(above);
         }
         let took = new.scan(ears, vec![root.to_owned()]);
-        let sentence = new.poll.map(|_| {
+        let linked = new.shared.rules.read().linked().map(|link| {
+            let shown = one_line(&link.to_string_lossy(), 200);
+            format!("`{shown}` is a link to a directory, which is not followed: what changes there starts nothing")
+        });
+        let deaf = new.poll.map(|_| {
             format!(
                 "not all directories can be listened to, so files are looked at every {} s: a higher limit, such as \
                  `sudo sysctl fs.inotify.max_user_watches=1048576`, and a restart help",
                 pause(took).as_secs()
             )
         });
-        Ok((new, sentence))
+        let sentences: Vec<String> = linked.into_iter().chain(deaf).collect();
+        Ok((new, (!sentences.is_empty()).then(|| sentences.join("; "))))
     }
 
     /// Returns the files that it watches.
@@ -429,7 +444,7 @@ impl ProcessFileWatch {
 }
 
 fn pause(took: Duration) -> Duration {
-    POLL.max(took * 50)
+    POLL_INTERVAL.max(took * 50)
 }
 
 /// Returns when a file, or its name, was changed last, in milliseconds since 1970. The time of its content would not do: what is

@@ -10,6 +10,7 @@ use super::{Defined, Definitions, parse};
 use crate::definition::{Definition, EnvValue, EventHook, NeedOf, RestartPolicy, Run, StopPolicy};
 use crate::duties::watched::WatchedFiles;
 use crate::probe::{CheckOf, ProbeOf};
+use aiw_events::EventKind;
 use aiw_supervisor::{LogPolicy, Until};
 
 /// Returns the text with one more process, at its end.
@@ -69,6 +70,8 @@ pub(crate) enum Addition {
     Needs(String),
     /// It starts by itself.
     AutoStart,
+    /// It is started when this process has failed.
+    OnFailure { of: String, process: String },
 }
 
 impl fmt::Display for Addition {
@@ -76,6 +79,10 @@ impl fmt::Display for Addition {
         match self {
             Self::Needs(id) => write!(f, "needs {}", quoted(id)),
             Self::AutoStart => f.write_str("auto-start #true"),
+            Self::OnFailure { of, process } => {
+                let command = ["aiw", "process", "start", process].map(quoted).join(" ");
+                write!(f, "on \"{}\" of={} {{ command {command} }}", EventKind::Failed, quoted(of))
+            }
         }
     }
 }
@@ -85,7 +92,17 @@ impl Addition {
         match self {
             Self::Needs(id) => definition.needs.push(NeedOf { id: id.clone(), until: Until::Ready }),
             Self::AutoStart => definition.auto_start = true,
+            // It stands beside the processes.
+            Self::OnFailure { .. } => {}
         }
+    }
+
+    /// The program that it adds to the file.
+    fn hook(&self) -> Option<EventHook> {
+        let Self::OnFailure { of, process } = self else { return None };
+        let command = ["aiw", "process", "start", process].map(str::to_owned).to_vec();
+        let (on, of) = (EventKind::Failed, Some(of.clone()));
+        Some(EventHook { on, of, command, timeout: EventHook::TIMEOUT, after: 0 })
     }
 }
 
@@ -97,6 +114,12 @@ impl Addition {
 pub(crate) fn extend(text: &str, id: &str, addition: &Addition) -> Result<String, String> {
     let mut wanted = parse(text).map_err(|problem| problem.to_string())?;
     addition.add_to(wanted.processes.get_mut(id).ok_or_else(|| format!("there is no process `{id}`"))?);
+    if let Some(hook) = addition.hook() {
+        hook.add_to(&mut wanted.hooks);
+        let end = line_end(text);
+        let gap = if text.is_empty() || text.ends_with('\n') { "" } else { end };
+        return checked(format!("{text}{gap}{addition}{end}"), &wanted);
+    }
     let document = document(text).map_err(|(_, problem)| problem)?;
     let children = node_of(&document, id)?.children().map(kdl::KdlDocument::nodes).unwrap_or_default();
     let said = children.iter().find(|child| *addition == Addition::AutoStart && child.name().value() == "auto-start");
@@ -202,7 +225,7 @@ pub(crate) fn whole(definitions: &Definitions, hooks: &[EventHook]) -> String {
 }
 
 fn hook(hook: &EventHook) -> String {
-    let EventHook { on, of, command, timeout } = hook;
+    let EventHook { on, of, command, timeout, after: _ } = hook;
     let of = of.as_ref().map(|of| format!(" of={}", quoted(of))).unwrap_or_default();
     format!("on \"{on}\"{of} {{\n    command {}\n    timeout \"{}\"\n}}\n", words(command), time(*timeout))
 }
@@ -398,6 +421,12 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
         let text = extend(off, "b", &Addition::AutoStart).unwrap();
         assert_eq!(text, off.replace("auto-start #false }", "auto-start #true }"));
         assert!(extend(FILE, "nope", &needs).is_err());
+        let rescue = Addition::OnFailure { of: "db".into(), process: "api".into() };
+        let text = extend(FILE, "api", &rescue).unwrap();
+        let line = "on \"failed\" of=\"db\" { command \"aiw\" \"process\" \"start\" \"api\" }\n";
+        assert_eq!(text, format!("{FILE}{line}"));
+        let ids = |text: &str| parse(text).unwrap().hooks.iter().map(EventHook::id).collect::<Vec<_>>();
+        assert_eq!(ids(&extend(&text, "api", &rescue).unwrap()), ["on:failed:db", "on:failed:db#2"]);
     }
 
     #[test]
@@ -446,9 +475,11 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
     fn what_runs_by_itself_is_written_so_that_it_is_read_again() {
         let text = "process \"api\" { command \"x\"; cron \"0 7 * * 1-5\"; watch \"a\" ignore=\"b\" }
                     on \"failed\" of=\"api\" { command \"notify-send\" \"api failed\"; timeout \"5s\" }
-                    on \"limit\" { command \"x\" }";
+                    on \"limit\" { command \"x\" }
+                    on \"failed\" of=\"api\" { command \"y\" }";
         let defined = parse(text).unwrap();
-        assert_eq!(defined.hooks.iter().map(EventHook::id).collect::<Vec<_>>(), ["on:failed:api", "on:limit"]);
+        let ids: Vec<_> = defined.hooks.iter().map(EventHook::id).collect();
+        assert_eq!(ids, ["on:failed:api", "on:limit", "on:failed:api#2"]);
         assert_eq!(parse(&whole(&defined.processes, &defined.hooks)).unwrap(), defined);
         // An edit touches neither.
         let edited = add(text, "web", &Definition { run: Run::Command(vec!["y".into()]), ..Definition::default() });
@@ -458,7 +489,6 @@ process "api" { command "api"; needs "db" until="healthy" }; process "one-line" 
             ("on \"sunk\" { command \"x\" }", "this is one of"),
             ("on \"failed\" { timeout \"1s\" }", "has no command"),
             ("on \"failed\" { shell \"x\" }", "`shell` is not known here"),
-            ("on \"failed\" { command \"x\" }; on \"failed\" { command \"y\" }", "there are two `on:failed`"),
             ("process \"a\" { command \"x\"; cron \"soon\" }", "is not a time"),
             (
                 "process \"a\" { command \"x\"; cron \"* * * * *\"; restart \"always\" }",

@@ -147,17 +147,13 @@ fn definitions(text: &str) -> Result<Defined, At> {
                     return Err((at(node), format!("there are more than {MAX_PROCESSES} processes")));
                 }
             }
-            "on" => found.hooks.push(hook(node)?),
+            "on" => hook(node)?.add_to(&mut found.hooks),
             other => return Err(unknown(node, other, &["process", "defaults", "on", "meta"])),
         }
     }
     for (hook, node) in found.hooks.iter().zip(document.nodes().iter().filter(|node| node.name().value() == "on")) {
-        let id = hook.id();
         if let Some(of) = hook.of.as_ref().filter(|of| !found.processes.contains_key(*of)) {
             return Err((at(node), format!("there is no process `{}`", aiw_core::one_line(of, 60))));
-        }
-        if found.hooks.iter().filter(|other| other.id() == id).count() > 1 {
-            return Err((at(node), format!("there are two `{id}`")));
         }
     }
     if found.hooks.len() > MAX_HOOKS {
@@ -194,7 +190,7 @@ fn hook(node: &KdlNode) -> Result<EventHook, At> {
     // What no process may have, no hook may have either.
     let definition = Definition { run: Run::Command(command.clone()), ..Definition::default() };
     definition.check().map_err(|problem| (at(node), format!("`on \"{on}\"` {problem}")))?;
-    Ok(EventHook { on, of, command, timeout })
+    Ok(EventHook { on, of, command, timeout, after: 0 })
 }
 
 pub(super) fn at(node: &KdlNode) -> usize {

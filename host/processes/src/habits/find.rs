@@ -42,6 +42,8 @@ pub(crate) enum Cue {
     After(String),
     /// Another process has failed, and this one fails.
     Fails(String),
+    /// Another process has failed, and this one is started.
+    AfterFailed(String),
     /// An hour of a weekday or of a day of the weekend.
     Hour { weekend: bool, hour: u8 },
     /// Another branch is checked out than at the start before.
@@ -62,6 +64,7 @@ impl fmt::Display for HabitId {
         match &self.cue {
             Cue::After(id) => write!(f, "after:{id}")?,
             Cue::Fails(id) => write!(f, "fails:{id}")?,
+            Cue::AfterFailed(id) => write!(f, "after-failed:{id}")?,
             Cue::Hour { weekend: false, hour } => write!(f, "weekday:{hour}")?,
             Cue::Hour { weekend: true, hour } => write!(f, "weekend:{hour}")?,
             Cue::Branch => f.write_str("branch")?,
@@ -82,6 +85,7 @@ impl FromStr for HabitId {
         let cue = match (kind, detail) {
             ("after", _) => Cue::After(id()?),
             ("fails", _) => Cue::Fails(id()?),
+            ("after-failed", _) => Cue::AfterFailed(id()?),
             ("weekday" | "weekend", _) => Cue::Hour { weekend: kind == "weekend", hour: hour()? },
             ("branch", "") => Cue::Branch,
             ("directory", "") => Cue::Directory,
@@ -119,8 +123,16 @@ struct Moment<'a> {
     by: Option<&'a str>,
 }
 
-/// A cue that was there at a moment. What follows it is from another moment on.
-type CueAt = (Cue, usize, usize);
+/// A cue that was there at a time.
+#[derive(Debug)]
+struct CueAt<'a> {
+    cue: Cue,
+    time: u64,
+    /// Who has to start what follows, if it matters.
+    by: Option<&'a str>,
+    /// The moment from which on something follows it.
+    from: usize,
+}
 
 /// How often a process followed a cue, and how often it could have.
 #[derive(Debug, Default)]
@@ -155,8 +167,15 @@ pub(crate) fn find(starts: &[NotedStart], project: &Path, failures: &[(u64, Stri
         is_first.then_some(Moment { time: *time, process, by: None })
     });
     let failed: Vec<Moment<'_>> = failed.collect();
-    let fails = failed.iter().enumerate().map(|(at, failure)| (Cue::Fails(failure.process.to_owned()), at, at + 1));
+    let cue = |kind: fn(String) -> Cue, failure: &Moment<'_>, from| {
+        let cue = kind(failure.process.to_owned());
+        CueAt { cue, time: failure.time, by: None, from }
+    };
+    let fails = failed.iter().enumerate().map(|(at, failure)| cue(Cue::Fails, failure, at + 1));
     found.extend(pairs(&failed, &fails.collect::<Vec<_>>(), now));
+    let started_since = |failure: &Moment<'_>| own.partition_point(|start| start.time < failure.time);
+    let rescues = failed.iter().map(|failure| cue(Cue::AfterFailed, failure, started_since(failure)));
+    found.extend(pairs(&own, &rescues.collect::<Vec<_>>(), now));
     found.extend(hours(starts.iter().filter(|start| start.project == project), now));
     let mut found = without_implied(found);
     found.sort_by(|one, other| other.confidence.total_cmp(&one.confidence).then_with(|| one.id.cmp(&other.id)));
@@ -164,7 +183,7 @@ pub(crate) fn find(starts: &[NotedStart], project: &Path, failures: &[(u64, Stri
 }
 
 /// Returns the starts of a project, and the cues among them.
-fn starts_of<'a>(starts: &'a [NotedStart], project: &Path) -> (Vec<Moment<'a>>, Vec<CueAt>) {
+fn starts_of<'a>(starts: &'a [NotedStart], project: &Path) -> (Vec<Moment<'a>>, Vec<CueAt<'a>>) {
     let (mut own, mut cues) = (Vec::new(), Vec::new());
     let mut projects: HashMap<&str, &Path> = HashMap::new();
     let mut branch = None;
@@ -173,26 +192,26 @@ fn starts_of<'a>(starts: &'a [NotedStart], project: &Path) -> (Vec<Moment<'a>>, 
         if start.project != project {
             continue;
         }
-        let at = own.len();
-        own.push(Moment { time: start.time, process: &start.process, by: Some(&start.by) });
-        cues.push((Cue::After(start.process.clone()), at, at + 1));
+        let (at, by) = (own.len(), Some(start.by.as_str()));
+        own.push(Moment { time: start.time, process: &start.process, by });
+        let mut add = |cue, from| cues.push(CueAt { cue, time: start.time, by, from });
+        add(Cue::After(start.process.clone()), at + 1);
         // What is started first is what shows the change, so it counts too.
         if before.is_some_and(|before| before != project) {
-            cues.push((Cue::Directory, at, at));
+            add(Cue::Directory, at);
         }
         if start.branch.is_some() && branch.replace(start.branch).is_some_and(|before| before != start.branch) {
-            cues.push((Cue::Branch, at, at));
+            add(Cue::Branch, at);
         }
     }
     (own, cues)
 }
 
 /// Finds what follows cues more often than by chance.
-fn pairs(moments: &[Moment<'_>], cues: &[CueAt], now: u64) -> Vec<Habit> {
+fn pairs(moments: &[Moment<'_>], cues: &[CueAt<'_>], now: u64) -> Vec<Habit> {
     let mut all: HashMap<&Cue, (usize, f64)> = HashMap::new();
     let mut tallies: HashMap<(&Cue, &str), Tally<'_>> = HashMap::new();
-    for (cue, at, from) in cues {
-        let Moment { time, by, .. } = moments[*at];
+    for &CueAt { ref cue, time, by, from } in cues {
         let weight = weight(time, now);
         // It may still be followed.
         let is_over = now.saturating_sub(time) > WINDOW;
@@ -201,10 +220,10 @@ fn pairs(moments: &[Moment<'_>], cues: &[CueAt], now: u64) -> Vec<Habit> {
             *of += 1;
             *whole += weight;
         }
-        let soon = moments[*from..].iter().take(FOLLOWERS).take_while(|next| next.time - time <= WINDOW);
+        let soon = moments[from..].iter().take(FOLLOWERS).take_while(|next| next.time - time <= WINDOW);
         let mut followers: Vec<&Moment<'_>> = Vec::new();
-        for next in soon.filter(|next| next.by == by) {
-            let is_itself = matches!(cue, Cue::After(id) | Cue::Fails(id) if id == next.process);
+        for next in soon.filter(|next| by.is_none() || next.by == by) {
+            let is_itself = cue.process() == Some(next.process);
             if !is_itself && followers.iter().all(|known| known.process != next.process) {
                 followers.push(next);
             }

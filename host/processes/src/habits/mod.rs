@@ -5,13 +5,14 @@ mod find;
 mod store;
 
 use aiw_core::{Ask, Plan, one_line, visible};
+use aiw_events::EventKind;
 use aiw_home::{HomeError, now_millis, rfc3339};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::find::{Cue, Habit, HabitId, find};
 use self::store::{NotedStart, NotedStarts, failures};
-use crate::definition::{Definition, DefinitionSource};
+use crate::definition::{Definition, DefinitionSource, EventHook};
 use crate::error::ProcessError;
 use crate::file::{self, Addition, Definitions};
 use crate::kept::{self, Answers};
@@ -22,6 +23,7 @@ use crate::start::StartResults;
 const EVENTS: usize = 10;
 
 /// Suggestions from what is usually started
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct HabitSuggestions {
     /// The suggestions, the surest first
@@ -29,6 +31,7 @@ pub struct HabitSuggestions {
 }
 
 /// A suggestion
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct HabitSuggestion {
     /// Its id
@@ -56,6 +59,7 @@ pub struct HabitSuggestion {
 }
 
 /// A start or failure
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct HabitEvent {
     /// The time
@@ -66,6 +70,7 @@ pub struct HabitEvent {
 }
 
 /// Habits that were forgotten
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ForgottenHabits {
     /// The process; null if all of the project
@@ -119,8 +124,13 @@ impl Manager {
         let suggestion = suggestion(&loaded, habit);
         let mut plan = Plan::of("Add this to the file?");
         plan.about.push(format!("{}: {} of {} times", suggestion.habit, suggestion.times, suggestion.of));
-        plan.about.push(format!("`{}` gains in `{process}`:", self.project.shown_file()));
+        let place = match addition {
+            Addition::OnFailure { .. } => String::new(),
+            _ => format!(" in `{process}`"),
+        };
+        plan.about.push(format!("`{}` gains{place}:", self.project.shown_file()));
         plan.about.push(format!("  {}", visible(&addition.to_string())));
+        plan.hold_for(id.as_bytes());
         ask.agree(&plan, &[]).await.map_err(ProcessError::NotChanged)?;
         self.edit_file(|text| file::extend(text, &process, &addition))?;
         self.tell_defined(&process);
@@ -211,7 +221,10 @@ impl Manager {
             let HabitId { cue, process } = &habit.id;
             let is_defined =
                 [Some(process.as_str()), cue.process()].into_iter().flatten().all(|id| loaded.get(id).is_some());
-            let is_said = cue.process().is_some_and(|cue| needs(loaded, process, cue) || needs(loaded, cue, process));
+            let is_said = match cue {
+                Cue::AfterFailed(of) => starts_on_failure(loaded, of, process),
+                cue => cue.process().is_some_and(|cue| needs(loaded, process, cue) || needs(loaded, cue, process)),
+            };
             is_defined && !is_said && !said.contains_key(&habit.id.to_string())
         });
         Ok(habits)
@@ -232,12 +245,18 @@ impl HabitId {
 
 impl Cue {
     /// Returns the process that it is about.
-    fn process(&self) -> Option<&str> {
+    pub(crate) fn process(&self) -> Option<&str> {
         match self {
-            Self::After(id) | Self::Fails(id) => Some(id),
+            Self::After(id) | Self::Fails(id) | Self::AfterFailed(id) => Some(id),
             Self::Hour { .. } | Self::Branch | Self::Directory => None,
         }
     }
+}
+
+/// Whether a program of the file names a process when another one has failed.
+fn starts_on_failure(loaded: &Loaded, of: &str, process: &str) -> bool {
+    let is_meant = |hook: &&EventHook| hook.on == EventKind::Failed && hook.of.as_deref().is_none_or(|own| own == of);
+    loaded.hooks.iter().filter(is_meant).any(|hook| hook.command.iter().any(|word| word == process))
 }
 
 /// Whether a process needs another one, also by way of others. Loaded definitions need each other in no circle.
@@ -264,6 +283,9 @@ fn addition(loaded: &Loaded, HabitId { cue, process }: &HabitId) -> Result<Addit
             Err(format!("`aiw up` starts `{process}` already when it is not named"))
         }
         (None, Some(_)) => Ok(Addition::AutoStart),
+        (Some(of), Some(_)) if matches!(cue, Cue::AfterFailed(_)) => {
+            Ok(Addition::OnFailure { of: of.to_owned(), process: process.clone() })
+        }
         (Some(cue), Some(_)) => Ok(Addition::Needs(cue.to_owned())),
     }
 }
@@ -273,6 +295,7 @@ fn suggestion(loaded: &Loaded, habit: Habit) -> HabitSuggestion {
     let sentence = match cue {
         Cue::After(id) => format!("`{process}` is started after `{id}`"),
         Cue::Fails(id) => format!("`{process}` fails after `{id}` has failed"),
+        Cue::AfterFailed(id) => format!("`{process}` is started after `{id}` has failed"),
         Cue::Hour { weekend: false, hour } => format!("`{process}` is started on weekdays from {hour}:00 to {hour}:59"),
         Cue::Hour { weekend: true, hour } => format!("`{process}` is started on weekends from {hour}:00 to {hour}:59"),
         Cue::Branch => format!("`{process}` is started after another branch was checked out"),

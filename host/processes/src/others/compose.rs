@@ -1,12 +1,17 @@
 //! docker-compose: what a service runs, without its container.
 
+mod services;
+
+use std::path::Path;
 use std::time::Duration;
 
+use aiw_core::quoted;
+use aiw_home::find_program;
 use aiw_supervisor::{Terminal, Until};
 use serde_json::Value;
 
 use super::foreign::{FileSurroundings, Foreign, WatchedPaths, copies, literal, with_contents};
-use super::values::{ObjectFields, filled, pairs, text, texts, time};
+use super::values::{ObjectFields, flag, number, pairs, text, texts, time};
 use crate::definition::{Definition, NeedOf, RestartWhen, Run};
 use crate::duties::watched::WatchedFiles;
 use crate::file::bytes;
@@ -15,15 +20,16 @@ use crate::probe::{CheckOf, ProbeOf};
 /// Why most fields of a service have no counterpart.
 const NO_CONTAINER: &str = "aiw runs programs of this machine, without a container";
 
-/// Reads the file. The error is the name of a service and a sentence.
-pub(super) fn read(file: &ObjectFields, beside: &FileSurroundings) -> Result<Foreign, (String, String)> {
+/// Reads the file, whose scalars are texts. The error is the name of a part and a sentence.
+pub(super) fn read(file: &ObjectFields, beside: &FileSurroundings<'_>) -> Result<Foreign, (String, String)> {
     let mut foreign = Foreign::default();
-    let services = file.get("services").and_then(Value::as_object);
-    for (id, service) in services.ok_or_else(|| ("services".to_owned(), "it is not an object".to_owned()))? {
-        let Some(service) = service.as_object() else { return Err((id.clone(), "it is not an object".into())) };
-        let definition =
-            ServiceReader { id, foreign: &mut foreign, beside }.service(service).map_err(|what| (id.clone(), what))?;
-        foreign.definitions.extend(definition.map(|definition| (id.clone(), definition)));
+    let services = services::read(file, beside, &mut foreign);
+    for (id, service) in services.map_err(|what| ("services".to_owned(), what))? {
+        let mut reader = ServiceReader { id: &id, foreign: &mut foreign, beside: &service.beside };
+        match service.fields.and_then(|fields| reader.service(&fields)) {
+            Ok(definition) => drop(foreign.definitions.insert(id, definition)),
+            Err(what) => foreign.leave(&id, "all of it", &what),
+        }
     }
     Ok(foreign)
 }
@@ -32,7 +38,7 @@ pub(super) fn read(file: &ObjectFields, beside: &FileSurroundings) -> Result<For
 struct ServiceReader<'a> {
     id: &'a str,
     foreign: &'a mut Foreign,
-    beside: &'a FileSurroundings,
+    beside: &'a FileSurroundings<'a>,
 }
 
 impl ServiceReader<'_> {
@@ -40,36 +46,21 @@ impl ServiceReader<'_> {
         self.foreign.leave(self.id, &format!("`{what}`"), why);
     }
 
-    /// Puts variables into a text. One without a value is empty, as in docker-compose, and said.
-    fn fill(&mut self, text: &str) -> String {
-        let (filled, missing) = filled(text, &self.beside.variables);
-        for name in missing {
-            self.foreign
-                .left_out
-                .push(format!("`{}`: `{name}` is empty: neither `.env` nor the file has a value for it", self.id));
-        }
-        filled
-    }
-
-    /// Returns the words of a command: a list as it is, a text split as a shell would.
-    fn command(&mut self, value: &Value) -> Result<Vec<String>, String> {
-        let words = match value {
-            Value::String(line) => {
-                let line = self.fill(line);
-                return shell_words::split(&line).map_err(|_| "its command has a quote that doesn't end".into());
+    fn service(&mut self, service: &ObjectFields) -> Result<Definition, String> {
+        let entrypoint = service.get("entrypoint").map(command).transpose()?.unwrap_or_default();
+        let words = service.get("command").map(command).transpose()?.unwrap_or_default();
+        // Without an `entrypoint`, the image's own gets the command.
+        let of_image = entrypoint.is_empty() && service.contains_key("image") && !service.contains_key("build");
+        let argv = [entrypoint, words].concat();
+        match argv.first() {
+            None => return Err("it has an image and no command, and aiw runs no images".into()),
+            Some(first) if of_image && !self.is_program(first) => {
+                return Err(format!(
+                    "{} is no program of this machine: the image's program gets it as an argument, or it is in the image",
+                    quoted(first)
+                ));
             }
-            value => texts(value).ok_or("its command is neither a text nor a list")?,
-        };
-        Ok(words.iter().map(|word| self.fill(word)).collect())
-    }
-
-    fn service(&mut self, service: &ObjectFields) -> Result<Option<Definition>, String> {
-        let entrypoint = service.get("entrypoint").map(|value| self.command(value)).transpose()?.unwrap_or_default();
-        let command = service.get("command").map(|value| self.command(value)).transpose()?.unwrap_or_default();
-        let argv = [entrypoint, command].concat();
-        if argv.is_empty() {
-            self.foreign.leave(self.id, "all of it", "it has an image and no command, and aiw runs no images");
-            return Ok(None);
+            Some(_) => {}
         }
         let mut definition = Definition { run: Run::Command(argv), ..Definition::default() };
         for (field, value) in service {
@@ -77,7 +68,13 @@ impl ServiceReader<'_> {
                 self.leave(field, NO_CONTAINER);
             }
         }
-        Ok(Some(definition))
+        Ok(definition)
+    }
+
+    /// Whether a word may be the program that runs: a path, which may be built later, or one of this machine.
+    fn is_program(&self, word: &str) -> bool {
+        let search = self.beside.search.as_deref();
+        !word.starts_with('-') && (word.contains('/') || find_program(word, search, Path::new("/")).is_some())
     }
 
     /// Takes a field over. Returns whether it has a counterpart.
@@ -87,7 +84,7 @@ impl ServiceReader<'_> {
         match field {
             "command" | "entrypoint" => {}
             "working_dir" => {
-                let path = self.fill(&text(value).ok_or_else(wrong)?);
+                let path = text(value).ok_or_else(wrong)?;
                 match path.starts_with('/') {
                     true => self.leave(field, "it is a path in the container"),
                     false => definition.cwd = Some(self.beside.path(&path)),
@@ -96,22 +93,27 @@ impl ServiceReader<'_> {
             "environment" => {
                 for (name, value) in pairs(value).ok_or_else(wrong)? {
                     match value {
-                        Some(value) => {
-                            let value = self.fill(&value);
-                            definition.env.extend(literal([(name, value)].into()));
-                        }
+                        Some(value) => definition.env.extend(literal([(name, value)].into())),
                         None => self.leave(&format!("environment.{name}"), "it has no value here"),
                     }
                 }
             }
             "env_file" => {
                 let files = match value {
-                    Value::Array(files) => files.iter().map(|file| text(file.get("path").unwrap_or(file))).collect(),
-                    file => texts(file),
+                    Value::Array(files) => files.iter().collect(),
+                    file => vec![file],
                 };
-                let mut files = files.ok_or_else(wrong)?.into_iter();
-                definition.env_file = files.next().map(|file| self.beside.path(&self.fill(&file)));
-                files.for_each(|file| self.leave(&format!("env_file {file}"), "a process has one file of variables"));
+                for file in files {
+                    let path = text(file.get("path").unwrap_or(file)).ok_or_else(wrong)?;
+                    let what = format!("env_file {path}");
+                    if file.get("required").and_then(flag) == Some(false) && !self.beside.has(&path) {
+                        self.leave(&what, "it is not required, and not there");
+                    } else if definition.env_file.is_some() {
+                        self.leave(&what, "a process has one file of variables");
+                    } else {
+                        definition.env_file = Some(self.beside.path(&path));
+                    }
+                }
             }
             "depends_on" => {
                 let need = |(id, until): (&String, _)| NeedOf { id: id.clone(), until };
@@ -130,7 +132,10 @@ impl ServiceReader<'_> {
                     value => texts(value).ok_or_else(wrong)?.iter().map(|id| need((id, Until::Started))).collect(),
                 };
             }
-            "healthcheck" => definition.ready = self.healthcheck(value).ok_or_else(wrong)?,
+            "healthcheck" => match healthcheck(value) {
+                Some(ready) => definition.ready = ready,
+                None => self.leave(field, "it is not what docker-compose takes"),
+            },
             "restart" => {
                 let policy = text(value).ok_or_else(wrong)?;
                 let (when, most) =
@@ -148,11 +153,11 @@ impl ServiceReader<'_> {
             "stop_grace_period" => definition.stop.grace = time(value).ok_or_else(wrong)?,
             "mem_limit" => definition.limits.memory = Some(size(value).ok_or_else(wrong)?),
             "cpus" => definition.limits.cpu = Some(hundredths(value).ok_or_else(wrong)?),
-            "pids_limit" => definition.limits.pids = value.as_u64().and_then(|pids| pids.try_into().ok()),
+            "pids_limit" => definition.limits.pids = number(value),
             "deploy" => self.deploy(definition, value),
             "scale" => self.copies(definition, field, value),
             "develop" => self.develop(definition, value).ok_or_else(wrong)?,
-            "ulimits" => match value.get("nofile").and_then(|files| files.get("soft").unwrap_or(files).as_u64()) {
+            "ulimits" => match value.get("nofile").and_then(|files| number(files.get("soft").unwrap_or(files))) {
                 Some(files) => definition.limits.files = Some(files),
                 None => return Ok(false),
             },
@@ -165,40 +170,14 @@ impl ServiceReader<'_> {
                 // A service with profiles starts only when one of them is asked for.
                 definition.auto_start = definition.group.is_none();
             }
-            "tty" => definition.terminal = (value == true).then_some(Terminal { rows: 24, columns: 80 }),
-            "stdin_open" => definition.input = value == true,
+            "tty" => {
+                let is_on = flag(value).ok_or_else(wrong)?;
+                definition.terminal = is_on.then_some(Terminal { rows: 24, columns: 80 });
+            }
+            "stdin_open" => definition.input = flag(value).ok_or_else(wrong)?,
             _ => return Ok(false),
         }
         Ok(true)
-    }
-
-    /// Returns the probe of a health check; `Some(None)` if it is switched off.
-    fn healthcheck(&mut self, check: &Value) -> Option<Option<ProbeOf>> {
-        let test = check.get("test");
-        if check.get("disable") == Some(&Value::Bool(true)) || test.is_none() {
-            return Some(None);
-        }
-        let words = match test? {
-            Value::String(line) => vec!["/bin/sh".into(), "-c".into(), self.fill(line)],
-            test => {
-                let words: Vec<String> = texts(test)?.iter().map(|word| self.fill(word)).collect();
-                match words.split_first() {
-                    Some((how, _)) if how == "NONE" => return Some(None),
-                    Some((how, rest)) if how == "CMD" => rest.to_vec(),
-                    Some((how, rest)) if how == "CMD-SHELL" => [&["/bin/sh".into(), "-c".into()], rest].concat(),
-                    _ => return None,
-                }
-            }
-        };
-        let of = |field: &str, default: u64| match check.get(field) {
-            Some(value) => time(value),
-            None => Some(Duration::from_secs(default)),
-        };
-        let (every, start) = (of("interval", 30)?, of("start_period", 0)?);
-        let failures = check.get("retries").map_or(Some(3), |retries| u32::try_from(retries.as_u64()?).ok())?;
-        // It is unhealthy after so many failures behind the start period.
-        let timeout = start.saturating_add(every.saturating_mul(failures));
-        Some(Some(ProbeOf { check: CheckOf::Exec(words), every, timeout: Some(timeout), failures }))
     }
 
     fn deploy(&mut self, definition: &mut Definition, deploy: &Value) {
@@ -206,7 +185,7 @@ impl ServiceReader<'_> {
         let limit = |name: &str| limits.and_then(|limits| limits.get(name));
         definition.limits.memory = limit("memory").and_then(size).or(definition.limits.memory);
         definition.limits.cpu = limit("cpus").and_then(hundredths).or(definition.limits.cpu);
-        let pids = limit("pids").and_then(Value::as_u64).and_then(|pids| pids.try_into().ok());
+        let pids = limit("pids").and_then(number);
         definition.limits.pids = pids.or(definition.limits.pids);
         for (field, value) in deploy.as_object().into_iter().flatten() {
             match field.as_str() {
@@ -228,17 +207,25 @@ impl ServiceReader<'_> {
     fn develop(&mut self, definition: &mut Definition, develop: &Value) -> Option<()> {
         let mut found = WatchedPaths::default();
         for rule in develop.get("watch").map_or(Some(&Vec::new()), Value::as_array)? {
-            let (action, path) = (text(rule.get("action")?)?, self.fill(&text(rule.get("path")?)?));
+            let (action, path) = (text(rule.get("action")?)?, text(rule.get("path")?)?);
             let what = format!("develop.watch {action} {path}");
-            if action != "restart" {
-                self.leave(&what, NO_CONTAINER);
-                continue;
+            match action.as_str() {
+                // The files are where the program runs: what `sync` copies is there.
+                "restart" | "sync+restart" => {}
+                "sync" => {
+                    self.leave(&what, "the program runs where its files are");
+                    continue;
+                }
+                _ => {
+                    self.leave(&what, NO_CONTAINER);
+                    continue;
+                }
             }
             if path.is_empty() {
                 self.leave(&what, "its path is empty");
                 continue;
             }
-            let taken = ["action", "path", "target", "include", "ignore"];
+            let taken = ["action", "path", "target", "include", "ignore", "initial_sync"];
             for field in rule.as_object()?.keys().filter(|field| !taken.contains(&field.as_str())) {
                 self.leave(&format!("{what}: `{field}`"), "aiw has no counterpart for it");
             }
@@ -254,6 +241,45 @@ impl ServiceReader<'_> {
         }
         Some(())
     }
+}
+
+/// Returns the words of a command: a list as it is, a text split as a shell would.
+fn command(value: &Value) -> Result<Vec<String>, String> {
+    match value {
+        Value::String(line) => {
+            shell_words::split(line).map_err(|_| "its command has a quote that doesn't end".to_owned())
+        }
+        value => texts(value).ok_or_else(|| "its command is neither a text nor a list".to_owned()),
+    }
+}
+
+/// Returns the probe of a health check; `Some(None)` if it is switched off.
+fn healthcheck(check: &Value) -> Option<Option<ProbeOf>> {
+    let test = check.get("test");
+    if check.get("disable").and_then(flag) == Some(true) || test.is_none() {
+        return Some(None);
+    }
+    let words = match test? {
+        Value::String(line) => vec!["/bin/sh".into(), "-c".into(), line.clone()],
+        test => {
+            let words = texts(test)?;
+            match words.split_first() {
+                Some((how, _)) if how == "NONE" => return Some(None),
+                Some((how, rest)) if how == "CMD" => rest.to_vec(),
+                Some((how, rest)) if how == "CMD-SHELL" => [&["/bin/sh".into(), "-c".into()], rest].concat(),
+                _ => return None,
+            }
+        }
+    };
+    let of = |field: &str, default: u64| match check.get(field) {
+        Some(value) => time(value),
+        None => Some(Duration::from_secs(default)),
+    };
+    let (every, start) = (of("interval", 30)?, of("start_period", 0)?);
+    let failures: u32 = check.get("retries").map_or(Some(3), number)?;
+    // It is unhealthy after so many failures behind the start period.
+    let timeout = start.saturating_add(every.saturating_mul(failures));
+    Some(Some(ProbeOf { check: CheckOf::Exec(words), every, timeout: Some(timeout), failures }))
 }
 
 /// Returns processors as hundredths of one.

@@ -3,6 +3,7 @@
 
 mod compose;
 mod foreign;
+mod interpolate;
 mod process_compose;
 mod procfile;
 pub(crate) mod values;
@@ -10,14 +11,13 @@ pub(crate) mod values;
 use std::path::Path;
 
 use aiw_core::{Ask, Plan, one_line, visible};
-use aiw_home::read_unlinked;
+use aiw_home::read_nofollow;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use self::foreign::{FileSurroundings, Foreign};
 use crate::definition::{Definition, with_copies};
-use crate::environment::parse;
 use crate::error::ProcessError;
 use crate::file::{self, Definitions, MAX_BYTES};
 use crate::manager::{Loaded, Manager};
@@ -26,6 +26,7 @@ use crate::shown::HIDDEN;
 use crate::yaml::{self, YamlProcess};
 
 /// Processes that were taken from a file of another tool
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct BroughtProcesses {
     /// Their ids
@@ -69,13 +70,12 @@ impl Manager {
         }
         without_lost_needs(&mut foreign, names_one);
         self.check_beside(&taken, &foreign.definitions)?;
-        for (id, definition) in &foreign.definitions {
-            self.check_cwd(id, definition)?;
-        }
         let problem =
             |problem: &str| ProcessError::Foreign { path: path.to_owned(), line: None, problem: problem.into() };
         if foreign.definitions.is_empty() {
-            let why = foreign.left_out.first().map(|why| format!(": {why}")).unwrap_or_default();
+            let is_whole = |why: &&String| why.contains("all of it is left out");
+            let why = foreign.left_out.iter().find(is_whole).or(foreign.left_out.first());
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
             return Err(problem(&format!("has no process that can be taken{why}")));
         }
         let left_out = foreign.left_out.iter().map(|line| format!("  {line}"));
@@ -105,61 +105,88 @@ impl Manager {
     fn read_foreign(&self, path: &Path) -> Result<Foreign, ProcessError> {
         let problem =
             |line: Option<usize>, problem: String| ProcessError::Foreign { path: path.to_owned(), line, problem };
-        let bytes = read_unlinked(path, MAX_BYTES as u64 + 1)?.ok_or_else(|| problem(None, "is not there".into()))?;
+        let bytes = read_nofollow(path, MAX_BYTES as u64 + 1)?.ok_or_else(|| problem(None, "is not there".into()))?;
         if bytes.len() > MAX_BYTES {
             return Err(problem(None, format!("is larger than {} kB", MAX_BYTES / 1000)));
         }
         let text = String::from_utf8(bytes).map_err(|_| problem(None, "is not UTF-8".into()))?;
-        let beside = self.beside(path);
+        let text = text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned);
+        let search = self.home.around().variable("PATH").map(ToOwned::to_owned);
+        let beside = FileSurroundings::of(&self.project, path, search);
+        let mut foreign = self.parse_foreign(path, &text, &beside)?;
+        for line in &beside.bad_lines {
+            let so = "it is no variable; a process with this file starts once it is one or gone";
+            foreign.left_out.push(format!("line {line} of `.env` is left out: {so}"));
+        }
+        Ok(foreign)
+    }
+
+    fn parse_foreign(&self, path: &Path, text: &str, beside: &FileSurroundings<'_>) -> Result<Foreign, ProcessError> {
+        let problem =
+            |line: Option<usize>, problem: String| ProcessError::Foreign { path: path.to_owned(), line, problem };
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         if name.starts_with("procfile") {
-            return procfile::read(&text, &beside).map_err(|(line, what)| problem(Some(line), what));
+            let mut foreign = procfile::read(text, beside);
+            self.without_unusable(&mut foreign);
+            return Ok(foreign);
         }
-        if text.contains("{{") {
-            let line = text.lines().position(|line| line.contains("{{")).map_or(1, |at| at + 1);
-            let what = "has a Go template: write what comes out of it in its place";
-            return Err(problem(Some(line), what.into()));
-        }
-        let document: Value = aiw_home::yaml::parse_within(&text, yaml::MAX_NODES)
-            .map_err(|error| problem(None, format!("cannot be read as YAML: {error}")))?;
-        let read = match &document {
-            Value::Object(fields) if fields.contains_key("services") => compose::read(fields, &beside),
-            Value::Object(fields) if fields.get("processes").is_some_and(Value::is_object) => {
-                process_compose::read(fields, &beside)
-            }
-            _ => {
-                let list = document.get("processes").unwrap_or(&document).as_array();
-                let what = "is neither a Procfile nor of docker-compose, process-compose or Ichimi";
-                ichimi(list.ok_or_else(|| problem(None, what.into()))?)
-            }
+        // Braces mean nothing to the others, so an export may have them.
+        let template = text
+            .lines()
+            .position(|line| line.contains("{{"))
+            .map(|at| problem(Some(at + 1), "has a Go template: write what comes out of it in its place".into()));
+        let unreadable = |error: String| match template {
+            Some(template) => template,
+            None => problem(None, format!("cannot be read as YAML: {error}")),
         };
-        let mut foreign = read
-            .map_err(|(id, what)| problem(line_of(&text, &id), format!("says of `{}`: {what}", one_line(&id, 60))))?;
-        for (id, definition) in &foreign.definitions {
-            let line = line_of(&text, id);
-            file::check_id(id)
-                .map_err(|_| problem(line, format!("names a process `{}`, which is not an id", one_line(id, 60))))?;
-            definition
-                .check()
-                .map_err(|what| problem(line, format!("says of `{id}` what makes no sense: it {what}")))?;
-        }
+        let document: Value = match aiw_home::yaml::parse_within(text, yaml::MAX_NODES) {
+            Ok(document) => document,
+            Err(error) => return Err(unreadable(error)),
+        };
+        let of_services = document.get("services").is_some();
+        let mut foreign = if of_services || document.get("processes").is_some_and(Value::is_object) {
+            let Value::Object(fields) = aiw_home::yaml::parse_as_written(text, yaml::MAX_NODES).map_err(unreadable)?
+            else {
+                return Err(problem(None, "is not an object".into()));
+            };
+            let read = if of_services { compose::read } else { process_compose::read };
+            let read = read(&fields, beside);
+            read.map_err(|(id, what)| problem(line_of(text, &id), format!("says of `{}`: {what}", one_line(&id, 60))))?
+        } else {
+            let list = document.get("processes").unwrap_or(&document).as_array();
+            let what = "is neither a Procfile nor of docker-compose, process-compose or Ichimi";
+            ichimi(list.ok_or_else(|| problem(None, what.into()))?)
+        };
+        self.without_unusable(&mut foreign);
         without_lost_needs(&mut foreign, |_| false);
         Ok(foreign)
     }
 
-    fn beside(&self, path: &Path) -> FileSurroundings {
-        let directory = path.parent().unwrap_or(Path::new(""));
-        let real = std::fs::canonicalize(if directory.as_os_str().is_empty() { Path::new(".") } else { directory });
-        let inside = real.ok().and_then(|real| Some(real.strip_prefix(self.project.directory()).ok()?.to_owned()));
-        let variables = read_unlinked(&directory.join(".env"), MAX_BYTES as u64).ok().flatten();
-        let variables = variables.map(|bytes| {
-            // A file that makes no sense is refused when a process starts with it.
-            parse(&String::from_utf8_lossy(&bytes)).unwrap_or_default().into_iter().collect()
-        });
-        let is_there = variables.is_some();
-        let directory = inside.unwrap_or_default();
-        let env_file = is_there.then(|| directory.join(".env").to_string_lossy().into_owned());
-        FileSurroundings { variables: variables.unwrap_or_default(), env_file, directory }
+    /// Takes out what can't be a process here: one that is refused hides no other.
+    fn without_unusable(&self, foreign: &mut Foreign) {
+        for (id, definition) in std::mem::take(&mut foreign.definitions) {
+            if file::check_id(&id).is_err() {
+                foreign.leave(&id, "all of it", "its name is not an id");
+                continue;
+            }
+            let without_probes = Definition { ready: None, live: None, ..definition.clone() };
+            let why = |definition: &Definition| -> Option<String> {
+                let unusable = definition.check().err().map(|what| format!("it {what}"));
+                let outside =
+                    || format!("it runs outside the project, in `{}`", definition.cwd.as_deref().unwrap_or("."));
+                unusable.or_else(|| self.check_cwd(&id, definition).err().map(|_| outside()))
+            };
+            match (why(&definition), why(&without_probes)) {
+                (None, _) => {
+                    foreign.definitions.insert(id, definition);
+                }
+                (Some(what), None) => {
+                    foreign.leave(&id, "its probe", &what);
+                    foreign.definitions.insert(id, without_probes);
+                }
+                (Some(what), Some(_)) => foreign.leave(&id, "all of it", &what),
+            }
+        }
     }
 }
 
@@ -173,20 +200,28 @@ pub(crate) fn gains(
     plan.about.push(format!("`{}` gains:", project.shown_file()));
     plan.about.extend(file::whole(definitions, &[]).lines().map(|line| format!("  {}", visible(line))));
     plan.about.extend(more);
+    // Values that look like secrets are masked.
+    plan.hold_for(&serde_json::to_vec(definitions).unwrap_or_default());
     plan
 }
 
-/// Takes over a list of the old Ichimi server, an export or a snapshot. The error is the id of a process and a sentence.
-fn ichimi(list: &[Value]) -> Result<Foreign, (String, String)> {
+/// Takes over a list of the old Ichimi server, an export or a snapshot.
+fn ichimi(list: &[Value]) -> Foreign {
     let mut foreign = Foreign::default();
     for entry in yaml::entries(list) {
-        let YamlProcess { id, definition, unknown } = entry?;
+        let YamlProcess { id, definition, unknown } = match entry {
+            Ok(process) => process,
+            Err((id, what)) => {
+                foreign.leave(&id, "all of it", &what);
+                continue;
+            }
+        };
         for field in unknown {
             foreign.leave(&id, &format!("`{field}`"), "aiw has no counterpart for it");
         }
         foreign.definitions.insert(id, definition);
     }
-    Ok(foreign)
+    foreign
 }
 
 /// Takes out needs of what was left out.

@@ -3,12 +3,16 @@
 use super::foreign::{FileSurroundings, Foreign};
 use crate::definition::{Definition, EnvValue, Run};
 
-/// The port of the first process; each further one has a hundred more.
+/// The port of the first process, unless `.env` has one; each further one has a hundred more.
+///
+/// Source: `port` in <https://github.com/ddollar/foreman/blob/main/lib/foreman/engine.rb>.
 const PORT: usize = 5000;
 
-/// Reads a file. The error is a line and a sentence.
-pub(super) fn read(text: &str, beside: &FileSurroundings) -> Result<Foreign, (usize, String)> {
+/// Reads a file. A line that is no process is left out.
+pub(super) fn read(text: &str, beside: &FileSurroundings<'_>) -> Foreign {
     let mut foreign = Foreign::default();
+    // foreman takes the variable as the first port.
+    let first = beside.variables.get("PORT").and_then(|port| port.trim().parse().ok()).unwrap_or(PORT);
     for (line, number) in text.lines().zip(1..) {
         if line.trim().is_empty() || line.trim_start().starts_with('#') {
             continue;
@@ -19,9 +23,14 @@ pub(super) fn read(text: &str, beside: &FileSurroundings) -> Result<Foreign, (us
         let Some((name, command)) =
             found.filter(|(name, command)| name.chars().all(is_letter) && !name.is_empty() && !command.is_empty())
         else {
-            return Err((number, "is not `name: command`".into()));
+            foreign.left_out.push(format!("line {number} is left out: it is not `name: command`"));
+            continue;
         };
-        let port = PORT + 100 * foreign.definitions.len();
+        if foreign.definitions.contains_key(name) {
+            foreign.left_out.push(format!("line {number} is left out: it names `{name}` a second time"));
+            continue;
+        }
+        let port = first.saturating_add(100 * foreign.definitions.len());
         let definition = Definition {
             run: Run::Shell(command.to_owned()),
             cwd: Some(beside.path(".")).filter(|path| path != "."),
@@ -29,9 +38,7 @@ pub(super) fn read(text: &str, beside: &FileSurroundings) -> Result<Foreign, (us
             env_file: beside.env_file.clone(),
             ..Definition::default()
         };
-        if foreign.definitions.insert(name.to_owned(), definition).is_some() {
-            return Err((number, format!("names `{name}` a second time")));
-        }
+        foreign.definitions.insert(name.to_owned(), definition);
     }
-    Ok(foreign)
+    foreign
 }

@@ -54,8 +54,16 @@ fn a_procfile_gives_lines_for_a_shell_with_ports() {
     assert_eq!(web.run, Run::Shell("npm start -- --port $PORT".into()));
     assert_eq!((&web.env["PORT"], web.env_file.as_deref()), (&EnvValue::Literal("5000".into()), Some(".env")));
     assert_eq!(read.definitions["worker"].env["PORT"], EnvValue::Literal("5100".into()));
-    assert_eq!(files.problem("Procfile", "web: x\nno colon\n"), "line 2 of `Procfile` is not `name: command`");
-    assert_eq!(files.problem("Procfile", "web: x\nweb: y\n"), "line 2 of `Procfile` names `web` a second time");
+    let read = files.read("Procfile", "\u{feff}web: x\nno colon\nweb: y\n").unwrap();
+    assert_eq!(read.definitions.keys().collect::<Vec<_>>(), ["web"]);
+    let left_out =
+        ["line 2 is left out: it is not `name: command`", "line 3 is left out: it names `web` a second time"];
+    assert_eq!(read.left_out, left_out);
+    // A port in `.env` is the first one, and what is no variable there is named.
+    std::fs::write(files.path(".env"), "PORT=3000\nKEY=\"a\nb\"\nnothing\n").unwrap();
+    let read = files.read("Procfile", "web: x\nworker: y\n").unwrap();
+    assert_eq!(read.definitions["worker"].env["PORT"], EnvValue::Literal("3100".into()));
+    assert!(read.left_out[0].starts_with("line 4 of `.env` is left out: it is no variable"), "{:?}", read.left_out);
 }
 
 #[test]
@@ -182,14 +190,8 @@ fn what_starts_by_itself_is_taken_over_and_what_has_no_counterpart_is_said() {
             None,
             "",
         ),
-        (
-            rule("action: sync+restart, path: ./src, target: /x"),
-            &[],
-            &[],
-            None,
-            None,
-            "`develop.watch sync+restart ./src` is",
-        ),
+        (rule("action: sync+restart, path: ./src, target: /x"), &["src"], &[], None, None, ""),
+        (rule("action: sync, path: ./src, target: /x"), &[], &[], None, None, "`develop.watch sync ./src` is left out"),
         (rule("action: rebuild, path: ./go.mod"), &[], &[], None, None, "`develop.watch rebuild ./go.mod` is left out"),
         (rule("action: restart, path: ../other"), &[], &[], None, None, "it is outside the project"),
         (rule("action: restart, path: src, ignore: [\"!keep\"]"), &[], &[], None, None, "aiw has no exceptions from"),
@@ -242,40 +244,66 @@ fn what_starts_by_itself_is_taken_over_and_what_has_no_counterpart_is_said() {
 }
 
 #[test]
-fn what_makes_no_sense_is_named_with_its_line() {
+fn what_makes_no_sense_is_named_and_hides_no_other() {
     let files = Files::new();
-    for (name, text, problem) in [
+    for (name, bad, problem) in [
         (
             "c.yml",
-            "services:\n  web:\n    command: x\n    restart: sometimes\n",
-            "line 2 of `c.yml` says of `web`: its `restart` is not what docker-compose takes",
+            "services:\n  a: { command: x, restart: sometimes }\n",
+            "its `restart` is not what docker-compose takes",
+        ),
+        ("c.yml", "services:\n  a: { command: 'a \"b' }\n", "its command has a quote that doesn't end"),
+        ("c.yml", "services:\n  a b: { command: x }\n", "its name is not an id"),
+        (
+            "c.yml",
+            "services:\n  a: { command: x, env_file: ../../secret }\n",
+            "it has a `env-file` outside the project",
         ),
         (
             "c.yml",
-            "services:\n  web:\n    command: 'a \"b'\n",
-            "line 2 of `c.yml` says of `web`: its command has a quote that doesn't end",
+            "services:\n  a: { command: x, mem_limit: much }\n",
+            "its `mem_limit` is not what docker-compose takes",
         ),
-        ("c.yml", "services:\n  a b:\n    command: x\n", "line 2 of `c.yml` names a process `a b`, which is not an id"),
         (
             "c.yml",
-            "services:\n  a:\n    command: x\n    env_file: ../../secret\n",
-            "line 2 of `c.yml` says of `a` what makes no sense: it has a `env-file` outside the project",
+            "services:\n  a: { command: \"${X:?set it}\" }\n",
+            "it requires the variable `X`, which `.env` does not have: set it",
         ),
-        ("c.yml", "a: 1\n", "`c.yml` is neither a Procfile nor of docker-compose, process-compose or Ichimi"),
+        ("c.yml", "services:\n  a: 7\n", "it is not an object"),
         (
-            "c.yml",
+            "p.yml",
             "processes:\n  a: { command: \"{{.X}}\" }\n",
+            "its `command` has a Go template: write what comes out",
+        ),
+        ("p.yml", "processes:\n  a: { command: x, working_dir: /tmp }\n", "outside the project"),
+        (
+            "p.yml",
+            "processes:\n  a: { command: x, shutdown: { signal: KILL } }\n",
+            "its `shutdown` is not what process-compose takes",
+        ),
+        ("s.yml", "- id: a\n  command: x\n- id: a\n  command: y\n", "its id is there twice"),
+    ] {
+        let is_list = name == "s.yml";
+        let good = if is_list { "- id: good\n  command: y\n" } else { "  good: { command: y }\n" };
+        let read = files.read(name, &format!("{bad}{good}")).unwrap();
+        assert!(read.definitions.contains_key("good"), "{bad}: {read:?}");
+        assert_eq!(read.definitions.len(), if is_list { 2 } else { 1 }, "{bad}: {read:?}");
+        let left_out = read.left_out.join("\n");
+        assert!(left_out.contains("all of it is left out") && left_out.contains(problem), "{bad}: {left_out}");
+    }
+    for (name, text, problem) in [
+        ("c.yml", "a: 1\n", "`c.yml` is neither a Procfile nor of docker-compose, process-compose or Ichimi"),
+        ("c.yml", "services: [a]\n", "`c.yml` says of `services`: it is not an object"),
+        (
+            "c.yml",
+            "processes:\n  a: { command: {{.X}} }\n",
             "line 2 of `c.yml` has a Go template: write what comes out of it in its place",
         ),
-        (
-            "s.yml",
-            "- id: a\n  command: x\n- id: a\n  command: y\n",
-            "line 1 of `s.yml` says of `a`: its id is there twice",
-        ),
-        ("s.yml", "- command: x\n", "`s.yml` says of `number 1`: it has no id"),
     ] {
-        assert_eq!(files.problem(name, text), problem);
+        assert!(files.problem(name, text).ends_with(problem), "{}", files.problem(name, text));
     }
+    let unknown = files.problem("c.yml", "services:\n  a: { command: x, ports: !reset [] }\n");
+    assert!(unknown.contains("!reset"), "{unknown}");
     let aliases = format!(
         "a: &a [x, x]\nb: &b [{0}]\nc: &c [{1}]\nservices: [{2}]\n",
         "*a,".repeat(40),
@@ -296,18 +324,150 @@ proptest! {
             let _ = files.read(name, &yaml);
         }
     }
+}
 
-    #[test]
-    fn variables_are_put_in_where_they_stand(before in "[a-z ]{0,9}", name in "[A-Z_][A-Z0-9_]{0,9}", value in "[^$]{0,9}", after in "[. /]{0,9}") {
-        let variables = [(name.clone(), value.clone())].into();
-        for form in [format!("{before}${{{name}}}{after}"), format!("{before}${name}{after}")] {
-            prop_assert_eq!(filled_of(&form, &variables), format!("{before}{value}{after}"));
-        }
-        prop_assert_eq!(filled_of(&format!("{before}${{{name}:-x}}"), &BTreeMap::new()), format!("{before}x"));
-        prop_assert_eq!(filled_of(&format!("{before}$${name}"), &variables), format!("{before}${name}"));
+#[test]
+fn each_field_of_a_service_is_cast_and_filled() {
+    let files = Files::new();
+    std::fs::write(files.path(".env"), "ROOT=/home/me\nRETRIES=7\n").unwrap();
+    let read = files.read(
+        "compose.yml",
+        r#"
+services:
+  web:
+    command: ["x"]
+    mem_limit: ${MEM:-256m}
+    pids_limit: "20"
+    tty: "true"
+    stop_grace_period: ${GRACE-5s}
+    environment: { DIR: "${DIR:-${ROOT:-/srv}/data}", NO: NO, OCTAL: 0755, FLOAT: 1.10, EXP: 1e3, ON: on, NIL: ~ }
+    healthcheck: { test: ["CMD", "${PROBE:-true}"], interval: 1m30s, retries: "${RETRIES}" }
+    depends_on: ["${DB:-db}"]
+    env_file: [{ path: ./local.env, required: false }]
+    deploy: { replicas: "${N:-3}" }
+  db: { command: ["y"], healthcheck: { test: nonsense, retries: many } }
+"#,
+    );
+    let read = read.unwrap();
+    let web = &read.definitions["web"];
+    assert_eq!((web.limits.memory, web.limits.pids, web.copies), (Some(256 << 20), Some(20), Some(3)));
+    assert!(web.terminal.is_some() && web.env_file.is_none());
+    assert_eq!(web.stop.grace, Duration::from_secs(5));
+    let expected =
+        [("DIR", "/home/me/data"), ("EXP", "1e3"), ("FLOAT", "1.10"), ("NO", "NO"), ("OCTAL", "0755"), ("ON", "on")];
+    let expected: BTreeMap<String, EnvValue> =
+        expected.into_iter().map(|(name, value)| (name.to_owned(), EnvValue::Literal(value.to_owned()))).collect();
+    assert_eq!(web.env, expected);
+    let ready = web.ready.as_ref().unwrap();
+    assert_eq!((ready.failures, ready.every), (7, Duration::from_secs(90)));
+    assert_eq!(web.needs, [NeedOf { id: "db".into(), until: Until::Started }]);
+    assert!(read.definitions["db"].ready.is_none());
+    let left_out = read.left_out.join("\n");
+    for part in ["`environment.NIL`", "`env_file ./local.env`", "`db`: `healthcheck` is left out"] {
+        assert!(left_out.contains(part), "{part} in\n{left_out}");
     }
 }
 
-fn filled_of(text: &str, variables: &BTreeMap<String, String>) -> String {
-    values::filled(text, variables).0
+#[test]
+fn a_command_for_an_image_is_no_program() {
+    let files = Files::new();
+    let image = |command: &str| format!("  a: {{ image: x, command: {command} }}\n");
+    for (service, is_taken) in [
+        (image("[\"--api.insecure=true\"]"), false),
+        (image("no-such-program --flag"), false),
+        (image("sh -c true"), true),
+        (image("./bin/api"), true),
+        ("  a: { image: x, entrypoint: no-such-program, command: [\"--flag\"] }\n".to_owned(), true),
+        ("  a: { build: ., command: no-such-program }\n".to_owned(), true),
+    ] {
+        let text = format!("services:\n{service}  web: {{ command: y, depends_on: [a] }}\n");
+        let read = files.read("c.yml", &text).unwrap();
+        assert_eq!(read.definitions.contains_key("a"), is_taken, "{service}: {read:?}");
+        assert_eq!(read.definitions["web"].needs.len(), usize::from(is_taken), "{service}");
+    }
+}
+
+#[test]
+fn included_and_extended_services_are_taken() {
+    let files = Files::new();
+    for directory in ["infra/db", "base"] {
+        std::fs::create_dir_all(files.path(directory)).unwrap();
+    }
+    std::fs::write(files.path("infra/.env"), "DATA=own\nPORT=1\n").unwrap();
+    std::fs::write(files.path(".env"), "PORT=2\n").unwrap();
+    let infra = "include: [../compose.yml]\nservices:\n  db: { command: [postgres, \"$DATA\", \"$PORT\"], working_dir: db }\n  web: { command: z }\n";
+    std::fs::write(files.path("infra/compose.yml"), infra).unwrap();
+    let base = "services:\n  common: { command: [x], working_dir: ., environment: [A=1, B=1], env_file: c.env, depends_on: [db] }\n";
+    std::fs::write(files.path("base/common.yml"), base).unwrap();
+    std::fs::write(files.path("../outside.yml"), "services: {}\n").unwrap();
+    let own = r#"
+include: [./infra/compose.yml, ../outside.yml, gone.yml]
+services:
+  web: { extends: { file: base/common.yml, service: common }, environment: { B: 2, C: 3 } }
+  worker: { extends: web, command: [y, z] }
+  loop: { extends: loop2, command: x }
+  loop2: { extends: loop, command: x }
+  orphan: { extends: { file: base/common.yml, service: nothing }, command: x }
+"#;
+    let read = files.read("compose.yml", own).unwrap();
+    assert_eq!(read.definitions.keys().collect::<Vec<_>>(), ["db", "web", "worker"]);
+    assert_eq!(
+        (read.definitions["db"].run.argv(), read.definitions["db"].cwd.as_deref()),
+        (["postgres", "own", "2"].map(String::from).to_vec(), Some("infra/db"))
+    );
+    let web = &read.definitions["web"];
+    let env = |id: &str| read.definitions[id].env.clone();
+    let expected =
+        [("A", "1"), ("B", "2"), ("C", "3")].map(|(name, value)| (name.to_owned(), EnvValue::Literal(value.into())));
+    assert_eq!((env("web"), env("worker")), (expected.clone().into(), expected.into()));
+    assert_eq!((web.cwd.as_deref(), web.env_file.as_deref()), (Some("base"), Some("base/c.env")));
+    assert_eq!(web.needs, [NeedOf { id: "db".into(), until: Until::Started }]);
+    assert_eq!(read.definitions["worker"].run, Run::Command(vec!["y".into(), "z".into()]));
+    let left_out = read.left_out.join("\n");
+    for part in [
+        "`include`: `../outside.yml` is left out: it is outside the project",
+        "`include`: `gone.yml` is left out: it is not there",
+        "`include`: `../compose.yml` is left out: it is included already",
+        "`web`: all of it is left out: there is a service with this name already",
+        "`loop`: all of it is left out: it extends `loop2`",
+        "`orphan`: all of it is left out: it extends `nothing`: it is not there",
+    ] {
+        assert!(left_out.contains(part), "{part} in\n{left_out}");
+    }
+}
+
+#[test]
+fn process_compose_replaces_variables_and_knows_that_an_end_is_no_success() {
+    let files = Files::new();
+    std::fs::write(files.path(".env"), "PORT=8080\n").unwrap();
+    let read = files.read(
+        "process-compose.yml",
+        r#"
+version: "0.5"
+environment: ["ALL=${PORT}"]
+processes:
+  web:
+    command: "serve ${PORT} $HOME $$HOME ${LATER:-x}"
+    environment: ["A=${PORT}", "B=$PORT", "C=$$", "D=${GONE}"]
+    depends_on: { migrate: { condition: process_completed }, seed: { condition: process_completed_successfully } }
+    readiness_probe: { http_get: { scheme: https, host: 127.0.0.1, port: 8443 } }
+    availability: { restart: always, max_restarts: "3" }
+  migrate: { command: m }
+  seed: { command: s, is_dotenv_disabled: true, disabled: "yes" }
+"#,
+    );
+    let read = read.unwrap();
+    let web = &read.definitions["web"];
+    assert_eq!(web.run, Run::Shell("serve 8080 $HOME $HOME ${LATER:-x}".into()));
+    let values: Vec<_> = ["ALL", "A", "B", "C", "D"].map(|name| web.env[name].clone()).into();
+    assert_eq!(values, ["8080", "8080", "$PORT", "$", ""].map(|text| EnvValue::Literal(text.into())));
+    let needs: Vec<_> = web.needs.iter().map(|need| (need.id.as_str(), need.until)).collect();
+    assert_eq!(needs, [("migrate", Until::Ended), ("seed", Until::Completed)]);
+    assert_eq!((web.ready.is_none(), web.restart.max, web.env_file.as_deref()), (true, Some(3), Some(".env")));
+    assert_eq!((read.definitions["seed"].env_file.as_deref(), read.definitions["seed"].auto_start), (None, false));
+    let left_out = read.left_out.join("\n");
+    assert!(
+        left_out.contains("`web`: its probe is left out: it") && left_out.contains("`GONE` is empty"),
+        "{left_out}"
+    );
 }

@@ -18,6 +18,20 @@ pub(crate) fn text(value: &Value) -> Option<String> {
     }
 }
 
+/// Returns a number, which may be written as a text.
+pub(crate) fn number<T: std::str::FromStr>(value: &Value) -> Option<T> {
+    text(value)?.trim().parse().ok()
+}
+
+/// Returns a boolean, as YAML 1.1 and these tools write it.
+pub(crate) fn flag(value: &Value) -> Option<bool> {
+    match text(value)?.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "y" | "on" => Some(true),
+        "false" | "no" | "n" | "off" => Some(false),
+        _ => None,
+    }
+}
+
 /// Returns a list of scalars, or a single one as a list.
 pub(crate) fn texts(value: &Value) -> Option<Vec<String>> {
     match value {
@@ -48,7 +62,7 @@ pub(crate) fn pairs(value: &Value) -> Option<BTreeMap<String, Option<String>>> {
 
 /// Returns a time such as `1m30s`, `500ms` or a number of seconds.
 pub(crate) fn time(value: &Value) -> Option<Duration> {
-    if let Some(seconds) = value.as_f64() {
+    if let Some(seconds) = number::<f64>(value) {
         return Duration::try_from_secs_f64(seconds).ok();
     }
     let mut left = value.as_str()?.trim();
@@ -70,45 +84,4 @@ pub(crate) fn time(value: &Value) -> Option<Duration> {
         sum = sum.checked_add(Duration::try_from_secs_f64(number * seconds).ok()?)?;
     }
     Some(sum)
-}
-
-/// Puts variables into a text as docker-compose does: `$NAME`, `${NAME}`, `${NAME:-default}`, and `$$` for a dollar. Returns also
-/// the names of those that have no value.
-pub(crate) fn filled(text: &str, variables: &BTreeMap<String, String>) -> (String, Vec<String>) {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let (mut out, mut missing, mut left) = (String::new(), Vec::new(), text);
-    while let Some(at) = left.find('$') {
-        out.push_str(&left[..at]);
-        left = &left[at + 1..];
-        if let Some(rest) = left.strip_prefix('$') {
-            (out, left) = (out + "$", rest);
-            continue;
-        }
-        let (inner, rest) = match left.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
-            Some(parts) => parts,
-            None => left.split_at(left.find(|c| !is_name(c)).unwrap_or(left.len())),
-        };
-        let end = inner.find(|c| !is_name(c)).unwrap_or(inner.len());
-        let (name, how) = inner.split_at(end);
-        if name.is_empty() {
-            out.push('$');
-            continue;
-        }
-        left = rest;
-        let value = variables.get(name);
-        let filled = match (how.split_at_checked(1), how.split_at_checked(2)) {
-            (_, Some((":-", default))) => value.filter(|value| !value.is_empty()).cloned().or(Some(default.to_owned())),
-            (_, Some((":+", other))) => {
-                Some(value.filter(|value| !value.is_empty()).map(|_| other.to_owned()).unwrap_or_default())
-            }
-            (Some(("-", default)), _) => value.cloned().or(Some(default.to_owned())),
-            (Some(("+", other)), _) => Some(value.map(|_| other.to_owned()).unwrap_or_default()),
-            _ => value.cloned(),
-        };
-        match filled {
-            Some(filled) => out.push_str(&filled),
-            None => missing.push(name.to_owned()),
-        }
-    }
-    (out + left, missing)
 }

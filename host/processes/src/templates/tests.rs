@@ -174,3 +174,12 @@ mod fuzz {
         }
     }
 }
+
+#[test]
+fn half_a_character_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    aiw_tests::assert_reads_odd_json(r#"{"name": "a", "scripts": {"TEXT": "vite"}}"#, |bytes| {
+        std::fs::write(dir.path().join("package.json"), bytes).unwrap();
+        scripts(dir.path()).unwrap().pop()
+    });
+}

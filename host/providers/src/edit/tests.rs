@@ -8,6 +8,7 @@ use aiw_home::Home;
 use async_trait::async_trait;
 
 use super::*;
+use crate::changes::NewTokenSource;
 use crate::{CliApis, ProviderComponentError, ProviderComponents, ServedClis};
 
 /// A component with one preset, which may have a key.
@@ -87,6 +88,7 @@ impl Ask for Typing {
     }
 
     async fn agree(&self, plan: &Plan, _: &[&Question]) -> Result<Vec<(String, Secret)>, AskError> {
+        assert_eq!(plan.uncovered(), None, "{plan:?}");
         self.plans.lock().unwrap().push(plan.clone());
         if self.agrees { Ok(Vec::new()) } else { Err(AskError::Declined) }
     }
@@ -164,6 +166,48 @@ async fn who_moves_a_provider_is_told_where_the_key_goes_and_agrees_before_the_o
     let changes = ProviderChanges { base_urls: vec![(None, "https://third.example".into())], ..Default::default() };
     providers.edit(&name, &changes, &again).await.unwrap();
     assert_eq!(again.words.lock().unwrap().len() + again.plans.lock().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_key_is_asked_for_by_the_name_and_the_places_that_it_is_for() {
+    let given = ProviderChanges {
+        preset: Some("any".into()),
+        base_urls: vec![(Some(Family::Anthropic), "https://new.example/v1".to_owned())],
+        token: Some(NewTokenSource::Given),
+        ..ProviderChanges::default()
+    };
+    let other_place = ProviderChanges { base_urls: vec![(None, "https://other.example".into())], ..given.clone() };
+    let mut asked = Vec::new();
+    for (need, name, changes) in [
+        (Need::Required, "a", &given),
+        (Need::Required, "b", &given),
+        (Need::Required, "a", &other_place),
+        (Need::Required, "a", &ProviderChanges { token: None, ..other_place.clone() }),
+    ] {
+        let (_place, providers) = with_one(need);
+        let (person, name) = (Typing::new("sk-new", true), name.parse().unwrap());
+        providers.add(Some(name), changes, &person, &Heard::default()).await.unwrap();
+        asked.extend(person.words.lock().unwrap().drain(..));
+    }
+    assert_eq!(
+        asked,
+        [
+            "Token for `a` at https://new.example:",
+            "Token for `b` at https://new.example:",
+            "Token for `a` at https://other.example:",
+            "Token for `a` at https://other.example:",
+        ]
+    );
+    // And where a provider is changed that leads elsewhere by now.
+    let (_place, providers) = with_one(Need::Required);
+    let (person, name) = (Typing::new("sk-new", true), "x".parse().unwrap());
+    let key = ProviderChanges { token: Some(NewTokenSource::Given), ..ProviderChanges::default() };
+    providers.edit(&name, &key, &person).await.unwrap();
+    providers.edit(&name, &ProviderChanges { token: key.token.clone(), ..moves() }, &person).await.unwrap();
+    assert_eq!(
+        *person.words.lock().unwrap(),
+        ["Token for `x` at https://old.example:", "Token for `x` at https://new.example:"]
+    );
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@
 //!
 //! - In an incomplete line, until the line shows what they are. Readers see complete lines only, so this delays
 //!   nothing.
-//! - At the end of a JSON string, until the next string of the same text, but no longer than [`PATIENCE`] and no more
+//! - At the end of a JSON string, until the next string of the same text, but no longer than [`MAX_HOLD_DURATION`] and no more
 //!   than [`HELD`] bytes. After that a long beginning ([`matters`]) is masked: masking an innocent word does no harm,
 //!   but showing most of a key does. A short beginning is passed on.
 //! - Fewer than [`RARE`] characters at the end of a string are not held back. Ordinary words end like that all the
@@ -33,9 +33,9 @@ use trail::{Span, StreamPosition, Trail, TrailPlace};
 /// The replacement for a secret.
 const MASK: &[u8] = b"[secret]";
 /// Shorter secrets are not masked: they may be ordinary words.
-const SHORTEST: usize = 8;
+const MIN_SECRET_LEN: usize = 8;
 /// How long complete lines are held back.
-const PATIENCE: Duration = Duration::from_secs(1);
+const MAX_HOLD_DURATION: Duration = Duration::from_secs(1);
 /// A string rarely ends with this many bytes of a secret by chance.
 const RARE: usize = 3;
 /// The maximum number of bytes that are held back.
@@ -46,7 +46,7 @@ const BEGINNINGS: usize = 64;
 
 /// Returns how many bytes of a secret must not be shown even without the rest.
 fn matters(secret: &[u8]) -> usize {
-    secret.len().div_ceil(2).min(SHORTEST)
+    secret.len().div_ceil(2).min(MIN_SECRET_LEN)
 }
 
 /// The secrets to mask.
@@ -100,7 +100,7 @@ impl Mask {
     /// Returns a mask for these secrets. Each line of a secret with several lines counts as a secret.
     pub fn of(secrets: &[Vec<u8>]) -> Self {
         let lines = secrets.iter().flat_map(|secret| secret.split(|byte| *byte == b'\n')).map(<[u8]>::trim_ascii);
-        let mut secrets: Vec<Vec<u8>> = lines.filter(|line| line.len() >= SHORTEST).map(<[u8]>::to_vec).collect();
+        let mut secrets: Vec<Vec<u8>> = lines.filter(|line| line.len() >= MIN_SECRET_LEN).map(<[u8]>::to_vec).collect();
         secrets.sort();
         secrets.dedup();
         let mut stops = [false; 256];
@@ -156,7 +156,7 @@ impl Mask {
 
     /// Returns when the lines that are held back have to be passed on.
     pub fn due(&self) -> Option<Instant> {
-        self.since.map(|(_, since)| since + PATIENCE)
+        self.since.map(|(_, since)| since + MAX_HOLD_DURATION)
     }
 
     /// Returns the complete lines that were held back and have waited long enough.

@@ -1,7 +1,7 @@
 //! Finds the strings in a line of JSON. Any other line is text.
 
 /// Lines with deeper nesting are text. `serde_json` refuses them, too.
-const DEEPEST: usize = 128;
+const MAX_DEPTH: usize = 128;
 /// Longer strings do not name a kind or a text.
 const WORD: usize = 40;
 
@@ -159,7 +159,7 @@ impl LineShape {
             _ => false,
         };
         match byte {
-            b'{' | b'[' if self.levels.len() == DEEPEST => self.be_text(),
+            b'{' | b'[' if self.levels.len() == MAX_DEPTH => self.be_text(),
             b'{' | b'[' => {
                 let is_object = byte == b'{';
                 self.levels.push(Level { is_object, place, key: 0, at_key: is_object });

@@ -33,7 +33,7 @@ pub(super) const MARKS: &[&str] = &[
 ];
 
 /// The longest key.
-const LONGEST: usize = 32 << 10;
+const MAX_KEY_BYTES: usize = 32 << 10;
 
 /// Private keys: from their first line, whole or torn, to their last one, or before a last line alone.
 pub(super) fn private(text: &str, _: &[Span]) -> Vec<Span> {
@@ -55,11 +55,11 @@ pub(super) fn private(text: &str, _: &[Span]) -> Vec<Span> {
         if spans.last().is_some_and(|last| whole.start() < last.1) {
             continue;
         }
-        let part = |from: usize| &text[from..text.floor_char_boundary(limits[number].min(from + LONGEST))];
+        let part = |from: usize| &text[from..text.floor_char_boundary(limits[number].min(from + MAX_KEY_BYTES))];
         let span = match found.get(1).map(|edge| edge.as_str()) {
             Some("BEGIN") => {
                 let end = edges.get(number + 1).filter(|next| next.get(1).is_some_and(|edge| edge.as_str() == "END"));
-                let end = end.and_then(|next| next.get(0)).filter(|end| end.start() - whole.end() < LONGEST);
+                let end = end.and_then(|next| next.get(0)).filter(|end| end.start() - whole.end() < MAX_KEY_BYTES);
                 match end {
                     Some(end) => Some((whole.start(), end.end())),
                     None => body(part(whole.end())).map(|length| (whole.start(), whole.end() + length)),
@@ -158,7 +158,7 @@ fn body(text: &str) -> Option<usize> {
 
 /// Where the part of a key begins that ends at a place.
 fn body_before(text: &str, from: usize, to: usize) -> usize {
-    let mut from = from.max(to.saturating_sub(LONGEST));
+    let mut from = from.max(to.saturating_sub(MAX_KEY_BYTES));
     while !text.is_char_boundary(from) {
         from += 1;
     }

@@ -32,6 +32,28 @@ macro_rules! quoted {
     };
 }
 
+/// Quotes before the value of a header, or before its scheme: escaped, doubled, or those of a word processor.
+macro_rules! opening {
+    () => {
+        r#"(?:\\*["'`“”„‟«»‹›‘’‚「『]){0,3}"#
+    };
+}
+
+/// A parameter of a header: `token="X"`, `qop=auth`. Of the quotes, the last may be missing at the end of a line. There may be
+/// blanks around the sign before a quote (RFC 9110, section 11.2).
+macro_rules! parameter {
+    () => {
+        r#"[a-z][a-z0-9_*-]{0,40}[ \t]*=[ \t]*(?:\\*"(?:[^"\s,;:.?+&|)}\]>]|[,;:.?+&|)}\]>][a-z0-9/+_-])[^"\n]*"?|\\*'(?:[^'\s,;:.?+&|)}\]>]|[,;:.?+&|)}\]>][a-z0-9/+_-])[^'\n]*'?|[^\s"'`,;\\=][^\s"'`,;\\]*)"#
+    };
+}
+
+/// A parameter without a value before the next one: `realm="",`.
+macro_rules! empty_parameter {
+    () => {
+        r#"[a-z][a-z0-9_*-]{0,40}[ \t]*=[ \t]*(?:\\*"\\*"|'')?[ \t]*"#
+    };
+}
+
 /// A value in a command line, quoted or not.
 macro_rules! shell_value {
     () => {
@@ -57,12 +79,28 @@ pub(super) fn steps() -> Vec<NamedSearch> {
         ),
         (
             &["authorization"],
-            r#"(?i)(authorization(?:["']\]\s*=\s*["']|\\?["'`]?\s*[:=]\s*\\?["'`]?))(?:([a-z][a-z0-9-]{1,30})([ \t]+))?([^\s"'`,;\\]{3,})"#,
+            concat!(
+                r#"(?i)(authorization(?:["']\]\s*=\s*["']|\\*["'`]?\s*[:=]\s*"#,
+                opening!(),
+                r#"))(?:([a-z][a-z0-9-]{1,30})([ \t]+"#,
+                opening!(),
+                r"))?((?:",
+                empty_parameter!(),
+                r"[,;][ \t]*){0,100}",
+                parameter!(),
+                r"(?:(?:[ \t]*[,;][ \t]*|[ \t]+)(?:",
+                parameter!(),
+                "|",
+                empty_parameter!(),
+                r#"))*|[^\s"'`,;\\“”„‟«»‹›‘’‚「」『』](?:[^\s"'`,;\\“”„‟«»‹›‘’‚「」『』]|\\[!#-&(-+./:<-@\[\]^_{|}~-]){2,})"#,
+            ),
             authorization,
         ),
-        (&["bearer"], r"(?i)\b(bearer\s+)([A-Za-z0-9._~+/=-]{12,})", |found| {
-            has_digit(&found[2]).then(|| format!("{}{REDACTED}", &found[1]))
-        }),
+        (
+            &["bearer"],
+            r#"(?i)\b(bearer\s+\\*["'`]?)([A-Za-z0-9._~+/=-]{12,}(?:\\?![A-Za-z0-9._~+/=!-]*[A-Za-z0-9_~+/=-])?)"#,
+            |found| has_digit(&found[2]).then(|| format!("{}{REDACTED}", &found[1])),
+        ),
         (&["cookie"], r"(?i)\b((?:set-)?cookie\s*:\s*)([^\r\n'\x22]{8,})", |found| {
             found[2].contains('=').then(|| format!("{}{REDACTED}", &found[1]))
         }),
@@ -493,28 +531,70 @@ pub(super) fn steps() -> Vec<NamedSearch> {
 
 /// The value of the header, after a scheme or without one.
 fn authorization(found: &Captures<'_>) -> Option<String> {
-    let (name, value) = (&found[1], &found[4]);
+    let (name, whole) = (&found[1], &found[4]);
     let is_scheme = |text: &str| SCHEMES.iter().any(|known| text.eq_ignore_ascii_case(known));
-    let Some(scheme) = found.get(2).map(|scheme| scheme.as_str()) else {
+    let scheme = found.get(2).map(|scheme| scheme.as_str());
+    // `token="X"`, `username="a", response="X"`: any of the parameters may be the secret.
+    let is_of_list = |scheme: &str| PARAMETER_SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    let is_list = whole.contains(['"', '\'']) || (whole.contains('=') && scheme.is_some_and(is_of_list));
+    let mut values = whole.split([',', ';']).filter_map(|parameter| Some(parameter.split_once('=')?.1));
+    if is_list && !values.any(is_value_of_parameter) {
+        return None;
+    }
+    let end = if is_list { whole.len() } else { end_of_first(whole) };
+    let (value, rest) = whole.split_at(end);
+    // `"Bearer " + token`: what follows a quote that closes is code.
+    let quotes = |text: &str| text.bytes().filter(|byte| matches!(byte, b'"' | b'\'' | b'`')).count();
+    let behind = name.trim_end_matches(['"', '\'', '`', '\\']);
+    let is_closed = found.get(3).map_or_else(|| quotes(&name[behind.len()..]) > 1, |gap| quotes(gap.as_str()) > 0);
+    if is_closed && value.starts_with(['+', '.', '?', ':', '|', '&', ')', ']', '}']) {
+        return None;
+    }
+    let Some(scheme) = scheme else {
         let is_alone = is_scheme(value.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()));
-        return (value.len() >= 4 && is_value(value) && !is_alone).then(|| format!("{name}{REDACTED}"));
+        return (value.len() >= 4 && is_value(value) && !is_alone).then(|| format!("{name}{REDACTED}{rest}"));
     };
     let gap = &found[3];
-    if is_scheme(scheme) {
-        return (value.len() >= 4 && is_value(value)).then(|| format!("{name}{scheme}{gap}{REDACTED}"));
+    if is_scheme(scheme) || is_list {
+        return (value.len() >= 4 && is_value(value)).then(|| format!("{name}{scheme}{gap}{REDACTED}{rest}"));
     }
     if value.contains(REDACTED) {
         return None;
     }
     if is_value(value) && value.len() >= 6 && !value.contains("://") && (has_digit(value) || value.len() >= 20) {
-        return Some(format!("{name}{scheme}{gap}{REDACTED}"));
+        return Some(format!("{name}{scheme}{gap}{REDACTED}{rest}"));
     }
-    // No scheme, but the value itself.
-    (scheme.len() >= 4 && is_value(scheme)).then(|| format!("{name}{REDACTED}{gap}{value}"))
+    // No scheme, but the value itself; or a scheme that nobody knows before a value without a digit.
+    let is_unsure = value.contains('!') || gap.contains(|c: char| !matches!(c, ' ' | '\t'));
+    let value = if is_unsure && is_value(value) { REDACTED } else { value };
+    (scheme.len() >= 4 && is_value(scheme)).then(|| format!("{name}{REDACTED}{gap}{value}{rest}"))
+}
+
+/// Returns where the first value of a list ends. Blanks around a sign of equality end none.
+fn end_of_first(whole: &str) -> usize {
+    let is_end = |(at, c): &(usize, char)| match c {
+        ',' | ';' => true,
+        ' ' | '\t' => !whole[*at..].trim_start().starts_with('=') && !whole[..*at].trim_end().ends_with('='),
+        _ => false,
+    };
+    whole.char_indices().find(is_end).map_or(whole.len(), |(at, _)| at)
 }
 
 /// The schemes after which anything is the secret.
 const SCHEMES: [&str; 10] = ["bearer", "basic", "token", "bot", "digest", "apikey", "negotiate", "ssws", "ntlm", "key"];
+
+/// Whether it is what a parameter of a header has, and not a place for it: `"+token+"` is code.
+fn is_value_of_parameter(text: &str) -> bool {
+    let value = text.trim_matches([' ', '\t', '\\', '"', '\'']);
+    let signs = ['+', '.', '&'];
+    let joined = value.strip_prefix(signs).and_then(|rest| rest.strip_suffix(signs));
+    let is_code =
+        joined.is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_alphabetic() || b"_.()$ ".contains(&byte)));
+    value.len() >= 2 && is_value(value) && !is_code
+}
+
+/// The schemes whose value is a list of parameters, in quotes or not.
+const PARAMETER_SCHEMES: [&str; 5] = ["digest", "oauth", "hawk", "mac", "signature"];
 
 /// The value of a flag.
 fn flag(found: &Captures<'_>) -> Option<String> {

@@ -17,7 +17,7 @@ const WINDOW: usize = 22;
 const STEP: usize = 38;
 
 /// The longest word of the list.
-const LONGEST: usize = 8;
+const MAX_WORD_LEN: usize = 8;
 
 /// The most bytes between two words: `, `, a line with its number, quotes.
 const MOST_BETWEEN: usize = 8;
@@ -80,7 +80,7 @@ impl Seeds {
     /// The word of the list that is at a place, or right behind it.
     fn word_at(&self, bytes: &[u8], at: usize) -> Option<Span> {
         if is_letter(bytes[at]) {
-            let before = bytes[..at].iter().rev().take(LONGEST).take_while(|byte| is_letter(**byte)).count();
+            let before = bytes[..at].iter().rev().take(MAX_WORD_LEN).take_while(|byte| is_letter(**byte)).count();
             return self.listed(bytes, at - before);
         }
         self.after(bytes, at)
@@ -97,19 +97,19 @@ impl Seeds {
             return None;
         }
         let end = start - between;
-        let length = bytes[..end].iter().rev().take(LONGEST + 1).take_while(|byte| is_letter(**byte)).count();
+        let length = bytes[..end].iter().rev().take(MAX_WORD_LEN + 1).take_while(|byte| is_letter(**byte)).count();
         self.listed(bytes, end - length)
     }
 
     /// The word that begins at a place, if the list may have it: some others share its bit.
     fn listed(&self, bytes: &[u8], start: usize) -> Option<Span> {
         let (mut length, mut packed) = (0, 0);
-        for byte in bytes[start..].iter().take(LONGEST + 1).take_while(|byte| is_letter(**byte)) {
+        for byte in bytes[start..].iter().take(MAX_WORD_LEN + 1).take_while(|byte| is_letter(**byte)) {
             length += 1;
             packed = packed << 8 | u64::from(byte.to_ascii_lowercase());
         }
         let bit = bit(packed);
-        let is_listed = (3..=LONGEST).contains(&length) && self.bits[bit / 64] >> (bit % 64) & 1 == 1;
+        let is_listed = (3..=MAX_WORD_LEN).contains(&length) && self.bits[bit / 64] >> (bit % 64) & 1 == 1;
         is_listed.then_some((start, start + length))
     }
 }

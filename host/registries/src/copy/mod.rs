@@ -14,7 +14,7 @@ use crate::RegistryError;
 use crate::terms;
 
 /// How long a process waits for another one's transaction.
-const PATIENCE: Duration = Duration::from_secs(10);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How many servers with the words are ranked: ranking takes about a microsecond for each, and words that more have say
 /// little.
@@ -101,11 +101,11 @@ impl Copy {
             // SQLite gives its other files the same mode.
             aiw_home::replace(path, b"", aiw_home::Mode::Private)?;
         }
-        let place = aiw_home::unlinked_path(path).map_err(|e| aiw_home::HomeError::io("open", path, e))?;
+        let place = aiw_home::nofollow_path(path).map_err(|e| aiw_home::HomeError::io("open", path, e))?;
         let open = || -> rusqlite::Result<Connection> {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW;
             let mut connection = Connection::open_with_flags(&place, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-            connection.busy_timeout(PATIENCE)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             // What a power cut takes away is fetched again.
             connection.pragma_update(None, "synchronous", "NORMAL")?;

@@ -6,7 +6,7 @@ use super::command::Arg;
 use super::error::{Note, UnusableReason};
 use super::inputs::Value;
 use super::making::{Making, Token};
-use super::names::{Image, is_tag, other_registry};
+use super::names::{Image, is_digest, is_tag, other_registry};
 
 /// Options that keep the container apart from the machine, or only name it.
 const SAFE: [&str; 27] = [
@@ -142,10 +142,16 @@ fn image(making: &mut Making<'_>) -> Result<Image, UnusableReason> {
     // Old rows have the tag apart.
     let version = package.version.as_deref().map(str::trim).filter(|version| !version.is_empty());
     if let (None, None, Some(version)) = (&image.tag, &image.digest, version) {
-        if !is_tag(version) {
-            return Err(UnusableReason::Version { version: quoted(version) });
+        let unusable = || UnusableReason::Version { version: quoted(version) };
+        match version.split_once('@') {
+            // `sha256:…`, or a tag and the digest that it had.
+            _ if is_digest(version) => image.digest = Some(version.to_owned()),
+            Some((tag, digest)) if is_tag(tag) && is_digest(digest) => {
+                (image.tag, image.digest) = (Some(tag.to_owned()), Some(digest.to_owned()));
+            }
+            None if is_tag(version) => image.tag = Some(version.to_owned()),
+            _ => return Err(unusable()),
         }
-        image.tag = Some(version.to_owned());
     }
     if image.digest.is_none() && image.tag.as_deref().is_none_or(|tag| tag == "latest") {
         making.note(Note::NotPinned);

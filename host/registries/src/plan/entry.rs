@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use aiw_core::registry::Format;
 use aiw_core::{HeaderName, Question, Secret, SecretName, is_inner, is_secret_name, is_secret_value, quoted};
-use aiw_servers::{secret_names, secret_reference};
+use aiw_home::secret_names;
+use aiw_servers::secret_reference;
 use serde_json::{Map, Value as Json, json};
 
 use super::answer::{check, is_reference};

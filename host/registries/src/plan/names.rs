@@ -101,10 +101,6 @@ pub(super) struct Image {
 impl Image {
     pub(super) fn parse(reference: &str) -> Option<Self> {
         let (name, tag, digest) = split_image(reference);
-        let is_digest = |digest: &str| {
-            let hex = digest.strip_prefix("sha256:").filter(|hex| hex.len() == 64);
-            hex.is_some_and(|hex| hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
-        };
         let part = |part: &str| {
             !part.is_empty()
                 && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
@@ -156,6 +152,12 @@ pub(crate) fn split_image(reference: &str) -> (&str, Option<&str>, Option<&str>)
         Some(colon) => (&rest[..colon], Some(&rest[colon + 1..]), digest),
         None => (rest, None, digest),
     }
+}
+
+/// Whether it is `sha256:` and 64 digits.
+pub(super) fn is_digest(digest: &str) -> bool {
+    let hex = digest.strip_prefix("sha256:").filter(|hex| hex.len() == 64);
+    hex.is_some_and(|hex| hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
 }
 
 pub(super) fn is_tag(tag: &str) -> bool {

@@ -18,7 +18,7 @@ impl Making<'_> {
     pub(super) fn run(&mut self) -> Result<OpenCommand, UnusableReason> {
         self.env = environment(&mut self.questions, &self.package.environment)?;
         let (program, args) = match self.package.kind.as_str() {
-            "npm" => ("npx", self.npx()?),
+            "npm" => self.npx()?,
             "pypi" => ("uvx", self.uvx()?),
             "nuget" => ("dnx", self.dnx()?),
             "oci" => ("docker", docker::run(self)?),
@@ -28,14 +28,19 @@ impl Making<'_> {
         Ok(OpenCommand { program: program.to_owned(), args, env: std::mem::take(&mut self.env), directory: None })
     }
 
-    /// `npx -y [--registry=URL] NAME@VERSION ARGUMENTS`
-    fn npx(&mut self) -> Result<Vec<Arg>, UnusableReason> {
+    /// `npx -y [--registry=URL] NAME@VERSION ARGUMENTS`, or `bunx NAME@VERSION ARGUMENTS` where the row wants Bun. Bun takes another
+    /// registry from its own configuration only.
+    fn npx(&mut self) -> Result<(&'static str, Vec<Arg>), UnusableReason> {
         let (name, version) = self.pinned("@", is_npm, is_semver, "name of an npm package")?;
         let spec = format!("{name}{version}");
-        let mut args = vec![Arg::word("-y")];
-        args.extend(self.registry()?.map(|url| Arg::word(format!("--registry={url}"))));
+        let registry = self.registry()?.map(|url| Arg::word(format!("--registry={url}")));
+        let wants_bun = self.package.runtime.as_deref().is_some_and(|hint| ["bun", "bunx"].contains(&hint.trim()));
+        let (runner, mut args) = match registry {
+            None if wants_bun => ("bunx", Vec::new()),
+            registry => ("npx", [Arg::word("-y")].into_iter().chain(registry).collect()),
+        };
         let is_own = |word: &str| word == name || word.strip_prefix(&name).is_some_and(|rest| rest.starts_with('@'));
-        let mut tokens = self.tokens("npx", is_env)?;
+        let mut tokens = self.tokens(runner, is_env)?;
         let mut program = None;
         let mut is_chosen = false;
         while let Some(token) = tokens.next() {
@@ -48,7 +53,10 @@ impl Making<'_> {
                     }
                     is_chosen = true;
                 }
-                Token::Word(word) if word == "npx" || is_own(&word) => {}
+                Token::Flag { flag, value: None, .. } if flag == "--bun" && runner == "bunx" => {
+                    args.push(Arg::word(flag))
+                }
+                Token::Word(word) if ["npx", "bunx", "bun", "x"].contains(&word.as_str()) || is_own(&word) => {}
                 Token::Word(word) if is_chosen && program.is_none() && is_npm(&word) => program = Some(word),
                 other => self.runner_token(other, &mut tokens)?,
             }
@@ -59,7 +67,7 @@ impl Making<'_> {
             None => args.push(Arg::word(spec)),
         }
         args.extend(self.package_arguments(|word| word == "-y" || word == "--yes" || is_own(word))?);
-        Ok(args)
+        Ok((runner, args))
     }
 
     /// `uvx [--default-index=URL] NAME==VERSION ARGUMENTS`

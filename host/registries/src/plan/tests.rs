@@ -194,6 +194,26 @@ fn each_kind_runs_its_package_pinned() {
     // Old rows have the tag apart.
     assert_eq!(args(&way(kind("oci", "a/srv", json!({}))), &[]), "docker run -i --rm a/srv:1.2.3");
     assert_eq!(args(&way(kind("oci", "ghcr.io/a/srv:2", json!({}))), &[]), "docker run -i --rm ghcr.io/a/srv:2");
+    let digest = format!("sha256:{}", "0a".repeat(32));
+    for (version, image) in
+        [(digest.clone(), format!("a/srv@{digest}")), (format!("2@{digest}"), format!("a/srv:2@{digest}"))]
+    {
+        let way = way(kind("oci", "a/srv", json!({"version": version})));
+        assert_eq!((args(&way, &[]), way.is_pinned()), (format!("docker run -i --rm {image}"), true));
+    }
+    for hint in ["bun", "bunx"] {
+        let bun = |more: Json| args(&way(npm(with(json!({"runtimeHint": hint}), more))), &[]);
+        assert_eq!(bun(json!({})), "bunx @a/srv@1.2.3");
+        let words = json!({"runtimeArguments": [word("x"), word("--bun")], "packageArguments": [word("serve")]});
+        assert_eq!(bun(words), "bunx --bun @a/srv@1.2.3 serve");
+        // Bun takes no address of a registry.
+        let elsewhere = bun(json!({"registryBaseUrl": "https://h.example/npm"}));
+        assert_eq!(elsewhere, "npx -y --registry=https://h.example/npm @a/srv@1.2.3");
+    }
+    // Braces that name nothing are a text.
+    let literal =
+        json!({"packageArguments": [word("{}"), {"type": "named", "name": "--config", "value": "{\"a\": {}}"}]});
+    assert_eq!(args(&way(npm(literal)), &[]), "npx -y @a/srv@1.2.3 {} --config={\"a\":␣{}}");
     let way = way(npm(json!({})));
     assert_eq!((way.program(), way.target(), way.is_pinned()), (Some("npx"), "@a/srv@1.2.3", true));
 }
@@ -1350,7 +1370,7 @@ fn every_real_row_runs_or_says_why_not() {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpora");
     let corpora = std::env::var_os("AIW_CORPORA").map_or_else(beside, PathBuf::from);
     let Ok(bytes) = std::fs::read(corpora.join("registry/servers.json")) else {
-        println!("not run: the registry's rows are absent; AIW_CORPORA names the folder that holds them");
+        println!("skipped: the corpus `registry` is absent (AIW_CORPORA names its folder)");
         return;
     };
     let rows: Json = serde_json::from_slice(&bytes).unwrap();

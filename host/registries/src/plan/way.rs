@@ -10,6 +10,7 @@ use super::command::{Arg, Env};
 use super::error::{Note, UnusableReason};
 use super::inputs::Questions;
 use super::making::OpenCommand;
+use super::names::is_pypi;
 use super::remote::OpenAddress;
 
 aiw_core::words! {
@@ -134,6 +135,20 @@ impl Way {
             Note::Inner { host } => Some(host.as_str()),
             _ => None,
         })
+    }
+
+    /// Returns it with the program that its Python package has, after a start of the one named as the package said that
+    /// there is none of that name: uv names it if it is the only one.
+    pub fn with_program_of(&self, said: &str) -> Option<(Self, String)> {
+        let Ok(Recipe::Run(run)) = &self.recipe else { return None };
+        // Backticks may have become other quotation marks on the way.
+        let (_, rest) = said.split_once("uvx --from ").filter(|_| self.kind == WayKind::Pypi)?;
+        let (line, _) = rest.split_once(['`', '\''])?;
+        let (_, program) = line.split_once(' ').filter(|(_, program)| is_pypi(program))?;
+        let at = run.args.iter().position(|arg| *arg == Arg::word(self.target.as_str()))?;
+        let mut run = run.clone();
+        run.args.splice(at..=at, [Arg::word(format!("--from={}", self.target)), Arg::word(program)]);
+        Some((Self { recipe: Ok(Recipe::Run(run)), ..self.clone() }, program.to_owned()))
     }
 
     /// The program that has to be installed on this machine. A bundle may bring its own.

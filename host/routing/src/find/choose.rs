@@ -15,7 +15,7 @@ const VARIANTS: usize = 2;
 pub(super) type Weights<'a> = HashMap<&'a str, f32>;
 
 /// A tool that could be chosen.
-pub(super) struct ListableServer<'a> {
+pub(super) struct CandidateTool<'a> {
     pub(super) weights: Weights<'a>,
     /// The number of its server.
     pub(super) server: u32,
@@ -24,7 +24,7 @@ pub(super) struct ListableServer<'a> {
 }
 
 /// One place in the choice: the candidate, and those that it stands for.
-pub(super) struct ListingChoice {
+pub(super) struct SelectedTool {
     pub(super) candidate: usize,
     pub(super) variants: Vec<usize>,
 }
@@ -32,13 +32,13 @@ pub(super) struct ListingChoice {
 /// Chooses at most `most` of the candidates, best first. A server with many tools that seem to fit can't take all places
 /// from the others: one of five stays for them, if they have anything. Those that are `wanted` have a place in any case,
 /// the first of them first.
-pub(super) fn choose(candidates: &[ListableServer<'_>], wanted: &[usize], most: usize) -> Vec<ListingChoice> {
+pub(super) fn choose(candidates: &[CandidateTool<'_>], wanted: &[usize], most: usize) -> Vec<SelectedTool> {
     let most_of_one = most - most / FOR_OTHERS;
-    let mut chosen: Vec<ListingChoice> = Vec::new();
+    let mut chosen: Vec<SelectedTool> = Vec::new();
     let mut left: Vec<usize> = Vec::new();
     for (number, candidate) in candidates.iter().enumerate() {
         let similar =
-            |choice: &ListingChoice| similarity(&candidates[choice.candidate].weights, &candidate.weights) >= SIMILAR;
+            |choice: &SelectedTool| similarity(&candidates[choice.candidate].weights, &candidate.weights) >= SIMILAR;
         let of_kind = chosen.iter().filter(|choice| similar(choice)).count();
         let of_server = chosen.iter().filter(|choice| candidates[choice.candidate].server == candidate.server).count();
         if of_kind >= VARIANTS {
@@ -48,14 +48,14 @@ pub(super) fn choose(candidates: &[ListableServer<'_>], wanted: &[usize], most: 
         } else if of_server >= most_of_one && !candidate.is_named {
             left.push(number);
         } else if chosen.len() < most {
-            chosen.push(ListingChoice { candidate: number, variants: Vec::new() });
+            chosen.push(SelectedTool { candidate: number, variants: Vec::new() });
         }
     }
     let room = most - chosen.len();
-    chosen.extend(left.into_iter().take(room).map(|candidate| ListingChoice { candidate, variants: Vec::new() }));
+    chosen.extend(left.into_iter().take(room).map(|candidate| SelectedTool { candidate, variants: Vec::new() }));
     let wanted = &wanted[..wanted.len().min(most)];
     for candidate in wanted {
-        let stands = |choice: &ListingChoice| choice.candidate == *candidate || choice.variants.contains(candidate);
+        let stands = |choice: &SelectedTool| choice.candidate == *candidate || choice.variants.contains(candidate);
         if chosen.iter().any(stands) {
             continue;
         }
@@ -65,7 +65,7 @@ pub(super) fn choose(candidates: &[ListableServer<'_>], wanted: &[usize], most: 
             chosen.remove(last);
         }
         if chosen.len() < most {
-            chosen.push(ListingChoice { candidate: *candidate, variants: Vec::new() });
+            chosen.push(SelectedTool { candidate: *candidate, variants: Vec::new() });
         }
     }
     chosen.sort_by_key(|choice| choice.candidate);
@@ -88,7 +88,7 @@ mod tests {
         // Six tools of one server fit better than the one of another.
         let terms: Vec<String> = (0..7).map(|n| format!("term{n}")).collect();
         let chosen = |is_named: bool| {
-            let candidate = |(n, term)| ListableServer {
+            let candidate = |(n, term)| CandidateTool {
                 weights: Weights::from([(term, 1.0)]),
                 server: u32::from(n == 6),
                 is_named: is_named && n != 6,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use aiw_home::Cache;
 use aiw_search::{Index, Scores};
 
-use super::choose::{ListableServer, ListingChoice, Weights, choose};
+use super::choose::{CandidateTool, SelectedTool, Weights, choose};
 use super::names::NameWords;
 use super::request::Request;
 use super::segment::{ServerWords, ToolTerms};
@@ -194,18 +194,18 @@ impl Indexed {
         ranked.retain(|tool| scores[*tool] >= WORST * best || scored.best.contains(tool));
         let candidate = |tool: &usize| {
             let server = self.tools[*tool].0;
-            ListableServer {
+            CandidateTool {
                 weights: self.weights(*tool),
                 server,
                 is_named: request.names(&self.servers[server as usize].0),
             }
         };
-        let ranked_candidates: Vec<ListableServer<'_>> = ranked.iter().map(candidate).collect();
+        let ranked_candidates: Vec<CandidateTool<'_>> = ranked.iter().map(candidate).collect();
         let named = |candidate: usize| {
             let tool = ranked[candidate];
             (self.servers[self.tools[tool].0 as usize].0.clone(), self.terms(tool).1.name.clone())
         };
-        let matched = |choice: ListingChoice| {
+        let matched = |choice: SelectedTool| {
             let (server, tool) = named(choice.candidate);
             let place = ranked[choice.candidate];
             Match {

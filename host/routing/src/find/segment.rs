@@ -14,7 +14,7 @@ use crate::record::ServerRecord;
 /// Part of each key: another way to take texts apart makes other segments.
 const VERSION: &str = "tools 2";
 
-const KEEP: Duration = Duration::from_secs(60 * 24 * 3600);
+const SEGMENT_TTL: Duration = Duration::from_secs(60 * 24 * 3600);
 
 /// The words of one server's tools.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ impl ServerWords {
         }
         let segment = Self::new(key, record);
         if let Ok(bytes) = serde_json::to_vec(&segment) {
-            cache.put(&digest, &bytes, KEEP);
+            cache.put(&digest, &bytes, SEGMENT_TTL);
         }
         segment
     }

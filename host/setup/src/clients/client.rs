@@ -6,7 +6,7 @@ use aiw_core::CliKind;
 use aiw_home::{CliPlaces, Surroundings};
 use serde_json::{Map, Value};
 
-use crate::config::ConfigFormat;
+use crate::config::{Config, ConfigFormat};
 use crate::ours::Ours;
 use crate::translate::{Style, translated};
 
@@ -34,6 +34,8 @@ pub struct SetupClient {
     /// Reads an entry of its into the form of `mcp.json`.
     pub(crate) read: fn(&Map<String, Value>) -> Result<Read, String>,
     pub(crate) approval: Approval,
+    /// Why the client offers a server to nobody, by its whole file: the end of a sentence about the server.
+    pub(crate) off: fn(&Config, &str) -> Option<&'static str>,
 }
 
 /// A server in the form of `mcp.json`.
@@ -109,6 +111,7 @@ pub(crate) const PLAIN: SetupClient = SetupClient {
     entry: Ours::entry,
     read: |entry| read_plain(entry, Style::Env, &[]),
     approval: Approval::None,
+    off: |_, _| None,
 };
 
 impl SetupClient {
@@ -134,6 +137,15 @@ impl SetupClient {
 impl std::fmt::Debug for SetupClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.id)
+    }
+}
+
+/// Fails if an entry limits the tools that are offered: in `mcp.json` all of them would be.
+pub(crate) fn unlimited(entry: &Map<String, Value>, fields: &[&str]) -> Result<(), String> {
+    let limits = |field: &&&str| entry.get(**field).and_then(Value::as_array).is_some_and(|tools| !tools.is_empty());
+    match fields.iter().find(limits) {
+        Some(field) => Err(format!("offers only some of its tools there (`{field}`), and would offer all of them")),
+        None => Ok(()),
     }
 }
 

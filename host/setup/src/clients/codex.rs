@@ -4,7 +4,7 @@ use aiw_core::CliKind;
 use aiw_home::CliFiles;
 use serde_json::{Map, Value, json};
 
-use super::{Approval, Read, SetupClient};
+use super::{Approval, Read, SetupClient, unlimited};
 use crate::config::ConfigFormat;
 use crate::translate::{Style, translated};
 
@@ -31,6 +31,7 @@ pub(super) static CLIENT: SetupClient = SetupClient {
     },
     read,
     approval: Approval::Field("default_tools_approval_mode", || json!("approve")),
+    off: |_, _| None,
 };
 
 /// Codex names the variables that it passes on, and expands nothing.
@@ -41,6 +42,7 @@ fn read(entry: &Map<String, Value>) -> Result<Read, String> {
     if entry.get("enabled") == Some(&Value::Bool(false)) {
         return Err("is disabled there".into());
     }
+    unlimited(entry, &["enabled_tools", "disabled_tools"])?;
     let mut declaration = Map::new();
     if entry.contains_key("url") {
         declaration.insert("type".into(), json!("http"));

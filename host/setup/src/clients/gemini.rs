@@ -4,7 +4,8 @@ use aiw_core::CliKind;
 use aiw_home::CliFiles;
 use serde_json::{Map, Value, json};
 
-use super::{Approval, PLAIN, Read, SetupClient, read_plain};
+use super::{Approval, PLAIN, Read, SetupClient, read_plain, unlimited};
+use crate::config::Config;
 use crate::translate::Style;
 
 pub(super) static CLIENT: SetupClient = SetupClient {
@@ -19,11 +20,28 @@ pub(super) static CLIENT: SetupClient = SetupClient {
     project: Some(CliFiles::of(CliKind::Gemini).project_settings),
     read,
     approval: Approval::Field("trust", || json!(true)),
+    off,
     ..PLAIN
 };
 
+/// Gemini CLI starts only the servers that `mcp.allowed` names, if it is there, and none that `mcp.excluded` names. Before
+/// 0.3 they were `allowMCPServers` and `excludeMCPServers`.
+fn off(config: &Config, name: &str) -> Option<&'static str> {
+    let Config::Json(settings) = config else { return None };
+    let names =
+        |path: &[&str]| settings.get(path).and_then(Value::as_array).map(|all| all.iter().any(|one| one == name));
+    match () {
+        () if names(&["mcp", "allowed"]) == Some(false) => Some("is not in `mcp.allowed` there"),
+        () if names(&["mcp", "excluded"]) == Some(true) => Some("is in `mcp.excluded` there"),
+        () if names(&["allowMCPServers"]) == Some(false) => Some("is not in `allowMCPServers` there"),
+        () if names(&["excludeMCPServers"]) == Some(true) => Some("is in `excludeMCPServers` there"),
+        () => None,
+    }
+}
+
 /// Tells transports apart by the key of the address.
 fn read(entry: &Map<String, Value>) -> Result<Read, String> {
+    unlimited(entry, &["includeTools", "excludeTools"])?;
     let own = ["trust", "includeTools", "excludeTools", "timeout", "description"];
     let mut read = read_plain(entry, Style::BareShell, &own)?;
     let kind = if let Some(url) = read.declaration.shift_remove("httpUrl") {

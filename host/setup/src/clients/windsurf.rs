@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{PLAIN, Read, SetupClient, read_plain};
+use super::{PLAIN, Read, SetupClient, read_plain, unlimited};
 use crate::translate::Style;
 
 pub(super) static CLIENT: SetupClient = SetupClient {
@@ -17,6 +17,7 @@ fn read(entry: &Map<String, Value>) -> Result<Read, String> {
     if entry.get("disabled") == Some(&Value::Bool(true)) {
         return Err("is disabled there".into());
     }
+    unlimited(entry, &["disabledTools"])?;
     let mut read = read_plain(entry, Style::Env, &["disabled", "disabledTools", "alwaysAllow"])?;
     if let Some(url) = read.declaration.shift_remove("serverUrl") {
         read.declaration.insert("type".into(), json!("http"));

@@ -23,9 +23,10 @@ impl Settings {
         Hooks::new(world.home.clone(), world.places("NONE", ""), program.to_owned())
     }
 
-    fn scopes(&self) -> [HookScope; 3] {
+    fn scopes(&self) -> [HookScope; 5] {
         let project = self.world.dir.path().join("project");
-        [HookScope::User, HookScope::Project(project.clone()), HookScope::Local(project)]
+        let own = HookScope::Project(project.clone());
+        [HookScope::User, own, HookScope::Local(project), HookScope::Codex, HookScope::Gemini]
     }
 
     fn write(&self, scope: &HookScope, text: &str) {
@@ -58,9 +59,11 @@ fn hooks_are_installed_once_in_each_scope_and_go_without_a_trace() {
     for scope in settings.scopes() {
         assert!(!settings.hooks.status(&scope).installed);
         assert!(settings.install(&scope), "{scope:?}");
-        let hook = json!([{"hooks": [{"type": "command", "command": "aiw history hooks handle", "timeout": 10}]}]);
+        // Gemini CLI has another unit, and another word.
+        let (timeout, before) = if scope == HookScope::Gemini { (10_000, "PreCompress") } else { (10, "PreCompact") };
+        let hook = json!([{"hooks": [{"type": "command", "command": "aiw history hooks handle", "timeout": timeout}]}]);
         let written: Value = serde_json::from_str(&settings.text(&scope)).unwrap();
-        assert_eq!(written, json!({"hooks": {"SessionEnd": hook, "PreCompact": hook}}));
+        assert_eq!(written, json!({"hooks": {"SessionEnd": hook, before: hook}}));
         assert!(!settings.install(&scope), "{scope:?} twice");
         let status = settings.hooks.status(&scope);
         assert!(status.installed && status.command.as_deref() == Some("aiw history hooks handle"), "{status:?}");

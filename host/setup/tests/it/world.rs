@@ -80,7 +80,8 @@ fn places(dir: &Path, variable: impl Fn(&str) -> Option<PathBuf>) -> ClientPlace
 
 fn ours(home: &Home, command: &str) -> Ours {
     let env = BTreeMap::from([("AIW_HOME".to_owned(), home.root().display().to_string())]);
-    Ours { command: command.into(), env, read_only: vec!["list_roles".into(), "wait_task".into()], toolsets: None }
+    let read_only = vec!["list_roles".into(), "wait_task".into()];
+    Ours { command: command.into(), env, read_only, ..Ours::default() }
 }
 
 pub fn text(path: &Path) -> String {

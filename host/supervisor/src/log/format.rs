@@ -70,7 +70,7 @@ pub(super) fn parse(line: &[u8]) -> Option<LinePiece<'_>> {
 }
 
 /// A longer line is returned in parts.
-const LONGEST: usize = 16 << 20;
+const MAX_LINE_BYTES: usize = 16 << 20;
 
 /// Joins pieces into lines.
 #[derive(Debug, Default)]
@@ -112,7 +112,7 @@ impl Assembler {
         let (time, bytes) = open.get_or_insert_default();
         *time = piece.time;
         bytes.extend_from_slice(piece.bytes);
-        if (piece.ends || bytes.len() > LONGEST)
+        if (piece.ends || bytes.len() > MAX_LINE_BYTES)
             && let Some((time, bytes)) = open.take()
         {
             out.push(LogEntry { time, stream: piece.stream, bytes, whole: piece.ends });
@@ -120,6 +120,12 @@ impl Assembler {
                 *open = Some((time, Vec::new()));
             }
         }
+    }
+
+    /// Ends the open lines, because what follows is not what was written next. Until a line begins, pieces are left out.
+    pub fn cut(&mut self, out: &mut Vec<LogEntry>) {
+        let open = std::mem::replace(self, Self::midway().piecewise(self.as_written));
+        out.extend(open.rest());
     }
 
     /// Takes the lines of a buffer, up to its last line break. Returns how many bytes that were.

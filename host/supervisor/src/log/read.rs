@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aiw_home::{now_millis, position_of};
+use aiw_home::position_of;
 
 use super::format::Assembler;
 use super::{FILES, FollowFrom, Log, LogEntry, Stream};
@@ -57,10 +57,20 @@ pub(super) fn positions(files: &[File]) -> Vec<u64> {
     positions
 }
 
-/// Whether a file begins where another one ends, as far as they tell.
-fn follows(newer: &File, older: &File) -> bool {
+/// Returns how many bytes are missing between two files, as far as they tell; `None` if none are.
+fn lost_between(older: &File, newer: &File) -> Option<u64> {
     let length = older.metadata().map(|meta| meta.len());
-    matches!((position_of(newer), position_of(older), length), (Some(newer), Some(older), Ok(length)) if newer == older + length)
+    match (position_of(older), position_of(newer), length) {
+        (Some(older), Some(newer), Ok(length)) => Some(newer.saturating_sub(older + length)).filter(|lost| *lost > 0),
+        _ => Some(0),
+    }
+}
+
+/// The entry that stands for lost lines.
+fn missing(bytes: u64, time: u64) -> LogEntry {
+    let count = if bytes > 0 { format!(" ({bytes} bytes)") } else { String::new() };
+    let text = format!("lines are missing here{count}: they were written faster than they were read");
+    LogEntry { time, stream: Stream::Aiw, bytes: text.into_bytes(), whole: true }
 }
 
 /// The end of a log: its entries, and the position where reading of the live file continues.
@@ -189,8 +199,10 @@ pub struct Follow {
     assembler: Assembler,
     /// The file being read, and the position in it.
     current: Option<(File, u64)>,
-    /// The files after it, oldest first, and whether files before each of them are missing.
-    newer: VecDeque<(File, bool)>,
+    /// The files after it, oldest first, and how many bytes before each of them are missing, if some are.
+    newer: VecDeque<(File, Option<u64>)>,
+    /// How many bytes are missing before the next line, if some are.
+    lost: Option<u64>,
     /// The position at which reading ends.
     until: Option<u64>,
     missed: bool,
@@ -206,6 +218,7 @@ impl Follow {
             assembler: Assembler::default(),
             current: None,
             newer: VecDeque::new(),
+            lost: None,
             until: None,
             missed: false,
         }
@@ -231,7 +244,7 @@ impl Follow {
     /// once: nobody hears of what was written, or of a process that ended, just before it.
     fn wait(&mut self, patience: Duration) -> Result<(), SupervisorError> {
         /// How long a directory that can't be listened to is left alone.
-        const COARSE: Duration = Duration::from_millis(if cfg!(target_os = "linux") { 1000 } else { 250 });
+        const MTIME_GRANULARITY: Duration = Duration::from_millis(if cfg!(target_os = "linux") { 1000 } else { 250 });
         let watch = match self.watch.take() {
             Some(watch) => watch,
             None => Watch::new()?,
@@ -242,7 +255,7 @@ impl Follow {
             let directories = [(self.directory().to_owned(), true)].into();
             self.is_heard = watch.listen(Sources { directories, ..Sources::default() }).is_empty();
             if !self.is_heard {
-                watch.wait(Some(patience.min(COARSE)));
+                watch.wait(Some(patience.min(MTIME_GRANULARITY)));
             }
         }
         self.watch = Some(watch);
@@ -271,7 +284,14 @@ impl Follow {
         let mut size = (CHUNK as u64).min(left);
         loop {
             let part = read_part(file, *at, size).map_err(fail)?;
+            let before = self.ready.len();
             let taken = self.assembler.take_all(&part, &mut self.ready);
+            if let Some(time) = self.ready.get(before).map(|entry| entry.time)
+                && let Some(lost) = self.lost.take()
+            {
+                // In its place among the lines of other logs, too.
+                self.ready.insert(before, missing(lost, time));
+            }
             *at += taken as u64;
             if taken > 0 {
                 return Ok(true);
@@ -302,11 +322,11 @@ impl Follow {
         if self.newer.front().is_some_and(|(file, _)| is_late(file)) {
             return false;
         }
-        let Some((file, gap)) = self.newer.pop_front() else { return false };
-        if gap {
+        let Some((file, lost)) = self.newer.pop_front() else { return false };
+        if let Some(lost) = lost {
             self.missed = true;
-            let bytes = b"lines are missing here: they were written faster than they were read".to_vec();
-            self.ready.push(LogEntry { time: now_millis(), stream: Stream::Aiw, bytes, whole: true });
+            self.assembler.cut(&mut self.ready);
+            self.lost = Some(self.lost.unwrap_or(0).saturating_add(lost));
         }
         self.current = Some((file, 0));
         true
@@ -319,15 +339,15 @@ impl Follow {
         }
         let files = files(&self.path)?;
         let known = self.newer.back().map(|(file, _)| file).or(self.current.as_ref().map(|(file, _)| file));
-        let (count, gap) = match known {
-            None => (files.len(), false),
+        let (count, lost) = match known {
+            None => (files.len(), None),
             Some(known) => match files.iter().position(|file| platform::same_file(file, known)) {
-                Some(age) => (age, false),
-                None => (files.len(), !files.last().is_some_and(|oldest| follows(oldest, known))),
+                Some(age) => (age, None),
+                None => (files.len(), files.last().and_then(|oldest| lost_between(known, oldest))),
             },
         };
         let fresh = files.into_iter().take(count).rev().enumerate();
-        self.newer.extend(fresh.map(|(number, file)| (file, gap && number == 0)));
+        self.newer.extend(fresh.map(|(number, file)| (file, lost.filter(|_| number == 0))));
         Ok(())
     }
 
@@ -348,15 +368,20 @@ mod tests {
         lines.try_for_each(|number| log.write(Stream::Stdout, format!("line {number}\n").as_bytes()))
     }
 
-    fn read(follow: &mut Follow) -> Result<Vec<String>, SupervisorError> {
+    fn read_entries(follow: &mut Follow) -> Result<Vec<LogEntry>, SupervisorError> {
         let mut seen = Vec::new();
         loop {
             let entries = follow.next(Duration::ZERO)?;
             if entries.is_empty() {
                 return Ok(seen);
             }
-            seen.extend(entries.iter().map(|entry| String::from_utf8_lossy(&entry.bytes).into_owned()));
+            seen.extend(entries);
         }
+    }
+
+    fn read(follow: &mut Follow) -> Result<Vec<String>, SupervisorError> {
+        let entries = read_entries(follow)?;
+        Ok(entries.iter().map(|entry| String::from_utf8_lossy(&entry.bytes).into_owned()).collect())
     }
 
     #[test]
@@ -374,8 +399,48 @@ mod tests {
             assert!(follow.newer.len() < WAITING + FILES, "{} files are open", follow.newer.len());
         }
         let rest = read(&mut follow).unwrap();
-        assert!(follow.has_missed() && rest.iter().any(|line| line.starts_with("lines are missing")), "{rest:?}");
+        assert!(
+            follow.has_missed() && rest.iter().any(|line| line.starts_with("lines are missing here (")),
+            "{rest:?}"
+        );
         assert_eq!(rest.last().unwrap(), &format!("line {}", written - 1));
+    }
+
+    #[test]
+    fn each_line_is_read_or_stands_for_the_bytes_that_are_missing_in_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = LogWriter::open(dir.path(), LogPolicy { file_bytes: 200, files: 3 }).unwrap();
+        let mut follow = Log::of(dir.path()).follow(FollowFrom::Start).unwrap();
+        let (mut written, mut seen, mut state) = (0, Vec::new(), 7_u64);
+        for _ in 0..300 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            // Now and then more than rotation holds.
+            for _ in 0..(state >> 33) % 60 {
+                log.write(Stream::Stdout, format!("{written}\n").as_bytes()).unwrap();
+                written += 1;
+            }
+            seen.extend(read_entries(&mut follow).unwrap());
+        }
+        let (mut next, mut gaps, mut last) = (0, 0, 0);
+        for (at, entry) in seen.iter().enumerate() {
+            assert!(entry.time >= last, "{entry:?}");
+            last = entry.time;
+            let text = String::from_utf8_lossy(&entry.bytes);
+            if entry.stream == Stream::Aiw {
+                gaps += 1;
+                let after: usize = String::from_utf8_lossy(&seen[at + 1].bytes).parse().unwrap();
+                assert!(after > next, "a gap before {after} where {next} is next");
+                // A line of this log: a time of 13 digits, `o=` with blanks around it, the number, and a line break.
+                let lost: usize = (next..after).map(|number| 13 + 4 + number.to_string().len() + 1).sum();
+                let told: usize = text.split(['(', ' ']).find_map(|word| word.parse().ok()).unwrap();
+                assert!(told >= lost && told < lost + lost / 5 + 200, "{text}: {lost} bytes of lines");
+                next = after;
+            } else {
+                assert_eq!(text.parse::<usize>().unwrap(), next);
+                next += 1;
+            }
+        }
+        assert!(next == written && gaps > 10 && follow.has_missed(), "{next} of {written}, {gaps} gaps");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use aiw_core::printable;
 use super::LogEntry;
 
 /// The longest sequence that sets colours, in bytes.
-const LONGEST: usize = 64;
+const MAX_SEQUENCE_BYTES: usize = 64;
 
 /// The text of a line, without the codes of a terminal.
 pub(crate) fn plain(line: &[u8]) -> String {
@@ -52,7 +52,8 @@ impl LogEntry {
 fn next_colour(text: &str) -> Option<(&str, &str, &str)> {
     for (at, _) in text.match_indices("\x1b[") {
         let inner = &text.as_bytes()[at + 2..];
-        let length = inner.iter().take(LONGEST).take_while(|b| matches!(b, b'0'..=b'9' | b';' | b':')).count();
+        let length =
+            inner.iter().take(MAX_SEQUENCE_BYTES).take_while(|b| matches!(b, b'0'..=b'9' | b';' | b':')).count();
         if inner.get(length) == Some(&b'm') {
             let end = at + 2 + length + 1;
             return Some((&text[..at], &text[at..end], &text[end..]));

@@ -48,14 +48,14 @@ fn doze(limit: Duration) -> bool {
 }
 
 /// How often a sleeper checks for itself.
-const CHECK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Sleeps while a word holds a value, until a signal or the time limit.
 pub(crate) fn sleep_on(word: &AtomicU32, value: u32, limit: Duration) {
     let start = Instant::now();
     while word.load(Ordering::Acquire) == value {
         let left = limit.saturating_sub(start.elapsed());
-        if left.is_zero() || !doze(left.min(CHECK)) {
+        if left.is_zero() || !doze(left.min(POLL_INTERVAL)) {
             return;
         }
     }

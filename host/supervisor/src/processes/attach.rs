@@ -9,13 +9,13 @@ use aiw_core::{ProcessId, ProcessState as State};
 use parking_lot::Mutex;
 
 use super::table::Processes;
-use crate::control::{Frame, HELLO, LONGEST, TAKEN, VERSION, decode_size, socket};
+use crate::control::{Frame, HELLO, MAX_FRAME_BYTES, TAKEN, VERSION, decode_size, socket};
 use crate::directory::INPUT;
 use crate::error::SupervisorError;
 use crate::new::Terminal;
 
 /// How long a process may take to read its input.
-const PATIENCE: Duration = Duration::from_secs(5);
+const STDIN_WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection to the shim of a process. Dropping it takes nothing from the process.
 #[derive(Debug)]
@@ -55,8 +55,8 @@ impl Processes {
             }
             Err(e) => return Err(fail(e)),
         };
-        stream.set_read_timeout(Some(PATIENCE)).map_err(fail)?;
-        stream.set_write_timeout(Some(PATIENCE)).map_err(fail)?;
+        stream.set_read_timeout(Some(STDIN_WRITE_TIMEOUT)).map_err(fail)?;
+        stream.set_write_timeout(Some(STDIN_WRITE_TIMEOUT)).map_err(fail)?;
         let mut hello = [0; HELLO];
         match stream.read_exact(&mut hello) {
             Ok(()) if hello[0] == VERSION => {}
@@ -102,7 +102,7 @@ impl Attachment {
     ///
     /// `WouldBlock` if it doesn't read, and `BrokenPipe` if it has closed its input or ended.
     pub fn write(&self, bytes: &[u8]) -> io::Result<()> {
-        for part in bytes.chunks(LONGEST) {
+        for part in bytes.chunks(MAX_FRAME_BYTES) {
             self.send(Frame::Input(part))?;
             self.answered()?;
         }

@@ -1,7 +1,7 @@
 //! Which ended processes are kept.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use aiw_core::{ProcessId, ProcessState as State};
@@ -18,7 +18,10 @@ use crate::records::Lookup;
 const NOT_SHOWN: usize = 5;
 
 /// A directory without a record that was not touched for this long will never get one.
-const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+const ORPHANED_DIR_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
+
+/// The end of the name of a directory that was put aside.
+const ASIDE: &str = ".damaged";
 
 impl Processes {
     /// Marks ended processes as shown by a report. Other processes are not changed. A mark that cannot be written, or a
@@ -60,6 +63,35 @@ impl Processes {
         let gone = self.records.staging(ProcessId::from_number(random() >> 2));
         rename(&directory, &gone).map_err(|e| SupervisorError::io("remove", &directory, e))?;
         remove_tree(&gone).map_err(|e| SupervisorError::io("remove", &gone, std::io::Error::other(e)))
+    }
+
+    /// Puts the directory of a process with a damaged record aside, with its log.
+    ///
+    /// # Errors
+    ///
+    /// A shim supervises it, or it can't be renamed.
+    pub(super) fn set_aside(&self, id: ProcessId) -> Result<(), SupervisorError> {
+        let (noun, directory) = (self.records.noun(), self.records.directory(id));
+        if is_supervised(&directory)? {
+            return Err(SupervisorError::Supervised { noun, id, lock: directory.join("alive") });
+        }
+        let name = |number: u32| match number {
+            1 => format!("{id}{ASIDE}"),
+            number => format!("{id}.{number}{ASIDE}"),
+        };
+        let place = aiw_home::first_free(|number| self.records.root().join(name(number)));
+        rename(&directory, &place).map_err(|e| SupervisorError::io("rename", &directory, e))
+    }
+
+    /// Returns the directories that were put aside, because their records were damaged.
+    pub fn put_aside(&self) -> Vec<PathBuf> {
+        let entries = aiw_home::read_dir(self.records.root()).into_iter().flatten().flatten().map(|entry| entry.path());
+        entries.filter(|path| path.to_string_lossy().ends_with(ASIDE)).collect()
+    }
+
+    /// Returns the directory of a process, whatever is in it.
+    pub fn directory_of(&self, id: ProcessId) -> PathBuf {
+        self.records.directory(id)
     }
 
     /// Removes the records and logs of ended processes that are not to be kept, of all roots.
@@ -122,5 +154,5 @@ impl Processes {
 fn is_old(directory: &Path) -> bool {
     let meta = fs::symlink_metadata(directory).ok().filter(fs::Metadata::is_dir);
     let changed = meta.and_then(|meta| meta.modified().ok());
-    changed.and_then(|at| SystemTime::now().duration_since(at).ok()).is_some_and(|age| age > ABANDONED)
+    changed.and_then(|at| SystemTime::now().duration_since(at).ok()).is_some_and(|age| age > ORPHANED_DIR_MAX_AGE)
 }

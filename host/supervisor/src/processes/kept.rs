@@ -16,7 +16,7 @@ use crate::runtime::RuntimeDir;
 use crate::segment::{Segment, segments};
 
 /// If a directory was changed less than this before it was read, the next change may have the same time stamp.
-const GRAIN: Duration = Duration::from_millis(100);
+const MTIME_GRANULARITY: Duration = Duration::from_millis(100);
 
 /// The last listing, if it can be checked that it is still current.
 #[derive(Debug, Clone, Default)]
@@ -87,7 +87,7 @@ impl Before {
 
     fn listing(self, all: &[Supervised]) -> Option<ProcessListing> {
         let changed = self.changed?;
-        self.time.duration_since(changed).ok().filter(|age| *age >= GRAIN)?;
+        self.time.duration_since(changed).ok().filter(|age| *age >= MTIME_GRANULARITY)?;
         let mut shims = Vec::new();
         let slots = self.segments.iter().flat_map(|(segment, _)| segment.scan().map(|slot| slot.instance()));
         let slots: HashSet<u64> = slots.collect();

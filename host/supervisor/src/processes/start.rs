@@ -60,6 +60,10 @@ impl Processes {
     ) -> Result<Supervised, SupervisorError> {
         match self.records.find(id) {
             Lookup::Nothing => self.start_as(aiw, id, false, new, program, queue),
+            Lookup::Unreadable(problem) if problem.is_damage() => {
+                self.set_aside(id)?;
+                self.start_as(aiw, id, false, new, program, queue)
+            }
             _ => self.start_again(aiw, id, new, program, queue),
         }
     }

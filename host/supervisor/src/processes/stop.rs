@@ -7,14 +7,14 @@ use aiw_core::{ProcessId, ProcessState as State};
 
 use super::outcome::{Stopped, Supervised, WaitMode};
 use super::table::Processes;
-use crate::directory::{LOOK_AGAIN, ask_to_stop, is_asked_to_stop};
+use crate::directory::{DIRECTORY_POLL_INTERVAL, ask_to_stop, is_asked_to_stop};
 use crate::error::{SignalRefusal, SupervisorError};
 use crate::platform::Signal;
 use crate::record::ProcessRecord;
 use crate::signal::{ProcessProof, Target};
 
 /// How long a shim has after it was resumed, and after it was killed.
-const LAST_CHANCE: Duration = Duration::from_secs(1);
+const POST_KILL_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Processes {
     /// Returns whether a process was asked to end and has not ended yet.
@@ -43,7 +43,7 @@ impl Processes {
             Err(SignalRefusal::Hidden { .. }) => {
                 ask_to_stop(&self.records.directory(id), record.instance)?;
                 if wait {
-                    let limit = Instant::now() + LOOK_AGAIN + self.grace + self.patience;
+                    let limit = Instant::now() + DIRECTORY_POLL_INTERVAL + self.grace + self.patience;
                     self.wait(&[id], WaitMode::All, Some(limit), &AtomicBool::new(false), &mut |_| {})?;
                 }
                 None
@@ -59,9 +59,9 @@ impl Processes {
             let _ = shim.signal(Signal::CONT);
             if wait && !shim.wait(self.grace + self.patience) {
                 let _ = shim.signal(Signal::CONT);
-                if !shim.wait(LAST_CHANCE) && shim.signal(Signal::KILL).is_ok() {
+                if !shim.wait(POST_KILL_TIMEOUT) && shim.signal(Signal::KILL).is_ok() {
                     // The call of `get` below ends what the shim leaves behind.
-                    shim.wait(LAST_CHANCE);
+                    shim.wait(POST_KILL_TIMEOUT);
                 }
             }
         }

@@ -16,7 +16,7 @@ use crate::root::ProcessScope;
 use crate::runtime::RuntimeDir;
 
 /// How much longer than the grace period a shim may take before it is considered stuck.
-const PATIENCE: Duration = Duration::from_secs(15);
+const SHIM_EXIT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The supervised processes of a room, of one root or of all.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ impl Processes {
             records: Records::of(home, names),
             scope,
             grace: Duration::from_secs(5),
-            patience: PATIENCE,
+            patience: SHIM_EXIT_TIMEOUT,
             kept: KeptListing::default(),
         })
     }

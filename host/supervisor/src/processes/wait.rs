@@ -22,10 +22,10 @@ use crate::signal::{ProcessProof, Target};
 
 /// The maximum time of a sleep. Ends wake the sleeper at once, so this is for events that cannot be noticed from
 /// here: shims in other containers, and `cancelled`.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const MAX_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The minimum time between two checks, however fast changes come.
-const BREATH: Duration = Duration::from_millis(2);
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// A process that is being waited for.
 struct Awaited {
@@ -84,11 +84,11 @@ impl Processes {
                 WaitMode::All => ends.all(|ended| ended),
             };
             let is_cancelled = cancelled.load(Ordering::Relaxed);
-            let left = deadline.map_or(LOOK_AGAIN, |at| at.saturating_duration_since(Instant::now()));
+            let left = deadline.map_or(MAX_POLL_INTERVAL, |at| at.saturating_duration_since(Instant::now()));
             if done || is_cancelled || left.is_zero() {
                 return Ok(Waited { all, done, cancelled: is_cancelled && !done });
             }
-            over = ears.sleep(&watched, left.min(LOOK_AGAIN));
+            over = ears.sleep(&watched, left.min(MAX_POLL_INTERVAL));
         }
     }
 
@@ -166,7 +166,7 @@ impl FutexPoll {
         let mut seen = segment.generation();
         let listen = move || {
             while !done.load(Ordering::Relaxed) {
-                segment.sleep(seen, LOOK_AGAIN);
+                segment.sleep(seen, MAX_POLL_INTERVAL);
                 let now = segment.generation();
                 if now != seen {
                     seen = now;
@@ -193,7 +193,7 @@ impl FutexPoll {
         if !poll(&mut fds, Some(&timespec(limit))).is_ok_and(|count| count > 0) {
             return HashSet::new();
         }
-        std::thread::sleep(BREATH.saturating_sub(start.elapsed()));
+        std::thread::sleep(MIN_POLL_INTERVAL.saturating_sub(start.elapsed()));
         let over = shims.iter().zip(&fds[1..]).filter(|(_, fd)| !fd.revents().is_empty());
         over.map(|((id, _), _)| *id).collect()
     }

@@ -21,10 +21,10 @@ use crate::root::{Numbers, ProcessScope, Root};
 use crate::runtime::RuntimeDir;
 
 /// A holder keeps the lock for microseconds. If it takes longer, the holder was stopped.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How old a directory's segment has to be to go when it has no processes.
-const OLD: Duration = Duration::from_secs(24 * 3600);
+const STALE_SEGMENT_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// Returns how the names of a room's segments continue after the root. They contain no `-`, because that ends
 /// the name within a segment's id.
@@ -85,7 +85,7 @@ pub(crate) fn sweep_dead(dir: &RuntimeDir) -> Result<(), SupervisorError> {
 /// has no end, so its segment goes when it is old, and is made again when it is needed. `file` was made with it.
 fn is_kept(root: &Root, file: &Path) -> bool {
     let made = || fs::symlink_metadata(file).and_then(|meta| meta.modified()).ok();
-    let is_old = || made().is_some_and(|made| made.elapsed().is_ok_and(|age| age > OLD));
+    let is_old = || made().is_some_and(|made| made.elapsed().is_ok_and(|age| age > STALE_SEGMENT_AGE));
     root.is_alive() && (root.pid().is_some() || !is_old())
 }
 
@@ -150,7 +150,7 @@ pub(crate) fn attach(dir: &RuntimeDir, root: Root) -> Result<Arc<Segment>, Super
     if let Ok(Some(segment)) = open(dir, root) {
         return Ok(segment);
     }
-    let lock = RootLock::of(&link, PATIENCE)?;
+    let lock = RootLock::of(&link, LOCK_TIMEOUT)?;
     if let Ok(Some(segment)) = open(dir, root) {
         return Ok(segment);
     }

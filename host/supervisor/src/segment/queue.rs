@@ -19,11 +19,11 @@ use super::table::OwnedSlot;
 use crate::platform::{self, Condition};
 
 /// How often the processes that have a place are checked for being alive.
-const LOOK_AFTER: Duration = Duration::from_secs(1);
+const LIVENESS_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// A holder keeps the lock for microseconds. If it takes longer, the holder was stopped.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a waiter sleeps that is not the first.
-const SLEEP: Duration = Duration::from_secs(5);
+const MAX_POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A process that waits for a place.
 struct Waiter {
@@ -73,7 +73,7 @@ impl Segment {
 
     /// Hands on free places now. If that cannot be decided, the first waiter does it within a second.
     pub fn hand_on(&self) {
-        if let Ok(lock) = RootLock::of(&self.link, PATIENCE) {
+        if let Ok(lock) = RootLock::of(&self.link, LOCK_TIMEOUT) {
             self.advance(&lock);
         }
     }
@@ -137,7 +137,7 @@ impl Segment {
 
     /// Returns whether the processes that have a place need to be checked. The first caller then does so.
     fn is_due(&self) -> bool {
-        let due = self.is_unwatched_for(LOOK_AFTER);
+        let due = self.is_unwatched_for(LIVENESS_CHECK_INTERVAL);
         if due {
             let now = u64::try_from(platform::uptime().as_millis()).unwrap_or(0);
             self.memory.words()[LOOKED].store(now, Ordering::Relaxed);
@@ -184,7 +184,7 @@ impl OwnedSlot {
     /// Returns whether it is up to us to check the others: we are the first waiter, or the first does not check.
     pub fn is_to_look(&self) -> bool {
         let phase = Phase::of(self.segment().turn(self.index()).load(Ordering::Acquire));
-        phase == Phase::Watches || self.segment().is_unwatched_for(3 * LOOK_AFTER)
+        phase == Phase::Watches || self.segment().is_unwatched_for(3 * LIVENESS_CHECK_INTERVAL)
     }
 
     /// Sleeps until a place is handed to us, a signal comes, or it is time to check. Returns `false` if a place was
@@ -193,8 +193,8 @@ impl OwnedSlot {
         let word = self.segment().turn(self.index());
         let seen = word.load(Ordering::Acquire);
         let limit = match Phase::of(seen) {
-            Phase::Waits => SLEEP,
-            Phase::Watches => LOOK_AFTER,
+            Phase::Waits => MAX_POLL_INTERVAL,
+            Phase::Watches => LIVENESS_CHECK_INTERVAL,
             Phase::Has | Phase::Taken => Duration::ZERO,
         };
         if seen == Phase::Has.word(self.ticket) {

@@ -10,12 +10,12 @@ use aiw_home::remove_file;
 use rustix::process::geteuid;
 
 use super::input::Stdin;
-use crate::control::{Frame, HEAD, LONGEST, REFUSED, TAKEN, hello, socket};
+use crate::control::{Frame, HEAD, MAX_FRAME_BYTES, REFUSED, TAKEN, hello, socket};
 use crate::new::Terminal;
 use crate::platform;
 
 /// So many may be connected at once.
-const MOST: usize = 64;
+const MAX_VIEWERS: usize = 64;
 
 /// The socket, and who is connected to it.
 pub(super) struct Control {
@@ -63,10 +63,18 @@ impl Control {
     }
 
     /// Lets in who wants to connect, and passes on what is there, as far as the process takes it; between two lives
-    /// nothing is taken. `terminal` is the terminal of the process now, and `life` when its life began. Returns
-    /// whether somebody wants this life to end and another one to begin.
-    pub fn serve(&mut self, mut input: Option<&mut Stdin>, terminal: Option<Terminal>, life: Option<u64>) -> bool {
+    /// nothing is taken. `terminal` is the terminal of the process now, and `life` when its life began. `resize` takes
+    /// the smallest size of the viewers where it changes, before what was typed after it is passed on. Returns whether
+    /// somebody wants this life to end and another one to begin.
+    pub fn serve(
+        &mut self,
+        mut input: Option<&mut Stdin>,
+        terminal: Option<Terminal>,
+        life: Option<u64>,
+        resize: impl Fn(Terminal),
+    ) -> bool {
         self.accept(terminal);
+        let mut size = self.size();
         self.viewers.iter_mut().for_each(Viewer::receive);
         let mut is_to_restart = false;
         loop {
@@ -80,6 +88,10 @@ impl Control {
                     is_to_restart |= Some(wanted) == life;
                     viewer.answer(true);
                 }
+            }
+            if self.size() != size {
+                size = self.size();
+                size.map(&resize);
             }
             if !has_passed {
                 break;
@@ -112,11 +124,11 @@ impl Control {
 
     /// Returns whether one more may connect. A viewer that has hung up takes no place but for a frame that is still to be passed on.
     fn has_place(&mut self) -> bool {
-        if self.viewers.len() >= MOST {
+        if self.viewers.len() >= MAX_VIEWERS {
             self.viewers.iter_mut().for_each(Viewer::receive);
             self.viewers.retain(|viewer| !viewer.has_left || matches!(Frame::first(&viewer.received), Ok(Some(_))));
         }
-        self.viewers.len() < MOST
+        self.viewers.len() < MAX_VIEWERS
     }
 
     /// Tells who sent a frame what became of it. Who reads no answers gets none.
@@ -135,11 +147,11 @@ impl Drop for Control {
 
 impl Viewer {
     fn has_room(&self) -> bool {
-        !self.has_left && self.received.len() < HEAD + LONGEST
+        !self.has_left && self.received.len() < HEAD + MAX_FRAME_BYTES
     }
 
     fn receive(&mut self) {
-        let mut buffer = [0; HEAD + LONGEST];
+        let mut buffer = [0; HEAD + MAX_FRAME_BYTES];
         while self.has_room() {
             let room = buffer.len() - self.received.len();
             match self.stream.read(&mut buffer[..room]) {

@@ -7,13 +7,13 @@ use aiw_events::{EventKind, HomeEvent};
 
 use super::starter::Starter;
 use super::supervisor::Supervisor;
-use crate::directory::LOOK_AGAIN;
+use crate::directory::DIRECTORY_POLL_INTERVAL;
 use crate::new::{ProcessNeed, Until};
 use crate::record::ProcessRecord;
 use crate::request::Answer;
 
 /// The longest sleep: a stop is noticed within it, whatever signals do.
-const SLEEP: Duration = Duration::from_secs(1);
+const MAX_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How far a need is.
 enum Met {
@@ -75,10 +75,10 @@ impl Supervisor {
                 return true;
             }
             match segment {
-                Some(segment) => segment.sleep(seen, SLEEP),
-                None => std::thread::sleep(SLEEP),
+                Some(segment) => segment.sleep(seen, MAX_POLL_INTERVAL),
+                None => std::thread::sleep(MAX_POLL_INTERVAL),
             }
-            if looked.elapsed() >= LOOK_AGAIN {
+            if looked.elapsed() >= DIRECTORY_POLL_INTERVAL {
                 looked = Instant::now();
                 self.stay_attached();
             }
@@ -99,6 +99,10 @@ fn met(other: &ProcessRecord, need: &ProcessNeed) -> Met {
     let name = &need.name;
     let not_yet = |what: &str| Met::NotYet(format!("waits until `{name}` {what}"));
     let has_succeeded = other.state == State::Ended && other.outcome == Some(Outcome::Succeeded);
+    let has_ended = other.state == State::Ended && other.outcome != Some(Outcome::Lost);
+    if has_ended && need.until == Until::Ended {
+        return Met::Yes;
+    }
     if other.state == State::Ended && !has_succeeded {
         return match other.outcome {
             Some(Outcome::Lost) => not_yet("runs again"),
@@ -122,6 +126,6 @@ fn met(other: &ProcessRecord, need: &ProcessNeed) -> Met {
         }
         Until::Healthy => not_yet("is healthy"),
         Until::Completed if has_succeeded => Met::Yes,
-        Until::Completed => not_yet("has ended"),
+        Until::Completed | Until::Ended => not_yet("has ended"),
     }
 }

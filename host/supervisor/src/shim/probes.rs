@@ -16,9 +16,9 @@ use crate::signal::signal_group_of_child;
 use aiw_events::EventKind;
 
 /// How long one check may take.
-const CHECK: Duration = Duration::from_secs(5);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time between two checks, if none is given or it is shorter.
-const SHORTEST: Duration = Duration::from_millis(10);
+const MIN_PROBE_INTERVAL: Duration = Duration::from_millis(10);
 /// How much of an HTTP answer is read.
 const ANSWER: usize = 4 << 10;
 
@@ -67,10 +67,10 @@ impl Probes {
     pub fn new(ready: Option<&Probe>, live: Option<&Probe>, now: Instant) -> Self {
         let limit = ready.and_then(|probe| probe.timeout);
         Self {
-            ready: ready.map(|probe| Prober::new(probe, now, CHECK)),
+            ready: ready.map(|probe| Prober::new(probe, now, PROBE_TIMEOUT)),
             live: live.map(|probe| {
                 let first = now.checked_add(probe.every).unwrap_or(now);
-                Prober::new(probe, first, probe.timeout.unwrap_or(CHECK))
+                Prober::new(probe, first, probe.timeout.unwrap_or(PROBE_TIMEOUT))
             }),
             deadline: limit.and_then(|limit| now.checked_add(limit)),
             patience: limit.unwrap_or_default(),
@@ -185,7 +185,7 @@ impl Prober {
             if now < self.next {
                 return None;
             }
-            self.next = now.checked_add(self.probe.every.max(SHORTEST)).unwrap_or(now);
+            self.next = now.checked_add(self.probe.every.max(MIN_PROBE_INTERVAL)).unwrap_or(now);
             let until = now.checked_add(self.limit).unwrap_or(now);
             match CheckStage::begin(&self.probe.check, probed) {
                 Ok(stage) => self.attempt = Some(Attempt { stage, until }),

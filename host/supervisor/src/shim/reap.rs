@@ -20,9 +20,9 @@ use crate::request::{Attachment, HERE, ReaperReport, SentError};
 use crate::signal::{end_descendants, signal_group_of_child};
 
 /// The time between SIGTERM and SIGKILL for processes that were left behind.
-const LEFTOVERS: Duration = Duration::from_secs(1);
+const KILL_GRACE_PERIOD: Duration = Duration::from_secs(1);
 /// How long the reaper sleeps when nothing happens.
-const SLEEP: Duration = Duration::from_secs(3600);
+const MAX_POLL_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Runs a process with our standard streams, until the process or its owner has ended.
 pub(super) fn reap(mut words: impl Iterator<Item = String>) -> io::Result<()> {
@@ -44,7 +44,7 @@ pub(super) fn reap(mut words: impl Iterator<Item = String>) -> io::Result<()> {
     leave_stdio()?;
     reaper.say(&ReaperReport::Started(reaper.pid)).ok();
     reaper.watch();
-    let kill_at = Instant::now() + LEFTOVERS.min(grace);
+    let kill_at = Instant::now() + KILL_GRACE_PERIOD.min(grace);
     end_descendants(&|pid, _| platform::is_shim(pid), kill_at, &mut || reaper.reap());
     if !platform::adopts() {
         crate::attached::end_left(mark, 0);
@@ -132,7 +132,8 @@ impl Reaper {
                 signal_group_of_child(self.pid, Signal::KILL);
                 kill_at = now.checked_add(Duration::from_secs(5));
             }
-            let limit = kill_at.map_or(SLEEP, |at| at.saturating_duration_since(now) + Duration::from_millis(1));
+            let limit =
+                kill_at.map_or(MAX_POLL_INTERVAL, |at| at.saturating_duration_since(now) + Duration::from_millis(1));
             let mut fds = vec![PollFd::new(self.signals.pipe(), PollFlags::IN)];
             if listens {
                 fds.push(PollFd::new(&self.owner, PollFlags::IN));

@@ -60,9 +60,9 @@ pub(super) fn register(
     record.files = program.named_files.iter().map(|file| file.path.clone()).collect();
 
     let place = if head.again {
-        ProbeAddress::taken(&records, &record)?
+        StagedDirectory::taken(&records, &record)?
     } else {
-        ProbeAddress::made(&records, &record, &stdin)?
+        StagedDirectory::made(&records, &record, &stdin)?
     };
     let refuse = |error: SupervisorError| {
         place.give_up();
@@ -162,10 +162,10 @@ fn first(identity: &Identity, new: &NewProcess, shim: Pid) -> ProcessRecord {
 }
 
 /// How long a shim may take to exit once it has recorded the end of its process.
-const LEAVES: Duration = Duration::from_secs(2);
+const SHIM_EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The directory that a process is going to have.
-struct ProbeAddress {
+struct StagedDirectory {
     /// The current path of the directory.
     at: PathBuf,
     /// The record of an earlier incarnation.
@@ -173,7 +173,7 @@ struct ProbeAddress {
     alive: Alive,
 }
 
-impl ProbeAddress {
+impl StagedDirectory {
     /// Creates a new directory, which appears completely or not at all.
     fn made(records: &Records, record: &ProcessRecord, stdin: &[u8]) -> Result<Self, Answer> {
         let at = records.staging(record.id);
@@ -205,7 +205,7 @@ impl ProbeAddress {
             match Alive::take(&at).map_err(refusal)? {
                 Some(alive) if before.state == State::Ended => break alive,
                 // Its shim has recorded the end, and is about to exit.
-                None if before.state == State::Ended && begun.elapsed() < LEAVES => {
+                None if before.state == State::Ended && begun.elapsed() < SHIM_EXIT_TIMEOUT => {
                     std::thread::sleep(Duration::from_millis(2));
                 }
                 _ => return Err(Answer::StillRunning(before.state)),

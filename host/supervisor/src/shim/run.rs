@@ -1,7 +1,9 @@
 //! A process while it runs.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -18,7 +20,7 @@ use super::probes::{Probed, Probes, Verdict, taken};
 use super::starter::Starter;
 use super::supervisor::Supervisor;
 use super::watched::WatchedLimits;
-use crate::directory::{LOOK_AGAIN, PROMPT};
+use crate::directory::{DIRECTORY_POLL_INTERVAL, PROMPT};
 use crate::log::Stream;
 use crate::memory::CreatedFiles;
 use crate::new::{RestartAfter, Terminal};
@@ -125,7 +127,7 @@ impl Supervisor {
                 AfterEnd::GivesUp => return self.close(outcome),
             }
             // One that has lived for long begins anew.
-            streak = if lived > self.new.restart.within.unwrap_or(CALM) { 0 } else { streak + 1 };
+            streak = if lived > self.new.restart.within.unwrap_or(BACKOFF_RESET_WINDOW) { 0 } else { streak + 1 };
             self.note_cause(why);
             if !self.pause(streak) {
                 self.streams.say("stopped before it was started again");
@@ -182,7 +184,7 @@ impl Supervisor {
         let (started, named) = match started {
             Ok(started) => started,
             Err(error) => {
-                let reason = format!("`{path}` could not be started: {error}");
+                let reason = not_started(&path, &self.record.cwd, &error);
                 self.streams.say(&reason);
                 self.record.note(&reason);
                 self.record.exit_code = None;
@@ -290,17 +292,17 @@ impl Supervisor {
             if self.is_to_stop() {
                 return false;
             }
-            let left = until.map_or(LOOK_AGAIN, |until| until.saturating_duration_since(Instant::now()));
+            let left = until.map_or(DIRECTORY_POLL_INTERVAL, |until| until.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return true;
             }
             let mut fds = vec![PollFd::new(self.signals.pipe(), PollFlags::IN)];
             let awaited = self.control.iter().flat_map(Control::awaits);
             fds.extend(awaited.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-            let _ = poll(&mut fds, Some(&timespec(left.min(LOOK_AGAIN))));
+            let _ = poll(&mut fds, Some(&timespec(left.min(DIRECTORY_POLL_INTERVAL))));
             drop(fds);
             // Who types now waits for the next life.
-            if self.serve(None) {
+            if self.serve(None, None) {
                 self.was_asked = true;
                 return true;
             }
@@ -327,7 +329,7 @@ impl Supervisor {
             if running.kill_at.is_some_and(|at| time >= at) {
                 self.kill(running);
             }
-            if looked.elapsed() >= LOOK_AGAIN {
+            if looked.elapsed() >= DIRECTORY_POLL_INTERVAL {
                 looked = time;
                 if std::mem::take(&mut is_new) {
                     platform::give_code_back();
@@ -345,7 +347,7 @@ impl Supervisor {
             let deadline = running.deadline.filter(|_| running.stop.is_none());
             let checks = running.probes.due().into_iter().chain(running.watched.due()).min();
             let checks = checks.filter(|_| running.stop.is_none());
-            let next = [deadline, running.kill_at, self.streams.due(), checks, Some(looked + LOOK_AGAIN)];
+            let next = [deadline, running.kill_at, self.streams.due(), checks, Some(looked + DIRECTORY_POLL_INTERVAL)];
             let until = next.into_iter().flatten().min().unwrap_or(time);
             self.poll(running, until.saturating_duration_since(Instant::now()));
         }
@@ -430,8 +432,11 @@ impl Supervisor {
             started.type_on();
         }
         let before = self.size();
-        let is_to_restart = self.serve(input.as_mut());
-        self.resize(&started.stdout, before);
+        let is_to_restart = self.serve(input.as_mut(), Some(&started.stdout));
+        // Who has left has a size no more.
+        if let Some(size) = self.size().filter(|size| Some(*size) != before) {
+            resize(&started.stdout, size);
+        }
         match running.stop {
             None if is_to_restart => self.stop(running, StopCause::Restart),
             // It is ended for a failure, and begins anew all the same.
@@ -441,9 +446,11 @@ impl Supervisor {
     }
 
     /// Serves those who are connected. Returns whether one of them wants this life to end and another one to begin.
-    fn serve(&mut self, input: Option<&mut Stdin>) -> bool {
+    fn serve(&mut self, input: Option<&mut Stdin>, stdout: Option<&File>) -> bool {
         let (terminal, life) = (self.size(), self.record.running_since.filter(|_| self.new.restart_on_request));
-        self.control.as_mut().is_some_and(|control| control.serve(input, terminal, life))
+        let stdout = stdout.filter(|_| terminal.is_some());
+        let resize = |size| stdout.into_iter().for_each(|stdout| resize(stdout, size));
+        self.control.as_mut().is_some_and(|control| control.serve(input, terminal, life, resize))
     }
 
     /// Makes the socket through which others reach the process, if it isn't there yet. Returns whether there is one.
@@ -461,13 +468,6 @@ impl Supervisor {
     fn size(&self) -> Option<Terminal> {
         let defined = self.new.terminal?;
         Some(self.control.as_ref().and_then(Control::size).unwrap_or(defined))
-    }
-
-    /// Changes the size of the terminal, if it was another one before.
-    fn resize(&self, terminal: &File, before: Option<Terminal>) {
-        if let Some(size) = self.size().filter(|size| Some(*size) != before) {
-            let _ = tcsetwinsize(terminal, winsize(size));
-        }
     }
 
     /// Records labels that are worth knowing while the process runs.
@@ -545,10 +545,18 @@ impl Supervisor {
 const WATCH: &str = "watch";
 
 /// A life longer than this, without a window, makes the pauses short again.
-const CALM: Duration = Duration::from_secs(60);
+const BACKOFF_RESET_WINDOW: Duration = Duration::from_secs(60);
+
+/// Why a program could not be started. The system says of it and of its directory alike that something is not there.
+fn not_started(path: &str, cwd: &Path, error: &io::Error) -> String {
+    match cwd.is_dir() {
+        true => format!("`{path}` could not be started: {error}"),
+        false => format!("`{path}` could not be started: the directory `{}` in which it runs is gone", cwd.display()),
+    }
+}
 
 /// Whether a start that failed with this will fail again.
-fn is_final(error: &std::io::Error) -> bool {
+fn is_final(error: &io::Error) -> bool {
     use std::io::ErrorKind;
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::InvalidInput)
         || error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error())
@@ -575,7 +583,7 @@ struct ProbedSupervisor<'a> {
 }
 
 impl Probed for ProbedSupervisor<'_> {
-    fn run(&self, command: &[String]) -> std::io::Result<u32> {
+    fn run(&self, command: &[String]) -> io::Result<u32> {
         let Supervisor { record, records, program, core, .. } = self.supervisor;
         spawn_beside(command, program, marks(record, records.names()), &record.cwd, *core)
     }
@@ -590,4 +598,9 @@ fn signal_group(running: &Running, signal: Signal) {
     if running.status.is_none() {
         signal_group_of_child(running.started.pid, signal);
     }
+}
+
+/// Changes the size of a process's terminal.
+fn resize(terminal: &File, size: Terminal) {
+    let _ = tcsetwinsize(terminal, winsize(size));
 }

@@ -14,7 +14,7 @@ use crate::log::{CHUNK, LogWriter, Stream, plain};
 use crate::record::Labels;
 
 /// A longer line is logged, but not interpreted.
-const LONGEST: usize = 8 << 20;
+const MAX_LINE_BYTES: usize = 8 << 20;
 
 /// The log and the interpreter of a process's output.
 pub(super) struct Streams {
@@ -229,7 +229,7 @@ impl OpenLine {
                 whole(text);
                 continue;
             }
-            if self.bytes.len() + text.len() > LONGEST {
+            if self.bytes.len() + text.len() > MAX_LINE_BYTES {
                 self.skipped = true;
                 self.bytes = Vec::new();
             }

@@ -22,7 +22,7 @@ use crate::runtime::RuntimeDir;
 use crate::segment::{Live, OwnedSlot, attach, open};
 
 /// How long to retry recording an end.
-const LAST_WORDS: Duration = Duration::from_secs(30);
+const FINAL_RECORD_RETRY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A shim with its process.
 pub(super) struct Supervisor {
@@ -139,7 +139,7 @@ impl Supervisor {
         // again soon.
         let start = Instant::now();
         while self.records.save_last(&self.directory, &self.record).is_err() {
-            if start.elapsed() >= LAST_WORDS || !self.directory.exists() {
+            if start.elapsed() >= FINAL_RECORD_RETRY_TIMEOUT || !self.directory.exists() {
                 break;
             }
             std::thread::sleep(Duration::from_millis(200));

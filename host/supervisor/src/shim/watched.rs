@@ -9,9 +9,9 @@ use crate::platform;
 use crate::program::{Enforced, Resource, ResourceLimits};
 
 /// How often memory is looked at.
-const MEMORY: Duration = Duration::from_secs(1);
+const MEMORY_POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often processes are counted.
-const PIDS: Duration = Duration::from_millis(100);
+const PID_COUNT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The limits that are watched.
 pub(super) struct WatchedLimits {
@@ -39,7 +39,7 @@ impl WatchedLimits {
         if let Some((most, due)) = &mut self.pids
             && now >= *due
         {
-            *due = now + PIDS;
+            *due = now + PID_COUNT_INTERVAL;
             let count = platform::descendants(std::process::id(), &|pid, _| platform::is_shim(pid)).len();
             if count > *most as usize {
                 return Some(format!("it had {count} processes, and may have {most}"));
@@ -48,7 +48,7 @@ impl WatchedLimits {
         if let Some((most, due)) = &mut self.memory
             && now >= *due
         {
-            *due = now + MEMORY;
+            *due = now + MEMORY_POLL_INTERVAL;
             let all = platform::descendants(std::process::id(), &|pid, _| platform::is_shim(pid));
             let used: u64 = all.iter().filter_map(|(pid, _)| platform::resident(*pid)).sum();
             if used > *most {

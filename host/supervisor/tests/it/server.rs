@@ -132,6 +132,37 @@ fn a_terminal_is_one_and_is_typed_at() {
 }
 
 #[test]
+fn a_size_is_taken_before_what_was_typed_after_it() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let env = Environment::new();
+    let new = NewProcess {
+        terminal: Some(Terminal { rows: 40, columns: 132 }),
+        takes_input: true,
+        ..NewProcess::within("/")
+    };
+    let one = env.start(new, "while read word; do stty size; done");
+    let id = one.record.id;
+    let attachment = env.servers().attach(id).unwrap();
+    let shim = Pid::from_raw(one.record.shim.pid.try_into().unwrap()).unwrap();
+    for (rows, columns) in [(11, 60), (12, 61), (13, 62)] {
+        // The shim finds both in its socket.
+        kill_process(shim, Signal::STOP).unwrap();
+        attachment.resize(Terminal { rows, columns }).unwrap();
+        std::thread::scope(|scope| {
+            let typed = scope.spawn(|| attachment.write(b"word\n"));
+            std::thread::sleep(Duration::from_millis(50));
+            kill_process(shim, Signal::CONT).unwrap();
+            typed.join().unwrap().unwrap();
+        });
+        let sizes = |lines: Vec<String>| lines.into_iter().filter(|line| line != "word").collect::<Vec<_>>();
+        let size = format!("{rows} {columns}");
+        until(|| sizes(env.lines(id, Stream::Stdout)).last().filter(|last| **last == size).map(drop));
+    }
+    env.servers().stop(id, true).unwrap();
+    assert_eq!(env.lines(id, Stream::Stdout).iter().filter(|line| *line != "word").count(), 3);
+}
+
+#[test]
 fn a_log_is_as_large_as_it_is_to_be() {
     let env = Environment::new();
     // A single read, up to the capacity of a pipe, goes into one file; this output is many times as large.

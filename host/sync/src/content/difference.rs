@@ -43,11 +43,25 @@ pub fn difference(form: ContentForm, old: Option<&[u8]>, new: Option<&[u8]>) -> 
     whole(form, old, new).into_iter().collect()
 }
 
+/// Returns what differs between two versions of a text, with every line of it.
+pub fn whole_difference(form: ContentForm, old: Option<&[u8]>, new: Option<&[u8]>) -> Vec<KeyChange> {
+    changed(form, old, new, lines::whole_diff).into_iter().collect()
+}
+
 /// The change of a whole file.
 pub(super) fn whole(form: ContentForm, old: Option<&[u8]>, new: Option<&[u8]>) -> Option<KeyChange> {
+    changed(form, old, new, lines::diff)
+}
+
+fn changed(
+    form: ContentForm,
+    old: Option<&[u8]>,
+    new: Option<&[u8]>,
+    diff: fn(&str, &str) -> Option<String>,
+) -> Option<KeyChange> {
     let text = |bytes: Option<&[u8]>| str::from_utf8(bytes.unwrap_or_default()).ok().map(str::to_owned);
     let texts = text(old).zip(text(new)).filter(|_| form != ContentForm::Binary);
-    let diff = texts.and_then(|(old, new)| lines::diff(&old, &new));
+    let diff = texts.and_then(|(old, new)| diff(&old, &new));
     let described = |bytes: Option<&[u8]>| bytes.filter(|_| diff.is_none()).map(|bytes| Value::from(measured(bytes)));
     let (before, after) = (described(old), described(new));
     (old != new).then_some(KeyChange { key: Vec::new(), old: before, new: after, diff })

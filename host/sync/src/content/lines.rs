@@ -68,3 +68,13 @@ fn plain(text: &str) -> String {
 pub(super) fn diff(old: &str, new: &str) -> Option<String> {
     (is_short(old) && is_short(new)).then(|| diffy::create_patch(old, new).to_string())
 }
+
+/// The differences of two texts as [`diff`], with every line that is the same. Of texts that are too long to be compared, all
+/// lines.
+pub(super) fn whole_diff(old: &str, new: &str) -> Option<String> {
+    if is_short(old) && is_short(new) {
+        return Some(diffy::DiffOptions::new().set_context_len(MAX_LINES).create_patch(old, new).to_string());
+    }
+    let lines = |sign: char, text: &str| text.lines().map(|line| format!("{sign}{line}\n")).collect::<String>();
+    Some(format!("--- original\n+++ modified\n{}{}", lines('-', old), lines('+', new)))
+}

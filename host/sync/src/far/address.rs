@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 
-use aiw_core::{is_public, is_unsafe_in_line};
+use aiw_core::{is_loopback, is_public, is_unsafe_in_line};
 use aiw_home::Surroundings;
 use url::{Host, Url};
 
@@ -63,6 +63,24 @@ impl FarAddress {
             None => folder(text, around).map(Self::Folder).map_err(problem),
         }
     }
+}
+
+impl FarAddress {
+    /// Returns the address of its server if what is sent there, a password too, can be read on the way.
+    pub fn unencrypted(&self) -> Option<Url> {
+        let url = match self {
+            Self::WebDav(url) => url.clone(),
+            Self::S3(address) => address.endpoint.clone(),
+            Self::Git(url) => Url::parse(url).ok()?,
+            Self::GoogleDrive | Self::Folder(_) => return None,
+        };
+        is_readable(&url).then_some(url)
+    }
+}
+
+/// Whether what is sent to an address leaves this machine without encryption.
+pub(crate) fn is_readable(url: &Url) -> bool {
+    url.scheme() == "http" && !is_loopback(url)
 }
 
 impl fmt::Display for FarAddress {
@@ -303,6 +321,25 @@ mod tests {
         }
         assert!(FarAddress::parse("x", &Surroundings::new(Err(std::io::ErrorKind::NotFound.into()), [])).is_err());
         assert!(FarAddress::parse("~/x", &Surroundings::new(Ok("/".into()), [])).is_err());
+    }
+
+    #[test]
+    fn an_address_beyond_this_machine_without_encryption_is_known() {
+        for (text, is) in [
+            ("webdav:http://nas:8080/x", true),
+            ("webdav:http://192.168.1.2/x", true),
+            ("s3:http://10.0.0.1:9000/b", true),
+            ("git:http://192.168.1.2/x.git", true),
+            ("webdav:https://nas/x", false),
+            ("webdav:http://127.0.0.1:8080", false),
+            ("webdav:http://localhost/x", false),
+            ("s3:http://[::1]:9000/b", false),
+            ("git:ssh://git@host.example/x.git", false),
+            ("/srv/x", false),
+            ("gdrive:", false),
+        ] {
+            assert_eq!(parse(text).unwrap().unencrypted().is_some(), is, "{text}");
+        }
     }
 
     mod fuzz {

@@ -7,8 +7,10 @@ use aiw_home::{Home, SyncSettings, VaultError, blocking};
 use aiw_net::HttpClient;
 use async_trait::async_trait;
 
+use super::FarWaits;
 use super::error::FarError;
-use super::limits::{MAX_NAMES, MAX_OBJECT, MAX_OBJECTS};
+use super::limits::{ANSWER_TIMEOUT, MAX_NAMES, MAX_OBJECT, MAX_OBJECTS, READ_ATTEMPTS};
+use crate::object::ObjectName;
 
 /// An object at a far end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,15 +25,32 @@ pub struct FarObject {
 #[async_trait]
 pub trait FarEnd: Send + Sync {
     /// Writes an object under a name that never was there. Once this returns, a reader gets these bytes. If it failed, it
-    /// may be tried again.
-    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), FarError>;
+    /// may be tried again. Returns the remote's own id of the object, for remotes that find names by an index.
+    async fn put(&self, name: &str, bytes: &[u8]) -> Result<Option<String>, FarError>;
 
-    /// Returns all objects: an incomplete list is an error. A far end that was never written to has none.
+    /// Returns all objects: an incomplete list is an error. A far end that was never written to has none. The listing may
+    /// lag behind writes and deletions: see [`Self::contains`].
     async fn list(&self) -> Result<Vec<FarObject>, FarError>;
 
     /// Returns an object of at most so many bytes. They are those that are there: whoever reads them compares their
-    /// digest.
+    /// digest. If there are several objects of this name, returns the one whose digest fits the name.
     async fn get(&self, name: &str, limit: u64) -> Result<Vec<u8>, FarError>;
+
+    /// Returns `true` if the remote holds an intact object that its listing doesn't show. `id` is what [`Self::put`]
+    /// returned for it.
+    async fn contains(&self, name: &str, id: Option<&str>) -> Result<bool, FarError> {
+        let _ = id;
+        match fetch(self, name).await {
+            Ok(bytes) => Ok(fits_name(name, &bytes)),
+            Err(FarError::NotFound { .. } | FarError::TooLarge { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns `true` if a write is visible at once and one that failed can't arrive later.
+    fn is_consistent(&self) -> bool {
+        false
+    }
 
     /// Deletes an object. One that is not there is deleted.
     async fn delete(&self, name: &str) -> Result<(), FarError>;
@@ -48,6 +67,10 @@ pub struct FarContext {
     pub settings: SyncSettings,
     /// How long a second takes when nothing is to be done but wait.
     pub(crate) second: Duration,
+    /// How long a far end may bring no answer, in all attempts together.
+    pub(crate) answer_timeout: Duration,
+    /// What is waited for.
+    pub(crate) waits: FarWaits,
 }
 
 impl FarContext {
@@ -58,7 +81,8 @@ impl FarContext {
     /// They can't be read.
     pub fn new(home: Home, net: HttpClient) -> Result<Self, FarError> {
         let settings = home.settings()?.sync()?;
-        Ok(Self { home, net, settings, second: Duration::from_secs(1) })
+        let (second, waits) = (Duration::from_secs(1), FarWaits::default());
+        Ok(Self { home, net, settings, second, answer_timeout: ANSWER_TIMEOUT, waits })
     }
 
     /// Returns a secret of the vault; `None` if there is none of this name.
@@ -100,14 +124,27 @@ pub(crate) fn check_object(name: &str, bytes: &[u8]) -> Result<(), FarError> {
 
 /// Compares what a far end kept with what it was given. What it kept otherwise is of no use to anybody.
 pub(crate) async fn check_kept(far: &dyn FarEnd, place: &str, name: &str, bytes: &[u8]) -> Result<(), FarError> {
-    match far.get(name, MAX_OBJECT).await {
-        Ok(kept) if kept == bytes => Ok(()),
-        Ok(_) | Err(FarError::NotFound { .. } | FarError::TooLarge { .. }) => {
-            let _ = far.delete(name).await;
-            Err(FarError::Damaged { name: name.to_owned(), place: place.to_owned() })
+    for _ in 0..READ_ATTEMPTS {
+        match far.get(name, MAX_OBJECT).await {
+            Ok(kept) if kept == bytes => return Ok(()),
+            Ok(_) | Err(FarError::NotFound { .. } | FarError::TooLarge { .. }) => {}
+            Err(error) => return Err(error),
         }
-        Err(error) => Err(error),
     }
+    let _ = far.delete(name).await;
+    Err(FarError::Damaged { name: name.to_owned(), place: place.to_owned() })
+}
+
+/// Fetches an object, and once more if the bytes don't fit its digest: they may have been damaged in transit. Bytes that
+/// still don't fit are returned.
+pub(crate) async fn fetch<R: FarEnd + ?Sized>(far: &R, name: &str) -> Result<Vec<u8>, FarError> {
+    let bytes = far.get(name, MAX_OBJECT).await?;
+    if fits_name(name, &bytes) { Ok(bytes) } else { far.get(name, MAX_OBJECT).await }
+}
+
+/// Returns `true` if the bytes have the digest that the name says, or the name says none.
+pub(crate) fn fits_name(name: &str, bytes: &[u8]) -> bool {
+    ObjectName::parse(name).is_none_or(|name| name.is_intact(bytes))
 }
 
 /// The objects of a list that is being read.

@@ -42,6 +42,20 @@ pub enum FarError {
         /// The form.
         form: &'static str,
     },
+    /// The login is one for another server.
+    #[error("the login is for {}, and is not sent to {place}", quoted_text(.origin, 120))]
+    LoginElsewhere {
+        /// The far end.
+        place: String,
+        /// The server that it is for.
+        origin: String,
+    },
+    /// An older aiw kept the login, without the server that it is for.
+    #[error("the login for {place} does not say which server it is for, as an older aiw kept it: log in once more")]
+    UnboundLogin {
+        /// The far end.
+        place: String,
+    },
     /// The login was valid, and ended.
     #[error("the login for {place} has ended: {}", one_line(.why, 120))]
     LoginEnded {
@@ -69,6 +83,14 @@ pub enum FarError {
         place: String,
         /// Status, and what the far end says.
         why: String,
+    },
+    /// The server offers no authentication scheme that aiw has.
+    #[error("{place} offers {schemes} authentication, which is not supported: aiw logs in by Basic authentication")]
+    AuthUnsupported {
+        /// The far end.
+        place: String,
+        /// The schemes that it offers, such as `Digest`.
+        schemes: String,
     },
     /// There is no space left.
     #[error("{place} has no space left")]
@@ -229,9 +251,12 @@ impl Fault for FarError {
         match self {
             Self::NoLogin { .. }
             | Self::LoginForm { .. }
+            | Self::LoginElsewhere { .. }
+            | Self::UnboundLogin { .. }
             | Self::LoginEnded { .. }
             | Self::NoClient
             | Self::Client { .. }
+            | Self::AuthUnsupported { .. }
             | Self::NoGit => ErrorKind::Config,
             Self::Full { .. }
             | Self::Locked { .. }
@@ -254,13 +279,17 @@ impl Fault for FarError {
             self,
             Self::NoLogin { .. }
                 | Self::LoginForm { .. }
+                | Self::LoginElsewhere { .. }
+                | Self::UnboundLogin { .. }
                 | Self::LoginEnded { .. }
                 | Self::Login(_)
                 | Self::Refused { .. }
         );
         needs_login.then(|| match self {
             // Maybe there is no store yet whose far end would be meant.
-            Self::NoLogin { place } if place.starts_with('`') => {
+            Self::NoLogin { place } | Self::LoginElsewhere { place, .. } | Self::UnboundLogin { place }
+                if place.starts_with('`') =>
+            {
                 format!("aiw sync login {}", shell_word_in_line(place.trim_matches('`')))
             }
             _ => "aiw sync login".into(),
@@ -279,6 +308,7 @@ impl Fault for FarError {
             Self::Client { .. } => "`sync.google.client_id` of settings.json and `aiw secret set sync-google-client` \
                                     name the client"
                 .into(),
+            Self::AuthUnsupported { .. } => "turn on Basic authentication on the server, over https".into(),
             Self::Full { .. } => {
                 "`aiw sync` keeps 50 snapshots of each machine; make space there, and try again".into()
             }

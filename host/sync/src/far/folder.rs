@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use super::{FarEnd, FarError, FarObject, FoundObjects, address, check_name, check_object};
 
 /// How long an object may take to be written.
-const LONGEST_WRITE: Duration = Duration::from_secs(24 * 3600);
+const MAX_WRITE_DURATION: Duration = Duration::from_secs(24 * 3600);
 
 /// A folder whose plain files are the objects.
 pub(super) struct Folder {
@@ -84,7 +84,7 @@ impl Folder {
         };
         let is_old = |entry: &fs::DirEntry| {
             let age = entry.metadata().and_then(|meta| meta.modified()).ok().and_then(|at| at.elapsed().ok());
-            age.is_some_and(|age| age > LONGEST_WRITE)
+            age.is_some_and(|age| age > MAX_WRITE_DURATION)
         };
         for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
             if entry.file_name().to_str().is_some_and(is_partial) && is_old(&entry) {
@@ -172,10 +172,15 @@ impl Folder {
 
 #[async_trait]
 impl FarEnd for Folder {
-    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), FarError> {
+    async fn put(&self, name: &str, bytes: &[u8]) -> Result<Option<String>, FarError> {
         check_object(name, bytes)?;
         let (name, bytes) = (name.to_owned(), bytes.to_vec());
-        self.with(move |folder| folder.write(&name, &bytes)).await
+        self.with(move |folder| folder.write(&name, &bytes)).await?;
+        Ok(None)
+    }
+
+    fn is_consistent(&self) -> bool {
+        true
     }
 
     async fn list(&self) -> Result<Vec<FarObject>, FarError> {

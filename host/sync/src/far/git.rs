@@ -17,7 +17,8 @@ use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
 use super::{
-    FarContext, FarEnd, FarError, FarObject, FoundObjects, MAX_NAMES, check_name, check_object, is_object_name,
+    FarContext, FarEnd, FarError, FarObject, FarWaits, FoundObjects, MAX_NAMES, check_name, check_object,
+    is_object_name,
 };
 use program::{EndedGit, GitProgram};
 
@@ -54,6 +55,7 @@ struct GitEndParts {
     place: String,
     clone: PathBuf,
     second: Duration,
+    waits: FarWaits,
 }
 
 /// Ends the work on a thread when nobody waits for it any more.
@@ -83,9 +85,10 @@ impl Git {
         let home = context.home.clone();
         let mark = hex(&Sha256::digest(url.as_bytes()));
         let clone = home.root().join("sync").join("git").join(&mark[..16]);
-        let program = GitProgram::find(home.around(), &clone)?;
+        let program = GitProgram::find(home.around(), &clone, context.answer_timeout)?;
         let (url, place) = (url.to_owned(), format!("`git:{url}`"));
-        Ok(Self { inner: Arc::new(GitEndParts { home, program, url, place, clone, second: context.second }) })
+        let (second, waits) = (context.second, context.waits.clone());
+        Ok(Self { inner: Arc::new(GitEndParts { home, program, url, place, clone, second, waits }) })
     }
 
     /// Runs work on the clone. One process at a time has it.
@@ -116,6 +119,7 @@ impl Git {
 
 impl GitEndParts {
     fn run(&self, arguments: &[&str], input: &[u8], limit: u64, stop: &AtomicBool) -> Result<EndedGit, FarError> {
+        let _waits = self.waits.begin(&self.place);
         self.program.run(&self.clone, arguments, input, limit, stop)
     }
 
@@ -284,11 +288,14 @@ impl GitEndParts {
             let commit = self.commit(&tree, tip.as_deref(), &message, stop)?;
             let target = format!("{commit}:{BRANCH}");
             let arguments =
-                ["push", "--quiet", "--porcelain", "--no-verify", "--no-follow-tags", "--", &self.url, &target];
+                ["push", "--progress", "--porcelain", "--no-verify", "--no-follow-tags", "--", &self.url, &target];
             let ended = self.run(&arguments, b"", 1 << 20, stop)?;
             if ended.succeeded {
                 self.must(&["update-ref", THEIRS, &commit], b"", 1 << 10, stop)?;
                 return Ok(());
+            }
+            if ended.timed_out {
+                return Err(self.failed(&ended));
             }
             // The branch as it was: so it was not somebody else who was faster.
             refusals = if attempt > 0 && last == tip { refusals + 1 } else { 0 };
@@ -339,11 +346,12 @@ impl GitEndParts {
 
 #[async_trait]
 impl FarEnd for Git {
-    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), FarError> {
+    async fn put(&self, name: &str, bytes: &[u8]) -> Result<Option<String>, FarError> {
         check_object(name, bytes)?;
         let (name, bytes) = (name.to_owned(), bytes.to_vec());
         // A far end takes a push only if each object has the digest that is its name.
-        self.with(move |git, stop| git.change(&TreeChange::Put(&name, &bytes), stop)).await
+        self.with(move |git, stop| git.change(&TreeChange::Put(&name, &bytes), stop)).await?;
+        Ok(None)
     }
 
     async fn list(&self) -> Result<Vec<FarObject>, FarError> {

@@ -17,6 +17,7 @@ pub use device::{DeviceCode, login};
 #[cfg(test)]
 pub(crate) use login::GoogleLogin;
 pub use login::{LoginEnd, Logout, current, logout};
+pub(crate) use place::GooglePlaces;
 
 /// Opens the far end.
 pub(super) async fn open(context: &FarContext) -> Result<Box<dyn FarEnd>, FarError> {

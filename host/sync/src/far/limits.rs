@@ -1,4 +1,9 @@
-//! How much is read of far ends.
+//! How much is read of far ends, and how long they are waited for.
+
+use std::time::Duration;
+
+/// How long a far end may bring no answer before aiw gives up, in all attempts together.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The largest object.
 pub const MAX_OBJECT: u64 = 32 << 20;
@@ -8,3 +13,12 @@ pub const MAX_OBJECTS: usize = 20_000;
 
 /// The most names that are read to find them. What is not an object is ignored, up to a point.
 pub const MAX_NAMES: usize = 50_000;
+
+/// Consecutive pages of a listing without a name. Servers send a few.
+pub(super) const MAX_EMPTY_PAGES: usize = 100;
+
+/// Reads of an object before its bytes count as damaged at the remote, and not in transit.
+pub(super) const READ_ATTEMPTS: usize = 2;
+
+/// Objects of one name that are read to find the one whose digest fits.
+pub(super) const MAX_COPIES: usize = 16;

@@ -1,12 +1,13 @@
 //! Requests to far ends that speak HTTP: what is tried again, how long that takes, and what a status means.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aiw_core::one_line;
 use aiw_home::{millis_of_http, now_millis};
 use aiw_net::{HttpClient, HttpRequest, NetError, Policy, Response};
 
-use super::FarError;
+use super::waits::WaitGuard;
+use super::{FarContext, FarError, FarWaits};
 
 /// How often a request is sent.
 const ATTEMPTS: u32 = 7;
@@ -23,6 +24,8 @@ pub(super) struct FarServer {
     net: HttpClient,
     policy: Policy,
     second: Duration,
+    answer_timeout: Duration,
+    waits: FarWaits,
     /// The far end, for messages.
     pub(super) place: String,
 }
@@ -31,12 +34,23 @@ pub(super) struct FarServer {
 pub(super) struct Pauses {
     second: Duration,
     attempt: u32,
+    /// How long the far end may bring no answer, in all attempts together, and since when it brings none.
+    answer_timeout: Duration,
+    silent_since: Instant,
+    is_silent: bool,
+    _waits: WaitGuard,
 }
 
 impl Pauses {
     /// Notes that an attempt brought no answer, which takes longer than one that did.
     pub(super) fn note_silence(&mut self) {
         self.attempt += 1;
+        self.is_silent = true;
+    }
+
+    /// Returns how long the next attempt may bring no answer.
+    fn left(&self) -> Duration {
+        self.answer_timeout.saturating_sub(self.silent_since.elapsed())
     }
 
     /// Waits before the next attempt, at least as long as the far end asks for. Returns whether there is one.
@@ -51,23 +65,45 @@ impl Pauses {
         let _ = getrandom::fill(&mut chance);
         let own = self.second.mul_f64(whole as f64 * (0.5 + f64::from(chance[0]) / 512.0));
         let asked = asked.map_or(Duration::ZERO, |seconds| self.second.saturating_mul(seconds as u32));
-        tokio::time::sleep(own.max(asked)).await;
+        if std::mem::take(&mut self.is_silent) {
+            if own >= self.left() {
+                return false;
+            }
+            tokio::time::sleep(own).await;
+        } else {
+            tokio::time::sleep(own.max(asked)).await;
+            self.silent_since = Instant::now();
+        }
         true
     }
 }
 
 impl FarServer {
-    pub(super) fn new(net: &HttpClient, policy: Policy, second: Duration, place: impl Into<String>) -> Self {
-        Self { net: net.clone(), policy, second, place: place.into() }
+    pub(super) fn new(context: &FarContext, policy: Policy, place: impl Into<String>) -> Self {
+        let FarContext { net, second, answer_timeout, waits, .. } = context;
+        let (net, waits) = (net.clone(), waits.clone());
+        Self { net, policy, second: *second, answer_timeout: *answer_timeout, waits, place: place.into() }
     }
 
     pub(super) fn pauses(&self) -> Pauses {
-        Pauses { second: self.second, attempt: 0 }
+        Pauses {
+            second: self.second,
+            attempt: 0,
+            answer_timeout: self.answer_timeout,
+            silent_since: Instant::now(),
+            is_silent: false,
+            _waits: self.waits.begin(&self.place),
+        }
     }
 
     /// Sends a request once.
     pub(super) async fn send_once(&self, request: &HttpRequest) -> Result<Response, FarError> {
-        Ok(self.net.fetch(&self.policy, request).await?)
+        self.send_within(request, self.answer_timeout).await
+    }
+
+    async fn send_within(&self, request: &HttpRequest, head: Duration) -> Result<Response, FarError> {
+        let _waits = self.waits.begin(&self.place);
+        Ok(self.net.fetch_within(&self.policy, request, head).await?)
     }
 
     /// Sends a request that may be sent twice. Waits and sends it again where the far end is too busy, or for a moment
@@ -75,7 +111,7 @@ impl FarServer {
     pub(super) async fn send(&self, request: &HttpRequest) -> Result<Response, FarError> {
         let mut pauses = self.pauses();
         loop {
-            let sent = self.send_once(request).await;
+            let sent = self.send_within(request, pauses.left()).await;
             let asked = match &sent {
                 Ok(response) if is_passing(response.status) => retry_after(response),
                 Ok(_) => return sent,

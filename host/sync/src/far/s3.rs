@@ -14,9 +14,10 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::address::S3Address;
+use super::pages::Pages;
 use super::request::{FarServer, MAX_REFUSAL, within};
 use super::xml::character;
-use super::{FarContext, FarEnd, FarError, FarObject, FoundObjects, MAX_NAMES, check_kept, check_name, check_object};
+use super::{FarContext, FarEnd, FarError, FarObject, FoundObjects, check_kept, check_name, check_object};
 
 /// The secret with the id of the key and the key.
 pub(crate) const SECRET: &str = "sync-s3";
@@ -24,7 +25,7 @@ pub(crate) const SECRET: &str = "sync-s3";
 /// The region of servers that have none.
 const REGION: &str = "us-east-1";
 
-/// The names of one answer.
+/// The names that are requested in one answer. A server may send fewer.
 const PAGE: usize = 1000;
 
 /// The characters that a signature leaves as they are.
@@ -54,7 +55,7 @@ struct UnsignedRequest<'a> {
 impl S3 {
     pub(super) async fn open(address: &S3Address, context: &FarContext) -> Result<Self, FarError> {
         let place = format!("`s3:{address}`");
-        let both = context.secret(SECRET).await?.ok_or_else(|| FarError::NoLogin { place: place.clone() })?;
+        let both = context.login(SECRET, &address.endpoint, &place).await?;
         let valid = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic());
         let Some((id, key)) = both.expose().split_once(':').filter(|(id, key)| valid(id) && valid(key)) else {
             return Err(FarError::LoginForm { place, form: "ACCESS_KEY_ID:SECRET" });
@@ -62,7 +63,7 @@ impl S3 {
         let mut policy = Policy::none();
         policy.grant_url(address.endpoint.as_str());
         Ok(Self {
-            way: FarServer::new(&context.net, policy, context.second, place),
+            way: FarServer::new(context, policy, place),
             address: address.clone(),
             id: id.to_owned(),
             key: Secret::new(key),
@@ -193,14 +194,15 @@ fn signature(key: &str, parts: &[&str], stamp: &str, scope: &str, canonical: &st
 
 #[async_trait]
 impl FarEnd for S3 {
-    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), FarError> {
+    async fn put(&self, name: &str, bytes: &[u8]) -> Result<Option<String>, FarError> {
         check_object(name, bytes)?;
         let wanted = UnsignedRequest { method: Method::Put, name: Some(name), query: &[], body: bytes, limit: 1 << 20 };
         let response = self.send(&wanted).await?;
         if response.status != 200 {
             return Err(self.refused(&response));
         }
-        check_kept(self, &self.way.place, name, bytes).await
+        check_kept(self, &self.way.place, name, bytes).await?;
+        Ok(None)
     }
 
     async fn list(&self) -> Result<Vec<FarObject>, FarError> {
@@ -208,8 +210,10 @@ impl FarEnd for S3 {
         let prefix = self.key_of("");
         let mut found = FoundObjects::new(place);
         let mut token: Option<String> = None;
-        for _ in 0..=MAX_NAMES / PAGE {
+        let mut pages = Pages::new(place);
+        loop {
             let page = self.page(token.as_deref()).await?;
+            let names = page.objects.len();
             for (key, size) in page.objects {
                 let Some(name) = key.strip_prefix(&prefix) else {
                     return Err(FarError::junk(place, "it lists keys with another prefix"));
@@ -219,11 +223,12 @@ impl FarEnd for S3 {
             match page.next {
                 None if page.is_truncated => return Err(FarError::junk(place, "its list has no end and no next part")),
                 None => return Ok(found.objects()),
-                next if next == token => return Err(FarError::junk(place, "its list goes in a circle")),
-                next => token = next,
+                Some(next) => {
+                    pages.follow(names, &next)?;
+                    token = Some(next);
+                }
             }
         }
-        Err(FarError::TooMany { place: place.clone() })
     }
 
     async fn get(&self, name: &str, limit: u64) -> Result<Vec<u8>, FarError> {

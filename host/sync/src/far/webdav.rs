@@ -43,14 +43,14 @@ pub(super) struct WebDav {
 impl WebDav {
     pub(super) async fn open(url: &Url, context: &FarContext) -> Result<Self, FarError> {
         let place = format!("`webdav:{url}`");
-        let both = context.secret(SECRET).await?.ok_or_else(|| FarError::NoLogin { place: place.clone() })?;
+        let both = context.login(SECRET, url, &place).await?;
         if both.expose().split_once(':').is_none_or(|(user, _)| user.is_empty()) {
             return Err(FarError::LoginForm { place, form: "user:password" });
         }
         let login = Secret::new(format!("Basic {}", STANDARD.encode(both.expose())));
         let mut policy = Policy::none();
         policy.grant_url(url.as_str());
-        Ok(Self { way: FarServer::new(&context.net, policy, context.second, place), folder: url.clone(), login })
+        Ok(Self { way: FarServer::new(context, policy, place), folder: url.clone(), login })
     }
 
     fn request(&self, method: Method, url: &Url) -> HttpRequest {
@@ -64,7 +64,13 @@ impl WebDav {
     }
 
     fn refused(&self, response: &Response) -> FarError {
-        self.way.refusal(response, "")
+        match response.status {
+            401 => unsupported_schemes(response).map_or_else(
+                || self.way.refusal(response, ""),
+                |schemes| FarError::AuthUnsupported { place: self.way.place.clone(), schemes },
+            ),
+            _ => self.way.refusal(response, ""),
+        }
     }
 
     async fn put_once(&self, url: &Url, bytes: &[u8]) -> Result<Response, FarError> {
@@ -103,6 +109,23 @@ impl WebDav {
     }
 }
 
+/// Returns the authentication schemes that a server offers, if Basic is not among them.
+fn unsupported_schemes(response: &Response) -> Option<String> {
+    let offered = response.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("www-authenticate"));
+    let mut schemes: Vec<&str> = Vec::new();
+    // One header may hold several challenges, each of which begins with its scheme. Parameters are `name=value`.
+    for challenge in offered.flat_map(|(_, value)| value.split(',')) {
+        let scheme = challenge.split_whitespace().next().unwrap_or_default();
+        if (1..=20).contains(&scheme.len()) && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            schemes.push(scheme);
+        }
+    }
+    let has_basic = schemes.iter().any(|scheme| scheme.eq_ignore_ascii_case("basic"));
+    schemes.dedup();
+    schemes.truncate(4);
+    (!schemes.is_empty() && !has_basic).then(|| schemes.join(" and "))
+}
+
 /// Returns the folder that a folder is in.
 fn parent(folder: &Url) -> Option<Url> {
     let parent = folder.join("..").ok()?;
@@ -111,7 +134,7 @@ fn parent(folder: &Url) -> Option<Url> {
 
 #[async_trait]
 impl FarEnd for WebDav {
-    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), FarError> {
+    async fn put(&self, name: &str, bytes: &[u8]) -> Result<Option<String>, FarError> {
         check_object(name, bytes)?;
         let url = self.file(name)?;
         let mut response = self.put_once(&url, bytes).await?;
@@ -122,7 +145,8 @@ impl FarEnd for WebDav {
         if !matches!(response.status, 200 | 201 | 204) {
             return Err(self.refused(&response));
         }
-        check_kept(self, &self.way.place, name, bytes).await
+        check_kept(self, &self.way.place, name, bytes).await?;
+        Ok(None)
     }
 
     async fn list(&self) -> Result<Vec<FarObject>, FarError> {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Made, WISHES, path_of, read, text};
 
 /// Something that is installed on another machine of yours, and not here.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SyncWish {
     /// `plugin`, `server`, `extension` or `model`.
@@ -33,7 +34,7 @@ struct WishFile {
 }
 
 /// The longest name.
-const LONGEST: usize = 1000;
+const MAX_NAME_LEN: usize = 1000;
 
 /// Returns the wishes as they are to be, with what was installed here since, and without what was removed. `others` are those of
 /// snapshots that are merged here: of them, a file that is gone is made again.
@@ -81,7 +82,7 @@ pub(crate) fn missing(home: &Home, stays: &BTreeSet<String>) -> Vec<SyncWish> {
     for (kind, names) in wishes {
         let has = here.get(&kind).into_iter().flatten();
         let has: BTreeSet<&str> = has.map(|name| identity(&kind, name)).collect();
-        let own = names.iter().filter(|name| name.len() <= LONGEST && !has.contains(identity(&kind, name)));
+        let own = names.iter().filter(|name| name.len() <= MAX_NAME_LEN && !has.contains(identity(&kind, name)));
         missing.extend(own.filter_map(|name| wish(&kind, name)));
     }
     missing

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use crate::graph::{Listing, common, heads, joined, meeting, newest_first, unneeded};
-use crate::object::ObjectName;
-use crate::snapshot::{Clock, FORMAT, MachineFiles, SeenSnapshot, Snapshot, SnapshotManifest, pack, unpack};
+use crate::object::{ObjectName, SeenSnapshot};
+use crate::snapshot::{Clock, FORMAT, MachineFiles, Snapshot, SnapshotManifest, pack, unpack};
 
 #[tokio::test]
 async fn a_machine_that_pulls_seldom_still_knows_what_it_had() {
@@ -45,7 +45,7 @@ struct History {
 
 fn listing(names: &BTreeSet<ObjectName>) -> Listing {
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-    Listing::new("5".repeat(8).as_str(), names.iter().map(String::as_str)).unwrap()
+    Listing::new("5".repeat(8).as_str(), names.iter().map(String::as_str))
 }
 
 impl History {

@@ -7,6 +7,7 @@ use crate::gather::LeftOutFile;
 use crate::made::SyncWish;
 
 /// A store that began or was joined.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StoreBegun {
     /// Where it is.
@@ -20,6 +21,7 @@ pub struct StoreBegun {
 }
 
 /// The result of a push.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SyncPush {
     /// The snapshot; none if nothing was new.
@@ -37,6 +39,7 @@ pub struct SyncPush {
 }
 
 /// A file that a pull or a restore changes.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SyncChange {
     /// The file: `claude:settings.json`.
@@ -50,6 +53,7 @@ pub struct SyncChange {
 }
 
 /// A conflict between this machine and another one.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SyncConflict {
     /// The file.
@@ -67,6 +71,7 @@ pub struct SyncConflict {
 }
 
 /// The result of a pull, or what it would be.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SyncPull {
     /// Whether files were changed.
@@ -90,6 +95,7 @@ pub struct SyncPull {
 }
 
 /// How a store and this machine stand.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StoreStatus {
     /// The far end.
@@ -109,6 +115,7 @@ pub struct StoreStatus {
 }
 
 /// A machine of a store.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SeenMachine {
     /// Its id.
@@ -120,6 +127,7 @@ pub struct SeenMachine {
 }
 
 /// The snapshots of a store.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StoreListing {
     /// The newest first.
@@ -127,6 +135,7 @@ pub struct StoreListing {
 }
 
 /// A snapshot of a store.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StoreSnapshot {
     /// Its name, for `diff` and `restore`.
@@ -144,6 +153,7 @@ pub struct StoreSnapshot {
 }
 
 /// The difference between this machine and a snapshot.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SyncDifference {
     /// The snapshot.
@@ -153,6 +163,7 @@ pub struct SyncDifference {
 }
 
 /// The result of an undo.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SyncUndone {
     /// The verb that was undone: `pull` or `restore`.
@@ -166,6 +177,7 @@ pub struct SyncUndone {
 }
 
 /// The changes to files here.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SyncLog {
     /// The newest first.
@@ -173,6 +185,7 @@ pub struct SyncLog {
 }
 
 /// A change to files here.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SyncLogEntry {
     /// When.
@@ -184,6 +197,7 @@ pub struct SyncLogEntry {
 }
 
 /// The result of a change of the phrase.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SyncRekeyed {
     /// Four words that are the same on every machine that has the new phrase.
@@ -193,6 +207,7 @@ pub struct SyncRekeyed {
 }
 
 /// A file of the table.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SnapshotFile {
     /// The pattern: `claude:agents/`.

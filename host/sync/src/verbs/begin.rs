@@ -4,14 +4,18 @@ use std::collections::BTreeSet;
 
 use aiw_core::{Ask, Secret, Sink};
 
+use super::login::say_unencrypted;
 use super::{NEW_PHRASE, OpenStore, PHRASE, StoreBegun, SyncRekeyed, Synchronizer, push, secret_name};
 use crate::error::SyncError;
-use crate::far::{FarAddress, FarEnd, MAX_OBJECT};
+use crate::far::{FarAddress, FarEnd, FarError, fetch};
 use crate::graph::Listing;
 use crate::keys::{Phrase, StoreKeys};
 use crate::object::{self, ObjectName, new_machine};
 use crate::state::SyncState;
-use crate::store::list;
+use crate::store::{list, unread};
+
+/// Objects that are tried with a phrase.
+const MAX_TRIED: usize = 200;
 
 impl Synchronizer {
     /// Begins a store at a far end that holds none.
@@ -26,8 +30,18 @@ impl Synchronizer {
         ask: &dyn Ask,
         sink: &dyn Sink,
     ) -> Result<StoreBegun, SyncError> {
+        self.telling(sink, self.init_told(far_end, machine, ask, sink)).await
+    }
+
+    async fn init_told(
+        &self,
+        far_end: &str,
+        machine: Option<String>,
+        ask: &dyn Ask,
+        sink: &dyn Sink,
+    ) -> Result<StoreBegun, SyncError> {
         let _turn = self.directory.turn()?;
-        let (far_end, far) = self.new_far(far_end).await?;
+        let (far_end, far) = self.new_far(far_end, sink).await?;
         sink.step(format!("looking at {far_end}"));
         if list(&*far).await?.iter().any(|name| ObjectName::parse(name).is_some()) {
             return Err(SyncError::NotEmpty { far_end });
@@ -52,8 +66,19 @@ impl Synchronizer {
         ask: &dyn Ask,
         sink: &dyn Sink,
     ) -> Result<StoreBegun, SyncError> {
+        self.telling(sink, self.join_told(far_end, machine, phrase, ask, sink)).await
+    }
+
+    async fn join_told(
+        &self,
+        far_end: &str,
+        machine: Option<String>,
+        phrase: Option<Secret>,
+        ask: &dyn Ask,
+        sink: &dyn Sink,
+    ) -> Result<StoreBegun, SyncError> {
         let _turn = self.directory.turn()?;
-        let (far_end, far) = self.new_far(far_end).await?;
+        let (far_end, far) = self.new_far(far_end, sink).await?;
         sink.step(format!("looking at {far_end}"));
         let names: Vec<ObjectName> = list(&*far).await?.iter().filter_map(|name| ObjectName::parse(name)).collect();
         if names.is_empty() {
@@ -61,13 +86,13 @@ impl Synchronizer {
         }
         let words = match phrase {
             Some(words) => Some(words),
-            None => ask.secret("The 12 words of the store: ").await?,
+            None => ask.secret(&format!("The 12 words of the store at {far_end}: ")).await?,
         };
         let words = words.ok_or(SyncError::Ask(aiw_core::AskError::Declined))?;
         let phrase = Phrase::parse(words.expose())?;
         let keys = keys_of(&phrase)?;
         // One of its objects opens, or nothing is written here.
-        let own: Vec<&ObjectName> = names.iter().filter(|name| name.store == keys.store).collect();
+        let own: Vec<ObjectName> = names.into_iter().filter(|name| name.store == keys.store).collect();
         let opened = opens(&*far, &keys, &own).await?;
         if !opened {
             return Err(SyncError::OtherStore { far_end });
@@ -84,11 +109,12 @@ impl Synchronizer {
         Ok(FarAddress::parse(far_end, self.home.around())?.to_string())
     }
 
-    async fn new_far(&self, far_end: &str) -> Result<(String, Box<dyn FarEnd>), SyncError> {
+    async fn new_far(&self, far_end: &str, sink: &dyn Sink) -> Result<(String, Box<dyn FarEnd>), SyncError> {
         if let Some(state) = self.directory.load()? {
             return Err(SyncError::HasStore { far_end: state.far_end });
         }
         let address = self.check_address(far_end)?;
+        say_unencrypted(&FarAddress::parse(&address, self.home.around())?, sink);
         let far = self.far(&address).await?;
         Ok((address, far))
     }
@@ -146,6 +172,10 @@ impl Synchronizer {
     ///
     /// As for a push.
     pub async fn rekey(&self, ask: &dyn Ask, sink: &dyn Sink) -> Result<SyncRekeyed, SyncError> {
+        self.telling(sink, self.rekey_told(ask, sink)).await
+    }
+
+    async fn rekey_told(&self, ask: &dyn Ask, sink: &dyn Sink) -> Result<SyncRekeyed, SyncError> {
         let OpenStore { mut state, keys: old_keys, far, _turn } = self.open().await?;
         // What others pushed would stay in the old store, which nobody opens any more.
         let gathered = self.gather(BTreeSet::new()).await?;
@@ -173,20 +203,18 @@ impl Synchronizer {
     }
 }
 
-/// Whether one of these objects is of the store. Damaged ones are passed over.
-async fn opens(far: &dyn FarEnd, keys: &StoreKeys, names: &[&ObjectName]) -> Result<bool, SyncError> {
-    let listing = Listing::new(
-        &keys.store,
-        names.iter().map(|name| name.to_string()).collect::<Vec<_>>().iter().map(String::as_str),
-    );
-    let newest: Vec<ObjectName> = match &listing {
-        Ok(listing) => listing.newest().into_iter().cloned().collect(),
-        Err(_) => names.iter().map(|name| (*name).clone()).collect(),
-    };
-    for name in newest.iter().take(20) {
-        let bytes = far.get(&name.to_string(), MAX_OBJECT).await?;
-        if object::open(keys, name, &bytes).is_ok() {
-            return Ok(true);
+/// Whether one of these objects is of the store. Damaged ones, and those that no machine of it wrote, are passed over.
+async fn opens(far: &dyn FarEnd, keys: &StoreKeys, names: &[ObjectName]) -> Result<bool, SyncError> {
+    let objects: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let listing = Listing::new(&keys.store, objects.iter().map(String::as_str));
+    // The newest ones first: those are not deleted while they are read.
+    let newest: BTreeSet<&ObjectName> = listing.newest().into_iter().collect();
+    let others = listing.names().filter(|name| !newest.contains(name));
+    for name in newest.iter().copied().chain(others).take(MAX_TRIED) {
+        match fetch(far, &name.to_string()).await {
+            Ok(bytes) if object::open(keys, name, &bytes).is_ok() => return Ok(true),
+            Ok(_) | Err(FarError::NotFound { .. } | FarError::TooLarge { .. }) => {}
+            Err(error) => return Err(unread(name)(error)),
         }
     }
     Ok(false)

@@ -69,6 +69,10 @@ impl Synchronizer {
     ///
     /// The far end can't be reached.
     pub async fn list(&self, sink: &dyn Sink) -> Result<StoreListing, SyncError> {
+        self.telling(sink, self.list_told(sink)).await
+    }
+
+    async fn list_told(&self, sink: &dyn Sink) -> Result<StoreListing, SyncError> {
         let OpenStore { mut state, keys, far, _turn } = self.open().await?;
         sink.step(format!("looking at {}", state.far_end));
         if state.far_end == "gdrive:"
@@ -80,7 +84,8 @@ impl Synchronizer {
         let mut names: Vec<ObjectName> = store.listing.names().cloned().collect();
         names.sort_by_key(|name| std::cmp::Reverse(name.counter));
         names.truncate(LISTED);
-        store.load(&names).await?;
+        store.load_visibly(&names, sink).await?;
+        store.report(sink);
         let read = names.iter().filter_map(|name| store.read.get(&name.to_string())).collect();
         let snapshots: Vec<StoreSnapshot> = newest_first(read)
             .into_iter()
@@ -102,6 +107,10 @@ impl Synchronizer {
     ///
     /// There is no such snapshot.
     pub async fn diff(&self, snapshot: Option<&str>, sink: &dyn Sink) -> Result<SyncDifference, SyncError> {
+        self.telling(sink, self.diff_told(snapshot, sink)).await
+    }
+
+    async fn diff_told(&self, snapshot: Option<&str>, sink: &dyn Sink) -> Result<SyncDifference, SyncError> {
         let OpenStore { mut state, keys, far, _turn } = self.open().await?;
         sink.step(format!("looking at {}", state.far_end));
         let mine = self.gather(BTreeSet::new()).await?;
@@ -118,15 +127,17 @@ impl Synchronizer {
             None => store.heads().first().map(|head| head.name.clone()).ok_or_else(missing)?,
             Some(name) => {
                 let fits = |own: &&ObjectName| short(own) == name || own.to_string() == name;
-                let mut found = store.listing.names().filter(fits);
-                let first = found.next().cloned().ok_or_else(missing)?;
+                let listed: Vec<ObjectName> = store.listing.names().filter(fits).cloned().collect();
+                // Some may be no snapshots.
+                store.load(&listed).await?;
+                let mut found = listed.into_iter().filter(|own| store.read.contains_key(&own.to_string()));
+                let first = found.next().ok_or_else(missing)?;
                 if found.next().is_some() {
                     return Err(SyncError::Ambiguous(name.to_owned()));
                 }
                 first
             }
         };
-        store.load(std::slice::from_ref(&found)).await?;
         store.read.get(&found.to_string()).cloned().ok_or_else(missing)
     }
 

@@ -17,13 +17,14 @@ use crate::content::KeyChange;
 use crate::error::SyncError;
 use crate::gather::{Gathered, LeftOutFile};
 use crate::graph::joined;
-use crate::incoming::{ConflictAnswer, ConflictPlace, Merger, PullWork};
+use crate::incoming::{ConflictAnswer, ConflictPlace, FoundConflict, Merger, PullWork};
 use crate::keys::StoreKeys;
 use crate::made::{SealedSecrets, is_sealed, missing};
+use crate::object::ObjectName;
 use crate::place::{SyncPath, SyncRoot};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{FileContent, Snapshot};
 use crate::state::{MergedState, SyncState};
-use crate::store::SyncStore;
+use crate::store::{SyncStore, short};
 use crate::travel::TravelEffect;
 
 /// How many lines of a change are shown where all of it is not.
@@ -51,10 +52,14 @@ impl Synchronizer {
     ///
     /// The far end can't be reached or shows an older state; files conflict and there is nobody to ask; nobody agrees.
     pub async fn pull(&self, request: &PullRequest, ask: &dyn Ask, sink: &dyn Sink) -> Result<SyncPull, SyncError> {
+        self.telling(sink, self.pull_told(request, ask, sink)).await
+    }
+
+    async fn pull_told(&self, request: &PullRequest, ask: &dyn Ask, sink: &dyn Sink) -> Result<SyncPull, SyncError> {
         let OpenStore { mut state, keys, far, _turn } = self.open().await?;
         sink.step(format!("looking at {}", state.far_end));
         let mut store = self.look(&*far, &keys, &mut state, request.accept_older).await?;
-        store.say_mended(sink);
+        store.report(sink);
         sink.step("reading what travels from this machine".into());
         self.make(&mut state, &keys, &store)?;
         self.directory.save(&state)?;
@@ -83,6 +88,16 @@ impl Synchronizer {
     ///
     /// As for a pull; there is no such snapshot.
     pub async fn restore(
+        &self,
+        snapshot: &str,
+        request: &PullRequest,
+        ask: &dyn Ask,
+        sink: &dyn Sink,
+    ) -> Result<SyncPull, SyncError> {
+        self.telling(sink, self.restore_told(snapshot, request, ask, sink)).await
+    }
+
+    async fn restore_told(
         &self,
         snapshot: &str,
         request: &PullRequest,
@@ -181,8 +196,9 @@ impl Synchronizer {
                     if conflict.key.is_some() && !is_sealed(&found.place.0) {
                         options.push("type another value".into());
                     }
+                    let snapshot = short_name(&found.place.2);
                     let question = format!(
-                        "conflict {} of {}: {place}\n  here: {}\n  on {}: {}",
+                        "conflict {} of {}: {place}\n  here: {}\n  on {}, in snapshot {snapshot}: {}",
                         at + 1,
                         incoming.conflicts.len(),
                         shown(&found.conflict.mine),
@@ -190,17 +206,20 @@ impl Synchronizer {
                         shown(&found.conflict.theirs),
                     );
                     question.lines().for_each(|line| sink.note(line.to_owned()));
-                    let choice = Choice {
+                    let mut choice = Choice {
                         name: "conflict",
                         question,
                         short: "Which one? ".into(),
                         options,
                         flag: "--mine or --theirs".into(),
+                        unshown: Vec::new(),
                     };
+                    // Sealed values are not shown, and long ones in part.
+                    choice.hold_for(format!("{:?} {:?}", found.place, found.conflict).as_bytes());
                     match ask.choose(&choice).await? {
                         1 => ConflictAnswer::Mine,
                         2 => ConflictAnswer::Theirs,
-                        3 => match ask.text("The value, as it is written in the file: ").await? {
+                        3 => match ask.text(&words_for(&place, found)).await? {
                             Some(value) => ConflictAnswer::Edited(value.into_bytes()),
                             None => ConflictAnswer::Skip,
                         },
@@ -302,6 +321,8 @@ impl Synchronizer {
             plan.about.push(format!("{} removed here", aiw_core::counted(deleted as u64, "file")));
         }
         plan.text = Some(whole_text(answer));
+        // Of what starts nothing, the beginning is shown.
+        incoming.files.iter().for_each(|file| plan.hold_for(whole_of(file).as_bytes()));
         for file in &incoming.files {
             let place = self.roots.file(&file.path).display().to_string();
             plan.effects.push(match file.effect {
@@ -332,20 +353,35 @@ impl Synchronizer {
     }
 }
 
-/// Returns the digest of everything that starts something.
+/// Returns the digest of everything that starts something: what it was, and what it becomes.
 fn executable_digest(files: &[TravelChange]) -> Option<String> {
     let mut digest = Sha256::new();
-    let starts = files.iter().filter(|file| file.effect == TravelEffect::Starts);
-    let mut some = false;
-    for file in starts {
-        some = true;
-        digest.update(file.path.to_string());
-        digest.update([0]);
-        let content = file.new.as_ref().map(|new| content_digest(&new.bytes, new.executable)).unwrap_or_default();
-        digest.update(content);
-        digest.update([0]);
+    let starts: Vec<&TravelChange> = files.iter().filter(|file| file.effect == TravelEffect::Starts).collect();
+    for file in &starts {
+        let whole = whole_of(file);
+        digest.update((whole.len() as u64).to_le_bytes());
+        digest.update(whole);
     }
-    some.then(|| aiw_core::hex(&digest.finalize()[..16]))
+    (!starts.is_empty()).then(|| aiw_core::hex(&digest.finalize()[..16]))
+}
+
+/// Returns all of a change: its file, and the digests of what it was and what it becomes.
+fn whole_of(file: &TravelChange) -> String {
+    let content = |file: &Option<FileContent>| file.as_ref().map(|file| content_digest(&file.bytes, file.executable));
+    format!("{} {:?} {:?}", file.path, content(&file.old), content(&file.new))
+}
+
+/// Asks for another value of a conflict. A view that is answered later knows the question by its words, so the value is
+/// written there and nowhere else.
+fn words_for(place: &str, found: &FoundConflict) -> String {
+    format!(
+        "The value of {place}, in the place of that of {} in snapshot {}, as it is written in the file: ",
+        found.from, found.place.2
+    )
+}
+
+fn short_name(snapshot: &str) -> String {
+    ObjectName::parse(snapshot).map_or_else(|| snapshot.to_owned(), |name| short(&name))
 }
 
 fn answer_of(incoming: &PullWork, executable: Option<String>) -> SyncPull {
@@ -376,7 +412,7 @@ pub(super) fn change_of(file: &TravelChange) -> SyncChange {
         true => file.changes.iter().flat_map(|change| lines_of(&unreadable(change))).collect(),
         false => file.changes.iter().flat_map(lines_of).collect(),
     };
-    let is_program = |file: &Option<crate::snapshot::FileContent>| file.as_ref().is_some_and(|file| file.executable);
+    let is_program = |file: &Option<FileContent>| file.as_ref().is_some_and(|file| file.executable);
     match (is_program(&file.old), is_program(&file.new)) {
         (false, true) => lines.push("+ it may be run as a program".into()),
         (true, false) if file.new.is_some() => lines.push("- it may be run as a program".into()),
@@ -412,7 +448,7 @@ fn unreadable(change: &KeyChange) -> KeyChange {
     KeyChange { key: change.key.clone(), old: of(&change.old), new: of(&change.new), diff: None }
 }
 
-fn conflict_of(found: &crate::incoming::FoundConflict) -> SyncConflict {
+fn conflict_of(found: &FoundConflict) -> SyncConflict {
     let (path, key, _) = &found.place;
     let text_of = |shown: &Shown| if is_sealed(path) { "(sealed)".into() } else { text_of(shown) };
     SyncConflict {
@@ -448,7 +484,11 @@ fn whole_text(answer: &SyncPull) -> String {
             text.push_str(&format!("  {line}\n"));
         }
         if change.lines.len() > most {
-            text.push_str(&format!("  and {} more lines\n", change.lines.len() - most));
+            let whole = aiw_core::hex(&Sha256::digest(change.lines.join("\n")));
+            text.push_str(&format!(
+                "  and {} more lines; all of them have the sha256 {whole}\n",
+                change.lines.len() - most
+            ));
         }
     }
     text

@@ -14,9 +14,9 @@ use crate::gather::Gathered;
 use crate::graph::{meeting, speaks, unneeded};
 use crate::keys::StoreKeys;
 use crate::made::{Made, is_sealed, lost_secrets};
-use crate::object::{self, ObjectName};
+use crate::object::{self, ObjectName, SeenSnapshot};
 use crate::place::{SyncPath, SyncRoot};
-use crate::snapshot::{Clock, FORMAT, FileEntry, MachineFiles, SeenSnapshot, Snapshot, SnapshotManifest, digest, pack};
+use crate::snapshot::{Clock, FORMAT, FileEntry, MachineFiles, Snapshot, SnapshotManifest, digest, pack};
 use crate::state::{MergedState, Pushing, SyncState};
 use crate::store::{SyncStore, short};
 
@@ -33,7 +33,7 @@ const REFERENCE: &str = "secret";
 const KEY: &str = "\"secret\"";
 
 /// From this sealed size on, a push says how large it is, in bytes.
-const LARGE: usize = 5 << 20;
+const LARGE_PUSH_BYTES: usize = 5 << 20;
 
 /// Leave that a push has without asking.
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,6 +52,10 @@ impl Synchronizer {
     /// Others pushed what is not merged here; the far end can't be reached or shows an older state; a file holds a secret in
     /// clear text.
     pub async fn push(&self, request: &PushRequest, ask: &dyn Ask, sink: &dyn Sink) -> Result<SyncPush, SyncError> {
+        self.telling(sink, self.push_told(request, ask, sink)).await
+    }
+
+    async fn push_told(&self, request: &PushRequest, ask: &dyn Ask, sink: &dyn Sink) -> Result<SyncPush, SyncError> {
         let OpenStore { mut state, keys, far, _turn } = self.open().await?;
         self.push_to(&mut state, &keys, &*far, request, &VerbTalk { ask, sink }, true).await
     }
@@ -97,7 +101,7 @@ impl Synchronizer {
             // Whoever is told that the far end has all of it can rely on that.
             store.mend(&state.machine, |_, _| false).await?;
         }
-        store.say_mended(talk.sink);
+        store.report(talk.sink);
         if is_there {
             return Ok(answer);
         }
@@ -109,7 +113,7 @@ impl Synchronizer {
             self.directory.save(state)?;
             answer.pruned = prune(&mut store, talk.sink).await;
         }
-        if answer.bytes > LARGE {
+        if answer.bytes > LARGE_PUSH_BYTES {
             talk.sink.note(format!("the snapshot is large: {} MiB", answer.bytes >> 20));
         }
         Ok(answer)
@@ -180,6 +184,8 @@ impl Synchronizer {
         let what = lost.join(", ");
         let mut plan = Plan::of("Push that to your other machines?");
         plan.about = lost.iter().map(|lost| format!("takes away {lost}")).collect();
+        // The counts are those of exactly these files.
+        plan.hold_for(format!("{:?}", digests(&gathered.files, &self.scope)).as_bytes());
         match talk.ask.agree(&plan, &[]).await {
             Ok(_) => Ok(()),
             Err(aiw_core::AskError::Nobody { .. } | aiw_core::AskError::NotHere) => Err(SyncError::Shrinks(what)),
@@ -239,10 +245,11 @@ impl Synchronizer {
         if places.is_empty() {
             return Ok(());
         }
+        let mut plan = Plan::of("Push them, sealed with the rest?");
+        plan.hold_for(format!("{places:?} {:?}", digests(files, &self.scope)).as_bytes());
         let more = places.len().saturating_sub(SHOWN);
         places.truncate(SHOWN);
         places.extend((more > 0).then(|| format!("and {}", aiw_core::counted(more, "more place"))));
-        let mut plan = Plan::of("Push them, sealed with the rest?");
         plan.about = places.iter().map(|place| format!("a secret in clear text: {place}")).collect();
         match talk.ask.agree(&plan, &[]).await {
             Ok(_) => Ok(()),
@@ -273,13 +280,13 @@ impl Synchronizer {
         let (covers, silent) = coverage(state, gathered, gathered.covers.clone(), self.scope.excluded());
         let (held, pushed) = (state.files.held.clone(), digests(&gathered.files, &self.scope));
         let files = MergedState { merged, covers, silent, held, pushed };
-        let pushing = Pushing { object: name.to_string(), files };
+        let mut pushing = Pushing { object: name.to_string(), files, id: None };
         if is_own {
             // If this process is killed, the next one finds out whether the object arrived.
             state.pushing = Some(pushing.clone());
             self.directory.save(state)?;
         }
-        store.put(&name, &bytes).await?;
+        pushing.id = store.put(&name, &bytes).await?;
         (answer.snapshot, answer.bytes) = (Some(short(&name)), bytes.len());
         Ok(pushing)
     }
@@ -296,7 +303,7 @@ impl Synchronizer {
         let manifest = manifest(state, store.heads.clone(), &Gathered::default(), Some(new.to_owned()));
         let content = pack(&manifest, &MachineFiles::new()).map_err(SyncError::Own)?;
         let (name, bytes) = object::seal(keys, &state.machine, state.counter + 1, &content).map_err(SyncError::Own)?;
-        Ok(far.put(&name.to_string(), &bytes).await?)
+        store.put(&name, &bytes).await.map(drop)
     }
 }
 
@@ -364,18 +371,20 @@ fn without_references(line: &str, names: &[&str]) -> String {
 
 /// Deletes what nobody needs any more. What can't be deleted stays until the next push.
 async fn prune(store: &mut SyncStore<'_>, sink: &dyn Sink) -> usize {
-    let mut pruned = 0;
-    let deleted = async {
-        for name in &old(store).await? {
-            store.delete(name).await?;
-            pruned += 1;
+    let old = match old(store).await {
+        Ok(old) => old,
+        Err(e) => {
+            sink.note(format!("old snapshots stay: {e}"));
+            return 0;
         }
-        Ok::<_, SyncError>(())
     };
-    if let Err(e) = deleted.await {
-        sink.note(format!("an old snapshot stays: {e}"));
+    for (at, name) in old.iter().enumerate() {
+        if let Err(e) = store.delete(name).await {
+            sink.note(format!("cannot delete the old snapshot `{}`: {e}", short(name)));
+            return at;
+        }
     }
-    pruned
+    old.len()
 }
 
 /// Returns the objects that nobody needs any more, which are few at a time.
@@ -389,7 +398,9 @@ async fn old(store: &mut SyncStore<'_>) -> Result<Vec<ObjectName>, SyncError> {
             Ok(None) => break,
             Err(missing) => missing,
         };
-        store.load(&missing).await?;
+        if !store.load(&missing).await? {
+            break;
+        }
     }
     Ok(Vec::new())
 }

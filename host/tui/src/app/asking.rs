@@ -17,7 +17,7 @@ const TYPED: usize = 4_000;
 const TOO_LONG: &str = "This is too long: an answer has at most 4,000 bytes. Backspace empties it.";
 
 /// How long nobody types before a yes counts. Whoever is typing something else does not agree with one of its letters.
-const QUIET: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 400 });
+const TYPE_AHEAD_GUARD_DELAY: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 400 });
 
 /// A question that is being answered.
 pub(super) struct Asking {
@@ -91,7 +91,7 @@ impl Asking {
 
     /// Whether a yes counts.
     fn counts(&self) -> bool {
-        self.seen.is_some_and(|seen| seen.elapsed() >= QUIET)
+        self.seen.is_some_and(|seen| seen.elapsed() >= TYPE_AHEAD_GUARD_DELAY)
     }
 
     /// Whether a yes is about to count, or counts and was not offered yet.

@@ -15,7 +15,7 @@ use crate::page::{Action, Detail, Listed, Page, Row};
 use crate::text::wrap;
 
 /// How often a list is read for its ages alone.
-const AGES: Duration = Duration::from_secs(60);
+const AGE_REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The pane that the arrows move. Where there is room for one only, it is the one that is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,7 +194,7 @@ impl Panel {
 
     /// Returns the job that reads the list for its ages, which are older by now.
     pub(super) fn aged(&mut self, at: usize) -> Option<Job> {
-        let is_old = self.read.is_some_and(|read| read.elapsed() >= AGES);
+        let is_old = self.read.is_some_and(|read| read.elapsed() >= AGE_REFRESH_INTERVAL);
         (is_old && !self.is_listing).then(|| self.read(at))?
     }
 

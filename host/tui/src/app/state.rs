@@ -24,7 +24,7 @@ pub(super) const QUERY: usize = 200;
 const LINE: usize = 2_000;
 
 /// How long after an action letters are not taken for other actions.
-const TYPED_AHEAD: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 300 });
+const TYPE_AHEAD_WINDOW: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 300 });
 
 /// The smallest screen that can be used.
 pub(crate) const SMALLEST: (u16, u16) = (60, 20);
@@ -64,7 +64,7 @@ pub(super) struct ActionUnderWay {
 impl ActionUnderWay {
     /// Whether what is typed now may be meant for a question of it.
     fn takes_letters(&self) -> bool {
-        self.has_asked || self.begun.elapsed() < TYPED_AHEAD
+        self.has_asked || self.begun.elapsed() < TYPE_AHEAD_WINDOW
     }
 }
 

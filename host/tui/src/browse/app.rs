@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aiw_core::Question;
+use aiw_core::{Question, Secret};
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::model::{BrowserOptions, Plugin, Preview};
@@ -29,7 +29,7 @@ pub(crate) enum Job {
     Load,
     Preview(String),
     /// With the values that the user gave, by name.
-    Install(String, Vec<(String, String)>),
+    Install(String, Vec<(String, Secret)>),
     Remove(String),
     Enable(String, bool),
 }
@@ -94,7 +94,7 @@ pub(crate) struct Confirm {
 pub(crate) struct InstallForm {
     id: String,
     asks: Vec<Question>,
-    given: Vec<(String, String)>,
+    given: Vec<(String, Secret)>,
     pub(crate) typed: String,
 }
 
@@ -102,6 +102,15 @@ impl InstallForm {
     /// The value that is being typed: its name and what its author calls it.
     pub(crate) fn current(&self) -> Option<&Question> {
         self.asks.get(self.given.len())
+    }
+
+    /// The prompt, and what is typed as it is shown: of a secret, not even its length.
+    pub(crate) fn line(&self) -> (&'static str, &str) {
+        match self.current().is_some_and(|asked| asked.secret) {
+            false => ("> ", &self.typed),
+            true if self.typed.is_empty() => ("hidden> ", ""),
+            true => ("hidden> ", "***"),
+        }
     }
 
     /// How many were asked for, including this one, and how many there are.
@@ -325,6 +334,7 @@ impl BrowseApp {
                         .as_ref()
                         .map(|title| clean(title, 200))
                         .filter(|title| !title.is_empty()),
+                    secret: asked.secret,
                     ..Question::default()
                 });
                 self.ask(Confirm {
@@ -591,7 +601,7 @@ impl BrowseApp {
             KeyCode::Enter => {
                 let typed = std::mem::take(&mut fill.typed).trim().to_owned();
                 let name = fill.current().map(|ask| ask.name.clone()).unwrap_or_default();
-                fill.given.push((name, typed));
+                fill.given.push((name, Secret::new(typed)));
                 if fill.current().is_some() {
                     return None;
                 }
@@ -599,7 +609,7 @@ impl BrowseApp {
                 if !self.idle() {
                     return None;
                 }
-                let given = fill.given.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+                let given = fill.given.into_iter().filter(|(_, value)| !value.expose().is_empty()).collect();
                 let title = format!("Installing {}", clean(&fill.id, 120));
                 return self.start(Job::Install(fill.id, given), title);
             }

@@ -42,7 +42,7 @@ struct WaitingInstall {
 }
 
 /// How often the view hears of progress.
-const TICK: Duration = Duration::from_millis(80);
+const FRAME_INTERVAL: Duration = Duration::from_millis(80);
 
 impl MarketBackend {
     pub(crate) fn new(
@@ -61,7 +61,7 @@ impl MarketBackend {
             loop {
                 tokio::select! {
                     result = &mut work => return result,
-                    () = tokio::time::sleep(TICK) => {
+                    () = tokio::time::sleep(FRAME_INTERVAL) => {
                         if let Some(progress) = self.progress.latest() {
                             tell(progress);
                         }
@@ -140,16 +140,11 @@ impl Backend for MarketBackend {
         Ok(preview)
     }
 
-    fn install(
-        &self,
-        id: &str,
-        values: &[(String, String)],
-        tell: &dyn Fn(StepProgress),
-    ) -> Result<String, BackendError> {
+    fn install(&self, id: &str, values: GivenSecrets, tell: &dyn Fn(StepProgress)) -> Result<String, BackendError> {
         let waiting = self.waiting.lock().take().filter(|waiting| waiting.id == id);
         let waiting = waiting.ok_or("it was not looked at: press i again")?;
         // If nobody takes them, the end says why.
-        let _ = waiting.given.send(values.iter().map(|(name, value)| (name.clone(), Secret::new(value))).collect());
+        let _ = waiting.given.send(values);
         self.block_on(tell, waiting.ended)?
     }
 
@@ -178,6 +173,8 @@ fn plugin(found: &FoundPlugin) -> Plugin {
         market: summary.marketplace,
         version: summary.version,
         description: summary.description.unwrap_or_default(),
+        author: summary.author,
+        tags: summary.tags,
         category: summary.category,
         // A broken plugin brings nothing: it is not among those with servers.
         kinds: listed.inspection.as_ref().map(|_| found.kinds()).or_else(|| listed.broken().map(|_| Vec::new())),

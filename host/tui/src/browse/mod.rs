@@ -193,7 +193,7 @@ pub(crate) fn perform(backend: &dyn Backend, job: Job, report: &(dyn Fn(StepProg
             let preview = text(backend.preview(&id, report));
             Reply::Previewed(id, preview)
         }
-        Job::Install(id, values) => Reply::Done(text(backend.install(&id, &values, report))),
+        Job::Install(id, values) => Reply::Done(text(backend.install(&id, values, report))),
         Job::Remove(id) => Reply::Done(text(backend.remove(&id, report))),
         Job::Enable(id, enabled) => Reply::Done(text(backend.set_enabled(&id, enabled))),
     }

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use aiw_core::Question;
+use aiw_core::{Question, Secret};
 
 use crate::screen::StepProgress;
 
@@ -19,6 +19,10 @@ pub struct Plugin {
     pub version: Option<String>,
     /// The plugin's description, in its author's words.
     pub description: String,
+    /// The author's name.
+    pub author: Option<String>,
+    /// Tags and keywords, according to the market.
+    pub tags: Vec<String>,
     /// The category, according to the market.
     pub category: Option<String>,
     /// The kinds of content: `mcp`, `skills`, `commands`, `agents`, `hooks`, `lsp`. `None` if the plugin is not
@@ -58,7 +62,7 @@ pub struct Preview {
     pub lines: Vec<String>,
     /// Missing variables and conflicts, which are shown first.
     pub warnings: Vec<String>,
-    /// The values to ask for before the install. They are shown while they are typed, so none is a secret.
+    /// The values to ask for before the install.
     pub asks: Vec<Question>,
 }
 
@@ -90,7 +94,7 @@ pub trait Backend: Send + Sync {
     fn install(
         &self,
         id: &str,
-        values: &[(String, String)],
+        values: Vec<(String, Secret)>,
         progress: &dyn Fn(StepProgress),
     ) -> Result<String, BackendError>;
     /// Removes a plugin. Returns a line for the status.

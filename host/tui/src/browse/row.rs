@@ -9,7 +9,7 @@ const NAME: usize = 120;
 /// The maximum number of characters in a description, a target or a note.
 const LONG: usize = 2_000;
 /// The maximum number of servers, notes or kinds that are shown for one plugin.
-const MANY: usize = 100;
+const MAX_ITEMS: usize = 100;
 
 /// The mark before a name in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Row {
     pub(crate) fn new(plugin: Plugin) -> Self {
         let inspected = plugin.kinds.is_some();
         let kinds: Vec<String> =
-            plugin.kinds.unwrap_or_default().iter().take(MANY).map(|kind| clean(kind, 40)).collect();
+            plugin.kinds.unwrap_or_default().iter().take(MAX_ITEMS).map(|kind| clean(kind, 40)).collect();
         let title = clean(&plugin.id, NAME);
         let name = clean(&plugin.name, NAME);
         let market = clean(&plugin.market, NAME);
@@ -64,7 +64,7 @@ impl Row {
             (None, false, _) => RowMark::None,
         };
 
-        let mut facts = Vec::with_capacity(8 + plugin.servers.len().min(MANY) + plugin.notes.len().min(MANY));
+        let mut facts = Vec::with_capacity(8 + plugin.servers.len().min(MAX_ITEMS) + plugin.notes.len().min(MAX_ITEMS));
         let mut fact = |label, text: String, tone| {
             if !text.is_empty() {
                 facts.push(Fact { label, text, tone });
@@ -82,7 +82,9 @@ impl Row {
         };
         fact("state", state.to_owned(), tone);
         fact("version", plugin.version.as_deref().map(|v| clean(v, NAME)).unwrap_or_default(), Tone::Plain);
+        fact("author", plugin.author.as_deref().map(|author| clean(author, NAME)).unwrap_or_default(), Tone::Plain);
         fact("category", category.clone().unwrap_or_default(), Tone::Plain);
+        fact("tags", clean(&plugin.tags.join(", "), LONG), Tone::Plain);
         let brings = if inspected && kinds.is_empty() {
             "nothing".to_owned()
         } else if inspected {
@@ -94,7 +96,7 @@ impl Row {
         fact("source", clean(&plugin.source, LONG), Tone::Plain);
         fact("homepage", plugin.homepage.as_deref().map(|h| clean(h, LONG)).unwrap_or_default(), Tone::Plain);
         let mut words = format!("{market} {} {} {description}", category.as_deref().unwrap_or(""), kinds.join(" "));
-        for (at, server) in plugin.servers.iter().take(MANY).enumerate() {
+        for (at, server) in plugin.servers.iter().take(MAX_ITEMS).enumerate() {
             let server_name = clean(&server.name, NAME);
             words.push(' ');
             words.push_str(&server_name);
@@ -102,10 +104,10 @@ impl Row {
             let line = format!("{server_name} ({}) {}", clean(&server.transport, 40), clean(&server.target, LONG));
             fact(label, line, Tone::Plain);
         }
-        if plugin.servers.len() > MANY {
-            fact("", format!("… and {} more", plugin.servers.len() - MANY), Tone::Plain);
+        if plugin.servers.len() > MAX_ITEMS {
+            fact("", format!("… and {} more", plugin.servers.len() - MAX_ITEMS), Tone::Plain);
         }
-        for (at, note) in plugin.notes.iter().take(MANY).enumerate() {
+        for (at, note) in plugin.notes.iter().take(MAX_ITEMS).enumerate() {
             fact(if at == 0 { "notes" } else { "" }, clean(note, LONG), Tone::Plain);
         }
 

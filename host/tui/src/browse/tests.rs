@@ -1,6 +1,6 @@
 //! Tests of the whole browser: keys in, frames out.
 
-use aiw_core::Question;
+use aiw_core::{Question, Secret};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use insta::assert_snapshot;
 use proptest::prelude::*;
@@ -127,7 +127,8 @@ fn values_are_asked_for_before_an_install() {
         description: title.map(str::to_owned),
         ..Question::default()
     };
-    let asks = vec![ask("directory", Some("Where it looks")), ask("REGION", None)];
+    let token = Question { secret: true, ..ask("API_TOKEN", None) };
+    let asks = vec![ask("directory", Some("Where it looks")), token];
     screen.app.reply(Reply::Previewed("time@official".to_owned(), Ok(Preview { asks, ..Preview::default() })));
     assert_eq!(screen.keys("y"), None);
     assert_snapshot!(screen.frame(), @"
@@ -146,15 +147,18 @@ fn values_are_asked_for_before_an_install() {
     assert_eq!(screen.key(KeyCode::Enter), None);
     assert_snapshot!(screen.frame(), @"
     aiw plugins  1/1 of 1 · with MCP servers
-    Value of `REGION` (2 of 2)
+    Value of `API_TOKEN` (2 of 2)
     The plugin's servers need it. Enter without a value leaves it unset
     for now.
 
 
-    >
+    hidden>
     Enter next  Esc stop  Ctrl-C quit
     ");
-    let given = vec![("directory".to_owned(), "/tmp".to_owned())];
+    screen.keys("s3cr3t");
+    assert!(screen.frame().contains("hidden> ***"), "{}", screen.frame());
+    let given = [("directory", "/tmp"), ("API_TOKEN", "s3cr3t")];
+    let given = given.map(|(name, value)| (name.to_owned(), Secret::new(value))).to_vec();
     assert_eq!(screen.key(KeyCode::Enter), Some(Effect::Start(Job::Install("time@official".to_owned(), given))));
 }
 
@@ -545,6 +549,8 @@ fn hostile() -> Plugin {
         market: nasty.to_owned(),
         version: Some(nasty.to_owned()),
         description: nasty.repeat(200),
+        author: Some(nasty.to_owned()),
+        tags: vec![nasty.to_owned()],
         category: Some(nasty.to_owned()),
         kinds: Some(vec![nasty.to_owned(), "x".repeat(10_000)]),
         source: "y".repeat(10_000),

@@ -257,7 +257,7 @@ fn status(buffer: &mut Buffer, area: Rect, app: &BrowseApp, theme: Theme) -> Opt
     }
     let typed = match &app.mode {
         Mode::Search => Some(("/", app.query.as_str())),
-        Mode::Fill(fill) => Some(("> ", fill.typed.as_str())),
+        Mode::Fill(fill) => Some(fill.line()),
         _ => None,
     };
     if let Some((prompt, typed)) = typed {

@@ -116,7 +116,7 @@ impl Page for McpServers {
                 line.unwrap_or_else(|| Err(format!("there is no server {id}"))).map(Outcome::Said)
             }
             'a' => {
-                ground.block_on(approve::approve(client, id, person, person))?;
+                ground.block_on(approve::approve(client, id, false, person, person))?;
                 person.outcome(|| "nothing waits".to_owned()).map(Outcome::Said)
             }
             'e' => {
@@ -223,13 +223,15 @@ fn call_tool(ground: &Ground, server: &str, person: &AtScreen) -> Result<Outcome
         return Err(format!("{server} has no tool that can be called"));
     }
     let option = |tool: &&ServerTool| format!("{}  {}", tool.name, one_line(&tool.description, 200));
-    let choice = Choice {
+    let mut choice = Choice {
         name: "tool",
         question: format!("Which tool of {server} is called?"),
         short: "tool".to_owned(),
         options: known.iter().map(option).collect(),
         flag: String::new(),
+        unshown: Vec::new(),
     };
+    choice.hold_for(known.iter().map(|tool| &*tool.description).collect::<Vec<_>>().join("\n").as_bytes());
     let chosen = ground.block_on(person.choose(&choice))?;
     let tool = known.get(chosen).ok_or("there is no such tool")?;
     let questions = ground.block_on(call::questions(client, server, &tool.name, person))?;

@@ -110,6 +110,9 @@ impl Page for ProcessesPage {
 
     fn act(&self, ground: &Ground, key: char, id: &str, person: &AtScreen) -> Result<Outcome, String> {
         let manager = manager(ground)?;
+        if ['s', 'r', 'u'].contains(&key) {
+            manager.look_after().map_err(|e| said(&e))?;
+        }
         let ids = [id.to_owned()];
         let said = match key {
             's' => started(ground.block_on(manager.start(&ids, person, person))?)?,

@@ -36,6 +36,7 @@ pub struct EmbeddingModels {
 }
 
 /// A model, or the library that runs them.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ModelSummary {
     /// Its name
@@ -53,6 +54,7 @@ pub struct ModelSummary {
 }
 
 /// The state of the model in use.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StateName {
@@ -71,6 +73,7 @@ pub enum StateName {
 }
 
 /// The library that runs models.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RuntimeStatus {
     /// Its file
@@ -80,6 +83,7 @@ pub struct RuntimeStatus {
 }
 
 /// Whether there is a model to search by meaning.
+#[warn(missing_docs)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ModelStatus {
     /// The state
@@ -437,7 +441,8 @@ async fn manifest(mirror: &str, fetch: &dyn Fetch) -> Result<Vec<(WantedFile, St
             return Err(bad(format!("it is longer than {} KiB", MAX_MANIFEST >> 10)));
         }
     }
-    let manifest: MirrorManifest = serde_json::from_slice(&bytes).map_err(|e| bad(one_line(&e.to_string(), 200)))?;
+    let manifest: MirrorManifest =
+        aiw_core::from_foreign_json(&bytes).map_err(|e| bad(one_line(&e.to_string(), 200)))?;
     let each = FILES.iter().map(|name| {
         let file = manifest.files.get(*name).ok_or_else(|| bad(format!("it does not name `{name}`")))?;
         // The digest becomes a path.

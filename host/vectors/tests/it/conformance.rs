@@ -1,18 +1,15 @@
-//! What every driver of the vector store does.
+//! What a vector store does.
 
 use std::collections::BTreeMap;
 
 use aiw_tests::noise;
-use aiw_vectors::{
-    FileVectors, MAX_DIMENSIONS, MAX_ID_BYTES, MemvdbVectors, StoreError, VectorEntry, VectorHit, VectorStore,
-};
+use aiw_vectors::{FileVectors, MAX_DIMENSIONS, MAX_ID_BYTES, StoreError, VectorEntry, VectorHit, VectorStore};
 use proptest::prelude::*;
 
-/// Runs a check on each driver, with a new collection.
-fn drivers(dimensions: usize, check: impl Fn(&dyn VectorStore)) {
+/// Runs a check on a new collection.
+fn checked(dimensions: usize, check: impl Fn(&dyn VectorStore)) {
     let dir = tempfile::tempdir().unwrap();
     check(&FileVectors::open(dir.path().join("a/b.vec"), dimensions).unwrap());
-    check(&MemvdbVectors::new(dimensions).unwrap());
 }
 
 fn ids(hits: &[VectorHit]) -> Vec<&str> {
@@ -21,7 +18,7 @@ fn ids(hits: &[VectorHit]) -> Vec<&str> {
 
 #[test]
 fn entries_are_stored_replaced_found_and_removed() {
-    drivers(3, |store| {
+    checked(3, |store| {
         assert_eq!((store.dimensions(), store.count().unwrap()), (3, 0));
         assert_eq!(store.search(&[1.0, 0.0, 0.0], 5, None).unwrap(), []);
         store
@@ -50,7 +47,7 @@ fn entries_are_stored_replaced_found_and_removed() {
 
 #[test]
 fn entries_equally_near_are_sorted_by_id_and_the_last_of_one_batch_counts() {
-    drivers(2, |store| {
+    checked(2, |store| {
         let vector = &[0.6, 0.8];
         store.upsert(&["d", "b", "c", "a"].map(|id| VectorEntry { id, vector })).unwrap();
         assert_eq!(ids(&store.search(vector, 3, None).unwrap()), ["a", "b", "c"]);
@@ -64,7 +61,7 @@ fn entries_equally_near_are_sorted_by_id_and_the_last_of_one_batch_counts() {
 
 #[test]
 fn what_has_no_direction_or_no_name_is_refused_and_nothing_of_its_batch_is_stored() {
-    drivers(2, |store| {
+    checked(2, |store| {
         let good = VectorEntry { id: "good", vector: &[1.0, 0.0] };
         let bad: [&[f32]; 7] =
             [&[], &[1.0], &[1.0, 2.0, 3.0], &[f32::NAN, 1.0], &[f32::INFINITY, 1.0], &[0.0, 0.0], &[0.0, -0.0]];
@@ -91,14 +88,13 @@ fn what_has_no_direction_or_no_name_is_refused_and_nothing_of_its_batch_is_store
     for dimensions in [0, MAX_DIMENSIONS + 1] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");
-        assert!(matches!(MemvdbVectors::new(dimensions), Err(StoreError::Dimensions { .. })));
         assert!(matches!(FileVectors::open(path, dimensions), Err(StoreError::Dimensions { .. })));
     }
 }
 
 #[test]
 fn the_nearest_are_those_that_comparing_all_finds() {
-    drivers(96, |store| {
+    checked(96, |store| {
         let vectors: Vec<(String, Vec<f32>)> = (0..700).map(|n| (format!("{n:03}"), noise(n, 96))).collect();
         let entries: Vec<VectorEntry<'_>> = vectors.iter().map(|(id, vector)| VectorEntry { id, vector }).collect();
         store.upsert(&entries).unwrap();
@@ -135,10 +131,10 @@ mod fuzz {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
-        /// Whatever is put and deleted, each driver answers as a map would.
+        /// Whatever is put and deleted, a store answers as a map would.
         #[test]
         fn a_store_is_a_map_with_a_search(steps in steps()) {
-            drivers(2, |store| {
+            checked(2, |store| {
                 let mut map = BTreeMap::new();
                 for step in &steps {
                     match step {

@@ -1,9 +1,10 @@
 //! The interface `http`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use aiw_core::Secret;
 use aiw_core::provider::Value;
+use aiw_core::{Secret, well_formed_json};
 use aiw_extensions::CapabilityKind;
 use aiw_net::{HostPattern, Hosts, HttpRequest, Method, NetError, Policy, RESERVED_HEADERS, Response, origin};
 use async_trait::async_trait;
@@ -84,7 +85,13 @@ impl Within<'_, HttpImport> {
         let answer = self.call.waiting(self.capability.fetch(&self.state.policy, &request)).await;
         let answer = answer.map_err(|e| self.call.keys.explain(e))?;
         self.call.charge_bytes(answer.body.len())?;
-        Ok(self.blind(answer))
+        let mut answer = self.blind(answer);
+        if is_json(&answer)
+            && let Cow::Owned(body) = well_formed_json(&answer.body)
+        {
+            answer.body = body;
+        }
+        Ok(answer)
     }
 
     /// Converts the request for the capability and fills in its secrets.
@@ -147,6 +154,13 @@ impl Within<'_, HttpImport> {
         }
         response
     }
+}
+
+/// Whether a response says that it is JSON: then no component has to know that others write unpaired surrogates.
+fn is_json(response: &Response) -> bool {
+    let kind = response.header("content-type");
+    let kind = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    kind.is_some_and(|kind| kind == "application/json" || kind.ends_with("+json"))
 }
 
 /// The replacement for a secret.

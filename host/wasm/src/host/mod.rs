@@ -150,7 +150,7 @@ pub(crate) struct CallState {
 impl CallState {
     pub(crate) fn new(
         world: World,
-        limits: &'static CallLimits,
+        limits: CallLimits,
         keys: GrantKeys,
         capabilities: Capabilities,
         reach: &Reach,

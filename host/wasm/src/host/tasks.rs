@@ -9,7 +9,7 @@ use super::{CallSetup, HostResult, Interface, NoCapability, Within};
 use crate::error::{ComponentRefusal, RefusedCall};
 
 /// Time of one wait for a task: as long as an MCP client's tool call may take.
-const WAIT: Duration = Duration::from_secs(45);
+const MAX_WAIT: Duration = Duration::from_secs(45);
 
 /// The tasks in the user's session.
 #[async_trait]
@@ -91,6 +91,6 @@ impl Within<'_, TasksImport> {
     pub(crate) async fn wait(&mut self, id: &str, time: Duration) -> HostResult<ComponentTask> {
         self.request("wait")?;
         let id = id.parse().map_err(RefusedCall::invalid)?;
-        Ok(self.call.waiting(self.capability.wait(id, time.min(WAIT))).await?)
+        Ok(self.call.waiting(self.capability.wait(id, time.min(MAX_WAIT))).await?)
     }
 }

@@ -33,15 +33,15 @@ impl HostWallClock for Wall {
 /// The time since the call began, in steps too coarse to measure anything.
 struct Coarse(Instant);
 
-const STEP: Duration = Duration::from_millis(10);
+const CLOCK_GRANULARITY: Duration = Duration::from_millis(10);
 
 impl HostMonotonicClock for Coarse {
     fn resolution(&self) -> u64 {
-        u64::try_from(STEP.as_nanos()).unwrap_or(u64::MAX)
+        u64::try_from(CLOCK_GRANULARITY.as_nanos()).unwrap_or(u64::MAX)
     }
 
     fn now(&self) -> u64 {
-        let steps = self.0.elapsed().as_nanos() / STEP.as_nanos();
-        u64::try_from(steps * STEP.as_nanos()).unwrap_or(u64::MAX)
+        let steps = self.0.elapsed().as_nanos() / CLOCK_GRANULARITY.as_nanos();
+        u64::try_from(steps * CLOCK_GRANULARITY.as_nanos()).unwrap_or(u64::MAX)
     }
 }

@@ -5042,7 +5042,7 @@ export interface components {
             /** @description Its directory in the project */
             cwd?: string | null;
             /**
-             * @description Its variables; `secret:NAME` is taken from the vault
+             * @description Its variables; `secret:NAME` is taken from the vault, and a key goes there
              * @default {}
              */
             env: {
@@ -5080,7 +5080,7 @@ export interface components {
             /** @description Its directory in the project; an empty one is the project's */
             cwd?: string | null;
             /**
-             * @description Variables that get another value, or none: null removes one. `secret:NAME` is taken from the vault
+             * @description Variables that get another value, or none: null removes one. `secret:NAME` is taken from the vault, and a key goes there
              * @default {}
              */
             env: {
@@ -5947,6 +5947,8 @@ export interface components {
             added: string;
             /** @description The file that defines it */
             file: string;
+            /** @description The secrets of the vault that keys among its variables became */
+            secrets: string[];
         };
         /** @description The needs of a project's processes */
         ProcessGraph: {
@@ -6232,6 +6234,8 @@ export interface components {
         ServerAdd: {
             /** @description The server */
             server: components["schemas"]["ServerAdded"];
+            /** @description The others that were in the same JSON */
+            others?: components["schemas"]["ServerAdded"][];
         };
         /** @description A server that was added. */
         ServerAdded: {
@@ -6637,6 +6641,11 @@ export interface components {
              */
             name: string;
             /**
+             * @description The file of its workflow: `.github/workflows/ci.yml`
+             * @default
+             */
+            path: string;
+            /**
              * Format: uint64
              * @description The number of the run among those of its workflow
              * @default 0
@@ -6718,8 +6727,10 @@ export interface components {
         CiRunDetails: {
             /** @description The repository: `OWNER/REPO`, behind its host if that is not github.com */
             repository: string;
-            /** @description The run */
+            /** @description The run; of several runs of the commit, one that failed, else one that has not ended */
             run: components["schemas"]["CiRun"];
+            /** @description The newest runs of the other workflows of the commit, if no run was named */
+            others: components["schemas"]["CiRun"][];
             /** @description The jobs of its latest attempt: those that failed first */
             jobs: components["schemas"]["CiJob"][];
             /** @description The limit of requests, as the host said it */
@@ -6785,9 +6796,11 @@ export interface components {
         CiFailedLogs: {
             /** @description The repository: `OWNER/REPO`, behind its host if that is not github.com */
             repository: string;
-            /** @description The run */
+            /** @description The run; of several runs of the commit, one that failed, else one that has not ended */
             run: components["schemas"]["CiRun"];
-            /** @description Its jobs that failed */
+            /** @description The newest runs of the other workflows of the commit, if no run was named */
+            others: components["schemas"]["CiRun"][];
+            /** @description The jobs that failed, in all of these runs */
             jobs: components["schemas"]["CiJobLog"][];
             /** @description How far to believe the lines */
             about: string;
@@ -6801,6 +6814,8 @@ export interface components {
              * @description The job's id
              */
             id: number;
+            /** @description The name of its workflow */
+            workflow: string;
             /** @description Its name */
             name: string;
             /** @description How it ended */
@@ -7288,8 +7303,12 @@ export interface components {
             version: string | null;
             /** @description Its author's description */
             description: string | null;
+            /** @description Its author's name */
+            author: string | null;
             /** @description Its category in the marketplace */
             category: string | null;
+            /** @description Its tags and keywords in the marketplace */
+            tags: string[];
             /** @description Where its files come from */
             source: string | null;
             /** @description Its MCP servers; null if aiw has not inspected it, or could not */

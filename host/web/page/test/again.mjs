@@ -1,13 +1,12 @@
 // Keeps two pages open while their server dies: they come back by themselves, with what happened meanwhile.
 //
-//     node test/again.mjs 'http://127.0.0.1:12700/#code=…'
+//     node test/again.mjs 'http://127.0.0.1:40123/#code=…' 'http://127.0.0.1:40123/#code=…'
 //
 // Prints `ready` once they show the state of the process `late`; whoever started this kills the server then, starts
 // `late`, and ends standard input. The browser is that of AIW_TEST_CHROMIUM.
 import { chromium } from 'playwright-core'
 
-const [address] = process.argv.slice(2)
-const origin = new URL(address).origin
+const [address, second] = process.argv.slice(2)
 const browser = await chromium.launch({ executablePath: process.env.AIW_TEST_CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox'] })
 const context = await browser.newContext({ locale: 'en-GB' })
 // A guard, which a machine with other work may need.
@@ -17,7 +16,9 @@ await processes.goto(address)
 await processes.waitForSelector('main h1')
 await processes.evaluate(() => (location.hash = '#/processes'))
 const events = await context.newPage()
-await events.goto(`${origin}/#/events`)
+await events.goto(second)
+await events.waitForSelector('main h1')
+await events.evaluate(() => (location.hash = '#/events'))
 const kept = [processes, events]
 await processes.waitForFunction(() => /late\s[^]*Not started/.test(document.querySelector('main table')?.innerText ?? ''))
 await events.waitForFunction(() => document.querySelector('main h1') && !document.querySelector('.loading'))

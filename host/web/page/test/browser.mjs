@@ -1,6 +1,6 @@
 // Walks the page in a real browser: every view in both themes, with axe, at a phone's width, and with hostile names.
 //
-//     node test/browser.mjs 'http://127.0.0.1:12700/#code=…' [DIRECTORY FOR SCREENSHOTS]
+//     node test/browser.mjs 'http://127.0.0.1:40123/#code=…' [DIRECTORY FOR SCREENSHOTS]
 //
 // Prints a line for each check, and exits with 1 if one fails. The browser is that of AIW_TEST_CHROMIUM.
 import { readFileSync } from 'node:fs'
@@ -108,6 +108,7 @@ await stranger.close()
 await page.goto(address)
 await settled()
 check('the code leaves the address', page.url().includes('code=') ? page.url() : '')
+check('no cookie is set', (await context.cookies()).length ? JSON.stringify(await context.cookies()) : '')
 check('the first page has its views', (await page.$$('nav a')).length === PAGES.length ? '' : 'links are missing')
 check('the first page complains of nothing', await complained())
 
@@ -325,7 +326,7 @@ await page.route('**/api/v1/servers/hostile/approve**', async (route) => {
   const body = route.request().postDataJSON()
   const ask = { digest: 'd', kind: 'plan', question: HOSTILE, text: HOSTILE, about: [HOSTILE], effects: [HOSTILE], options: [], values: [{ name: 'KEY', description: HOSTILE, required: true, secret: true, default: null, placeholder: null, choices: [] }] }
   if (!body.person) return route.fulfill({ status: 409, json: { ask } })
-  sent = { body, csrf: route.request().headers()['x-aiw-csrf'] }
+  sent = { body, token: route.request().headers().authorization }
   await route.fulfill({ json: { done: ['approved'] } })
 })
 allowed = [noStore, /status of 409/]
@@ -350,7 +351,7 @@ await page.waitForSelector('dialog[open]', { state: 'detached' })
 for (let turn = 0; !sent && turn < PATIENCE / 50; turn++) await page.waitForTimeout(50)
 const given = sent?.body.person?.d
 check('the answer is sent by its digest', given?.yes === true && given.values?.KEY?.[0] === 'hunter2' ? '' : JSON.stringify(sent))
-check('a write has the token', sent?.csrf ? '' : 'it has not')
+check('a write has the token', /^Bearer [0-9a-f]{64}$/.test(sent?.token ?? '') ? '' : 'it has not')
 check('hostile texts: no complaints', await complained())
 
 // A pool: its plan is shown, and its digest is posted.

@@ -1,6 +1,6 @@
 // Takes the screenshots of the documents: `cargo xtask web --shots` calls it with the address of a demo.
 //
-//     node test/shots.mjs 'http://127.0.0.1:12700/#code=…' DIRECTORY
+//     node test/shots.mjs 'http://127.0.0.1:40123/#code=…' DIRECTORY
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
 

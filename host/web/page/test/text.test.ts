@@ -3,6 +3,7 @@ import { pieces, plain } from '../src/lib/ansi'
 import { appendTail } from '../src/lib/merge'
 import { has } from '../src/lib/found'
 import { cpuShares } from '../src/lib/share'
+import { eventParser, readEvents, type ServerEvent } from '../src/lib/sse'
 import { needable } from '../src/lib/needs'
 import { link, quoted, visible, words } from '../src/lib/text'
 import { changedVariables, variableLines } from '../src/lib/variables'
@@ -218,5 +219,42 @@ describe('a search', () => {
     const found = [1, 4, 9, 10]
     expect([0, 1, 4, 5, 9, 10, 11].filter((index) => has(found, index))).toEqual(found)
     expect(has([], 0)).toBe(false)
+  })
+})
+
+describe('a stream of events', () => {
+  const STREAM = 'event: open\ndata: {}\n\n: alive\n\nevent: changed\ndata: {"topics":["é"]}\n\ndata:a\ndata: b\n\n'
+  const EVENTS = [
+    { event: 'open', data: '{}' },
+    { event: 'changed', data: '{"topics":["é"]}' },
+    { event: 'message', data: 'a\nb' },
+  ]
+
+  it('is heard in whatever pieces it comes', async () => {
+    const bytes = new TextEncoder().encode(STREAM)
+    for (let size = 1; size <= bytes.length; size++) {
+      const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) => bytes.subarray(at * size, (at + 1) * size))
+      const body = new ReadableStream<Uint8Array>({ start: (to) => (pieces.forEach((piece) => to.enqueue(piece)), to.close()) })
+      const heard: ServerEvent[] = []
+      await readEvents(body, (event) => heard.push(event))
+      expect(heard).toEqual(EVENTS)
+    }
+  })
+
+  it('tells an event once it is whole, and holds no endless one', () => {
+    const events = eventParser()
+    expect(events('event: changed\ndata: {}\n')).toEqual([])
+    expect(events('\n')).toEqual([{ event: 'changed', data: '{}' }])
+    expect(() => Array.from({ length: 40 }, () => events('x'.repeat(1 << 16)))).toThrow('too long')
+  })
+
+  it('ends with an error of its reader', async () => {
+    let left = false
+    const body = new ReadableStream<Uint8Array>({
+      start: (to) => to.enqueue(new TextEncoder().encode(STREAM)),
+      cancel: () => void (left = true),
+    })
+    await expect(readEvents(body, () => { throw new Error('no JSON') })).rejects.toThrow('no JSON')
+    expect(left).toBe(true)
   })
 })

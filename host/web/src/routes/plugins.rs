@@ -46,7 +46,7 @@ fn list(call: &ApiCall) -> Reply<PluginAnswers> {
     let everything = markets.search(&PluginQuery { all: true, ..PluginQuery::default() })?;
     let of = |(id, record)| match everything.plugins.iter().find(|found| found.id().as_ref() == Some(&id)) {
         Some(found) => PluginSummary::of(found),
-        None => PluginSummary::of_installed(&id, &record, markets.home().around()),
+        None => PluginSummary::of_installed(&id, &record, markets.home()),
     };
     Ok(PluginAnswers { plugins: markets.installed()?.into_iter().map(of).collect() })
 }

@@ -66,7 +66,7 @@ struct NewOnPage {
     command: Vec<String>,
     /// Its directory in the project
     cwd: Option<String>,
-    /// Its variables; `secret:NAME` is taken from the vault
+    /// Its variables; `secret:NAME` is taken from the vault, and a key goes there
     #[serde(default)]
     env: std::collections::BTreeMap<String, String>,
     /// When it is started again: no, on-failure, always, unless-stopped

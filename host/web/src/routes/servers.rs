@@ -79,7 +79,7 @@ fn disable(call: &ApiCall, _: Nothing) -> Reply<ServersSwitch> {
 fn approve_pins(call: &ApiCall, _: Nothing) -> Reply<DoneOnPage> {
     let name = call.id();
     let approval =
-        call.wait_alone(None, async |client| approve::approve(client, name, &call.person, &call.person).await)?;
+        call.wait_alone(None, async |client| approve::approve(client, name, false, &call.person, &call.person).await)?;
     // That nothing waited was told.
     let done = (!approval.approved.is_empty()).then(|| format!("approved the tools of {name}"));
     Ok(DoneOnPage { done: done.into_iter().collect() })

@@ -1,12 +1,21 @@
 //! What the page shows of a question, and what is carried out after its answer.
 
-use aiw_core::{Ask, AskError, Choice, Effect, Plan, Question};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use aiw_app::{App, sync};
+use aiw_core::{Ask, AskError, Choice, Effect, Heard, Plan, Question, Unasked};
+use aiw_home::{Home, Surroundings};
+use aiw_markets::Quiet;
+use aiw_sync::{PullRequest, PushRequest, SyncError, SyncPull, Synchronizer};
 use serde_json::{Value, json};
 
+use super::NO_SCRIPTS;
 use crate::person::{AnswerOfPerson, PagePerson};
 
 fn wait<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
 /// Someone who has answered a question with this digest.
@@ -88,6 +97,7 @@ fn all_that_is_asked_is_shown_by_the_same_functions() {
         short: "Which?".to_owned(),
         options: vec![hidden.clone(), "other".to_owned()],
         flag: "--way".to_owned(),
+        unshown: Vec::new(),
     };
     assert!(wait(person.choose(&choice)).is_err());
     let ask = shown(&person);
@@ -135,4 +145,126 @@ fn choices_that_look_alike_are_not_asked_about() {
     // The same one twice is one.
     let twice = Question { choices: vec![one.clone(), one], ..question };
     assert_eq!(asked(&Plan::of("Do it?"), &[&twice])["kind"], "plan");
+}
+
+#[test]
+fn an_answer_counts_once_in_a_request() {
+    let person = PagePerson::default();
+    assert!(wait(person.text("The value:")).is_err());
+    let first = shown(&person)["digest"].clone();
+    let person = answered(&first, json!({"typed": "a"}));
+    assert_eq!(wait(person.text("The value:")).unwrap().as_deref(), Some("a"));
+    // The same words once more may be about something else, or the answer was of no use.
+    assert!(matches!(wait(person.text("The value:")), Err(AskError::NotHere)));
+    assert_ne!(shown(&person)["digest"], first);
+}
+
+#[test]
+fn a_choice_holds_for_what_it_does_not_show() {
+    let digest = |unshown: &[u8]| {
+        let mut choice = Choice {
+            name: "conflict",
+            question: "Which?".to_owned(),
+            short: "Which?".to_owned(),
+            options: vec!["a".to_owned()],
+            flag: String::new(),
+            unshown: Vec::new(),
+        };
+        choice.hold_for(unshown);
+        let person = PagePerson::default();
+        assert!(wait(person.choose(&choice)).is_err());
+        shown(&person)["digest"].clone()
+    };
+    assert_eq!(digest(b"a"), digest(b"a"));
+    assert_ne!(digest(b"a"), digest(b"b"));
+}
+
+/// A machine whose configuration travels to a folder.
+fn machine(directory: &Path) -> (Home, Synchronizer) {
+    std::fs::create_dir_all(directory.join(".claude")).unwrap();
+    let around = Surroundings::new(Ok(directory.to_owned()), [("HOME".into(), directory.to_owned().into())]);
+    let home = Home::at(directory.join(".aiw")).seen_by(around);
+    let app = App::open(home.clone(), &[], NO_SCRIPTS, Arc::new(Quiet));
+    let own = sync::open(&app, &home).unwrap();
+    (home, own)
+}
+
+fn write(directory: &Path, name: &str, text: &str) {
+    let path = directory.join(".claude").join(name);
+    std::fs::write(&path, text).unwrap();
+    // Not one that somebody may still be writing.
+    let past = std::time::SystemTime::now() - std::time::Duration::from_secs(10);
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(past).unwrap();
+}
+
+fn push(own: &Synchronizer) {
+    wait(own.push(&PushRequest::default(), &Unasked, &Heard::default())).unwrap();
+}
+
+/// Pulls as the page does: each answer sends the request again, with all answers so far.
+fn pull_on_page(
+    own: &Synchronizer,
+    answers: &mut BTreeMap<String, AnswerOfPerson>,
+    answer: &dyn Fn(&Value) -> Option<Value>,
+) -> Result<SyncPull, Value> {
+    for _ in 0..20 {
+        let person = PagePerson::new(answers.clone());
+        let pulled: Result<SyncPull, SyncError> = wait(own.pull(&PullRequest::default(), &person, &person));
+        let Some(asked) = person.open() else { return Ok(pulled.unwrap()) };
+        let asked = serde_json::to_value(asked).unwrap();
+        let Some(answer) = answer(&asked) else { return Err(asked) };
+        let digest = asked["digest"].as_str().unwrap().to_owned();
+        assert!(answers.insert(digest, serde_json::from_value(answer).unwrap()).is_none(), "asked twice: {asked}");
+    }
+    panic!("it asks without end: {:?}", answers.len());
+}
+
+#[test]
+fn what_is_typed_for_one_conflict_is_not_written_into_the_next() {
+    let (far, one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (one, other) = (one.path(), other.path());
+    let settings = |value: &str| format!(r#"{{"model": "{value}", "theme": "{value}"}}"#);
+    let (home, first) = machine(one);
+    write(one, "settings.json", &settings("a"));
+    let far = far.path().to_str().unwrap();
+    wait(first.init(far, Some("first".into()), &Unasked, &Heard::default())).unwrap();
+    push(&first);
+    let phrase = home.vault().get(&"sync-phrase".parse().unwrap()).unwrap();
+    let (_, second) = machine(other);
+    wait(second.join(far, Some("second".into()), Some(phrase), &Unasked, &Heard::default())).unwrap();
+    wait(second.pull(&PullRequest::default(), &Unasked, &Heard::default())).unwrap();
+    write(one, "settings.json", &settings("b"));
+    push(&first);
+    write(other, "settings.json", &settings("c"));
+    let typed = |asked: &Value| {
+        let about = |key: &str| asked["question"].as_str().unwrap().contains(&format!("claude:settings.json {key}"));
+        Some(match asked["kind"].as_str().unwrap() {
+            "choice" => json!({"chosen": 3}),
+            "text" if about("model") => json!({"typed": "\"for the model\""}),
+            "text" if about("theme") => json!({"typed": "\"for the theme\""}),
+            "plan" => json!({"yes": true}),
+            _ => panic!("{asked}"),
+        })
+    };
+    pull_on_page(&second, &mut BTreeMap::new(), &typed).unwrap();
+    let written: Value = serde_json::from_slice(&std::fs::read(other.join(".claude/settings.json")).unwrap()).unwrap();
+    assert_eq!(written, json!({"model": "for the model", "theme": "for the theme"}));
+    push(&second);
+
+    // A yes to a plan is none to one that differs where it is not shown.
+    let memory = |last: &str| (0..60).map(|line| format!("{line}\n")).collect::<String>() + last;
+    wait(first.pull(&PullRequest::default(), &Unasked, &Heard::default())).unwrap();
+    write(one, "CLAUDE.md", &memory("be brief\n"));
+    push(&first);
+    let mut answers = BTreeMap::new();
+    let asked = pull_on_page(&second, &mut answers, &|_| None).unwrap_err();
+    write(one, "CLAUDE.md", &memory("be careful\n"));
+    push(&first);
+    let yes = serde_json::from_value(json!({"yes": true})).unwrap();
+    answers.insert(asked["digest"].as_str().unwrap().to_owned(), yes);
+    let again = pull_on_page(&second, &mut answers, &|_| None).unwrap_err();
+    assert_ne!(again["digest"], asked["digest"]);
+    assert!(!other.join(".claude/CLAUDE.md").exists());
+    pull_on_page(&second, &mut answers, &|_| Some(json!({"yes": true}))).unwrap();
+    assert_eq!(std::fs::read_to_string(other.join(".claude/CLAUDE.md")).unwrap(), memory("be careful\n"));
 }

@@ -89,6 +89,44 @@ fn a_change_is_shown_before_it_is_written_and_only_it_is_written() {
 }
 
 #[test]
+fn a_key_that_is_typed_goes_to_the_vault_and_not_into_the_file() {
+    let (served, page, file) = begin();
+    let secret = |name: &str| served.home.vault().get(&name.parse().unwrap()).map(|secret| secret.expose().to_owned());
+    let new = json!({"id": "db", "command": ["true"], "env": {
+        "DB_PASSWORD": "hunter2x", "PLAIN": "5", "URL": "postgres://u:hunter3x@h/d", "PASSWORD_FILE": "/run/x",
+        "OURS": "secret:token",
+    }});
+    let added = page.post("/processes", &new);
+    assert_eq!(added.json()["secrets"], json!(["db-password", "db-url"]), "{}", added.body);
+    let change = json!({"env": {"API_KEY": "hunter4x", "PLAIN": "2"}});
+    // Nothing is stored before the yes, and the yes is for this value.
+    let asked = page.post("/processes/api/definition", &change).json()["ask"].clone();
+    assert!(secret("api-key").is_err() && !asked.to_string().contains("hunter4x"), "{asked}");
+    let other = page.post("/processes/api/definition", &json!({"env": {"API_KEY": "hunter5x", "PLAIN": "2"}}));
+    assert_ne!(other.json()["ask"]["digest"], asked["digest"]);
+    let ask = edited(&page, &change);
+    assert!(ask["about"].to_string().contains("API_KEY from the secret api-key"), "{ask}");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(!text.contains("hunter"), "{text}");
+    assert!(text.contains("secret=\"db-password\"") && text.contains("secret=\"api-key\""), "{text}");
+    for (name, value) in [("db-password", "hunter2x"), ("db-url", "postgres://u:hunter3x@h/d"), ("api-key", "hunter4x")]
+    {
+        assert_eq!(secret(name).unwrap(), value);
+    }
+    let form = page.get("/processes/db/definition").json();
+    let env =
+        json!({"DB_PASSWORD": "db-password", "OURS": "token", "PASSWORD_FILE": null, "PLAIN": null, "URL": "db-url"});
+    assert_eq!(form["env"], env);
+    // The same key again is the same secret, and another one takes no other's place.
+    assert_eq!(page.post("/processes/api/definition", &change).json(), json!({"id": "api", "changed": false}));
+    edited(&page, &json!({"env": {"API_KEY": "hunter6x"}}));
+    assert_eq!((secret("api-key").unwrap(), secret("api-key-2").unwrap()), ("hunter4x".into(), "hunter6x".into()));
+    // What can't be written leaves nothing behind.
+    let taken = page.post("/processes", &json!({"id": "db", "command": ["true"], "env": {"OTHER_KEY": "hunter7x"}}));
+    assert_eq!((taken.status, secret("db-other-key").is_err()), (422, true), "{}", taken.body);
+}
+
+#[test]
 fn a_yes_is_for_the_definition_that_was_shown() {
     let (_served, page, file) = begin();
     let change = json!({"cwd": "web"});

@@ -18,11 +18,8 @@ struct Listening {
 }
 
 impl Listening {
-    fn begin(page: &Page, again: bool) -> Self {
-        let mut headers = page.headers();
-        if again {
-            headers.insert("last-event-id", "7".to_owned());
-        }
+    fn begin(page: &Page) -> Self {
+        let headers = page.headers();
         let mut stream = TcpStream::connect(("127.0.0.1", page.port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         stream.write_all(&written("GET /api/v1/events?topics=processes", &headers, "")).unwrap();
@@ -30,7 +27,7 @@ impl Listening {
     }
 
     fn open(page: &Page) -> Self {
-        let mut stream = Self::begin(page, false);
+        let mut stream = Self::begin(page);
         stream.until("event: open");
         stream
     }
@@ -50,6 +47,16 @@ impl Listening {
     }
 }
 
+impl Listening {
+    /// Reads to the end, which is not that of the reader's patience.
+    fn end(&mut self) {
+        let mut rest = Vec::new();
+        self.stream.read_to_end(&mut rest).unwrap();
+        let rest = String::from_utf8_lossy(&rest).into_owned();
+        assert!(!rest.contains(CHANGED), "{rest}");
+    }
+}
+
 const CHANGED: &str = "\"topics\":[\"processes\"]";
 
 fn add(page: &Page, id: &str) {
@@ -58,11 +65,10 @@ fn add(page: &Page, id: &str) {
 }
 
 #[test]
-fn a_stream_that_comes_again_is_told_that_it_may_have_missed_something() {
+fn a_stream_is_of_topics_that_there_are() {
     let served = Served::begin();
     let page = served.page();
-    Listening::begin(&page, false).until("event: open");
-    Listening::begin(&page, true).until("event: reset");
+    Listening::open(&page);
     assert_eq!(page.get("/events?topics=nonsense").status, 400);
 }
 
@@ -86,6 +92,22 @@ fn a_hundred_streams_of_several_sessions_hear_what_changes_whoever_does_not_read
     }
 }
 
+#[test]
+fn a_stream_ends_with_its_session() {
+    let served = Served::begin();
+    let (page, other) = (served.page(), served.page());
+    let (mut own, mut theirs) = (Listening::open(&page), Listening::open(&other));
+    assert_eq!(page.delete("/session").status, 200);
+    own.end();
+    // One whose session ends in another way says nothing more, however much there is to say.
+    let mut forgotten = Listening::open(&other);
+    std::fs::remove_file(served.home.web().join("sessions.json")).unwrap();
+    std::fs::create_dir_all(served.directory.path().join("project/.ichimi")).unwrap();
+    std::fs::write(served.directory.path().join("project/.ichimi/processes.kdl"), "").unwrap();
+    forgotten.end();
+    theirs.end();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_nobody_reads_keeps_one_event_however_much_changes() {
     const CHANGES: u64 = 2_000;
@@ -97,7 +119,7 @@ async fn a_stream_that_nobody_reads_keeps_one_event_however_much_changes() {
         topics: vec!["processes".into()],
         logs: Vec::new(),
         definitions: vec![file.clone()],
-        again: false,
+        over: CancellationToken::new(),
         is_over: Box::new(|| false),
     };
     let events = listens.events(&Feed::of(&home), &OpenStreams::default(), CancellationToken::new()).unwrap();
@@ -134,7 +156,7 @@ fn a_session_has_so_many_streams_and_others_have_theirs() {
     streams.pop();
     let again = |_| {
         std::thread::sleep(Duration::from_millis(50));
-        let mut stream = Listening::begin(&page, false);
+        let mut stream = Listening::begin(&page);
         let mut bytes = [0; 12];
         stream.stream.read_exact(&mut bytes).unwrap();
         bytes.ends_with(b" 200")

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use aiw_tests::command::root;
 use anyhow::Result;
-
-use crate::command::root;
 
 /// The path of a module inside its crate; empty for the root.
 type Module = Vec<String>;

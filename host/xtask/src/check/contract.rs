@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use aiw_tests::command::root;
 use anyhow::{Context, Result};
-
-use crate::command::root;
 
 /// The workspaces that build guests, each with its own lock file.
 const GUESTS: [&str; 6] = [

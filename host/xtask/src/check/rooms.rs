@@ -3,10 +3,9 @@
 
 use std::path::Path;
 
+use aiw_tests::command;
 use anyhow::{Context, Result};
 use serde_json::Value;
-
-use crate::command;
 
 /// A room: a crate of the host, or one beside it that builds on the host.
 struct Room {
@@ -23,7 +22,7 @@ const fn room(name: &'static str, may_use: &'static [&'static str], holds: &'sta
 }
 
 /// The rooms from the top down.
-const ROOMS: [Room; 39] = [
+const ROOMS: [Room; 40] = [
     room(
         "agentic-warden",
         &[
@@ -163,7 +162,7 @@ const ROOMS: [Room; 39] = [
     ),
     room(
         "aiw-launch",
-        &["aiw-core", "aiw-dialects", "aiw-home", "aiw-providers", "aiw-tasks"],
+        &["aiw-core", "aiw-dialects", "aiw-home", "aiw-providers", "aiw-servers", "aiw-tasks"],
         "AI CLIs: which are installed, whose session this is, roles, providers' intents → what to start; their streams as text",
     ),
     room(
@@ -304,7 +303,7 @@ const ROOMS: [Room; 39] = [
     room(
         "aiw-vectors",
         &["aiw-core", "aiw-home"],
-        "texts as vectors, by a model that may be missing; vectors kept and searched. Only user of fastembed, ort and memvdb",
+        "texts as vectors, by a model that may be missing; vectors kept and searched. Only user of fastembed and ort",
     ),
     // Foundations.
     room(
@@ -342,15 +341,21 @@ const ROOMS: [Room; 39] = [
         &[],
         "shared types: names that are always valid, error kinds, printable text, what a question shows; no I/O. Only user of icu_properties",
     ),
+    room("aiw-bench", &["aiw-tests"], "benches: `cargo xtask bench --help`"),
     room("aiw-tests", &[], ""),
     room("xtask", &["aiw-extensions", "aiw-tests"], "chores: `cargo xtask --help`"),
     room("xtask-start", &[], ""),
 ];
 
 /// Dependencies that only tests have.
-const TESTS: [(&str, &str); 12] = [
+const TESTS: [(&str, &str); 17] = [
     ("aiw-app", "aiw-tests"),
     ("aiw-ci", "aiw-tests"),
+    ("aiw-dialects", "aiw-tests"),
+    ("aiw-home", "aiw-tests"),
+    ("aiw-launch", "aiw-tests"),
+    ("aiw-llm", "aiw-tests"),
+    ("aiw-mcp", "aiw-tests"),
     ("aiw-orchestrator", "aiw-tests"),
     ("aiw-markets", "aiw-testkit"),
     ("aiw-mcp", "aiw-listen"),
@@ -364,7 +369,7 @@ const TESTS: [(&str, &str); 12] = [
 ];
 
 /// Foreign crates, and the only rooms that may depend on them. A trailing `*` matches anything.
-const DOORS: [(&str, &[&str]); 43] = [
+const DOORS: [(&str, &[&str]); 42] = [
     ("diffy", &["aiw-sync"]),
     ("hkdf", &["aiw-sync"]),
     ("quick-xml", &["aiw-sync"]),
@@ -380,8 +385,8 @@ const DOORS: [(&str, &[&str]); 43] = [
     ("http", &["aiw-gateway", "aiw-listen", "aiw-mcp"]),
     ("http-body", &["aiw-gateway", "aiw-listen", "aiw-mcp", "aiw-web"]),
     ("http-body-util", &["aiw-listen", "aiw-mcp", "aiw-web"]),
-    ("clap", &["agentic-warden", "xtask"]),
-    ("anyhow", &["agentic-warden", "xtask", "aiw-tests"]),
+    ("clap", &["agentic-warden", "aiw-bench", "xtask"]),
+    ("anyhow", &["agentic-warden", "aiw-bench", "aiw-tests", "xtask"]),
     ("ratatui", &["aiw-tui"]),
     ("icu_properties", &["aiw-core"]),
     ("jsonc-parser", &["aiw-home"]),
@@ -396,7 +401,7 @@ const DOORS: [(&str, &[&str]); 43] = [
     ("wit-component", &["xtask"]),
     ("shared_memory", &["aiw-supervisor"]),
     ("age", &["aiw-home"]),
-    ("rusqlite", &["aiw-history", "aiw-registries"]),
+    ("rusqlite", &["aiw-bench", "aiw-history", "aiw-registries"]),
     ("rust-stemmers", &["aiw-search"]),
     ("aho-corasick", &["aiw-redact"]),
     ("anstyle-parse", &["aiw-redact"]),
@@ -406,7 +411,6 @@ const DOORS: [(&str, &[&str]); 43] = [
     ("secrets_scanner", &["aiw-redact"]),
     ("fastembed", &["aiw-vectors"]),
     ("ort", &["aiw-vectors"]),
-    ("memvdb", &["aiw-vectors"]),
     ("crc32fast", &["aiw-vectors"]),
 ];
 

@@ -2,9 +2,8 @@
 
 use std::process::Command;
 
+use aiw_tests::command::{self, root};
 use anyhow::Result;
-
-use crate::command::{self, root};
 
 /// User names that stand for anyone in examples.
 const ANYBODY: [&str; 4] = ["me", "you", "user", "someone"];
@@ -27,8 +26,9 @@ const OPENERS: [&str; 11] = [
 
 /// Where they may stand: in `home` itself, in the views, and in files whose paths are not in aiw's directories or were
 /// checked there before.
-const MAY_OPEN: [&str; 25] = [
+const MAY_OPEN: [&str; 26] = [
     "aiw/",
+    "bench/",
     "home/",
     "tui/",
     "xtask/",

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use aiw_tests::command::{self, root};
 use anyhow::{Context, Result, bail, ensure};
 use object::Endianness;
 use object::elf::{ET_EXEC, FileHeader64};
@@ -10,7 +11,6 @@ use object::read::elf::{Dyn, FileHeader};
 
 use super::table::{ABOUT, DistTarget, GLIBC, System};
 use super::tools;
-use crate::command::{self, root};
 
 /// The libraries that a binary for Linux may need: glibc's own, and the one of GCC.
 const MAY_NEED: [&str; 9] = [

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use aiw_tests::command::{self, root};
 use anyhow::{Context, Result, ensure};
 
 use super::table::{ABOUT, DistTarget, System, VERSION};
 use super::{documents, tools, tree};
-use crate::command::{self, root};
 use crate::{plugins, systems};
 
 /// The releases of Debian that packages are installed in. The oldest has glibc 2.31, and Node 12.

@@ -11,6 +11,7 @@ pub fn package(target: &DistTarget, binary: &FileBytes, documents: &Documents, t
     let program = ABOUT.program;
     let mut data = FileTree::default();
     data.add_program(format!("usr/bin/{program}"), binary.clone());
+    data.add_link(format!("usr/bin/{}", ABOUT.crate_name), program);
     let docs = format!("usr/share/doc/{program}");
     data.add(format!("{docs}/copyright"), copyright(documents)?.into_bytes());
     data.add(format!("{docs}/changelog.gz"), gzip(changelog(time)?.as_bytes())?);
@@ -117,7 +118,7 @@ fn md5sums(data: &FileTree) -> Result<String> {
     let directory = tempfile::tempdir()?;
     data.write(directory.path())?;
     let paths: Vec<&str> = data.files().map(|(path, _, _)| path).collect();
-    crate::command::output(std::process::Command::new("md5sum").args(paths).current_dir(directory.path()))
+    aiw_tests::command::output(std::process::Command::new("md5sum").args(paths).current_dir(directory.path()))
 }
 
 #[cfg(test)]

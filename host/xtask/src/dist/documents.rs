@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use aiw_extensions::sha256_hex;
+use aiw_tests::command::{self, root};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::table::{ABOUT, DistTarget, System, VERSION};
 use super::tools;
 use super::tree::{FileBytes, FileTree, gzip, write};
-use crate::command::{self, root};
 use crate::plugins::PLAIN;
+use crate::web;
 
 /// The file with the licences of everything in the binary.
 pub const LICENCES: &str = "LICENSES-THIRD-PARTY.txt";
@@ -277,6 +278,13 @@ impl Contents {
                 "licenses": [{ "expression": licence }],
             }));
         }
+        for PagePackage { name, version, licence, .. } in page_packages()? {
+            let purl = format!("pkg:npm/{}@{version}", name.replace('@', "%40"));
+            components.push(json!({
+                "type": "library", "bom-ref": purl, "name": name, "version": version, "purl": purl,
+                "licenses": [{ "expression": licence }],
+            }));
+        }
         let about = json!({
             "type": "application", "bom-ref": Crate::reference(ABOUT.crate_name, VERSION, true), "name": ABOUT.program,
             "version": VERSION, "description": ABOUT.summary, "licenses": [{ "expression": ABOUT.licence }],
@@ -313,6 +321,9 @@ impl Contents {
             };
             texts.entry((licence.to_owned(), text.trim().to_owned())).or_default().insert(name.to_owned());
         }
+        for PagePackage { name, version, licence, text } in page_packages()? {
+            texts.entry((licence, text)).or_default().insert(format!("{name} {version} (npm)"));
+        }
         let linked = DistTarget::named(self.target)?.system == System::Linux;
         if let Some(zig) = linked.then(tools::zig_library).transpose()? {
             for (name, licence, file) in [
@@ -334,6 +345,30 @@ impl Contents {
         }
         Ok(out)
     }
+}
+
+/// A package of npm of which the dashboard's page has parts.
+struct PagePackage {
+    name: String,
+    version: String,
+    licence: String,
+    text: String,
+}
+
+/// The packages in the page, as its build lists them in `licences.txt`.
+fn page_packages() -> Result<Vec<PagePackage>> {
+    let path = root().join(web::PAGE).join("dist/licences.txt");
+    let list = std::fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
+    let line = format!("\n{}\n", "-".repeat(72));
+    let package = |part: &str| {
+        let mut lines = part.trim_start().splitn(3, '\n');
+        let (name, version) = lines.next()?.rsplit_once(' ')?;
+        let (licence, text) = (lines.next()?.to_owned(), lines.next()?.trim().to_owned());
+        Some(PagePackage { name: name.to_owned(), version: version.to_owned(), licence, text })
+    };
+    let all =
+        list.split(&line).map(|part| package(part).with_context(|| format!("{} has another form", path.display())));
+    all.collect()
 }
 
 /// Returns what `cargo about` finds for a package or a workspace. Reading the files of all crates takes it minutes, so that is kept

@@ -19,6 +19,7 @@ pub fn script(archives: &[Archive]) -> Result<String> {
         include_str!("templates/install.sh"),
         &[
             ("PROGRAM", ABOUT.program),
+            ("OLD", ABOUT.crate_name),
             ("VERSION", VERSION),
             ("RELEASE", &ABOUT.release()),
             ("GLIBC_MAJOR", &major.to_string()),
@@ -103,7 +104,10 @@ mod tests {
             let (done, said) = run(way);
             assert!(done, "{way}: {said}");
             assert_eq!(std::fs::read_to_string(&installed).unwrap(), program);
+            let old = installed.with_file_name(ABOUT.crate_name);
+            assert_eq!(std::fs::read_link(&old).unwrap(), Path::new(ABOUT.program));
             std::fs::remove_file(&installed).unwrap();
+            std::fs::remove_file(&old).unwrap();
         }
         let left = std::fs::read_dir(installed.parent().unwrap()).unwrap().count();
         assert_eq!(left, 0);

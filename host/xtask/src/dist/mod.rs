@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use aiw_extensions::sha256_hex;
+use aiw_tests::command::{self, root};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
@@ -26,7 +27,6 @@ use self::documents::Documents;
 use self::table::{ABOUT, DistTarget, System, TARGETS, VERSION};
 pub use self::tools::linker;
 use self::tree::{FileBytes, FileTree, gzip, write, xz};
-use crate::command::{self, root};
 use crate::{plugins, tour};
 
 /// The arguments of `cargo xtask dist`.
@@ -112,6 +112,8 @@ fn make(target: &DistTarget, dist: &Path, time: u64) -> Result<()> {
     let documents = Documents::make(target, &runs_here(target, path)?, time)?;
     let mut tree = documents.tree()?;
     tree.add_program(ABOUT.program, binary.clone());
+    // As aiw 0.6 was called.
+    tree.add_link(ABOUT.crate_name, ABOUT.program);
     let prefix = format!("{}/", target.stem());
     let tar = tree.tar(&prefix, false, time)?;
     let mut packages = vec![

@@ -28,7 +28,8 @@ pub fn of_target(target: &DistTarget, binary: &FileBytes, documents: &Documents,
 pub fn of_all(targets: &[&DistTarget], time: u64) -> Result<Vec<u8>> {
     let program = ABOUT.program;
     let mut about = about(program, ABOUT.summary);
-    about["bin"] = json!({ program: format!("bin/{program}") });
+    // As aiw 0.6 was called, too.
+    about["bin"] = json!({ program: format!("bin/{program}"), ABOUT.crate_name: format!("bin/{program}") });
     about["scripts"] = json!({ "postinstall": "node install.js" });
     about["optionalDependencies"] = targets.iter().map(|target| (target.npm_name(), json!(VERSION))).collect();
     let (major, minor) = GLIBC;

@@ -4,9 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use aiw_tests::command::{self, root};
 use anyhow::{Context, Result};
-
-use crate::command::{self, root};
 
 /// The linker, and cargo's way to it.
 const LINKER: [&str; 2] = ["ziglang==0.17.1", "cargo-zigbuild==0.24.1"];

@@ -14,6 +14,9 @@ use zip::write::SimpleFileOptions;
 /// Bytes that several packages have.
 pub type FileBytes = Arc<[u8]>;
 
+/// The mode of a link, whose bytes are the path that it leads to.
+const LINK: u32 = 0o120_777;
+
 /// Files by their paths, each with its mode.
 #[derive(Clone, Default)]
 pub struct FileTree(BTreeMap<String, (u32, FileBytes)>);
@@ -29,15 +32,25 @@ impl FileTree {
         self.0.insert(path.into(), (0o755, bytes.into()));
     }
 
+    /// Adds a symbolic link.
+    pub fn add_link(&mut self, path: impl Into<String>, target: &str) {
+        self.0.insert(path.into(), (LINK, target.as_bytes().into()));
+    }
+
     /// Adds a tree in a directory of this one.
     pub fn add_tree(&mut self, directory: &str, tree: &Self) {
         let moved = tree.0.iter().map(|(path, file)| (format!("{directory}/{path}"), file.clone()));
         self.0.extend(moved);
     }
 
+    /// Each file and link with its mode, by path.
+    fn entries(&self) -> impl Iterator<Item = (&str, u32, &FileBytes)> {
+        self.0.iter().map(|(path, (mode, bytes))| (path.as_str(), *mode, bytes))
+    }
+
     /// Each file with its mode, by path.
     pub fn files(&self) -> impl Iterator<Item = (&str, u32, &FileBytes)> {
-        self.0.iter().map(|(path, (mode, bytes))| (path.as_str(), *mode, bytes))
+        self.entries().filter(|(_, mode, _)| *mode != LINK)
     }
 
     /// Writes the files below a directory.
@@ -66,13 +79,18 @@ impl FileTree {
             header
         };
         let mut directories = BTreeSet::new();
-        for (path, mode, bytes) in self.files() {
+        for (path, mode, bytes) in self.entries() {
             let path = format!("{prefix}{path}");
             for (at, _) in path.match_indices('/').filter(|_| with_directories) {
                 if directories.insert(path[..=at].to_owned()) {
                     let mut header = header(tar::EntryType::Directory, 0o755, 0);
                     tar.append_data(&mut header, &path[..=at], std::io::empty())?;
                 }
+            }
+            if mode == LINK {
+                let mut header = header(tar::EntryType::Symlink, 0o777, 0);
+                tar.append_link(&mut header, &path, std::str::from_utf8(bytes)?)?;
+                continue;
             }
             tar.append_data(&mut header(tar::EntryType::Regular, mode, bytes.len() as u64), &path, &bytes[..])?;
         }
@@ -93,12 +111,16 @@ impl FileTree {
         )
         .context("zip keeps no time before 1980")?;
         let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
-        for (path, mode, bytes) in self.files() {
+        for (path, mode, bytes) in self.entries() {
             let options = SimpleFileOptions::default()
                 .compression_method(zip::CompressionMethod::Deflated)
                 .compression_level(Some(9))
                 .last_modified_time(time)
                 .unix_permissions(mode);
+            if mode == LINK {
+                zip.add_symlink(format!("{prefix}{path}"), std::str::from_utf8(bytes)?, options)?;
+                continue;
+            }
             zip.start_file(format!("{prefix}{path}"), options)?;
             zip.write_all(bytes)?;
         }
@@ -150,6 +172,7 @@ mod tests {
         let mut tree = FileTree::default();
         tree.add("share/doc/b", *b"two");
         tree.add_program("bin/a", *b"one");
+        tree.add_link("bin/b", "a");
         tree
     }
 
@@ -163,7 +186,10 @@ mod tests {
             assert_eq!((header.uid().unwrap(), header.mtime().unwrap()), (0, TIME));
             seen.push(format!("{:o} {}", header.mode().unwrap(), entry.path().unwrap().display()));
         }
-        assert_eq!(seen, ["755 ./", "755 bin/", "755 bin/a", "755 share/", "755 share/doc/", "644 share/doc/b"]);
+        assert_eq!(
+            seen,
+            ["755 ./", "755 bin/", "755 bin/a", "777 bin/b", "755 share/", "755 share/doc/", "644 share/doc/b"]
+        );
     }
 
     #[test]

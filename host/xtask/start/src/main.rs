@@ -5,6 +5,7 @@
 
 use std::io::IsTerminal;
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
 /// The help of `cargo xtask try`. The chores count on from the second step.
 const TRY: &str = "\
@@ -21,16 +22,34 @@ fn main() -> ExitCode {
         eprintln!("{TRY}");
     }
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.arg("run");
+    // With the features that the binary and the tests have: see the example.
+    cargo.args(["build", "--workspace", "--example", "dev-features", "--bin", "xtask"]);
     let builds = matches!(chore, "try" | "setup" | "install" | "plugins" | "test" | "bench");
     if !(builds && std::io::stderr().is_terminal()) {
         cargo.arg("--quiet");
     }
-    match cargo.args(["--package", "xtask", "--"]).args(arguments).status() {
-        Ok(status) => status.code().map_or(ExitCode::FAILURE, |code| ExitCode::from(code.clamp(0, 255) as u8)),
+    let start = Instant::now();
+    match run(&mut cargo) {
+        Some(0) => {}
+        failed => return exit_code(failed),
+    }
+    let seconds = start.elapsed().as_secs().to_string();
+    // Cargo has put it beside this program.
+    let xtask = std::env::current_exe().unwrap_or_default().with_file_name("xtask");
+    exit_code(run(Command::new(xtask).args(arguments).env("AIW_XTASK_BUILD_SECONDS", seconds)))
+}
+
+/// Runs a command and returns its exit code, if it ended with one.
+fn run(command: &mut Command) -> Option<i32> {
+    match command.status() {
+        Ok(status) => status.code(),
         Err(e) => {
-            eprintln!("error: cannot run cargo: {e}");
-            ExitCode::FAILURE
+            eprintln!("error: cannot run `{}`: {e}", command.get_program().display());
+            None
         }
     }
+}
+
+fn exit_code(code: Option<i32>) -> ExitCode {
+    code.map_or(ExitCode::FAILURE, |code| ExitCode::from(code.clamp(0, 255) as u8))
 }

@@ -106,7 +106,7 @@ async fn an_extension_in_rust_reads_an_index_of_its_own() {
 #[tokio::test]
 async fn an_extension_in_javascript_does_the_same() {
     if !path("acme-index-js").exists() {
-        eprintln!("not run: acme-index-js.wasm is not built (it takes node and npm)");
+        eprintln!("skipped: acme-index-js.wasm is not built (it takes node and npm)");
         return;
     }
     reads_an_index(bytes("acme-index-js"), "acmejs").await;

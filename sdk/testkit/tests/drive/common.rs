@@ -1,6 +1,7 @@
 //! Helpers for the tests of components.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aiw_testkit::{Driver, Registration, Testkit};
 
@@ -16,9 +17,20 @@ pub fn bytes(name: &str) -> Vec<u8> {
     std::fs::read(path(name)).unwrap_or_else(|e| panic!("{name}.wasm: {e}: run `cargo xtask test`"))
 }
 
-/// Loads the misbehaving guest.
+/// Far more than any call takes, also on a busy machine.
+pub const HANG_GUARD: Duration = Duration::from_secs(120);
+
+/// Loads a test component. Its compiled code is kept from run to run, by digest.
+pub fn kit(name: &str) -> Testkit {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the repository's root");
+    let kit = Testkit::new(bytes(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    kit.compiled_cache(root.join("target/test-components"))
+}
+
+/// Loads the misbehaving guest, with more guest time than aiw gives: on a busy machine, that limit would come before
+/// the one that is tested.
 pub fn hostile() -> Testkit {
-    Testkit::new(bytes("hostile")).expect("the hostile guest is a component")
+    kit("hostile").guest_cpu(HANG_GUARD)
 }
 
 /// Returns a registration that puts the hostile guest into a mode.

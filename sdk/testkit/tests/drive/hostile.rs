@@ -2,28 +2,28 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::{bytes, fetch, hostile, mode};
-use aiw_testkit::{Answer, CallError, Driver, EntryRef, EntrySource, Refusal, Testkit};
+use crate::common::{HANG_GUARD, fetch, hostile, kit, mode};
+use aiw_testkit::{Answer, CallError, Driver, EntryRef, EntrySource, Refusal};
 
 const POLITE: &str = r#"{"name": "polite", "owner": {"name": "nobody"}, "plugins": []}"#;
 
 async fn after(hostile: &Driver, of: &str) -> String {
     let start = Instant::now();
     let said = fetch(hostile, of).await;
-    assert!(start.elapsed() < Duration::from_secs(15), "{of} took {:?}", start.elapsed());
+    assert!(start.elapsed() < HANG_GUARD, "{of} took {:?}", start.elapsed());
     assert_eq!(fetch(hostile, "polite").await, POLITE, "after {of}");
     said
 }
 
 #[tokio::test]
 async fn a_loop_is_stopped_at_its_deadline() {
-    let hostile = hostile().load().await.unwrap();
+    let hostile = kit("hostile").load().await.unwrap();
     assert_eq!(after(&hostile, "loop").await, "component `hostile` ran for 2 s without an answer and was stopped");
 }
 
 #[tokio::test]
 async fn a_loop_of_host_calls_is_stopped_as_well() {
-    let hostile = hostile().load().await.unwrap();
+    let hostile = kit("hostile").load().await.unwrap();
     assert_eq!(
         after(&hostile, "slow-clock").await,
         "component `hostile` ran for 2 s without an answer and was stopped"
@@ -32,7 +32,7 @@ async fn a_loop_of_host_calls_is_stopped_as_well() {
 
 #[tokio::test]
 async fn a_claim_is_limited_as_every_call_is() {
-    let hostile = hostile().load().await.unwrap();
+    let hostile = kit("hostile").load().await.unwrap();
     let stopped = hostile.market_source().claim("hostile:claim-loop").await.unwrap_err();
     assert_eq!(stopped.to_string(), "component `hostile` ran for 2 s without an answer and was stopped");
     let panicked = hostile.market_source().claim("hostile:claim-panic").await.unwrap_err().to_string();
@@ -43,16 +43,16 @@ async fn a_claim_is_limited_as_every_call_is() {
 
 #[tokio::test]
 async fn a_claim_that_sleeps_is_stopped_within_seconds() {
-    let hostile = Testkit::new(bytes("hostile-wasi")).unwrap().load().await.unwrap();
+    let hostile = kit("hostile-wasi").load().await.unwrap();
     let stopped = hostile.market_source().claim("hostile:claim-sleep").await.unwrap_err();
     assert_eq!(stopped.to_string(), "component `hostile` gave no answer within 5 s");
 }
 
 #[tokio::test]
 async fn wasi_tells_the_time_to_those_who_may_know_it() {
-    let granted = Testkit::new(bytes("hostile-wasi")).unwrap().load().await.unwrap();
+    let granted = kit("hostile-wasi").load().await.unwrap();
     assert_eq!(fetch(&granted, "wasi-clock").await, "1767225600");
-    let without = Testkit::new(bytes("timeless")).unwrap();
+    let without = kit("timeless");
     assert!(!without.about().wanted["imports"].contains(&"clock".to_owned()));
     assert_eq!(fetch(&without.load().await.unwrap(), "now").await, "0");
 }
@@ -159,18 +159,17 @@ async fn every_kind_of_call_survives_a_bad_one() {
 #[tokio::test]
 async fn calls_run_beside_one_that_loops() {
     let hostile = hostile().load().await.unwrap();
-    let start = Instant::now();
     let polite = async {
         for _ in 0..20 {
             assert_eq!(fetch(&hostile, "polite").await, POLITE);
         }
-        start.elapsed()
     };
     let at = mode("loop");
     let source = hostile.market_source();
-    let (looped, elapsed) = tokio::join!(source.fetch_marketplace(&at), polite);
-    assert!(looped.is_err());
-    assert!(elapsed < Duration::from_secs(2), "the loop held the others for {elapsed:?}");
+    tokio::select! {
+        _ = source.fetch_marketplace(&at) => panic!("the loop held the others until it was stopped"),
+        () = polite => {}
+    }
 }
 
 #[tokio::test]
@@ -181,6 +180,6 @@ async fn a_call_that_nobody_waits_for_ends() {
     assert!(
         tokio::time::timeout(Duration::from_millis(200), hostile.market_source().fetch_marketplace(&at)).await.is_err()
     );
-    assert!(start.elapsed() < Duration::from_millis(1500), "{:?}", start.elapsed());
+    assert!(start.elapsed() < HANG_GUARD, "{:?}", start.elapsed());
     assert_eq!(fetch(&hostile, "polite").await, POLITE);
 }

@@ -4,10 +4,10 @@ use aiw_testkit::provider::{Api, Auth, Family, Value};
 use aiw_testkit::{CallError, Cli, Driver, Testkit};
 
 use crate::accounts::{account, target};
-use crate::common::{bytes, fetch, hostile};
+use crate::common::{self, bytes, fetch, hostile};
 
 fn kit() -> Testkit {
-    Testkit::new(bytes("hostile-provider")).unwrap()
+    common::kit("hostile-provider")
 }
 
 /// Returns the component with a mode of `describe` written into its bytes, because `describe` cannot ask the host
@@ -266,6 +266,6 @@ async fn a_component_is_called_as_what_it_is() {
 
 #[tokio::test]
 async fn a_plan_that_sleeps_is_stopped_within_seconds() {
-    let driver = Testkit::new(bytes("hostile-provider-wasi")).unwrap().load().await.unwrap();
+    let driver = common::kit("hostile-provider-wasi").load().await.unwrap();
     assert_eq!(plan(&driver, "sleep").await, "gave no answer within 5 s");
 }

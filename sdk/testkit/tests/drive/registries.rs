@@ -199,7 +199,7 @@ async fn the_real_rows_pass_the_component_and_the_host() {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpora");
     let corpora = std::env::var_os("AIW_CORPORA").map_or(beside, Into::into);
     let Ok(rows) = std::fs::read(corpora.join("registry/servers.json")) else {
-        eprintln!("not run: the corpus `registry` is absent (AIW_CORPORA names its folder)");
+        eprintln!("skipped: the corpus `registry` is absent (AIW_CORPORA names its folder)");
         return;
     };
     let rows: Value = serde_json::from_slice(&rows).unwrap();

@@ -6,11 +6,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
-use aiw_testkit::Testkit;
 use aiw_testkit::provider::Family;
 
 use crate::accounts::account;
-use crate::common::bytes;
+use crate::common::kit;
 
 const CANARY: &str = "canary-5e1f-secret";
 
@@ -79,7 +78,7 @@ impl ServerVersion {
 
 /// Makes the hostile provider at `base` send its secret, and returns what it got.
 async fn send(base: &str, mode: &str) -> String {
-    let kit = Testkit::new(bytes("hostile-provider")).unwrap().http(true);
+    let kit = kit("hostile-provider").http(true);
     let kit = kit.secret("token", CANARY).secret("other", "another-secret");
     let driver = kit.load().await.unwrap();
     let checked = driver.provider().check(&account(mode, &[(Family::Openai, base)], &["token"])).await;
@@ -133,7 +132,7 @@ async fn a_redirect_takes_no_secret_along_in_any_header() {
     let (own, other) = (ServerVersion::start(), ServerVersion::start());
     for mode in ["send", "send-agent"] {
         let header = if mode == "send" { "authorization" } else { "user-agent" };
-        let kit = Testkit::new(bytes("hostile-provider")).unwrap().http(true).secret("token", CANARY);
+        let kit = kit("hostile-provider").http(true).secret("token", CANARY);
         let driver = kit.load().await.unwrap();
         // Both are addresses of the provider. The secret could be sent to each, but must not follow a redirect
         // between them.
@@ -172,7 +171,7 @@ async fn no_redirect_takes_a_body_along() {
     let base_urls = [(Family::Openai, own.url("/v1")), (Family::Gemini, other.url(""))];
     let base_urls = base_urls.each_ref().map(|(family, url)| (*family, url.as_str()));
     let post = async |status: u16, to: &ServerVersion| {
-        let kit = Testkit::new(bytes("hostile-provider")).unwrap().http(true).secret("token", CANARY);
+        let kit = kit("hostile-provider").http(true).secret("token", CANARY);
         let driver = kit.load().await.unwrap();
         let mode = format!("post:{}", own.url(&format!("/{status}/{}", to.url("/x"))));
         driver.provider().check(&account(&mode, &base_urls, &["token"])).await.unwrap().message

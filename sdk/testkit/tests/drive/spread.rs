@@ -6,7 +6,7 @@ use aiw_testkit::provider::{Api, Auth, Family};
 use aiw_testkit::{Cli, Task, TaskState, Testkit};
 
 use crate::accounts::{account, target};
-use crate::common::bytes;
+use crate::common::kit;
 
 fn task(number: u64, provider: &str, tag: &str, state: TaskState) -> Task {
     Task {
@@ -25,7 +25,7 @@ fn task(number: u64, provider: &str, tag: &str, state: TaskState) -> Task {
 
 /// Returns the key that a new start uses while these tasks exist.
 async fn key(tasks: &[Task]) -> String {
-    let kit = Testkit::new(bytes("acme-spread")).unwrap();
+    let kit = kit("acme-spread");
     let spread = tasks.iter().cloned().fold(kit, Testkit::task).load().await.unwrap();
     let url = [(Family::Anthropic, "https://llm.acme.example")];
     let mine = account("acme-spread", &url, &["key-a", "key-b", "key-c"]);
@@ -55,7 +55,7 @@ async fn a_start_takes_the_key_with_the_fewest_tasks() {
 
 #[tokio::test]
 async fn a_provider_without_keys_is_refused() {
-    let spread = Testkit::new(bytes("acme-spread")).unwrap().load().await.unwrap();
+    let spread = kit("acme-spread").load().await.unwrap();
     let mine = account("acme-spread", &[(Family::Anthropic, "https://llm.acme.example")], &[]);
     let refused = spread.provider().plan(&mine, &target(Api::Messages)).await.unwrap_err();
     assert_eq!(refused.to_string(), "provider `mine` has no key: each of its secrets is one");

@@ -15,7 +15,9 @@ use crate::failure::Failure;
 use crate::output::{Output, under};
 
 pub async fn call(client: &ClientSession, request: ToolCallRequest, output: &Output) -> Result<(), Failure> {
-    let called = servers::call::call(client, &request, output).await?;
+    let observer = output.observer();
+    let observer = observer.is_seen().then_some(observer);
+    let called = servers::call::call_observed(client, &request, output, observer).await?;
     if called.failed {
         let failure = Failure::user(format!("the tool `{}` failed: {}", called.tool, called.text.trim()));
         return Err(failure.with_answer(under("result", &called.result)));
@@ -33,7 +35,7 @@ struct LogLines {
 }
 
 /// The most lines that are kept while the end of a log is looked for.
-const MOST: usize = 100_000;
+const MAX_LINES: usize = 100_000;
 
 pub async fn logs(
     client: &ClientSession,
@@ -53,7 +55,7 @@ pub async fn logs(
     for file in [path.with_extension("log.1"), path.clone()] {
         end = lines(&file, 0, &mut |line| {
             last.push_back(line);
-            if last.len() > tail.min(MOST) {
+            if last.len() > tail.min(MAX_LINES) {
                 last.pop_front();
             }
         })?;

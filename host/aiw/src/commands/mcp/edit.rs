@@ -5,8 +5,9 @@ use std::io::Read;
 
 use aiw_app::ClientSession;
 use aiw_app::servers::edit::{self, AddRequest};
-use aiw_core::ErrorKind;
-use aiw_servers::{entry_in, entry_value};
+use aiw_core::{ErrorKind, quoted, quoted_list};
+use aiw_servers::{AddError, McpFile, check_free, check_name, entry_value, is_key, safe};
+use aiw_setup::{NamedEntry, entries_in};
 use serde_json::{Map, Value};
 
 use super::client::ended;
@@ -74,8 +75,54 @@ pub async fn add_json(args: McpAddJsonArgs, client: &ClientSession, output: &Out
             .map_err(|e| Failure::user(format!("cannot read the entry from standard input: {e}")))?,
         _ => entry,
     };
-    let (name, entry) = entry_in(&text, name.as_deref())?;
-    write(client, name, entry, &args.how, output).await
+    let mut entries = entries_in(&text)?;
+    match (name, &mut entries[..]) {
+        // Under another name.
+        (Some(name), [one]) => one.name = Some(name),
+        (Some(name), _) => {
+            let names: Vec<String> = entries.iter().filter_map(|entry| entry.name.clone()).collect();
+            entries.retain(|entry| entry.name.as_ref() == Some(&name));
+            if entries.is_empty() {
+                return Err(AddError::NotInText { name, names }.into());
+            }
+        }
+        (None, []) => return Err(AddError::NoEntry { problem: "there is no server in the JSON".into() }.into()),
+        (None, _) => {}
+    }
+    let mut requests = Vec::new();
+    for NamedEntry { name, entry, left_out } in entries {
+        let given = name.ok_or_else(|| AddError::NoEntry {
+            problem: "the entry has no name: `aiw mcp add-json NAME JSON`".to_owned(),
+        })?;
+        let name = if is_key(&given) { given.clone() } else { safe(&given) };
+        if name != given {
+            output.note(format!("note: {} is called `{name}` here", quoted(&given)));
+        }
+        if !left_out.is_empty() {
+            output.note(format!("note: `{name}` comes without {}", quoted_list(&left_out)));
+        }
+        let how = &args.how;
+        requests.push(AddRequest { name, entry, plain: how.plain, force: how.force, unchecked: how.no_check });
+    }
+    // All or none: what is wrong with a name is said before the first is written.
+    let (mut names, file) = (BTreeSet::new(), McpFile::load(client.home())?);
+    for AddRequest { name, entry, force, .. } in &requests {
+        if !names.insert(name.to_ascii_lowercase()) {
+            let problem =
+                format!("two servers in the JSON are called `{name}` here: add one of them under another name");
+            return Err(AddError::NoEntry { problem }.into());
+        }
+        check_name(name)?;
+        if !force {
+            check_free(client.home(), &file, name, Some(&Value::Object(entry.clone())))?;
+        }
+    }
+    let person = Person::new(output, false);
+    let (answer, problem) = ended(client, edit::add_all(client, requests, &person, output)).await?;
+    match answer {
+        Some(answer) => output.conclude(answer, problem.map(Failure::from)),
+        None => Ok(()),
+    }
 }
 
 async fn write(

@@ -75,7 +75,7 @@ pub async fn serve(
         closing.cancelled().await;
         listening.cancel();
         watched.idle().await;
-        tokio::time::sleep(SENT).await;
+        tokio::time::sleep(FLUSH_TIMEOUT).await;
     };
     tokio::select! {
         () = listener.serve(rules, answer, listening.clone()) => {}
@@ -86,13 +86,13 @@ pub async fn serve(
 }
 
 /// How long the last answers may take to be sent.
-const SENT: Duration = Duration::from_millis(200);
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// Closes the streams that were opened with a token once that token is replaced.
 async fn cut_when_replaced(token: &ServeToken, server: &HttpServer) {
     let mut before = token.current();
     loop {
-        tokio::time::sleep(REPLACED).await;
+        tokio::time::sleep(TOKEN_ROTATION_GRACE).await;
         let now = token.current();
         if now.as_ref().map(Secret::expose) != before.as_ref().map(Secret::expose) {
             server.close_streams();
@@ -115,10 +115,10 @@ struct SeenToken {
 }
 
 /// A token is good for so long before its file is looked at again: looking takes a tenth of a call's time.
-const FRESH: Duration = Duration::from_millis(10);
+const TOKEN_RECHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How long a stream outlives the token that it was opened with, at most.
-const REPLACED: Duration = Duration::from_secs(1);
+const TOKEN_ROTATION_GRACE: Duration = Duration::from_secs(1);
 
 impl ServeToken {
     /// The token as it is now. It is read only if its file has changed: every session that watches the directory would
@@ -126,7 +126,7 @@ impl ServeToken {
     fn current(&self) -> Option<Secret> {
         let mut seen = self.seen.lock();
         let now = Instant::now();
-        if let Some(fresh) = seen.as_ref().filter(|seen| now.duration_since(seen.at) < FRESH) {
+        if let Some(fresh) = seen.as_ref().filter(|seen| now.duration_since(seen.at) < TOKEN_RECHECK_INTERVAL) {
             return fresh.token.clone();
         }
         let Ok(about) = std::fs::metadata(self.home.mcp_token_path()) else {
@@ -159,7 +159,7 @@ pub fn token(home: &Home, rotate: bool, output: &Output) -> Result<(), Failure> 
     let token = if rotate { home.rotate_mcp_token()? } else { home.ensure_mcp_token()? };
     if rotate {
         // From here on, no server takes the old one.
-        std::thread::sleep(FRESH);
+        std::thread::sleep(TOKEN_RECHECK_INTERVAL);
     }
     output.line(token.expose());
     output.answer(McpToken { token: token.expose().to_owned(), path: home.mcp_token_path().display().to_string() });

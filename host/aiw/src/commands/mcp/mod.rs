@@ -70,20 +70,26 @@ pub async fn run(command: McpCommand, home: &Home, output: &Output) -> Result<()
         McpCommand::Logs { name, follow, tail } => call::logs(&*client()?, &name, follow, tail, output).await,
         McpCommand::Login(args) => login::login(args, &*client()?, output).await,
         McpCommand::Logout { name } => output.conclude(servers::login::logout(&*client()?, &name, output).await?, None),
-        McpCommand::Approve { name: server, scripts: allow, no_scripts: revoke, yes } => {
-            approve(&*client()?, &ScriptsRequest { server, allow, revoke }, yes, output).await
+        McpCommand::Approve { name: server, scripts: allow, no_scripts: revoke, numbers, yes } => {
+            let request = ScriptsRequest { server, allow, revoke };
+            approve(&*client()?, &request, numbers, &Person::new(output, yes), output).await
         }
         McpCommand::Doctor { names } => look::doctor(&client()?, &names, output).await,
     }
 }
 
-async fn approve(client: &ClientSession, request: &ScriptsRequest, yes: bool, output: &Output) -> Result<(), Failure> {
-    let person = Person::new(output, yes);
+async fn approve(
+    client: &ClientSession,
+    request: &ScriptsRequest,
+    numbers: bool,
+    person: &Person<'_>,
+    output: &Output,
+) -> Result<(), Failure> {
     if request.allow.is_empty() && request.revoke.is_empty() {
-        let approved = ended(client, approve::approve(client, &request.server, &person, output)).await;
+        let approved = ended(client, approve::approve(client, &request.server, numbers, person, output)).await;
         return output.conclude(approved.map_err(|failure| failure.declined_as("nothing was accepted"))?, None);
     }
-    output.conclude(ended(client, approve::approve_for_scripts(client, request, &person, output)).await?, None)
+    output.conclude(ended(client, approve::approve_for_scripts(client, request, person, output)).await?, None)
 }
 
 /// Moves the servers of aiw 0.6 to `mcp.json`, if there are some. What keeps it from that keeps no command from its work.

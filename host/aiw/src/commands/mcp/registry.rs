@@ -67,16 +67,19 @@ pub async fn search(args: &McpSearchArgs, home: &Home, output: &Output) -> Resul
 /// Shows what a search found, numbered from 1.
 fn show(found: &MergedSearch, output: &Output) {
     let rows: Vec<Vec<String>> = found.servers.iter().zip(1..).map(|(found, number)| row(number, found)).collect();
-    output.table(&["", "NAME", "VERSION", "RUNS", "DESCRIPTION"], &rows);
+    output.table(&["", "NAME", "VERSION", "RUNS", "REGISTRY", "DESCRIPTION"], &rows);
     if rows.is_empty() && !found.is_unanswered() {
         output.line("No server matches");
     }
     which_is_which(found, output);
-    for Answered { source, age_seconds, copied, problem, .. } in &found.sources {
+    for Answered { source, found, age_seconds, copied, problem } in &found.sources {
         match (problem, copied) {
             (Some(problem), Some(_)) => {
                 output.note(format!("note: the copy of {source} is {} old: {problem}", age(*age_seconds)));
             }
+            (Some(problem), None) if *found > 0 => output.note(format!(
+                "note: {source} did not answer: {problem}; its servers in this list were found by earlier searches"
+            )),
             (Some(problem), None) => output.note(format!("note: {source} did not answer: {problem}")),
             (None, Some(count)) if *age_seconds >= 2 * 60 * 60 => {
                 output.note(format!("note: the copy of {source} ({count} servers) is {} old", age(*age_seconds)));
@@ -111,7 +114,16 @@ fn row(number: usize, found: &MergedServer) -> Vec<String> {
     if summary.status != "active" {
         about = format!("({}) {about}", summary.status);
     }
-    vec![number.to_string(), name.clone(), one_line(version, 16), summary.kinds.join(" "), one_line(&about, 90)]
+    let source = found.source.as_str();
+    let registry = source.strip_prefix("registry-").unwrap_or(source).to_owned();
+    vec![
+        number.to_string(),
+        name.clone(),
+        one_line(version, 16),
+        summary.kinds.join(" "),
+        registry,
+        one_line(&about, 90),
+    ]
 }
 
 /// A time span in its largest unit.

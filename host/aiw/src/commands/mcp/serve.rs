@@ -10,7 +10,7 @@ use aiw_app::{ClientSession, directory};
 use aiw_core::{ErrorKind, printable};
 use aiw_home::Home;
 use aiw_markets::Quiet;
-use aiw_offer::{ClientOffer, SessionSetting, Toolset, own_tools};
+use aiw_offer::{ClientOffer, SessionSetting, SessionToolsets, Toolset, own_tools};
 use aiw_routing::ListingChoice;
 
 use super::http;
@@ -71,21 +71,21 @@ fn say_idle_denials(name: String, home: Home, cwd: PathBuf) -> Option<JoinHandle
 }
 
 /// Returns the toolsets from the command line, else from the settings, else the usual ones.
-pub(super) fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<Vec<Toolset>, Failure> {
+pub(super) fn toolsets(asked: Option<Vec<String>>, home: &Home) -> Result<SessionToolsets, Failure> {
     let is_set = asked.is_none();
     let names = match asked {
         Some(names) => Some(names),
         None => home.settings()?.mcp()?.toolsets,
     };
-    let Some(names) = names else { return Ok(Toolset::DEFAULT.to_vec()) };
-    Toolset::named(&names).map_err(|e| {
+    let Some(names) = names else { return Ok(SessionToolsets::usual()) };
+    Toolset::named(&names).map(SessionToolsets::only).map_err(|e| {
         let (kind, place) = if is_set { (ErrorKind::Config, "`mcp.toolsets`: ") } else { (ErrorKind::Usage, "") };
         Failure::new(kind, format!("{place}{e}")).with_hint(e.hint())
     })
 }
 
 /// Returns the offer that a session with these toolsets would get now.
-pub(super) fn offer(client: Arc<ClientSession>, toolsets: Vec<Toolset>, output: &Output) -> ClientOffer {
+pub(super) fn offer(client: Arc<ClientSession>, toolsets: SessionToolsets, output: &Output) -> ClientOffer {
     let meaning = Arc::new(aiw_app::models::meaning(client.home(), output));
     ClientOffer::new(SessionSetting { client, meaning, toolsets })
 }

@@ -130,7 +130,7 @@ pub async fn session(id: &str, home: &Home, output: &Output) -> Result<(), Failu
     let shown = SessionTools {
         client: id.to_owned(),
         registered: entry.is_some(),
-        toolsets: toolsets.iter().map(|toolset| toolset.as_str()).collect(),
+        toolsets: toolsets.toolsets.iter().map(|toolset| toolset.as_str()).collect(),
         profile,
         tokens: tools.iter().map(|tool| tool.tokens).sum(),
         servers: offer.choices().iter().map(ListedServer::of).collect(),

@@ -43,7 +43,7 @@ pub(super) fn list(markets: &Markets, args: &ListArgs, has_settings: bool, outpu
         let found = everything.plugins.iter().find(|found| found.id().as_ref() == Some(id));
         let summary = match found {
             Some(found) => PluginSummary::of(found),
-            None => PluginSummary::of_installed(id, record, markets.home().around()),
+            None => PluginSummary::of_installed(id, record, markets.home()),
         };
         let disabled = (!record.enabled).then(|| "disabled".to_owned());
         let unset = (!summary.missing_env.is_empty()).then(|| format!("not set: {}", summary.missing_env.join(", ")));
@@ -127,7 +127,14 @@ pub(super) async fn info(markets: &Markets, name: &str, output: &Output) -> Resu
     if let Some(description) = found.listed.description() {
         output.line(format!("  {}", aiw_core::one_line(&description, 400)));
     }
-    for (key, text) in [("version", &summary.version), ("category", &summary.category), ("source", &summary.source)] {
+    let tags = Some(summary.tags.join(", ")).filter(|tags| !tags.is_empty());
+    for (key, text) in [
+        ("version", &summary.version),
+        ("author", &summary.author),
+        ("category", &summary.category),
+        ("tags", &tags),
+        ("source", &summary.source),
+    ] {
         if let Some(text) = text {
             output.line(format!("  {key}: {}", aiw_core::one_line(text, 200)));
         }
@@ -171,8 +178,8 @@ fn info_installed(markets: &Markets, id: &PluginId, output: &Output) -> Result<(
     output.line(id.to_string());
     output.line("  its marketplace no longer lists it");
     output.line(installed_line(&record));
-    let missing = Missing::of(&record, &BTreeMap::new(), markets.home().around());
+    let missing = Missing::of(&record, &BTreeMap::new(), markets.home());
     missing.iter().for_each(|missing| output.line(format!("  {}", missing.advice(id))));
-    output.answer(under("plugin", PluginSummary::of_installed(id, &record, markets.home().around())));
+    output.answer(under("plugin", PluginSummary::of_installed(id, &record, markets.home())));
     Ok(())
 }

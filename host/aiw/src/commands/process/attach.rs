@@ -23,7 +23,7 @@ use crate::output::Output;
 use crate::{output, terminal};
 
 /// How often it is checked whether the user leaves and whether the process has ended.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How often it is checked whether the process has ended, if nothing tells: each so many looks.
 const LOOKS: u32 = 10;
@@ -236,7 +236,7 @@ fn show(
     };
     let mut looks = 0;
     while !left.has_left() {
-        let entries = written.next(LOOK).map_err(aiw_processes::ProcessError::from)?;
+        let entries = written.next(POLL_INTERVAL).map_err(aiw_processes::ProcessError::from)?;
         // A line of aiw's own says an end.
         looks = if entries.iter().any(|entry| entry.stream == Stream::Aiw) { LOOKS } else { looks + 1 };
         if !entries.is_empty() {
@@ -319,8 +319,8 @@ fn last_screen(entries: &[LogEntry], size: Terminal, said: &str) -> Vec<u8> {
 /// terminal itself, which gets the rest of it.
 fn settled(bytes: &[u8]) -> usize {
     /// No sequence that matters is longer.
-    const LONGEST: usize = 4096;
-    let from = bytes.len().saturating_sub(LONGEST);
+    const MAX_SEQUENCE_BYTES: usize = 4096;
+    let from = bytes.len().saturating_sub(MAX_SEQUENCE_BYTES);
     let escape = bytes[from..].iter().rposition(|byte| *byte == 0x1b).map(|at| from + at);
     escape.unwrap_or_else(|| {
         let cut = bytes.len().saturating_sub(3)..bytes.len();

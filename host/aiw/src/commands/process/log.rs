@@ -50,9 +50,9 @@ struct Printer<'a> {
 impl Printer<'_> {
     fn print(&mut self, n: usize, entry: &LogEntry) -> io::Result<()> {
         /// As many lines as a terminal's history holds; JSON is held in memory.
-        const MOST: usize = 10_000;
+        const MAX_LINES: usize = 10_000;
         if self.is_json {
-            if self.lines.len() == MOST {
+            if self.lines.len() == MAX_LINES {
                 self.lines.pop_front();
             }
             self.lines.push_back(ProcessLine::of(&self.ids[n], entry));

@@ -320,6 +320,9 @@ fn add(args: &NewProcessArgs, home: &Home, output: &Output) -> Result<(), Failur
 fn added(manager: &Manager, answer: AddedProcess, output: &Output) {
     let (id, file) = (&answer.added, manager.project().shown_file());
     output.line(format!("Added `{id}` to `{file}`, which defines this project's processes"));
+    for secret in &answer.secrets {
+        output.line(format!("  a key of it is in the vault: `{secret}`"));
+    }
     output.line(format!("`aiw up` starts all of them, `aiw process start {id}` this one"));
     output.answer(answer);
 }

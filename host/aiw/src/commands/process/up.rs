@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use aiw_app::feed::{Feed, Topic, TopicSubscription};
 use aiw_core::one_line;
 use aiw_home::Home;
 use aiw_processes::{FollowFrom, Loaded, Manager, ProcessError, ProcessLogs, RunState, Started, WaitFor};
+use parking_lot::Mutex;
 
 use super::log::named;
 use super::opened::looked_after;
@@ -23,7 +25,7 @@ use crate::{runtime, terminal};
 use aiw_app::phrases::soon;
 
 /// How long the last lines may take to be shown after a signal.
-const LAST_LINES: Duration = Duration::from_secs(2);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// `aiw up`
 pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), Failure> {
@@ -44,6 +46,15 @@ pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), Failure> {
     changes.follow_file(&manager.project().file());
     let waker = changes.waker();
     let signals = Signals::waking(move || waker.wake())?;
+    let ours = Arc::<Mutex<BTreeSet<String>>>::default();
+    let (begun, stops) = (ours.clone(), manager.clone());
+    signals.finish_stuck(move || {
+        let ids: Vec<String> = begun.lock().iter().cloned().collect();
+        // No ids would be all of them. Nobody reads what went wrong.
+        if !ids.is_empty() {
+            let _ = stops.down(&ids);
+        }
+    });
     let (started, failures) = sorted(manager.up(&loaded, &args.ids)?, output);
     if let Some(failure) = failures.first {
         if started.is_empty() {
@@ -61,6 +72,7 @@ pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), Failure> {
         let next = one.status.next_start.as_deref().and_then(soon).unwrap_or_default();
         output.note(format!("`{}` starts {next}", one.status.id));
     }
+    ours.lock().extend(scheduled.iter().cloned());
     let (meanwhile, since) = (BTreeSet::new(), aiw_home::now_millis());
     let mut view = View {
         manager,
@@ -70,6 +82,7 @@ pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), Failure> {
         is_coloured,
         logs,
         shown,
+        ours,
         scheduled,
         since,
         trouble: None,
@@ -82,8 +95,6 @@ pub fn up(args: &UpArgs, home: &Home, output: &Output) -> Result<(), Failure> {
 /// A process that is shown.
 struct ShownProcess {
     id: String,
-    /// Whether this command has started it, and stops it at its end.
-    is_ours: bool,
     has_ended: bool,
 }
 
@@ -97,6 +108,8 @@ struct View<'a> {
     logs: ProcessLogs,
     /// In the order of the logs.
     shown: Vec<ShownProcess>,
+    /// What this command has started, and stops at its end.
+    ours: Arc<Mutex<BTreeSet<String>>>,
     /// The processes that start at their times.
     scheduled: Vec<String>,
     /// When the command began, in milliseconds since 1970.
@@ -110,17 +123,19 @@ struct View<'a> {
 impl View<'_> {
     /// Shows a process from now on.
     fn add(&mut self, Started { status, is_new, .. }: &Started) -> Result<(), Failure> {
+        if *is_new {
+            self.ours.lock().insert(status.id.clone());
+        }
         if let Some(known) = self.shown.iter_mut().find(|shown| shown.id == status.id) {
             // Its log goes on.
             known.has_ended = false;
-            known.is_ours |= is_new;
         } else if let Ok(log) = self.manager.log(&status.id) {
             self.changes.follow_directory(log.directory());
             // What it wrote before is for `aiw logs`.
             let since = status.record.as_ref().map_or(0, |record| record.started);
             let log = log.follow(FollowFrom::Since(since)).map_err(ProcessError::from)?;
             self.logs.push(status.id.clone(), log);
-            self.shown.push(ShownProcess { id: status.id.clone(), is_ours: *is_new, has_ended: false });
+            self.shown.push(ShownProcess { id: status.id.clone(), has_ended: false });
         }
         Ok(())
     }
@@ -132,7 +147,7 @@ impl View<'_> {
         let (mut is_known, mut looked) = (false, Instant::now());
         while !self.signals.have_come() {
             let wrote = self.print()?;
-            let is_due = self.trouble.is_some() && looked.elapsed() >= Manager::TRY_AGAIN;
+            let is_due = self.trouble.is_some() && looked.elapsed() >= Manager::RETRY_DELAY;
             if topics.contains(&Topic::Processes) || is_due {
                 (is_known, looked) = (false, Instant::now());
                 self.look_after();
@@ -157,14 +172,12 @@ impl View<'_> {
             }
             topics = self.changes.wait(match wrote {
                 true => Some(Duration::ZERO),
-                false => self.trouble.is_some().then_some(Manager::TRY_AGAIN),
+                false => self.trouble.is_some().then_some(Manager::RETRY_DELAY),
             });
         }
         let was_stopped = self.signals.have_come();
         if was_stopped {
-            let ours = self.shown.iter().filter(|shown| shown.is_ours).map(|shown| &shown.id);
-            let ours: BTreeSet<String> = ours.chain(&self.scheduled).cloned().collect();
-            let ours: Vec<String> = ours.into_iter().collect();
+            let ours: Vec<String> = self.ours.lock().iter().cloned().collect();
             if ours.is_empty() {
                 let what = "what ran before goes on: `aiw down` stops it";
                 return Err(Failure::declined(what).with_code(self.signals.code()));
@@ -173,7 +186,7 @@ impl View<'_> {
             self.stop(&ours)?;
         }
         // What others have started may write for ever.
-        let last = Instant::now() + LAST_LINES;
+        let last = Instant::now() + DRAIN_TIMEOUT;
         while self.print()? && (!was_stopped || Instant::now() < last) {}
         if was_stopped { Err(Failure::declined("stopped").with_code(self.signals.code())) } else { self.ended() }
     }

@@ -43,7 +43,7 @@ pub struct LiveLine {
 }
 
 /// The shortest time between two frames.
-const REDRAW: Duration = Duration::from_millis(100);
+const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 
 impl LiveLine {
     pub fn new() -> Self {
@@ -92,7 +92,7 @@ impl LiveLine {
     }
 
     pub fn draw(&mut self, tokens: impl FnOnce() -> Option<u64>) {
-        let is_early = self.is_drawn && self.last.elapsed() < REDRAW;
+        let is_early = self.is_drawn && self.last.elapsed() < REDRAW_INTERVAL;
         if !self.on_terminal || !self.is_free || is_early {
             return;
         }

@@ -186,6 +186,24 @@ fn what_fails_after_another_is_told_and_a_loop_of_crashes_is_one_failure() {
 }
 
 #[test]
+fn what_somebody_starts_after_a_failure_is_a_habit() {
+    let day = |day: u64| MONDAY + day * (DAY + HOUR);
+    let failures: Vec<(u64, String)> = (0..6).map(|at| (day(at), "db".to_owned())).collect();
+    // Another one each day, and what has failed itself, say nothing.
+    let rescues = (0..6).flat_map(|at| {
+        let by = if at % 2 == 0 { "you" } else { "claude" };
+        [start(day(at) + 2000, "db"), NotedStart { by: by.into(), ..start(day(at) + 5000, "repair") }]
+    });
+    let rescues: Vec<NotedStart> = rescues.collect();
+    let known = found(&rescues, &failures, MONDAY + 9 * DAY);
+    assert!(known.contains(&("after-failed:db:repair".to_owned(), 6, 6)), "{known:?}");
+    assert!(known.iter().all(|(id, ..)| id != "after-failed:db:db"), "{known:?}");
+    // Late is by chance.
+    let late: Vec<NotedStart> = (0..6).map(|at| start(day(at) + 11_000, "repair")).collect();
+    assert_eq!(found(&late, &failures, MONDAY + 9 * DAY), []);
+}
+
+#[test]
 fn an_hour_and_changes_are_habits_too() {
     // Each weekday at nine, four times within the hour.
     let weekdays = (0..12).filter(|day| day % 7 < 5).flat_map(|day| {
@@ -214,7 +232,15 @@ fn an_hour_and_changes_are_habits_too() {
 
 #[test]
 fn what_a_user_names_is_read_as_it_is_shown() {
-    for text in ["after:db:api", "fails:a.b:c-d", "weekday:9:api", "weekend:23:api", "branch:api", "directory:api"] {
+    for text in [
+        "after:db:api",
+        "fails:a.b:c-d",
+        "after-failed:db:api",
+        "weekday:9:api",
+        "weekend:23:api",
+        "branch:api",
+        "directory:api",
+    ] {
         assert_eq!(id(text).to_string(), text);
     }
     for text in

@@ -5,7 +5,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -16,13 +17,10 @@ use aiw_net::quiet_git;
 use super::super::FarError;
 
 /// How often a running command is looked at.
-const TICK: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// How long a command may take: 300 MB at 1 MB a second.
-const PATIENCE: Duration = Duration::from_secs(300);
-
-/// How long a command may take that moves nothing.
-const IDLE: Duration = Duration::from_secs(60);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The most bytes that a far end may send at once.
 const MAX_PACK: u64 = 1 << 30;
@@ -32,6 +30,8 @@ pub(super) struct GitProgram {
     path: PathBuf,
     variables: Vec<(OsString, OsString)>,
     has_own_ssh: bool,
+    /// How long the far end may move nothing.
+    idle_timeout: Duration,
 }
 
 /// The end of a command.
@@ -42,14 +42,35 @@ pub(super) struct EndedGit {
     pub(super) is_too_long: bool,
     /// Its last error.
     pub(super) complaint: String,
+    /// Whether it was ended, because it took too long.
+    pub(super) timed_out: bool,
+}
+
+/// A pipe whose bytes are counted as they are read.
+struct Counted<P> {
+    pipe: P,
+    bytes: Arc<AtomicU64>,
+    /// Whether it told of objects: what came before is of ssh, and says nothing of the far end.
+    has_objects: Arc<AtomicBool>,
+}
+
+impl<P: Read> Read for Counted<P> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.pipe.read(buffer)?;
+        self.bytes.fetch_add(read as u64, Ordering::Relaxed);
+        if buffer[..read].windows(7).any(|part| part == b"objects") {
+            self.has_objects.store(true, Ordering::Relaxed);
+        }
+        Ok(read)
+    }
 }
 
 impl GitProgram {
-    pub(super) fn find(around: &Surroundings, clone: &Path) -> Result<Self, FarError> {
+    pub(super) fn find(around: &Surroundings, clone: &Path, idle_timeout: Duration) -> Result<Self, FarError> {
         let directory = around.directory().unwrap_or(clone);
         let path = find_program("git", around.variable("PATH"), directory).ok_or(FarError::NoGit)?;
         let has_own_ssh = ["GIT_SSH_COMMAND", "GIT_SSH"].iter().any(|name| around.filled(name).is_some());
-        Ok(Self { path, variables: around.variables().collect(), has_own_ssh })
+        Ok(Self { path, variables: around.variables().collect(), has_own_ssh, idle_timeout })
     }
 
     fn quiet(&self, clone: &Path) -> Command {
@@ -103,7 +124,7 @@ impl GitProgram {
         let mut command = self.command(clone);
         if matches!(arguments.first(), Some(&("fetch" | "push"))) && !self.has_own_ssh && !self.has_ssh_setting(clone) {
             // It is in a process group of its own, so it can't ask at the terminal.
-            command.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
+            command.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=30");
         }
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut group = ChildGroup::start(&mut command).map_err(|source| match source.kind() {
@@ -112,11 +133,17 @@ impl GitProgram {
         })?;
         let child = group.child();
         let output = child.stdout.take().map(|pipe| drain(pipe, limit.saturating_add(1)));
-        let complaints = child.stderr.take().map(|pipe| drain(pipe, 1 << 20));
+        let (told, is_sending) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let counted = |pipe| Counted { pipe, bytes: told.clone(), has_objects: is_sending.clone() };
+        let complaints = child.stderr.take().map(|pipe| drain(counted(pipe), 1 << 20));
         // On its own thread: a command that doesn't read its input must not hold this up.
         let (pipe, input) = (child.stdin.take(), input.to_vec());
         std::thread::spawn(move || pipe.map(|mut pipe| pipe.write_all(&input)));
         let begun = Instant::now();
+        // A `git` that was killed left its own behind.
+        let before = incoming(clone);
+        let is_fetch = arguments.first() == Some(&"fetch");
+        let is_push = arguments.first() == Some(&"push");
         let mut moved = (0, begun);
         let status = loop {
             if let Some(status) = child.try_wait().map_err(|source| FarError::Program { source })? {
@@ -125,19 +152,23 @@ impl GitProgram {
             if stop.load(Ordering::Relaxed) {
                 return Err(FarError::Stopped);
             }
-            let bytes = incoming(clone);
-            if bytes != moved.0 {
-                moved = (bytes, Instant::now());
+            let bytes = incoming(clone).saturating_sub(before);
+            // A push tells of its progress, which begins with what the far end says.
+            let now = if is_push { told.load(Ordering::Relaxed) } else { bytes };
+            if now != moved.0 {
+                moved = (now, Instant::now());
             }
+            // What the far end does with a push that is sent, takes its time.
+            let waits = is_fetch || (is_push && !is_sending.load(Ordering::Relaxed));
+            let is_idle = waits && moved.1.elapsed() > self.idle_timeout;
             let complaint = match () {
-                () if bytes > MAX_PACK => "it sends more than 1 GiB",
-                () if begun.elapsed() > PATIENCE => "it took longer than 300 s",
-                () if bytes == 0 && begun.elapsed() > IDLE && arguments.first() == Some(&"fetch") => {
-                    "it sent nothing for 60 s"
+                () if bytes > MAX_PACK => "it sends more than 1 GiB".to_owned(),
+                () if begun.elapsed() > COMMAND_TIMEOUT => {
+                    format!("it took longer than {} s", COMMAND_TIMEOUT.as_secs())
                 }
-                () if bytes > 0 && moved.1.elapsed() > IDLE => "it sent nothing for 60 s",
+                () if is_idle => format!("it sent nothing for {} s", self.idle_timeout.as_secs()),
                 () => {
-                    std::thread::sleep(TICK);
+                    std::thread::sleep(POLL_INTERVAL);
                     continue;
                 }
             };
@@ -145,7 +176,8 @@ impl GitProgram {
                 succeeded: false,
                 output: Vec::new(),
                 is_too_long: false,
-                complaint: complaint.to_owned(),
+                complaint,
+                timed_out: true,
             });
         };
         let complaint = String::from_utf8_lossy(&collected(complaints)).into_owned();
@@ -154,6 +186,7 @@ impl GitProgram {
             succeeded: status.success(),
             is_too_long: output.len() as u64 > limit,
             output,
+            timed_out: false,
             complaint: status.signal().map_or_else(|| last(&complaint), |signal| format!("ended by signal {signal}")),
         })
     }
@@ -161,7 +194,8 @@ impl GitProgram {
 
 /// Returns the line of an error that says the most.
 fn last(complaint: &str) -> String {
-    let lines = || complaint.lines().filter(|line| !line.trim().is_empty());
+    // Progress writes its line over and over.
+    let lines = || complaint.split(['\n', '\r']).filter(|line| !line.trim().is_empty());
     let said = lines().find(|line| line.starts_with("fatal:") || line.starts_with("error:") || line.starts_with('!'));
     let said = lines().find(|line| line.starts_with("remote: error")).or(said).or_else(|| lines().next_back());
     let said = said.unwrap_or_default().trim_start_matches("fatal: ").trim_start_matches("error: ");

@@ -1,6 +1,6 @@
 //! The OAuth client, and what the authorization server answers it.
 
-use aiw_core::{Secret, one_line};
+use aiw_core::{Secret, one_line, without_echoes};
 use aiw_net::NetError::{Malformed, TooLarge, Unavailable};
 use aiw_net::{HttpRequest, Method};
 use serde_json::{Map, Value};
@@ -16,6 +16,9 @@ const SECRET: &str = "sync-google-client";
 
 /// The largest answer. Real ones have a few kB.
 const MAX_ANSWER: u64 = 256 << 10;
+
+/// The fields of a form that are no secrets.
+const OPEN_FIELDS: [&str; 3] = ["client_id", "grant_type", "scope"];
 
 /// The client that this build was given.
 const BUILT: (Option<&str>, Option<&str>) =
@@ -70,7 +73,8 @@ pub(super) async fn post<'a>(
     url: &Url,
     fields: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> Result<TokenAnswer, FarError> {
-    let form = Serializer::new(String::new()).extend_pairs(fields).finish();
+    let fields: Vec<(&str, &str)> = fields.into_iter().collect();
+    let form = Serializer::new(String::new()).extend_pairs(&fields).finish();
     let mut request = HttpRequest { method: Method::Post, limit: MAX_ANSWER, ..HttpRequest::new(url.as_str()) };
     request.headers.push(("content-type".into(), "application/x-www-form-urlencoded".into()));
     request.headers.push(("accept".into(), "application/json".into()));
@@ -82,13 +86,15 @@ pub(super) async fn post<'a>(
         }
         Err(error) => return Err(error),
     };
-    let said: Map<String, Value> = match serde_json::from_slice(&response.body) {
+    let said: Map<String, Value> = match aiw_core::from_foreign_json(&response.body) {
         Ok(Value::Object(said)) => said,
         // A revocation answers with nothing.
         _ if response.status == 200 && response.body.is_empty() => Map::new(),
         _ => return Ok(TokenAnswer::Unclear(way.refusal(&response, "its answer is not a JSON object"))),
     };
-    let text = |key: &str| said.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    // What the server says of an error is shown, and it may quote what it was sent.
+    let sent = || fields.iter().filter(|(name, _)| !OPEN_FIELDS.contains(name)).map(|(_, value)| *value);
+    let text = |key: &str| without_echoes(said.get(key).and_then(Value::as_str).unwrap_or_default(), sent());
     match (response.status, text("error")) {
         (200, code) if code.is_empty() => Ok(TokenAnswer::Yes(said)),
         // The code counts, not the status: Google answers 428 where RFC 8628 has 400. But overload says nothing.

@@ -11,7 +11,7 @@ use super::super::request::FarServer;
 use super::super::{FarContext, FarError};
 use super::client::{GoogleClient, TokenAnswer, about_client};
 use super::login::{GoogleLogin, LoginTokens, write};
-use super::place::{SCOPE, oauth};
+use super::place::{GooglePlaces, SCOPE, oauth};
 
 /// The grant, by its name in the standard. Google's older one is not it.
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -23,7 +23,7 @@ const PAUSE: u64 = 5;
 const LONGEST_PAUSE: u64 = 60;
 
 /// The longest time that is waited for somebody to type the code, in seconds.
-const LONGEST: u64 = 1800;
+const MAX_LOGIN_SECONDS: u64 = 1800;
 
 /// A code to be typed at an address, in any browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub async fn login(context: &FarContext, show: &(dyn Fn(&DeviceCode) + Send + Sy
     let pending = ask(&client, &way, &oauth).await?;
     show(&pending.shown);
     let said = poll(&client, &way, &oauth, pending, context.second).await?;
-    let tokens = LoginTokens::read(&said, &client, &oauth, None)?;
+    let tokens = LoginTokens::read(&said, &client, &GooglePlaces::of(context)?, None)?;
     write(&context.home, &tokens).await?;
     Ok(tokens.login())
 }
@@ -106,7 +106,7 @@ impl PendingCode {
                 // It is shown on a terminal.
                 code: one_line(&code.chars().filter(|c| !aiw_core::is_unsafe_in_line(*c)).collect::<String>(), 60),
                 complete_url: address("verification_uri_complete").or_else(|| address("verification_url_complete")),
-                seconds: number("expires_in").unwrap_or(LONGEST).min(LONGEST),
+                seconds: number("expires_in").unwrap_or(MAX_LOGIN_SECONDS).min(MAX_LOGIN_SECONDS),
             },
             device_code,
             pause: number("interval").unwrap_or(PAUSE).clamp(1, LONGEST_PAUSE),

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use super::super::{FarEnd, FarError, FarObject, FoundObjects, check_name, check_object};
-use super::files::{DriveFile, DriveFiles};
+use super::super::limits::MAX_COPIES;
+use super::super::{FarEnd, FarError, FarObject, FoundObjects, check_name, check_object, fetch, fits_name};
+use super::files::{DriveFile, DriveFiles, is_id};
 use super::place::PLACE;
 use super::upload::{read, remove, upload};
+use crate::object::ObjectName;
 
 /// Google Drive.
 pub(super) struct Drive {
@@ -48,7 +50,8 @@ impl Drive {
         Ok(folder)
     }
 
-    /// Returns the files of a name. Where a half file is beside a whole one, the whole one comes first.
+    /// Returns the files of a name: first those whose digest fits it as Drive says, last those whose digest doesn't. Of
+    /// others, a whole file is longer than a partial one.
     async fn named(&self, name: &str) -> Result<Vec<DriveFile>, FarError> {
         let known = self.known.lock().files.get(name).cloned();
         let mut found = match known {
@@ -63,25 +66,39 @@ impl Drive {
                 found
             }
         };
-        found.sort_by(|a, b| b.size().cmp(&a.size()).then(a.id.cmp(&b.id)));
+        let wanted = ObjectName::parse(name).map(|name| name.digest);
+        let misfit = |file: &DriveFile| match (&wanted, &file.sha256_checksum) {
+            (Some(wanted), Some(found)) if found.eq_ignore_ascii_case(wanted) => 0,
+            (Some(_), Some(_)) => 2,
+            _ => 1,
+        };
+        found.sort_by(|a, b| misfit(a).cmp(&misfit(b)).then(b.size().cmp(&a.size())).then(a.id.cmp(&b.id)));
         Ok(found)
+    }
+
+    fn remember(&self, file: DriveFile) {
+        let mut known = self.known.lock();
+        let same_name = known.files.entry(file.name.clone()).or_default();
+        same_name.retain(|other| other.id != file.id);
+        same_name.push(file);
     }
 }
 
 #[async_trait]
 impl FarEnd for Drive {
-    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), FarError> {
+    async fn put(&self, name: &str, bytes: &[u8]) -> Result<Option<String>, FarError> {
         check_object(name, bytes)?;
         let folder = self.folder().await?;
-        match upload(&self.files, &folder, name, bytes).await {
+        let id = match upload(&self.files, &folder, name, bytes).await {
             // Somebody deleted the folder since it was found.
             Err(FarError::Status { status: 404, .. }) => {
                 self.known.lock().folder = None;
                 let folder = self.folder().await?;
-                upload(&self.files, &folder, name, bytes).await
+                upload(&self.files, &folder, name, bytes).await?
             }
-            done => done,
-        }
+            done => done?,
+        };
+        Ok(Some(id))
     }
 
     async fn list(&self) -> Result<Vec<FarObject>, FarError> {
@@ -99,16 +116,35 @@ impl FarEnd for Drive {
 
     async fn get(&self, name: &str, limit: u64) -> Result<Vec<u8>, FarError> {
         check_name(name)?;
-        for file in self.named(name).await? {
-            let read = read(&self.files, &file.id, limit).await.map_err(|error| match error {
-                FarError::TooLarge { .. } => FarError::TooLarge { name: name.to_owned(), limit },
-                error => error,
-            })?;
-            if let Some(bytes) = read {
-                return Ok(bytes);
+        let mut misfit = Err(FarError::NotFound { name: name.to_owned(), place: PLACE.into() });
+        // Anybody who can write to the folder can add files of this name.
+        for file in self.named(name).await?.into_iter().take(MAX_COPIES) {
+            let found = match read(&self.files, &file.id, limit).await {
+                Ok(Some(bytes)) if fits_name(name, &bytes) => return Ok(bytes),
+                Ok(Some(bytes)) => Ok(bytes),
+                Ok(None) => continue,
+                Err(FarError::TooLarge { .. }) => Err(FarError::TooLarge { name: name.to_owned(), limit }),
+                Err(error) => return Err(error),
+            };
+            if misfit.is_err() {
+                misfit = found;
             }
         }
-        Err(FarError::NotFound { name: name.to_owned(), place: PLACE.into() })
+        misfit
+    }
+
+    async fn contains(&self, name: &str, id: Option<&str>) -> Result<bool, FarError> {
+        // A search for a name lags as the listing does. An id is found at once.
+        if let Some(id) = id.filter(|id| is_id(id))
+            && let Some(file) = self.files.file(id).await?.filter(|file| file.name == name)
+        {
+            self.remember(file);
+        }
+        match fetch(self, name).await {
+            Ok(bytes) => Ok(fits_name(name, &bytes)),
+            Err(FarError::NotFound { .. } | FarError::TooLarge { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn delete(&self, name: &str) -> Result<(), FarError> {

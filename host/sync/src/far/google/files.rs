@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use url::Url;
 
+use super::super::pages::Pages;
 use super::super::request::{FarServer, is_moment, retry_after};
 use super::super::{FarContext, FarError, MAX_NAMES};
 use super::login::DriveAccess;
@@ -17,7 +18,7 @@ pub(super) const FOLDER: &str = "agentic-warden";
 
 const FOLDER_TYPE: &str = "application/vnd.google-apps.folder";
 
-/// The files of one answer.
+/// The files that are requested in one answer. Drive may send fewer.
 const PAGE: usize = 1000;
 
 /// Reasons of a 403 that pass.
@@ -38,6 +39,8 @@ pub(super) struct DriveFile {
     size: Option<Value>,
     #[serde(default)]
     pub(super) sha256_checksum: Option<String>,
+    #[serde(default)]
+    trashed: bool,
 }
 
 impl DriveFile {
@@ -69,7 +72,7 @@ pub(super) struct DriveFiles {
 impl DriveFiles {
     pub(super) async fn open(context: &FarContext) -> Result<Self, FarError> {
         let (api, policy): (Url, Policy) = base(context.settings.google.api_url.as_deref(), API)?;
-        let way = FarServer::new(&context.net, policy, context.second, PLACE);
+        let way = FarServer::new(context, policy, PLACE);
         Ok(Self { way, access: DriveAccess::open(context).await?, api })
     }
 
@@ -145,7 +148,9 @@ impl DriveFiles {
     /// Reads an answer, which must be a success.
     pub(super) fn read<T: DeserializeOwned>(&self, response: &Response) -> Result<T, FarError> {
         match response.status {
-            200 | 201 => serde_json::from_slice(&response.body).map_err(|error| FarError::unreadable(PLACE, error)),
+            200 | 201 => {
+                aiw_core::from_foreign_json(&response.body).map_err(|error| FarError::unreadable(PLACE, error))
+            }
             _ => Err(self.refused(response)),
         }
     }
@@ -168,7 +173,8 @@ impl DriveFiles {
         let mut found = Vec::new();
         let mut token: Option<String> = None;
         let most = PAGE.to_string();
-        for _ in 0..=MAX_NAMES / PAGE {
+        let mut pages = Pages::new(PLACE);
+        loop {
             let fields = "nextPageToken,incompleteSearch,files(id,name,size,sha256Checksum)";
             let mut pairs =
                 vec![("q", query), ("fields", fields), ("pageSize", &most), ("spaces", "drive"), ("orderBy", "name")];
@@ -178,20 +184,33 @@ impl DriveFiles {
             if page.incomplete_search {
                 return Err(FarError::junk(PLACE, "its list is not complete"));
             }
+            let names = page.files.len();
             found.extend(page.files);
             if found.len() > MAX_NAMES {
-                break;
+                return Err(FarError::TooMany { place: PLACE.into() });
             }
             match page.next_page_token.filter(|token| !token.is_empty()) {
                 None if found.iter().any(|file| !is_id(&file.id)) => {
                     return Err(FarError::junk(PLACE, "it names a file by something that is not an id"));
                 }
                 None => return Ok(found),
-                next if next == token => return Err(FarError::junk(PLACE, "its list goes in a circle")),
-                next => token = next,
+                Some(next) => {
+                    pages.follow(names, &next)?;
+                    token = Some(next);
+                }
             }
         }
-        Err(FarError::TooMany { place: PLACE.into() })
+    }
+
+    /// Returns the file with an id. `None` if it doesn't exist, or is in the trash.
+    pub(super) async fn file(&self, id: &str) -> Result<Option<DriveFile>, FarError> {
+        let fields = [("fields", "id,name,size,sha256Checksum,trashed")];
+        let response = self.send(&self.request(Method::Get, &format!("drive/v3/files/{id}"), &fields)?).await?;
+        if response.status == 404 {
+            return Ok(None);
+        }
+        let file: DriveFile = self.read(&response)?;
+        Ok(Some(file).filter(|file| file.id == id && !file.trashed))
     }
 
     /// Returns the ids of all folders with our name, the lowest first. After a race there are two.
@@ -230,7 +249,7 @@ pub(super) fn is_id(text: &str) -> bool {
 
 /// Returns the reasons of an error.
 fn reasons(body: &[u8]) -> Vec<String> {
-    let said: Value = serde_json::from_slice(body).unwrap_or_default();
+    let said: Value = aiw_core::from_foreign_json(body).unwrap_or_default();
     let errors = said["error"]["errors"].as_array().into_iter().flatten();
     errors.filter_map(|error| error["reason"].as_str()).take(8).map(|reason| aiw_core::one_line(reason, 60)).collect()
 }
@@ -241,5 +260,20 @@ pub(super) fn is_passing(response: &Response) -> bool {
         408 | 429 | 500 | 502 | 503 | 504 => true,
         403 => reasons(&response.body).iter().any(|reason| LIMITS.contains(&reason.as_str())),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_character_is_read() {
+        aiw_tests::assert_reads_odd_json(r#"{"error": {"errors": [{"reason": "TEXT"}]}}"#, |bytes| {
+            let said: Value = aiw_core::from_foreign_json(bytes).unwrap();
+            let reason = said["error"]["errors"][0]["reason"].as_str()?.to_owned();
+            assert_eq!(reasons(bytes), [aiw_core::one_line(&reason, 60)]);
+            Some(reason)
+        });
     }
 }

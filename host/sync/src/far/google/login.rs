@@ -8,8 +8,7 @@ use serde_json::{Map, Value};
 use super::super::request::{FarServer, is_moment};
 use super::super::{FarContext, FarError};
 use super::client::{GoogleClient, TokenAnswer, about_client, post};
-use super::place::{PLACE, SCOPE, below, oauth};
-use url::Url;
+use super::place::{GooglePlaces, PLACE, SCOPE, below, oauth};
 
 /// The secret with the tokens.
 const SECRET: &str = "sync-google";
@@ -20,7 +19,7 @@ const MARGIN: u64 = 60_000;
 /// The time of a token whose end is not said, in seconds. Google's is an hour.
 const USUAL: u64 = 3600;
 
-/// The tokens of a login, as the vault keeps them. They belong to one client and one authorization server.
+/// The tokens of a login, as the vault keeps them. They belong to one client, one authorization server and one API.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct LoginTokens {
     pub(super) access_token: String,
@@ -28,6 +27,9 @@ pub(super) struct LoginTokens {
     pub(super) refresh_token: Option<String>,
     client_id: String,
     oauth_url: String,
+    /// None in logins of an older aiw, which are asked for once more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_url: Option<String>,
     /// In milliseconds since 1970, by this machine's clock.
     ends: u64,
     /// When the refresh token ends, if the server says so.
@@ -71,7 +73,7 @@ impl LoginTokens {
     pub(super) fn read(
         said: &Map<String, Value>,
         client: &GoogleClient,
-        oauth: &Url,
+        places: &GooglePlaces,
         before: Option<&Self>,
     ) -> Result<Self, FarError> {
         let text = |key: &str| said.get(key).and_then(Value::as_str).filter(|text| is_token(text)).map(str::to_owned);
@@ -89,7 +91,8 @@ impl LoginTokens {
             access_token,
             refresh_token: text("refresh_token").or_else(|| before.and_then(|tokens| tokens.refresh_token.clone())),
             client_id: client.id.clone(),
-            oauth_url: oauth.to_string(),
+            oauth_url: places.oauth.to_string(),
+            api_url: Some(places.api.to_string()),
             ends: after(number("expires_in").unwrap_or(USUAL)),
             login_ends: number("refresh_token_expires_in").map(after).or_else(|| before.and_then(|old| old.login_ends)),
         })
@@ -194,25 +197,33 @@ async fn turn(context: &FarContext) -> Result<aiw_home::Turn, FarError> {
 pub(super) struct DriveAccess {
     context: FarContext,
     client: GoogleClient,
-    oauth: Url,
+    places: GooglePlaces,
     way: FarServer,
 }
 
 impl DriveAccess {
     pub(super) async fn open(context: &FarContext) -> Result<Self, FarError> {
         let client = GoogleClient::find(context).await?;
-        let (way, oauth) = oauth(context)?;
-        let access = Self { context: context.clone(), client, oauth, way };
+        let places = GooglePlaces::of(context)?;
+        let (way, _) = oauth(context)?;
+        let access = Self { context: context.clone(), client, places, way };
         access.tokens().await?;
         Ok(access)
     }
 
-    /// Returns the tokens, if they are of this client at this server: no other one gets them.
+    /// Returns the tokens, if they are of this client at these servers: no other one gets them.
     async fn tokens(&self) -> Result<LoginTokens, FarError> {
-        let is_ours =
-            |tokens: &LoginTokens| tokens.client_id == self.client.id && tokens.oauth_url == self.oauth.as_str();
-        let tokens = read(&self.context).await?.filter(is_ours);
-        tokens.ok_or_else(|| FarError::NoLogin { place: PLACE.into() })
+        let place = || PLACE.to_owned();
+        let tokens = read(&self.context).await?.ok_or_else(|| FarError::NoLogin { place: place() })?;
+        let GooglePlaces { oauth, api } = &self.places;
+        match &tokens.api_url {
+            None => Err(FarError::UnboundLogin { place: place() }),
+            Some(known) if known != api.as_str() => {
+                Err(FarError::LoginElsewhere { place: place(), origin: known.clone() })
+            }
+            Some(_) if tokens.client_id == self.client.id && tokens.oauth_url == oauth.as_str() => Ok(tokens),
+            Some(_) => Err(FarError::NoLogin { place: place() }),
+        }
     }
 
     /// Returns a token that has not ended.
@@ -226,9 +237,9 @@ impl DriveAccess {
 
     /// Returns another token than an old one: that of a refresh, here or by another process.
     pub(super) async fn other_than(&self, old: &Secret) -> Result<Secret, FarError> {
-        let (context, client, oauth, way) =
-            (self.context.clone(), self.client.clone(), self.oauth.clone(), self.way.clone());
-        let (this, old) = (Self { context, client, oauth, way }, old.clone());
+        let (context, client, places, way) =
+            (self.context.clone(), self.client.clone(), self.places.clone(), self.way.clone());
+        let (this, old) = (Self { context, client, places, way }, old.clone());
         // A refresh that was begun is brought to its end: the old token may be void by then.
         let refresh = tokio::spawn(async move { this.refresh(&old).await });
         refresh.await.unwrap_or(Err(FarError::Internal { what: "a refresh of the login broke off" }))
@@ -248,9 +259,9 @@ impl DriveAccess {
         let fields = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
         let mut pauses = self.way.pauses();
         loop {
-            match self.client.post(&self.way, &self.oauth, "token", &fields).await? {
+            match self.client.post(&self.way, &self.places.oauth, "token", &fields).await? {
                 TokenAnswer::Yes(said) => {
-                    let new = LoginTokens::read(&said, &self.client, &self.oauth, Some(&tokens))?;
+                    let new = LoginTokens::read(&said, &self.client, &self.places, Some(&tokens))?;
                     write(&self.context.home, &new).await?;
                     return Ok(Secret::new(new.access_token));
                 }

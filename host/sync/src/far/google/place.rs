@@ -49,8 +49,24 @@ pub(super) fn below(base: &Url, path: &str) -> Result<Url, FarError> {
     Ok(url)
 }
 
+/// The servers that get a login: the one that gives it, and the one that it is for.
+#[derive(Clone)]
+pub(crate) struct GooglePlaces {
+    pub(crate) oauth: Url,
+    pub(crate) api: Url,
+}
+
+impl GooglePlaces {
+    pub(crate) fn of(context: &FarContext) -> Result<Self, FarError> {
+        let google = &context.settings.google;
+        let (oauth, _) = base(google.oauth_url.as_deref(), OAUTH)?;
+        let (api, _) = base(google.api_url.as_deref(), API)?;
+        Ok(Self { oauth, api })
+    }
+}
+
 /// Where logins are, and how they are reached.
 pub(super) fn oauth(context: &FarContext) -> Result<(FarServer, Url), FarError> {
     let (url, policy) = base(context.settings.google.oauth_url.as_deref(), OAUTH)?;
-    Ok((FarServer::new(&context.net, policy, context.second, "Google"), url))
+    Ok((FarServer::new(context, policy, "Google"), url))
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use url::Url;
 
+use super::super::limits::READ_ATTEMPTS;
 use super::super::request::{MAX_REFUSAL, is_moment, retry_after, within};
 use super::super::{FarError, MAX_OBJECT};
 use super::files::{DriveFile, DriveFiles, is_passing};
@@ -28,8 +29,8 @@ enum Session {
     Gone,
 }
 
-/// Makes a file in a folder. Returns once its bytes are there.
-pub(super) async fn upload(files: &DriveFiles, folder: &str, name: &str, bytes: &[u8]) -> Result<(), FarError> {
+/// Makes a file in a folder. Returns its id once its bytes are there.
+pub(super) async fn upload(files: &DriveFiles, folder: &str, name: &str, bytes: &[u8]) -> Result<String, FarError> {
     for _ in 0..FILES {
         let id = files.new_id().await?;
         let mut made = None;
@@ -50,7 +51,7 @@ pub(super) async fn upload(files: &DriveFiles, folder: &str, name: &str, bytes: 
         }
         let Some(file) = made else { return Err(FarError::junk(PLACE, "it forgets each upload that it begins")) };
         if is_right(files, &id, file, bytes).await? {
-            return Ok(());
+            return Ok(id);
         }
         // What it kept is of no use to anybody.
         let _ = remove(files, &id).await;
@@ -100,7 +101,7 @@ async fn send(files: &DriveFiles, session: &Url, bytes: &[u8]) -> Result<Session
         let answer = files.send_once(&request).await;
         let asked = match &answer {
             Ok(response) => match response.status {
-                200 | 201 => return Ok(Session::Done(serde_json::from_slice(&response.body).ok())),
+                200 | 201 => return Ok(Session::Done(aiw_core::from_foreign_json(&response.body).ok())),
                 // The file with this id is there.
                 409 => return Ok(Session::Done(None)),
                 404 | 410 => return Ok(Session::Gone),
@@ -156,11 +157,14 @@ async fn is_right(files: &DriveFiles, id: &str, said: Option<DriveFile>, bytes: 
         let is_whole = file.size().is_none_or(|size| size == bytes.len() as u64);
         return Ok(is_whole && digest.eq_ignore_ascii_case(&hex(&Sha256::digest(bytes))));
     }
-    match read(files, id, MAX_OBJECT).await {
-        Ok(kept) => Ok(kept.is_some_and(|kept| kept == bytes)),
-        Err(FarError::TooLarge { .. }) => Ok(false),
-        Err(error) => Err(error),
+    for _ in 0..READ_ATTEMPTS {
+        match read(files, id, MAX_OBJECT).await {
+            Ok(Some(kept)) if kept == bytes => return Ok(true),
+            Ok(_) | Err(FarError::TooLarge { .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
+    Ok(false)
 }
 
 /// Reads a file; `None` if it is not there.

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aiw_tests::{Answer, Server, git_backend};
 
@@ -171,10 +173,33 @@ fn a_server_of_git_is_reached_over_http_on_this_machine() {
 }
 
 #[test]
+fn a_silent_server_is_given_up_once() {
+    let (world, _) = world();
+    let backend = git_backend(world.path(""));
+    let pushes = Arc::new(AtomicUsize::new(0));
+    let counted = pushes.clone();
+    let server = Server::start(move |request| match request.query.contains("git-receive-pack") {
+        true => {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Answer::Silence
+        }
+        false => backend(request),
+    });
+    let context = FarContext { answer_timeout: Duration::from_secs(2), ..world.context() };
+    let address = world.address(&format!("git:{}/far.git", server.url()));
+    let far = wait(open(&address, &context)).unwrap();
+    let error = wait(far.put("s-1.age", b"one")).unwrap_err();
+    assert!(matches!(&error, FarError::Git { complaint, .. } if complaint == "it sent nothing for 2 s"), "{error}");
+    assert_eq!(pushes.load(Ordering::Relaxed), 1);
+}
+
+#[test]
 fn what_a_killed_git_leaves_holds_up_nothing() {
     let (world, address) = world();
     wait(world.open(&address).put("s-1.age", b"one")).unwrap();
     let clone = fs::read_dir(world.path("home/sync/git")).unwrap().flatten().next().unwrap().path();
+    fs::create_dir_all(clone.join("objects/pack")).unwrap();
+    fs::write(clone.join("objects/pack/tmp_pack_x"), noise(1_000, 1)).unwrap();
     for left in ["HEAD.lock", "config.lock", "packed-refs.lock", "shallow.lock", "refs/aiw/theirs.lock"] {
         fs::write(clone.join(left), "").unwrap();
     }

@@ -110,3 +110,82 @@ fn of_two_folders_with_our_name_both_are_read_and_the_lowest_is_written() {
     wait(far.delete("s-3.age")).unwrap();
     assert!(!google.state.lock().files.values().any(|file| file.name == "s-3.age"));
 }
+
+/// Returns a file in the folder `f`.
+fn in_folder(name: &str, bytes: &[u8]) -> DriveEntry {
+    DriveEntry { name: name.into(), parent: "f".into(), bytes: bytes.into(), ..DriveEntry::default() }
+}
+
+fn folder() -> (String, DriveEntry) {
+    let name = "agentic-warden".into();
+    ("f".into(), DriveEntry { name, kind: Google::FOLDER.into(), ..DriveEntry::default() })
+}
+
+#[test]
+fn pages_of_one_file_make_a_whole_list() {
+    let google = Google::start();
+    let (_world, far) = google.far();
+    google.state.lock().page = 1;
+    google.state.lock().files.extend([folder()]);
+    let files = (0..300).map(|file| (format!("id{file}"), in_folder(&format!("s-{file}.age"), b"x")));
+    google.state.lock().files.extend(files);
+    assert_eq!(wait(far.list()).unwrap().len(), 300);
+}
+
+#[test]
+fn of_files_with_one_name_the_one_whose_digest_fits_is_read() {
+    for has_digests in [true, false] {
+        let google = Google::start();
+        let (_world, far) = google.far();
+        let name = named(b"good");
+        google.state.lock().has_digests = has_digests;
+        google.state.lock().files.extend([
+            folder(),
+            ("1".to_owned(), in_folder(&name, b"bad!")),
+            ("2".to_owned(), in_folder(&name, &noise(100, 1))),
+            ("3".to_owned(), in_folder(&name, b"good")),
+            // Longer than it may be.
+            ("4".to_owned(), in_folder(&name, &noise(200_000, 1))),
+        ]);
+        assert_eq!(wait(far.list()).unwrap().len(), 1);
+        assert_eq!(wait(far.get(&name, 100)).unwrap(), b"good");
+        assert!(wait(far.contains(&name, None)).unwrap());
+        let reads = google.state.lock().log.iter().filter(|request| request.query == "alt=media").count();
+        assert_eq!(reads, if has_digests { 2 } else { 8 });
+        google.state.lock().files.remove("3");
+        assert!(!wait(far.contains(&name, None)).unwrap());
+    }
+}
+
+#[test]
+fn a_file_is_found_by_its_id_where_lists_and_searches_lag() {
+    let google = Google::start();
+    let (_world, far) = google.far();
+    let name = named(b"one");
+    let id = wait(far.put(&name, b"one")).unwrap().unwrap();
+    google.but(|request, _| {
+        (request.path == "/api/drive/v3/files").then(|| Answer::json(200, &serde_json::json!({"files": []})))
+    });
+    let (_world, other) = google.far();
+    assert_eq!(wait(other.list()).unwrap(), []);
+    assert!(!wait(other.contains(&name, None)).unwrap());
+    assert!(wait(other.contains(&name, Some(&id))).unwrap());
+    assert_eq!(wait(other.get(&name, 9)).unwrap(), b"one");
+    // Another file's id, and something that is no id.
+    for id in ["id9999", "../../about", ""] {
+        assert!(!wait(google.far().1.contains(&name, Some(id))).unwrap(), "{id}");
+    }
+    assert!(!wait(google.far().1.contains(&named(b"two"), Some(&id))).unwrap());
+    // What is in the trash is gone.
+    google.state.lock().files.get_mut(&id).unwrap().trashed = true;
+    assert!(!wait(google.far().1.contains(&name, Some(&id))).unwrap());
+}
+
+#[test]
+fn a_body_that_stalls_is_given_up() {
+    let google = Google::start();
+    let (world, far) = google.far();
+    wait(far.put("s-1.age", b"stalls")).unwrap();
+    google.but(|request, _| (request.query == "alt=media").then(stall));
+    gives_up_a_body_that_stalls(&*world.open_in_haste("gdrive:"));
+}

@@ -244,6 +244,39 @@ fn tokens_go_to_no_other_client_and_no_other_server() {
     let mut context = world.context();
     context.settings.google.client_id = Some("other.apps.example".into());
     assert!(matches!(wait(open(&FarAddress::GoogleDrive, &context)), Err(FarError::NoLogin { .. })));
+    // Another API would get the token, too.
+    let mut context = world.context();
+    context.settings.google.api_url = Some(other.server.url());
+    let error = wait(open(&FarAddress::GoogleDrive, &context)).err().unwrap();
+    assert!(matches!(error, FarError::LoginElsewhere { .. }), "{error}");
+    // An older aiw kept a login without it: it is asked for once more.
+    let name = "sync-google".parse().unwrap();
+    let mut tokens: serde_json::Value =
+        serde_json::from_str(world.home().vault().get(&name).unwrap().expose()).unwrap();
+    assert!(tokens.as_object_mut().unwrap().remove("api_url").is_some());
+    world.secret("sync-google", &tokens.to_string());
+    let error = wait(open(&FarAddress::GoogleDrive, &world.context())).err().unwrap();
+    assert!(matches!(error, FarError::UnboundLogin { .. }), "{error}");
+    assert_eq!(error.hint().as_deref(), Some("`aiw sync login`"));
+    logged_in(&world);
+    wait(world.open("gdrive:").list()).unwrap();
+    assert_eq!(other.server.seen().len(), 0);
+}
+
+#[test]
+fn what_the_server_quotes_of_the_request_is_not_shown() {
+    for code in ["invalid_client", "server_says_no"] {
+        let google = Google::start();
+        google.but(move |request, _| {
+            let sent = String::from_utf8_lossy(&request.body).into_owned();
+            let description = format!("{} is wrong: {sent}", Google::CLIENT_SECRET);
+            let refused = json!({"error": code, "error_description": description});
+            (request.path == "/oauth/token").then(|| Answer::json(401, &refused))
+        });
+        let error = wait(login(&google.world().context(), &|_| {})).unwrap_err().to_string();
+        assert!(error.contains(code) && error.contains("[secret] is wrong"), "{error}");
+        assert!(!error.contains(Google::CLIENT_SECRET), "{error}");
+    }
 }
 
 #[test]

@@ -16,6 +16,8 @@ use std::time::Duration;
 use aiw_core::Secret;
 use aiw_home::{Home, Surroundings};
 use aiw_net::{HttpClient, RequestLimits};
+use aiw_tests::{Answer, Then};
+use sha2::{Digest, Sha256};
 
 use super::*;
 
@@ -25,13 +27,15 @@ pub(super) const CANARY: &str = "canary-5f1c";
 /// A machine.
 pub(super) struct World {
     pub dir: tempfile::TempDir,
+    /// A login that is typed for the far end that is opened next.
+    typed: parking_lot::Mutex<Option<(String, Secret)>>,
 }
 
 impl World {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("user")).unwrap();
-        Self { dir }
+        Self { dir, typed: parking_lot::Mutex::default() }
     }
 
     pub fn path(&self, path: &str) -> PathBuf {
@@ -56,12 +60,32 @@ impl World {
         home.vault().set(&home.lock().unwrap(), &name.parse().unwrap(), &Secret::new(value)).unwrap();
     }
 
+    /// Types a login for the far end that is opened next.
+    pub fn login(&self, name: &str, login: &str) {
+        *self.typed.lock() = Some((name.to_owned(), Secret::new(login)));
+    }
+
+    /// Returns an address, after the login for it was kept.
+    pub fn with_login(&self, address: &str) -> FarAddress {
+        let address = self.address(address);
+        let url = match &address {
+            FarAddress::WebDav(url) => url,
+            FarAddress::S3(address) => &address.endpoint,
+            _ => return address,
+        };
+        let typed = self.typed.lock().clone();
+        if let Some((name, login)) = typed {
+            self.secret(&name, bound(url, &login).unwrap().expose());
+        }
+        address
+    }
+
     pub fn address(&self, text: &str) -> FarAddress {
         FarAddress::parse(text, self.home().around()).unwrap()
     }
 
     pub fn open(&self, address: &str) -> Box<dyn FarEnd> {
-        wait(open(&self.address(address), &self.context())).unwrap()
+        wait(open(&self.with_login(address), &self.context())).unwrap()
     }
 
     /// Opens a far end that will not answer.
@@ -69,7 +93,15 @@ impl World {
         let short = Duration::from_millis(150);
         let limits = RequestLimits { connect: short, idle: short, ..RequestLimits::default() };
         let context = FarContext { net: HttpClient::with_limits(limits).unwrap(), ..self.context() };
-        wait(open(&self.address(address), &context)).unwrap()
+        wait(open(&self.with_login(address), &context)).unwrap()
+    }
+
+    /// Opens a far end whose bodies may not stall.
+    pub fn open_in_haste(&self, address: &str) -> Box<dyn FarEnd> {
+        let limits = RequestLimits { idle: Duration::from_millis(40), ..RequestLimits::default() };
+        let net = HttpClient::with_limits(limits).unwrap();
+        let context = FarContext { net, ..self.context() };
+        wait(open(&self.with_login(address), &context)).unwrap()
     }
 }
 
@@ -93,17 +125,38 @@ pub(super) fn object(name: &str, size: usize) -> FarObject {
     FarObject { name: name.into(), size: Some(size as u64) }
 }
 
+/// Returns the name of an object with these bytes.
+pub(super) fn named(bytes: &[u8]) -> String {
+    let digest = aiw_core::hex(&Sha256::digest(bytes));
+    format!("s-{}-{}-{:010}-{digest}.age", "a".repeat(8), "b".repeat(16), 1)
+}
+
+/// Answers the beginning of a body, and nothing after it.
+pub(super) fn stall() -> Answer {
+    Answer::Part(200, vec![("content-length".into(), "6".into())], b"thr".to_vec(), Then::Silence)
+}
+
+/// Checks that a body that stalls is an error of a few reads.
+pub(super) fn gives_up_a_body_that_stalls(far: &dyn FarEnd) {
+    let begun = std::time::Instant::now();
+    let error = wait(far.get("s-1.age", 9)).unwrap_err();
+    assert!(error.to_string().contains("sent nothing for 0.04 s"), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
 /// Checks that hold for each far end.
 pub(super) fn keeps_what_it_is_given(far: &dyn FarEnd) {
     let (small, large) = (noise(7, 1), noise(700_000, 2));
     wait(async {
         assert_eq!(far.list().await.unwrap(), []);
         assert!(matches!(far.get("s-a-1.age", 9).await, Err(FarError::NotFound { .. })));
+        assert!(!far.contains("s-a-1.age", None).await.unwrap());
         far.delete("s-a-1.age").await.unwrap();
         far.put("s-b-1.age", &large).await.unwrap();
         far.put("s-a-1.age", &small).await.unwrap();
         assert_eq!(far.list().await.unwrap(), [object("s-a-1.age", 7), object("s-b-1.age", 700_000)]);
         assert_eq!(far.get("s-a-1.age", 7).await.unwrap(), small);
+        assert!(far.contains("s-a-1.age", None).await.unwrap());
         assert_eq!(far.get("s-b-1.age", 1 << 20).await.unwrap(), large);
         for limit in [0, 6] {
             let error = far.get("s-a-1.age", limit).await.unwrap_err();
@@ -155,7 +208,7 @@ impl Drop for Process {
     }
 }
 
-/// A program that `tests/tools` installs.
+/// A program that `cargo xtask test` installs.
 pub(super) fn tool(path: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools").join(path);
     path.is_file().then_some(path)

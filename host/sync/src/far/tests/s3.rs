@@ -10,7 +10,7 @@ use super::*;
 
 fn world() -> World {
     let world = World::new();
-    world.secret("sync-s3", &format!("AKIDEXAMPLE:{CANARY}"));
+    world.login("sync-s3", &format!("AKIDEXAMPLE:{CANARY}"));
     world
 }
 
@@ -130,6 +130,53 @@ fn a_list_without_an_end_is_an_error() {
     let error = wait(world.open(&format!("s3:{}/b", server.url())).list()).unwrap_err();
     assert!(matches!(error, FarError::TooMany { .. }), "{error}");
     assert!(server.seen().len() < 60);
+}
+
+/// Starts a bucket whose pages have these names, one list for each page.
+fn pages(names: impl Fn(usize) -> Vec<String> + Send + Sync + 'static, last: usize) -> Server {
+    Server::start(move |request| {
+        let token = request.query.split('&').find_map(|pair| pair.strip_prefix("continuation-token="));
+        let page: usize = token.map_or(0, |token| token.parse().unwrap());
+        let keys: String = names(page).iter().map(|name| format!("<Contents><Key>{name}</Key></Contents>")).collect();
+        let next =
+            format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{}</NextContinuationToken>", page + 1);
+        let next = if page < last { next } else { String::new() };
+        Answer::ok(format!("<ListBucketResult>{next}{keys}</ListBucketResult>"))
+    })
+}
+
+#[test]
+fn pages_may_be_small_and_their_names_are_limited() {
+    let world = world();
+    let list = |server: &Server| wait(world.open(&format!("s3:{}/b", server.url())).list());
+    // Smaller than requested, and here and there empty.
+    let one = |page: usize| if page.is_multiple_of(7) { Vec::new() } else { vec![format!("s-{page:04}.age")] };
+    assert_eq!(list(&pages(one, 350)).unwrap().len(), 300);
+    // Neither names nor empty pages are without end.
+    let many = |page: usize| (0..500).map(|name| format!("s-{page}-{name}.age")).collect::<Vec<_>>();
+    let server = pages(many, usize::MAX);
+    assert!(matches!(list(&server).unwrap_err(), FarError::TooMany { .. }));
+    assert_eq!(server.seen().len(), 41);
+    let server = pages(|_| Vec::new(), usize::MAX);
+    let error = list(&server).unwrap_err();
+    assert!(error.to_string().contains("more than 100 pages of its list are empty"), "{error}");
+    assert_eq!(server.seen().len(), 101);
+    // A circle of more than one page.
+    let server = Server::start(|request| {
+        let next = if request.query.contains("continuation-token=a") { "b" } else { "a" };
+        let more = "<IsTruncated>true</IsTruncated><Contents><Key>s-1.age</Key></Contents>";
+        Answer::ok(format!(
+            "<ListBucketResult>{more}<NextContinuationToken>{next}</NextContinuationToken></ListBucketResult>"
+        ))
+    });
+    assert!(list(&server).unwrap_err().to_string().contains("goes in a circle"));
+    assert_eq!(server.seen().len(), 3);
+}
+
+#[test]
+fn a_body_that_stalls_is_given_up() {
+    let server = Server::start(|_| stall());
+    gives_up_a_body_that_stalls(&*world().open_in_haste(&format!("s3:{}/b", server.url())));
 }
 
 #[test]

@@ -60,14 +60,13 @@ function tell(response: Response): void {
 
 async function request<A>(method: Method, url: string, body: object | null, signal?: AbortSignal): Promise<A> {
   const session = useSession()
-  const headers: Record<string, string> = { accept: 'application/json' }
-  const init: RequestInit = { method, headers, credentials: 'same-origin', cache: 'no-store' }
+  const headers: Record<string, string> = { accept: 'application/json', ...session.headers() }
+  const init: RequestInit = { method, headers, credentials: 'omit', cache: 'no-store' }
   if (signal) init.signal = signal
   const person: Record<string, Answered> = {}
   for (;;) {
     if (body) {
       headers['content-type'] = 'application/json'
-      headers['X-AIW-CSRF'] = session.about.csrf
       init.body = JSON.stringify(Object.keys(person).length > 0 ? { ...body, person } : body)
     }
     let response: Response
@@ -79,7 +78,7 @@ async function request<A>(method: Method, url: string, body: object | null, sign
     }
     tell(response)
     if (response.ok) return (await response.json()) as A
-    if (response.status === 401) session.state = 'none'
+    if (response.status === 401) session.end()
     if (response.status !== 409) throw await failure(response)
     const { ask } = (await response.json()) as { ask: Asked }
     const answer = await useAsk().show(ask)

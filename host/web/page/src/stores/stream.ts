@@ -2,6 +2,7 @@
 import { defineStore } from 'pinia'
 import { ref } from 'vue'
 import { address, get } from '../lib/api'
+import { readEvents, type ServerEvent } from '../lib/sse'
 import { useSession } from './session'
 
 export type Topic =
@@ -18,6 +19,9 @@ export type Topic =
 
 const TOPICS = 'tasks,processes,servers,providers,usage,plugins,events,workflows,documents'
 
+/** How long is waited before a stream that has ended is opened again, in milliseconds. */
+const RETRY_DELAY = 2_000
+
 interface Listener {
   topics: readonly Topic[]
   changed: () => void
@@ -28,7 +32,7 @@ export const useStream = defineStore('stream', () => {
   /** Whether it was open before: the page says that it is gone only then. */
   const wasOpen = ref(false)
   const listeners = new Set<Listener>()
-  let source: EventSource | null = null
+  let source: AbortController | null = null
   let follows: { process?: string; task?: string } | null = null
   let retry: ReturnType<typeof setTimeout> | undefined
 
@@ -38,40 +42,55 @@ export const useStream = defineStore('stream', () => {
 
   function close(): void {
     clearTimeout(retry)
-    source?.close()
+    source?.abort()
     source = null
   }
 
   function open(): void {
     close()
     if (document.hidden || useSession().state !== 'open') return
-    const topics = follows ? `${TOPICS},logs` : TOPICS
-    const own = new EventSource(address('/events', { topics, ...follows }))
+    const own = new AbortController()
     source = own
-    own.addEventListener('open', () => {
+    void read(own.signal)
+      .catch(() => {})
+      .then(() => {
+        // One that was closed has its successor, or is not wanted.
+        if (source !== own) return
+        connected.value = false
+        retry = setTimeout(again, RETRY_DELAY)
+      })
+  }
+
+  async function read(signal: AbortSignal): Promise<void> {
+    const session = useSession()
+    const topics = follows ? `${TOPICS},logs` : TOPICS
+    const headers = { accept: 'text/event-stream', ...session.headers() }
+    const init: RequestInit = { headers, credentials: 'omit', cache: 'no-store', signal }
+    const response = await fetch(address('/events', { topics, ...follows }), init)
+    if (response.status === 401) session.end()
+    if (!response.ok || !response.body) return
+    await readEvents(response.body, heard)
+  }
+
+  function heard({ event, data }: ServerEvent): void {
+    if (event === 'open') {
       connected.value = true
       wasOpen.value = true
-    })
-    // What changed before the stream was open is not told: ask once more.
-    own.addEventListener('open', everything)
-    own.addEventListener('reset', everything)
-    own.addEventListener('changed', (event: MessageEvent<string>) => {
-      const { topics } = JSON.parse(event.data) as { topics: Topic[] }
+      // What changed before the stream was open is not told: ask once more.
+      everything()
+    } else if (event === 'changed') {
+      const { topics } = JSON.parse(data) as { topics: Topic[] }
       listeners.forEach((listener) => {
         if (listener.topics.some((topic) => topics.includes(topic))) listener.changed()
       })
-    })
-    own.addEventListener('error', () => {
-      connected.value = false
-      if (own.readyState === EventSource.CLOSED && source === own) retry = setTimeout(again, 2_000)
-    })
+    }
   }
 
-  /** The browser gave up: the server is gone, or the session is over. */
+  /** The stream has ended: the server is gone, or the session is over. */
   function again(): void {
     const alive = (): void => open()
     const dead = (): void => {
-      if (useSession().state === 'open') retry = setTimeout(again, 2_000)
+      if (useSession().state === 'open') retry = setTimeout(again, RETRY_DELAY)
     }
     get('/session').then(alive, dead)
   }

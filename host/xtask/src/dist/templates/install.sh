@@ -127,6 +127,8 @@ main() {
   chmod 755 "$new"
   "$new" --version >/dev/null || fail "{{PROGRAM}} does not run on this system; nothing was installed"
   mv -f "$new" "$directory/{{PROGRAM}}"
+  # As version 0.6 was called. What is there already stays.
+  [ -e "$directory/{{OLD}}" ] || [ -L "$directory/{{OLD}}" ] || ln -s {{PROGRAM}} "$directory/{{OLD}}"
   printf 'installed: %s\n' "$directory/{{PROGRAM}}"
 
   case :$PATH: in

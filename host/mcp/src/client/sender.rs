@@ -1,0 +1,82 @@
+//! How a request gets to a server: past rmcp over lines, by rmcp over HTTP.
+
+use futures::future::BoxFuture;
+use rmcp::model::{
+    CancelledNotification, CancelledNotificationParam, ClientNotification, ClientRequest, CustomRequest, CustomResult,
+    GetExtensions, RequestId, ServerResult,
+};
+use rmcp::service::{Peer, PeerRequestOptions, RoleClient};
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::lines::Direct;
+use super::raw::{ProgressSender, Raw};
+use super::request::{ClientError, McpRequest, NOT_AWAITED, Params, failure};
+
+/// Sends requests over one connection.
+#[derive(Clone)]
+pub(super) struct RequestSender {
+    pub(super) peer: Peer<RoleClient>,
+    pub(super) raw: Raw,
+    /// Takes requests, where rmcp does not have to.
+    pub(super) direct: Option<Direct>,
+}
+
+impl RequestSender {
+    pub(super) async fn send(&self, request: McpRequest) -> Result<Box<RawValue>, ClientError> {
+        match &self.direct {
+            Some(direct) => direct.send(request)?.answer().await,
+            None => self.send_by_rmcp(request).await,
+        }
+    }
+
+    /// A large future: as a part of every call's, it would be moved around with it.
+    fn send_by_rmcp(&self, request: McpRequest) -> BoxFuture<'_, Result<Box<RawValue>, ClientError>> {
+        Box::pin(async move {
+            let params = request.params.map(Params::value).transpose()?;
+            let mut sent = CustomRequest::new(request.method, params);
+            if let Some(progress) = request.progress {
+                sent.extensions_mut().insert(ProgressSender(progress));
+            }
+            let sent = ClientRequest::CustomRequest(sent);
+            let options = PeerRequestOptions::with_timeout(request.patience);
+            let handle = self.peer.send_cancellable_request(sent, options).await.map_err(failure)?;
+            let mut unanswered =
+                Unanswered { peer: self.peer.clone(), raw: self.raw.clone(), id: Some(handle.id.clone()) };
+            let answer = handle.await_response().await;
+            if let Some(id) = unanswered.id.take() {
+                self.raw.forget(&id);
+            }
+            match answer.map_err(failure)? {
+                // As it was written.
+                ServerResult::CustomResult(CustomResult(Value::String(text))) => Ok(RawValue::from_string(text)),
+                // Nothing else comes out of `raw`; if it does, it is still complete.
+                other => Ok(to_raw_value(&other)),
+            }
+            .map(|result| result.unwrap_or_default())
+        })
+    }
+}
+
+/// Cancels a request that nobody waits for anymore.
+struct Unanswered {
+    peer: Peer<RoleClient>,
+    raw: Raw,
+    id: Option<RequestId>,
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        let Some(id) = self.id.take() else { return };
+        self.raw.forget(&id);
+        let peer = self.peer.clone();
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            // rmcp's own: without `initialize`, it ends the request's stream instead.
+            let params = CancelledNotificationParam::new(Some(id), Some(NOT_AWAITED.to_owned()));
+            let notification = ClientNotification::CancelledNotification(CancelledNotification::new(params));
+            // The server may be gone.
+            let _ = peer.send_notification(notification).await;
+        });
+    }
+}

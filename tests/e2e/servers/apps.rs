@@ -1,0 +1,77 @@
+//! Tools of MCP Apps: those that a page alone may use, and the pages that tools name (SEP-1865).
+
+use serde_json::{Value, json};
+
+use super::{Servers, names, text};
+use crate::mcp::Client;
+use crate::until;
+
+fn with_pages(page: &str) -> Value {
+    let tool = |name: &str, ui: Value| {
+        json!({"name": name, "description": format!("Draws the {name} of a chart."), "inputSchema": {"type": "object"},
+            "_meta": {"build": 7, "ui": ui}})
+    };
+    json!({"tools": [
+        tool("outline", json!({"resourceUri": page, "prefersBorder": true})),
+        tool("legend", json!({"resourceUri": page, "visibility": ["app"]})),
+        tool("axes", json!({"resourceUri": "https://a.example/", "visibility": ["model", "app"]})),
+    ]})
+}
+
+#[test]
+fn a_page_alone_uses_what_is_for_pages_and_reads_what_its_tool_names() {
+    let Some(mut servers) = Servers::new() else { return };
+    let file = servers.env.path("tools.json");
+    std::fs::write(&file, with_pages("ui://charts/page").to_string()).unwrap();
+    let entry = servers.entry("test", &["--define", file.to_str().unwrap()]);
+    servers.put("test", entry);
+    // A client without pages: not in its list, not found, not called.
+    let mut plain = servers.session("test__outline");
+    assert!(!names(&mut plain).contains(&"test__legend".to_owned()));
+    let found = plain.good("intelligent_route", json!({"user_request": "draw the outline and the legend of a chart"}));
+    assert!(found.to_string().contains("test__outline"), "{found}");
+    assert!(!found.to_string().contains("test__legend"), "{found}");
+    let call = json!({"server": "test", "tool": "legend", "arguments": {}});
+    assert!(plain.bad("call_tool", call.clone()).contains("legend"));
+    assert!(plain.bad("test__legend", json!({})).contains("test__legend"));
+    assert_eq!(servers.env.run(&["mcp", "call", "test", "legend"]).code, 2);
+    // One with pages.
+    let pages = json!({"extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": ["text/html;profile=mcp-app"]}}});
+    let mut client = Client::with_capabilities(&servers.env, pages.clone());
+    until(|| names(&mut client).contains(&"test__legend".to_owned()));
+    let listed = client.result("tools/list", json!({}));
+    let meta = |name: &str| {
+        let tool = listed["tools"].as_array().unwrap().iter().find(|tool| tool["name"] == name).unwrap();
+        tool.get("_meta").cloned()
+    };
+    assert_eq!(meta("test__outline"), Some(json!({"ui": {"resourceUri": "ui://charts/page"}})));
+    let ui = json!({"resourceUri": "ui://charts/page", "visibility": ["app"]});
+    assert_eq!(meta("test__legend"), Some(json!({ "ui": ui })));
+    // What is no page is left out, and the rest stays.
+    assert_eq!(meta("test__axes"), Some(json!({"ui": {"visibility": ["model", "app"]}})));
+    assert_eq!(text(&client.call("test__legend", json!({}))), "called legend with {}");
+    // The model of that client does not.
+    assert!(client.bad("call_tool", call).contains("legend"));
+    // No list names the page.
+    let read = client.result("resources/read", json!({"uri": "ui://charts/page"}));
+    assert_eq!(read["contents"][0]["uri"], "ui://charts/page");
+    assert_eq!(client.request("resources/read", &json!({"uri": "ui://charts/other"}))["error"]["code"], -32002);
+    // Another page is another tool.
+    std::fs::write(&file, with_pages("ui://charts/another").to_string()).unwrap();
+    servers.env.run(&["mcp", "call", "test", "axes"]).ok();
+    let mut client = Client::with_capabilities(&servers.env, pages);
+    let listed = names(&mut client);
+    assert!(listed.contains(&"test__axes".to_owned()), "{listed:?}");
+    assert!(!listed.contains(&"test__outline".to_owned()) && !listed.contains(&"test__legend".to_owned()));
+    assert!(client.bad("test__legend", json!({})).contains("legend"));
+    assert_eq!(client.request("resources/read", &json!({"uri": "ui://charts/another"}))["error"]["code"], -32002);
+}
+
+#[test]
+fn a_resource_can_be_read_right_after_the_first_start() {
+    let Some(servers) = Servers::new() else { return };
+    let servers = servers.with("test", &["--late", "1"]);
+    let mut client = Client::initialized(&servers.env);
+    let read = client.result("resources/read", json!({"uri": "test://one"}));
+    assert_eq!(read["contents"][0]["uri"], "test://one");
+}
